@@ -1,0 +1,299 @@
+/*
+ * The guest's processor: a P6-class CPU (SDM vol. 1 to 3). Its state, and what every engine (the
+ * interpreter, the translator) shares: segments, exceptions, control registers, time-stamp.
+ *
+ * Failing, the guest's way: a function that may raise an exception returns bool. It calls
+ * `return cpu_fault(cpu, EXC_GP, 0);` which records the exception and yields false; callers pass
+ * false up untouched until cpu_step() delivers it. Until then no guest-visible state has changed:
+ * an instruction commits registers, flags and EIP after its last access that can fault.
+ */
+#ifndef RING3_CPU_H
+#define RING3_CPU_H
+
+#include "runtime/base.h"
+
+/* ---- Names as the manual prints them ---- */
+
+enum gpr { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
+enum seg { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGS };
+
+enum { /* EFLAGS, SDM vol. 1, 3.4.3 */
+    FLAG_CF = 1u << 0, FLAG_1 = 1u << 1, FLAG_PF = 1u << 2, FLAG_AF = 1u << 4,
+    FLAG_ZF = 1u << 6, FLAG_SF = 1u << 7, FLAG_TF = 1u << 8, FLAG_IF = 1u << 9,
+    FLAG_DF = 1u << 10, FLAG_OF = 1u << 11, FLAG_IOPL = 3u << 12, FLAG_NT = 1u << 14,
+    FLAG_RF = 1u << 16, FLAG_VM = 1u << 17, FLAG_AC = 1u << 18, FLAG_VIF = 1u << 19,
+    FLAG_VIP = 1u << 20, FLAG_ID = 1u << 21,
+    FLAGS_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
+    FLAG_IOPL_SHIFT = 12,
+};
+enum {
+    CR0_PE = 1u << 0, CR0_MP = 1u << 1, CR0_EM = 1u << 2, CR0_TS = 1u << 3, CR0_ET = 1u << 4,
+    CR0_NE = 1u << 5, CR0_WP = 1u << 16, CR0_AM = 1u << 18, CR0_NW = 1u << 29,
+    CR0_CD = 1u << 30, CR0_PG = 1u << 31,
+    CR4_VME = 1u << 0, CR4_PVI = 1u << 1, CR4_TSD = 1u << 2, CR4_DE = 1u << 3,
+    CR4_PSE = 1u << 4, CR4_PAE = 1u << 5, CR4_MCE = 1u << 6, CR4_PGE = 1u << 7,
+    CR4_PCE = 1u << 8, CR4_OSFXSR = 1u << 9, CR4_OSXMMEXCPT = 1u << 10,
+    EFER_NXE = 1u << 11,
+};
+enum exception { /* SDM vol. 3, table 6-1 */
+    EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
+    EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
+    EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
+    EXC_NONE = 0xff,
+};
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 }; /* #PF error code, vol. 3, 4.7 */
+enum { /* descriptor types (vol. 3, 3.4.5.1 and 3.5), S bit and type */
+    SEG_A = 1, SEG_W = 2, SEG_R = 2, SEG_E = 4, SEG_C = 4, SEG_CODE = 8, SEG_S = 16,
+    TYPE_TSS16 = 1, TYPE_LDT = 2, TYPE_TSS16_BUSY = 3, TYPE_CALL16 = 4, TYPE_TASK = 5,
+    TYPE_INT16 = 6, TYPE_TRAP16 = 7, TYPE_TSS32 = 9, TYPE_TSS32_BUSY = 11, TYPE_CALL32 = 12,
+    TYPE_INT32 = 14, TYPE_TRAP32 = 15,
+};
+
+/* ---- State ---- */
+
+/*
+ * A segment register with its hidden part (vol. 3, 3.4.3). attr is bits 8-23 of the descriptor's
+ * second dword, shifted down by 8: type in 0-3, S 4, DPL 5-6, P 7, AVL 12, D/B 14, G 15.
+ * limit is in bytes, the last valid offset, G applied. A null or unusable register has P = 0.
+ * In real mode and V86: base = selector << 4, limit 0xffff (unless "unreal"), writable data.
+ */
+struct segment {
+    u32 base;
+    u32 limit;
+    u16 selector;
+    u16 attr;
+};
+enum {
+    ATTR_TYPE = 0x0f, ATTR_S = 0x10, ATTR_DPL = 0x60, ATTR_P = 0x80, ATTR_AVL = 0x1000,
+    ATTR_DB = 0x4000, ATTR_G = 0x8000, ATTR_DPL_SHIFT = 5,
+};
+
+struct table_register { /* GDTR, IDTR */
+    u32 base;
+    u16 limit;
+};
+
+/* Reasons to look up from the guest's code, in vcpu.attention. Set by devices and signal handlers
+ * with __atomic_fetch_or; read at every TU head and before every interpreted instruction. */
+enum {
+    ATT_INTR = 1,   /* the interrupt controller asserts INTR, and IF is worth testing */
+    ATT_NMI = 2,
+    ATT_TIMER = 4,  /* a deadline has passed, or a host descriptor is ready */
+    ATT_EVENT = 8,  /* machine_request(): reset, power off, exit, stop */
+    ATT_SHADOW = 16, /* STI or a load of SS inhibits interrupts for one instruction */
+    ATT_TRAP = 32,  /* TF, or a debug register matched: #DB due after this instruction */
+    ATT_HALT = 64,  /* HLT ran: wait for an interrupt */
+};
+
+/* FXSAVE image, SDM vol. 1, 10.5: the FPU, MMX and SSE state while no engine holds it live. */
+struct fxsave {
+    u16 fcw, fsw;
+    u8 ftw, reserved;
+    u16 fop;
+    u32 fip;
+    u16 fcs, reserved2;
+    u32 fdp;
+    u16 fds, reserved3;
+    u32 mxcsr, mxcsr_mask;
+    u8 st[8][16];
+    u8 xmm[16][16]; /* the guest has 8; the host's FXSAVE writes 16 */
+    u8 unused[96];
+} __attribute__((aligned(16)));
+static_assert(sizeof(struct fxsave) == 512, "FXSAVE image");
+
+struct vcpu {
+    /* What translated code reaches: keep within the first 128 bytes, offsets of one byte. */
+    u32 gpr[8];      /* by enum gpr */
+    u32 eip;         /* of the instruction about to run, or that faulted */
+    u32 eflags;      /* all but IF, which is kept in int_flag; bit 1 is always set */
+    u8 int_flag;     /* EFLAGS.IF: 0 or 1 */
+    u8 cpl;          /* 0 to 3; 3 in V86, 0 in real mode */
+    u8 intr;         /* level of the INTR input */
+    u8 nmi_blocked;  /* until IRET */
+    u32 attention;   /* ATT_*: see above */
+
+    struct segment seg[SEGS];
+    struct table_register gdtr, idtr;
+    u32 cr0, cr2, cr3, cr4;
+    u32 dr[8];
+    u32 efer;
+
+    /* The exception a handler recorded with cpu_fault(); vector EXC_NONE: none. */
+    u8 exc_vector;
+    bool exc_has_error;
+    u32 exc_error;
+
+    struct fxsave fpu;
+
+    u64 tsc_offset; /* guest TSC = host TSC + this */
+    u32 sysenter_cs, sysenter_esp, sysenter_eip;
+    u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
+
+    const struct cpu_model *model;
+    struct machine *machine;
+    struct mmu *mmu;
+    void *interp; /* the interpreter's decode cache; owned by cpu/interp.c */
+    void *bt;     /* the translator; owned by bt/ */
+
+    /* The interrupt controller's side, set by machine.c. */
+    int (*intr_ack)(struct vcpu *cpu); /* vector, or -1: none after all */
+    u64 insns; /* instructions run by the interpreter since reset */
+};
+static_assert(offsetof(struct vcpu, attention) < 64, "translated code uses short offsets");
+
+/* `-cpu`: what CPUID says and which instructions exist (cpu/cpuid.c). */
+enum cpu_feature {
+    FEAT_ALWAYS, FEAT_CPUID, FEAT_FPU, FEAT_VME, FEAT_DE, FEAT_PSE, FEAT_TSC, FEAT_MSR, FEAT_PAE,
+    FEAT_CX8, FEAT_APIC, FEAT_SEP, FEAT_MTRR, FEAT_PGE, FEAT_CMOV, FEAT_PAT, FEAT_MMX, FEAT_FXSR,
+    FEAT_SSE, FEAT_SSE2, FEAT_NX, FEAT_NOPL, FEAT_486,
+};
+struct cpu_model {
+    const char *name, *help;
+    u64 features; /* bit n: enum cpu_feature n */
+    u32 signature; /* CPUID 1 EAX: family, model, stepping; EDX at reset */
+};
+extern const struct cpu_model cpu_models[]; /* ends with name NULL; the first is the default, p6 */
+static inline bool cpu_has(const struct vcpu *cpu, enum cpu_feature f)
+{
+    return cpu->model->features >> f & 1;
+}
+
+/* ---- Life ---- */
+
+struct vcpu *cpu_new(struct machine *m, struct mmu *mmu, const struct cpu_model *model);
+void cpu_free(struct vcpu *cpu);
+/* The state after RESET (vol. 3, table 9-1): real mode, CS:EIP = F000:FFF0, base FFFF0000. */
+void cpu_reset(struct vcpu *cpu);
+
+/* ---- Modes ---- */
+
+static inline bool cpu_protected(const struct vcpu *cpu) /* protected, and not V86 */
+{
+    return (cpu->cr0 & CR0_PE) && !(cpu->eflags & FLAG_VM);
+}
+static inline bool cpu_v86(const struct vcpu *cpu)
+{
+    return cpu->eflags & FLAG_VM;
+}
+static inline u32 cpu_iopl(const struct vcpu *cpu)
+{
+    return cpu->eflags >> FLAG_IOPL_SHIFT & 3;
+}
+static inline bool cpu_code32(const struct vcpu *cpu) /* CS.D: default operand and address size */
+{
+    return cpu->seg[CS].attr & ATTR_DB;
+}
+static inline u32 cpu_stack_mask(const struct vcpu *cpu) /* SS.B: ESP or SP */
+{
+    return cpu->seg[SS].attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+}
+/* EFLAGS as the guest sees it, IF included. */
+static inline u32 cpu_eflags(const struct vcpu *cpu)
+{
+    return cpu->eflags | (cpu->int_flag ? FLAG_IF : 0);
+}
+/* Replaces the bits of `mask` by those of `val`; a change of IF or TF updates attention. */
+void cpu_set_eflags(struct vcpu *cpu, u32 val, u32 mask);
+
+/* ---- Exceptions and interrupts (cpu/deliver.c) ---- */
+
+/* Records an exception and returns false. The error code is pushed for the vectors that have one. */
+bool cpu_fault(struct vcpu *cpu, enum exception vector, u32 error);
+/* Not built yet: counts, traces, raises #UD. Returns false. */
+bool cpu_nyi(struct vcpu *cpu, const char *what);
+
+enum delivery { DELIVER_EXCEPTION, DELIVER_INT /* INT n, INT3, INTO */, DELIVER_HARDWARE };
+/*
+ * Enters the handler of `vector` through the IVT or IDT (vol. 3, chapter 6; V86: chapter 20).
+ * `eip` is what is pushed. Exceptions on the way become double and triple faults here, except for
+ * DELIVER_INT, where they are the INT instruction's own: then false is returned with the exception
+ * recorded. A triple fault requests a machine reset.
+ */
+bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool has_error, u32 eip);
+/* Delivers what cpu_fault() recorded, with cpu->eip as the restart address. */
+void cpu_deliver_pending(struct vcpu *cpu);
+/*
+ * Called when attention is not 0, at an instruction boundary: takes an NMI or interrupt if one is
+ * due and allowed, delivers the #DB trap of the instruction before, drops the interrupt shadow.
+ * Returns false when the engine must return to the run loop (timer, event, halt).
+ */
+bool cpu_attend(struct vcpu *cpu);
+/* INTR input; callable by any device. */
+void cpu_set_intr(struct vcpu *cpu, bool level);
+void cpu_raise_nmi(struct vcpu *cpu);
+/* True when a halted CPU has a reason to wake. */
+bool cpu_can_wake(const struct vcpu *cpu);
+
+/* ---- The interpreter (cpu/interp.c) ---- */
+
+/* One instruction, or the delivery of what it raised. EIP is exact before and after. REP string
+ * instructions may return after some iterations, EIP unmoved, to let interrupts in. */
+void cpu_step(struct vcpu *cpu);
+/* Steps until attention asks for the run loop. */
+void cpu_run_interp(struct vcpu *cpu);
+
+/* ---- Memory through segments (cpu/access.c) ---- */
+
+/*
+ * size is 1, 2, 4 or 8 bytes. Checks presence, type and limit (#GP, or #SS for SS; error 0), then
+ * translates with the CPL's privilege. cpu_check_* test an access without making it, so that
+ * instructions with several accesses can fault before the first one. `off` is the offset, already
+ * truncated to the address size.
+ */
+bool cpu_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val);
+bool cpu_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 val);
+/* Reads what will be written back: faults as a write does. */
+bool cpu_read_rmw(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val);
+bool cpu_check_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size);
+bool cpu_check_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size);
+/* Any size up to 512 (FXSAVE, environments, SSE); all or nothing. */
+bool cpu_read_bytes(struct vcpu *cpu, enum seg seg, u32 off, void *buf, u32 n);
+bool cpu_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, const void *buf, u32 n);
+/* Segment checks only: *gla is where the access would go. */
+bool cpu_linear(struct vcpu *cpu, enum seg seg, u32 off, u32 size, bool write, gla_t *gla);
+
+/* Pushes and pops of the operand size (2 or 4), ESP or SP by SS.B. Pops leave ESP to the caller's
+ * commit: `cpu_pop` reads at ESP + *skip and adds size to *skip; cpu_pop_commit adds it to ESP. */
+bool cpu_push(struct vcpu *cpu, u32 size, u32 val);
+bool cpu_pop(struct vcpu *cpu, u32 size, u32 *skip, u32 *val);
+void cpu_pop_commit(struct vcpu *cpu, u32 skip);
+
+/* ---- Segments and far transfers (cpu/segment.c, flow across segments in far.c, task.c) ---- */
+
+/* Loads a segment register as MOV, POP, LDS… do (vol. 2, "MOV"); ES, SS, DS, FS, GS. */
+bool cpu_load_segment(struct vcpu *cpu, enum seg seg, u16 selector);
+/* Real-mode/V86 load: base = selector << 4; real mode keeps limit and attributes, V86 sets them. */
+void cpu_load_segment_real(struct vcpu *cpu, enum seg seg, u16 selector);
+/* Reads the 8-byte descriptor of a selector from GDT or LDT as the system; #exc(selector) beyond
+ * the limit. */
+bool cpu_read_descriptor(struct vcpu *cpu, u16 selector, enum exception exc, u32 desc[2]);
+/* Unpacks a descriptor into a hidden part. */
+void cpu_unpack_descriptor(struct segment *seg, u16 selector, const u32 desc[2]);
+
+bool cpu_far_jump(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
+bool cpu_far_call(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
+bool cpu_far_ret(struct vcpu *cpu, u32 opsize, u32 pop_bytes);
+bool cpu_iret(struct vcpu *cpu, u32 opsize);
+enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
+/* Hardware task switch (vol. 3, 7.3). next_eip is saved in the old TSS. */
+bool cpu_switch_task(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip,
+                     bool has_error, u32 error);
+/* I/O permission (vol. 1, 17.5): CPL against IOPL, then the bitmap of the TSS. #GP(0). */
+bool cpu_check_io(struct vcpu *cpu, u16 port, u32 size);
+
+/* ---- Control (cpu/control.c, msr.c, cpuid.c, debug.c) ---- */
+
+bool cpu_set_cr0(struct vcpu *cpu, u32 val);
+bool cpu_set_cr3(struct vcpu *cpu, u32 val);
+bool cpu_set_cr4(struct vcpu *cpu, u32 val);
+bool cpu_rdmsr(struct vcpu *cpu, u32 index, u64 *val);
+bool cpu_wrmsr(struct vcpu *cpu, u32 index, u64 val);
+void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4]); /* eax ebx ecx edx */
+u64 cpu_tsc(struct vcpu *cpu);
+
+/* ---- For people ---- */
+
+/* QEMU's `info registers` layout. Returns bytes written, NUL not counted. */
+size_t cpu_print(const struct vcpu *cpu, char *buf, size_t size);
+
+#endif

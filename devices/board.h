@@ -1,0 +1,182 @@
+/*
+ * The chips of the board and the few direct calls between them: what machine.c wires and what the
+ * front ends (window, QMP) drive. Each part is documented in its own file.
+ */
+#ifndef RING3_BOARD_H
+#define RING3_BOARD_H
+
+#include "devices/device.h"
+
+/* ---- Interrupt controllers: i8259.c, lapic.c, ioapic.c ---- */
+
+extern const struct device_class i8259_class;  /* the pair; owns ports 20, 21, A0, A1, 4D0, 4D1 */
+extern const struct device_class lapic_class;  /* memory FEE00000 */
+extern const struct device_class ioapic_class; /* memory FEC00000 */
+
+void i8259_set(struct device *dev, u32 pin, bool level); /* ISA pin 0 to 15 */
+bool i8259_intr(struct device *dev);                     /* INTR output */
+u8 i8259_ack(struct device *dev);                        /* INTA cycle: the vector */
+/* True while the pin's request is latched and not yet acknowledged or still in service: a further
+ * edge would be lost. Timers use it to catch up on ticks. */
+bool i8259_busy(struct device *dev, u32 pin);
+
+void ioapic_set(struct device *dev, u32 pin, bool level); /* pin 0 to 23 */
+
+/* LINT0 takes the 8259s' INTR (ExtINT, "virtual wire") as the MP specification 3.6.2 draws. */
+void lapic_set_lint(struct device *dev, u32 pin, bool level); /* 0 or 1 */
+/* A message from the I/O APIC. delivery: 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 7 ExtINT. */
+void lapic_message(struct device *dev, u8 vector, u32 delivery, u8 destination, bool logical,
+                   bool level);
+/* Called by the CPU (through machine.c): is there an interrupt for it, and which vector? An ExtINT
+ * fetches its vector from the 8259s. -1: spurious, none after all. */
+bool lapic_intr(struct device *dev);
+int lapic_ack(struct device *dev);
+u64 lapic_base_msr_read(struct device *dev); /* MSR 1B (IA32_APIC_BASE) */
+bool lapic_base_msr_write(struct device *dev, u64 val); /* false: #GP */
+
+/* ---- Timers and clocks: i8254.c, mc146818.c, pcspk.c ---- */
+
+extern const struct device_class i8254_class;    /* ports 40-43; out 0 → irq 0 */
+extern const struct device_class mc146818_class; /* ports 70-71; irq 8 */
+extern const struct device_class pcspk_class;    /* port 61: gate 2, speaker data, refresh toggle */
+
+bool i8254_out(struct device *dev, u32 channel);           /* OUT pin, now */
+void i8254_gate(struct device *dev, u32 channel, bool on); /* GATE pin */
+void mc146818_cmos_set(struct device *dev, u8 index, u8 val); /* by machine.c before power-on */
+u8 mc146818_cmos_get(struct device *dev, u8 index);
+
+/* ---- Input: i8042.c (with the keyboard and mouse behind it) ---- */
+
+extern const struct device_class i8042_class; /* ports 60, 64; irqs 1 and 12; port 92 is port92.c */
+extern const struct device_class port92_class;
+
+/* `key` is a set-1 scan code, 0x80 added... see runtime/keys.def: 0x01-0x7f plain, 0xe000 | code
+ * for extended keys, 0xe11d for Pause. */
+void i8042_key(struct device *dev, u16 key, bool down);
+/* Relative motion, dy positive downwards as on screen; dz wheel, positive towards the user;
+ * buttons: bit 0 left, 1 right, 2 middle. */
+void i8042_mouse(struct device *dev, int dx, int dy, int dz, u8 buttons);
+
+/* ---- Serial: ns16550.c ---- */
+
+/* Where bytes of a serial port or debug console go: runtime/chardev.c makes them. */
+struct chardev {
+    /* Takes n bytes; may drop them when nobody listens. Never blocks. */
+    void (*write)(struct chardev *c, const u8 *data, u32 n);
+    /* The device's end: can_receive says how many bytes it takes now; receive gives them. */
+    u32 (*can_receive)(struct device *dev);
+    void (*receive)(struct device *dev, const u8 *data, u32 n);
+    struct device *dev; /* receiver, or NULL */
+    void (*accept_input)(struct chardev *c); /* device: I have room again; may be NULL */
+    void (*close)(struct chardev *c);
+};
+struct ns16550_config {
+    u16 port;              /* 3F8, 2F8 */
+    u8 irq;                /* 4, 3 */
+    struct chardev *chardev; /* NULL: nothing connected */
+};
+extern const struct device_class ns16550_class; /* config: struct ns16550_config */
+
+/* ---- Small ones: debugcon.c, debugexit.c, post.c ---- */
+
+struct debugcon_config {
+    u16 port; /* usually E9 or 402 */
+    struct chardev *chardev;
+};
+extern const struct device_class debugcon_class;
+struct debugexit_config {
+    u16 port, size; /* QEMU's isa-debug-exit: exit status (val << 1) | 1 */
+};
+extern const struct device_class debugexit_class;
+extern const struct device_class post_class; /* port 80: last code, trace fw */
+
+/* ---- DMA and floppy: i8237.c, i82077.c ---- */
+
+extern const struct device_class i8237_class; /* 00-0F, C0-DF, page registers 80-8F */
+/* Moves up to n bytes between buf and memory on a channel: to_memory true for a device→memory
+ * transfer. Returns the bytes moved (0 if masked); *terminal is set when the count ran out. */
+u32 i8237_transfer(struct device *dev, u32 channel, void *buf, u32 n, bool to_memory,
+                   bool *terminal);
+extern const struct device_class i82077_class; /* 3F0-3F7, irq 6, DMA 2 */
+
+/* ---- Disks (runtime/disk.c) ---- */
+
+/* A raw image, or a CD. Sector size is 512 (2048 for CDs is the ATAPI layer's view). */
+struct disk {
+    u64 size;       /* bytes; changes only with the medium */
+    bool read_only;
+    bool cdrom;
+    u32 heads, sectors; /* geometry wanted by the user, 0: guess */
+    bool changed;   /* medium changed since the controller last looked; the controller clears it */
+    bool locked;    /* the guest prevents removal */
+    void *impl;     /* NULL: no medium */
+};
+/* Bytes; false on a host I/O error (the guest gets a medium error). Beyond the end is false. */
+bool disk_read(struct disk *d, u64 offset, void *buf, u32 size);
+bool disk_write(struct disk *d, u64 offset, const void *buf, u32 size);
+bool disk_flush(struct disk *d); /* returns when it is on the host's disk */
+
+struct ide_config {
+    struct disk *drive[2][2]; /* [channel][unit]; NULL: no drive there */
+};
+extern const struct device_class ata_class; /* both channels: 1F0, 3F6, irq 14; 170, 376, irq 15 */
+/* Bus master: piix3 forwards its BAR 4 here. off 0-15: channel 0 at 0-7, channel 1 at 8-15. */
+u32 ata_busmaster_read(struct device *dev, u32 off, enum io_size size);
+void ata_busmaster_write(struct device *dev, u32 off, enum io_size size, u32 val);
+/* The geometry the guest sees for a hard disk (CMOS and BIOS agree with IDENTIFY). */
+void ata_geometry(struct disk *d, u32 *cylinders, u32 *heads, u32 *sectors);
+struct floppy_config {
+    struct disk *drive[2];
+};
+
+/* ---- PCI: pci.c, i440fx.c, piix3.c, piix4.c ---- */
+
+extern const struct device_class pci_class;    /* CF8, CFC; the bus itself */
+extern const struct device_class i440fx_class; /* 00:00.0; PAM and SMRAM registers move memory */
+extern const struct device_class piix3_class;  /* 00:01.0 ISA bridge, 00:01.1 IDE, PIRQ routing, CF9 */
+extern const struct device_class piix4_class;  /* 00:01.3 power management: ACPI timer, S5, SMI port */
+void piix4_power_button(struct device *dev);
+
+/* A PCI function's configuration space, embedded in its chip. */
+struct pci_function {
+    struct device *dev;
+    u8 config[256];
+    u8 writable[256]; /* mask of the bits the guest may write */
+    u8 w1c[256];      /* bits cleared by writing 1 */
+    /* After a write to config (bytes off..off+size-1); a BAR or command change moves claims. */
+    void (*written)(struct pci_function *f, u32 off, u32 size);
+};
+/* bus 0; devfn = device << 3 | function. */
+void pci_add(struct machine *m, u32 devfn, struct pci_function *f);
+/* PIRQ pin 0-3 (A-D) of a slot, ORed and routed by piix3. */
+void pci_set_irq(struct machine *m, u32 devfn, u32 pin, bool level);
+
+/* ---- Firmware configuration: fw_cfg.c ---- */
+
+extern const struct device_class fw_cfg_class; /* 510, 511, DMA at 514 */
+/* data must live as long as the machine. */
+void fw_cfg_add(struct device *dev, u16 key, const void *data, u32 size);
+void fw_cfg_add_file(struct device *dev, const char *name, const void *data, u32 size);
+
+/* ---- Video: vga.c, vbe.c, vga_draw.c ---- */
+
+extern const struct device_class vga_class; /* 3B0-3DF, A0000-BFFFF, 1CE-1CF, PCI 00:02.0 LFB */
+
+/* A picture of the screen, as the window and screendump want it. */
+struct frame {
+    u32 width, height;   /* pixels of `pixels`; 0: blank */
+    u32 *pixels;         /* width*height, 0x00RRGGBB, owned by the VGA, valid until the next call */
+    u32 aspect_x, aspect_y; /* shape of the whole picture, 4:3 mostly */
+    bool text;           /* a text mode: see vga_text() */
+    bool changed;        /* differs from the previous call's */
+};
+void vga_draw(struct device *dev, struct frame *frame);
+/* Text modes: cells as character | attribute << 8. False in graphics modes. */
+struct text_screen {
+    u32 columns, rows;
+    const u16 *cells; /* rows*columns, owned by the VGA */
+    int cursor_x, cursor_y; /* -1: hidden */
+};
+bool vga_text(struct device *dev, struct text_screen *text);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * The machine: what machine.c wires from the options, and what the front ends drive. Everything
+ * the guest can see hangs off it; two machines can live in one process.
+ */
+#ifndef RING3_MACHINE_H
+#define RING3_MACHINE_H
+
+#include "cpu/cpu.h"
+#include "devices/board.h"
+#include "mmu/mmu.h"
+#include "runtime/options.h"
+
+struct bus;
+
+enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
+
+struct machine {
+    struct options *options; /* owned by main */
+    struct vcpu *cpu;
+    struct mmu *mmu;
+    struct bus *bus;
+    struct stats stats;
+
+    struct device *devices; /* in order of attachment */
+    struct irq isa[16];
+    struct device *i8259, *lapic, *ioapic, *i8254, *mc146818, *pcspk, *i8042, *port92, *i8237,
+        *i82077, *ata, *pci, *i440fx, *piix3, *piix4, *fw_cfg, *vga;
+    struct disk *floppy[2], *ide[2][2];
+
+    /* Time: see clock.c. */
+    i64 clock_offset;    /* machine time = host monotonic + offset, while running */
+    u64 clock_stopped;   /* machine time while stopped */
+    bool clock_running, clock_manual; /* manual: tests turn it */
+    struct timer *timers; /* armed, earliest first */
+    u64 host_armed;       /* host timer's deadline in machine time, ~0: none */
+
+    enum run_state state;
+    u32 events;      /* MACHINE_* requested */
+    int exit_status; /* of the process, when MACHINE_EXIT came from the guest */
+    bool quit;       /* leave machine_run() */
+    struct loop *loop;
+};
+
+/* Builds a machine from the options; die()s with one line on the user's mistakes. */
+struct machine *machine_new(struct options *o);
+void machine_free(struct machine *m);
+/* Runs until quit; returns the exit status. */
+int machine_run(struct machine *m);
+void machine_stop(struct machine *m); /* QMP stop: clock and CPU stand */
+void machine_cont(struct machine *m);
+void machine_reset(struct machine *m); /* RESET on every chip, now: between instructions only */
+
+/* ---- clock.c ---- */
+void clock_start(struct machine *m);
+void clock_stop(struct machine *m);
+/* Manual clocks only: moves time on, firing timers in order at their deadlines. */
+void clock_advance(struct machine *m, u64 ns);
+/* Fires what is due. Returns nanoseconds to the next deadline, ~0 if none. */
+u64 timers_run(struct machine *m);
+/* Asks the host for an ATT_TIMER at the first deadline (see clock.c). */
+void clock_arm_host(struct machine *m);
+
+/* ---- loop.c: host descriptors ---- */
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+/* cb runs on the machine's thread. One registration a descriptor; events 0 mutes it. */
+void loop_add(struct machine *m, int fd, u32 events, void (*cb)(void *arg, u32 events), void *arg);
+void loop_modify(struct machine *m, int fd, u32 events);
+void loop_remove(struct machine *m, int fd);
+/* Serves ready descriptors; waits up to timeout_ns (0: polls) for one, or for a signal. */
+void loop_poll(struct machine *m, u64 timeout_ns);
+/* While the guest runs, descriptors are polled this often at least. */
+#define LOOP_INTERVAL MSEC(5)
+
+/* ---- What the front ends ask ---- */
+/* PPM or PNG of the current screen. NULL, or what went wrong. */
+const char *screen_dump(struct machine *m, const char *path, bool png);
+
+#endif

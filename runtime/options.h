@@ -1,0 +1,50 @@
+/*
+ * The command line, parsed: one row per option in options.def, QEMU's spelling. options.c fills
+ * this; machine.c reads it. Strings live as long as the process.
+ */
+#ifndef RING3_OPTIONS_H
+#define RING3_OPTIONS_H
+
+#include "runtime/base.h"
+
+enum { MAX_SERIAL = 2, MAX_DEBUG = 2 };
+enum engine { ENGINE_BT, ENGINE_INTERP };
+enum display { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
+
+struct drive_options {
+    const char *file; /* NULL: none (a CD drive may be empty) */
+    bool present, cdrom, snapshot, read_only;
+    u32 cylinders, heads, sectors; /* 0: guess */
+};
+struct options {
+    u64 ram;           /* bytes */
+    struct drive_options floppy[2], ide[2][2];
+    bool snapshot;     /* all drives */
+    char boot[4];      /* "a", "c", "d" in order; empty: by what there is */
+    bool boot_menu;
+    const char *kernel, *initrd, *append, *bios, *firmware_path;
+    const char *cpu;   /* name of a cpu_model */
+    const char *rtc_base; /* "utc", "localtime", or a date */
+    const char *serial[MAX_SERIAL];
+    enum engine engine;
+    enum display display;
+    bool nographic, no_reboot, no_shutdown, paused, full_screen;
+    const char *name;
+    const char *qmp;   /* unix socket path, NULL: none */
+    bool qmp_wait;
+    struct {
+        u16 port;
+        const char *target; /* chardev spelling: stdio, file:PATH… */
+    } debug[MAX_DEBUG];
+    struct {
+        bool present;
+        u16 port, size;
+    } debug_exit;
+    const char *trace, *stats;
+    u64 tc_size;       /* bytes of the translation cache */
+};
+
+/* Parses argv; die()s on mistakes; prints and exits 0 for --help and --version. */
+void options_parse(struct options *o, int argc, char **argv);
+
+#endif
