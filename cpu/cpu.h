@@ -117,6 +117,7 @@ struct vcpu {
     u32 cr0, cr2, cr3, cr4;
     u32 dr[8];
     u32 efer;
+    u32 db_pending; /* DR6 bits of the #DB trap that ATT_TRAP announces */
 
     /* The exception a handler recorded with cpu_fault(); vector EXC_NONE: none. */
     u8 exc_vector;

@@ -1,0 +1,33 @@
+/*
+ * Debug registers and single steps, as the interpreter calls them (cpu/debug.c; SDM vol. 3,
+ * chapter 17). Traps are collected as DR6 bits in vcpu.db_pending with ATT_TRAP set; cpu_attend()
+ * delivers them as one #DB at the next instruction boundary.
+ */
+#ifndef RING3_DEBUG_H
+#define RING3_DEBUG_H
+
+#include "cpu/cpu.h"
+
+enum { DR6_B0 = 1, DR6_BD = 1 << 13, DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
+
+/* Any breakpoint enabled, locally or globally? */
+static inline bool cpu_debug_armed(const struct vcpu *cpu)
+{
+    return cpu->dr[7] & 0xff;
+}
+/* Instruction breakpoint at gla (asked before the instruction runs, only when armed and RF is
+ * clear). False: #DB recorded as a fault, DR6 set. */
+bool cpu_debug_fetch(struct vcpu *cpu, gla_t gla);
+/* A data access of the current instruction succeeded (asked only when armed): pending trap if a
+ * breakpoint covers one of its bytes. */
+void cpu_debug_access(struct vcpu *cpu, gla_t gla, u32 size, bool write);
+/* The same for an I/O breakpoint (CR4.DE). */
+void cpu_debug_io(struct vcpu *cpu, u16 port, u32 size);
+/* The instruction that just completed had started with TF set. */
+static inline void cpu_debug_step(struct vcpu *cpu)
+{
+    cpu->db_pending |= DR6_BS;
+    __atomic_fetch_or(&cpu->attention, ATT_TRAP, __ATOMIC_RELAXED);
+}
+
+#endif
