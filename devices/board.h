@@ -106,7 +106,7 @@ struct disk {
     u64 size;       /* bytes; changes only with the medium */
     bool read_only;
     bool cdrom;
-    u32 heads, sectors; /* geometry wanted by the user, 0: guess */
+    u32 cylinders, heads, sectors; /* geometry wanted by the user, 0: guess */
     bool changed;   /* medium changed since the controller last looked; the controller clears it */
     bool locked;    /* the guest prevents removal */
     void *impl;     /* NULL: no medium */
@@ -125,6 +125,9 @@ u32 ata_busmaster_read(struct device *dev, u32 off, enum io_size size);
 void ata_busmaster_write(struct device *dev, u32 off, enum io_size size, u32 val);
 /* The geometry the guest sees for a hard disk (CMOS and BIOS agree with IDENTIFY). */
 void ata_geometry(struct disk *d, u32 *cylinders, u32 *heads, u32 *sectors);
+/* How the BIOS turns that geometry into its own, two bits as CMOS 39 has them. */
+enum ata_translation { ATA_TRANSLATE_NONE, ATA_TRANSLATE_LBA, ATA_TRANSLATE_LARGE };
+enum ata_translation ata_translation(struct disk *d);
 struct floppy_config {
     struct disk *drive[2];
 };
