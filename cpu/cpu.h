@@ -125,6 +125,9 @@ struct vcpu {
     u32 exc_error;
 
     struct fxsave fpu;
+    bool ferr;  /* FERR# output: an unmasked x87 error met a waiting instruction with CR0.NE clear */
+    bool ignne; /* IGNNE# input: run on despite the error (port F0) */
+    struct hostexec *hostexec; /* owned by cpu/hostexec.c */
 
     u64 tsc_offset; /* guest TSC = host TSC + this */
     u32 sysenter_cs, sysenter_esp, sysenter_eip;
@@ -138,6 +141,7 @@ struct vcpu {
 
     /* The interrupt controller's side, set by machine.c. */
     int (*intr_ack)(struct vcpu *cpu); /* vector, or -1: none after all */
+    void (*ferr_set)(struct vcpu *cpu, bool level); /* FERR# changed; NULL: not connected */
     u64 insns; /* instructions run by the interpreter since reset */
 };
 static_assert(offsetof(struct vcpu, attention) < 64, "translated code uses short offsets");
@@ -291,6 +295,14 @@ bool cpu_rdmsr(struct vcpu *cpu, u32 index, u64 *val);
 bool cpu_wrmsr(struct vcpu *cpu, u32 index, u64 val);
 void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4]); /* eax ebx ecx edx */
 u64 cpu_tsc(struct vcpu *cpu);
+
+/* ---- x87, MMX, SSE (cpu/fpu.c, hostexec.c) ---- */
+
+/* The FPU part of RESET (SDM vol. 3, table 9-1). */
+void cpu_fpu_reset(struct vcpu *cpu);
+/* Brings what a snapshot restored into a form the host accepts. */
+void cpu_fpu_loaded(struct vcpu *cpu);
+void cpu_hostexec_free(struct vcpu *cpu);
 
 /* ---- For people ---- */
 

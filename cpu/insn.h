@@ -104,6 +104,14 @@ struct op_row {
 /* By ZydisMnemonic; exec NULL: #UD. */
 extern const struct op_row cpu_ops[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 
+/*
+ * The checks behind OP_FPU, OP_MMXREG and OP_SSE (cpu/fpu.c): #UD, #NM, then the pending x87 error.
+ * False: an exception is recorded, or exc_vector is EXC_NONE and the CPU stands still at this
+ * instruction until an interrupt comes (CR0.NE clear, FERR# raised; SDM vol. 1, 8.7.2). The engine
+ * then leaves EIP and attends to interrupts.
+ */
+bool cpu_fpu_check(struct vcpu *cpu, u32 attr);
+
 /* Fetches and decodes at CS:EIP with all checks (#GP beyond the limit or 15 bytes, #PF, #UD); the
  * result stays valid until the next call. NULL: exception recorded. */
 const struct insn *cpu_fetch(struct vcpu *cpu);
