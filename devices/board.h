@@ -149,17 +149,50 @@ struct pci_function {
     /* After a write to config (bytes off..off+size-1); a BAR or command change moves claims. */
     void (*written)(struct pci_function *f, u32 off, u32 size);
 };
-/* bus 0; devfn = device << 3 | function. */
+/* Fills the header (PCI 2.1, 6.1): class_code is class << 16 | subclass << 8 | interface; subsystem
+ * 1AF4:1100, which is how SeaBIOS knows that it runs on an emulated board. The guest may write the
+ * interrupt line and the cache line size; `command` says which low command bits it may. */
+enum { PCI_COMMAND_IO = 1, PCI_COMMAND_MEMORY = 2, PCI_COMMAND_MASTER = 4 };
+void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device, u32 class_code,
+              u8 revision, u8 command);
+/* Makes BAR n (0 to 5) of `size` bytes, a power of two; memory BARs are 32-bit. */
+void pci_init_bar(struct pci_function *f, u32 n, u32 size, bool io, bool prefetchable);
+/* Where BAR n decodes now. False: decoding is off, or no address has been given yet. */
+bool pci_bar(const struct pci_function *f, u32 n, u32 *base);
+/* bus 0; devfn = device << 3 | function. The chip calls it in attach; its reset clears the BARs and
+ * the command register with pci_reset(), then sets what else RESET leaves. */
 void pci_add(struct machine *m, u32 devfn, struct pci_function *f);
+void pci_reset(struct pci_function *f);
 /* PIRQ pin 0-3 (A-D) of a slot, ORed and routed by piix3. */
 void pci_set_irq(struct machine *m, u32 devfn, u32 pin, bool level);
+/* Between pci.c and piix3.c: PIRQ A-D (0 to 3) after the ORing; the reset control register CF9. */
+void piix3_set_pirq(struct device *dev, u32 pirq, bool level);
+u8 piix3_rcr_read(struct device *dev);
+void piix3_rcr_write(struct device *dev, u8 val);
+/* The BIOS as it shows below 1 MiB: 128 KiB at E0000, where PAM does not put RAM. Page-aligned. */
+void i440fx_set_rom(struct device *dev, u8 *rom);
 
 /* ---- Firmware configuration: fw_cfg.c ---- */
 
 extern const struct device_class fw_cfg_class; /* 510, 511, DMA at 514 */
-/* data must live as long as the machine. */
+/* Keys of docs/specs/fw_cfg and of QEMU's machines, as SeaBIOS and test kernels read them. */
+enum fw_cfg_key {
+    FW_CFG_SIGNATURE = 0x00, FW_CFG_ID = 0x01, FW_CFG_UUID = 0x02, FW_CFG_RAM_SIZE = 0x03,
+    FW_CFG_NOGRAPHIC = 0x04, FW_CFG_NB_CPUS = 0x05, FW_CFG_MACHINE_ID = 0x06,
+    FW_CFG_KERNEL_ADDR = 0x07, FW_CFG_KERNEL_SIZE = 0x08, FW_CFG_KERNEL_CMDLINE = 0x09,
+    FW_CFG_INITRD_ADDR = 0x0a, FW_CFG_INITRD_SIZE = 0x0b, FW_CFG_BOOT_DEVICE = 0x0c,
+    FW_CFG_NUMA = 0x0d, FW_CFG_BOOT_MENU = 0x0e, FW_CFG_MAX_CPUS = 0x0f,
+    FW_CFG_KERNEL_ENTRY = 0x10, FW_CFG_KERNEL_DATA = 0x11, FW_CFG_INITRD_DATA = 0x12,
+    FW_CFG_CMDLINE_ADDR = 0x13, FW_CFG_CMDLINE_SIZE = 0x14, FW_CFG_CMDLINE_DATA = 0x15,
+    FW_CFG_SETUP_ADDR = 0x16, FW_CFG_SETUP_SIZE = 0x17, FW_CFG_SETUP_DATA = 0x18,
+    FW_CFG_FILE_DIR = 0x19, FW_CFG_FILE_FIRST = 0x20, FW_CFG_FILES = 32,
+    FW_CFG_IRQ0_OVERRIDE = 0x8002, /* arch-local keys start at 8000 */
+};
+/* data must live as long as the machine; a later item of the same key or name replaces it. */
 void fw_cfg_add(struct device *dev, u16 key, const void *data, u32 size);
 void fw_cfg_add_file(struct device *dev, const char *name, const void *data, u32 size);
+/* A number of 1 to 8 bytes, little-endian, kept by the chip. */
+void fw_cfg_add_number(struct device *dev, u16 key, u64 val, u32 size);
 
 /* ---- Video: vga.c, vbe.c, vga_draw.c ---- */
 

@@ -1,0 +1,242 @@
+/*
+ * The PCI bus: configuration space by mechanism #1 and interrupt pins (PCI 2.1, 3.7.4.1 and 2.2.6).
+ *
+ * There is bus 0 only. CF8 latches an address, CFC-CFF reach the function it names; who is not
+ * there reads as all ones. Bytes of a configuration space change as its masks say, then its chip
+ * hears of it and moves its claims. Invariant: `asserted[p]` has a bit for each function and pin
+ * that pulls PIRQ p, so a line falls when the last one lets go.
+ */
+#include "devices/board.h"
+#include "runtime/machine.h"
+
+#include <string.h>
+
+enum { /* configuration header, PCI 2.1 figure 6-1 */
+    PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06,
+    PCI_REVISION = 0x08, PCI_CACHE_LINE = 0x0c, PCI_BAR0 = 0x10, PCI_SUBSYSTEM = 0x2c,
+    PCI_INTERRUPT_LINE = 0x3c,
+    STATUS_INTERRUPT = 8, /* in the low byte of the status: a pin is asserted (PCI 2.3) */
+    COMMAND_INTX_OFF = 4, /* in the high byte of the command: pins are not driven (PCI 2.3) */
+    CONFADD_ENABLE = 1u << 31,
+    SLOTS = 32, FUNCTIONS = 256, PIRQS = 4,
+};
+
+struct pci {
+    struct device dev;
+    u32 address;                          /* CF8, CONFADD */
+    struct pci_function *function[FUNCTIONS]; /* by devfn */
+    u8 pins[FUNCTIONS];                   /* bit n: the function wants pin n */
+};
+
+static struct pci *pci_of(struct machine *m)
+{
+    return (struct pci *)m->pci;
+}
+
+static u32 get32(const u8 *p)
+{
+    return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
+}
+
+static void put(u8 *p, u32 size, u32 val)
+{
+    for (u32 i = 0; i < size; i++)
+        p[i] = val >> 8 * i;
+}
+
+/* ---- Interrupt pins ---- */
+
+/* Slots take turns in which PIRQ their pin A reaches, as the board wires them. */
+static u32 pci_route(u32 devfn, u32 pin)
+{
+    return ((devfn >> 3) - 1 + pin) % PIRQS;
+}
+
+static u32 pci_driven(const struct pci *p, u32 devfn)
+{
+    const struct pci_function *f = p->function[devfn];
+
+    if (!f || (f->config[PCI_COMMAND + 1] & COMMAND_INTX_OFF))
+        return 0;
+    return p->pins[devfn];
+}
+
+static void pci_update_irqs(struct pci *p)
+{
+    bool level[PIRQS] = {false};
+
+    for (u32 devfn = 0; devfn < FUNCTIONS; devfn++) {
+        u32 pins = pci_driven(p, devfn);
+
+        for (u32 pin = 0; pins >> pin; pin++)
+            if (pins >> pin & 1)
+                level[pci_route(devfn, pin)] = true;
+    }
+    if (!p->dev.machine->piix3)
+        return;
+    for (u32 i = 0; i < PIRQS; i++)
+        piix3_set_pirq(p->dev.machine->piix3, i, level[i]);
+}
+
+void pci_set_irq(struct machine *m, u32 devfn, u32 pin, bool level)
+{
+    struct pci *p = pci_of(m);
+    u8 old = p->pins[devfn];
+    u8 *status = &p->function[devfn]->config[PCI_STATUS];
+
+    p->pins[devfn] = level ? old | 1u << pin : old & ~(1u << pin);
+    *status = p->pins[devfn] ? *status | STATUS_INTERRUPT : *status & ~STATUS_INTERRUPT;
+    if (p->pins[devfn] != old)
+        pci_update_irqs(p);
+}
+
+/* ---- Functions ---- */
+
+void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device, u32 class_code,
+              u8 revision, u8 command)
+{
+    f->dev = dev;
+    put(f->config + PCI_VENDOR, 2, vendor);
+    put(f->config + PCI_DEVICE, 2, device);
+    put(f->config + PCI_REVISION, 4, class_code << 8 | revision);
+    put(f->config + PCI_SUBSYSTEM, 4, 0x11001af4);
+    f->writable[PCI_COMMAND] = command;
+    f->writable[PCI_COMMAND + 1] = COMMAND_INTX_OFF;
+    f->writable[PCI_CACHE_LINE] = 0xff;
+    f->writable[PCI_INTERRUPT_LINE] = 0xff;
+}
+
+void pci_init_bar(struct pci_function *f, u32 n, u32 size, bool io, bool prefetchable)
+{
+    u8 *bar = f->config + PCI_BAR0 + 4 * n;
+
+    bar[0] = io ? 1 : prefetchable ? 8 : 0;
+    put(f->writable + PCI_BAR0 + 4 * n, 4, ~(size - 1));
+}
+
+bool pci_bar(const struct pci_function *f, u32 n, u32 *base)
+{
+    u32 bar = get32(f->config + PCI_BAR0 + 4 * n), mask = get32(f->writable + PCI_BAR0 + 4 * n);
+    bool io = f->config[PCI_BAR0 + 4 * n] & 1;
+
+    *base = bar & mask;
+    if (!(f->config[PCI_COMMAND] & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
+        return false;
+    if (io && *base + ~mask > 0xffff)
+        return false;
+    return *base && *base != mask; /* all ones: somebody measures the size */
+}
+
+void pci_add(struct machine *m, u32 devfn, struct pci_function *f)
+{
+    check(m->pci, "PCI function %02x.%x without a bus", devfn >> 3, devfn & 7);
+    pci_of(m)->function[devfn] = f;
+}
+
+void pci_reset(struct pci_function *f)
+{
+    f->config[PCI_COMMAND] = f->config[PCI_COMMAND + 1] = 0;
+    f->config[PCI_INTERRUPT_LINE] = 0;
+    for (u32 i = PCI_BAR0; i < PCI_BAR0 + 24; i++)
+        f->config[i] &= ~f->writable[i];
+    if (f->written)
+        f->written(f, PCI_COMMAND, 4);
+}
+
+/* ---- Configuration mechanism #1 ---- */
+
+static struct pci_function *pci_addressed(struct pci *p)
+{
+    if (!(p->address & CONFADD_ENABLE) || (p->address >> 16 & 0xff))
+        return NULL;
+    return p->function[p->address >> 8 & 0xff];
+}
+
+static u32 pci_config_read(struct pci *p, u32 off, u32 size)
+{
+    struct pci_function *f = pci_addressed(p);
+    u32 val = 0, at = (p->address & 0xfc) + off;
+
+    for (u32 i = 0; i < size; i++)
+        val |= (f && at + i < 256 ? f->config[at + i] : 0xffu) << 8 * i;
+    trace(TRACE_PCI, "pci: %02x.%x [%02x] read %u: %x", p->address >> 11 & 31,
+          p->address >> 8 & 7, at, size, val);
+    return val;
+}
+
+static void pci_config_write(struct pci *p, u32 off, u32 size, u32 val)
+{
+    struct pci_function *f = pci_addressed(p);
+    u32 at = (p->address & 0xfc) + off;
+
+    trace(TRACE_PCI, "pci: %02x.%x [%02x] write %u: %x", p->address >> 11 & 31,
+          p->address >> 8 & 7, at, size, val);
+    if (!f)
+        return;
+    for (u32 i = 0; i < size && at + i < 256; i++) {
+        u8 *byte = &f->config[at + i], mask = f->writable[at + i], v = val >> 8 * i;
+
+        *byte = ((*byte & ~mask) | (v & mask)) & ~(v & f->w1c[at + i]);
+    }
+    if (f->written)
+        f->written(f, at, size);
+    if (at <= PCI_COMMAND + 1 && at + size > PCI_COMMAND + 1)
+        pci_update_irqs(p);
+}
+
+/* CF8 is a register only for 32-bit accesses; a byte at CF9 is the ISA bridge's reset control. */
+static u32 pci_port_read(struct device *dev, u32 off, enum io_size size)
+{
+    struct pci *p = (struct pci *)dev;
+
+    if (off >= 4)
+        return pci_config_read(p, off - 4, size);
+    if (off == 0 && size == IO_32)
+        return p->address;
+    if (off == 1 && size == IO_8 && dev->machine->piix3)
+        return piix3_rcr_read(dev->machine->piix3);
+    return ~0u;
+}
+
+static void pci_port_write(struct device *dev, u32 off, enum io_size size, u32 val)
+{
+    struct pci *p = (struct pci *)dev;
+
+    if (off >= 4)
+        pci_config_write(p, off - 4, size, val);
+    else if (off == 0 && size == IO_32)
+        p->address = val & 0x80fffffc;
+    else if (off == 1 && size == IO_8 && dev->machine->piix3)
+        piix3_rcr_write(dev->machine->piix3, val);
+}
+
+static bool pci_attach(struct device *dev)
+{
+    static const struct io_ops ops = {pci_port_read, pci_port_write, IO_8 | IO_16 | IO_32};
+
+    dev->machine->pci = dev;
+    return bus_claim_ports(dev, 0xcf8, 8, &ops);
+}
+
+static void pci_bus_reset(struct device *dev)
+{
+    ((struct pci *)dev)->address = 0;
+}
+
+static void pci_loaded(struct device *dev)
+{
+    pci_update_irqs((struct pci *)dev);
+}
+
+static const struct field pci_fields[] = {
+    FIELD(struct pci, address), FIELD_ARRAY(struct pci, pins), FIELD_END
+};
+
+const struct device_class pci_class = {
+    .name = "pci",
+    .size = sizeof(struct pci),
+    .attach = pci_attach,
+    .reset = pci_bus_reset,
+    .loaded = pci_loaded,
+    .fields = pci_fields,
+};
