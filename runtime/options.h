@@ -7,6 +7,8 @@
 
 #include "runtime/base.h"
 
+#define RING3_VERSION "0.1"
+
 enum { MAX_SERIAL = 2, MAX_DEBUG = 2 };
 enum engine { ENGINE_BT, ENGINE_INTERP };
 enum display { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
