@@ -111,6 +111,8 @@ struct vcpu {
     u8 intr;         /* level of the INTR input */
     u8 nmi_blocked;  /* until IRET */
     u32 attention;   /* ATT_*: see above */
+    u64 *flat;       /* shadow of the current privilege, see mmu/shadow.h; never NULL once reset */
+    u64 *flat_system; /* and of CPL 0 */
 
     struct segment seg[SEGS];
     struct table_register gdtr, idtr;
@@ -136,7 +138,8 @@ struct vcpu {
     const struct cpu_model *model;
     struct machine *machine;
     struct mmu *mmu;
-    void *interp; /* the interpreter's decode cache; owned by cpu/interp.c */
+    void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
+    void *interp; /* the interpreter's own state, if any; owned by cpu/interp.c */
     void *bt;     /* the translator; owned by bt/ */
 
     /* The interrupt controller's side, set by machine.c. */
@@ -144,7 +147,7 @@ struct vcpu {
     void (*ferr_set)(struct vcpu *cpu, bool level); /* FERR# changed; NULL: not connected */
     u64 insns; /* instructions run by the interpreter since reset */
 };
-static_assert(offsetof(struct vcpu, attention) < 64, "translated code uses short offsets");
+static_assert(offsetof(struct vcpu, flat_system) < 120, "translated code uses short offsets");
 
 /* `-cpu`: what CPUID says and which instructions exist (cpu/cpuid.c). */
 enum cpu_feature {
@@ -167,6 +170,7 @@ static inline bool cpu_has(const struct vcpu *cpu, enum cpu_feature f)
 
 struct vcpu *cpu_new(struct machine *m, struct mmu *mmu, const struct cpu_model *model);
 void cpu_free(struct vcpu *cpu);
+void cpu_fetch_free(struct vcpu *cpu); /* by cpu_free() */
 /* The state after RESET (vol. 3, table 9-1): real mode, CS:EIP = F000:FFF0, base FFFF0000. */
 void cpu_reset(struct vcpu *cpu);
 

@@ -31,6 +31,8 @@ struct machine {
     i64 clock_offset;    /* machine time = host monotonic + offset, while running */
     u64 clock_stopped;   /* machine time while stopped */
     bool clock_running, clock_manual; /* manual: tests turn it */
+    i64 wall_base;        /* RTC time at machine time 0, seconds since 1970 */
+    u32 wall_base_ns;
     struct timer *timers; /* armed, earliest first */
     u64 host_armed;       /* host timer's deadline in machine time, ~0: none */
 
@@ -50,11 +52,17 @@ void machine_stop(struct machine *m); /* QMP stop: clock and CPU stand */
 void machine_cont(struct machine *m);
 void machine_reset(struct machine *m); /* RESET on every chip, now: between instructions only */
 
+/* ---- devices/bus.c ---- */
+struct bus *bus_new(void);
+void bus_free(struct bus *bus);
+
 /* ---- clock.c ---- */
 void clock_start(struct machine *m);
 void clock_stop(struct machine *m);
 /* Manual clocks only: moves time on, firing timers in order at their deadlines. */
 void clock_advance(struct machine *m, u64 ns);
+/* This thread runs the machine from now on: the host's timer signals it. NULL: none. */
+void clock_adopt_thread(struct machine *m);
 /* Fires what is due. Returns nanoseconds to the next deadline, ~0 if none. */
 u64 timers_run(struct machine *m);
 /* Asks the host for an ATT_TIMER at the first deadline (see clock.c). */
@@ -70,6 +78,9 @@ void loop_remove(struct machine *m, int fd);
 void loop_poll(struct machine *m, u64 timeout_ns);
 /* While the guest runs, descriptors are polled this often at least. */
 #define LOOP_INTERVAL MSEC(5)
+
+/* Tells QMP clients (runtime/qmp.c): an event's name and its "reason", or NULL. */
+void machine_notify(struct machine *m, const char *event, const char *reason);
 
 /* ---- What the front ends ask ---- */
 /* PPM or PNG of the current screen. NULL, or what went wrong. */

@@ -1,0 +1,218 @@
+/*
+ * The bus: which chip answers a port or a device memory address.
+ *
+ * Ports: a table of 65,536 claim numbers, so that an access is one look-up. Memory: a short list
+ * of claims, latest first, searched on each device memory access (RAM and ROM never come here).
+ * Nobody there: reads give all ones, writes go nowhere.
+ */
+#include "devices/device.h"
+#include "runtime/machine.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct claim {
+    struct device *dev;
+    const struct io_ops *ops; /* NULL: free slot, or directly mapped memory */
+    gpa_t base;
+    u64 size;
+};
+
+enum { MAX_CLAIMS = 250, NOBODY = 0 };
+
+struct bus {
+    struct claim ports[MAX_CLAIMS]; /* slot 0 is nobody */
+    struct claim memory[MAX_CLAIMS];
+    u32 memory_count;
+    u8 port_owner[65536]; /* slot in ports */
+};
+
+
+struct bus *bus_new(void)
+{
+    return calloc(1, sizeof(struct bus));
+}
+
+void bus_free(struct bus *bus)
+{
+    free(bus);
+}
+
+static u32 port_slot(struct bus *bus)
+{
+    for (u32 i = 1; i < MAX_CLAIMS; i++)
+        if (!bus->ports[i].dev)
+            return i;
+    return NOBODY;
+}
+
+bool bus_claim_ports(struct device *dev, u16 base, u16 count, const struct io_ops *ops)
+{
+    struct bus *bus = dev->machine->bus;
+    u32 slot = port_slot(bus);
+
+    check(slot != NOBODY, "more than %d port claims (%s)", MAX_CLAIMS, dev->class->name);
+    if (!count || base + count > 65536)
+        return false;
+    bus->ports[slot] = (struct claim){ dev, ops, base, count };
+    memset(&bus->port_owner[base], (int)slot, count);
+    return true;
+}
+
+/* The claims a released one lay over come back: the latest remaining claim of each port wins. */
+void bus_release_ports(struct device *dev, u16 base, u16 count)
+{
+    struct bus *bus = dev->machine->bus;
+
+    for (u32 i = 1; i < MAX_CLAIMS; i++) {
+        struct claim *c = &bus->ports[i];
+
+        if (c->dev != dev || c->base != base || c->size != count)
+            continue;
+        c->dev = NULL;
+        for (u32 p = base; p < (u32)base + count; p++) {
+            if (bus->port_owner[p] != i)
+                continue;
+            bus->port_owner[p] = NOBODY;
+            for (u32 k = 1; k < MAX_CLAIMS; k++)
+                if (bus->ports[k].dev && p - bus->ports[k].base < bus->ports[k].size)
+                    bus->port_owner[p] = (u8)k;
+        }
+        return;
+    }
+}
+
+static u32 all_ones(u32 size)
+{
+    return size >= 4 ? 0xffffffffu : (1u << size * 8) - 1;
+}
+
+u32 bus_in(struct machine *m, u16 port, enum io_size size)
+{
+    struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
+    u32 val;
+
+    m->stats.port_accesses++;
+    if (c->dev && (c->ops->sizes & size) && port + size <= c->base + c->size) {
+        val = c->ops->read(c->dev, port - (u32)c->base, size) & all_ones(size);
+    } else if (size == IO_8) {
+        val = all_ones(size);
+    } else { /* in halves: another chip may own the later bytes */
+        u32 half = size / 2;
+
+        val = bus_in(m, port, half) | bus_in(m, (u16)(port + half), half) << half * 8;
+    }
+    trace(TRACE_IO, "in  %04x.%u = %x", port, size, val);
+    return val;
+}
+
+void bus_out(struct machine *m, u16 port, enum io_size size, u32 val)
+{
+    struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
+
+    m->stats.port_accesses++;
+    trace(TRACE_IO, "out %04x.%u = %x", port, size, val);
+    if (c->dev && (c->ops->sizes & size) && port + size <= c->base + c->size) {
+        c->ops->write(c->dev, port - (u32)c->base, size, val & all_ones(size));
+    } else if (size != IO_8) {
+        u32 half = size / 2;
+
+        bus_out(m, port, half, val & all_ones(half));
+        bus_out(m, (u16)(port + half), half, val >> half * 8);
+    }
+}
+
+bool bus_claim_memory(struct device *dev, gpa_t base, u64 size, const struct io_ops *ops)
+{
+    struct bus *bus = dev->machine->bus;
+
+    check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
+    if (!size || base + size < base || (base | size) & PAGE_MASK)
+        return false;
+    bus->memory[bus->memory_count++] = (struct claim){ dev, ops, base, size };
+    mmu_map_phys(dev->machine->mmu, base, size, NULL, NULL);
+    return true;
+}
+
+bool bus_map_memory(struct device *dev, gpa_t base, u64 size, u8 *hva, bool writable)
+{
+    struct bus *bus = dev->machine->bus;
+
+    check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
+    if (!size || base + size < base || (base | size) & PAGE_MASK)
+        return false;
+    bus->memory[bus->memory_count++] = (struct claim){ dev, NULL, base, size };
+    mmu_map_phys(dev->machine->mmu, base, size, hva, writable ? hva : NULL);
+    return true;
+}
+
+void bus_release_memory(struct device *dev, gpa_t base, u64 size)
+{
+    struct bus *bus = dev->machine->bus;
+    struct mmu *mmu = dev->machine->mmu;
+
+    for (u32 i = bus->memory_count; i-- > 0;) {
+        struct claim *c = &bus->memory[i];
+
+        if (c->dev != dev || c->base != base || c->size != size)
+            continue;
+        memmove(c, c + 1, (--bus->memory_count - i) * sizeof(*c));
+        mmu_map_phys(mmu, base, size, NULL, NULL);
+        if (base < mmu_ram_size(mmu)) { /* the RAM below shows again */
+            u64 n = mmu_ram_size(mmu) - base < size ? mmu_ram_size(mmu) - base : size;
+
+            mmu_map_phys(mmu, base, n, mmu_ram(mmu) + base, mmu_ram(mmu) + base);
+        }
+        return;
+    }
+}
+
+u8 *bus_alloc_memory(struct machine *m, u64 size)
+{
+    return mmu_alloc(m->mmu, size);
+}
+
+static struct claim *memory_claim(struct bus *bus, gpa_t gpa)
+{
+    for (u32 i = bus->memory_count; i-- > 0;)
+        if (gpa - bus->memory[i].base < bus->memory[i].size)
+            return bus->memory[i].ops ? &bus->memory[i] : NULL;
+    return NULL;
+}
+
+u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size)
+{
+    struct claim *c = memory_claim(m->bus, gpa);
+    u32 val = 0;
+
+    m->stats.mmio_accesses++;
+    if (!c) {
+        val = all_ones(size);
+    } else if (size == 3 || !(c->ops->sizes & size)) {
+        u32 first = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
+
+        for (u32 i = 0; i < size; i += first)
+            val |= c->ops->read(c->dev, (u32)(gpa + i - c->base), first) << i * 8;
+    } else {
+        val = c->ops->read(c->dev, (u32)(gpa - c->base), size);
+    }
+    trace(TRACE_MMIO, "read  %llx.%u = %x", (unsigned long long)gpa, size, val);
+    return val & all_ones(size);
+}
+
+void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
+{
+    struct claim *c = memory_claim(m->bus, gpa);
+
+    m->stats.mmio_accesses++;
+    trace(TRACE_MMIO, "write %llx.%u = %x", (unsigned long long)gpa, size, val);
+    if (!c)
+        return;
+    if (size == 3 || !(c->ops->sizes & size)) {
+        u32 first = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
+
+        for (u32 i = 0; i < size; i += first)
+            c->ops->write(c->dev, (u32)(gpa + i - c->base), first, val >> i * 8 & all_ones(first));
+    } else {
+        c->ops->write(c->dev, (u32)(gpa - c->base), size, val & all_ones(size));
+    }
+}

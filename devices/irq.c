@@ -1,0 +1,32 @@
+/*
+ * Interrupt wires. A wire remembers its level and tells the other end when it changes.
+ */
+#include "devices/device.h"
+#include "runtime/machine.h"
+
+void irq_init(struct irq *line, void (*handler)(void *owner, u32 pin, bool level), void *owner,
+              u32 pin)
+{
+    *line = (struct irq){ handler, owner, pin, false };
+}
+
+void irq_set(struct irq *line, bool level)
+{
+    if (line->level == level)
+        return;
+    line->level = level;
+    if (line->handler)
+        line->handler(line->owner, line->pin, level);
+}
+
+void irq_pulse(struct irq *line)
+{
+    irq_set(line, true);
+    irq_set(line, false);
+}
+
+struct irq *irq_isa(struct machine *m, u32 n)
+{
+    check(n < 16, "ISA interrupt %u", n);
+    return &m->isa[n];
+}

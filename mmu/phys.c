@@ -1,0 +1,204 @@
+/*
+ * The physical memory map: RAM and other guest memory in one memfd (so that windows can map any
+ * page of it anywhere), and for each of the 2^20 physical pages below 4 GiB which host memory
+ * answers loads and stores. What has none is the bus's.
+ */
+#include "devices/device.h"
+#include "mmu/shadow.h"
+#include "runtime/machine.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { EXTRA_MEMORY = 64 << 20 }; /* room for ROMs and video memory */
+
+static void *reserve(u64 size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+struct mmu *mmu_new(struct machine *m, u64 ram)
+{
+    struct mmu *mmu = calloc(1, sizeof(*mmu));
+
+    mmu->machine = m;
+    mmu->ram_size = mmu->allocated = ram;
+    mmu->reserved = ram + EXTRA_MEMORY;
+    mmu->a20_mask = ~0u;
+    mmu->fd = memfd_create("guest memory", MFD_CLOEXEC);
+    if (mmu->fd < 0 || ftruncate(mmu->fd, (off_t)mmu->reserved))
+        goto fail;
+    mmu->base = mmap(NULL, mmu->reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                     mmu->fd, 0);
+    mmu->page_read = reserve(PHYS_PAGES * sizeof(u8 *));
+    mmu->page_write = reserve(PHYS_PAGES * sizeof(u8 *));
+    mmu->page_flags = reserve(PHYS_PAGES);
+    if (mmu->base == MAP_FAILED || !mmu->page_read || !mmu->page_write || !mmu->page_flags ||
+        !shadow_init(mmu))
+        goto fail;
+    mmu_map_phys(mmu, 0, ram, mmu->base, mmu->base);
+    return mmu;
+fail:
+    mmu_free(mmu);
+    return NULL;
+}
+
+void mmu_free(struct mmu *mmu)
+{
+    if (!mmu)
+        return;
+    if (mmu->base && mmu->base != MAP_FAILED)
+        munmap(mmu->base, mmu->reserved);
+    if (mmu->page_read)
+        munmap(mmu->page_read, PHYS_PAGES * sizeof(u8 *));
+    if (mmu->page_write)
+        munmap(mmu->page_write, PHYS_PAGES * sizeof(u8 *));
+    if (mmu->page_flags)
+        munmap(mmu->page_flags, PHYS_PAGES);
+    if (mmu->table_head)
+        munmap(mmu->table_head, PHYS_PAGES * sizeof(u32));
+    if (mmu->writer_head)
+        munmap(mmu->writer_head, PHYS_PAGES * sizeof(u32));
+    for (u32 i = 0; i < MAX_SPACES; i++)
+        if (mmu->spaces[i].flat)
+            munmap(mmu->spaces[i].flat, FLAT_BYTES);
+    if (mmu->fd >= 0)
+        close(mmu->fd);
+    free(mmu->table_pool);
+    free(mmu->writer_pool);
+    free(mmu);
+}
+
+u64 mmu_ram_size(const struct mmu *mmu)
+{
+    return mmu->ram_size;
+}
+
+u8 *mmu_ram(const struct mmu *mmu)
+{
+    return mmu->base;
+}
+
+u8 *mmu_alloc(struct mmu *mmu, u64 size)
+{
+    u8 *p = mmu->base + mmu->allocated;
+
+    size = (size + PAGE_MASK) & ~(u64)PAGE_MASK;
+    check(mmu->allocated + size <= mmu->reserved, "no room for %llu bytes of device memory",
+          (unsigned long long)size);
+    mmu->allocated += size;
+    return p;
+}
+
+void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write)
+{
+    for (u64 off = 0; off < size && (gpa + off) >> PAGE_SHIFT < PHYS_PAGES; off += PAGE_SIZE) {
+        u64 page = (gpa + off) >> PAGE_SHIFT;
+
+        mmu->page_read[page] = read ? read + off : NULL;
+        mmu->page_write[page] = write ? write + off : NULL;
+        if (mmu->page_flags[page] & PG_CODE && mmu->on_code_write)
+            mmu->on_code_write(mmu->code_owner, page << PAGE_SHIFT, PAGE_SIZE);
+    }
+    if (mmu->space && mmu->space->mode & SPACE_PAGING)
+        shadow_drop_all(mmu);
+    else
+        shadow_drop_identity(mmu, gpa, size);
+}
+
+void mmu_set_a20(struct mmu *mmu, bool enabled)
+{
+    u32 mask = enabled ? ~0u : ~(1u << 20);
+
+    if (mmu->a20_mask == mask)
+        return;
+    mmu->a20_mask = mask;
+    shadow_drop_all(mmu);
+}
+
+/* ---- Access by physical address, page by page ---- */
+
+static void bus_read_bytes(struct machine *m, gpa_t gpa, u8 *buf, u32 n)
+{
+    while (n) {
+        u32 size = n >= 4 && !(gpa & 3) ? 4 : n >= 2 && !(gpa & 1) ? 2 : 1;
+        u32 val = bus_mmio_read(m, gpa, size);
+
+        memcpy(buf, &val, size);
+        gpa += size, buf += size, n -= size;
+    }
+}
+
+static void bus_write_bytes(struct machine *m, gpa_t gpa, const u8 *buf, u32 n)
+{
+    while (n) {
+        u32 size = n >= 4 && !(gpa & 3) ? 4 : n >= 2 && !(gpa & 1) ? 2 : 1;
+        u32 val = 0;
+
+        memcpy(&val, buf, size);
+        bus_mmio_write(m, gpa, size, val);
+        gpa += size, buf += size, n -= size;
+    }
+}
+
+static u32 to_page_end(gpa_t gpa, u64 size)
+{
+    u32 left = PAGE_SIZE - (u32)(gpa & PAGE_MASK);
+
+    return size < left ? (u32)size : left;
+}
+
+void phys_read(struct machine *m, gpa_t gpa, void *buf, u64 size)
+{
+    u8 *p = buf;
+
+    while (size) {
+        u32 n = to_page_end(gpa, size);
+        u8 *hva = gpa >> PAGE_SHIFT < PHYS_PAGES ? m->mmu->page_read[gpa >> PAGE_SHIFT] : NULL;
+
+        if (hva)
+            memcpy(p, hva + (gpa & PAGE_MASK), n);
+        else
+            bus_read_bytes(m, gpa, p, n);
+        gpa += n, p += n, size -= n;
+    }
+}
+
+void phys_write(struct machine *m, gpa_t gpa, const void *buf, u64 size)
+{
+    const u8 *p = buf;
+
+    while (size) {
+        u32 n = to_page_end(gpa, size);
+        u64 page = gpa >> PAGE_SHIFT;
+
+        if (page < PHYS_PAGES && m->mmu->page_write[page]) {
+            if (m->mmu->page_flags[page])
+                shadow_before_write(m->mmu, gpa, n);
+            memcpy(m->mmu->page_write[page] + (gpa & PAGE_MASK), p, n);
+        } else if (page >= PHYS_PAGES || !m->mmu->page_read[page]) {
+            bus_write_bytes(m, gpa, p, n);
+        } /* else ROM: dropped */
+        gpa += n, p += n, size -= n;
+    }
+}
+
+void mmu_on_code_write(struct mmu *mmu, void (*fn)(void *owner, gpa_t gpa, u32 n), void *owner)
+{
+    mmu->on_code_write = fn;
+    mmu->code_owner = owner;
+}
+
+void mmu_guard_code(struct mmu *mmu, gpa_t page)
+{
+    shadow_guard(mmu, (u32)(page >> PAGE_SHIFT), PG_CODE);
+}
+
+void mmu_unguard_code(struct mmu *mmu, gpa_t page)
+{
+    mmu->page_flags[page >> PAGE_SHIFT] &= (u8)~PG_CODE;
+}

@@ -1,0 +1,169 @@
+/*
+ * The guest's page tables, walked as SDM vol. 3, 4.3 (32-bit) and 4.4 (PAE) say: two levels of
+ * 1024 entries, or PDPTE registers and two levels of 512. Accessed and dirty bits are set on the
+ * way, only once the access is known to be allowed; the error code is that of 4.7.
+ */
+#include "devices/device.h"
+#include "mmu/pte.h"
+#include "mmu/shadow.h"
+#include "runtime/machine.h"
+#include <string.h>
+
+/* An entry of a guest table, in host memory where it is RAM. */
+struct entry {
+    u64 val;
+    gpa_t gpa;
+    u32 size; /* 4 or 8 */
+};
+
+static struct entry entry_read(struct mmu *mmu, gpa_t gpa, u32 size)
+{
+    struct entry e = { 0, gpa & mmu->a20_mask, size };
+    u8 *page = mmu->page_read[e.gpa >> PAGE_SHIFT];
+
+    if (likely(page))
+        memcpy(&e.val, page + (e.gpa & PAGE_MASK), size);
+    else
+        phys_read(mmu->machine, e.gpa, &e.val, size);
+    return e;
+}
+
+/* Sets A and D bits; they lie in the low dword. Traces need not hear of it: the shadow is made
+ * from the entry as it is afterwards. */
+static void entry_set(struct mmu *mmu, struct entry *e, u32 bits)
+{
+    u8 *page = mmu->page_write[e->gpa >> PAGE_SHIFT];
+    u32 low;
+
+    if ((e->val & bits) == bits)
+        return;
+    e->val |= bits;
+    low = (u32)e->val;
+    if (mmu->page_flags[e->gpa >> PAGE_SHIFT] & PG_CODE)
+        phys_write(mmu->machine, e->gpa, &low, 4);
+    else if (page)
+        memcpy(page + (e->gpa & PAGE_MASK), &low, 4);
+}
+
+static bool reserved_set(const struct mmu *mmu, const struct entry *e, bool large, u32 mode)
+{
+    if (e->size == 4)
+        return large && e->val & PDE4M_RSVD;
+    if (e->val & (mode & SPACE_NXE ? PAE_RSVD & ~PTE_NX : PAE_RSVD))
+        return true;
+    return large && e->val & PDE2M_RSVD;
+}
+
+static bool deny(u32 *error, u32 code, enum mmu_access access, bool user, u32 mode)
+{
+    *error = code | (access & MMU_WRITE ? PF_W : 0) | (user ? PF_U : 0) |
+             (access & MMU_EXEC && mode & SPACE_NXE ? PF_I : 0);
+    return false;
+}
+
+/* Records one level's table for the traces, and ANDs its rights. */
+static void note(struct walk *w, const struct entry *e, u32 level, u32 gla)
+{
+    w->path[w->levels].table = e->gpa & ~(gpa_t)PAGE_MASK;
+    w->path[w->levels].gla = gla;
+    w->path[w->levels].level = (u8)level;
+    w->levels++;
+    w->writable &= !!(e->val & PTE_W);
+    w->user &= !!(e->val & PTE_U);
+    w->nx |= e->size == 8 && e->val & PTE_NX;
+}
+
+static bool allowed(const struct walk *w, enum mmu_access access, bool user, u32 mode)
+{
+    if (user && !w->user)
+        return false;
+    if (access & MMU_WRITE && !w->writable && (user || mode & SPACE_WP))
+        return false;
+    return !(access & MMU_EXEC && w->nx);
+}
+
+/*
+ * The common walk. `touch` false leaves A and D and the rights alone (debuggers).
+ */
+static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, bool touch,
+                 struct walk *w, u32 *error)
+{
+    u32 mode = mmu->space->mode, size = mode & SPACE_PAE ? 8 : 4;
+    u32 span = mode & SPACE_PAE ? 21 : 22; /* bits below a PDE's reach */
+    gpa_t directory = mmu->space->root;
+    struct entry pde, pte;
+    bool large;
+
+    *w = (struct walk){ .writable = true, .user = true };
+    if (mode & SPACE_PAE) {
+        u64 pdpte = mmu->space->pdpte[gla >> 30];
+
+        if (!(pdpte & PTE_P))
+            return deny(error, 0, access, user, mode);
+        directory = pdpte & PAE_ADDRESS;
+    }
+    if (directory >> PAGE_SHIFT >= PHYS_PAGES)
+        return deny(error, 0, access, user, mode);
+    pde = entry_read(mmu, directory + (gla >> span & (PAGE_SIZE / size - 1)) * size, size);
+    if (!(pde.val & PTE_P))
+        return deny(error, 0, access, user, mode);
+    large = pde.val & PDE_PS && (mode & (SPACE_PAE | SPACE_PSE));
+    if (reserved_set(mmu, &pde, large, mode))
+        return deny(error, PF_P | PF_RSVD, access, user, mode);
+    note(w, &pde, 2, size == 8 ? gla & ~((1u << 30) - 1) : 0);
+    if (large) {
+        w->gpa = (pde.val & (size == 8 ? PAE_ADDRESS : 0xffffffffu) & ~((1ull << span) - 1)) |
+                 (gla & ((1u << span) - 1) & ~PAGE_MASK);
+        pte = pde;
+    } else {
+        gpa_t table = pde.val & (size == 8 ? PAE_ADDRESS : 0xfffff000u);
+
+        if (table >> PAGE_SHIFT >= PHYS_PAGES)
+            return deny(error, 0, access, user, mode);
+        pte = entry_read(mmu, table + (gla >> PAGE_SHIFT & (PAGE_SIZE / size - 1)) * size, size);
+        if (!(pte.val & PTE_P))
+            return deny(error, 0, access, user, mode);
+        if (reserved_set(mmu, &pte, false, mode))
+            return deny(error, PF_P | PF_RSVD, access, user, mode);
+        note(w, &pte, 1, gla & ~((1u << span) - 1));
+        w->gpa = pte.val & (size == 8 ? PAE_ADDRESS : 0xfffff000u);
+    }
+    if (touch) {
+        if (!allowed(w, access, user, mode))
+            return deny(error, PF_P, access, user, mode);
+        if (!large)
+            entry_set(mmu, &pde, PTE_A);
+        entry_set(mmu, &pte, PTE_A | (access & MMU_WRITE ? PTE_D : 0));
+    }
+    w->dirty = pte.val & PTE_D;
+    return true;
+}
+
+bool mmu_walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, struct walk *w,
+              u32 *error)
+{
+    if (!(mmu->space->mode & SPACE_PAGING)) {
+        *w = (struct walk){ gla & ~PAGE_MASK, true, true, false, true, 0, { { 0, 0, 0 } } };
+        return true;
+    }
+    return walk(mmu, gla, access, user, true, w, error);
+}
+
+bool mmu_walk_quiet(struct mmu *mmu, gla_t gla, struct walk *w)
+{
+    u32 error;
+
+    if (!(mmu->space->mode & SPACE_PAGING))
+        return mmu_walk(mmu, gla, MMU_READ, false, w, &error);
+    return walk(mmu, gla, MMU_READ, false, false, w, &error);
+}
+
+bool mmu_translate(struct vcpu *cpu, gla_t gla, gpa_t *gpa)
+{
+    struct walk w;
+
+    if (!mmu_walk_quiet(cpu->mmu, gla, &w))
+        return false;
+    *gpa = (w.gpa | (gla & PAGE_MASK)) & (0xffffffff00000000ull | cpu->mmu->a20_mask);
+    return true;
+}
