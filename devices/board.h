@@ -15,6 +15,7 @@ extern const struct device_class ioapic_class; /* memory FEC00000 */
 
 void i8259_set(struct device *dev, u32 pin, bool level); /* ISA pin 0 to 15 */
 bool i8259_intr(struct device *dev);                     /* INTR output */
+struct irq *i8259_output(struct device *dev);            /* INTR: machine.c connects it */
 u8 i8259_ack(struct device *dev);                        /* INTA cycle: the vector */
 /* True while the pin's request is latched and not yet acknowledged or still in service: a further
  * edge would be lost. Timers use it to catch up on ticks. */

@@ -12,6 +12,12 @@
 
 struct bus;
 
+/* Memory that lives as long as the machine: see machine_alloc(). 16 bytes, so that what follows is aligned. */
+struct allocation {
+    struct allocation *next;
+    u64 unused;
+};
+
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 
 struct machine {
@@ -41,11 +47,16 @@ struct machine {
     int exit_status; /* of the process, when MACHINE_EXIT came from the guest */
     bool quit;       /* leave machine_run() */
     struct loop *loop;
+    struct allocation *allocations;
 };
 
 /* Builds a machine from the options; die()s with one line on the user's mistakes. */
 struct machine *machine_new(struct options *o);
+/* RAM, a bus and a CPU without a board or firmware: what tests build on. */
+struct machine *machine_bare(struct options *o);
 void machine_free(struct machine *m);
+/* Zeroed, freed with the machine: configurations of chips. */
+void *machine_alloc(struct machine *m, size_t size);
 /* Runs until quit; returns the exit status. */
 int machine_run(struct machine *m);
 void machine_stop(struct machine *m); /* QMP stop: clock and CPU stand */

@@ -1,0 +1,281 @@
+/*
+ * The board's parts list: what is on it, and which wire goes where.
+ */
+#include "runtime/machine.h"
+#include "runtime/boot.h"
+#include "runtime/chardev.h"
+#include "runtime/disk.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- Devices in general ---- */
+
+struct device *device_new(struct machine *m, const struct device_class *class, const void *config)
+{
+    struct device *dev = calloc(1, class->size), **end = &m->devices;
+
+    dev->class = class;
+    dev->machine = m;
+    dev->config = config;
+    while (*end)
+        end = &(*end)->next;
+    *end = dev;
+    if (!class->attach || class->attach(dev))
+        return dev;
+    *end = NULL;
+    free(dev);
+    return NULL;
+}
+
+static struct device *part(struct machine *m, const struct device_class *class, const void *config)
+{
+    struct device *dev = device_new(m, class, config);
+
+    if (!dev)
+        die("the board's %s could not be set up", class->name);
+    return dev;
+}
+
+/* ---- Wires ---- */
+
+/* An ISA interrupt reaches the 8259s, and the I/O APIC at the same pin (0 at pin 2: the MADT and
+ * the MP table say so). */
+static void isa_wire(void *owner, u32 pin, bool level)
+{
+    struct machine *m = owner;
+
+    trace(TRACE_IRQ, "isa %u %s", pin, level ? "high" : "low");
+    i8259_set(m->i8259, pin, level);
+    ioapic_set(m->ioapic, pin == 0 ? 2 : pin, level);
+}
+
+/* The 8259s' INTR goes to LINT0 of the local APIC, which passes it on ("virtual wire"). */
+static void intr_wire(void *owner, u32 pin, bool level)
+{
+    struct machine *m = owner;
+
+    lapic_set_lint(m->lapic, 0, level);
+}
+
+static int intr_ack(struct vcpu *cpu)
+{
+    return lapic_ack(cpu->machine->lapic);
+}
+
+static void ferr_wire(struct vcpu *cpu, bool level)
+{
+    irq_set(irq_isa(cpu->machine, 13), level);
+}
+
+/* ---- Parts ---- */
+
+static void make_interrupts(struct machine *m)
+{
+    for (u32 i = 0; i < 16; i++)
+        irq_init(&m->isa[i], isa_wire, m, i);
+    m->i8259 = part(m, &i8259_class, NULL);
+    m->lapic = part(m, &lapic_class, NULL);
+    m->ioapic = part(m, &ioapic_class, NULL);
+    irq_init(i8259_output(m->i8259), intr_wire, m, 0);
+    m->cpu->intr_ack = intr_ack;
+    m->cpu->ferr_set = ferr_wire;
+}
+
+static struct disk *open_drive(struct options *o, const struct drive_options *drive,
+                               enum disk_kind kind)
+{
+    struct drive_options d = *drive;
+    const char *error;
+    struct disk *disk;
+
+    d.snapshot |= o->snapshot;
+    disk = disk_open(&d, kind, &error);
+    if (!disk)
+        die("%s", error);
+    return disk;
+}
+
+static void open_drives(struct machine *m)
+{
+    struct options *o = m->options;
+
+    for (u32 i = 0; i < 2; i++)
+        if (o->floppy[i].present || i == 0) /* a PC has one floppy drive, empty or not */
+            m->floppy[i] = open_drive(o, &o->floppy[i], DISK_FLOPPY);
+    for (u32 i = 0; i < 4; i++) {
+        struct drive_options *d = &o->ide[i / 2][i % 2];
+
+        if (d->present)
+            m->ide[i / 2][i % 2] = open_drive(o, d, d->cdrom ? DISK_CD : DISK_HARD);
+    }
+}
+
+static void make_disks(struct machine *m)
+{
+    struct ide_config *ide = machine_alloc(m, sizeof(*ide));
+    struct floppy_config *floppy = machine_alloc(m, sizeof(*floppy));
+
+    open_drives(m);
+    memcpy(ide->drive, m->ide, sizeof(m->ide));
+    memcpy(floppy->drive, m->floppy, sizeof(m->floppy));
+    m->i8237 = part(m, &i8237_class, NULL);
+    m->i82077 = part(m, &i82077_class, floppy);
+    m->ata = part(m, &ata_class, ide);
+}
+
+static void make_serial(struct machine *m)
+{
+    static const struct {
+        u16 port;
+        u8 irq;
+    } ports[MAX_SERIAL] = { { 0x3f8, 4 }, { 0x2f8, 3 } };
+
+    for (u32 i = 0; i < MAX_SERIAL; i++) {
+        struct ns16550_config *c = machine_alloc(m, sizeof(*c));
+
+        if (!m->options->serial[i] && i)
+            continue;
+        *c = (struct ns16550_config){ ports[i].port, ports[i].irq, NULL };
+        if (m->options->serial[i])
+            c->chardev = chardev_new(m, m->options->serial[i]);
+        part(m, &ns16550_class, c);
+    }
+}
+
+static void make_debug_ports(struct machine *m)
+{
+    struct options *o = m->options;
+
+    part(m, &post_class, NULL);
+    for (u32 i = 0; i < MAX_DEBUG; i++) {
+        struct debugcon_config *c = machine_alloc(m, sizeof(*c));
+
+        if (!o->debug[i].target)
+            continue;
+        *c = (struct debugcon_config){ o->debug[i].port, chardev_new(m, o->debug[i].target) };
+        part(m, &debugcon_class, c);
+    }
+    if (o->debug_exit.present) {
+        struct debugexit_config *c = machine_alloc(m, sizeof(*c));
+
+        *c = (struct debugexit_config){ o->debug_exit.port, o->debug_exit.size };
+        part(m, &debugexit_class, c);
+    }
+}
+
+static void make_board(struct machine *m)
+{
+    make_interrupts(m);
+    m->pci = part(m, &pci_class, NULL);
+    m->i440fx = part(m, &i440fx_class, NULL);
+    m->piix3 = part(m, &piix3_class, NULL);
+    m->piix4 = part(m, &piix4_class, NULL);
+    m->i8254 = part(m, &i8254_class, NULL);
+    m->mc146818 = part(m, &mc146818_class, NULL);
+    m->pcspk = part(m, &pcspk_class, NULL);
+    m->i8042 = part(m, &i8042_class, NULL);
+    m->port92 = part(m, &port92_class, NULL);
+    m->vga = part(m, &vga_class, NULL);
+    make_serial(m);
+    make_debug_ports(m);
+    make_disks(m);
+    m->fw_cfg = part(m, &fw_cfg_class, NULL);
+}
+
+/* ---- The machine ---- */
+
+void *machine_alloc(struct machine *m, size_t size)
+{
+    struct allocation *a = calloc(1, sizeof(*a) + size);
+
+    a->next = m->allocations;
+    m->allocations = a;
+    return a + 1;
+}
+
+static const struct cpu_model *find_model(const char *name)
+{
+    const struct cpu_model *model = cpu_models;
+
+    while (name && model->name && strcmp(model->name, name))
+        model++;
+    if (!model->name)
+        die("-cpu %s: no such CPU; try -cpu help", name);
+    return model;
+}
+
+/* -rtc base: what the guest's clock says at power-on. */
+static i64 rtc_base(const char *base)
+{
+    struct tm tm = { 0 };
+    time_t now = time(NULL);
+
+    if (!base || !strcmp(base, "utc"))
+        return now;
+    if (!strcmp(base, "localtime")) {
+        localtime_r(&now, &tm);
+        return timegm(&tm);
+    }
+    if (!strptime(base, "%Y-%m-%dT%H:%M:%S", &tm)) {
+        memset(&tm, 0, sizeof(tm));
+        if (!strptime(base, "%Y-%m-%d", &tm))
+            die("-rtc base=%s: want utc, localtime, 2006-06-17 or 2006-06-17T16:01:21", base);
+    }
+    return timegm(&tm);
+}
+
+struct machine *machine_bare(struct options *o)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+
+    m->options = o;
+    m->host_armed = ~0ull;
+    m->bus = bus_new();
+    m->mmu = mmu_new(m, o->ram);
+    if (!m->mmu)
+        die("-m %lluM: the host has not that much memory to give",
+            (unsigned long long)(o->ram >> 20));
+    m->cpu = cpu_new(m, m->mmu, find_model(o->cpu));
+    return m;
+}
+
+struct machine *machine_new(struct options *o)
+{
+    struct machine *m = machine_bare(o);
+
+    m->wall_base = rtc_base(o->rtc_base);
+    make_board(m);
+    boot_setup(m);
+    machine_reset(m);
+    m->state = o->paused ? RUN_PAUSED : RUN_RUNNING;
+    return m;
+}
+
+void machine_free(struct machine *m)
+{
+    struct device *next;
+
+    if (!m)
+        return;
+    for (struct device *d = m->devices; d; d = next) {
+        next = d->next;
+        free(d);
+    }
+    for (u32 i = 0; i < 2; i++)
+        disk_close(m->floppy[i]);
+    for (u32 i = 0; i < 4; i++)
+        disk_close(m->ide[i / 2][i % 2]);
+    chardev_free_all(m);
+    cpu_free(m->cpu);
+    mmu_free(m->mmu);
+    bus_free(m->bus);
+    while (m->allocations) {
+        struct allocation *a = m->allocations;
+
+        m->allocations = a->next;
+        free(a);
+    }
+    free(m->loop);
+    free(m);
+}
