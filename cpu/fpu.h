@@ -1,0 +1,35 @@
+/*
+ * Private to the FPU's files: what fpu.c, fpu_env.c and sse.c share.
+ */
+#ifndef RING3_FPU_H
+#define RING3_FPU_H
+
+#include "cpu/hostexec.h"
+
+/* Recomputes FSW.ES and B from the exception flags and their masks; lowers FERR# with them. */
+void fpu_summarize(struct vcpu *cpu);
+/* FCW as the register keeps it. */
+static inline u16 fpu_fcw(u32 val)
+{
+    return (val & FCW_WRITABLE) | FCW_ONE;
+}
+/* FNINIT: control, status, tags and pointers; the registers keep their contents. */
+void fpu_init(struct vcpu *cpu);
+/* Moves TOP; the image's ST order follows, the physical registers stay. */
+void fpu_set_top(struct fxsave *fx, u32 top);
+static inline u32 fpu_top(const struct fxsave *fx)
+{
+    return (fx->fsw & FSW_TOP) >> FSW_TOP_SHIFT;
+}
+/* The bits this CPU's MXCSR has. */
+u32 fpu_mxcsr_mask(const struct vcpu *cpu);
+
+static inline bool insn_has_mem(const struct insn *in)
+{
+    for (u32 i = 0; i < in->nops; i++)
+        if (in->op[i].kind == OP_MEM)
+            return true;
+    return false;
+}
+
+#endif

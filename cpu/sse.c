@@ -1,0 +1,237 @@
+/*
+ * MMX, SSE and SSE2 on the host's unit. SDM vol. 1, chapters 9 to 11.
+ *
+ * Numeric exceptions: the host runs with all of them masked. A flag that comes up and is unmasked
+ * in the guest's MXCSR becomes #XM (#UD without CR4.OSXMMEXCPT) with nothing stored but the flags.
+ * Which flags: those found before computing (invalid, denormal, divide by zero), and only if none
+ * of these is unmasked, those of the results too (vol. 1, 11.5.3).
+ *
+ * An XMM-only instruction does not touch the x87: the host then works with an idle x87, and a
+ * pending x87 error does not matter. With an MMX register operand it is an MMX instruction too.
+ */
+#include "cpu/fpu.h"
+
+#include <string.h>
+
+enum { PRE_COMPUTATION = FPU_IE | FPU_DE | FPU_ZE };
+
+/* ---- What an instruction touches ---- */
+
+static bool insn_has(const struct insn *in, enum operand_kind kind)
+{
+    for (u32 i = 0; i < in->nops; i++)
+        if (in->op[i].kind == kind)
+            return true;
+    return false;
+}
+
+/* By its registers: MMX, XMM, or both. XMM forms of MMX mnemonics came with SSE2. */
+static bool simd_check(struct vcpu *cpu, const struct insn *in)
+{
+    u32 attr = 0;
+
+    if (insn_has(in, OP_MMX))
+        attr |= OP_MMXREG;
+    if (insn_has(in, OP_XMM))
+        attr |= OP_SSE;
+    if (attr == OP_SSE && cpu_ops[in->mnem].feature == FEAT_MMX && !cpu_has(cpu, FEAT_SSE2))
+        return cpu_fault(cpu, EXC_UD, 0);
+    return cpu_fpu_check(cpu, attr);
+}
+
+/* A 16-byte operand must be aligned, but for the instructions made for the other case. */
+static bool simd_aligned(struct vcpu *cpu, const struct insn *in, u32 size, bool write)
+{
+    gla_t gla;
+
+    if (size != 16 || in->mnem == ZYDIS_MNEMONIC_MOVUPS || in->mnem == ZYDIS_MNEMONIC_MOVUPD ||
+        in->mnem == ZYDIS_MNEMONIC_MOVDQU)
+        return true;
+    if (!cpu_linear(cpu, in->seg, insn_offset(cpu, in), size, write, &gla))
+        return false;
+    return gla & 15 ? cpu_fault(cpu, EXC_GP, 0) : true;
+}
+
+/* Reads a memory source into the frame. */
+static bool simd_source(struct vcpu *cpu, const struct insn *in, struct hostexec_frame *f)
+{
+    for (u32 i = 1; i < in->nops; i++) {
+        u32 size = in->op[i].size;
+
+        if (in->op[i].kind != OP_MEM)
+            continue;
+        memset(f->mem, 0, sizeof(f->mem));
+        return simd_aligned(cpu, in, size, false) &&
+               cpu_read_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, size);
+    }
+    return true;
+}
+
+static bool simd_store(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f)
+{
+    u32 size = in->op[0].size;
+
+    return simd_aligned(cpu, in, size, true) &&
+           cpu_write_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, size);
+}
+
+/* ---- Exceptions ---- */
+
+/* Raises #XM if one of the flags that came up is unmasked; else adds them to MXCSR. */
+static bool simd_exceptions(struct vcpu *cpu, u32 flags)
+{
+    u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
+
+    if (unmasked & PRE_COMPUTATION)
+        flags &= PRE_COMPUTATION;
+    cpu->fpu.mxcsr |= flags;
+    if (!unmasked)
+        return true;
+    return cpu_fault(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD, 0);
+}
+
+/*
+ * Runs the instruction masked; returns the flags it raised. An unmasked underflow is due for any
+ * tiny result, a masked one only for an inexact one. With flush-to-zero the host says "tiny".
+ */
+static u32 simd_run(struct vcpu *cpu, const struct insn *in, struct hostexec_frame *f)
+{
+    u32 guest = cpu->fpu.mxcsr, tiny = 0;
+    bool underflow = !(guest >> MXCSR_MASK_SHIFT & FPU_UE);
+
+    if (underflow) {
+        struct fxsave before = f->fx;
+        u64 eax = f->eax;
+
+        f->fx.mxcsr = (guest & ~FPU_EXCEPTIONS) | MXCSR_FTZ;
+        hostexec_run(cpu, in);
+        tiny = f->fx.mxcsr & FPU_UE;
+        f->fx = before;
+        f->eax = eax;
+    }
+    f->fx.mxcsr = guest & ~(FPU_EXCEPTIONS | (underflow ? MXCSR_FTZ : 0));
+    f->flags = cpu->eflags & FLAGS_ARITH;
+    hostexec_run(cpu, in);
+    return (f->fx.mxcsr & FPU_EXCEPTIONS) | tiny;
+}
+
+/* ---- The instruction ---- */
+
+static bool simd_general(const struct insn *in, u32 *operand)
+{
+    for (u32 i = 0; i < in->nops; i++)
+        if (in->op[i].kind == OP_REG) {
+            *operand = i;
+            return true;
+        }
+    return false;
+}
+
+static void simd_commit(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f)
+{
+    struct fxsave *fx = &cpu->fpu;
+    u32 i;
+
+    memcpy(fx->xmm, f->fx.xmm, 8 * 16);
+    if (insn_has(in, OP_MMX)) {
+        fx->fsw = f->fx.fsw;
+        fx->ftw = f->fx.ftw;
+        memcpy(fx->st, f->fx.st, sizeof(fx->st));
+    }
+    if (simd_general(in, &i) && i == 0)
+        cpu->gpr[in->op[0].reg] = (u32)f->eax;
+    cpu->eflags = (cpu->eflags & ~FLAGS_ARITH) | (u32)f->flags; /* COMISS and its kin */
+}
+
+bool ex_simd(struct vcpu *cpu, const struct insn *in)
+{
+    struct hostexec_frame *f;
+    u32 i, flags;
+
+    if (!simd_check(cpu, in))
+        return false;
+    f = hostexec_load(cpu);
+    if (!insn_has(in, OP_MMX)) {
+        f->fx.fcw = FCW_INIT;
+        f->fx.fsw = 0;
+        f->fx.ftw = 0;
+    }
+    if (simd_general(in, &i))
+        f->eax = cpu->gpr[in->op[i].reg];
+    if (!simd_source(cpu, in, f))
+        return false;
+    flags = simd_run(cpu, in, f);
+    if (!simd_exceptions(cpu, flags))
+        return false;
+    if (in->op[0].kind == OP_MEM && !simd_store(cpu, in, f))
+        return false;
+    simd_commit(cpu, in, f);
+    return true;
+}
+
+/* EMMS: all registers empty; TOP is where MMX instructions put it. */
+bool ex_emms(struct vcpu *cpu, const struct insn *in)
+{
+    cpu->fpu.ftw = 0;
+    return true;
+}
+
+/* ---- Masked stores: bytes to DS:EDI where the mask's sign bits are set ---- */
+
+/* An MMX instruction moves TOP to 0 and marks all registers valid, whatever else it does. */
+static void mmx_enter(struct vcpu *cpu)
+{
+    fpu_set_top(&cpu->fpu, 0);
+    cpu->fpu.ftw = 0xff;
+}
+
+static bool masked_store(struct vcpu *cpu, const struct insn *in, const u8 *data, const u8 *mask,
+                         u32 size)
+{
+    enum seg seg = in->prefixes & PFX_SEG ? in->seg : DS;
+    u32 edi = cpu->gpr[EDI], addr_mask = in->addrsize == 2 ? 0xffff : 0xffffffff;
+
+    for (u32 i = 0; i < size; i++)
+        if (mask[i] & 0x80 && !cpu_check_write(cpu, seg, (edi + i) & addr_mask, 1))
+            return false;
+    for (u32 i = 0; i < size; i++)
+        if (mask[i] & 0x80 && !cpu_write(cpu, seg, (edi + i) & addr_mask, 1, data[i]))
+            return false;
+    return true;
+}
+
+bool ex_maskmov(struct vcpu *cpu, const struct insn *in)
+{
+    struct fxsave *fx = &cpu->fpu;
+    bool mmx = in->mnem == ZYDIS_MNEMONIC_MASKMOVQ;
+    u32 top = fpu_top(fx), data = in->op[0].reg, mask = in->op[1].reg;
+
+    if (!simd_check(cpu, in))
+        return false;
+    if (!mmx)
+        return masked_store(cpu, in, fx->xmm[data], fx->xmm[mask], 16);
+    /* MMn is physical register n */
+    if (!masked_store(cpu, in, fx->st[(data - top) & 7], fx->st[(mask - top) & 7], 8))
+        return false;
+    mmx_enter(cpu);
+    return true;
+}
+
+/* ---- Of memory and its order ---- */
+
+bool ex_movnti(struct vcpu *cpu, const struct insn *in)
+{
+    return cpu_write(cpu, in->seg, insn_offset(cpu, in), 4, cpu->gpr[in->op[1].reg]);
+}
+
+/* Fences and prefetches: this CPU does everything in order, and has no caches to fill. */
+bool ex_fence(struct vcpu *cpu, const struct insn *in)
+{
+    return true;
+}
+
+/* Faults as a load of one byte does. */
+bool ex_clflush(struct vcpu *cpu, const struct insn *in)
+{
+    return cpu_check_read(cpu, in->seg, insn_offset(cpu, in), 1);
+}
