@@ -1,0 +1,163 @@
+/*
+ * The CMOS memory as a PC's set-up program would leave it: memory sizes, drive types, geometries,
+ * boot order. SeaBIOS on an emulated board reads its settings here; DOS and old kernels read the
+ * equipment and memory bytes. (IBM AT technical reference, section 1; Ralf Brown's CMOS.LST.)
+ */
+#include "runtime/boot.h"
+
+#include <string.h>
+
+enum {
+    FLOPPY_TYPES = 0x10, DISK_TYPES = 0x12, EQUIPMENT = 0x14, BASE_MEMORY = 0x15,
+    EXTENDED_MEMORY = 0x17, DISK_C_TYPE = 0x19, DISK_C = 0x1b, DISK_D = 0x24,
+    EXTENDED_MEMORY2 = 0x30, MEMORY_16M = 0x34, BOOT_FLAG1 = 0x38, TRANSLATION = 0x39,
+    BOOT_FLAG2 = 0x3d, MEMORY_4G = 0x5b, CPUS = 0x5f,
+    FLOPPY_360K = 1, FLOPPY_1M2 = 2, FLOPPY_720K = 3, FLOPPY_1M44 = 4, FLOPPY_2M88 = 5,
+    DISK_TYPE_EXTENDED = 0xf, DISK_TYPE_47 = 47,
+    EQUIPMENT_FPU = 2, EQUIPMENT_MOUSE = 4,
+};
+
+static void cmos_set(struct machine *m, u32 index, u32 size, u32 val)
+{
+    for (u32 i = 0; i < size; i++)
+        mc146818_cmos_set(m->mc146818, index + i, val >> 8 * i);
+}
+
+/* ---- Memory ---- */
+
+static void cmos_memory(struct machine *m)
+{
+    u64 ram = mmu_ram_size(m->mmu);
+    u64 extended = ram > MIB(1) ? (ram - MIB(1)) >> 10 : 0;
+    u64 above16 = ram > MIB(16) ? (ram - MIB(16)) >> 16 : 0;
+
+    cmos_set(m, BASE_MEMORY, 2, 640);
+    cmos_set(m, EXTENDED_MEMORY, 2, extended < 0xffff ? extended : 0xffff);
+    cmos_set(m, EXTENDED_MEMORY2, 2, extended < 0xffff ? extended : 0xffff);
+    cmos_set(m, MEMORY_16M, 2, above16 < 0xffff ? above16 : 0xffff);
+    cmos_set(m, MEMORY_4G, 3, 0);
+    cmos_set(m, CPUS, 1, 0); /* besides the first */
+}
+
+/* ---- Floppy drives ---- */
+
+/* The drive that takes the diskette: 5¼" ones by their odd sizes, else 3½". */
+static u32 cmos_floppy_type(const struct disk *d)
+{
+    static const u16 five_inch[] = {320, 360, 640, 720, 800, 820, 830, 1040, 1120, 2400};
+    u64 sectors = d->size / 512;
+
+    for (u32 i = 0; i < ARRAY_SIZE(five_inch); i++)
+        if (sectors == five_inch[i])
+            return FLOPPY_1M2;
+    return sectors > 3840 ? FLOPPY_2M88 : FLOPPY_1M44;
+}
+
+static void cmos_floppies(struct machine *m)
+{
+    u32 count = 0, types = 0, equipment = EQUIPMENT_FPU | EQUIPMENT_MOUSE;
+
+    for (u32 i = 0; i < 2; i++) {
+        if (!m->floppy[i])
+            continue;
+        types |= cmos_floppy_type(m->floppy[i]) << (i ? 0 : 4);
+        count++;
+    }
+    if (count)
+        equipment |= 1 | (count - 1) << 6;
+    cmos_set(m, FLOPPY_TYPES, 1, types);
+    cmos_set(m, EQUIPMENT, 1, equipment);
+}
+
+/* ---- Hard disks ---- */
+
+static void cmos_disk(struct machine *m, u32 unit, u32 at)
+{
+    u32 cylinders, heads, sectors;
+
+    ata_geometry(m->ide[0][unit], &cylinders, &heads, &sectors);
+    cmos_set(m, DISK_C_TYPE + unit, 1, DISK_TYPE_47);
+    cmos_set(m, at, 2, cylinders);
+    cmos_set(m, at + 2, 1, heads);
+    cmos_set(m, at + 3, 2, 0xffff);                         /* no write precompensation */
+    cmos_set(m, at + 5, 1, 0xc0 | (heads > 8 ? 8 : 0)); /* control byte */
+    cmos_set(m, at + 6, 2, cylinders);                      /* landing zone */
+    cmos_set(m, at + 8, 1, sectors);
+}
+
+/* The heads that the first used partition ends on: what the one who partitioned the disk saw. */
+static u32 cmos_partition_heads(struct disk *d)
+{
+    u8 mbr[512];
+
+    if (!disk_read(d, 0, mbr, sizeof(mbr)) || mbr[510] != 0x55 || mbr[511] != 0xaa)
+        return 0;
+    for (u32 i = 0; i < 4; i++) {
+        const u8 *entry = mbr + 446 + 16 * i;
+        u32 length = entry[12] | entry[13] << 8 | entry[14] << 16 | (u32)entry[15] << 24;
+
+        if (length && (entry[6] & 63))
+            return entry[5] + 1;
+    }
+    return 0;
+}
+
+/*
+ * How the BIOS turns CHS to sectors: 0 by the disk's own geometry, 1 LBA-assisted, 2 "large"
+ * (heads doubled). A small disk, or one laid out for its own geometry, needs none.
+ */
+static u32 cmos_translation(struct disk *d)
+{
+    u32 cylinders, heads, sectors;
+
+    ata_geometry(d, &cylinders, &heads, &sectors);
+    bool standard = heads == 16 && sectors == 63;
+    if (standard && cmos_partition_heads(d) > 16)
+        return cylinders * heads <= 131072 ? 2 : 1;
+    return cylinders <= 1024 || !standard ? 0 : 1;
+}
+
+static void cmos_disks(struct machine *m)
+{
+    u32 types = 0, translations = 0;
+
+    for (u32 i = 0; i < 4; i++) {
+        struct disk *d = m->ide[i / 2][i % 2];
+
+        if (!d || d->cdrom || !d->size)
+            continue;
+        translations |= cmos_translation(d) << 2 * i;
+        if (i >= 2)
+            continue;
+        types |= DISK_TYPE_EXTENDED << (i ? 0 : 4);
+        cmos_disk(m, i, i ? DISK_D : DISK_C);
+    }
+    cmos_set(m, DISK_TYPES, 1, types);
+    cmos_set(m, TRANSLATION, 1, translations);
+}
+
+/* ---- Boot order: three nibbles; 1 floppy, 2 hard disk, 3 CD, 4 network ---- */
+
+static void cmos_boot_order(struct machine *m)
+{
+    static const char letters[] = "-acdn";
+    const char *order = m->options->boot[0] ? m->options->boot : "cad";
+    u32 nibbles = 0;
+
+    for (u32 i = 0; i < 3 && order[i]; i++) {
+        const char *at = strchr(letters, order[i]);
+
+        if (at && at > letters)
+            nibbles |= (u32)(at - letters) << 4 * i;
+    }
+    cmos_set(m, BOOT_FLAG2, 1, nibbles);
+    cmos_set(m, BOOT_FLAG1, 1, nibbles >> 4 & 0xf0);
+}
+
+void cmos_fill(struct machine *m)
+{
+    cmos_memory(m);
+    cmos_floppies(m);
+    cmos_disks(m);
+    cmos_boot_order(m);
+}
