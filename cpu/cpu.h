@@ -120,6 +120,9 @@ struct vcpu {
     u32 dr[8];
     u32 efer;
     u32 db_pending; /* DR6 bits of the #DB trap that ATT_TRAP announces */
+    u8 ext;         /* 1 while delivering an exception or interrupt: the EXT bit of error codes */
+    u8 ss_shadow;   /* ATT_SHADOW comes from a load of SS: #DB traps wait, too */
+    u8 mid_rep;     /* the string instruction at EIP has done some of its iterations */
 
     /* The exception a handler recorded with cpu_fault(); vector EXC_NONE: none. */
     u8 exc_vector;

@@ -185,6 +185,20 @@ static enum decode_result failure(ZyanStatus status, u32 n)
     return DECODE_INVALID;
 }
 
+/*
+ * Does the manual's syntax show this operand? Zydis calls fixed registers (EAX of 05, CL of D3, ES of
+ * 06) implicit, which is shown, unlike hidden; x87's ST(0) and the 1 of D1 are left out.
+ */
+static bool operand_shown(const ZydisDecodedOperand *o)
+{
+    if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+        return true;
+    if (o->visibility != ZYDIS_OPERAND_VISIBILITY_IMPLICIT ||
+        o->type != ZYDIS_OPERAND_TYPE_REGISTER)
+        return false;
+    return reg_kind(o->reg.value) == OP_REG || reg_kind(o->reg.value) == OP_SEG;
+}
+
 enum decode_result insn_decode(const u8 *bytes, u32 n, bool code32, struct insn *in)
 {
     const ZydisDecoder *d = &decoders[code32];
@@ -213,7 +227,7 @@ enum decode_result insn_decode(const u8 *bytes, u32 n, bool code32, struct insn 
         in->modrm = (u8)(z.raw.modrm.mod << 6 | z.raw.modrm.reg << 3 | z.raw.modrm.rm);
     in->seg = default_segment(&z);
     for (u32 i = 0; i < z.operand_count && in->nops < ARRAY_SIZE(in->op); i++)
-        if (ops[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+        if (operand_shown(&ops[i]))
             take_operand(in, &z, &ops[i], &immediates);
     memcpy(in->raw, bytes, in->len);
     return DECODE_OK;

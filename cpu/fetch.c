@@ -32,8 +32,11 @@ void cpu_fetch_free(struct vcpu *cpu)
     cpu->fetch = NULL;
 }
 
-static bool same_bytes(const u8 *p, const struct insn *in)
+/* `left` bytes may be read at p. */
+static bool same_bytes(const u8 *p, const struct insn *in, u32 left)
 {
+    if (unlikely(left < 16))
+        return !memcmp(p, in->raw, in->len);
     __m128i a = _mm_loadu_si128((const __m128i *)p);
     __m128i b = _mm_loadu_si128((const __m128i *)in->raw);
 
@@ -110,7 +113,7 @@ const struct insn *cpu_fetch(struct vcpu *cpu)
     if (cs->limit - cpu->eip < left - 1)
         left = cs->limit - cpu->eip + 1;
     if (likely(c->hva == p && c->code32 == code32 && c->insn.len <= left &&
-               same_bytes(p, &c->insn)))
+               same_bytes(p, &c->insn, left)))
         return &c->insn;
     c->hva = NULL;
     if (insn_decode(p, left, code32, &c->insn) != DECODE_OK)

@@ -95,6 +95,7 @@ enum { /* attributes of a row; tested before the handler, in the manual's order 
     OP_NOWAIT = 256,
     OP_MMXREG = 512, /* #UD if CR0.EM; #NM if TS; pending #MF */
     OP_SSE = 1024,  /* #UD if CR0.EM or !CR4.OSFXSR; #NM if TS */
+    OP_INT = 2048,  /* software interrupt: no single-step trap once its handler is entered */
 };
 struct op_row {
     insn_handler *exec;

@@ -1,0 +1,147 @@
+/*
+ * The reference interpreter: fetch, the checks every instruction of its kind shares, the handler
+ * from the table, and what follows each instruction (SDM vol. 3, table 6-2 gives the order).
+ *
+ *   1 attention   interrupts and traps of the boundary          cpu_attend()
+ *   2 breakpoint  instruction breakpoint at CS:EIP, unless RF    cpu_debug_fetch()
+ *   3 fetch       limit, page, decoding                          cpu_fetch()
+ *   4 admit       model, LOCK, mode, FPU, privilege              by the row's attributes
+ *   5 execute     the row's handler
+ *   6 retire      EIP, RF, single step; or the exception
+ */
+#include "cpu/debug.h"
+#include "cpu/operand.h"
+
+enum { OP_ADMIT = OP_CPL0 | OP_IOPL | OP_PROT | OP_FPU | OP_MMXREG | OP_SSE };
+
+/* LOCK needs a memory destination and an instruction that modifies it. */
+static bool lock_allowed(const struct insn *in, u32 attr)
+{
+    return attr & OP_LOCK && (in->op[0].kind == OP_MEM || in->op[1].kind == OP_MEM);
+}
+
+/* 4: #UD first, then #NM and #MF, then #GP. */
+static bool admit(struct vcpu *cpu, const struct insn *in, const struct op_row *row)
+{
+    if (!row->exec || !cpu_has(cpu, row->feature))
+        return cpu_fault(cpu, EXC_UD, 0);
+    if (in->prefixes & PFX_LOCK && !lock_allowed(in, row->attr))
+        return cpu_fault(cpu, EXC_UD, 0);
+    if (row->attr & OP_PROT && !cpu_protected(cpu))
+        return cpu_fault(cpu, EXC_UD, 0);
+    if (row->attr & (OP_FPU | OP_MMXREG | OP_SSE) && !cpu_fpu_check(cpu, row->attr))
+        return false;
+    if (row->attr & OP_CPL0 && cpu->cpl)
+        return cpu_fault(cpu, EXC_GP, 0);
+    if (row->attr & OP_IOPL && cpu->cpl > cpu_iopl(cpu))
+        return cpu_fault(cpu, EXC_GP, 0);
+    return true;
+}
+
+static inline bool execute(struct vcpu *cpu, const struct insn *in, const struct op_row *row)
+{
+    if (unlikely(row->attr & OP_ADMIT || row->feature || !row->exec || in->prefixes & PFX_LOCK))
+        if (!admit(cpu, in, row))
+            return false;
+    return row->exec(cpu, in);
+}
+
+/* A handler said no: an exception, or an FPU error that waits for its interrupt. */
+static void deliver(struct vcpu *cpu)
+{
+    if (cpu->exc_vector != EXC_NONE)
+        cpu_deliver_pending(cpu);
+}
+
+/* The instruction did not end at this boundary: a string instruction gave way. */
+static inline bool suspended(const struct vcpu *cpu, const struct op_row *row)
+{
+    return row->attr & OP_STRING && cpu->mid_rep;
+}
+
+/*
+ * Does the single-step trap follow an instruction that started with TF set? Not if it entered a
+ * software interrupt's handler, which clears TF, and not after a load of SS.
+ */
+static bool steps(const struct vcpu *cpu, const struct op_row *row)
+{
+    if (row->attr & OP_INT && !(cpu->eflags & FLAG_TF))
+        return false;
+    return !(cpu->attention & ATT_SHADOW && cpu->ss_shadow);
+}
+
+/* 2 to 6, with TF or RF set or a breakpoint armed. RF shields one instruction from 2. */
+static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
+{
+    u32 before = cpu->eflags;
+    const struct op_row *row;
+    const struct insn *in;
+    u32 len;
+
+    if (cpu_debug_armed(cpu) && !(before & FLAG_RF) &&
+        !cpu_debug_fetch(cpu, cpu->seg[CS].base + cpu->eip)) {
+        deliver(cpu);
+        return;
+    }
+    in = cpu_fetch(cpu);
+    if (!in) {
+        deliver(cpu);
+        return;
+    }
+    row = &cpu_ops[in->mnem];
+    len = in->len;
+    cpu->eflags &= ~FLAG_RF; /* IRET and task switches may set it anew */
+    if (!execute(cpu, in, row)) {
+        cpu->eflags |= before & FLAG_RF;
+        deliver(cpu);
+        return;
+    }
+    cpu->insns++;
+    if (suspended(cpu, row))
+        cpu->eflags |= before & FLAG_RF;
+    else if (!(row->attr & OP_FLOW))
+        cpu->eip += len;
+    if (before & FLAG_TF && steps(cpu, row))
+        cpu_debug_step(cpu);
+}
+
+static inline void run_one(struct vcpu *cpu)
+{
+    const struct op_row *row;
+    const struct insn *in;
+
+    if (unlikely(cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu))) {
+        run_watched(cpu);
+        return;
+    }
+    in = cpu_fetch(cpu);
+    if (unlikely(!in)) {
+        deliver(cpu);
+        return;
+    }
+    row = &cpu_ops[in->mnem];
+    if (unlikely(!execute(cpu, in, row))) {
+        deliver(cpu);
+        return;
+    }
+    cpu->insns++;
+    if (!(row->attr & OP_FLOW) && !suspended(cpu, row))
+        cpu->eip += in->len;
+}
+
+static inline bool attended(struct vcpu *cpu)
+{
+    return likely(!__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED)) || cpu_attend(cpu);
+}
+
+void cpu_step(struct vcpu *cpu)
+{
+    if (attended(cpu))
+        run_one(cpu);
+}
+
+void cpu_run_interp(struct vcpu *cpu)
+{
+    while (attended(cpu))
+        run_one(cpu);
+}
