@@ -48,6 +48,8 @@ struct machine {
     bool quit;       /* leave machine_run() */
     struct loop *loop;
     struct allocation *allocations;
+    struct qmp *qmp;           /* the control socket's server, or NULL */
+    struct keyqueue *keyqueue; /* keys typed by programs; made when first needed */
 };
 
 /* Builds a machine from the options; die()s with one line on the user's mistakes. */
