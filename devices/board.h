@@ -197,7 +197,8 @@ void fw_cfg_add_number(struct device *dev, u16 key, u64 val, u32 size);
 
 /* ---- Video: vga.c, vbe.c, vga_draw.c ---- */
 
-extern const struct device_class vga_class; /* 3B0-3DF, A0000-BFFFF, 1CE-1CF, PCI 00:02.0 LFB */
+/* 3B0-3DF, A0000-BFFFF, 1CE-1D0, PCI 00:02.0 with the frame buffer at BAR 0. After pci. */
+extern const struct device_class vga_class;
 
 /* A picture of the screen, as the window and screendump want it. */
 struct frame {
@@ -206,6 +207,7 @@ struct frame {
     u32 aspect_x, aspect_y; /* shape of the whole picture, 4:3 mostly */
     bool text;           /* a text mode: see vga_text() */
     bool changed;        /* differs from the previous call's */
+    u64 generation;      /* counts changes: for callers that are not the only one */
 };
 void vga_draw(struct device *dev, struct frame *frame);
 /* Text modes: cells as character | attribute << 8. False in graphics modes. */
