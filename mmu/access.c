@@ -11,7 +11,8 @@
 /* The slot for an access, filled if need be; false: #PF recorded. */
 static inline bool slot_get(struct vcpu *cpu, gla_t gla, enum mmu_access access, u64 *slot)
 {
-    u64 *p = &mmu_flat(cpu, access)[(access & MMU_WRITE ? FLAT_WRITE : 0) + (gla >> PAGE_SHIFT)];
+    u32 table = access & MMU_WRITE ? FLAT_WRITE : access & MMU_EXEC ? FLAT_EXEC : 0;
+    u64 *p = &mmu_flat(cpu, access)[table + (gla >> PAGE_SHIFT)];
 
     if (unlikely(!*p) && !shadow_fill(cpu, gla, access))
         return false;
@@ -76,7 +77,7 @@ static void page_store(struct vcpu *cpu, u64 slot, gla_t gla, const void *buf, u
 
     if (slot_direct(slot)) {
         memcpy(slot_hva(slot, gla), buf, n);
-    } else if (slot & SLOT_GUARDED) {
+    } else if (slot_guarded(slot)) {
         u8 *hva = slot_hva(slot, gla);
         gpa_t gpa;
 
@@ -197,18 +198,7 @@ u8 *mmu_host(struct vcpu *cpu, gla_t gla, enum mmu_access access, bool *fault)
     u64 slot;
 
     *fault = false;
-    if (access & MMU_EXEC && cpu->mmu->space->mode & SPACE_NXE) {
-        struct walk w; /* read slots say nothing about NX */
-        u32 error;
-
-        if (!mmu_walk(cpu->mmu, gla, access, mmu_user(cpu, access), &w, &error)) {
-            cpu->cr2 = gla;
-            *fault = true;
-            cpu_fault(cpu, EXC_PF, error);
-            return NULL;
-        }
-    }
-    if (!slot_get(cpu, gla, access & ~(unsigned)MMU_EXEC, &slot)) {
+    if (!slot_get(cpu, gla, access, &slot)) {
         *fault = true;
         return NULL;
     }

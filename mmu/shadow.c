@@ -51,7 +51,7 @@ static inline bool leaf_used(const struct space *s, u32 leaf)
 
 static void drop_page(struct space *s, u32 page)
 {
-    for (u32 t = 0; t < 4; t++)
+    for (u32 t = 0; t < FLAT_TABLES; t++)
         if (leaf_used(s, (t * FLAT_SLOTS + page) / LEAF_SLOTS))
             s->flat[t * FLAT_SLOTS + page] = 0;
 }
@@ -63,7 +63,7 @@ void shadow_forget_page(struct mmu *mmu, gla_t gla)
 
 static void drop_range(struct space *s, u32 first, u32 count)
 {
-    for (u32 t = 0; t < 4; t++)
+    for (u32 t = 0; t < FLAT_TABLES; t++)
         for (u32 page = first; page < first + count; page = (page | (LEAF_SLOTS - 1)) + 1) {
             u32 i = t * FLAT_SLOTS + page;
             u32 n = LEAF_SLOTS - page % LEAF_SLOTS;
@@ -336,7 +336,7 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 static u64 slot_value(const u8 *hva, gpa_t gpa, gla_t gla_page, bool guarded)
 {
     if (!hva)
-        return SLOT_DEVICE | ((gpa - gla_page) & (SLOT_DEVICE - 1));
+        return SLOT_DEVICE | ((gpa - gla_page) & SLOT_LOW);
     return ((u64)hva - gla_page) | (guarded ? SLOT_GUARDED : 0);
 }
 
@@ -354,8 +354,13 @@ static void fill_slots(struct mmu *mmu, const struct walk *w, gla_t gla)
     bool super_write = w->dirty && (w->writable || !(s->mode & SPACE_WP));
 
     slot_set(s, index, rd);
-    if (w->user)
+    if (!w->nx)
+        slot_set(s, FLAT_EXEC + index, rd);
+    if (w->user) {
         slot_set(s, FLAT_USER + index, rd);
+        if (!w->nx)
+            slot_set(s, FLAT_USER + FLAT_EXEC + index, rd);
+    }
     if (super_write)
         slot_set(s, FLAT_WRITE + index, wr);
     if (w->dirty && w->writable && w->user)

@@ -2,20 +2,21 @@
  * The shadow page tables, private to mmu/ but for the slot format, which the translator's
  * generated code reads (DESIGN.md's "form F").
  *
- * A space is the shadow of one guest address space. It holds, for each of 2^20 guest pages, four
- * slots of 8 bytes, demand-zero:
+ * A space is the shadow of one guest address space. It holds, for each of 2^20 guest pages, six
+ * slots of 8 bytes, demand-zero, in tables of 8 MiB:
  *
- *   flat ──▶ [supervisor read 8 MiB][supervisor write 8 MiB][user read 8 MiB][user write 8 MiB]
+ *   flat ──▶ [supervisor read][write][execute][user read][write][execute]
  *
  *   slot   63  62  61 60 ............................ 12 11 ... 0
  *           0   0   0 │ hva - gla (direct)              │ 0        add gla: the host address
- *           0   1   0 │ hva - gla (guarded)             │ 0        plain memory, but a write must
+ *           1   1   0 │ hva - gla (guarded)             │ 0        plain memory, but a write must
  *                     │                                 │          be told: code, page table
- *           0   0   1 │ gpa - gla, 60 bits (device)     │ 0        ask the bus
+ *           1   0   1 │ gpa - gla, 61 bits (device)     │ 0        ask the bus
  *           0   0   0 │ 0                               │ 0        not known: walk
  *
- * A guarded or device slot makes gla + slot a non-canonical address, so generated code that uses
- * it without looking faults; slot 0 leads into the low 4 GiB, where nothing of ours is mapped.
+ * A direct slot is positive. A guarded or device slot makes gla + slot a non-canonical address, so
+ * generated code that uses it without looking faults; slot 0 leads into the low 4 GiB, where
+ * nothing of ours is mapped.
  */
 #ifndef RING3_SHADOW_H
 #define RING3_SHADOW_H
@@ -24,23 +25,30 @@
 
 #define FLAT_SLOTS (1u << 20)
 #define FLAT_WRITE FLAT_SLOTS           /* from read to write slots */
-#define FLAT_USER (2 * FLAT_SLOTS)      /* from supervisor to user slots */
-#define FLAT_BYTES (4ull * FLAT_SLOTS * 8)
-#define SLOT_GUARDED (1ull << 62)
-#define SLOT_DEVICE (1ull << 61)
+#define FLAT_EXEC (2 * FLAT_SLOTS)      /* from read to execute slots */
+#define FLAT_USER (3 * FLAT_SLOTS)      /* from supervisor to user slots */
+#define FLAT_TABLES 6
+#define FLAT_BYTES (FLAT_TABLES * (u64)FLAT_SLOTS * 8)
+#define SLOT_GUARDED (3ull << 62)
+#define SLOT_DEVICE (5ull << 61)
+#define SLOT_LOW ((1ull << 61) - 1)
 
-/* True for a slot that may be used as it is: one comparison. */
+/* May be used as it is: one test of the sign. */
 static inline bool slot_direct(u64 slot)
 {
-    return slot - 1 < SLOT_DEVICE - 1;
+    return (i64)slot > 0;
 }
-static inline u8 *slot_hva(u64 slot, gla_t gla)
+static inline bool slot_guarded(u64 slot)
 {
-    return (u8 *)((slot & ~SLOT_GUARDED) + gla);
+    return slot >> 62 == 3;
+}
+static inline u8 *slot_hva(u64 slot, gla_t gla) /* of a direct or guarded slot */
+{
+    return (u8 *)((slot & SLOT_LOW) + gla);
 }
 static inline gpa_t slot_gpa(u64 slot, gla_t gla) /* of a device slot */
 {
-    return (slot + gla) & (SLOT_DEVICE - 1);
+    return (slot + gla) & SLOT_LOW;
 }
 
 /* What a physical page holds that a write to it must be told about. */
@@ -49,7 +57,7 @@ enum { PG_CODE = 1, PG_TABLE = 2 };
 #define PHYS_PAGES (1u << 20) /* 4 GiB; above: nobody */
 #define MAX_SPACES 64
 #define LEAF_SLOTS 512u /* slots in one 4 KiB page of a table */
-#define LEAVES (4 * FLAT_SLOTS / LEAF_SLOTS)
+#define LEAVES (FLAT_TABLES * FLAT_SLOTS / LEAF_SLOTS)
 
 struct space {
     bool live;
