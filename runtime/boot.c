@@ -5,7 +5,7 @@
  */
 #include "runtime/boot.h"
 
-#include <stdlib.h>
+#include "devices/acpi.h"
 
 enum { E820_RAM = 1 };
 
@@ -18,7 +18,7 @@ static_assert(sizeof(struct e820_entry) == 20, "INT 15, E820");
 /* Memory as the firmware shall report it; the areas below 1 MiB and its own it adds itself. */
 static void boot_e820(struct machine *m)
 {
-    struct e820_entry *e = (struct e820_entry *)bus_alloc_memory(m, sizeof(*e));
+    struct e820_entry *e = machine_alloc(m, sizeof(*e));
 
     *e = (struct e820_entry){0, mmu_ram_size(m->mmu), E820_RAM};
     fw_cfg_add_file(m->fw_cfg, "etc/e820", e, sizeof(*e));
@@ -40,10 +40,22 @@ static void boot_items(struct machine *m)
     fw_cfg_add_file(m->fw_cfg, "etc/boot-fail-wait", wait_forever, sizeof(wait_forever));
 }
 
+static void boot_acpi(struct machine *m)
+{
+    const struct acpi_config config = {
+        .ram = mmu_ram_size(m->mmu),
+        .apic = cpu_has(m->cpu, FEAT_APIC),
+        .com2 = m->options->serial[1] != NULL,
+    };
+
+    acpi_build(m, &config);
+}
+
 void boot_setup(struct machine *m)
 {
     boot_items(m);
     boot_e820(m);
+    boot_acpi(m);
     cmos_fill(m);
     firmware_load(m);
 }

@@ -1,0 +1,24 @@
+/*
+ * ACPI tables (ACPI 1.0b, chapter 5) for the board, handed to the firmware through fw_cfg.
+ */
+#ifndef RING3_ACPI_H
+#define RING3_ACPI_H
+
+#include "devices/aml.h"
+#include "devices/board.h"
+
+/* Where the firmware puts the PIIX4's power management ports (SeaBIOS: PORT_ACPI_PM_BASE). */
+enum { ACPI_PM_BASE = 0x600 };
+
+struct acpi_config {
+    u64 ram;   /* bytes: PCI memory is placed above it as SeaBIOS does */
+    bool apic; /* the CPU has a local APIC: describe it and the I/O APIC */
+    bool com2; /* there is a second serial port */
+};
+/* Makes the tables and adds "etc/acpi/rsdp", "etc/acpi/tables" and "etc/table-loader". */
+void acpi_build(struct machine *m, const struct acpi_config *config);
+
+/* dsdt.c: the body of the DSDT. pci_window: where PCI memory starts. */
+void dsdt_build(struct aml *a, u32 pci_window, bool com2);
+
+#endif
