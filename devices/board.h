@@ -10,8 +10,8 @@
 /* ---- Interrupt controllers: i8259.c, lapic.c, ioapic.c ---- */
 
 extern const struct device_class i8259_class;  /* the pair; owns ports 20, 21, A0, A1, 4D0, 4D1 */
-extern const struct device_class lapic_class;  /* memory FEE00000 */
-extern const struct device_class ioapic_class; /* memory FEC00000 */
+extern const struct device_class lapic_class;  /* memory FEE00000; config: struct lapic_config */
+extern const struct device_class ioapic_class; /* memory FEC00000; config: struct ioapic_config */
 
 void i8259_set(struct device *dev, u32 pin, bool level); /* ISA pin 0 to 15 */
 bool i8259_intr(struct device *dev);                     /* INTR output */
@@ -21,19 +21,47 @@ u8 i8259_ack(struct device *dev);                        /* INTA cycle: the vect
  * edge would be lost. Timers use it to catch up on ticks. */
 bool i8259_busy(struct device *dev, u32 pin);
 
-void ioapic_set(struct device *dev, u32 pin, bool level); /* pin 0 to 23 */
-
-/* LINT0 takes the 8259s' INTR (ExtINT, "virtual wire") as the MP specification 3.6.2 draws. */
+/* What the local APIC is wired to. Any may be NULL: not connected. */
+struct lapic_config {
+    void (*intr)(struct machine *m, bool level);       /* INTR of the core */
+    void (*event)(struct machine *m, u32 delivery);    /* to the core: 2 SMI, 4 NMI, 5 INIT */
+    u8 (*inta)(struct machine *m);                     /* INTA cycle at the 8259s, for an ExtINT */
+    void (*eoi)(struct machine *m, u8 vector);         /* EOI message, to the I/O APIC */
+};
+/* LINT0 takes the 8259s' INTR (ExtINT, "virtual wire") as the MP specification 3.6.2 draws.
+ * LINT1 is the NMI pin. */
 void lapic_set_lint(struct device *dev, u32 pin, bool level); /* 0 or 1 */
-/* A message from the I/O APIC. delivery: 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 7 ExtINT. */
-void lapic_message(struct device *dev, u8 vector, u32 delivery, u8 destination, bool logical,
+/* A message from the I/O APIC. delivery: 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 7 ExtINT.
+ * False: not for this processor, or its APIC is disabled. */
+bool lapic_message(struct device *dev, u8 vector, u32 delivery, u8 destination, bool logical,
                    bool level);
 /* Called by the CPU (through machine.c): is there an interrupt for it, and which vector? An ExtINT
  * fetches its vector from the 8259s. -1: spurious, none after all. */
 bool lapic_intr(struct device *dev);
 int lapic_ack(struct device *dev);
+/* The vector is requested and not yet taken by the core: a further edge would be lost. */
+bool lapic_busy(struct device *dev, u8 vector);
+void lapic_init(struct device *dev); /* INIT#: registers as after RESET, but ID and base */
 u64 lapic_base_msr_read(struct device *dev); /* MSR 1B (IA32_APIC_BASE) */
 bool lapic_base_msr_write(struct device *dev, u64 val); /* false: #GP */
+
+struct ioapic_config {
+    /* lapic_message(); NULL: nobody listens. */
+    bool (*send)(struct machine *m, u8 vector, u32 delivery, u8 destination, bool logical,
+                 bool level);
+    /* lapic_busy() */
+    bool (*busy)(struct machine *m, u8 vector);
+};
+void ioapic_set(struct device *dev, u32 pin, bool level); /* pin 0 to 23; true: asserted */
+void ioapic_eoi(struct device *dev, u8 vector);           /* EOI message from a local APIC */
+/* As i8259_busy(): an edge on the pin would now be lost. False if masked. */
+bool ioapic_busy(struct device *dev, u32 pin);
+/* FERR# of the CPU to IRQ 13, and port F0 that answers it with IGNNE#: the PC/AT's way. */
+struct ferr_config {
+    void (*ignne)(struct machine *m, bool level);
+};
+extern const struct device_class ferr_class; /* port F0; irq 13; config: struct ferr_config */
+void ferr_set(struct device *dev, bool level);
 
 /* ---- Timers and clocks: i8254.c, mc146818.c, pcspk.c ---- */
 

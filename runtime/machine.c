@@ -59,12 +59,50 @@ static void isa_wire(void *owner, u32 pin, bool level)
     ioapic_set(m->ioapic, pin == 0 ? 2 : pin, level);
 }
 
-/* The 8259s' INTR goes to LINT0 of the local APIC, which passes it on ("virtual wire"). */
+/* The 8259s' INTR goes to LINT0 of the local APIC, which passes it on ("virtual wire"), and to
+ * pin 0 of the I/O APIC. */
 static void intr_wire(void *owner, u32 pin, bool level)
 {
     struct machine *m = owner;
 
     lapic_set_lint(m->lapic, 0, level);
+    ioapic_set(m->ioapic, 0, level);
+}
+
+static void core_intr(struct machine *m, bool level)
+{
+    cpu_set_intr(m->cpu, level);
+}
+
+/* INIT of the only processor leaves nobody who remembers: it restarts the machine as RESET does.
+ * There is no SMM, so nobody answers an SMI. */
+static void core_event(struct machine *m, u32 delivery)
+{
+    if (delivery == 4)
+        cpu_raise_nmi(m->cpu);
+    else if (delivery == 5)
+        machine_request(m, MACHINE_RESET);
+}
+
+static u8 core_inta(struct machine *m)
+{
+    return i8259_ack(m->i8259);
+}
+
+static void apic_eoi(struct machine *m, u8 vector)
+{
+    ioapic_eoi(m->ioapic, vector);
+}
+
+static bool apic_send(struct machine *m, u8 vector, u32 delivery, u8 destination, bool logical,
+                      bool level)
+{
+    return lapic_message(m->lapic, vector, delivery, destination, logical, level);
+}
+
+static bool apic_busy(struct machine *m, u8 vector)
+{
+    return lapic_busy(m->lapic, vector);
 }
 
 static int intr_ack(struct vcpu *cpu)
@@ -74,18 +112,28 @@ static int intr_ack(struct vcpu *cpu)
 
 static void ferr_wire(struct vcpu *cpu, bool level)
 {
-    irq_set(irq_isa(cpu->machine, 13), level);
+    ferr_set(cpu->machine->ferr, level);
+}
+
+static void core_ignne(struct machine *m, bool level)
+{
+    m->cpu->ignne = level;
 }
 
 /* ---- Parts ---- */
 
 static void make_interrupts(struct machine *m)
 {
+    static const struct lapic_config lapic = { core_intr, core_event, core_inta, apic_eoi };
+    static const struct ioapic_config ioapic = { apic_send, apic_busy };
+    static const struct ferr_config ferr = { core_ignne };
+
     for (u32 i = 0; i < 16; i++)
         irq_init(&m->isa[i], isa_wire, m, i);
     m->i8259 = part(m, &i8259_class, NULL);
-    m->lapic = part(m, &lapic_class, NULL);
-    m->ioapic = part(m, &ioapic_class, NULL);
+    m->lapic = part(m, &lapic_class, &lapic);
+    m->ioapic = part(m, &ioapic_class, &ioapic);
+    m->ferr = part(m, &ferr_class, &ferr);
     irq_init(i8259_output(m->i8259), intr_wire, m, 0);
     m->cpu->intr_ack = intr_ack;
     m->cpu->ferr_set = ferr_wire;

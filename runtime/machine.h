@@ -29,7 +29,7 @@ struct machine {
 
     struct device *devices; /* in order of attachment */
     struct irq isa[16];
-    struct device *i8259, *lapic, *ioapic, *i8254, *mc146818, *pcspk, *i8042, *port92, *i8237,
+    struct device *i8259, *lapic, *ioapic, *ferr, *i8254, *mc146818, *pcspk, *i8042, *port92, *i8237,
         *i82077, *ata, *pci, *i440fx, *piix3, *piix4, *fw_cfg, *vga;
     struct disk *floppy[2], *ide[2][2];
 

@@ -1,0 +1,157 @@
+/*
+ * The local APIC's timer: counts the bus clock (1 GHz) divided by 1 to 128, once or periodically.
+ * SDM vol. 3, 10.5.4.
+ *
+ * Invariant: timer_count was the current count at timer_epoch, which is the last start or reload
+ * not later than now that settle() has seen. Nothing runs while the timer is masked: time is
+ * worked out when somebody looks.
+ *
+ * Lost ticks: a deadline served late stands for several periods, and a tick may find the one
+ * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow as soon
+ * as the core has taken the one before, so a guest that was starved catches up.
+ */
+#include "devices/lapic.h"
+
+enum {
+    BACKLOG_LIMIT = 1000,     /* ticks; a guest that does not take them for so long does not care */
+    SHORTEST_WAIT = 20 * 1000 /* ns between two looks at a periodic timer: bounds the host's work */
+};
+
+/* Nanoseconds per count: the divide configuration register's bits 0, 1 and 3. */
+static u64 tick_ns(const struct lapic *l)
+{
+    u32 code = (l->timer_divide & 3) | (l->timer_divide >> 1 & 4);
+
+    return code == 7 ? 1 : 2ull << code;
+}
+
+static bool periodic(const struct lapic *l)
+{
+    return l->lvt[LVT_TIMER] & LVT_PERIODIC;
+}
+
+/* Brings count and epoch up to now; returns how often the count has reached 0 since. */
+static u64 settle(struct lapic *l)
+{
+    u64 elapsed = (clock_now(l->dev.machine) - l->timer_epoch) / tick_ns(l), expired;
+
+    if (!l->timer_count || elapsed < l->timer_count)
+        return 0;
+    if (!periodic(l) || !l->timer_initial) {
+        l->timer_count = 0;
+        return 1;
+    }
+    expired = (elapsed - l->timer_count) / l->timer_initial;
+    l->timer_epoch += (l->timer_count + expired * l->timer_initial) * tick_ns(l);
+    l->timer_count = l->timer_initial;
+    return expired + 1;
+}
+
+void lapic_timer_arm(struct lapic *l)
+{
+    u64 deadline = l->timer_epoch + l->timer_count * tick_ns(l);
+    u64 soonest = clock_now(l->dev.machine) + SHORTEST_WAIT;
+
+    if (!l->timer_count || l->lvt[LVT_TIMER] & LVT_MASKED)
+        timer_cancel(&l->timer);
+    else
+        timer_set(&l->timer, periodic(l) && l->timer_initial * tick_ns(l) < SHORTEST_WAIT &&
+                                     deadline < soonest ? soonest : deadline);
+}
+
+static void tick(struct lapic *l, u64 ticks)
+{
+    u8 vector = l->lvt[LVT_TIMER] & LVT_VECTOR;
+
+    if (!ticks)
+        return;
+    if (lapic_busy(&l->dev, vector))
+        ticks++; /* the request that stands is somebody's already */
+    else
+        lapic_local(l, LVT_TIMER);
+    ticks += l->timer_backlog - 1;
+    l->timer_backlog = ticks > BACKLOG_LIMIT ? BACKLOG_LIMIT : (u32)ticks;
+}
+
+/* What has come due under the registers as they are: before they change, too. */
+static void catch_up(struct lapic *l)
+{
+    u64 expired = settle(l);
+
+    if (!(l->lvt[LVT_TIMER] & LVT_MASKED))
+        tick(l, expired);
+}
+
+static void timer_fire(void *owner)
+{
+    struct lapic *l = owner;
+
+    catch_up(l);
+    lapic_timer_arm(l);
+}
+
+void lapic_timer_acknowledged(struct lapic *l)
+{
+    if (!l->timer_backlog)
+        return;
+    l->timer_backlog--;
+    lapic_local(l, LVT_TIMER);
+}
+
+/* ---- Registers ---- */
+
+u32 lapic_timer_current(struct lapic *l)
+{
+    u64 elapsed = (clock_now(l->dev.machine) - l->timer_epoch) / tick_ns(l);
+
+    if (elapsed < l->timer_count)
+        return l->timer_count - (u32)elapsed;
+    if (!l->timer_count || !periodic(l) || !l->timer_initial)
+        return 0;
+    return l->timer_initial - (u32)((elapsed - l->timer_count) % l->timer_initial);
+}
+
+/* Writing the initial count starts the timer; 0 stops it. */
+void lapic_timer_write_initial(struct lapic *l, u32 val)
+{
+    catch_up(l);
+    l->timer_initial = l->timer_count = val;
+    l->timer_epoch = clock_now(l->dev.machine);
+    l->timer_backlog = 0;
+    lapic_timer_arm(l);
+}
+
+/* The count goes on from where it is. */
+void lapic_timer_write_divide(struct lapic *l, u32 val)
+{
+    u32 current;
+
+    catch_up(l);
+    current = lapic_timer_current(l);
+    l->timer_divide = val & 0xb;
+    l->timer_count = current;
+    l->timer_epoch = clock_now(l->dev.machine);
+    lapic_timer_arm(l);
+}
+
+/* Nothing is owed for what the guest masks, or counted otherwise. */
+void lapic_timer_write_lvt(struct lapic *l, u32 val)
+{
+    catch_up(l);
+    if (val & LVT_MASKED || (val ^ l->lvt[LVT_TIMER]) & (LVT_PERIODIC | LVT_VECTOR))
+        l->timer_backlog = 0;
+    l->lvt[LVT_TIMER] = val;
+    lapic_timer_arm(l);
+}
+
+void lapic_timer_reset(struct lapic *l)
+{
+    timer_cancel(&l->timer);
+    l->timer_initial = l->timer_count = l->timer_divide = l->timer_backlog = 0;
+    l->timer_epoch = clock_now(l->dev.machine);
+}
+
+void lapic_timer_attach(struct lapic *l)
+{
+    timer_init(&l->timer, l->dev.machine, timer_fire, l);
+}
