@@ -17,9 +17,13 @@ void i8259_set(struct device *dev, u32 pin, bool level); /* ISA pin 0 to 15 */
 bool i8259_intr(struct device *dev);                     /* INTR output */
 struct irq *i8259_output(struct device *dev);            /* INTR: machine.c connects it */
 u8 i8259_ack(struct device *dev);                        /* INTA cycle: the vector */
-/* True while the pin's request is latched and not yet acknowledged or still in service: a further
- * edge would be lost. Timers use it to catch up on ticks. */
+/* The INTR pin; machine.c connects it with irq_init(). */
+struct irq *i8259_output(struct device *dev);
+/* True while the pin's request is latched and not yet acknowledged: a further edge would be lost.
+ * Timers use it to catch up on ticks. */
 bool i8259_busy(struct device *dev, u32 pin);
+/* True while the guest masks the pin (OCW1): it does not want these interrupts from here. */
+bool i8259_masked(struct device *dev, u32 pin);
 
 /* What the local APIC is wired to. Any may be NULL: not connected. */
 struct lapic_config {
@@ -73,11 +77,17 @@ bool i8254_out(struct device *dev, u32 channel);           /* OUT pin, now */
 void i8254_gate(struct device *dev, u32 channel, bool on); /* GATE pin */
 void mc146818_cmos_set(struct device *dev, u8 index, u8 val); /* by machine.c before power-on */
 u8 mc146818_cmos_get(struct device *dev, u8 index);
+bool mc146818_nmi_masked(struct device *dev); /* port 70 bit 7 */
 
 /* ---- Input: i8042.c (with the keyboard and mouse behind it) ---- */
 
 extern const struct device_class i8042_class; /* ports 60, 64; irqs 1 and 12; port 92 is port92.c */
-extern const struct device_class port92_class;
+extern const struct device_class port92_class; /* A20, fast reset */
+
+/* The A20 gate has two switches, here and in port 92: the last one written wins, and both show it.
+ * These tell the other switch; machine_set_a20() is the caller's. */
+void i8042_a20_follow(struct device *dev, bool on);
+void port92_a20_follow(struct device *dev, bool on);
 
 /* `key` is a set-1 scan code, 0x80 added... see runtime/keys.def: 0x01-0x7f plain, 0xe000 | code
  * for extended keys, 0xe11d for Pause. */
