@@ -153,7 +153,7 @@ static u8 read_rbr(struct ns16550 *s)
     if (!s->count)
         return val;
     s->count--;
-    if (s->count || fifos(s))
+    if (fifos(s))
         s->head = (s->head + 1) % FIFO;
     if (!s->count)
         s->lsr &= ~LSR_DR;
