@@ -85,38 +85,6 @@ static void cmos_disk(struct machine *m, u32 unit, u32 at)
     cmos_set(m, at + 8, 1, sectors);
 }
 
-/* The heads that the first used partition ends on: what the one who partitioned the disk saw. */
-static u32 cmos_partition_heads(struct disk *d)
-{
-    u8 mbr[512];
-
-    if (!disk_read(d, 0, mbr, sizeof(mbr)) || mbr[510] != 0x55 || mbr[511] != 0xaa)
-        return 0;
-    for (u32 i = 0; i < 4; i++) {
-        const u8 *entry = mbr + 446 + 16 * i;
-        u32 length = entry[12] | entry[13] << 8 | entry[14] << 16 | (u32)entry[15] << 24;
-
-        if (length && (entry[6] & 63))
-            return entry[5] + 1;
-    }
-    return 0;
-}
-
-/*
- * How the BIOS turns CHS to sectors: 0 by the disk's own geometry, 1 LBA-assisted, 2 "large"
- * (heads doubled). A small disk, or one laid out for its own geometry, needs none.
- */
-static u32 cmos_translation(struct disk *d)
-{
-    u32 cylinders, heads, sectors;
-
-    ata_geometry(d, &cylinders, &heads, &sectors);
-    bool standard = heads == 16 && sectors == 63;
-    if (standard && cmos_partition_heads(d) > 16)
-        return cylinders * heads <= 131072 ? 2 : 1;
-    return cylinders <= 1024 || !standard ? 0 : 1;
-}
-
 static void cmos_disks(struct machine *m)
 {
     u32 types = 0, translations = 0;
@@ -126,7 +94,7 @@ static void cmos_disks(struct machine *m)
 
         if (!d || d->cdrom || !d->size)
             continue;
-        translations |= cmos_translation(d) << 2 * i;
+        translations |= (u32)ata_translation(d) << 2 * i;
         if (i >= 2)
             continue;
         types |= DISK_TYPE_EXTENDED << (i ? 0 : 4);
