@@ -5,7 +5,7 @@
  *   chip ──write()──▶ buffer ──POLLOUT──▶ out        in ──POLLIN──▶ [Ctrl+A] ──receive()──▶ chip
  */
 #include "runtime/chardev.h"
-#include "runtime/machine.h"
+#include "runtime/frontend.h"
 #include "runtime/monitor.h"
 
 #include <errno.h>
@@ -29,11 +29,13 @@ struct port {
     const char *path;     /* of the listener */
     u8 *buffer;           /* BUFFER bytes, a ring */
     u32 head, held;       /* where the oldest byte is, how many there are */
+    bool terminal;        /* a stdio kind */
     bool monitored;       /* Ctrl+A commands */
     bool prefixed;        /* Ctrl+A was typed */
     struct monitor *monitor; /* while Ctrl+A c shows it */
 };
 static struct port *ports;
+static bool spoken; /* chardev_spoken() */
 
 /* ---- Output ---- */
 
@@ -73,12 +75,21 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
 
     if (p->out < 0)
         return;
+    if (p->terminal && !spoken) {
+        spoken = true;
+        progress_done();
+    }
     for (u32 i = 0; i < n && p->held < BUFFER; i++)
         p->buffer[(p->head + p->held++) % BUFFER] = data[i];
     if (p->held >= FLUSH_AT)
         flush(p);
     else if (was_empty)
         update_events(p);
+}
+
+bool chardev_spoken(void)
+{
+    return spoken;
 }
 
 static void say(void *arg, const char *text)
@@ -247,6 +258,7 @@ static void open_stdio(struct port *p, const char *arg)
     bool readable = !fstat(STDIN_FILENO, &st) && !(S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO));
 
     p->in = readable ? STDIN_FILENO : -1;
+    p->terminal = true;
     p->out = own_output(STDOUT_FILENO);
     terminal_raw(STDIN_FILENO, !p->monitored);
     watch(p);

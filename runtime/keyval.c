@@ -156,12 +156,10 @@ static bool parse_bool(const char *val, bool *on)
     return *on || in_choices(val, "off|no|false|n");
 }
 
-static void set_key(const char *where, const struct key_row *row, const char *val, char *target)
+static void set_key(const char *what, const struct key_row *row, const char *val, char *target)
 {
     char *member = target + row->offset;
-    char what[160];
 
-    snprintf(what, sizeof(what), "%s: %s=", where, row->name);
     switch (row->kind) {
     case KEY_CHOICE:
         if (!in_choices(val, row->choices))
@@ -176,7 +174,7 @@ static void set_key(const char *where, const struct key_row *row, const char *va
         break;
     case KEY_U32:
         if (!parse_u32(val, (u32 *)member))
-            die("%s'%s' is no number", what, val);
+            die("%s '%s' is no number", what, val);
         break;
     case KEY_IGNORE:
         break;
@@ -186,24 +184,26 @@ static void set_key(const char *where, const struct key_row *row, const char *va
 void keyval_read(const char *where, const char *list, const char *implied,
                  const struct key_row *rows, u32 n, void *target)
 {
-    char what[80];
+    char what[160];
 
     for (bool first = true; *list; first = false) {
         char *key = next_item(&list), *equals = strchr(key, '=');
         const char *val = equals ? equals + 1 : "on";
+        bool bare = first && implied && !equals;
         u32 i = 0;
 
         if (equals)
             *equals = '\0';
-        else if (first && implied) {
+        if (bare) {
             val = key;
             key = (char *)implied;
         }
         while (i < n && strcmp(rows[i].name, key))
             i++;
-        snprintf(what, sizeof(what), "%s: key", where);
+        snprintf(what, sizeof(what), "%s key", where);
         if (i == n)
             refuse_name(what, key, rows, sizeof(rows[0]), n);
-        set_key(where, &rows[i], val, target);
+        snprintf(what, sizeof(what), bare ? "%s" : "%s %s:", where, key);
+        set_key(what, &rows[i], val, target);
     }
 }

@@ -1,0 +1,250 @@
+/*
+ * The command line: what each spelling leaves in struct options, and the one line a mistake gets.
+ * Mistakes end the process, so those cases run in a child.
+ */
+#include "runtime/keyval.h"
+#include "runtime/options.h"
+#include "tests/harness/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_WORDS = 24 };
+
+static int split(const char *line, char **argv)
+{
+    static char words[1024];
+    int n = 0;
+
+    snprintf(words, sizeof(words), "ring3 %s", line);
+    for (char *w = strtok(words, " "); w && n < MAX_WORDS; w = strtok(NULL, " "))
+        argv[n++] = w;
+    return n;
+}
+
+static struct options parse(const char *line)
+{
+    char *argv[MAX_WORDS];
+    int argc = split(line, argv);
+    struct options o;
+
+    options_parse(&o, argc, argv);
+    return o;
+}
+
+/* Runs the command line in a child; its standard error and exit status. */
+static int refused(const char *line, char *said, size_t size)
+{
+    int ends[2], status = -1;
+    ssize_t n = 0, got;
+    pid_t child;
+
+    if (pipe(ends))
+        return -1;
+    child = fork();
+    if (!child) {
+        dup2(ends[1], STDERR_FILENO);
+        parse(line);
+        _exit(0);
+    }
+    close(ends[1]);
+    while ((got = read(ends[0], said + n, size - 1 - (size_t)n)) > 0)
+        n += got;
+    said[n] = '\0';
+    close(ends[0]);
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* One line on stderr that holds `want`, exit status 1. */
+static void check_refused(const char *line, const char *want)
+{
+    char said[1024];
+
+    CHECK_EQ(refused(line, said, sizeof(said)), 1);
+    if (!strstr(said, want))
+        test_fail(__FILE__, __LINE__, "'%s' says '%s', want '%s'", line, said, want);
+    if (!strchr(said, '\n') || strchr(said, '\n')[1])
+        test_fail(__FILE__, __LINE__, "'%s' says not one line: '%s'", line, said);
+}
+
+static bool same(const char *got, const char *want)
+{
+    return got && !strcmp(got, want);
+}
+
+TEST(options, defaults)
+{
+    struct options o = parse("-display none");
+
+    CHECK_EQ(o.ram, MIB(128));
+    CHECK(same(o.cpu, "p6"));
+    CHECK(same(o.rtc_base, "utc"));
+    CHECK(!o.serial[0]);
+    CHECK(!o.kernel && !o.floppy[0].present && !o.ide[0][0].present);
+}
+
+TEST(options, memory_takes_mib_and_suffixes)
+{
+    CHECK_EQ(parse("-m 16").ram, MIB(16));
+    CHECK_EQ(parse("-m 1G").ram, GIB(1));
+    CHECK_EQ(parse("-m 2048K").ram, MIB(2));
+    CHECK_EQ(parse("-m 1.5G").ram, MIB(1536));
+    CHECK_EQ(parse("-m size=64M").ram, MIB(64));
+    check_refused("-m lots", "'lots' is no size");
+    check_refused("-m 64G", "from 1M to 3584M");
+    check_refused("-m 0", "from 1M to 3584M");
+    check_refused("-m", "wants an argument");
+}
+
+TEST(options, one_or_two_dashes)
+{
+    struct options o = parse("--no-reboot --display none -snapshot --m 32");
+
+    CHECK(o.no_reboot);
+    CHECK(o.snapshot);
+    CHECK_EQ(o.display, DISPLAY_NONE);
+    CHECK_EQ(o.ram, MIB(32));
+}
+
+TEST(options, drives_by_letter)
+{
+    struct options o = parse("-hda a -hdd b -fdb c -cdrom d");
+
+    CHECK(same(o.ide[0][0].file, "a"));
+    CHECK(same(o.ide[1][1].file, "b"));
+    CHECK(same(o.floppy[1].file, "c"));
+    CHECK(same(o.ide[1][0].file, "d") && o.ide[1][0].cdrom && o.ide[1][0].read_only);
+    CHECK(!o.floppy[0].present);
+    check_refused("-hdc a -cdrom b", "taken already");
+}
+
+TEST(options, drive_keys)
+{
+    struct options o = parse("-drive file=a,,b.img,if=floppy,format=raw,snapshot=on "
+                             "-drive file=c,index=2,media=disk,readonly=on,cyls=8,heads=4,secs=17 "
+                             "-drive file=d -drive if=ide,media=cdrom");
+
+    CHECK(same(o.floppy[0].file, "a,b.img") && o.floppy[0].snapshot);
+    CHECK(same(o.ide[1][0].file, "c") && o.ide[1][0].read_only && !o.ide[1][0].cdrom);
+    CHECK_EQ(o.ide[1][0].cylinders, 8);
+    CHECK_EQ(o.ide[1][0].heads, 4);
+    CHECK_EQ(o.ide[1][0].sectors, 17);
+    CHECK(same(o.ide[0][0].file, "d"));
+    CHECK(o.ide[0][1].present && o.ide[0][1].cdrom && !o.ide[0][1].file);
+    check_refused("-drive file=a,fi=ide", "'fi'");
+    check_refused("-drive file=a,if=virtio", "nearest is");
+    check_refused("-drive file=a,format=qcow2", "nearest is 'raw'");
+    check_refused("-drive file=a,index=4", "there are 4 IDE drives");
+    check_refused("-drive if=ide", "file= is missing");
+    check_refused("-drive file=a,snapshot=maybe", "'maybe'");
+    check_refused("-drive file=a,index=two", "no number");
+}
+
+TEST(options, what_scripts_carry_is_accepted)
+{
+    struct options o = parse("-nodefaults -net none -nic none -machine pc,accel=tcg -accel tcg "
+                             "-smp 1 -vga std -display none -monitor none");
+
+    CHECK(!o.nographic);
+    check_refused("-smp 2", "nearest is '1'");
+    check_refused("-smp cores=4", "nearest is '1'");
+    check_refused("-machine q35", "nearest is 'pc'");
+    check_refused("-accel kvm", "nearest is 'tcg'");
+    check_refused("-nic user", "nearest is 'none'");
+}
+
+TEST(options, unknown_names_get_the_nearest)
+{
+    check_refused("-hdq x", "nearest is '-hd");
+    check_refused("-snapshoot", "nearest is '-snapshot'");
+    check_refused("--kernal x", "nearest is '-kernel'");
+    check_refused("--trace cpu,mmmu", "nearest is 'mmu'");
+    check_refused("-display cruses", "nearest is 'curses'");
+    check_refused("-cpu pentuim", "nearest is 'pentium'");
+    check_refused("-device isa-debugexit", "nearest is 'isa-debug-exit'");
+    check_refused("-serial sdtio", "nearest is 'stdio'");
+    check_refused("/no/such/image", "/no/such/image");
+}
+
+TEST(options, serial_and_debug_targets)
+{
+    struct options o = parse("-chardev file,id=log,path=/tmp/x -device isa-debugcon,iobase=0x402,"
+                             "chardev=log -debugcon stdio -serial null -serial file:y "
+                             "-device isa-debug-exit,iobase=0xf4,iosize=4");
+
+    CHECK_EQ(o.debug[0].port, 0x402);
+    CHECK(same(o.debug[0].target, "file:/tmp/x"));
+    CHECK_EQ(o.debug[1].port, 0xe9);
+    CHECK(same(o.debug[1].target, "stdio"));
+    CHECK(same(o.serial[0], "null"));
+    CHECK(same(o.serial[1], "file:y"));
+    CHECK(o.debug_exit.present);
+    CHECK_EQ(o.debug_exit.port, 0xf4);
+    CHECK_EQ(o.debug_exit.size, 4);
+    check_refused("-device isa-debugcon,chardev=nobody", "no -chardev has id=nobody");
+    check_refused("-serial null -serial null -serial null", "2 serial ports");
+    check_refused("-device isa-debug-exit,iobase=0xffff,iosize=4", "iobase");
+    check_refused("-serial stdio -serial mon:stdio", "terminal");
+}
+
+TEST(options, nographic_puts_the_serial_port_on_the_terminal)
+{
+    struct options o = parse("-nographic");
+
+    CHECK(same(o.serial[0], "mon:stdio"));
+    CHECK_EQ(o.display, DISPLAY_NONE);
+    CHECK(same(parse("-nographic -serial null").serial[0], "null"));
+}
+
+TEST(options, qmp_socket)
+{
+    struct options o = parse("-qmp unix:/tmp/q,,1,server=on,wait=off");
+
+    CHECK(same(o.qmp, "/tmp/q,1"));
+    CHECK(!o.qmp_wait);
+    CHECK(parse("-qmp unix:/tmp/q,server").qmp_wait);
+    CHECK(!parse("-qmp unix:/tmp/q,server,nowait").qmp_wait);
+    check_refused("-qmp tcp:localhost:1", "unix:PATH");
+    check_refused("-qmp unix:/tmp/q", "server=on");
+}
+
+TEST(options, boot_and_rtc)
+{
+    CHECK(same(parse("-boot d").boot, "d"));
+    CHECK(same(parse("-boot order=ca,menu=on").boot, "ca"));
+    CHECK(parse("-boot menu=on").boot_menu);
+    CHECK(same(parse("-rtc base=localtime,clock=vm").rtc_base, "localtime"));
+    CHECK(same(parse("-rtc base=2020-02-29").rtc_base, "2020-02-29"));
+    CHECK(same(parse("-rtc base=2020-02-29T12:00:00").rtc_base, "2020-02-29T12:00:00"));
+    check_refused("-boot n", "letters of a");
+    check_refused("-boot aa", "letters of a");
+    check_refused("-rtc base=yesterday", "yesterday");
+    check_refused("-append x", "-kernel");
+}
+
+TEST(keyval, edit_distance_counts_letters)
+{
+    CHECK_EQ(edit_distance("", ""), 0);
+    CHECK_EQ(edit_distance("abc", "abc"), 0);
+    CHECK_EQ(edit_distance("abc", ""), 3);
+    CHECK_EQ(edit_distance("kitten", "sitting"), 3);
+    CHECK_EQ(edit_distance("ABC", "abc"), 0);
+    CHECK_EQ(edit_distance("sdtio", "stdio"), 1); /* neighbours swapped */
+}
+
+TEST(keyval, sizes)
+{
+    u64 size = 0;
+
+    CHECK(parse_size("4k", 1, &size) && size == 4096);
+    CHECK(parse_size("7", MIB(1), &size) && size == MIB(7));
+    CHECK(parse_size("3B", MIB(1), &size) && size == 3);
+    CHECK(!parse_size("", 1, &size));
+    CHECK(!parse_size("-1", 1, &size));
+    CHECK(!parse_size("1X", 1, &size));
+    CHECK(!parse_size("1MB", 1, &size));
+    CHECK(!parse_size("99999999999T", 1, &size));
+}
