@@ -137,6 +137,8 @@ struct vcpu {
     u64 tsc_offset; /* guest TSC = host TSC + this */
     u32 sysenter_cs, sysenter_esp, sysenter_eip;
     u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
+    u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */
+    u64 perf_select[2], perf_base[2];        /* P6 event counters: see msr.c */
 
     const struct cpu_model *model;
     struct machine *machine;
@@ -285,7 +287,7 @@ void cpu_unpack_descriptor(struct segment *seg, u16 selector, const u32 desc[2])
 bool cpu_far_jump(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
 bool cpu_far_call(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
 bool cpu_far_ret(struct vcpu *cpu, u32 opsize, u32 pop_bytes);
-bool cpu_iret(struct vcpu *cpu, u32 opsize);
+bool cpu_iret(struct vcpu *cpu, u32 opsize, u32 next_eip);
 enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
 /* Hardware task switch (vol. 3, 7.3). next_eip is saved in the old TSS. */
 bool cpu_switch_task(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip,
