@@ -58,4 +58,5 @@ void boot_setup(struct machine *m)
     boot_acpi(m);
     cmos_fill(m);
     firmware_load(m);
+    kernel_load(m);
 }

@@ -17,42 +17,49 @@ void firmware_load(struct machine *m);
 /* cmos.c: what PC firmware expects in the RTC's memory: sizes, drives, boot order. */
 void cmos_fill(struct machine *m);
 
-/* A whole file in memory from malloc(), with `size` set; NULL: *error says why, in a static buffer.
- * Refuses what is larger than `limit`. */
-u8 *boot_read_file(const char *path, u32 limit, u32 *size, const char **error);
+/* A whole file in memory that is freed with the machine; NULL: *error says why, in a static buffer.
+ * Refuses what is empty or larger than `limit`. */
+u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size, const char **error);
 
-/*
- * kernel.c: -kernel, -initrd and -append into fw_cfg and an option ROM that starts them.
- * linux.c and multiboot.c each know one format; the plan is theirs to fill.
- */
+/* kernel.c: -kernel, -initrd and -append into fw_cfg and an option ROM that starts them. */
 void kernel_load(struct machine *m);
 
-/* One transfer from a fw_cfg key into guest memory, made by the option ROM (bootrom.S). */
+/* ---- A plan: what the option ROM (bootrom.S) does once the firmware has set up the machine ---- */
+
+enum {
+    BOOT_LOADS = 40,
+    BOOT_MAP = 0x8000,  /* multiboot: where the ROM puts the memory map, 64 entries of 24 bytes */
+    BOOT_INFO = 0x9000, /* multiboot: information, modules and strings, from here up */
+};
+
+/* One part of the kernel: data that stays with the machine; zeros follow up to `size`. */
 struct boot_load {
-    u16 key;
+    const void *data;
+    u32 data_size;
     u32 gpa, size;
 };
-enum { BOOT_LOADS = 16 };
 struct boot_plan {
     struct boot_load load[BOOT_LOADS];
     u32 loads;
-    bool protected_mode; /* enter flat 32-bit code at `entry`; else real mode at segment:0 */
-    u32 entry;           /* linear address, or segment << 16 | offset */
-    u16 real_segment, real_sp; /* real mode: DS, ES, FS, GS, SS and SP */
-    u32 info;            /* protected mode: EBX, where the multiboot information is */
-    u32 memory_map;      /* protected mode: gpa for up to BOOT_MEMORY_MAP entries of 24 bytes */
+    bool protected_mode; /* enter flat 32-bit code at `entry`, EBX = BOOT_INFO; else real mode */
+    u32 entry;           /* linear address; real mode: segment << 16 | offset */
+    u16 real_segment, real_sp; /* DS, ES, FS, GS, SS and SP */
 };
-enum { BOOT_MEMORY_MAP = 64 };
+void boot_plan_load(struct boot_plan *plan, u32 gpa, u32 size, const void *data, u32 data_size);
 
-/* What -initrd and -append gave, read. */
+/* Guest memory that a kernel may be put into ends here: the firmware's tables lie above. */
+u64 boot_top(struct machine *m);
+
+/* The kernel's file and its companions. */
 struct boot_files {
-    const char *kernel_path, *initrd_path;
-    u8 *kernel;
+    const char *kernel_path, *initrd_path; /* initrd NULL: none */
+    const u8 *kernel;
     u32 kernel_size;
-    const char *command_line;
+    const char *command_line; /* never NULL */
 };
 
-/* True: it is one, and the plan says how to start it. */
+/* linux.c, multiboot.c: false if the file is not of the kind; else the plan says how to start it.
+ * die() if it is of the kind and cannot be started. Every field of the file is untrusted. */
 bool linux_load(struct machine *m, const struct boot_files *files, struct boot_plan *plan);
 bool multiboot_load(struct machine *m, const struct boot_files *files, struct boot_plan *plan);
 

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,27 +24,25 @@ static const char *boot_errno(const char *path, int error)
     return boot_error;
 }
 
-static u8 *boot_read_fd(int fd, u32 size, const char *path, const char **error)
+static u8 *boot_read_fd(struct machine *m, int fd, u32 size, const char *path,
+                        const char **error)
 {
-    u8 *data = malloc(size ? size : 1);
+    u8 *data = machine_alloc(m, size);
     u32 done = 0;
 
-    while (data && done < size) {
+    while (done < size) {
         ssize_t n = read(fd, data + done, size - done);
 
         if (n <= 0) {
             *error = boot_errno(path, n < 0 ? errno : EIO);
-            free(data);
             return NULL;
         }
         done += n;
     }
-    if (!data)
-        *error = boot_errno(path, ENOMEM);
     return data;
 }
 
-u8 *boot_read_file(const char *path, u32 limit, u32 *size, const char **error)
+u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size, const char **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -61,7 +58,7 @@ u8 *boot_read_file(const char *path, u32 limit, u32 *size, const char **error)
         *error = boot_error;
     } else {
         *size = st.st_size;
-        data = boot_read_fd(fd, *size, path, error);
+        data = boot_read_fd(m, fd, *size, path, error);
     }
     if (fd >= 0)
         close(fd);
@@ -135,7 +132,7 @@ static void firmware_load_vga(struct machine *m)
         warn("no VGA BIOS (vgabios-stdvga.bin) found: the guest's screen will stay black");
         return;
     }
-    u8 *rom = boot_read_file(path, ROM_UNIT, &size, &error);
+    const u8 *rom = boot_read_file(m, path, ROM_UNIT, &size, &error);
     if (!rom)
         die("%s", error);
     fw_cfg_add_file(m->fw_cfg, "pci1234,1111.rom", rom, size);
@@ -148,12 +145,11 @@ void firmware_load(struct machine *m)
     u32 size;
 
     firmware_find_bios(m->options, path);
-    u8 *data = boot_read_file(path, ROM_MAX, &size, &error);
+    const u8 *data = boot_read_file(m, path, ROM_MAX, &size, &error);
     if (!data)
         die("%s", error);
     if (size % ROM_UNIT)
         die("%s: a BIOS is a multiple of 64 KiB, this has %u bytes", path, size);
     firmware_map_bios(m, data, size);
-    free(data);
     firmware_load_vga(m);
 }
