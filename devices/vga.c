@@ -63,7 +63,7 @@ void vga_timing(const struct vga *v, struct vga_timing *t)
     t->total = (v->cr[6] | (high & 0x01) << 8 | (high & 0x20) << 4) + 2u;
     t->shown = vga_vdisp_end(v) + 1;
     t->retrace = v->cr[CRTC_VRETRACE_START] | (high & 0x04) << 6 | (high & 0x80) << 2;
-    if (t->retrace >= t->total) /* never reached: keep those who wait for it alive */
+    if (t->retrace >= t->total || !t->retrace) /* never, always: keep those who wait alive */
         t->retrace = t->total - 1;
     t->retrace_end = t->retrace + 1 + ((v->cr[CRTC_VRETRACE_END] - t->retrace - 1) & 15);
 }

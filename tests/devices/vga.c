@@ -121,12 +121,12 @@ TEST(vga, retrace_follows_the_crtc)
     u32 frames, vertical, blank;
 
     count_retraces(r, &frames, &vertical, &blank);
-    CHECK_EQ(frames, 70); /* 900 dots, 449 lines, 28.322 MHz */
+    CHECK(frames == 70 || frames == 71); /* 70.09: 900 dots, 449 lines, 28.322 MHz */
     CHECK(vertical > 350 && vertical < 550); /* 2 of 449 lines */
     CHECK(blank > 27000 && blank < 31000);   /* shown: 720/900 by 400/449 */
     vga_set_mode(r, &vga_mode_12);
     count_retraces(r, &frames, &vertical, &blank);
-    CHECK_EQ(frames, 60);
+    CHECK(frames == 59 || frames == 60); /* 59.94 */
 }
 
 TEST(vga, retrace_comes_whatever_the_totals)
@@ -134,9 +134,9 @@ TEST(vga, retrace_comes_whatever_the_totals)
     struct rig *r = vga_rig(NULL); /* all zero */
     u32 frames, vertical, blank;
 
+    rig_out8(r, 0x3c2, 0x01); /* but for the ports */
     count_retraces(r, &frames, &vertical, &blank);
     CHECK(vertical > 0 && vertical < 100000);
-    rig_out8(r, 0x3c2, 0x01);
     vga_crtc(r, 0x10, 0xff); /* retrace far below the frame */
     count_retraces(r, &frames, &vertical, &blank);
     CHECK(vertical > 0 && vertical < 100000);
