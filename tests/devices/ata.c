@@ -364,8 +364,9 @@ TEST(ata, dma_read_through_scattered_memory)
     u8 buf[512];
 
     prd(r, 0, MEMORY, 512 * 3, false);
-    prd(r, 1, MEMORY + 0x10000, 512 * 252, false);
-    prd(r, 2, MEMORY + 0x40000, 512, true);
+    prd(r, 1, MEMORY + 0x10000, 512 * 127, false);
+    prd(r, 2, MEMORY + 0x20000, 512 * 125, false);
+    prd(r, 3, MEMORY + 0x40000, 512, true);
     ata_issue(r, 0xc8, 0, 1000, 0xe0); /* 256 sectors */
     bm_start(r, BM_TO_MEMORY);
     CHECK_EQ(ata_busmaster_read(r->dev, 2, IO_8), BM_ACTIVE);
