@@ -93,7 +93,9 @@ void kernel_load(struct machine *m)
     struct boot_plan plan = {0};
     const char *error;
 
-    if (!o->kernel && (o->initrd || o->append))
+    bool append = o->append && *o->append;
+
+    if (!o->kernel && (o->initrd || append))
         die("%s needs -kernel", o->initrd ? "-initrd" : "-append");
     if (!o->kernel)
         return;
