@@ -1,0 +1,127 @@
+/*
+ * Runs jobs on the host's CPU in 32-bit mode: `native32 FD` maps the memfd and, for each byte N*
+ * on standard input (a count as 4 bytes), runs that many jobs and answers with one byte.
+ *
+ * A job's code is the instruction and RET, on a page of its own. An exception arrives as a signal,
+ * whose frame holds the whole state at the fault.
+ */
+#define _GNU_SOURCE
+#include "tests/insn/native32.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ucontext.h>
+#include <unistd.h>
+
+enum { REGISTERS = 8, FLAGS_SAFE = 0xcd5 }; /* arithmetic and DF */
+
+struct job *current;
+struct job_state live; /* what run_live() loads and stores */
+uint32_t saved_esp, code_address = JOB_CODE;
+static sigjmp_buf after_signal;
+static uint8_t host_fx[512] __attribute__((aligned(16)));
+
+/* The state in `live` is loaded, the code called, the state stored. */
+void run_live(void);
+__asm__("run_live:\n"
+        "  pusha\n"
+        "  mov %esp, saved_esp\n"
+        "  pushl live+32\n"
+        "  fxrstor live+48\n"
+        "  popf\n"
+        "  mov live+0, %eax\n"
+        "  mov live+4, %ecx\n"
+        "  mov live+8, %edx\n"
+        "  mov live+12, %ebx\n"
+        "  mov live+20, %ebp\n"
+        "  mov live+24, %esi\n"
+        "  mov live+28, %edi\n"
+        "  call *code_address\n"
+        "  mov %eax, live+0\n"
+        "  mov %ecx, live+4\n"
+        "  mov %edx, live+8\n"
+        "  mov %ebx, live+12\n"
+        "  mov %ebp, live+20\n"
+        "  mov %esi, live+24\n"
+        "  mov %edi, live+28\n"
+        "  mov saved_esp, %esp\n"
+        "  pushf\n"
+        "  popl live+32\n"
+        "  cld\n"
+        "  fxsave live+48\n"
+        "  fninit\n"
+        "  popa\n"
+        "  ret\n");
+
+/* The FXSAVE image of a 32-bit signal frame follows the 112 bytes of the old FSAVE form. */
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    static const int order[REGISTERS] = { REG_EAX, REG_ECX, REG_EDX, REG_EBX,
+                                          REG_ESP, REG_EBP, REG_ESI, REG_EDI };
+    ucontext_t *uc = context;
+    greg_t *g = uc->uc_mcontext.gregs;
+
+    (void)sig, (void)info;
+    for (int i = 0; i < REGISTERS; i++)
+        live.gpr[i] = (uint32_t)g[order[i]];
+    live.eflags = (uint32_t)g[REG_EFL];
+    live.eip = (uint32_t)g[REG_EIP];
+    memcpy(live.fx, (uint8_t *)uc->uc_mcontext.fpregs + 112, 512);
+    current->exception = (uint32_t)g[REG_TRAPNO];
+    current->error = (uint32_t)g[REG_ERR];
+    siglongjmp(after_signal, 1);
+}
+
+static void run_job(struct job *j)
+{
+    memcpy((void *)JOB_CODE, j->code, sizeof(j->code));
+    ((uint8_t *)JOB_CODE)[j->len] = 0xc3;
+    memcpy((void *)JOB_DATA, j->before.mem, JOB_MEM);
+    current = j;
+    live = j->before;
+    live.eflags = (live.eflags & FLAGS_SAFE) | 2;
+    live.eip = JOB_CODE + j->len;
+    j->exception = JOB_NO_EXCEPTION;
+    j->error = 0;
+    __asm__ volatile("fxsave %0" : "=m"(host_fx));
+    if (!sigsetjmp(after_signal, 1))
+        run_live();
+    __asm__ volatile("fninit; fxrstor %0" : : "m"(host_fx));
+    live.eflags &= FLAGS_SAFE;
+    j->after = live;
+    memcpy(j->after.mem, (void *)JOB_DATA, JOB_MEM);
+}
+
+int main(int argc, char **argv)
+{
+    static const int signals[] = { SIGFPE, SIGSEGV, SIGILL, SIGBUS, SIGTRAP };
+    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    static uint8_t alternate[65536];
+    stack_t ss = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
+    size_t size = sizeof(struct job) * JOB_BATCH;
+    struct job *jobs;
+    uint32_t n;
+
+    if (argc < 2)
+        return 2;
+    jobs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]), 0);
+    if (jobs == MAP_FAILED ||
+        mmap((void *)JOB_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ||
+        mmap((void *)JOB_DATA, 4096, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+        return 3;
+    sigaltstack(&ss, NULL);
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaction(signals[i], &sa, NULL);
+    while (read(0, &n, 4) == 4 && n <= JOB_BATCH) {
+        for (uint32_t i = 0; i < n; i++)
+            run_job(&jobs[i]);
+        if (write(1, "", 1) != 1)
+            break;
+    }
+    return 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * The host as oracle: one 32-bit instruction, run by the host's own CPU in a small 32-bit program
+ * (native32.c) and by the interpreter, from the same state. What the two programs share: an array
+ * of jobs in a memfd, the same in 32- and 64-bit code.
+ */
+#ifndef RING3_NATIVE32_H
+#define RING3_NATIVE32_H
+
+#include <stdint.h>
+
+enum {
+    JOB_CODE = 0x400000, /* where the instruction is; flat segments */
+    JOB_DATA = 0x500000, /* where `mem` is */
+    JOB_MEM = 640,
+    JOB_BATCH = 512,
+    JOB_NO_EXCEPTION = 0xff,
+};
+
+struct job_state {
+    uint32_t gpr[8]; /* EAX ECX EDX EBX ESP EBP ESI EDI; ESP is not loaded */
+    uint32_t eflags; /* arithmetic flags, DF */
+    uint32_t eip;    /* after: of the next instruction, or of the one that faulted */
+    uint32_t reserved[2];
+    uint8_t fx[512] __attribute__((aligned(16))); /* FXSAVE image */
+    uint8_t mem[JOB_MEM];
+};
+struct job {
+    uint8_t code[16];
+    uint32_t len;
+    uint32_t exception; /* of the run: vector, or JOB_NO_EXCEPTION */
+    uint32_t error;     /* its error code */
+    uint32_t reserved;
+    struct job_state before, after;
+};
+
+#endif
