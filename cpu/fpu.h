@@ -24,6 +24,10 @@ static inline u32 fpu_top(const struct fxsave *fx)
 /* The bits this CPU's MXCSR has. */
 u32 fpu_mxcsr_mask(const struct vcpu *cpu);
 
+/* The flags of an SSE instruction that over- or underflows unmasked, without an unmasked exception
+ * before computing: `a` its destination, `b` its source (sse_post.c). Uses the frame. */
+u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16]);
+
 static inline bool insn_has_mem(const struct insn *in)
 {
     for (u32 i = 0; i < in->nops; i++)

@@ -34,8 +34,7 @@ void hostexec_enter(const void *thunk, struct hostexec_frame *frame);
 
 /* ---- The machine code ---- */
 
-/* The one prefix that selects the instruction: the last F2 or F3, else 66; x87 has none. */
-static u8 mandatory_prefix(const struct insn *in)
+u8 hostexec_prefix(const struct insn *in)
 {
     u8 prefix = 0;
 
@@ -99,7 +98,7 @@ static bool has_immediate(const struct insn *in)
 /* The instruction for the host, at most 7 bytes, as a number; *len is how many. */
 static u64 host_encode(const struct insn *in, u32 *len)
 {
-    u8 bytes[8] = { 0 }, prefix = mandatory_prefix(in);
+    u8 bytes[8] = { 0 }, prefix = hostexec_prefix(in);
     u32 n = 0;
     u64 key;
 

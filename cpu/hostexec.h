@@ -29,8 +29,11 @@ struct hostexec_frame {
     u64 flags; /* FLAGS_ARITH only */
 };
 
-/* The bytes of MXCSR that exist here, in FXSAVE's mxcsr_mask. */
+/* The bits of MXCSR that exist here, in FXSAVE's mxcsr_mask. */
 u32 hostexec_mxcsr_mask(void);
+
+/* The one prefix that selects the instruction: the last F2 or F3, else 66; x87 has none. */
+u8 hostexec_prefix(const struct insn *in);
 
 /* The CPU's frame, its image a copy of the guest's. Made at the first call. */
 struct hostexec_frame *hostexec_load(struct vcpu *cpu);

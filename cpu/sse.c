@@ -75,6 +75,13 @@ static bool simd_store(struct vcpu *cpu, const struct insn *in, const struct hos
            cpu_write_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, size);
 }
 
+/* An MMX instruction moves TOP to 0 and marks all registers valid, whatever else it does. */
+static void mmx_enter(struct vcpu *cpu)
+{
+    fpu_set_top(&cpu->fpu, 0);
+    cpu->fpu.ftw = 0xff;
+}
+
 /* ---- Exceptions ---- */
 
 /* Raises #XM if one of the flags that came up is unmasked; else adds them to MXCSR. */
@@ -113,6 +120,19 @@ static u32 simd_run(struct vcpu *cpu, const struct insn *in, struct hostexec_fra
     f->flags = cpu->eflags & FLAGS_ARITH;
     hostexec_run(cpu, in);
     return (f->fx.mxcsr & FPU_EXCEPTIONS) | tiny;
+}
+
+/* Over- and underflow, unmasked and with nothing before them: the precision flag is another. */
+static u32 simd_refine(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f,
+                       u32 flags)
+{
+    u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
+    u8 b[16];
+
+    if (unmasked & PRE_COMPUTATION || !(unmasked & (FPU_OE | FPU_UE)))
+        return flags;
+    memcpy(b, in->op[1].kind == OP_XMM ? cpu->fpu.xmm[in->op[1].reg] : f->mem, 16);
+    return simd_post_flags(cpu, in, cpu->fpu.xmm[in->op[0].reg], b);
 }
 
 /* ---- The instruction ---- */
@@ -160,30 +180,27 @@ bool ex_simd(struct vcpu *cpu, const struct insn *in)
         f->eax = cpu->gpr[in->op[i].reg];
     if (!simd_source(cpu, in, f))
         return false;
-    flags = simd_run(cpu, in, f);
-    if (!simd_exceptions(cpu, flags))
+    flags = simd_refine(cpu, in, f, simd_run(cpu, in, f));
+    if (!simd_exceptions(cpu, flags)) {
+        if (insn_has(in, OP_MMX))
+            mmx_enter(cpu); /* hardware changes over before it computes */
         return false;
+    }
     if (in->op[0].kind == OP_MEM && !simd_store(cpu, in, f))
         return false;
     simd_commit(cpu, in, f);
     return true;
 }
 
-/* EMMS: all registers empty; TOP is where MMX instructions put it. */
+/* EMMS: all registers empty. */
 bool ex_emms(struct vcpu *cpu, const struct insn *in)
 {
+    mmx_enter(cpu);
     cpu->fpu.ftw = 0;
     return true;
 }
 
 /* ---- Masked stores: bytes to DS:EDI where the mask's sign bits are set ---- */
-
-/* An MMX instruction moves TOP to 0 and marks all registers valid, whatever else it does. */
-static void mmx_enter(struct vcpu *cpu)
-{
-    fpu_set_top(&cpu->fpu, 0);
-    cpu->fpu.ftw = 0xff;
-}
 
 static bool masked_store(struct vcpu *cpu, const struct insn *in, const u8 *data, const u8 *mask,
                          u32 size)

@@ -73,6 +73,8 @@ static void add_encoding(const u8 *bytes, u32 len, u32 modrm)
             e->immediate = true;
         if (in.op[i].kind == OP_MEM)
             e->size = in.op[i].size;
+        if (in.op[i].kind == OP_REG && in.op[i].reg == ESP)
+            return; /* native32 needs its stack */
     }
     check(++encoding_count < MAX_ENCODINGS, "more encodings than expected");
 }

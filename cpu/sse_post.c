@@ -1,0 +1,140 @@
+/*
+ * Which flags an SSE instruction raises that ends in an unmasked overflow or underflow: the
+ * precision flag then speaks of the result rounded with an unbounded exponent (SDM vol. 1, 4.9.1.4,
+ * 4.9.1.5), not of the infinity or denormal that the masked run delivered.
+ *
+ * Each element is done by itself, by the scalar form of the instruction (same opcode, prefix F3 or
+ * F2). Where it over- or underflows unmasked, the x87 does it again: with its precision control
+ * at 24 or 53 bits it rounds as SSE does, and its exponent has bits to spare.
+ */
+#include "cpu/fpu.h"
+
+#include <string.h>
+
+enum { OP_ADD = 0x58, OP_MUL = 0x59, OP_CVT = 0x5a, OP_SUB = 0x5c, OP_DIV = 0x5e };
+enum { PC24 = 0x000, PC53 = 0x200, RC_SHIFT_DOWN = 3 /* from MXCSR's place to FCW's */ };
+
+struct element {
+    u64 a, b;        /* destination and source, as bits; 32-bit ones zero-extended */
+    bool wide;       /* 64-bit operands */
+    u8 opcode;
+    u32 mxcsr;       /* the guest's */
+};
+
+/* ---- On the x87 ---- */
+
+#define X87(instruction)                                                                       \
+    __asm__ volatile("fnstcw %[host]\n fldcw %[cw]\n fnclex\n fldl %[a]\n fldl %[b]\n"         \
+                     instruction "\n fnstsw %[sw]\n fstp %%st(0)\n fldcw %[host]\n fnclex"     \
+                     : [host] "=m"(host), [sw] "=m"(sw)                                        \
+                     : [a] "m"(a), [b] "m"(b), [cw] "m"(cw)                                    \
+                     : "st", "st(1)", "memory")
+
+/* Is a OP b inexact, the exponent unbounded? */
+static bool x87_inexact(u8 opcode, double a, double b, u16 cw)
+{
+    u16 host, sw = 0;
+
+    switch (opcode) {
+    case OP_ADD:
+        X87("faddp");
+        break;
+    case OP_MUL:
+        X87("fmulp");
+        break;
+    case OP_SUB:
+        X87("fsubrp"); /* AT&T's name for st(1) := st(1) - st(0) */
+        break;
+    case OP_DIV:
+        X87("fdivrp"); /* st(1) / st(0) */
+        break;
+    }
+    return sw & FPU_PE;
+}
+
+static double as_double(const struct element *e, u64 bits)
+{
+    bool daz = e->mxcsr & MXCSR_DAZ;
+    u32 narrow = (u32)bits;
+    double d;
+    float f;
+
+    if (e->wide) {
+        if (daz && !(bits >> 52 & 0x7ff))
+            bits &= 1ull << 63;
+        memcpy(&d, &bits, 8);
+        return d;
+    }
+    if (daz && !(narrow >> 23 & 0xff))
+        narrow &= 1u << 31;
+    memcpy(&f, &narrow, 4);
+    return f; /* exact */
+}
+
+static bool inexact(const struct element *e)
+{
+    bool narrow_result = !e->wide || e->opcode == OP_CVT;
+    u16 cw = (u16)(FPU_EXCEPTIONS | FCW_ONE | (narrow_result ? PC24 : PC53) |
+                   (e->mxcsr >> RC_SHIFT_DOWN & 0xc00));
+
+    if (e->opcode == OP_CVT) /* times one: rounds to 24 bits */
+        return x87_inexact(OP_MUL, as_double(e, e->b), 1.0, cw);
+    return x87_inexact(e->opcode, as_double(e, e->a), as_double(e, e->b), cw);
+}
+
+/* ---- Element by element ---- */
+
+/* The scalar form on XMM0 and memory, all exceptions masked. */
+static u32 scalar_flags(struct vcpu *cpu, const struct element *e, u32 mxcsr)
+{
+    struct insn in = { .map = 1, .opcode = e->opcode, .has_modrm = 1, .nops = 2, .len = 3,
+                       .raw = { e->wide ? 0xf2 : 0xf3, 0x0f, e->opcode } };
+    struct hostexec_frame *f = hostexec_load(cpu);
+
+    f->fx.fcw = FCW_INIT;
+    f->fx.fsw = 0;
+    memset(f->fx.xmm[0], 0, 16);
+    memset(f->mem, 0, 16);
+    memcpy(f->fx.xmm[0], &e->a, 8);
+    memcpy(f->mem, &e->b, 8);
+    f->fx.mxcsr = mxcsr & ~FPU_EXCEPTIONS;
+    hostexec_run(cpu, &in);
+    return f->fx.mxcsr & FPU_EXCEPTIONS;
+}
+
+static u32 element_flags(struct vcpu *cpu, const struct element *e)
+{
+    u32 unmasked = ~(e->mxcsr >> MXCSR_MASK_SHIFT) & (FPU_OE | FPU_UE), flags;
+
+    if (unmasked & FPU_UE && scalar_flags(cpu, e, e->mxcsr | MXCSR_FTZ) & FPU_UE) {
+        flags = scalar_flags(cpu, e, e->mxcsr & ~MXCSR_FTZ) | FPU_UE;
+    } else {
+        flags = scalar_flags(cpu, e, e->mxcsr & ~(unmasked & FPU_UE ? MXCSR_FTZ : 0));
+        if (!(flags & unmasked))
+            return flags;
+    }
+    return (flags & ~FPU_PE) | (inexact(e) ? FPU_PE : 0);
+}
+
+static u64 element_of(const u8 vector[16], u32 i, bool wide)
+{
+    u64 bits = 0;
+
+    memcpy(&bits, vector + i * (wide ? 8 : 4), wide ? 8 : 4);
+    return bits;
+}
+
+u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16])
+{
+    u8 prefix = hostexec_prefix(in);
+    bool wide = prefix == 0x66 || prefix == 0xf2;
+    u32 count = prefix == 0 ? 4 : prefix == 0x66 ? 2 : 1, flags = 0;
+
+    for (u32 i = 0; i < count; i++) {
+        struct element e = { element_of(a, i, wide), element_of(b, i, wide), wide, in->opcode,
+                             cpu->fpu.mxcsr };
+
+        flags |= element_flags(cpu, &e);
+    }
+    return flags;
+}
