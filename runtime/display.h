@@ -1,0 +1,43 @@
+/*
+ * What shows the guest's screen and takes the user's keys: an SDL2 window or a terminal. Both run
+ * on the machine's thread, from the loop, at most 60 times a second, and draw only what changed.
+ */
+#ifndef RING3_DISPLAY_H
+#define RING3_DISPLAY_H
+
+#include "runtime/machine.h"
+
+struct viewer {
+    void (*close)(struct viewer *v); /* also restores the terminal; frees nothing of the machine's */
+};
+
+/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be. */
+struct viewer *display_open(struct machine *m);
+void display_close(struct viewer *v); /* NULL: nothing to do */
+
+/* NULL with *error set: no display, no terminal. */
+struct viewer *window_open(struct machine *m, const char **error);
+struct viewer *curses_open(struct machine *m, const char **error);
+
+/*
+ * Calls tick() up to `hz` times a second of host time, whether the guest runs, sleeps or is
+ * stopped. One a display.
+ */
+struct ticker {
+    int fd;
+    void (*tick)(void *owner);
+    void *owner;
+    u64 pause_until; /* host time: no tick before */
+};
+bool ticker_start(struct ticker *t, struct machine *m, u32 hz, void (*tick)(void *owner),
+                  void *owner);
+void ticker_stop(struct ticker *t, struct machine *m);
+/* A tick that took `ns` of drawing shall not come again before four times that have passed: the
+ * guest keeps four fifths of the host's core. */
+void ticker_cost(struct ticker *t, u64 ns);
+u64 host_clock(void); /* nanoseconds, monotonic */
+
+/* "NAME - ring3 [running]", NAME being -name's or the first image's. */
+void display_title(struct machine *m, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * The SDL2 window from inside: window.c draws, window_input.c takes keys and the mouse.
+ */
+#ifndef RING3_WINDOW_H
+#define RING3_WINDOW_H
+
+#include "runtime/display.h"
+
+#include <SDL.h>
+
+struct window {
+    struct viewer viewer;
+    struct machine *machine;
+    struct ticker ticker;
+    SDL_Window *sdl;
+    SDL_Renderer *renderer;
+    SDL_Texture *screen, *enlarged; /* see window.c */
+    int enlarged_w, enlarged_h;
+    int set_width, set_height; /* the size we gave the window last */
+    bool user_sized, exposed;
+    struct frame frame; /* shown */
+    char title[256];
+
+    bool grabbed;
+    u32 buttons;              /* held: bit 0 left, 1 right, 2 middle */
+    int dx, dy;               /* motion not yet passed on */
+    u16 held[SDL_NUM_SCANCODES]; /* key code a scancode holds down in the guest, or KEY_NONE */
+};
+
+/* Takes what SDL has for us. */
+void window_events(struct window *w);
+void window_resized(struct window *w, int width, int height);
+
+#endif
