@@ -156,7 +156,9 @@ static bool edge_waits(struct i8254 *s)
 {
     struct machine *m = s->dev.machine;
 
-    return m->i8259 && !i8259_masked(m->i8259, 0) && i8259_busy(m->i8259, 0);
+    if (m->i8259 && !i8259_masked(m->i8259, 0))
+        return i8259_busy(m->i8259, 0);
+    return m->ioapic && ioapic_busy(m->ioapic, 2);
 }
 
 static u64 spacing(const struct i8254 *s)
