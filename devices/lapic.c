@@ -131,8 +131,6 @@ int lapic_ack(struct device *dev)
         if (vector >= 0) {
             bit_set(l->irr, (u8)vector, false);
             bit_set(l->isr, (u8)vector, true);
-            if (vector == (int)(l->lvt[LVT_TIMER] & LVT_VECTOR))
-                lapic_timer_acknowledged(l);
         }
     }
     update(l);

@@ -42,7 +42,5 @@ u32 lapic_timer_current(struct lapic *l);
 void lapic_timer_write_initial(struct lapic *l, u32 val);
 void lapic_timer_write_divide(struct lapic *l, u32 val);
 void lapic_timer_write_lvt(struct lapic *l, u32 val);
-/* The core took the timer's interrupt: one more, if ticks are owed. */
-void lapic_timer_acknowledged(struct lapic *l);
 
 #endif

@@ -7,8 +7,8 @@
  * worked out when somebody looks.
  *
  * Lost ticks: a deadline served late stands for several periods, and a tick may find the one
- * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow as soon
- * as the core has taken the one before, so a guest that was starved catches up.
+ * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow, a
+ * quarter of a period apart so that the guest gets on with its work too.
  */
 #include "devices/lapic.h"
 
@@ -47,29 +47,38 @@ static u64 settle(struct lapic *l)
     return expired + 1;
 }
 
+/* How soon to look again while ticks are owed: a quarter of the period, within reason. */
+static u64 owed_spacing(const struct lapic *l)
+{
+    u64 quarter = l->timer_initial * tick_ns(l) / 4;
+
+    return quarter < SHORTEST_WAIT ? SHORTEST_WAIT : quarter > MSEC(1) ? MSEC(1) : quarter;
+}
+
 void lapic_timer_arm(struct lapic *l)
 {
     u64 deadline = l->timer_epoch + l->timer_count * tick_ns(l);
-    u64 soonest = clock_now(l->dev.machine) + SHORTEST_WAIT;
+    u64 now = clock_now(l->dev.machine);
 
-    if (!l->timer_count || l->lvt[LVT_TIMER] & LVT_MASKED)
+    if (!l->timer_count || l->lvt[LVT_TIMER] & LVT_MASKED) {
         timer_cancel(&l->timer);
-    else
-        timer_set(&l->timer, periodic(l) && l->timer_initial * tick_ns(l) < SHORTEST_WAIT &&
-                                     deadline < soonest ? soonest : deadline);
+        return;
+    }
+    if (l->timer_backlog && now + owed_spacing(l) < deadline)
+        deadline = now + owed_spacing(l);
+    if (periodic(l) && l->timer_initial * tick_ns(l) < SHORTEST_WAIT &&
+        deadline < now + SHORTEST_WAIT)
+        deadline = now + SHORTEST_WAIT;
+    timer_set(&l->timer, deadline);
 }
 
-static void tick(struct lapic *l, u64 ticks)
+/* One tick now if the core can take it; the rest is owed. */
+static void give(struct lapic *l, u64 ticks)
 {
-    u8 vector = l->lvt[LVT_TIMER] & LVT_VECTOR;
-
-    if (!ticks)
-        return;
-    if (lapic_busy(&l->dev, vector))
-        ticks++; /* the request that stands is somebody's already */
-    else
+    if (ticks && !lapic_busy(&l->dev, l->lvt[LVT_TIMER] & LVT_VECTOR)) {
         lapic_local(l, LVT_TIMER);
-    ticks += l->timer_backlog - 1;
+        ticks--;
+    }
     l->timer_backlog = ticks > BACKLOG_LIMIT ? BACKLOG_LIMIT : (u32)ticks;
 }
 
@@ -79,7 +88,7 @@ static void catch_up(struct lapic *l)
     u64 expired = settle(l);
 
     if (!(l->lvt[LVT_TIMER] & LVT_MASKED))
-        tick(l, expired);
+        give(l, l->timer_backlog + expired);
 }
 
 static void timer_fire(void *owner)
@@ -88,14 +97,6 @@ static void timer_fire(void *owner)
 
     catch_up(l);
     lapic_timer_arm(l);
-}
-
-void lapic_timer_acknowledged(struct lapic *l)
-{
-    if (!l->timer_backlog)
-        return;
-    l->timer_backlog--;
-    lapic_local(l, LVT_TIMER);
 }
 
 /* ---- Registers ---- */
