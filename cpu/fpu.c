@@ -115,6 +115,37 @@ void cpu_fpu_loaded(struct vcpu *cpu)
     fpu_summarize(cpu);
 }
 
+/* ---- Operands ---- */
+
+static bool is_number(u32 size)
+{
+    return size == 2 || size == 4 || size == 8;
+}
+
+bool fpu_read_operand(struct vcpu *cpu, const struct insn *in, void *buf, u32 size)
+{
+    u32 off = insn_offset(cpu, in);
+    u64 val;
+
+    if (!is_number(size))
+        return cpu_read_bytes(cpu, in->seg, off, buf, size);
+    if (!cpu_read(cpu, in->seg, off, size, &val))
+        return false;
+    memcpy(buf, &val, size);
+    return true;
+}
+
+bool fpu_write_operand(struct vcpu *cpu, const struct insn *in, const void *buf, u32 size)
+{
+    u32 off = insn_offset(cpu, in);
+    u64 val = 0;
+
+    if (!is_number(size))
+        return cpu_write_bytes(cpu, in->seg, off, buf, size);
+    memcpy(&val, buf, size);
+    return cpu_write(cpu, in->seg, off, size, val);
+}
+
 /* ---- Arithmetic ---- */
 
 static void x87_commit(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f)
@@ -140,8 +171,7 @@ bool ex_x87(struct vcpu *cpu, const struct insn *in)
 {
     struct hostexec_frame *f = hostexec_load(cpu);
 
-    if (insn_has_mem(in) && !cpu_read_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem,
-                                            in->op[0].size))
+    if (insn_has_mem(in) && !fpu_read_operand(cpu, in, f->mem, in->op[0].size))
         return false;
     f->flags = cpu->eflags & FLAGS_ARITH;
     hostexec_run(cpu, in);
@@ -180,7 +210,7 @@ bool ex_x87_store(struct vcpu *cpu, const struct insn *in)
     hostexec_run(cpu, in);
     if (f->fx.fsw & FSW_ES)
         stored = x87_stored(cpu, in);
-    if (stored && !cpu_write_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, in->op[0].size))
+    if (stored && !fpu_write_operand(cpu, in, f->mem, in->op[0].size))
         return false;
     x87_commit(cpu, in, f);
     return true;

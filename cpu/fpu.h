@@ -28,6 +28,10 @@ u32 fpu_mxcsr_mask(const struct vcpu *cpu);
  * before computing: `a` its destination, `b` its source (sse_post.c). Uses the frame. */
 u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16]);
 
+/* The memory operand, up to 16 bytes, with the alignment check of numbers of 2, 4 and 8. */
+bool fpu_read_operand(struct vcpu *cpu, const struct insn *in, void *buf, u32 size);
+bool fpu_write_operand(struct vcpu *cpu, const struct insn *in, const void *buf, u32 size);
+
 static inline bool insn_has_mem(const struct insn *in)
 {
     for (u32 i = 0; i < in->nops; i++)

@@ -25,7 +25,13 @@ static bool insn_has(const struct insn *in, enum operand_kind kind)
     return false;
 }
 
-/* By its registers: MMX, XMM, or both. XMM forms of MMX mnemonics came with SSE2. */
+/* XMM forms of MMX mnemonics came with SSE2; but for those, SSE has no prefix 66. */
+static bool needs_sse2(const struct insn *in)
+{
+    return cpu_ops[in->mnem].feature == FEAT_MMX || hostexec_prefix(in) == 0x66;
+}
+
+/* By its registers: MMX, XMM, or both. */
 static bool simd_check(struct vcpu *cpu, const struct insn *in)
 {
     u32 attr = 0;
@@ -34,7 +40,7 @@ static bool simd_check(struct vcpu *cpu, const struct insn *in)
         attr |= OP_MMXREG;
     if (insn_has(in, OP_XMM))
         attr |= OP_SSE;
-    if (attr == OP_SSE && cpu_ops[in->mnem].feature == FEAT_MMX && !cpu_has(cpu, FEAT_SSE2))
+    if (attr == OP_SSE && !cpu_has(cpu, FEAT_SSE2) && needs_sse2(in))
         return cpu_fault(cpu, EXC_UD, 0);
     return cpu_fpu_check(cpu, attr);
 }
@@ -61,8 +67,7 @@ static bool simd_source(struct vcpu *cpu, const struct insn *in, struct hostexec
         if (in->op[i].kind != OP_MEM)
             continue;
         memset(f->mem, 0, sizeof(f->mem));
-        return simd_aligned(cpu, in, size, false) &&
-               cpu_read_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, size);
+        return simd_aligned(cpu, in, size, false) && fpu_read_operand(cpu, in, f->mem, size);
     }
     return true;
 }
@@ -71,8 +76,7 @@ static bool simd_store(struct vcpu *cpu, const struct insn *in, const struct hos
 {
     u32 size = in->op[0].size;
 
-    return simd_aligned(cpu, in, size, true) &&
-           cpu_write_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, size);
+    return simd_aligned(cpu, in, size, true) && fpu_write_operand(cpu, in, f->mem, size);
 }
 
 /* An MMX instruction moves TOP to 0 and marks all registers valid, whatever else it does. */
