@@ -3,7 +3,10 @@
  * the host's 64-bit code cannot run them. SDM vol. 2, by mnemonic; flags the manual leaves
  * undefined are as 32-bit code on a host shows them (tests/insn compares them).
  */
+#include "cpu/hostop.h"
 #include "cpu/operand.h"
+
+HOST_BINARY(add, "add")
 
 static u32 flags_szp(u8 val)
 {
@@ -77,12 +80,14 @@ bool ex_aam(struct vcpu *cpu, const struct insn *in)
     return true;
 }
 
+/* All flags are those of the addition. */
 bool ex_aad(struct vcpu *cpu, const struct insn *in)
 {
-    u8 al = (u8)(cpu->gpr[EAX] + (cpu->gpr[EAX] >> 8) * in->imm);
+    u32 ax = flags_to_ax(cpu->eflags);
+    u8 al = (u8)host_add(1, (u8)cpu->gpr[EAX], (u8)((cpu->gpr[EAX] >> 8) * in->imm), &ax);
 
     reg_write(cpu, EAX, 2, al);
-    flags_set(cpu, flags_szp(al));
+    flags_commit(cpu, ax);
     return true;
 }
 

@@ -332,9 +332,15 @@ bool ex_mov_from_seg(struct vcpu *cpu, const struct insn *in)
     return write_word(cpu, in, cpu->seg[in->op[1].reg].selector);
 }
 
+/* A 32-bit push writes only the selector's 16 bits and leaves the upper half of the slot alone. */
 bool ex_push_seg(struct vcpu *cpu, const struct insn *in)
 {
-    return cpu_push(cpu, in->opsize, cpu->seg[in->op[0].reg].selector);
+    u32 mask = cpu_stack_mask(cpu), esp = cpu->gpr[ESP] - in->opsize;
+
+    if (!cpu_write(cpu, SS, esp & mask, 2, cpu->seg[in->op[0].reg].selector))
+        return false;
+    cpu->gpr[ESP] = (cpu->gpr[ESP] & ~mask) | (esp & mask);
+    return true;
 }
 
 bool ex_pop_seg(struct vcpu *cpu, const struct insn *in)

@@ -6,8 +6,7 @@
  * Forms of MOV, PUSH and POP on segment, control and debug registers belong to control.c.
  */
 #include "cpu/operand.h"
-
-insn_handler ex_mov_from_seg, ex_mov_to_seg, ex_mov_cr, ex_mov_dr, ex_push_seg, ex_pop_seg;
+#include "cpu/system.h"
 
 static bool mov_special(struct vcpu *cpu, const struct insn *in)
 {
@@ -160,13 +159,11 @@ bool ex_pop(struct vcpu *cpu, const struct insn *in)
     return false;
 }
 
+/* As on hosts, words below ESP may have been written when a later one faults; ESP has not moved. */
 bool ex_pusha(struct vcpu *cpu, const struct insn *in)
 {
     u32 mask = cpu_stack_mask(cpu), esp = cpu->gpr[ESP], size = in->opsize;
 
-    for (u32 i = 1; i <= 8; i++)
-        if (!cpu_check_write(cpu, SS, (esp - i * size) & mask, size))
-            return false;
     for (u32 i = 0; i < 8; i++)
         if (!cpu_write(cpu, SS, (esp - (i + 1) * size) & mask, size,
                        (i == ESP ? esp : cpu->gpr[i]) & size_mask(size)))

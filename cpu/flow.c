@@ -5,6 +5,7 @@
  * with EIP, and all else, unchanged. Far forms are handed to far.c.
  */
 #include "cpu/operand.h"
+#include "cpu/system.h"
 
 static inline u32 next_eip(const struct vcpu *cpu, const struct insn *in)
 {
@@ -144,7 +145,7 @@ bool ex_ret(struct vcpu *cpu, const struct insn *in)
 
 bool ex_int(struct vcpu *cpu, const struct insn *in)
 {
-    return cpu_deliver(cpu, in->imm & 0xff, DELIVER_INT, 0, false, next_eip(cpu, in));
+    return cpu_int_n(cpu, (u8)in->imm, next_eip(cpu, in));
 }
 
 bool ex_int3(struct vcpu *cpu, const struct insn *in)
@@ -176,12 +177,13 @@ bool ex_bound(struct vcpu *cpu, const struct insn *in)
 {
     u32 size = in->opsize, off = insn_offset(cpu, in);
     i32 index = (i32)sign_extend(reg_read(cpu, in->op[0].reg, size), size);
-    u64 low, high;
+    u64 bound;
 
-    if (!cpu_read(cpu, in->seg, off, size, &low) ||
-        !cpu_read(cpu, in->seg, (off + size) & addr_mask(in), size, &high))
+    if (!cpu_read(cpu, in->seg, off, size, &bound))
         return false;
-    if (index < (i32)sign_extend((u32)low, size) || index > (i32)sign_extend((u32)high, size))
+    if (index < (i32)sign_extend((u32)bound, size)) /* before the upper bound is read */
         return cpu_fault(cpu, EXC_BR, 0);
-    return true;
+    if (!cpu_read(cpu, in->seg, (off + size) & addr_mask(in), size, &bound))
+        return false;
+    return index <= (i32)sign_extend((u32)bound, size) || cpu_fault(cpu, EXC_BR, 0);
 }

@@ -129,6 +129,8 @@ static bool repeat(struct vcpu *cpu, const struct insn *in,
     cpu->mid_rep = 0;
     if (!(in->prefixes & (PFX_REP | PFX_REPNE)))
         return step(cpu, in, size);
+    if (!cpu_check_io(cpu, (u16)cpu->gpr[EDX], size)) /* even if the count is 0 */
+        return false;
     while ((count = cpu->gpr[ECX] & mask)) {
         if (!step(cpu, in, size))
             return false;

@@ -368,7 +368,7 @@ bool ex_arpl(struct vcpu *cpu, const struct insn *in)
     u16 src = (u16)cpu->gpr[in->op[1].reg];
     u64 dest = cpu->gpr[in->op[0].reg & 7] & 0xffff;
 
-    if (mem && !cpu_read_rmw(cpu, in->seg, off, 2, &dest))
+    if (mem && !cpu_read(cpu, in->seg, off, 2, &dest)) /* read-only memory will do if it is not lower */
         return false;
     lower = (dest & 3) < (src & 3u);
     if (lower) {

@@ -48,13 +48,60 @@ ALWAYS_INLINE bool shift(struct vcpu *cpu, const struct insn *in, host_fn *fn)
         return shift(cpu, in, host_##name);                                                    \
     }
 
-EX(rol)
-EX(ror)
 EX(rcl)
 EX(rcr)
 EX(shl)
 EX(shr)
 EX(sar)
+
+/*
+ * ROL and ROR by an immediate leave OF undefined for counts above 1, and hosts disagree with
+ * themselves: one Intel keeps OF where the operand is a register and computes it, as with CL, where
+ * it is memory. So each of the three forms is run as it is written.
+ */
+#define ROTATE_BY(op, where, n)                                                                \
+    case n:                                                                                    \
+        if (size == 4)                                                                         \
+            __asm__(LOAD_FLAGS op "l $" #n ", %1" SAVE_FLAGS                                   \
+                    : "+&a"(*ax), where(a) : : "cc");                                          \
+        else if (size == 2)                                                                    \
+            __asm__(LOAD_FLAGS op "w $" #n ", %w1" SAVE_FLAGS                                  \
+                    : "+&a"(*ax), where(a) : : "cc");                                          \
+        else                                                                                   \
+            __asm__(LOAD_FLAGS op "b $" #n ", %b1" SAVE_FLAGS                                  \
+                    : "+&a"(*ax), where(a) : : "cc");                                          \
+        break;
+#define ROTATE_BY_8(op, where, a, b, c, d, e, f, g, h)                                         \
+    ROTATE_BY(op, where, a) ROTATE_BY(op, where, b) ROTATE_BY(op, where, c)                    \
+    ROTATE_BY(op, where, d) ROTATE_BY(op, where, e) ROTATE_BY(op, where, f)                    \
+    ROTATE_BY(op, where, g) ROTATE_BY(op, where, h)
+#define ROTATE_IMMEDIATE(name, op, where)                                                      \
+    static u32 host_##name(u32 size, u32 a, u32 count, u32 *ax)                                \
+    {                                                                                          \
+        switch (count & 31) {                                                                  \
+            ROTATE_BY_8(op, where, 0, 1, 2, 3, 4, 5, 6, 7)                                     \
+            ROTATE_BY_8(op, where, 8, 9, 10, 11, 12, 13, 14, 15)                               \
+            ROTATE_BY_8(op, where, 16, 17, 18, 19, 20, 21, 22, 23)                             \
+            ROTATE_BY_8(op, where, 24, 25, 26, 27, 28, 29, 30, 31)                             \
+        }                                                                                      \
+        return a;                                                                              \
+    }
+ROTATE_IMMEDIATE(rol_register, "rol", "+q")
+ROTATE_IMMEDIATE(rol_memory, "rol", "+m")
+ROTATE_IMMEDIATE(ror_register, "ror", "+q")
+ROTATE_IMMEDIATE(ror_memory, "ror", "+m")
+
+#define EX_ROTATE(name)                                                                        \
+    bool ex_##name(struct vcpu *cpu, const struct insn *in)                                    \
+    {                                                                                          \
+        if (in->opcode >= 0xd0)                                                                \
+            return shift(cpu, in, host_##name);                                                \
+        if (in->op[0].kind == OP_REG)                                                          \
+            return shift(cpu, in, host_##name##_register);                                     \
+        return shift(cpu, in, host_##name##_memory);                                           \
+    }
+EX_ROTATE(rol)
+EX_ROTATE(ror)
 
 /* ---- SHLD, SHRD: a gets bits of b; count in CL ---- */
 

@@ -85,7 +85,8 @@ static bool step_cmps(struct vcpu *cpu, const struct insn *in, u32 size)
 {
     u64 a, b;
 
-    if (!source_read(cpu, in, size, &a) || !cpu_read(cpu, ES, target_offset(cpu, in), size, &b))
+    /* ES:EDI first: if both fault, hosts report that one */
+    if (!cpu_read(cpu, ES, target_offset(cpu, in), size, &b) || !source_read(cpu, in, size, &a))
         return false;
     compare(cpu, size, (u32)a, (u32)b);
     string_advance(cpu, in, ESI, size);
@@ -204,10 +205,17 @@ static inline bool must_pause(const struct vcpu *cpu)
     return __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || (cpu->eflags & FLAG_TF);
 }
 
+/* CMPS and SCAS that stop half-way show the flags they began with (vol. 2, "CMPS"). */
+static inline bool stop_early(struct vcpu *cpu, u32 flags, bool result)
+{
+    cpu->eflags = (cpu->eflags & ~FLAGS_ARITH) | (flags & FLAGS_ARITH);
+    return result;
+}
+
 static inline bool repeat(struct vcpu *cpu, const struct insn *in, string_step *step,
                           string_span *spans, enum until until)
 {
-    u32 mask = addr_mask(in), size = string_size(in), count, done;
+    u32 mask = addr_mask(in), size = string_size(in), flags = cpu->eflags, count, done;
 
     cpu->mid_rep = 0;
     if (!(in->prefixes & (PFX_REP | PFX_REPNE)))
@@ -216,7 +224,7 @@ static inline bool repeat(struct vcpu *cpu, const struct insn *in, string_step *
         done = spans && count > 1 && spans_allowed(cpu) ? spans(cpu, in, size, count) : 0;
         if (!done) {
             if (!step(cpu, in, size))
-                return false;
+                return stop_early(cpu, flags, false);
             done = 1;
         }
         reg_write_masked(cpu, ECX, mask, count - done);
@@ -224,7 +232,7 @@ static inline bool repeat(struct vcpu *cpu, const struct insn *in, string_step *
             return true;
         if (must_pause(cpu) && count != done) {
             cpu->mid_rep = 1;
-            return true;
+            return stop_early(cpu, flags, true);
         }
     }
     return true;

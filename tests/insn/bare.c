@@ -1,0 +1,176 @@
+/*
+ * The bare machine's first megabyte; supervisor pages from 10000 on, below it nothing is mapped:
+ *
+ *      11000  page directory      14000  IDT: gate n leads to 18000 + 16 n
+ *      12000  GDT                 18000  handlers (256 × 16 bytes of HLT)
+ *      13000  TSS                 1F000  top of the kernel stack
+ *      20000  page tables
+ *
+ * A run ends when EIP is in the table of handlers: the vector is its index.
+ */
+#include "tests/insn/bare.h"
+#include "cpu/system.h"
+#include "mmu/pte.h"
+#include "runtime/machine.h"
+#include "tests/insn/case.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KERNEL = 0x10000, PAGE_DIRECTORY = 0x11000, GDT = 0x12000, TSS = 0x13000, IDT = 0x14000,
+    HANDLERS = 0x18000, HANDLER_SIZE = 16, KERNEL_STACK = 0x1f000, PAGE_TABLES = 0x20000,
+    KERNEL_CS = 0x08, KERNEL_DS = 0x10, TSS_SELECTOR = 0x38,
+};
+
+static void put32(struct bare *b, u32 at, u32 val)
+{
+    phys_write(b->m, at, &val, 4);
+}
+
+static u32 get32(const struct bare *b, u32 at)
+{
+    u32 val;
+
+    memcpy(&val, b->ram + at, 4);
+    return val;
+}
+
+static void put_descriptor(struct bare *b, u32 selector, u32 base, u32 limit, u32 access)
+{
+    put32(b, GDT + (selector & ~7u), (base << 16) | (limit & 0xffff));
+    put32(b, GDT + (selector & ~7u) + 4,
+          (base & 0xff000000) | (limit & 0xf0000) | access << 8 | (base >> 16 & 0xff));
+}
+
+static void make_tables(struct bare *b)
+{
+    put_descriptor(b, KERNEL_CS, 0, 0xfffff, 0xc09b);
+    put_descriptor(b, KERNEL_DS, 0, 0xfffff, 0xc093);
+    put_descriptor(b, CASE_USER_CS, 0, 0xfffff, 0xc0fb);
+    put_descriptor(b, CASE_USER_DS, 0, 0xfffff, 0xc0f3);
+    put_descriptor(b, TSS_SELECTOR, TSS, 0x67, 0x008b);
+    put32(b, TSS + 4, KERNEL_STACK);
+    put32(b, TSS + 8, KERNEL_DS);
+    put32(b, TSS + 100, 0x68 << 16); /* no I/O bitmap */
+    for (u32 i = 0; i < 256; i++) {
+        bool open = i == EXC_BP || i == EXC_OF || i == 0x80; /* as Linux: for INT from user code */
+
+        u32 at = HANDLERS + i * HANDLER_SIZE;
+
+        put32(b, IDT + i * 8, KERNEL_CS << 16 | (at & 0xffff));
+        put32(b, IDT + i * 8 + 4, (at & 0xffff0000) | (open ? 0xee00 : 0x8e00));
+        memset(b->ram + HANDLERS + i * HANDLER_SIZE, 0xf4, HANDLER_SIZE);
+    }
+}
+
+/* The page table of gla's 4 MiB, made at need; one table per directory slot, in order. */
+static u32 page_table(struct bare *b, gla_t gla)
+{
+    u32 pde = PAGE_DIRECTORY + (gla >> 22) * 4, table = PAGE_TABLES + (gla >> 22) * PAGE_SIZE;
+
+    if (!(get32(b, pde) & PTE_P))
+        put32(b, pde, table | PTE_P | PTE_W | PTE_U);
+    return table;
+}
+
+static void map_page(struct bare *b, gla_t gla, u32 flags)
+{
+    u32 pte = page_table(b, gla) + (gla >> 12 & 1023) * 4;
+
+    put32(b, pte, (gla & ~PAGE_MASK) | flags);
+    mmu_flush(b->cpu);
+}
+
+void bare_map(struct bare *b, gla_t gla, u32 size)
+{
+    for (u32 i = 0; i < size; i += PAGE_SIZE)
+        map_page(b, gla + i, PTE_P | PTE_W | PTE_U);
+}
+
+static void set_segment(struct bare *b, enum seg seg, u16 selector)
+{
+    u32 at = GDT + (selector & ~7u), desc[2] = { get32(b, at), get32(b, at + 4) };
+
+    cpu_unpack_descriptor(&b->cpu->seg[seg], selector, desc);
+}
+
+struct bare *bare_new(u64 ram)
+{
+    static struct options options;
+    struct bare *b = calloc(1, sizeof(*b));
+
+    options.ram = ram;
+    check(b && ram <= MIB(256), "the page tables take 4 bytes a page below 100000");
+    b->m = machine_bare(&options);
+    b->m->clock_manual = true;
+    b->cpu = b->m->cpu;
+    b->ram = mmu_ram(b->m->mmu);
+    cpu_reset(b->cpu);
+    make_tables(b);
+    for (u32 i = KERNEL; i < MIB(1); i += PAGE_SIZE)
+        map_page(b, i, PTE_P | PTE_W);
+    b->cpu->gdtr = (struct table_register){ GDT, 0xff };
+    b->cpu->idtr = (struct table_register){ IDT, 0x7ff };
+    b->cpu->cr3 = PAGE_DIRECTORY;
+    b->cpu->cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE | CR0_MP | CR0_AM;
+    b->cpu->cr4 = CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    set_segment(b, TR, TSS_SELECTOR);
+    cpu_set_cpl(b->cpu, 0);
+    mmu_mode_changed(b->cpu, false);
+    return b;
+}
+
+void bare_free(struct bare *b)
+{
+    machine_free(b->m);
+    free(b);
+}
+
+void bare_enter_user(struct bare *b, u32 eip, u32 eflags)
+{
+    struct vcpu *cpu = b->cpu;
+
+    set_segment(b, CS, CASE_USER_CS);
+    set_segment(b, SS, CASE_USER_DS);
+    cpu->seg[DS] = cpu->seg[ES] = cpu->seg[SS];
+    segment_make_null(&cpu->seg[FS], 0);
+    segment_make_null(&cpu->seg[GS], 0);
+    __atomic_fetch_and(&cpu->attention, ~(u32)ATT_HALT, __ATOMIC_RELAXED);
+    cpu_set_cpl(cpu, 3);
+    cpu_set_eflags(cpu, eflags, ~0u);
+    cpu->eip = eip;
+}
+
+static bool in_handler(const struct vcpu *cpu)
+{
+    return cpu->cpl == 0 && cpu->eip - HANDLERS < 256 * HANDLER_SIZE;
+}
+
+static bool has_error(u32 vector)
+{
+    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17;
+}
+
+bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *event)
+{
+    struct vcpu *cpu = b->cpu;
+    u32 esp;
+
+    while (!in_handler(cpu)) {
+        if (!limit-- || cpu->attention & ATT_HALT)
+            return false;
+        cpu_step(cpu);
+    }
+    esp = cpu->gpr[ESP];
+    event->vector = (cpu->eip - HANDLERS) / HANDLER_SIZE;
+    event->error = 0;
+    if (has_error(event->vector)) {
+        event->error = get32(b, esp);
+        esp += 4;
+    }
+    event->eip = get32(b, esp);
+    event->eflags = get32(b, esp + 8);
+    event->esp = get32(b, esp + 12);
+    return true;
+}

@@ -1,0 +1,35 @@
+/*
+ * A bare protected-mode machine for instruction tests: user code in flat segments, paging with only
+ * the pages a test asks for, and a kernel that is a table of one-instruction handlers. What a test
+ * sees is what a 32-bit Linux process sees: the same selectors, EIP, exceptions and error codes.
+ */
+#ifndef RING3_BARE_H
+#define RING3_BARE_H
+
+#include "mmu/mmu.h"
+#include "runtime/options.h"
+
+struct bare {
+    struct machine *m;
+    struct vcpu *cpu;
+    u8 *ram; /* linear = physical for all that is mapped */
+};
+
+/* What ended a run of user code: the frame the exception pushed, taken off again. */
+struct bare_event {
+    u32 vector, error; /* error 0 if the vector has none */
+    u32 eip, eflags, esp;
+};
+
+/* `ram` bytes, at least 1 MiB. */
+struct bare *bare_new(u64 ram);
+void bare_free(struct bare *b);
+/* Maps [gla, gla+size) to itself for the user, read-write; multiples of a page. */
+void bare_map(struct bare *b, gla_t gla, u32 size);
+/* Registers as a process starts: user segments, CPL 3; general registers and EIP are the caller's. */
+void bare_enter_user(struct bare *b, u32 eip, u32 eflags);
+/* Runs until an exception or interrupt enters the kernel. False: `limit` steps were not enough, or
+ * the machine shut down. */
+bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *event);
+
+#endif

@@ -1,0 +1,24 @@
+/* Random instructions for the random tester: generate.c makes them, random.c runs them. */
+#ifndef RING3_GENERATE_H
+#define RING3_GENERATE_H
+
+#include "cpu/insn.h"
+#include "tests/insn/case.h"
+
+/* xorshift64*: the same seed gives the same cases everywhere. */
+struct dice {
+    u64 state;
+};
+u32 dice_next(struct dice *d);
+static inline u32 dice_roll(struct dice *d, u32 sides)
+{
+    return dice_next(d) % sides;
+}
+
+/*
+ * Makes one case over the run's data. False: the throw was no instruction worth running (not ours to
+ * test, or it could touch memory outside the pages of the case): throw again.
+ */
+bool generate(struct dice *d, const u8 *data, struct insn_case *c, struct insn *in);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * Random instructions on the host's CPU and on ours: registers, flags, memory, the exception with
+ * its error code and address must agree, the flags the manual leaves undefined included.
+ *
+ *      insn-random [--cases N] [--seed N] [--engine interp] [--oracle PATH] [--show N] [--verbose]
+ */
+#include "tests/insn/bare.h"
+#include "tests/insn/generate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+
+
+struct trial {
+    struct bare *b;
+    struct case_page *page;
+    struct insn insns[CASE_BATCH];
+    int ask, answer; /* pipes to and from the oracle */
+    pid_t oracle;
+    enum engine engine;
+    u64 cases, differ, shown; /* shown: how many differences at most */
+    u32 tried[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+};
+
+/* ---- The oracle's process ---- */
+
+static int shared_page(struct trial *t)
+{
+    int fd = memfd_create("insn-cases", 0);
+
+    if (fd < 0 || ftruncate(fd, sizeof(struct case_page)) < 0)
+        die("no shared memory for the oracle");
+    t->page = mmap(NULL, sizeof(struct case_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (t->page == MAP_FAILED)
+        die("no shared memory for the oracle");
+    return fd;
+}
+
+static void start_oracle(struct trial *t, const char *path)
+{
+    int fd = shared_page(t), to[2], from[2];
+
+    if (pipe(to) < 0 || pipe(from) < 0)
+        die("no pipes for the oracle");
+    t->oracle = fork();
+    if (t->oracle == 0) {
+        dup2(fd, 10);
+        dup2(to[0], 11);
+        dup2(from[1], 12);
+        dup2(10, 3), dup2(11, 0), dup2(12, 1);
+        for (int i = 4; i < 16; i++)
+            close(i);
+        execl(path, path, (char *)NULL);
+        _exit(127);
+    }
+    close(to[0]), close(from[1]), close(fd);
+    t->ask = to[1];
+    t->answer = from[0];
+}
+
+static void ask_oracle(struct trial *t)
+{
+    char byte = 'c';
+
+    if (write(t->ask, &byte, 1) != 1 || read(t->answer, &byte, 1) != 1)
+        die("the oracle died: no 32-bit programs on this host?");
+}
+
+/* ---- Ours ---- */
+
+static void run_ours(struct trial *t, const struct insn_case *c, struct case_state *after)
+{
+    struct bare *b = t->b;
+    struct bare_event e;
+
+    memset(after, 0, sizeof(*after));
+    memcpy(b->ram + CASE_DATA, t->page->data, CASE_PAGES);
+    memcpy(b->ram + CASE_DATA + c->poke_at, &c->poke, 4);
+    memcpy(b->ram + c->before.eip, c->code, c->len);
+    memcpy(b->cpu->gpr, c->before.gpr, sizeof(b->cpu->gpr));
+    bare_enter_user(b, c->before.eip, c->before.eflags);
+    if (!bare_run(b, t->engine, 100000, &e)) {
+        after->trap = 0xdead;
+        return;
+    }
+    memcpy(after->gpr, b->cpu->gpr, sizeof(after->gpr));
+    memset(b->ram + c->before.eip, 0xcc, c->len);
+    after->gpr[ESP] = e.esp;
+    after->eip = e.eip;
+    after->eflags = e.eflags;
+    after->trap = e.vector;
+    after->error = e.error;
+    after->cr2 = b->cpu->cr2;
+}
+
+/* ---- Judging ---- */
+
+static void normalize(struct case_state *s)
+{
+    s->eflags |= FLAG_IF;
+    if (s->trap != EXC_PF)
+        s->cr2 = 0;
+    else
+        s->error &= ~(u32)PF_I; /* reported only where NX is on */
+}
+
+static u32 first_difference(const u8 *a, const u8 *b)
+{
+    u32 i = 0;
+
+    while (i < CASE_PAGES && a[i] == b[i])
+        i++;
+    return i;
+}
+
+static void print_state(const char *who, const struct case_state *s)
+{
+    printf("  %-6s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x\n"
+           "         eip %08x eflags %08x trap %x error %x cr2 %08x\n",
+           who, s->gpr[0], s->gpr[1], s->gpr[2], s->gpr[3], s->gpr[4], s->gpr[5], s->gpr[6],
+           s->gpr[7], s->eip, s->eflags, s->trap, s->error, s->cr2);
+}
+
+static void print_case(const struct insn_case *c, const struct case_state *ours, const u8 *data)
+{
+    ZydisDisassembledInstruction text;
+    u32 at = first_difference(c->data, data);
+
+    ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LEGACY_32, c->before.eip, c->code, c->len, &text);
+    printf("%s   [", text.text);
+    for (u32 i = 0; i < c->len; i++)
+        printf(" %02x", c->code[i]);
+    printf(" ]  poke %x = %08x\n", CASE_DATA + c->poke_at, c->poke);
+    print_state("before", &c->before);
+    print_state("host", &c->after);
+    print_state("ours", ours);
+    if (at < CASE_PAGES)
+        printf("  memory at %x: host %02x, ours %02x\n", CASE_DATA + at, c->data[at], data[at]);
+}
+
+/*
+ * Differences that are the host's freedom: POPA that faults half-way has loaded some registers on
+ * some CPUs; it restarts all the same. Ours loads all or none.
+ */
+static bool tolerated(const struct insn *in, struct insn_case *c, const struct case_state *ours)
+{
+    if ((in->mnem == ZYDIS_MNEMONIC_POPA || in->mnem == ZYDIS_MNEMONIC_POPAD) &&
+        c->after.trap == EXC_PF)
+        memcpy(c->after.gpr, c->before.gpr, sizeof(c->after.gpr));
+    return !memcmp(ours, &c->after, sizeof(*ours));
+}
+
+static void judge(struct trial *t, const struct insn *in, struct insn_case *c)
+{
+    struct case_state ours;
+
+    run_ours(t, c, &ours);
+    normalize(&ours);
+    normalize(&c->after);
+    if (tolerated(in, c, &ours) &&
+        !memcmp(c->data, t->b->ram + CASE_DATA, CASE_PAGES))
+        return;
+    if (t->differ++ < t->shown)
+        print_case(c, &ours, t->b->ram + CASE_DATA);
+}
+
+/* Random bytes with stretches of zeroes between them, for what repeats while equal. */
+static void fill_data(struct dice *d, u8 *data)
+{
+    bool zero = false;
+
+    for (u32 i = 0; i < CASE_PAGES; i += 4) {
+        u32 val = dice_next(d);
+
+        if (dice_roll(d, 32) == 0)
+            zero = !zero && dice_roll(d, 2);
+        if (zero)
+            val = 0;
+        memcpy(data + i, &val, 4);
+    }
+}
+
+static void run_batch(struct trial *t, struct dice *d, u32 count)
+{
+    struct case_page *p = t->page;
+
+    fill_data(d, p->data);
+    for (u32 i = 0; i < count;)
+        i += generate(d, p->data, &p->cases[i], &t->insns[i]);
+    p->count = count;
+    ask_oracle(t);
+    for (u32 i = 0; i < count; i++) {
+        judge(t, &t->insns[i], &p->cases[i]);
+        t->tried[t->insns[i].mnem]++;
+    }
+    t->cases += count;
+}
+
+static u32 mnemonics_tried(const struct trial *t, bool verbose)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++)
+        if (t->tried[i]) {
+            n++;
+            if (verbose)
+                printf("%8u %s\n", t->tried[i], ZydisMnemonicGetString((ZydisMnemonic)i));
+        }
+    return n;
+}
+
+static void usage(void)
+{
+    die("insn-random [--cases N] [--seed N] [--engine interp] [--oracle PATH] [--show N] [--verbose]");
+}
+
+int main(int argc, char **argv)
+{
+    static struct trial t;
+    const char *oracle = NULL;
+    u64 cases = 100000, seed = 1;
+    bool verbose = false;
+    char beside[4096];
+
+    t.shown = 20;
+
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--verbose"))
+            verbose = true;
+        else if (i + 1 == argc)
+            usage();
+        else if (!strcmp(argv[i], "--cases"))
+            cases = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--seed"))
+            seed = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--show"))
+            t.shown = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--oracle"))
+            oracle = argv[++i];
+        else if (strcmp(argv[i], "--engine") || strcmp(argv[++i], "interp"))
+            usage();
+    }
+    if (!oracle) { /* beside this program */
+        snprintf(beside, sizeof(beside), "%.*sinsn-oracle",
+                 (int)(strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 - argv[0] : 0), argv[0]);
+        oracle = beside;
+    }
+    t.b = bare_new(MIB(4));
+    bare_map(t.b, CASE_CODE, CASE_PAGES);
+    bare_map(t.b, CASE_DATA, CASE_PAGES);
+    memset(t.b->ram + CASE_CODE, 0xcc, CASE_PAGES);
+    start_oracle(&t, oracle);
+    struct dice d = { seed * 0x9e3779b97f4a7c15ull | 1 };
+    while (t.cases < cases)
+        run_batch(&t, &d, cases - t.cases < CASE_BATCH ? (u32)(cases - t.cases) : CASE_BATCH);
+    printf("insn-random: %llu cases of %u mnemonics, seed %llu: %llu differ from the host\n",
+           (unsigned long long)t.cases, mnemonics_tried(&t, verbose), (unsigned long long)seed,
+           (unsigned long long)t.differ);
+    bare_free(t.b);
+    return t.differ != 0;
+}
