@@ -15,6 +15,7 @@ struct claim {
     const struct io_ops *ops; /* NULL: free slot, or directly mapped memory */
     gpa_t base;
     u64 size;
+    u8 *read, *write; /* directly mapped memory: what answers */
 };
 
 enum { MAX_CLAIMS = 250, NOBODY = 0 };
@@ -53,7 +54,7 @@ bool bus_claim_ports(struct device *dev, u16 base, u16 count, const struct io_op
     check(slot != NOBODY, "more than %d port claims (%s)", MAX_CLAIMS, dev->class->name);
     if (!count || base + count > 65536)
         return false;
-    bus->ports[slot] = (struct claim){ dev, ops, base, count };
+    bus->ports[slot] = (struct claim){ dev, ops, base, count, NULL, NULL };
     memset(&bus->port_owner[base], (int)slot, count);
     return true;
 }
@@ -128,7 +129,7 @@ bool bus_claim_memory(struct device *dev, gpa_t base, u64 size, const struct io_
     check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
     if (!size || base + size < base || (base | size) & PAGE_MASK)
         return false;
-    bus->memory[bus->memory_count++] = (struct claim){ dev, ops, base, size };
+    bus->memory[bus->memory_count++] = (struct claim){ dev, ops, base, size, NULL, NULL };
     mmu_map_phys(dev->machine->mmu, base, size, NULL, NULL);
     return true;
 }
@@ -140,15 +141,38 @@ bool bus_map_memory(struct device *dev, gpa_t base, u64 size, u8 *hva, bool writ
     check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
     if (!size || base + size < base || (base | size) & PAGE_MASK)
         return false;
-    bus->memory[bus->memory_count++] = (struct claim){ dev, NULL, base, size };
+    bus->memory[bus->memory_count++] =
+        (struct claim){ dev, NULL, base, size, hva, writable ? hva : NULL };
     mmu_map_phys(dev->machine->mmu, base, size, hva, writable ? hva : NULL);
     return true;
+}
+
+/* What is left answers [base, base+size) again: RAM, and over it the remaining claims in order. */
+static void remap(struct bus *bus, struct mmu *mmu, gpa_t base, u64 size)
+{
+    u64 ram = mmu_ram_size(mmu);
+
+    mmu_map_phys(mmu, base, size, NULL, NULL);
+    if (base < ram) {
+        u8 *hva = mmu_ram(mmu) + base;
+
+        mmu_map_phys(mmu, base, ram - base < size ? ram - base : size, hva, hva);
+    }
+    for (u32 i = 0; i < bus->memory_count; i++) {
+        const struct claim *c = &bus->memory[i];
+        gpa_t first = c->base > base ? c->base : base;
+        gpa_t end = c->base + c->size < base + size ? c->base + c->size : base + size;
+        u64 off = first - c->base;
+
+        if (first < end)
+            mmu_map_phys(mmu, first, end - first, c->read ? c->read + off : NULL,
+                         c->write ? c->write + off : NULL);
+    }
 }
 
 void bus_release_memory(struct device *dev, gpa_t base, u64 size)
 {
     struct bus *bus = dev->machine->bus;
-    struct mmu *mmu = dev->machine->mmu;
 
     for (u32 i = bus->memory_count; i-- > 0;) {
         struct claim *c = &bus->memory[i];
@@ -156,12 +180,7 @@ void bus_release_memory(struct device *dev, gpa_t base, u64 size)
         if (c->dev != dev || c->base != base || c->size != size)
             continue;
         memmove(c, c + 1, (--bus->memory_count - i) * sizeof(*c));
-        mmu_map_phys(mmu, base, size, NULL, NULL);
-        if (base < mmu_ram_size(mmu)) { /* the RAM below shows again */
-            u64 n = mmu_ram_size(mmu) - base < size ? mmu_ram_size(mmu) - base : size;
-
-            mmu_map_phys(mmu, base, n, mmu_ram(mmu) + base, mmu_ram(mmu) + base);
-        }
+        remap(bus, dev->machine->mmu, base, size);
         return;
     }
 }
