@@ -177,14 +177,19 @@ bool ex_frstor(struct vcpu *cpu, const struct insn *in)
     return true;
 }
 
-/* The operand's segment checks, and #GP(0) off a 16-byte boundary. */
+/* Segment checks, #GP(0) off a 16-byte boundary, and both pages of all 512 bytes, used or not. */
 static bool fx_aligned(struct vcpu *cpu, const struct insn *in, bool write)
 {
+    bool (*check_access)(struct vcpu *, enum seg, u32, u32) =
+        write ? cpu_check_write : cpu_check_read;
+    u32 off = insn_offset(cpu, in), last = sizeof(struct fxsave) - 16;
     gla_t gla;
 
-    if (!cpu_linear(cpu, in->seg, insn_offset(cpu, in), sizeof(struct fxsave), write, &gla))
+    if (!cpu_linear(cpu, in->seg, off, sizeof(struct fxsave), write, &gla))
         return false;
-    return gla & 15 ? cpu_fault(cpu, EXC_GP, 0) : true;
+    if (gla & 15)
+        return cpu_fault(cpu, EXC_GP, 0);
+    return check_access(cpu, in->seg, off, 16) && check_access(cpu, in->seg, off + last, 16);
 }
 
 bool ex_fxsave(struct vcpu *cpu, const struct insn *in)

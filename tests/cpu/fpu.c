@@ -1,7 +1,7 @@
 /*
  * x87, MMX and SSE where the host is no oracle: the checks of CR0 and CR4, pending errors by #MF
  * and by FERR#, the guest's own pointers, environments in four formats, what faults leave alone.
- * Results of arithmetic are insn_fpu's (tests/insn).
+ * Results of arithmetic are insn-fpu's (tests/insn).
  */
 #include "cpu/fpu.h"
 #include "mmu/mmu.h"

@@ -1,12 +1,12 @@
 /*
  * x87, MMX, SSE and SSE2 against the host: each encoding the interpreter has a row for, register
  * and memory forms, from random states, run by the interpreter on a bare machine and natively by
- * native32. All state is compared, exceptions included.
+ * insn-fpu-native. All state is compared, exceptions included.
  *
  * Not compared, because hosts of today do not keep them: FOP, FDP, FCS and FDS (CPUID 7:
  * FDP_EXCPTN_ONLY and "FPU CS/DS deprecated"). FIP is, if the host keeps it.
  *
- *      insn_fpu [-v] [-n ROUNDS] [-s SEED] [MNEMONIC]
+ *      insn-fpu [-v] [-n ROUNDS] [-s SEED] [MNEMONIC]
  */
 #include "tests/insn/bare.h"
 #include "tests/insn/fpu_random.h"
@@ -110,11 +110,13 @@ static void list_encodings(void)
 
 static void make_operand(struct job *j, const struct encoding *e)
 {
-    u32 n = j->len, off = fpu_rand(8) * 16, disp = fpu_rand(128);
+    u32 n = j->len, off = fpu_rand(8) * 16, disp = fpu_rand(128), step = fpu_rand(2) ? 16 : 1;
 
     if (fpu_rand(12) == 0)
         off += fpu_rand(16);
     fpu_random_operand(j->before.mem + off, e->size < 16 ? e->size : 16);
+    if (fpu_rand(32) == 0) /* to the page that is not there, and into it */
+        off = PAGE_SIZE - fpu_rand(e->size + 16) / step * step;
     switch (fpu_rand(3)) {
     case 0:
         j->code[n++] = e->modrm | MODRM_DISP32;
@@ -166,7 +168,7 @@ static void native_start(const char *self)
     size_t size = sizeof(struct job) * JOB_BATCH;
 
     snprintf(path, sizeof(path), "%s", self);
-    snprintf(path, sizeof(path), "%s/native32", dirname(strdup(self)));
+    snprintf(path, sizeof(path), "%s/insn-fpu-native", dirname(strdup(self)));
     check(fd >= 0 && !ftruncate(fd, (off_t)size) && !pipe(down) && !pipe(up), "no pipes");
     jobs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     check(jobs != MAP_FAILED, "no shared memory");
@@ -189,7 +191,7 @@ static void native_run(u32 n)
 {
     char byte;
 
-    check(write(to_native, &n, 4) == 4 && read(from_native, &byte, 1) == 1, "native32 is gone");
+    check(write(to_native, &n, 4) == 4 && read(from_native, &byte, 1) == 1, "insn-fpu-native is gone");
 }
 
 /* ---- The interpreter ---- */
@@ -202,6 +204,7 @@ static void interp_run(struct bare *b, const struct job *j, struct job *out)
     *out = *j;
     memset(b->ram + JOB_CODE, 0xcc, 32);
     memcpy(b->ram + JOB_CODE, j->code, j->len);
+    memset(b->ram + JOB_DATA, 0, PAGE_SIZE);
     memcpy(b->ram + JOB_DATA, j->before.mem, JOB_MEM);
     mmu_flush(cpu);
     memcpy(cpu->gpr, j->before.gpr, sizeof(cpu->gpr));
@@ -260,6 +263,8 @@ static void blank_memory(const struct job *j, u16 mnem, u8 *mem)
     memcpy(cpu.gpr, j->before.gpr, sizeof(cpu.gpr));
     if (insn_decode(j->code, 15, true, &in) != DECODE_OK || in.op[0].kind != OP_MEM)
         return;
+    if (insn_offset(&cpu, &in) - JOB_DATA > JOB_MEM - 512)
+        return;
     env = mem + (insn_offset(&cpu, &in) - JOB_DATA);
     if (mnem == ZYDIS_MNEMONIC_FXSAVE) {
         u8 image[512];
@@ -274,6 +279,17 @@ static void blank_memory(const struct job *j, u16 mnem, u8 *mem)
             memset(env + (wide ? 12 : 6), 0, wide ? 4 : 2);
         memset(env + (wide ? 16 : 8), 0, wide ? 12 : 6);
     }
+}
+
+/* Hosts enter MMX state (TOP 0) before an MMX instruction's page fault; the manual does not ask for
+ * it, and we leave all as it was. */
+static bool was_mmx(const struct job *j)
+{
+    struct insn in;
+
+    if (insn_decode(j->code, 15, true, &in) != DECODE_OK)
+        return false;
+    return in.op[0].kind == OP_MMX || in.op[1].kind == OP_MMX;
 }
 
 static const char *difference(struct job *host, struct job *ours, u16 mnem)
@@ -295,6 +311,8 @@ static const char *difference(struct job *host, struct job *ours, u16 mnem)
         return "registers";
     if (host->exception == JOB_NO_EXCEPTION && (host->after.eflags ^ ours->after.eflags) & FLAGS_ARITH)
         return "flags";
+    if (host->exception == EXC_PF && was_mmx(host))
+        return NULL;
     if (h->fcw != o->fcw || h->fsw != o->fsw || h->ftw != o->ftw)
         return "x87 control";
     if (h->mxcsr != o->mxcsr)
@@ -384,19 +402,20 @@ static int report(void)
         cases += tallies[i].cases;
         wrong += tallies[i].wrong;
         if (tallies[i].wrong)
-            printf("%-12s %u of %u differ\n", ZydisMnemonicGetString(i), tallies[i].wrong,
+            printf("FAIL %s: %u of %u differ\n", ZydisMnemonicGetString(i), tallies[i].wrong,
                    tallies[i].cases);
     }
-    printf("fpu: %u encodings, %u cases, %u differ (%.4f %% agree)\n", encoding_count, cases, wrong,
-           cases ? 100.0 - 100.0 * wrong / cases : 0.0);
-    return wrong * 1000ull > cases;
+    printf("%u encodings, %.4f %% of %u cases agree with the host\n", encoding_count,
+           cases ? 100.0 - 100.0 * wrong / cases : 0.0, cases);
+    printf("%u passed, %u failed\n", cases - wrong, wrong);
+    return wrong != 0;
 }
 
 int main(int argc, char **argv)
 {
     const struct encoding *which[JOB_BATCH];
     const char *only = NULL;
-    u32 rounds = 200, n = 0;
+    u32 rounds = 40, n = 0;
     bool verbose = false;
     struct bare *b = bare_new(MIB(8));
     int c;

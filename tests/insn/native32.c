@@ -1,5 +1,5 @@
 /*
- * Runs jobs on the host's CPU in 32-bit mode: `native32 FD` maps the memfd and, for each byte N*
+ * Runs jobs on the host's CPU in 32-bit mode: `insn-fpu-native FD` maps the memfd and, for each byte N*
  * on standard input (a count as 4 bytes), runs that many jobs and answers with one byte.
  *
  * A job's code is the instruction and RET, on a page of its own. An exception arrives as a signal,
@@ -79,6 +79,7 @@ static void run_job(struct job *j)
 {
     memcpy((void *)JOB_CODE, j->code, sizeof(j->code));
     ((uint8_t *)JOB_CODE)[j->len] = 0xc3;
+    memset((void *)JOB_DATA, 0, 4096);
     memcpy((void *)JOB_DATA, j->before.mem, JOB_MEM);
     current = j;
     live = j->before;
