@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+"""Boots unmodified operating systems and uses them: typed keys, expected screens, files read back.
+
+  boot.py [--vmm COMMAND] [--slow FACTOR] [--quick] [--list] [NAME…]
+
+Systems come from ../shared/images (beside the repository) and from Debian's packages. What is not there is skipped
+by name. The last screen of each is left in build/check/boot/. Runs $JOBS machines at a time.
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from vm import VM, Failed  # noqa: E402
+
+TOP = os.path.dirname(os.path.dirname(HERE))
+IMAGES = os.path.join(TOP, "..", "shared", "images")
+INSTALLER = "/usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/"
+GUESTS = os.path.join(TOP, "build", "guests")
+CASES = []
+
+
+class Skip(Exception):
+    """The system is not on this machine; the text says what to install."""
+
+
+class Context:
+    """What a case works with: a folder of its own, and machines that end with it."""
+
+    def __init__(self, name, o):
+        self.name, self.o = name, o
+        self.folder = tempfile.mkdtemp(prefix="ring3-boot")
+        self.machines = []
+        self.out = os.path.join(TOP, "build", "check", "boot")
+        os.makedirs(self.out, exist_ok=True)
+
+    def start(self, *options, **more):
+        vm = VM(self.o.vmm, [str(x) for x in options], self.o.slow, **more)
+        self.machines.append(vm)
+        return vm
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def image(self, name):
+        """A writable copy of a shared image, unpacked."""
+        source = os.path.join(IMAGES, name)
+        if not os.path.exists(source):
+            raise Skip("%s is not there" % os.path.relpath(source, TOP))
+        target = self.path(name.removesuffix(".xz"))
+        if name.endswith(".xz"):
+            with open(target, "wb") as f:
+                subprocess.run(["xz", "-dc", source], stdout=f, check=True)
+        else:
+            shutil.copyfile(source, target)
+        return target
+
+    def close(self):
+        for i, vm in enumerate(self.machines):
+            vm.record(os.path.join(self.out, self.name + ("-%d" % i if i else "")))
+            vm.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def case(quick=False):
+    def add(function):
+        CASES.append((function.__name__.replace("_", "-"), quick, function))
+        return function
+    return add
+
+
+def package_file(path, package):
+    if not os.path.exists(path):
+        raise Skip("%s is not there: apt-get install %s" % (path, package))
+    return path
+
+
+def guest_file(name):
+    path = os.path.join(GUESTS, name)
+    if not os.path.exists(path):
+        raise Skip("build/guests/%s is not there: tests/suites/fetch-guests makes it" % name)
+    return path
+
+
+# ---- The shared images: the expected screen, and then they are used ----
+
+DATED = re.compile(r"\d\d-\d\d-\d{2,4}|\d\d:\d\d|20\d\d|QEMU|SeaBIOS|Memory size|bytes")
+
+
+def check_expected(vm, name, patience=20):
+    """Nine of ten lines of the recorded screen are there; lines with dates and sizes do not count."""
+    with open(os.path.join(IMAGES, "expected", name + ".txt"), encoding="utf-8") as f:
+        lines = [line.strip() for line in f.read().split("\n")]
+    wanted = [line for line in lines if line and not DATED.search(line)]
+
+    def there():
+        screen = vm.screen()
+        return sum(line in screen for line in wanted) >= 0.9 * len(wanted)
+    vm.wait_for("the screen expected/%s.txt" % name, there, patience)
+
+
+def floppy(path):
+    return ["-m", 16, "-drive", "file=%s,if=floppy,format=raw" % path, "-boot", "a"]
+
+
+@case(quick=True)
+def bootos(c):
+    vm = c.start(*floppy(c.image("bootos-360.img")))
+    vm.wait(r"^\$", 60)
+    check_expected(vm, "bootos-360")
+    vm.type("dir\n")
+    vm.wait(r"^\$dir.*^\$", 30)
+
+
+@case(quick=True)
+def freedos(c):
+    vm = c.start(*floppy(c.image("freedos-1440.img")))
+    vm.wait(r"A:\\>", 60)
+    check_expected(vm, "freedos-1440")
+    vm.type("ver\n")
+    vm.wait(r"FreeCom version", 30)
+
+
+@case()
+def freedos_emm386(c):
+    """FreeDOS in V86 under EMM386: memory managers, file tools, a DOS extender."""
+    vm = c.start(*floppy(c.image("freedos1-emm386.img")))
+    vm.wait(r"FDREADY", 90)
+    check_expected(vm, "freedos1-emm386")
+    vm.type("path a:\\freedos\\bin\n")
+    vm.type("mem\n")
+    vm.wait(r"Expanded \(EMS\)|expanded memory", 60)
+    vm.type("cls\nxmstest\n")
+    vm.wait(r"^A:\\>$.*", 60)
+    vm.type("cls\nfind /c \"DEVICE\" config.sys\n")
+    vm.wait(r"-- CONFIG\.SYS\s+[1-9]", 60)
+    vm.type("cls\ntree a:\\freedos\n")
+    vm.wait(r"NLS.*A:\\>", 60)
+    vm.type("cls\nzip t.zip config.sys autoexec.bat\n")
+    vm.wait(r"adding: autoexec\.bat.*A:\\>|adding: AUTOEXEC\.BAT.*A:\\>", 90)
+    vm.type("cls\nunzip -t t.zip\n")
+    vm.wait(r"No errors detected", 90)
+
+
+@case()
+def msdos4(c):
+    """MS-DOS 4 formats a floppy and copies files onto it; mtools reads them back."""
+    system, blank = c.image("msdos4.img"), c.path("blank.img")
+    with open(blank, "wb") as f:
+        f.truncate(1440 * 1024)
+    vm = c.start(*floppy(system), "-drive", "file=%s,if=floppy,format=raw,index=1" % blank)
+    vm.wait(r"Enter new date", 60)
+    check_expected(vm, "msdos4")
+    vm.type("\n")
+    vm.wait(r"Enter new time", 30)
+    vm.type("\n")
+    vm.wait(r"^A>", 30)
+    vm.type("format b:\n")
+    vm.wait(r"press ENTER", 60)
+    vm.type("\n")
+    vm.wait(r"Volume label", 240)
+    vm.type("RING3\n")
+    vm.wait(r"Format another", 60)
+    vm.type("n\n")
+    vm.wait(r"another \(Y/N\)\?n.*^A>", 30)
+    vm.type("cls\ncopy *.com b:\n")
+    vm.wait(r"File\(s\) copied", 240)
+    vm.type("cls\nchkdsk b:\n")
+    vm.wait(r"bytes free", 60)
+    vm.quit()
+    read_back(c, system, blank)
+
+
+def read_back(c, system, blank):
+    listing = subprocess.run(["mdir", "-b", "-i", blank, "::"], capture_output=True, text=True)
+    names = [line.removeprefix("::/") for line in listing.stdout.split()]
+    if len(names) < 15:
+        raise Failed("mtools finds %d files on the formatted floppy: %s" % (len(names), listing.stderr.strip()))
+    for name in names:
+        ours, theirs = (subprocess.run(["mtype", "-i", i, "::/" + name], capture_output=True).stdout
+                        for i in (blank, system))
+        if ours != theirs:
+            raise Failed("%s came out different" % name)
+
+
+@case()
+def msdos4_emm386(c):
+    vm = c.start(*floppy(c.image("msdos4-emm386.img")))
+    vm.wait(r"DOS4READY", 120)
+    check_expected(vm, "msdos4-emm386")
+    vm.type("mem\n")
+    vm.wait(r"DOS4READY.*bytes total EMS memory", 60)
+
+
+@case()
+def pcmos(c):
+    vm = c.start(*floppy(c.image("pcmos386-502-install.img")))
+    vm.wait(r"Is this the first time", 120)
+    check_expected(vm, "pcmos386-502-install")
+    vm.type("y\n")
+    vm.wait_for("another screen", lambda: "Is this the first time" not in vm.screen(), 30)
+
+
+def use_mikeos(vm, name):
+    vm.wait(r"Thanks for trying out MikeOS", 60)
+    check_expected(vm, name)
+    vm.press("right", "ret")
+    vm.wait(r"^> |command line|Commands:|^>$", 30)
+    vm.type("ver\n")
+    vm.wait(r"MikeOS 4\.5", 30)
+
+
+@case(quick=True)
+def mikeos_floppy(c):
+    use_mikeos(c.start(*floppy(c.image("mikeos-4.5.flp"))), "mikeos-4.5.flp")
+
+
+@case()
+def mikeos_cd(c):
+    use_mikeos(c.start("-m", 16, "-cdrom", c.image("mikeos-4.5.iso"), "-boot", "d"), "mikeos-4.5.iso")
+
+
+PROGRAM = """#include <stdio.h>
+int f(n) int n; { return n < 2 ? n : f(n-1) + f(n-2); }
+int main() { printf("fib %d\\n", f(20)); return 0; }
+"""
+
+
+@case()
+def minix(c):
+    """MINIX 2 logs in as root, compiles a C program with its own cc and runs it."""
+    vm = c.start("-m", 16, "-hda", c.image("minix-2.0.4-hd64.img.xz"))
+    vm.wait(r"login:", 120)
+    check_expected(vm, "minix-2.0.4-hd64")
+    vm.type("root\n")
+    vm.wait(r"^# ?$", 30)
+    vm.type("cat >t.c\n" + PROGRAM)
+    vm.press("ctrl-d")
+    vm.type("cc -o t t.c && ./t\n")
+    vm.wait(r"^fib 6765", 180)
+    vm.type("sync; shutdown -h now\n")
+    vm.wait(r"MINIX has been halted|halted|System Halted|boot>|Hit any key", 60)
+
+
+# ---- From Debian's packages ----
+
+def linux(c, kernel, *options):
+    vm = c.start("-m", 128, "-kernel", guest_file(kernel), "-initrd", guest_file("initrd.gz"),
+                 "-append", "console=ttyS0 console=tty0 quiet panic=-1", *options)
+    use_linux(vm)
+
+
+def use_linux(vm):
+    vm.wait(r"RING3-GUEST-UP", 300)
+    vm.type("echo a$((6*7))b; uname -m; cat /proc/cpuinfo\n")
+    vm.wait(r"^a42b", 60)
+    vm.wait(r"^i686", 10)
+    vm.type("poweroff -f\n")
+    vm.wait_end(120)
+
+
+@case()
+def linux_686(c):
+    linux(c, "vmlinuz-686")
+
+
+@case()
+def linux_686_pae(c):
+    linux(c, "vmlinuz-686-pae")
+
+
+@case()
+def linux_cd(c):
+    """The same kernel from a CD, by isolinux."""
+    vm = c.start("-m", 128, "-cdrom", guest_file("linux.iso"), "-boot", "d")
+    use_linux(vm)
+
+
+@case()
+def debian_installer(c):
+    """To its first menu, on screen."""
+    vm = c.start("-m", 256, "-kernel", package_file(INSTALLER + "linux", "debian-installer-12-netboot-i386"),
+                 "-initrd", INSTALLER + "initrd.gz", "-append", "vga=normal fb=false")
+    vm.wait(r"Select a language|Choose language", 600)
+
+
+@case()
+def memtest86(c):
+    vm = c.start("-m", 16, "-kernel", package_file("/boot/memtest86+ia32.bin", "memtest86+"))
+    vm.wait(r"Memtest86\+.*Pass.*(Testing|Test):? +#?\d?", 120)
+    vm.wait(r"Time: +0:00:0[2-9]|0:00:[1-5]\d", 120)
+
+
+@case()
+def memtest86_cd(c):
+    vm = c.start("-m", 16, "-cdrom", package_file("/usr/lib/memtest86+/memtest86+ia32.iso", "memtest86+"), "-boot", "d")
+    vm.wait(r"Memtest86\+.*Testing", 240)
+
+
+def grub_boots_a_disk(c, vm):
+    """GRUB's prompt, and from there the boot sector of another drive."""
+    vm.wait(r"grub>", 120)
+    vm.type("ls\n")
+    vm.wait(r"\(hd0\)", 60)
+    vm.type("set root=(hd0)\nchainloader +1\nboot\n")
+    vm.wait(r"login:", 180)
+
+
+@case()
+def grub_cd(c):
+    vm = c.start("-m", 64, "-cdrom", package_file("/usr/lib/grub-rescue/grub-rescue-cdrom.iso", "grub-rescue-pc"),
+                 "-hda", c.image("minix-2.0.4-hd64.img.xz"), "-boot", "d")
+    grub_boots_a_disk(c, vm)
+
+
+@case()
+def grub_floppy(c):
+    vm = c.start("-m", 64, "-fda", package_file("/usr/lib/grub-rescue/grub-rescue-floppy.img", "grub-rescue-pc"),
+                 "-hda", c.image("minix-2.0.4-hd64.img.xz"), "-boot", "a", "-snapshot")
+    grub_boots_a_disk(c, vm)
+
+
+@case()
+def ipxe_cd(c):
+    vm = c.start("-m", 32, "-cdrom", package_file("/usr/lib/ipxe/ipxe.iso", "ipxe"), "-boot", "d")
+    vm.wait(r"iPXE 1\.\d", 120)
+    vm.wait(r"iPXE>|No more network devices|No bootable|press Ctrl-B", 120)
+
+
+@case()
+def ipxe_kernel(c):
+    vm = c.start("-m", 32, "-kernel", package_file("/usr/lib/ipxe/ipxe.lkrn", "ipxe"))
+    vm.wait(r"iPXE 1\.\d", 120)
+
+
+# ---- Running them ----
+
+def run(name, function, o):
+    start, c = time.time(), Context(name, o)
+    try:
+        function(c)
+        verdict, why = "ok", ""
+    except Skip as skip:
+        verdict, why = "SKIP", str(skip)
+    except Failed as failure:
+        verdict, why = "FAIL", str(failure)
+    except Exception as problem:  # a broken test must not hide the others
+        verdict, why = "FAIL", repr(problem)
+    cpu = sum(vm.cpu_seconds() for vm in c.machines)
+    c.close()
+    if verdict == "SKIP":
+        print("SKIP %s: %s" % (name, why), flush=True)
+    else:
+        print("%s %s: %s(%.1f s, %.1f s CPU)" % (verdict, name, why + " " if why else "", time.time() - start, cpu),
+              flush=True)
+    return verdict
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--vmm", default=os.path.join(TOP, "build", "ring3"))
+    a.add_argument("--slow", type=float, default=float(os.environ.get("SLOW", "1")))
+    a.add_argument("--quick", action="store_true")
+    a.add_argument("--list", action="store_true")
+    a.add_argument("names", nargs="*")
+    o = a.parse_args()
+    cases = [(n, f) for n, quick, f in CASES if (n in o.names if o.names else quick or not o.quick)]
+    if o.list:
+        print("\n".join(n for n, _ in cases))
+        return 0
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
+        verdicts = list(pool.map(lambda nf: run(nf[0], nf[1], o), cases))
+    passed, failed, skipped = (verdicts.count(v) for v in ("ok", "FAIL", "SKIP"))
+    print("%d passed, %d failed" % (passed, failed) + (", %d skipped" % skipped if skipped else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
