@@ -115,7 +115,12 @@ common:
         pushf
         pop     trap_eflags
         pop     trap_vector
-        mov     %esp, trap_esp
+        mov     %ss, %eax
+        lsl     %eax, %eax
+        cmp     $0xffff, %eax           /* a 16-bit stack: only SP counts */
+        jne     2f
+        movzwl  %sp, %esp
+2:      mov     %esp, trap_esp
         xor     %ecx, %ecx
 1:      mov     %ss:(%esp,%ecx,4), %eax
         mov     %eax, trap_frame(,%ecx,4)
