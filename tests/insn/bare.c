@@ -1,10 +1,10 @@
 /*
- * The bare machine's first megabyte; supervisor pages from 10000 on, below it nothing is mapped:
+ * The bare machine's kernel, in supervisor pages of the second megabyte:
  *
- *      11000  page directory      14000  IDT: gate n leads to 18000 + 16 n
- *      12000  GDT                 18000  handlers (256 × 16 bytes of HLT)
- *      13000  TSS                 1F000  top of the kernel stack
- *      20000  page tables
+ *      110000  page directory      114000  IDT: gate n leads to 118000 + 16 n
+ *      112000  GDT                 118000  handlers (256 × 16 bytes of HLT)
+ *      120000  TSS, I/O bitmap     12F000  top of the kernel stack
+ *      130000  page tables
  *
  * A run ends when EIP is in the table of handlers: the vector is its index.
  */
@@ -18,8 +18,9 @@
 #include <string.h>
 
 enum {
-    KERNEL = 0x10000, PAGE_DIRECTORY = 0x11000, GDT = 0x12000, TSS = 0x13000, IDT = 0x14000,
-    HANDLERS = 0x18000, HANDLER_SIZE = 16, KERNEL_STACK = 0x1f000, PAGE_TABLES = 0x20000,
+    KERNEL = 0x110000, PAGE_DIRECTORY = 0x110000, GDT = 0x112000, IDT = 0x114000,
+    HANDLERS = 0x118000, HANDLER_SIZE = 16, TSS = 0x120000, KERNEL_STACK = 0x12f000,
+    PAGE_TABLES = 0x130000, KERNEL_END = 0x200000,
     KERNEL_CS = 0x08, KERNEL_DS = 0x10, TSS_SELECTOR = 0x38,
 };
 
@@ -101,14 +102,14 @@ struct bare *bare_new(u64 ram)
     struct bare *b = calloc(1, sizeof(*b));
 
     options.ram = ram;
-    check(b && ram <= MIB(256), "the page tables take 4 bytes a page below 100000");
+    check(b && ram >= KERNEL_END && ram <= MIB(512), "page tables lie between 130000 and 200000");
     b->m = machine_bare(&options);
     b->m->clock_manual = true;
     b->cpu = b->m->cpu;
     b->ram = mmu_ram(b->m->mmu);
     cpu_reset(b->cpu);
     make_tables(b);
-    for (u32 i = KERNEL; i < MIB(1); i += PAGE_SIZE)
+    for (u32 i = KERNEL; i < KERNEL_END; i += PAGE_SIZE)
         map_page(b, i, PTE_P | PTE_W);
     b->cpu->gdtr = (struct table_register){ GDT, 0xff };
     b->cpu->idtr = (struct table_register){ IDT, 0x7ff };
@@ -142,35 +143,67 @@ void bare_enter_user(struct bare *b, u32 eip, u32 eflags)
     cpu->eip = eip;
 }
 
+void bare_open_gates(struct bare *b)
+{
+    static const u8 zero[8193]; /* and a byte behind the bitmap, for words at port FFFF */
+
+    for (u32 i = 0; i < 256; i++)
+        put32(b, IDT + i * 8 + 4, ((HANDLERS + i * HANDLER_SIZE) & 0xffff0000) | 0xee00);
+    phys_write(b->m, TSS + 0x68, zero, sizeof(zero));
+    b->cpu->seg[TR].limit = 0x68 + 8192;
+}
+
+void bare_enter_v86(struct bare *b, const u16 selector[6], u32 eip, u32 eflags)
+{
+    struct vcpu *cpu = b->cpu;
+
+    __atomic_fetch_and(&cpu->attention, ~(u32)ATT_HALT, __ATOMIC_RELAXED);
+    for (u32 i = 0; i < 6; i++)
+        segment_make_v86(&cpu->seg[i], selector[i]);
+    cpu_set_cpl(cpu, 3);
+    cpu_set_eflags(cpu, eflags | FLAG_VM | FLAG_IOPL, ~0u);
+    cpu->eip = eip;
+}
+
 static bool in_handler(const struct vcpu *cpu)
 {
     return cpu->cpl == 0 && cpu->eip - HANDLERS < 256 * HANDLER_SIZE;
 }
 
-static bool has_error(u32 vector)
+/*
+ * The frame on the kernel's stack: [error] EIP CS EFLAGS ESP SS, and in virtual-8086 mode ES DS FS GS.
+ * Its depth tells whether there is an error code.
+ */
+static void read_frame(const struct bare *b, struct bare_event *e)
 {
-    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17;
+    u32 esp = b->cpu->gpr[ESP], slots = (KERNEL_STACK - esp) / 4;
+
+    e->has_error = slots == 6 || slots == 10;
+    e->error = e->has_error ? get32(b, esp) : 0;
+    esp += e->has_error ? 4 : 0;
+    e->eip = get32(b, esp);
+    e->eflags = get32(b, esp + 8);
+    e->esp = get32(b, esp + 12);
+    e->selector[CS] = (u16)get32(b, esp + 4);
+    e->selector[SS] = (u16)get32(b, esp + 16);
+    if (!(e->eflags & FLAG_VM))
+        return;
+    e->selector[ES] = (u16)get32(b, esp + 20);
+    e->selector[DS] = (u16)get32(b, esp + 24);
+    e->selector[FS] = (u16)get32(b, esp + 28);
+    e->selector[GS] = (u16)get32(b, esp + 32);
 }
 
 bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *event)
 {
     struct vcpu *cpu = b->cpu;
-    u32 esp;
 
     while (!in_handler(cpu)) {
         if (!limit-- || cpu->attention & ATT_HALT)
             return false;
         cpu_step(cpu);
     }
-    esp = cpu->gpr[ESP];
     event->vector = (cpu->eip - HANDLERS) / HANDLER_SIZE;
-    event->error = 0;
-    if (has_error(event->vector)) {
-        event->error = get32(b, esp);
-        esp += 4;
-    }
-    event->eip = get32(b, esp);
-    event->eflags = get32(b, esp + 8);
-    event->esp = get32(b, esp + 12);
+    read_frame(b, event);
     return true;
 }

@@ -18,16 +18,22 @@ struct bare {
 /* What ended a run of user code: the frame the exception pushed, taken off again. */
 struct bare_event {
     u32 vector, error; /* error 0 if the vector has none */
+    bool has_error;
     u32 eip, eflags, esp;
+    u16 selector[6]; /* by enum seg: CS and SS; from virtual-8086 mode all */
 };
 
-/* `ram` bytes, at least 1 MiB. */
+/* `ram` bytes, 2 to 512 MiB. The kernel owns 110000 to 200000. */
 struct bare *bare_new(u64 ram);
 void bare_free(struct bare *b);
 /* Maps [gla, gla+size) to itself for the user, read-write; multiples of a page. */
 void bare_map(struct bare *b, gla_t gla, u32 size);
 /* Registers as a process starts: user segments, CPL 3; general registers and EIP are the caller's. */
 void bare_enter_user(struct bare *b, u32 eip, u32 eflags);
+/* The same into virtual-8086 mode with IOPL 3. */
+void bare_enter_v86(struct bare *b, const u16 selector[6], u32 eip, u32 eflags);
+/* From now on user code may INT n to every gate and use every port. */
+void bare_open_gates(struct bare *b);
 /* Runs until an exception or interrupt enters the kernel. False: `limit` steps were not enough, or
  * the machine shut down. */
 bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *event);
