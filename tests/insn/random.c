@@ -164,8 +164,10 @@ static void judge(struct trial *t, const struct insn *in, struct insn_case *c)
     if (tolerated(in, c, &ours) &&
         !memcmp(c->data, t->b->ram + CASE_DATA, CASE_PAGES))
         return;
-    if (t->differ++ < t->shown)
+    if (t->differ++ < t->shown) {
+        printf("FAIL ");
         print_case(c, &ours, t->b->ram + CASE_DATA);
+    }
 }
 
 /* Random bytes with stretches of zeroes between them, for what repeats while equal. */
@@ -257,8 +259,8 @@ int main(int argc, char **argv)
     struct dice d = { seed * 0x9e3779b97f4a7c15ull | 1 };
     while (t.cases < cases)
         run_batch(&t, &d, cases - t.cases < CASE_BATCH ? (u32)(cases - t.cases) : CASE_BATCH);
-    printf("insn-random: %llu cases of %u mnemonics, seed %llu: %llu differ from the host\n",
-           (unsigned long long)t.cases, mnemonics_tried(&t, verbose), (unsigned long long)seed,
+    printf("%u mnemonics, seed %llu\n", mnemonics_tried(&t, verbose), (unsigned long long)seed);
+    printf("%llu passed, %llu failed\n", (unsigned long long)(t.cases - t.differ),
            (unsigned long long)t.differ);
     bare_free(t.b);
     return t.differ != 0;
