@@ -246,6 +246,7 @@ struct frame {
     bool text;           /* a text mode: see vga_text() */
     bool changed;        /* differs from the previous call's */
     u64 generation;      /* counts changes: for callers that are not the only one */
+    u32 top, bottom;     /* lines top to bottom - 1 hold what the latest change altered */
 };
 void vga_draw(struct device *dev, struct frame *frame);
 /* Text modes: cells as character | attribute << 8. False in graphics modes. */

@@ -80,6 +80,9 @@ static bool put_line(struct vga *v, u32 y, const u32 *line)
     if (!memcmp(to, line, v->frame.width * sizeof(u32)))
         return false;
     memcpy(to, line, v->frame.width * sizeof(u32));
+    if (y < v->frame.top)
+        v->frame.top = y;
+    v->frame.bottom = y + 1;
     return true;
 }
 
@@ -243,28 +246,37 @@ static u32 blink_phase(struct vga *v)
 
 static bool redraw(struct vga *v)
 {
-    bool all = reshape(v) || v->dirty;
+    bool reshaped = reshape(v), all = reshaped || v->dirty, changed;
     struct vga_scan s = { .cursor = !(v->phase & PHASE_CURSOR_OFF),
                           .blink = !(v->phase & PHASE_BLINK_OFF) };
 
     v->dirty = false;
     vga_palette(v, s.colors);
-    if (is_blank(v))
-        return draw_blank(v);
-    return vbe_on(v) ? draw_vbe(v, &s, all) : draw_legacy(v, &s);
+    changed = is_blank(v) ? draw_blank(v) :
+              vbe_on(v)   ? draw_vbe(v, &s, all) :
+                            draw_legacy(v, &s);
+    if (reshaped) {
+        v->frame.top = 0;
+        v->frame.bottom = v->frame.height;
+    }
+    return changed || reshaped;
 }
 
 void vga_draw(struct device *dev, struct frame *frame)
 {
     struct vga *v = (struct vga *)dev;
-    u32 phase = blink_phase(v), width = v->frame.width, height = v->frame.height;
+    u32 phase = blink_phase(v), top = v->frame.top, bottom = v->frame.bottom;
 
     v->frame.changed = false;
     if (v->dirty || phase != v->phase || v->window != NO_WINDOW || vbe_on(v)) {
         v->phase = phase;
+        v->frame.top = ~0u;
         v->frame.changed = redraw(v);
     }
-    v->frame.changed |= v->frame.width != width || v->frame.height != height;
+    if (!v->frame.changed) {
+        v->frame.top = top;
+        v->frame.bottom = bottom;
+    }
     v->frame.generation += v->frame.changed;
     *frame = v->frame;
 }

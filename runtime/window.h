@@ -5,6 +5,7 @@
 #define RING3_WINDOW_H
 
 #include "runtime/display.h"
+#include "runtime/scale.h"
 
 #include <SDL.h>
 
@@ -13,11 +14,11 @@ struct window {
     struct machine *machine;
     struct ticker ticker;
     SDL_Window *sdl;
-    SDL_Renderer *renderer;
-    SDL_Texture *screen, *enlarged; /* see window.c */
-    int enlarged_w, enlarged_h;
+    struct scaler scaler;
+    SDL_Rect place; /* of the picture in the window */
+    u32 *pixels;    /* the scaled picture, where the window's format is not ours; else NULL */
     int set_width, set_height; /* the size we gave the window last */
-    bool user_sized, exposed;
+    bool user_sized, exposed; /* exposed: all of it is to be drawn */
     struct frame frame; /* shown */
     char title[256];
 

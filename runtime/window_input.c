@@ -140,8 +140,6 @@ static void on_event(struct window *w, const SDL_Event *e)
         if (w->grabbed)
             flush_motion(w, -e->wheel.y);
         break;
-    case SDL_RENDER_TARGETS_RESET:
-    case SDL_RENDER_DEVICE_RESET: w->exposed = true; break;
     }
 }
 
