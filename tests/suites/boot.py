@@ -286,8 +286,8 @@ def linux_cd(c):
 @case()
 def debian_installer(c):
     """To its first menu, on screen."""
-    vm = c.start("-m", 256, "-kernel", package_file(INSTALLER + "linux", "debian-installer-12-netboot-i386"),
-                 "-initrd", INSTALLER + "initrd.gz", "-append", "vga=normal fb=false")
+    vm = c.start("-m", 512, "-kernel", package_file(INSTALLER + "linux", "debian-installer-12-netboot-i386"),
+                 "-initrd", INSTALLER + "initrd.gz", "-append", "vga=normal fb=false nomodeset")
     vm.wait(r"Select a language|Choose language", 600)
 
 
@@ -306,7 +306,10 @@ def memtest86_cd(c):
 
 def grub_boots_a_disk(c, vm):
     """GRUB's prompt, and from there the boot sector of another drive."""
-    vm.wait(r"grub>", 120)
+    vm.wait_for("GRUB's menu", lambda: re.search(r"GNU GRUB|Press any key|grub>", vm.screen()), 120)
+    while "grub>" not in vm.screen():
+        vm.press("c")
+        time.sleep(0.5)
     vm.type("ls\n")
     vm.wait(r"\(hd0\)", 60)
     vm.type("set root=(hd0)\nchainloader +1\nboot\n")
