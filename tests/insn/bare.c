@@ -65,28 +65,38 @@ static void make_tables(struct bare *b)
     }
 }
 
-/* The page table of gla's 4 MiB, made at need; one table per directory slot, in order. */
+/* The page table of gla's 4 MiB, made at need. */
 static u32 page_table(struct bare *b, gla_t gla)
 {
-    u32 pde = PAGE_DIRECTORY + (gla >> 22) * 4, table = PAGE_TABLES + (gla >> 22) * PAGE_SIZE;
+    u32 pde = PAGE_DIRECTORY + (gla >> 22) * 4;
 
-    if (!(get32(b, pde) & PTE_P))
-        put32(b, pde, table | PTE_P | PTE_W | PTE_U);
-    return table;
+    if (!(get32(b, pde) & PTE_P)) {
+        check(b->next_table < KERNEL_END, "no room for page tables");
+        put32(b, pde, b->next_table | PTE_P | PTE_W | PTE_U);
+        b->next_table += PAGE_SIZE;
+    }
+    return get32(b, pde) & ~PAGE_MASK;
 }
 
-static void map_page(struct bare *b, gla_t gla, u32 flags)
+static void map_page(struct bare *b, gla_t gla, gpa_t gpa, u32 flags)
 {
     u32 pte = page_table(b, gla) + (gla >> 12 & 1023) * 4;
 
-    put32(b, pte, (gla & ~PAGE_MASK) | flags);
+    put32(b, pte, ((u32)gpa & ~PAGE_MASK) | flags);
     mmu_flush(b->cpu);
+}
+
+void bare_map_page(struct bare *b, gla_t gla, gpa_t gpa, enum bare_access access)
+{
+    static const u8 flags[] = { 0, PTE_P | PTE_U, PTE_P | PTE_U | PTE_W };
+
+    map_page(b, gla, gpa, flags[access]);
 }
 
 void bare_map(struct bare *b, gla_t gla, u32 size)
 {
     for (u32 i = 0; i < size; i += PAGE_SIZE)
-        map_page(b, gla + i, PTE_P | PTE_W | PTE_U);
+        bare_map_page(b, gla + i, gla + i, BARE_ALL);
 }
 
 static void set_segment(struct bare *b, enum seg seg, u16 selector)
@@ -102,15 +112,16 @@ struct bare *bare_new(u64 ram)
     struct bare *b = calloc(1, sizeof(*b));
 
     options.ram = ram;
-    check(b && ram >= KERNEL_END && ram <= MIB(512), "page tables lie between 130000 and 200000");
+    check(b && ram >= KERNEL_END && ram <= GIB(1), "bare machine of %llu bytes", (unsigned long long)ram);
     b->m = machine_bare(&options);
     b->m->clock_manual = true;
     b->cpu = b->m->cpu;
     b->ram = mmu_ram(b->m->mmu);
+    b->next_table = PAGE_TABLES;
     cpu_reset(b->cpu);
     make_tables(b);
     for (u32 i = KERNEL; i < KERNEL_END; i += PAGE_SIZE)
-        map_page(b, i, PTE_P | PTE_W);
+        map_page(b, i, i, PTE_P | PTE_W);
     b->cpu->gdtr = (struct table_register){ GDT, 0xff };
     b->cpu->idtr = (struct table_register){ IDT, 0x7ff };
     b->cpu->cr3 = PAGE_DIRECTORY;

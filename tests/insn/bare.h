@@ -12,7 +12,8 @@
 struct bare {
     struct machine *m;
     struct vcpu *cpu;
-    u8 *ram; /* linear = physical for all that is mapped */
+    u8 *ram;        /* linear = physical for what bare_map() maps */
+    u32 next_table; /* where the next page table goes */
 };
 
 /* What ended a run of user code: the frame the exception pushed, taken off again. */
@@ -23,11 +24,14 @@ struct bare_event {
     u16 selector[6]; /* by enum seg: CS and SS; from virtual-8086 mode all */
 };
 
-/* `ram` bytes, 2 to 512 MiB. The kernel owns 110000 to 200000. */
+/* `ram` bytes, 2 MiB to 1 GiB. The kernel owns 110000 to 200000. */
 struct bare *bare_new(u64 ram);
 void bare_free(struct bare *b);
 /* Maps [gla, gla+size) to itself for the user, read-write; multiples of a page. */
 void bare_map(struct bare *b, gla_t gla, u32 size);
+/* One page, to anywhere, with less access. */
+enum bare_access { BARE_NONE, BARE_READ, BARE_ALL };
+void bare_map_page(struct bare *b, gla_t gla, gpa_t gpa, enum bare_access access);
 /* Registers as a process starts: user segments, CPL 3; general registers and EIP are the caller's. */
 void bare_enter_user(struct bare *b, u32 eip, u32 eflags);
 /* The same into virtual-8086 mode with IOPL 3. */
