@@ -1,0 +1,65 @@
+/*
+ * Noise for the board's chips: see fuzz.c for the whole, targets.c for what is known of each chip.
+ * Everything follows from one number, the episode's seed.
+ */
+#ifndef RING3_FUZZ_H
+#define RING3_FUZZ_H
+
+#include "runtime/machine.h"
+
+struct fuzz {
+    struct machine *m;
+    u64 random; /* xorshift state, never 0 */
+    const struct target *target;
+    u32 last;   /* what the last read gave */
+};
+
+/* ---- Random numbers ---- */
+u32 fuzz_u32(struct fuzz *f);
+u32 fuzz_below(struct fuzz *f, u32 n); /* 0 to n - 1 */
+bool fuzz_chance(struct fuzz *f, u32 percent);
+u32 fuzz_value(struct fuzz *f); /* numbers that tend to matter: small, powers of two, all ones … */
+void fuzz_bytes(struct fuzz *f, void *buf, u32 n);
+
+/* ---- Accesses ---- */
+void fuzz_out8(struct fuzz *f, u16 port, u32 val);
+u8 fuzz_in8(struct fuzz *f, u16 port);
+void fuzz_wait(struct fuzz *f); /* a while: nanoseconds to a tenth of a second */
+
+/* ---- What is known of a chip ---- */
+
+struct port_range {
+    u16 base, count;
+};
+struct memory_range {
+    gpa_t base;
+    u64 size;
+};
+struct target {
+    const char *name;
+    struct port_range ports[8];    /* until count 0 */
+    struct memory_range memory[3]; /* until size 0 */
+    void (*scene)(struct fuzz *f); /* a sequence that gets deeper than noise does; may be NULL */
+};
+extern const struct target fuzz_targets[]; /* ends with name NULL */
+
+void scene_i8254(struct fuzz *f);
+void scene_i8042(struct fuzz *f);
+void scene_floppy(struct fuzz *f);
+void scene_ata(struct fuzz *f);
+void scene_atapi(struct fuzz *f);
+void scene_busmaster(struct fuzz *f);
+void scene_vga(struct fuzz *f);
+void scene_vbe(struct fuzz *f);
+void scene_pci(struct fuzz *f);
+void scene_fw_cfg(struct fuzz *f);
+void scene_apic(struct fuzz *f);
+void scene_serial(struct fuzz *f);
+void scene_cpu(struct fuzz *f); /* runs random code for a while */
+
+/* ---- Images and firmware ---- */
+void media_make(u64 seed);   /* the files; removed when the program ends */
+void media_choose(struct fuzz *f, struct options *o);
+void media_change(struct fuzz *f); /* another floppy or CD, or none */
+
+#endif

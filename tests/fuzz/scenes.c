@@ -1,0 +1,396 @@
+/*
+ * Sequences that bring a chip into the states where something is at stake: a command accepted, a
+ * transfer under way, a mode set. Their numbers are random; the order of accesses is a driver's.
+ */
+#include "tests/fuzz/fuzz.h"
+
+static void out16(struct fuzz *f, u16 port, u32 val)
+{
+    bus_out(f->m, port, IO_16, val & 0xffff);
+}
+
+static void out32(struct fuzz *f, u16 port, u32 val)
+{
+    bus_out(f->m, port, IO_32, val);
+}
+
+/* Somewhere in RAM, at its end, or beyond it. */
+static u32 address(struct fuzz *f)
+{
+    switch (fuzz_below(f, 8)) {
+    case 0:
+        return fuzz_u32(f);
+    case 1:
+        return 0xa0000 + fuzz_below(f, 0x60000);
+    case 2:
+        return (u32)mmu_ram_size(f->m->mmu) - fuzz_below(f, 0x1000);
+    case 3:
+        return 0xfee00000 + fuzz_below(f, 0x1000);
+    default:
+        return fuzz_below(f, (u32)mmu_ram_size(f->m->mmu));
+    }
+}
+
+static u8 pick(struct fuzz *f, const u8 *list, u32 n)
+{
+    return fuzz_chance(f, 5) ? (u8)fuzz_u32(f) : list[fuzz_below(f, n)];
+}
+#define PICK(f, list) pick(f, list, sizeof(list))
+
+/* ---- Timers, keyboard, serial ---- */
+
+void scene_i8254(struct fuzz *f)
+{
+    u32 channel = fuzz_below(f, 3);
+
+    fuzz_out8(f, 0x43, channel << 6 | 0x30 | fuzz_below(f, 16));
+    fuzz_out8(f, 0x40 + channel, fuzz_value(f));
+    fuzz_out8(f, 0x40 + channel, fuzz_chance(f, 50) ? 0 : fuzz_value(f));
+    fuzz_wait(f);
+    fuzz_out8(f, 0x61, fuzz_value(f));
+    if (fuzz_chance(f, 30) && f->m->i8259 && i8259_intr(f->m->i8259))
+        i8259_ack(f->m->i8259);
+    fuzz_out8(f, 0x20, 0x20);
+}
+
+void scene_i8042(struct fuzz *f)
+{
+    static const u8 controller[] = { 0x20, 0x60, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0,
+                                     0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xdd, 0xdf, 0xfe };
+    static const u8 device[] = { 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xeb, 0xec, 0xed, 0xee, 0xf0, 0xf2,
+                                 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xfb, 0xfe, 0xff, 1, 2, 3, 80, 200 };
+
+    switch (fuzz_below(f, 6)) {
+    case 0:
+        fuzz_out8(f, 0x64, PICK(f, controller));
+        break;
+    case 1:
+        fuzz_out8(f, 0x64, 0xd4);
+        fuzz_out8(f, 0x60, PICK(f, device));
+        break;
+    case 2:
+        fuzz_out8(f, 0x60, PICK(f, device));
+        break;
+    case 3:
+        i8042_key(f->m->i8042, (u16)(fuzz_chance(f, 20)   ? 0xe11d
+                                     : fuzz_chance(f, 50) ? 0xe000 | fuzz_below(f, 128)
+                                                          : fuzz_u32(f)),
+                  fuzz_chance(f, 50));
+        break;
+    case 4:
+        i8042_mouse(f->m->i8042, (int)fuzz_value(f), (int)fuzz_value(f), (int)fuzz_value(f),
+                    (u8)fuzz_u32(f));
+        break;
+    default:
+        fuzz_wait(f);
+        fuzz_in8(f, 0x60);
+    }
+}
+
+void scene_serial(struct fuzz *f)
+{
+    u8 data[32];
+
+    fuzz_bytes(f, data, sizeof(data));
+    for (struct device *d = f->m->devices; d; d = d->next) {
+        const struct ns16550_config *config = d->config;
+        u32 room;
+        if (d->class != &ns16550_class || !config->chardev)
+            continue;
+        room = config->chardev->can_receive(d);
+        check(room <= 16, "a serial port with room for %u", room);
+        config->chardev->receive(d, data, fuzz_below(f, room + 1));
+    }
+}
+
+/* ---- Floppy ---- */
+
+static void program_dma(struct fuzz *f, u32 channel)
+{
+    u32 base = channel < 4 ? 0 : 0xc0, step = channel < 4 ? 1 : 2, c = channel & 3, at = address(f);
+
+    fuzz_out8(f, base + 0xa * step, 4 | c);
+    fuzz_out8(f, base + 0xc * step, 0);
+    fuzz_out8(f, base + 0xb * step, fuzz_chance(f, 80) ? 0x44 + (fuzz_below(f, 2) << 2) + c
+                                                       : fuzz_u32(f));
+    fuzz_out8(f, base + 2 * c * step, at);
+    fuzz_out8(f, base + 2 * c * step, at >> 8);
+    fuzz_out8(f, 0x81, at >> 16);
+    fuzz_out8(f, base + (2 * c + 1) * step, fuzz_value(f));
+    fuzz_out8(f, base + (2 * c + 1) * step, fuzz_value(f));
+    fuzz_out8(f, base + 0xa * step, c);
+}
+
+void scene_floppy(struct fuzz *f)
+{
+    static const u8 commands[] = { 0xe6, 0x46, 0xc5, 0x45, 0x42, 0x4a, 0x4d, 0x56, 0x4c, 0x49, 0x51,
+                                   0x07, 0x08, 0x0f, 0x03, 0x04, 0x13, 0x8f, 0xcf, 0x0e, 0x10, 0x94 };
+    u8 command = PICK(f, commands);
+    u32 drive = fuzz_below(f, 8), head = drive >> 2;
+
+    if (fuzz_chance(f, 10))
+        fuzz_out8(f, 0x3f2, 0);
+    fuzz_out8(f, 0x3f2, 0x3c | (drive & 3));
+    if (fuzz_chance(f, 20))
+        fuzz_wait(f);
+    fuzz_out8(f, 0x3f7, fuzz_below(f, 4));
+    program_dma(f, 2);
+    for (u32 i = 0; i < 16 && (fuzz_in8(f, 0x3f4) & 0xc0) == 0xc0; i++)
+        fuzz_in8(f, 0x3f5); /* the last result */
+    fuzz_out8(f, 0x3f5, command);
+    fuzz_out8(f, 0x3f5, drive);
+    fuzz_out8(f, 0x3f5, command == 0x4d ? 2 : fuzz_below(f, 82));
+    fuzz_out8(f, 0x3f5, command == 0x4d ? 18 : head);
+    fuzz_out8(f, 0x3f5, 1 + fuzz_below(f, 20));
+    fuzz_out8(f, 0x3f5, fuzz_chance(f, 90) ? 2 : fuzz_u32(f));
+    fuzz_out8(f, 0x3f5, 1 + fuzz_below(f, 40));
+    fuzz_out8(f, 0x3f5, 0x1b);
+    fuzz_out8(f, 0x3f5, 0xff);
+    for (u32 i = 0; i < 3; i++)
+        fuzz_wait(f);
+    for (u32 i = fuzz_below(f, 600); i && (fuzz_in8(f, 0x3f4) & 0x80); i--) {
+        fuzz_in8(f, 0x3f5);
+        fuzz_out8(f, 0x3f5, i);
+    }
+}
+
+/* ---- IDE ---- */
+
+static u16 channel(struct fuzz *f)
+{
+    return fuzz_chance(f, 50) ? 0x1f0 : 0x170;
+}
+
+static void drain(struct fuzz *f, u16 base)
+{
+    u32 n = fuzz_below(f, 5000);
+    bool write = fuzz_chance(f, 50);
+
+    for (u32 i = 0; i < n; i++) {
+        if (i % 256 == 0) {
+            fuzz_wait(f);
+            if (!(fuzz_in8(f, base + 7) & 8))
+                return;
+        }
+        if (write)
+            out16(f, base, fuzz_u32(f));
+        else
+            bus_in(f->m, base, fuzz_chance(f, 90) ? IO_16 : IO_32);
+    }
+}
+
+void scene_ata(struct fuzz *f)
+{
+    static const u8 commands[] = { 0x10, 0x20, 0x21, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x40,
+                                   0x42, 0x70, 0x90, 0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6, 0xc8, 0xca,
+                                   0xe0, 0xe1, 0xe5, 0xe7, 0xea, 0xec, 0xef, 0xf8, 0x27, 0x08 };
+    u16 base = channel(f);
+
+    fuzz_out8(f, base + 6, 0xa0 | (fuzz_u32(f) & 0x5f));
+    for (u32 i = 1; i < 6; i++) {
+        if (fuzz_chance(f, 30))
+            fuzz_out8(f, base + i, fuzz_value(f)); /* the high bytes of 48-bit commands */
+        fuzz_out8(f, base + i, fuzz_chance(f, 40) ? fuzz_below(f, 3) : fuzz_value(f));
+    }
+    fuzz_out8(f, base + 7, PICK(f, commands));
+    drain(f, base);
+    if (fuzz_chance(f, 3))
+        fuzz_out8(f, base + 0x206, fuzz_value(f));
+}
+
+void scene_atapi(struct fuzz *f)
+{
+    static const u8 commands[] = { 0x00, 0x03, 0x12, 0x15, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x2b, 0x35,
+                                   0x3c, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x4a, 0x51, 0x52, 0x55,
+                                   0x5a, 0xa8, 0xad, 0xb9, 0xbb, 0xbd, 0xbe };
+    u8 packet[12];
+    u16 base = channel(f);
+
+    for (u32 i = 0; i < 12; i++)
+        packet[i] = fuzz_chance(f, 50) ? 0 : (u8)fuzz_value(f);
+    packet[0] = PICK(f, commands);
+    fuzz_out8(f, base + 6, 0xa0 | fuzz_below(f, 2) << 4);
+    fuzz_out8(f, base + 1, fuzz_chance(f, 30) ? 1 : 0);
+    fuzz_out8(f, base + 4, fuzz_value(f));
+    fuzz_out8(f, base + 5, fuzz_value(f));
+    fuzz_out8(f, base + 7, 0xa0);
+    fuzz_wait(f);
+    for (u32 i = 0; i < 12; i += 2)
+        out16(f, base, packet[i] | packet[i + 1] << 8);
+    drain(f, base);
+}
+
+static void pci_write(struct fuzz *f, u32 devfn, u32 reg, u32 val)
+{
+    out32(f, 0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc));
+    out32(f, 0xcfc, val);
+}
+
+void scene_busmaster(struct fuzz *f)
+{
+    static const u8 commands[] = { 0xc8, 0xca, 0x25, 0x35, 0xc9, 0xcb, 0xa0 };
+    u32 second = fuzz_below(f, 2), prd = fuzz_chance(f, 80) ? 0x1000 : address(f), at = prd;
+    u16 base = second ? 0x170 : 0x1f0, bm = 0xc000 + 8 * second;
+
+    pci_write(f, 9, 0x20, 0xc001);
+    pci_write(f, 9, 0x04, fuzz_chance(f, 90) ? 5 : fuzz_u32(f));
+    for (u32 i = 0; i < 1 + fuzz_below(f, 12); i++, at += 8) {
+        u32 entry[2] = { address(f), fuzz_value(f) & 0xffff };
+        if (fuzz_chance(f, 25))
+            entry[1] |= 0x80000000u;
+        phys_write(f->m, at, entry, 8);
+    }
+    out32(f, bm + 4, prd);
+    fuzz_out8(f, base + 6, 0xe0 | fuzz_below(f, 2) << 4);
+    for (u32 i = 2; i < 6; i++)
+        fuzz_out8(f, base + i, fuzz_chance(f, 60) ? fuzz_below(f, 3) : fuzz_value(f));
+    fuzz_out8(f, base + 7, PICK(f, commands));
+    fuzz_out8(f, bm, 1 | (fuzz_chance(f, 50) ? 8 : 0));
+    for (u32 i = fuzz_below(f, 6); i; i--)
+        fuzz_wait(f);
+    fuzz_out8(f, bm + 2, fuzz_value(f));
+    fuzz_out8(f, bm, 0);
+}
+
+/* ---- Video ---- */
+
+static void look(struct fuzz *f)
+{
+    struct text_screen text;
+    struct frame frame;
+    volatile u32 sum = 0;
+
+    fuzz_wait(f);
+    if (vga_text(f->m->vga, &text))
+        for (u32 i = 0; i < text.columns * text.rows; i++)
+            sum += text.cells[i];
+    vga_draw(f->m->vga, &frame);
+    for (u64 i = 0; i < (u64)frame.width * frame.height; i += 97)
+        sum += frame.pixels[i];
+}
+
+void scene_vga(struct fuzz *f)
+{
+    static const struct {
+        u16 port;
+        u8 registers;
+    } files[] = { { 0x3c4, 5 }, { 0x3d4, 25 }, { 0x3ce, 9 }, { 0x3b4, 25 } };
+    u32 file = fuzz_below(f, 5);
+
+    if (file == 4) {
+        for (u32 i = 0; i < 21; i++) {
+            fuzz_in8(f, 0x3da);
+            fuzz_out8(f, 0x3c0, i | (fuzz_chance(f, 80) ? 0x20 : 0));
+            fuzz_out8(f, 0x3c0, fuzz_value(f));
+        }
+    } else {
+        if (file == 1)
+            out16(f, 0x3d4, 0x0011);
+        for (u32 i = 0; i < files[file].registers; i++)
+            if (fuzz_chance(f, 60))
+                out16(f, files[file].port, i | fuzz_value(f) << 8);
+    }
+    fuzz_out8(f, 0x3c2, fuzz_value(f));
+    if (fuzz_chance(f, 40))
+        look(f);
+}
+
+void scene_vbe(struct fuzz *f)
+{
+    static const u16 sizes[] = { 0, 1, 320, 640, 800, 1024, 1920, 1200, 4096, 0xffff };
+    static const u8 depths[] = { 0, 4, 8, 15, 16, 24, 32 };
+
+    pci_write(f, 0x10, 0x10, fuzz_chance(f, 80) ? 0xe0000008 : address(f));
+    pci_write(f, 0x10, 0x04, fuzz_chance(f, 90) ? 3 : fuzz_u32(f));
+    for (u32 i = 1; i < 11; i++) {
+        u32 val = fuzz_chance(f, 80) ? sizes[fuzz_below(f, ARRAY_SIZE(sizes))] : fuzz_value(f);
+        if (i == 3)
+            val = PICK(f, depths);
+        if (i == 4)
+            val = fuzz_chance(f, 80) ? 0x41 : fuzz_u32(f);
+        if (fuzz_chance(f, 20))
+            continue;
+        out16(f, 0x1ce, i);
+        out16(f, 0x1cf, val);
+    }
+    look(f);
+}
+
+/* ---- PCI, firmware configuration, APICs ---- */
+
+void scene_pci(struct fuzz *f)
+{
+    static const u8 functions[] = { 0x00, 0x08, 0x09, 0x0b, 0x10 };
+    u32 devfn = PICK(f, functions), reg = fuzz_below(f, 64) * 4;
+
+    if (fuzz_chance(f, 40))
+        reg = 0x10 + 4 * fuzz_below(f, 6);
+    pci_write(f, devfn, reg, fuzz_chance(f, 30) ? address(f) : fuzz_value(f));
+    if (fuzz_chance(f, 30))
+        pci_write(f, devfn, 0x04, fuzz_value(f));
+    if (fuzz_chance(f, 20)) { /* power management where a BIOS puts it */
+        pci_write(f, 0x0b, 0x40, 0x601);
+        pci_write(f, 0x0b, 0x80, 1);
+    }
+    if (fuzz_chance(f, 10))
+        piix4_power_button(f->m->piix4);
+    pci_set_irq(f->m, functions[fuzz_below(f, sizeof(functions))], fuzz_below(f, 4), fuzz_chance(f, 50));
+}
+
+static u32 swap(u32 val)
+{
+    return __builtin_bswap32(val);
+}
+
+void scene_fw_cfg(struct fuzz *f)
+{
+    u32 at = fuzz_chance(f, 80) ? fuzz_below(f, 0x8000) : address(f);
+    u32 key = fuzz_chance(f, 50) ? fuzz_below(f, 0x20) : 0x20 + fuzz_below(f, 0x20);
+    u32 request[4] = { swap(key << 16 | fuzz_below(f, 32)), swap(fuzz_value(f)), 0,
+                       swap(address(f)) };
+
+    out16(f, 0x510, fuzz_chance(f, 90) ? key : fuzz_u32(f));
+    for (u32 i = fuzz_below(f, 300); i; i--)
+        fuzz_in8(f, 0x511);
+    phys_write(f->m, at, request, sizeof(request));
+    out32(f, 0x514, fuzz_chance(f, 95) ? 0 : fuzz_u32(f));
+    out32(f, 0x518, swap(at));
+}
+
+void scene_apic(struct fuzz *f)
+{
+    static const u16 registers[] = { 0x20, 0x80, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310, 0x320,
+                                     0x350, 0x360, 0x370, 0x380, 0x3e0 };
+
+    for (u32 i = 0; i < 4; i++)
+        bus_mmio_write(f->m, 0xfee00000 + registers[fuzz_below(f, ARRAY_SIZE(registers))], 4,
+                       fuzz_chance(f, 50) ? fuzz_value(f) : 0x100 | fuzz_below(f, 0xff));
+    bus_mmio_write(f->m, 0xfec00000, 4, 0x10 + fuzz_below(f, 48));
+    bus_mmio_write(f->m, 0xfec00010, 4, fuzz_chance(f, 50) ? fuzz_below(f, 256) : fuzz_u32(f));
+    irq_set(irq_isa(f->m, fuzz_below(f, 16)), fuzz_chance(f, 50));
+    fuzz_wait(f);
+    while (fuzz_chance(f, 60) && lapic_intr(f->m->lapic)) {
+        lapic_ack(f->m->lapic);
+        if (fuzz_chance(f, 80))
+            bus_mmio_write(f->m, 0xfee000b0, 4, 0);
+    }
+}
+
+/* ---- Code ---- */
+
+void scene_cpu(struct fuzz *f)
+{
+    struct vcpu *cpu = f->m->cpu;
+    u32 n = fuzz_below(f, 3000);
+
+    for (u32 i = 0; i < n && !f->m->events; i++) {
+        if (cpu->attention & ATT_HALT && !cpu_can_wake(cpu))
+            return;
+        if (cpu->attention && !cpu_attend(cpu))
+            clock_advance(f->m, USEC(10));
+        else
+            cpu_step(cpu);
+    }
+    if (fuzz_chance(f, 30)) /* elsewhere, in real mode or whatever mode it is in */
+        cpu->eip = fuzz_below(f, 0x10000);
+}

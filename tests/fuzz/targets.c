@@ -1,0 +1,29 @@
+/*
+ * Where each chip answers, and its scene. "board" is all of them at once; "cpu" also runs code.
+ */
+#include "tests/fuzz/fuzz.h"
+
+/* clang-format off */
+const struct target fuzz_targets[] = {
+    { "i8259",    { { 0x20, 2 }, { 0xa0, 2 }, { 0x4d0, 2 }, { 0x40, 4 } }, { { 0 } }, NULL },
+    { "i8254",    { { 0x40, 4 }, { 0x61, 1 }, { 0x20, 2 } }, { { 0 } }, scene_i8254 },
+    { "mc146818", { { 0x70, 4 } }, { { 0 } }, NULL },
+    { "i8042",    { { 0x60, 1 }, { 0x64, 1 }, { 0x92, 1 } }, { { 0 } }, scene_i8042 },
+    { "ns16550",  { { 0x3f8, 8 }, { 0x2f8, 8 } }, { { 0 } }, scene_serial },
+    { "small",    { { 0x61, 1 }, { 0x80, 1 }, { 0x92, 1 }, { 0xf0, 2 }, { 0xe9, 1 }, { 0xf4, 4 } }, { { 0 } }, NULL },
+    { "i8237",    { { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } }, { { 0 } }, scene_floppy },
+    { "i82077",   { { 0x3f0, 6 }, { 0x3f7, 1 }, { 0x00, 16 }, { 0x81, 1 } }, { { 0 } }, scene_floppy },
+    { "ata",      { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0x376, 1 } }, { { 0 } }, scene_ata },
+    { "atapi",    { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0x376, 1 } }, { { 0 } }, scene_atapi },
+    { "ata-dma",  { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0xc000, 16 }, { 0xcf8, 8 } }, { { 0 } }, scene_busmaster },
+    { "vga",      { { 0x3b0, 12 }, { 0x3c0, 16 }, { 0x3d0, 16 } }, { { 0xa0000, 0x20000 } }, scene_vga },
+    { "vbe",      { { 0x1ce, 3 }, { 0x3c0, 16 }, { 0xcf8, 8 } }, { { 0xa0000, 0x20000 }, { 0xe0000000, 0x1000000 } }, scene_vbe },
+    { "pci",      { { 0xcf8, 8 }, { 0x600, 64 }, { 0x700, 16 }, { 0xb2, 2 } }, { { 0 } }, scene_pci },
+    { "fw_cfg",   { { 0x510, 2 }, { 0x514, 8 } }, { { 0 } }, scene_fw_cfg },
+    { "apic",     { { 0x20, 2 }, { 0xa0, 2 }, { 0x40, 4 } }, { { 0xfee00000, 0x1000 }, { 0xfec00000, 0x1000 } }, scene_apic },
+    { "board",    { { 0x00, 0x100 }, { 0x170, 8 }, { 0x1ce, 3 }, { 0x1f0, 8 }, { 0x2f8, 8 }, { 0x376, 0x90 }, { 0xcf8, 8 } },
+                  { { 0xa0000, 0x20000 }, { 0xfee00000, 0x1000 }, { 0xfec00000, 0x1000 } }, NULL },
+    { "cpu",      { { 0x00, 0x100 }, { 0x3c0, 32 } }, { { 0xa0000, 0x20000 } }, scene_cpu },
+    { NULL },
+};
+/* clang-format on */
