@@ -140,6 +140,11 @@ bool mmu_store_bytes(struct vcpu *cpu, gla_t gla, const void *buf, u32 n, enum m
     return true;
 }
 
+/* The guest aligns as it likes. */
+typedef u16 u16_any __attribute__((aligned(1)));
+typedef u32 u32_any __attribute__((aligned(1)));
+typedef u64 u64_any __attribute__((aligned(1)));
+
 bool mmu_load(struct vcpu *cpu, gla_t gla, u32 size, enum mmu_access access, u64 *val)
 {
     u64 slot = mmu_flat(cpu, access)[(access & MMU_WRITE ? FLAT_WRITE : 0) + (gla >> PAGE_SHIFT)];
@@ -152,13 +157,13 @@ bool mmu_load(struct vcpu *cpu, gla_t gla, u32 size, enum mmu_access access, u64
             *val = *hva;
             return true;
         case 2:
-            *val = *(u16 *)hva;
+            *val = *(u16_any *)hva;
             return true;
         case 4:
-            *val = *(u32 *)hva;
+            *val = *(u32_any *)hva;
             return true;
         default:
-            *val = *(u64 *)hva;
+            *val = *(u64_any *)hva;
             return true;
         }
     }
@@ -180,13 +185,13 @@ bool mmu_store(struct vcpu *cpu, gla_t gla, u32 size, enum mmu_access access, u6
             *hva = (u8)val;
             return true;
         case 2:
-            *(u16 *)hva = (u16)val;
+            *(u16_any *)hva = (u16)val;
             return true;
         case 4:
-            *(u32 *)hva = (u32)val;
+            *(u32_any *)hva = (u32)val;
             return true;
         default:
-            *(u64 *)hva = val;
+            *(u64_any *)hva = val;
             return true;
         }
     }
