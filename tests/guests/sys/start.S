@@ -8,9 +8,10 @@
  */
 #include "layout.h"
 
-        .section .multiboot, "a"
+        .section .multiboot, "ax"
         .balign 4
         .long   0x1badb002, 0x00000002, -(0x1badb002 + 0x00000002)
+        jmp     start                   /* where boot.S enters */
 
         .text
         .global start

@@ -350,7 +350,8 @@ TEST(task_switch_bad_stack_and_code)
     tss_b.cs = KDATA;
     bad_task_by_gate(TS, KDATA);
     prepare(task_code);
-    tss_b.cs = KCODE | 3; /* RPL and DPL differ */
+    tss_b.cs = KCODE | 3; /* RPL and DPL differ; the others fit */
+    tss_b.ss = tss_b.ds = tss_b.es = UDATA;
     bad_task_by_gate(TS, KCODE);
 }
 
