@@ -47,8 +47,7 @@ static void on_tick(void *arg, u32 events)
     struct ticker *t = arg;
     u64 expirations;
 
-    if (read(t->fd, &expirations, sizeof(expirations)) == sizeof(expirations) &&
-        host_clock() >= t->pause_until)
+    if (read(t->fd, &expirations, sizeof(expirations)) == sizeof(expirations))
         t->tick(t->owner);
 }
 
@@ -58,8 +57,7 @@ bool ticker_start(struct ticker *t, struct machine *m, u32 hz, void (*tick)(void
     struct timespec period = { 0, (long)(SEC(1) / hz) };
     struct itimerspec its = { period, period };
 
-    *t = (struct ticker){ timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), tick, owner,
-                          0 };
+    *t = (struct ticker){ timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), tick, owner };
     if (t->fd < 0 || timerfd_settime(t->fd, 0, &its, NULL))
         return false;
     loop_add(m, t->fd, LOOP_READ, on_tick, t);
@@ -71,11 +69,6 @@ void ticker_stop(struct ticker *t, struct machine *m)
     loop_remove(m, t->fd);
     close(t->fd);
     t->fd = -1;
-}
-
-void ticker_cost(struct ticker *t, u64 ns)
-{
-    t->pause_until = host_clock() + 4 * ns;
 }
 
 /* ---- The title ---- */

@@ -27,14 +27,10 @@ struct ticker {
     int fd;
     void (*tick)(void *owner);
     void *owner;
-    u64 pause_until; /* host time: no tick before */
 };
 bool ticker_start(struct ticker *t, struct machine *m, u32 hz, void (*tick)(void *owner),
                   void *owner);
 void ticker_stop(struct ticker *t, struct machine *m);
-/* A tick that took `ns` of drawing shall not come again before four times that have passed: the
- * guest keeps four fifths of the host's core. */
-void ticker_cost(struct ticker *t, u64 ns);
 u64 host_clock(void); /* nanoseconds, monotonic */
 
 /* "NAME - ring3 [running]", NAME being -name's or the first image's. */

@@ -106,6 +106,8 @@ static bool is_ours(const SDL_Surface *s)
 /* The window or the picture has a new size: places it anew, black around it. */
 static void place(struct window *w, SDL_Surface *s)
 {
+    w->surface_w = s->w;
+    w->surface_h = s->h;
     w->place = placement(w, s->w, s->h);
     scaler_set(&w->scaler, w->frame.width, w->frame.height, w->place.w, w->place.h);
     SDL_FillRect(s, NULL, SDL_MapRGB(s->format, BLACK, BLACK, BLACK));
@@ -138,8 +140,12 @@ static void present(struct window *w, u32 top, u32 bottom, bool all)
 
     if (!s || s->w <= 0 || s->h <= 0)
         return;
-    if (all)
+    if (all || s->w != w->surface_w || s->h != w->surface_h) {
         place(w, s);
+        top = 0;
+        bottom = w->frame.height;
+        all = true;
+    }
     scaler_reach(&w->scaler, top, bottom, &first, &last);
     if (SDL_MUSTLOCK(s))
         SDL_LockSurface(s);
@@ -169,29 +175,37 @@ static bool same_shape(const struct frame *a, const struct frame *b)
            a->aspect_y == b->aspect_y;
 }
 
-static void draw(struct window *w)
+/*
+ * After `spent` nanoseconds of the core the window rests: drawing leaves the guest four fifths, and
+ * looking at a large linear mode in vain (nine megabytes to compare) the rest of a fortieth.
+ */
+static void rest(struct window *w, u64 spent, bool drawn)
 {
-    u64 start = cpu_clock();
-    struct frame f;
-    bool all;
+    u64 most = MSEC(100), wanted = spent * (drawn ? 4 : 40);
 
-    if (SDL_GetWindowFlags(w->sdl) & (SDL_WINDOW_HIDDEN | SDL_WINDOW_MINIMIZED))
-        return;
+    w->rest_until = host_clock() + (wanted < most ? wanted : most);
+    if (drawn)
+        trace(TRACE_VGA, "window: drawn in %llu us", (unsigned long long)spent / 1000);
+}
+
+/* Draws if the picture changed. */
+static bool draw(struct window *w)
+{
+    struct frame f;
+    bool all, reshaped;
+
     vga_draw(w->machine->vga, &f);
     if (f.generation == w->frame.generation && !w->exposed)
-        return;
+        return false;
+    reshaped = !same_shape(&f, &w->frame);
     /* Somebody else looked in between: what changed then is not in f.top to f.bottom. */
-    all = w->exposed || f.generation != w->frame.generation + 1 || !same_shape(&f, &w->frame);
-    if (!same_shape(&f, &w->frame)) {
-        w->frame = f;
-        fit_window(w);
-    }
+    all = w->exposed || f.generation != w->frame.generation + 1 || reshaped;
     w->frame = f;
     w->exposed = false;
+    if (reshaped)
+        fit_window(w);
     present(w, all ? 0 : f.top, all ? f.height : f.bottom, all);
-    start = cpu_clock() - start;
-    trace(TRACE_VGA, "window: drawn in %llu us", (unsigned long long)start / 1000);
-    ticker_cost(&w->ticker, start);
+    return true;
 }
 
 /* The title shows the state, and the keys where a user looks for them. */
@@ -212,10 +226,16 @@ static void window_title(struct window *w)
 static void tick(void *owner)
 {
     struct window *w = owner;
+    u64 start = cpu_clock();
+    bool drawn;
 
     window_events(w);
     window_title(w);
-    draw(w);
+    if (host_clock() < w->rest_until ||
+        SDL_GetWindowFlags(w->sdl) & (SDL_WINDOW_HIDDEN | SDL_WINDOW_MINIMIZED))
+        return;
+    drawn = draw(w);
+    rest(w, cpu_clock() - start, drawn);
 }
 
 /* ---- Opening and closing ---- */

@@ -18,6 +18,8 @@ struct window {
     SDL_Rect place; /* of the picture in the window */
     u32 *pixels;    /* the scaled picture, where the window's format is not ours; else NULL */
     int set_width, set_height; /* the size we gave the window last */
+    int surface_w, surface_h;  /* placed in */
+    u64 rest_until;            /* host time: not drawn before */
     bool user_sized, exposed; /* exposed: all of it is to be drawn */
     struct frame frame; /* shown */
     char title[256];
