@@ -164,11 +164,11 @@ static int to_native, from_native;
 static void native_start(const char *self)
 {
     int down[2], up[2], fd = memfd_create("jobs", 0);
-    char path[4096], number[16];
+    char folder[4096], path[4200], number[16];
     size_t size = sizeof(struct job) * JOB_BATCH;
 
-    snprintf(path, sizeof(path), "%s", self);
-    snprintf(path, sizeof(path), "%s/insn-fpu-native", dirname(strdup(self)));
+    snprintf(folder, sizeof(folder), "%s", self);
+    snprintf(path, sizeof(path), "%s/insn-fpu-native", dirname(folder));
     check(fd >= 0 && !ftruncate(fd, (off_t)size) && !pipe(down) && !pipe(up), "no pipes");
     jobs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     check(jobs != MAP_FAILED, "no shared memory");
