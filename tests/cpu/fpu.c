@@ -393,3 +393,60 @@ TEST(sse, maskmovq_touches_only_what_the_mask_says)
     CHECK_EQ(RUN("\x0f\xf7\xc1"), EXC_GP);
     CHECK_EQ(memory(cpu)[0], '.');
 }
+
+/* ---- The PC/AT's way, whole: the CPU waits at the instruction, takes IRQ 13, comes back ---- */
+
+static int ack_irq13(struct vcpu *cpu)
+{
+    cpu_set_intr(cpu, false);
+    return 0x75;
+}
+
+static void ferr_interrupts(struct vcpu *cpu, bool level)
+{
+    ferr_level = level;
+    cpu_set_intr(cpu, level);
+}
+
+TEST(fpu, irq13_interrupts_the_waiting_instruction)
+{
+    /* FNINIT; FLDCW [300]; FLD1; FLDZ; FDIVP; at 10C FLD1; HLT */
+    static const u8 code[] = { 0xdb, 0xe3, 0xd9, 0x2e, 0x00, 0x03, 0xd9, 0xe8,
+                               0xd9, 0xee, 0xde, 0xf9, 0xd9, 0xe8, 0xf4 };
+    /* IRQ 13's handler at 200: FNCLEX; IRET */
+    static const u8 handler[] = { 0xdb, 0xe2, 0xcf };
+    struct rig *r = rig_new(NULL, NULL);
+    struct vcpu *cpu = r->m->cpu;
+    u8 *ram = mmu_ram(r->m->mmu);
+    u16 ip;
+
+    memcpy(ram + 0x100, code, sizeof(code));
+    memcpy(ram + 0x200, handler, sizeof(handler));
+    memcpy(ram + 0x300, &(u16){ 0x37b }, 2);
+    memcpy(ram + 0x75 * 4, &(u32){ 0x200 }, 4);
+    for (u32 i = ES; i <= GS; i++)
+        cpu_load_segment_real(cpu, i, 0);
+    cpu->seg[CS].selector = 0;
+    cpu->seg[CS].base = 0;
+    cpu->gpr[ESP] = 0x1000;
+    cpu->eip = 0x100;
+    cpu->intr_ack = ack_irq13;
+    cpu->ferr_set = ferr_interrupts;
+    for (u32 i = 0; i < 5; i++)
+        cpu_step(cpu);
+    CHECK_EQ(cpu->eip, 0x10c);
+    for (u32 i = 0; i < 3; i++) /* IF is clear: it stands there */
+        cpu_step(cpu);
+    CHECK_EQ(cpu->eip, 0x10c);
+    CHECK(ferr_level);
+    cpu_set_eflags(cpu, FLAG_IF, FLAG_IF);
+    for (u32 i = 0; i < 3 && cpu->eip != 0x202; i++)
+        cpu_step(cpu);
+    memcpy(&ip, ram + 0x1000 - 6, 2);
+    CHECK_EQ(ip, 0x10c);
+    CHECK(!ferr_level); /* FNCLEX has run */
+    for (u32 i = 0; i < 3 && cpu->eip != 0x10e; i++)
+        cpu_step(cpu);
+    CHECK_EQ(cpu->eip, 0x10e);
+    CHECK_EQ(cpu->fpu.fsw & 0x80ff, 0);
+}
