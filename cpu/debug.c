@@ -99,7 +99,7 @@ bool ex_mov_dr(struct vcpu *cpu, const struct insn *in)
         return cpu_fault(cpu, EXC_GP, 0);
     if (cpu->dr[7] & DR7_GD) {
         cpu->dr[6] |= DR6_BD;
-        return cpu_fault(cpu, EXC_DB, 0);
+        return cpu_fault(cpu, EXC_DB, DR6_BD);
     }
     if (n == 4 || n == 5)
         n += 2; /* without CR4.DE: other names of DR6 and DR7 */

@@ -54,24 +54,28 @@ void cpu_set_eflags(struct vcpu *cpu, u32 val, u32 mask)
 
 /* ---- The pushed image ---- */
 
-/* EFLAGS as pushed: RF is set for faults, and inside a repeated string instruction, so that an
- * instruction breakpoint does not hit again on return (vol. 3, 17.3.1.1). */
-static u32 pushed_eflags(const struct vcpu *cpu, u32 vector, enum delivery how)
-{
-    u32 flags = cpu_eflags(cpu);
-    bool abort = vector == EXC_DF || vector == EXC_MC;
-
-    if (cpu->mid_rep || (how == DELIVER_EXCEPTION && vector != EXC_DB && !abort))
-        flags |= FLAG_RF;
-    return flags;
-}
-
 /* What is to be delivered. */
 struct event {
     u32 vector, error, eip;
     enum delivery how;
-    bool has_error;
+    bool has_error; /* pushed; of a #DB, error is DR6_BD for general detect */
 };
+
+static bool is_fault(const struct event *e)
+{
+    if (e->how != DELIVER_EXCEPTION || e->vector == EXC_DF || e->vector == EXC_MC)
+        return false;
+    return e->vector != EXC_DB || e->error == DR6_BD;
+}
+
+/* EFLAGS as pushed: RF is set for faults, and inside a repeated string instruction, so that an
+ * instruction breakpoint does not hit again on return (vol. 3, 17.3.1.1). */
+static u32 pushed_eflags(const struct vcpu *cpu, const struct event *e)
+{
+    u32 flags = cpu_eflags(cpu);
+
+    return cpu->mid_rep || is_fault(e) ? flags | FLAG_RF : flags;
+}
 
 /* ---- Real mode: the IVT ---- */
 
@@ -85,7 +89,7 @@ static bool enter_real(struct vcpu *cpu, const struct event *e)
     if (!mmu_load(cpu, cpu->idtr.base + e->vector * 4, 4, MMU_READ | MMU_SYSTEM, &target))
         return false;
     stack_current(cpu, &s);
-    if (!stack_push(cpu, &s, 2, pushed_eflags(cpu, e->vector, e->how)) ||
+    if (!stack_push(cpu, &s, 2, pushed_eflags(cpu, e)) ||
         !stack_push(cpu, &s, 2, cpu->seg[CS].selector) || !stack_push(cpu, &s, 2, e->eip))
         return false;
     stack_commit(cpu, &s);
@@ -153,7 +157,7 @@ static bool push_frame(struct vcpu *cpu, struct entry *en)
         frame[n++] = cpu->seg[SS].selector;
         frame[n++] = cpu->gpr[ESP];
     }
-    frame[n++] = pushed_eflags(cpu, e->vector, e->how);
+    frame[n++] = pushed_eflags(cpu, e);
     frame[n++] = cpu->seg[CS].selector;
     frame[n++] = e->eip;
     if (e->has_error)
@@ -211,8 +215,8 @@ static bool enter_protected(struct vcpu *cpu, const struct event *e)
     if (!desc_present(gate))
         return cpu_fault(cpu, EXC_NP, error);
     if (type == TYPE_TASK)
-        return task_switch_to(cpu, gate_selector(gate), TASK_INT, e->eip,
-                              pushed_eflags(cpu, e->vector, e->how), e->has_error, e->error);
+        return task_switch_to(cpu, gate_selector(gate), TASK_INT, e->eip, pushed_eflags(cpu, e),
+                              e->has_error, e->error);
     return enter_gate(cpu, e, gate);
 }
 
@@ -356,7 +360,7 @@ static bool enter(struct vcpu *cpu, const struct event *e)
 }
 
 /* What the interrupted instruction leaves behind no longer counts. */
-static void forget_instruction(struct vcpu *cpu, enum delivery how)
+static void forget_instruction(struct vcpu *cpu)
 {
     cpu->mid_rep = 0;
     cpu->ss_shadow = 0;
@@ -381,7 +385,7 @@ bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool
             return true;
         }
     }
-    forget_instruction(cpu, how);
+    forget_instruction(cpu);
     return true;
 }
 

@@ -6,6 +6,7 @@
  * Invariant: a segment register that may be used has P = 1 in its hidden part; accessed bits are
  * set in memory before the register holds the descriptor.
  */
+#include "cpu/debug.h"
 #include "cpu/system.h"
 
 /* ---- Descriptors ---- */
@@ -95,8 +96,10 @@ void cpu_load_segment_real(struct vcpu *cpu, enum seg seg, u16 selector)
     }
     s->selector = selector;
     s->base = (u32)selector << 4;
-    if (!(s->attr & ATTR_P)) /* null since protected mode: usable again */
+    if (!(s->attr & ATTR_P)) { /* null since protected mode: usable again */
         s->attr = SEG_S | SEG_W | SEG_A | ATTR_P;
+        s->limit = 0xffff;
+    }
 }
 
 /* SS: writable data, RPL and DPL equal to the CPL (vol. 2, "MOV"). */
@@ -253,13 +256,26 @@ bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 bytes)
     return mmu_probe(cpu, s->ss.base + off, bytes, MMU_WRITE | s->access);
 }
 
+/* Ring 3's own pushes are subject to alignment checks. */
+static bool misaligned(const struct vcpu *cpu, const struct stack *s, gla_t gla, u32 size)
+{
+    return gla & (size - 1) && cpu->eflags & FLAG_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3 &&
+           !(s->access & MMU_SYSTEM);
+}
+
 bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val)
 {
     u32 off = (s->esp - size) & s->mask;
+    gla_t gla = s->ss.base + off;
 
-    if (!stack_access(cpu, s, off, size) ||
-        !mmu_store(cpu, s->ss.base + off, size, MMU_WRITE | s->access, val))
+    if (!stack_access(cpu, s, off, size))
         return false;
+    if (misaligned(cpu, s, gla, size))
+        return cpu_fault(cpu, EXC_AC, 0);
+    if (!mmu_store(cpu, gla, size, MMU_WRITE | s->access, val))
+        return false;
+    if (cpu_debug_armed(cpu))
+        cpu_debug_access(cpu, gla, size, true);
     s->esp = (s->esp & ~s->mask) | off;
     return true;
 }

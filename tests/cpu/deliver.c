@@ -1,0 +1,262 @@
+/*
+ * When interrupts are taken (cpu/deliver.c): IF, the shadows of STI and of a load of SS, HLT, NMI,
+ * repeated instructions; nested faults up to shutdown. Real-mode code on a bare machine.
+ */
+#include "cpu/debug.h"
+#include "cpu/system.h"
+#include "runtime/machine.h"
+#include "tests/harness/test.h"
+
+#include <string.h>
+
+enum { CODE_AT = 0x1000, HANDLER = 0x2000, STACK = 0x8000, VECTOR = 0x20 };
+
+static int ack(struct vcpu *cpu)
+{
+    cpu_set_intr(cpu, false);
+    return VECTOR;
+}
+
+/* Real mode at 0:1000, all vectors at 0:2000, where a NOP and an IRET wait. */
+static struct vcpu *start(const void *code, u32 n)
+{
+    struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
+    u8 *ram = mmu_ram(cpu->mmu);
+
+    for (u32 v = 0; v < 256; v++)
+        memcpy(ram + 4 * v, &(u32){ HANDLER }, 4);
+    memcpy(ram + CODE_AT, code, n);
+    memcpy(ram + HANDLER, "\x90\xcf", 2);
+    cpu_load_segment_real(cpu, CS, 0);
+    cpu->gpr[ESP] = STACK;
+    cpu->eip = CODE_AT;
+    cpu->intr_ack = ack;
+    return cpu;
+}
+#define START(code) start(code, sizeof(code) - 1)
+
+static void steps(struct vcpu *cpu, u32 n)
+{
+    while (n--)
+        cpu_step(cpu);
+}
+
+/* Where the handler will return to. */
+static u32 pushed_ip(struct vcpu *cpu)
+{
+    return *(u16 *)(mmu_ram(cpu->mmu) + (cpu->gpr[ESP] & 0xffff));
+}
+
+static u32 pushed_flags(struct vcpu *cpu)
+{
+    return *(u16 *)(mmu_ram(cpu->mmu) + (cpu->gpr[ESP] & 0xffff) + 4);
+}
+
+TEST(deliver, if_holds_interrupts_back)
+{
+    struct vcpu *cpu = START("\x90\x90\xfb\x90\x90"); /* nop nop sti nop nop */
+
+    cpu_set_intr(cpu, true);
+    steps(cpu, 2);
+    CHECK_EQ(cpu->eip, CODE_AT + 2);
+    steps(cpu, 2); /* sti, and one more: its shadow */
+    CHECK_EQ(cpu->eip, CODE_AT + 4);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, HANDLER + 1);
+    CHECK_EQ(pushed_ip(cpu), CODE_AT + 4);
+    CHECK_EQ(pushed_flags(cpu) & FLAG_IF, FLAG_IF);
+    CHECK_EQ(cpu->int_flag, 0);
+    steps(cpu, 1); /* iret */
+    CHECK_EQ(cpu->eip, CODE_AT + 4);
+    CHECK_EQ(cpu->int_flag, 1);
+}
+
+TEST(deliver, sti_hlt_cannot_lose_an_interrupt)
+{
+    struct vcpu *cpu = START("\xfb\xf4\x90"); /* sti hlt nop */
+
+    cpu_set_intr(cpu, true);
+    steps(cpu, 2);
+    CHECK_EQ(cpu->eip, CODE_AT + 2);
+    CHECK(cpu->attention & ATT_HALT);
+    CHECK(cpu_can_wake(cpu));
+    steps(cpu, 1);
+    CHECK_EQ(pushed_ip(cpu), CODE_AT + 2);
+    CHECK(!(cpu->attention & ATT_HALT));
+}
+
+TEST(deliver, timers_do_not_end_the_shadow)
+{
+    struct vcpu *cpu = START("\xfb\xf4\x90");
+
+    cpu_set_intr(cpu, true);
+    steps(cpu, 1);
+    attention_set(cpu, ATT_TIMER);
+    CHECK(!cpu_attend(cpu)); /* the run loop serves it and comes back */
+    attention_clear(cpu, ATT_TIMER);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, CODE_AT + 2); /* HLT ran, no interrupt before it */
+}
+
+TEST(deliver, hlt_sleeps_until_an_interrupt)
+{
+    struct vcpu *cpu = START("\xfb\xf4\x90");
+
+    steps(cpu, 5);
+    CHECK_EQ(cpu->eip, CODE_AT + 2);
+    CHECK(!cpu_can_wake(cpu));
+    cpu_set_intr(cpu, true);
+    CHECK(cpu_can_wake(cpu));
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, HANDLER + 1);
+}
+
+TEST(deliver, hlt_with_if_clear_wakes_by_nmi_only)
+{
+    struct vcpu *cpu = START("\xf4\x90");
+
+    steps(cpu, 1);
+    cpu_set_intr(cpu, true);
+    CHECK(!cpu_can_wake(cpu));
+    cpu_raise_nmi(cpu);
+    CHECK(cpu_can_wake(cpu));
+    steps(cpu, 1);
+    CHECK_EQ(pushed_ip(cpu), CODE_AT + 1);
+}
+
+TEST(deliver, ss_load_holds_interrupts_back)
+{
+    struct vcpu *cpu = START("\x8e\xd0\xbc\x00\x70\x90"); /* mov ss,ax; mov sp,7000; nop */
+
+    cpu->int_flag = 1;
+    steps(cpu, 1);
+    cpu_set_intr(cpu, true);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->gpr[ESP] & 0xffff, 0x7000);
+    steps(cpu, 1);
+    CHECK_EQ(pushed_ip(cpu), CODE_AT + 5);
+}
+
+TEST(deliver, nmi_blocks_nmi_until_iret)
+{
+    struct vcpu *cpu = START("\x90\x90\x90");
+
+    cpu_raise_nmi(cpu);
+    steps(cpu, 1); /* handler's nop */
+    CHECK_EQ(cpu->eip, HANDLER + 1);
+    cpu_raise_nmi(cpu);
+    cpu_raise_nmi(cpu); /* one is remembered */
+    steps(cpu, 1);      /* iret */
+    CHECK_EQ(cpu->eip, CODE_AT);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, HANDLER + 1);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, CODE_AT);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, CODE_AT + 1);
+}
+
+TEST(deliver, repeated_instruction_gives_way_and_resumes)
+{
+    struct vcpu *cpu = START("\xf3\xac\x90"); /* rep lodsb */
+
+    cpu->int_flag = 1;
+    cpu->gpr[ECX] = 1000;
+    cpu_set_intr(cpu, true);
+    steps(cpu, 1); /* the interrupt comes first */
+    CHECK_EQ(pushed_ip(cpu), CODE_AT);
+    steps(cpu, 1); /* iret */
+    steps(cpu, 1);
+    CHECK_EQ(cpu->gpr[ECX], 0);
+    CHECK_EQ(cpu->eip, CODE_AT + 2);
+}
+
+TEST(deliver, spurious_interrupt_is_none)
+{
+    struct vcpu *cpu = START("\x90\x90");
+
+    cpu->int_flag = 1;
+    cpu_set_intr(cpu, true);
+    cpu_set_intr(cpu, false);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, CODE_AT + 1);
+}
+
+TEST(deliver, single_step_and_interrupt)
+{
+    struct vcpu *cpu = START("\x90\x90");
+
+    cpu->int_flag = 1;
+    cpu->eflags |= FLAG_TF;
+    steps(cpu, 1); /* nop */
+    cpu_set_intr(cpu, true);
+    steps(cpu, 1); /* #DB first (table 6-2); it clears IF */
+    CHECK_EQ(cpu->eip, HANDLER + 1);
+    CHECK_EQ(cpu->dr[6] & DR6_BS, DR6_BS);
+    CHECK_EQ(pushed_ip(cpu), CODE_AT + 1);
+    CHECK(cpu->intr);
+}
+
+TEST(deliver, divide_error_pushes_the_instruction)
+{
+    struct vcpu *cpu = START("\x31\xc9\xf7\xf1"); /* xor cx,cx; div cx */
+
+    steps(cpu, 2);
+    CHECK_EQ(cpu->eip, HANDLER); /* the next step runs the handler */
+    CHECK_EQ(pushed_ip(cpu), CODE_AT + 2);
+}
+
+TEST(deliver, small_ivt_becomes_double_fault)
+{
+    struct vcpu *cpu = START("\xcd\x80"); /* int 80h */
+    u8 *ram = mmu_ram(cpu->mmu);
+
+    cpu->idtr.limit = 9 * 4 - 1; /* up to vector 8: #GP cannot be delivered */
+    memcpy(ram + 8 * 4, &(u32){ 0x3000 }, 4);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, 0x3000);
+    CHECK_EQ(pushed_ip(cpu), CODE_AT);
+}
+
+TEST(deliver, triple_fault_asks_for_reset)
+{
+    struct vcpu *cpu = START("\xcd\x80");
+
+    cpu->idtr.limit = 0;
+    steps(cpu, 1);
+    CHECK(cpu->machine->events & MACHINE_RESET);
+    CHECK(cpu->attention & ATT_EVENT);
+    CHECK(!cpu_attend(cpu)); /* nothing runs until the reset */
+}
+
+TEST(deliver, error_code_and_ext)
+{
+    struct vcpu *cpu = START("\x90");
+
+    CHECK(!cpu_fault(cpu, EXC_GP, 0x18));
+    CHECK_EQ(cpu->exc_error, 0x18);
+    CHECK(cpu->exc_has_error);
+    cpu->ext = 1;
+    cpu_fault(cpu, EXC_NP, 0x18);
+    CHECK_EQ(cpu->exc_error, 0x19);
+    cpu_fault(cpu, EXC_PF, 2);
+    CHECK_EQ(cpu->exc_error, 2); /* bit 0 is P there */
+    cpu_fault(cpu, EXC_UD, 0);
+    CHECK(!cpu->exc_has_error);
+    cpu->ext = 0;
+}
+
+TEST(deliver, flags_are_masked)
+{
+    struct vcpu *cpu = START("\x90");
+
+    cpu_set_eflags(cpu, 0xffffffff, FLAG_CF | FLAG_IF);
+    CHECK_EQ(cpu_eflags(cpu), FLAG_1 | FLAG_CF | FLAG_IF);
+    CHECK_EQ(cpu->eflags & FLAG_IF, 0); /* kept in int_flag */
+    cpu->intr = 1;
+    cpu->attention = 0;
+    cpu_set_eflags(cpu, 0, FLAG_IF);
+    CHECK_EQ(cpu->attention, 0);
+    cpu_set_eflags(cpu, FLAG_IF, FLAG_IF);
+    CHECK_EQ(cpu->attention, ATT_INTR);
+}
