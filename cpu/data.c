@@ -209,7 +209,7 @@ static bool enter_copy_frames(struct vcpu *cpu, u32 level, u32 size, u32 *esp)
 bool ex_enter(struct vcpu *cpu, const struct insn *in)
 {
     u32 size = in->opsize, level = in->imm2 & 31, mask = cpu_stack_mask(cpu);
-    u32 esp = cpu->gpr[ESP] - size, frame = esp;
+    u32 esp = cpu->gpr[ESP] - size, frame = (cpu->gpr[ESP] & ~mask) | (esp & mask);
 
     if (!cpu_write(cpu, SS, esp & mask, size, cpu->gpr[EBP] & size_mask(size)))
         return false;

@@ -1,30 +1,11 @@
 /*
- * Instruction fetch: CS limit, code page, decoding, and a cache of decoded instructions.
- *
- * The cache is direct-mapped by host address and never invalidated: an entry serves only if the
- * bytes in memory still equal those it was decoded from, so self-modifying code is exact by
- * construction. The translation of the current code page is kept until the MMU's generation moves.
+ * Instruction fetch: CS limit, code page, decoding, and filling the cache of decoded instructions
+ * (cpu/fetch.h). What crosses a page, reaches the segment's end or comes from device memory is
+ * fetched byte by byte and decoded each time.
  */
-#include "cpu/insn.h"
-#include "mmu/shadow.h"
-#include <emmintrin.h>
+#include "cpu/fetch.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { CACHE_SIZE = 1 << 14 };
-
-struct cached {
-    const u8 *hva;
-    bool code32;
-    struct insn insn;
-};
-struct fetch {
-    gla_t page;      /* of the code page below */
-    u32 generation;  /* mmu->fetch_generation it was found in; 0: none */
-    const u8 *host;  /* its first byte */
-    struct insn slow; /* an instruction that is not cached */
-    struct cached cache[CACHE_SIZE];
-};
 
 void cpu_fetch_free(struct vcpu *cpu)
 {
@@ -32,36 +13,53 @@ void cpu_fetch_free(struct vcpu *cpu)
     cpu->fetch = NULL;
 }
 
-/* `left` bytes may be read at p. */
-static bool same_bytes(const u8 *p, const struct insn *in, u32 left)
+static struct fetch *fetch_new(void)
 {
-    if (unlikely(left < 16))
-        return !memcmp(p, in->raw, in->len);
-    __m128i a = _mm_loadu_si128((const __m128i *)p);
-    __m128i b = _mm_loadu_si128((const __m128i *)in->raw);
+    struct fetch *f = aligned_alloc(64, sizeof(*f));
 
-    return !(~_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) & ((1 << in->len) - 1));
+    check(f, "no memory for decoded instructions");
+    memset(f, 0, sizeof(*f));
+    f->page = PAGE_MASK;
+    return f;
 }
 
 /* Host address of the byte at gla, through the kept translation of its page. */
 static const u8 *code_host(struct vcpu *cpu, gla_t gla, bool *fault)
 {
     struct fetch *f = cpu->fetch;
-    u32 generation = cpu->mmu->fetch_generation;
     const u8 *hva;
 
     *fault = false;
-    if (likely(f->page == (gla & ~PAGE_MASK) && f->generation == generation && f->host))
-        return f->host + (gla & PAGE_MASK);
+    if (likely(f->page == (gla & ~PAGE_MASK) && f->generation == cpu->mmu->fetch_generation))
+        return f->bias + gla;
     hva = mmu_host(cpu, gla, MMU_EXEC, fault);
-    f->page = gla & ~PAGE_MASK;
+    f->page = hva ? gla & ~PAGE_MASK : PAGE_MASK;
     f->generation = cpu->mmu->fetch_generation;
-    f->host = hva ? hva - (gla & PAGE_MASK) : NULL;
+    f->bias = hva - gla;
     return hva;
 }
 
-/* Byte by byte: what crosses a page, the segment's end, or comes from device memory. */
-static const struct insn *fetch_slow(struct vcpu *cpu, bool code32)
+/* Completes an entry whose insn is decoded. */
+static const struct decoded *fill(const struct vcpu *cpu, struct decoded *d, bool code32)
+{
+    const struct insn *in = &d->insn;
+    const struct op_row *row = &cpu_ops[in->mnem];
+    u8 bytes[16] = { 0 };
+
+    memcpy(bytes, in->raw, in->len);
+    memcpy(&d->bytes, bytes, sizeof(bytes));
+    d->mask = (1u << in->len) - 1;
+    d->exec = row->exec;
+    d->attr = row->attr;
+    d->len = in->len;
+    d->code32 = code32;
+    d->admit = row->attr & OP_ADMIT || !row->exec || !cpu_has(cpu, row->feature) ||
+               in->prefixes & PFX_LOCK;
+    return d;
+}
+
+/* Byte by byte, as the CPU would see it. */
+static const struct decoded *fetch_slow(struct vcpu *cpu, bool code32)
 {
     const struct segment *cs = &cpu->seg[CS];
     struct fetch *f = cpu->fetch;
@@ -85,40 +83,47 @@ static const struct insn *fetch_slow(struct vcpu *cpu, bool code32)
             bytes[n] = (u8)val;
         else
             return NULL;
-        r = insn_decode(bytes, n + 1, code32, &f->slow);
+        r = insn_decode(bytes, n + 1, code32, &f->slow.insn);
     }
     if (r == DECODE_OK)
-        return &f->slow;
+        return fill(cpu, &f->slow, code32);
     return cpu_fault(cpu, r == DECODE_INVALID ? EXC_UD : EXC_GP, 0), NULL;
 }
 
-const struct insn *cpu_fetch(struct vcpu *cpu)
+const struct decoded *fetch_decoded(struct vcpu *cpu)
 {
     const struct segment *cs = &cpu->seg[CS];
     gla_t gla = cs->base + cpu->eip;
     bool code32 = cpu_code32(cpu), fault;
-    struct cached *c;
+    struct decoded *d;
     const u8 *p;
     u32 left;
 
     if (unlikely(!cpu->fetch))
-        cpu->fetch = calloc(1, sizeof(struct fetch));
+        cpu->fetch = fetch_new();
     if (unlikely(cpu->eip > cs->limit))
         return cpu_fault(cpu, EXC_GP, 0), NULL;
     p = code_host(cpu, gla, &fault);
     if (unlikely(!p))
         return fault ? NULL : fetch_slow(cpu, code32);
-    c = &((struct fetch *)cpu->fetch)->cache[((uintptr_t)p ^ (uintptr_t)p >> 14) % CACHE_SIZE];
+    d = &((struct fetch *)cpu->fetch)->cache[decoded_index(p)];
     left = PAGE_SIZE - (gla & PAGE_MASK);
     if (cs->limit - cpu->eip < left - 1)
         left = cs->limit - cpu->eip + 1;
-    if (likely(c->hva == p && c->code32 == code32 && c->insn.len <= left &&
-               same_bytes(p, &c->insn, left)))
-        return &c->insn;
-    c->hva = NULL;
-    if (insn_decode(p, left, code32, &c->insn) != DECODE_OK)
+    if (d->hva == p && d->code32 == code32 && d->len <= left && !memcmp(p, d->insn.raw, d->len))
+        return d;
+    d->hva = NULL;
+    if (insn_decode(p, left, code32, &d->insn) != DECODE_OK)
         return fetch_slow(cpu, code32);
-    c->hva = p;
-    c->code32 = code32;
-    return &c->insn;
+    d->hva = p;
+    return fill(cpu, d, code32);
+}
+
+const struct insn *cpu_fetch(struct vcpu *cpu)
+{
+    const struct decoded *d = fetch_quick(cpu);
+
+    if (!d)
+        d = fetch_decoded(cpu);
+    return d ? &d->insn : NULL;
 }

@@ -97,6 +97,8 @@ enum { /* attributes of a row; tested before the handler, in the manual's order 
     OP_SSE = 1024,  /* #UD if CR0.EM or !CR4.OSFXSR; #NM if TS */
     OP_INT = 2048,  /* software interrupt: no single-step trap once its handler is entered */
 };
+/* Rows with one of these are looked at before their handler runs. */
+enum { OP_ADMIT = OP_CPL0 | OP_IOPL | OP_PROT | OP_FPU | OP_MMXREG | OP_SSE };
 struct op_row {
     insn_handler *exec;
     u16 attr;

@@ -4,15 +4,13 @@
  *
  *   1 attention   interrupts and traps of the boundary          cpu_attend()
  *   2 breakpoint  instruction breakpoint at CS:EIP, unless RF    cpu_debug_fetch()
- *   3 fetch       limit, page, decoding                          cpu_fetch()
+ *   3 fetch       limit, page, decoding                          fetch_quick()
  *   4 admit       model, LOCK, mode, FPU, privilege              by the row's attributes
  *   5 execute     the row's handler
  *   6 retire      EIP, RF, single step; or the exception
  */
 #include "cpu/debug.h"
-#include "cpu/operand.h"
-
-enum { OP_ADMIT = OP_CPL0 | OP_IOPL | OP_PROT | OP_FPU | OP_MMXREG | OP_SSE };
+#include "cpu/fetch.h"
 
 /* LOCK needs a memory destination and an instruction that modifies it. */
 static bool lock_allowed(const struct insn *in, u32 attr)
@@ -38,12 +36,11 @@ static bool admit(struct vcpu *cpu, const struct insn *in, const struct op_row *
     return true;
 }
 
-static inline bool execute(struct vcpu *cpu, const struct insn *in, const struct op_row *row)
+static inline bool execute(struct vcpu *cpu, const struct decoded *d)
 {
-    if (unlikely(row->attr & OP_ADMIT || row->feature || !row->exec || in->prefixes & PFX_LOCK))
-        if (!admit(cpu, in, row))
-            return false;
-    return row->exec(cpu, in);
+    if (unlikely(d->admit) && !admit(cpu, &d->insn, &cpu_ops[d->insn.mnem]))
+        return false;
+    return d->exec(cpu, &d->insn);
 }
 
 /* A handler said no: an exception, or an FPU error that waits for its interrupt. */
@@ -54,79 +51,78 @@ static void deliver(struct vcpu *cpu)
 }
 
 /* The instruction did not end at this boundary: a string instruction gave way. */
-static inline bool suspended(const struct vcpu *cpu, const struct op_row *row)
+static inline bool suspended(const struct vcpu *cpu, u32 attr)
 {
-    return row->attr & OP_STRING && cpu->mid_rep;
+    return attr & OP_STRING && cpu->mid_rep;
 }
 
 /*
  * Does the single-step trap follow an instruction that started with TF set? Not if it entered a
  * software interrupt's handler, which clears TF, and not after a load of SS.
  */
-static bool steps(const struct vcpu *cpu, const struct op_row *row)
+static bool steps(const struct vcpu *cpu, u32 attr)
 {
-    if (row->attr & OP_INT && !(cpu->eflags & FLAG_TF))
+    if (attr & OP_INT && !(cpu->eflags & FLAG_TF))
         return false;
     return !(cpu->attention & ATT_SHADOW && cpu->ss_shadow);
+}
+
+static inline const struct decoded *fetch(struct vcpu *cpu)
+{
+    const struct decoded *d = fetch_quick(cpu);
+
+    return likely(d) ? d : fetch_decoded(cpu);
 }
 
 /* 2 to 6, with TF or RF set or a breakpoint armed. RF shields one instruction from 2. */
 static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
 {
     u32 before = cpu->eflags;
-    const struct op_row *row;
-    const struct insn *in;
-    u32 len;
+    const struct decoded *d;
 
     if (cpu_debug_armed(cpu) && !(before & FLAG_RF) &&
         !cpu_debug_fetch(cpu, cpu->seg[CS].base + cpu->eip)) {
         deliver(cpu);
         return;
     }
-    in = cpu_fetch(cpu);
-    if (!in) {
+    d = fetch(cpu);
+    if (!d) {
         deliver(cpu);
         return;
     }
-    row = &cpu_ops[in->mnem];
-    len = in->len;
-    cpu->eflags &= ~FLAG_RF; /* IRET and task switches may set it anew */
-    if (!execute(cpu, in, row)) {
+    cpu->eflags &= ~(u32)FLAG_RF; /* IRET and task switches may set it anew */
+    if (!execute(cpu, d)) {
         cpu->eflags |= before & FLAG_RF;
         deliver(cpu);
         return;
     }
     cpu->insns++;
-    if (suspended(cpu, row))
+    if (suspended(cpu, d->attr))
         cpu->eflags |= before & FLAG_RF;
-    else if (!(row->attr & OP_FLOW))
-        cpu->eip += len;
-    if (before & FLAG_TF && steps(cpu, row))
+    else if (!(d->attr & OP_FLOW))
+        cpu->eip += d->len;
+    if (before & FLAG_TF && steps(cpu, d->attr))
         cpu_debug_step(cpu);
 }
 
 static inline void run_one(struct vcpu *cpu)
 {
-    const struct op_row *row;
-    const struct insn *in;
+    const struct decoded *d;
 
     if (unlikely(cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu))) {
         run_watched(cpu);
         return;
     }
-    in = cpu_fetch(cpu);
-    if (unlikely(!in)) {
-        deliver(cpu);
-        return;
-    }
-    row = &cpu_ops[in->mnem];
-    if (unlikely(!execute(cpu, in, row))) {
+    d = fetch(cpu);
+    if (unlikely(!d || !execute(cpu, d))) {
         deliver(cpu);
         return;
     }
     cpu->insns++;
-    if (!(row->attr & OP_FLOW) && !suspended(cpu, row))
-        cpu->eip += in->len;
+    if (likely(!(d->attr & (OP_FLOW | OP_STRING))))
+        cpu->eip += d->len;
+    else if (!(d->attr & OP_FLOW) && !suspended(cpu, d->attr))
+        cpu->eip += d->len;
 }
 
 static inline bool attended(struct vcpu *cpu)
