@@ -254,6 +254,7 @@ struct text_screen {
     u32 columns, rows;
     const u16 *cells; /* rows*columns, owned by the VGA */
     int cursor_x, cursor_y; /* -1: hidden */
+    bool blink; /* attribute bit 7 blinks; else it is a bright background */
 };
 bool vga_text(struct device *dev, struct text_screen *text);
 

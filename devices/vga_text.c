@@ -121,6 +121,7 @@ bool vga_text(struct device *dev, struct text_screen *text)
     text->columns = v->cr[CRTC_HDISP_END] + 1u;
     text->rows = (vga_vdisp_end(v) + 1) / lines;
     text->cells = v->cells;
+    text->blink = v->ar[ATTR_MODE] & ATTR_MODE_BLINK;
     for (u32 y = 0; y < text->rows; y++)
         for (u32 x = 0; x < text->columns; x++) {
             u32 a = 4 * vga_crtc_address(v, start + y * pitch + x, 0);

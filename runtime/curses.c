@@ -60,9 +60,9 @@ static void make_pairs(struct terminal *t)
     }
 }
 
-static attr_t cell_attr(u8 attr)
+static attr_t cell_attr(u8 attr, bool blink)
 {
-    attr_t a = 0;
+    attr_t a = blink ? A_BLINK : 0;
 
     if (COLORS < 16 && attr & 0x08)
         a |= A_BOLD;
@@ -73,12 +73,14 @@ static attr_t cell_attr(u8 attr)
 
 /* ---- Drawing ---- */
 
-static void draw_cell(struct terminal *t, int y, int x, u16 cell)
+static void draw_cell(struct terminal *t, int y, int x, u16 cell, bool bit7_blinks)
 {
     wchar_t text[2] = { cp437[cell & 255], 0 };
+    bool blink = bit7_blinks && cell & 0x8000;
+    u8 attr = cell >> 8 & (bit7_blinks ? 0x7f : 0xff);
     cchar_t c;
 
-    setcchar(&c, text, cell_attr(cell >> 8), t->attr_pair[cell >> 8], NULL);
+    setcchar(&c, text, cell_attr(attr, blink), t->attr_pair[attr], NULL);
     mvadd_wch(y, x, &c);
 }
 
@@ -96,7 +98,7 @@ static void draw_text(struct terminal *t, const struct text_screen *s)
 
     for (int y = 0; y < LINES && first + y < (int)s->rows; y++)
         for (int x = 0; x < COLS && x < (int)s->columns; x++)
-            draw_cell(t, y, x, s->cells[(first + y) * s->columns + x]);
+            draw_cell(t, y, x, s->cells[(first + y) * s->columns + x], s->blink);
     curs_set(s->cursor_x >= 0);
     if (s->cursor_x >= 0 && s->cursor_x < COLS)
         move(s->cursor_y - first, s->cursor_x);
