@@ -11,18 +11,17 @@
 #include "tests/harness/test.h"
 
 static char folder[64];
+static char *paths[1024];
 static u32 files;
 static pid_t owner;
 
 static void remove_all(void)
 {
-    char path[96];
-
     if (getpid() != owner)
         return; /* a forked child: its parent cleans up */
     for (u32 i = 0; i < files; i++) {
-        snprintf(path, sizeof(path), "%s/%u.img", folder, i);
-        unlink(path);
+        unlink(paths[i]);
+        free(paths[i]);
     }
     rmdir(folder);
 }
@@ -37,10 +36,11 @@ static const char *new_path(int *fd)
         owner = getpid();
         atexit(remove_all);
     }
-    snprintf(path, sizeof(path), "%s/%u.img", folder, files++);
+    check(files < ARRAY_SIZE(paths), "too many test images");
+    snprintf(path, sizeof(path), "%s/%u.img", folder, files);
     *fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     check(*fd >= 0, "no test image");
-    return strdup(path);
+    return paths[files++] = strdup(path);
 }
 
 u32 image_word(u64 sector, u32 i)

@@ -3,6 +3,7 @@
  * file after a kill.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,7 +316,8 @@ TEST(disk, what_was_flushed_survives_a_kill)
         if (!child)
             write_until_killed(path, fds[1], round);
         close(fds[1]);
-        usleep(3000 + round * round * 700);
+        poll(&(struct pollfd){ .fd = fds[0], .events = POLLIN }, 1, 10000);
+        usleep(round * round * 700);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         struct disk *d = image_open(path, DISK_HARD, false); /* and the lock is gone */
