@@ -13,7 +13,6 @@
 enum {
     FIRST_KEY = 0x8010, /* arch-local keys nobody else uses: one a load */
     ROM_UNIT = 512, DMA_READ_SELECT = 2 | 8,
-    KERNEL_LIMIT = 512 << 20,
     FIRMWARE_ROOM = 1 << 20, /* SeaBIOS's tables at the top of RAM: 256 KiB and some */
 };
 
@@ -100,7 +99,7 @@ void kernel_load(struct machine *m)
     if (!o->kernel)
         return;
     files.command_line = o->append ? o->append : "";
-    files.kernel = boot_read_file(m, o->kernel, KERNEL_LIMIT, &files.kernel_size, &error);
+    files.kernel = boot_read_file(m, o->kernel, BOOT_FILE_MAX, &files.kernel_size, &error);
     if (!files.kernel)
         die("-kernel %s", error);
     if (!linux_load(m, &files, &plan) && !multiboot_load(m, &files, &plan))

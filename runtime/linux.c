@@ -132,7 +132,7 @@ static void linux_initrd(struct machine *m, struct linux_image *l, struct boot_p
 
     if (!f->initrd_path)
         return;
-    const u8 *data = boot_read_file(m, f->initrd_path, top, &size, &error);
+    const u8 *data = boot_read_file(m, f->initrd_path, BOOT_FILE_MAX, &size, &error);
     if (!data)
         die("-initrd %s", error);
     if (l->high)

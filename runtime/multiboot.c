@@ -207,7 +207,7 @@ static void multiboot_module(struct multiboot *b, const char *text)
     if (b->modules++ == MODULES)
         die("-initrd: more than %d modules", MODULES);
     snprintf(path, sizeof(path), "%.*s", (int)strcspn(text, " "), text);
-    const u8 *data = boot_read_file(b->m, path, boot_top(b->m), &size, &error);
+    const u8 *data = boot_read_file(b->m, path, BOOT_FILE_MAX, &size, &error);
     if (!data)
         die("-initrd %s", error);
     if (at + size > boot_top(b->m))
