@@ -316,6 +316,7 @@ static void shut_down(struct vcpu *cpu)
         cpu_print(cpu, text, sizeof(text));
         trace(TRACE_CPU, "triple fault\n%s", text);
     }
+    cpu->exc_vector = EXC_NONE;
     attention_set(cpu, ATT_HALT);
     machine_request(cpu->machine, MACHINE_RESET);
 }

@@ -261,13 +261,12 @@ static bool qualify(struct vcpu *cpu)
 {
     static const u8 data[] = { ES, DS, FS, GS };
 
+    for (u32 i = ES; cpu_v86(cpu) && i <= GS; i++)
+        segment_make_v86(&cpu->seg[i], cpu->seg[i].selector);
     if (!qualify_ldt(cpu))
         return false;
-    if (cpu_v86(cpu)) {
-        for (u32 i = ES; i <= GS; i++)
-            segment_make_v86(&cpu->seg[i], cpu->seg[i].selector);
+    if (cpu_v86(cpu))
         return true;
-    }
     if (!qualify_cs(cpu) || !qualify_ss(cpu))
         return false;
     for (u32 i = 0; i < ARRAY_SIZE(data); i++)
