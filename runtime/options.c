@@ -61,7 +61,7 @@ static void print_row(const struct option_row *row)
 static SETTER(print_help)
 {
     printf("ring3 %s: runs a PC in an ordinary process.\n"
-           "usage: ring3 [options] [IMAGE]   IMAGE: floppy, disk, CD, bzImage, multiboot kernel\n",
+           "usage: ring3 [options] [IMAGE]    IMAGE: floppy, disk, CD, bzImage, multiboot\n",
            RING3_VERSION);
     for (u32 i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].help)

@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""The command line from outside: messages for mistakes, exit statuses, serial targets, the terminal, QMP's odd corners.
+
+  cli.py [--ring3 PATH] [NAME…]
+
+Guests are boot sectors of a few bytes, written here as machine code.
+"""
+import argparse
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from vm import VM, Failed  # noqa: E402
+
+TOP = os.path.dirname(os.path.dirname(HERE))
+CASES = []
+HALT = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp back
+LOOP = b"\xeb\xfe"
+# Says what arrives at COM1, forever: poll LSR, in, out.
+ECHO = bytes.fromhex("ba fd03 ec a801 74fb ba f803 ec ee ebf1".replace(" ", ""))
+# The same after "up".
+ECHO_HELLO = bytes.fromhex("ba f803 b075 ee b070 ee".replace(" ", "")) + ECHO
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def expect(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+class Context:
+    def __init__(self, ring3):
+        self.ring3 = ring3
+        self.folder = tempfile.TemporaryDirectory(prefix="ring3-cli")
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def file(self, name, data=b"", size=None):
+        with open(self.path(name), "wb") as f:
+            f.write(data)
+            if size:
+                f.truncate(size)
+        return self.path(name)
+
+    def floppy(self, code, name="boot.img"):
+        """A 1.44 MB floppy with the code in its boot sector."""
+        return self.file(name, code.ljust(510, b"\0") + b"\x55\xaa", 1440 * 1024)
+
+    def run(self, *options, timeout=30, **more):
+        return subprocess.run([self.ring3, *map(str, options)], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=timeout, text=True, errors="replace", **more)
+
+    def refused(self, want, *options):
+        """One line on stderr that holds `want`, nothing on stdout, status 1."""
+        r = self.run("-display", "none", *options)
+        line = r.stderr.strip()
+        expect(r.returncode == 1, "%s: status %d, said %r" % (options, r.returncode, line[-200:]))
+        expect(line.count("\n") == 0 and line.startswith("ring3: "), "%s: not one line: %r" % (options, line))
+        expect(re.search(want, line), "%s: %r does not say /%s/" % (options, line, want))
+
+
+@case
+def help_fits_two_screens(c):
+    text = c.run("--help").stdout
+    lines = text.split("\n")
+    expect(20 < len(lines) <= 49, "%d lines" % len(lines))
+    expect(all(len(line) <= 80 for line in lines), "a line is longer than 80: " + max(lines, key=len))
+    for option in "-m -hda -fda -cdrom -drive -boot -kernel -append -cpu -serial -qmp -engine -trace -stats".split():
+        expect(option + " " in text, option + " is not in --help")
+    expect(re.match(r"ring3 \d+\.\d+", c.run("--version").stdout), "--version")
+    expect("p6" in c.run("-cpu", "help").stdout, "-cpu help")
+    expect("nyi" in c.run("--trace", "help").stdout, "--trace help")
+
+
+@case
+def mistakes_get_one_line(c):
+    c.refused("'-frob'.*nearest", "-frob")
+    c.refused("nearest is '1'", "-smp", "2")
+    c.refused("no/such/file.*No such file", "-hda", "/no/such/file")
+    c.refused("no/such/file.*No such file", "/no/such/file")
+    c.refused(r"empty\.img.*empty", "-hda", c.file("empty.img"))
+    c.refused("folder|directory", "-hda", c.folder.name)
+    c.refused("", "-fda", c.file("odd.img", b"x" * 777))
+    c.refused("", c.file("text.txt", b"hello, this is no image at all\n" * 40))
+    c.refused("kernel|bzImage", "-kernel", c.file("nokernel", b"\x7fELF" + b"\0" * 4096))
+    c.refused("kernel|bzImage", "-kernel", c.file("nokernel2", b"junk" * 4096))
+    c.refused("No such file", "-kernel", "/no/such/kernel")
+    c.refused("firmware|bios", "-bios", "/no/such/bios")
+    c.refused("firmware|bios|seabios", "-L", c.folder.name)
+    c.refused("memory|M: ", "-m", "64G")
+    c.refused("No such file|directory", "-serial", "file:/no/such/folder/x")
+    c.refused("directory", "-qmp", "unix:/no/such/folder/q,server=on,wait=off")
+    c.refused("qcow2", "-hda", c.file("q.qcow2", b"QFI\xfb\0\0\0\3" + b"\0" * 70000))
+    if os.getuid():
+        os.chmod(c.file("secret.img", b"x", 1440 * 1024), 0)
+        c.refused("Permission", "-fda", c.path("secret.img"))
+
+
+@case
+def one_writer_per_image(c):
+    image = c.floppy(HALT)
+    vm = VM(c.ring3, ["-fda", image])
+    try:
+        c.refused("boot.img", "-fda", image)
+    finally:
+        vm.close()
+    again = VM(c.ring3, ["-fda", image])  # a killed owner leaves no lock
+    again.close()
+
+
+@case
+def debug_exit_gives_the_status(c):
+    code = bytes.fromhex("b015 baf400 ee".replace(" ", "")) + LOOP  # out 0xf4, 0x15
+    r = c.run("-display", "none", "-fda", c.floppy(code), "-device", "isa-debug-exit,iobase=0xf4,iosize=4")
+    expect(r.returncode == (0x15 << 1 | 1), "status %d" % r.returncode)
+
+
+@case
+def debug_console_goes_to_a_file(c):
+    code = b"".join(bytes([0xb0, ch, 0xe6, 0xe9]) for ch in b"ring3!\n") + bytes.fromhex("b000baf400ee") + LOOP
+    log = c.path("debug.log")
+    c.run("-display", "none", "-fda", c.floppy(code), "-debugcon", "file:" + log, "-device",
+          "isa-debug-exit,iobase=0xf4,iosize=1")
+    expect(open(log).read() == "ring3!\n", "the file holds %r" % open(log).read())
+    c.run("-display", "none", "-fda", c.path("boot.img"), "-chardev", "file,id=x,path=" + c.path("second.log"),
+          "-device", "isa-debugcon,iobase=0xe9,chardev=x", "-device", "isa-debug-exit,iobase=0xf4,iosize=1")
+    expect(open(c.path("second.log")).read() == "ring3!\n", "isa-debugcon's file")
+
+
+TRIPLE = bytes.fromhex("fa 0f011e 1a7c 0fff".replace(" ", "")).ljust(26, b"\xf4") + b"\0" * 6
+
+
+@case
+def triple_fault_ends_with_no_reboot(c):
+    r = c.run("-display", "none", "-fda", c.floppy(TRIPLE), "-no-reboot", "--trace", "cpu")
+    expect(r.returncode == 0, "status %d" % r.returncode)
+    expect("riple" in r.stderr, "the trace does not tell: " + r.stderr[-300:])
+    expect("EIP=" in r.stderr, "no registers in the trace")
+
+
+@case
+def triple_fault_resets(c):
+    vm = VM(c.ring3, ["-fda", c.floppy(TRIPLE)], reboot=True)
+    try:
+        vm.wait_for("a RESET event", lambda: vm.qmp.run("query-status") and "RESET" in vm.qmp.events, 20)
+    finally:
+        vm.close()
+
+
+@case
+def signals_end_it_in_order(c):
+    for sig in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        stats, q = c.path("stats.json"), c.path("q")
+        p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(LOOP), "--stats", stats, "-qmp",
+                              "unix:%s,server=on,wait=off" % q], stdin=subprocess.DEVNULL)
+        time.sleep(1)
+        p.send_signal(sig)
+        expect(p.wait(10) == 0, "%s: status %d" % (sig, p.returncode))
+        counters = json.load(open(stats))["counters"]
+        expect(counters["insns_interpreted"] > 1000, "the statistics count %s instructions" % counters)
+        expect(not os.path.exists(q), "the QMP socket stays behind")
+        os.remove(stats)
+
+
+def terminal(c, *options):
+    """ring3 on a pseudo-terminal: (process, master, settings before)."""
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    p = subprocess.Popen([c.ring3, *options], stdin=slave, stdout=slave, stderr=subprocess.PIPE)
+    return p, master, slave, before
+
+
+def read_until(fd, want, patience=20):
+    said, end = b"", time.time() + patience
+    while want not in said and time.time() < end:
+        if select.select([fd], [], [], 0.1)[0]:
+            said += os.read(fd, 4096)
+    expect(want in said, "no %r, but %r" % (want, said[-300:]))
+    return said
+
+
+def check_restored(slave, before):
+    expect(termios.tcgetattr(slave) == before, "the terminal is not as it was")
+
+
+@case
+def terminal_is_raw_and_comes_back(c):
+    # Not -nographic: with that, SeaBIOS itself takes what comes over the serial port.
+    p, master, slave, before = terminal(c, "-display", "none", "-serial", "mon:stdio", "-fda", c.floppy(ECHO_HELLO))
+    read_until(master, b"up")
+    os.write(master, b"Zq\x03~")
+    read_until(master, b"Zq\x03~")  # Ctrl+C is the guest's; no echo of our own before it
+    expect(not termios.tcgetattr(slave)[3] & termios.ICANON, "the terminal is not raw")
+    os.write(master, b"\x01h")
+    read_until(master, b"Ctrl+A")
+    os.write(master, b"\x01c")
+    read_until(master, b"(ring3) ")
+    os.write(master, b"info statsx\b\rinfo status\r")
+    read_until(master, b"VM status: running")
+    os.write(master, b"\x01c\x01x")
+    read_until(master, b"terminated")
+    expect(p.wait(10) == 0, "status %d" % p.returncode)
+    check_restored(slave, before)
+
+
+@case
+def terminal_comes_back_after_signals(c):
+    for sig in signal.SIGTERM, signal.SIGABRT:
+        p, master, slave, before = terminal(c, "-nographic", "-fda", c.floppy(LOOP))
+        read_until(master, b"Booting from Floppy")
+        p.send_signal(sig)
+        p.wait(10)
+        check_restored(slave, before)
+
+
+@case
+def stdio_serial_lets_control_c_interrupt(c):
+    p, master, slave, before = terminal(c, "-display", "none", "-serial", "stdio", "-fda", c.floppy(LOOP))
+    time.sleep(1)
+    expect(termios.tcgetattr(slave)[3] & termios.ISIG, "Ctrl+C would not interrupt")
+    p.send_signal(signal.SIGINT)
+    p.wait(10)
+    check_restored(slave, before)
+
+
+@case
+def serial_on_a_socket(c):
+    path = c.path("com1")
+    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(ECHO), "-serial",
+                          "unix:%s,server=on,wait=off" % path], stdin=subprocess.DEVNULL)
+    try:
+        for _ in range(2):  # a client leaves, the next one comes
+            s = socket.socket(socket.AF_UNIX)
+            for _ in range(100):
+                try:
+                    s.connect(path)
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            s.settimeout(20)
+            said, end = b"", time.time() + 20
+            while b"hello" not in said and time.time() < end:
+                s.send(b"hello")
+                time.sleep(0.3)
+                if select.select([s], [], [], 0)[0]:
+                    said += s.recv(4096)
+            expect(b"hello" in said, "the socket echoes %r" % said[:80])
+            s.close()
+    finally:
+        p.terminate()
+        p.wait(10)
+    expect(not os.path.exists(path), "the socket stays behind")
+
+
+@case
+def serial_on_a_pty(c):
+    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(ECHO_HELLO), "-serial", "pty"],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        name = re.search(r"/dev/pts/\d+", p.stderr.readline())[0]
+        fd = os.open(name, os.O_RDWR | os.O_NOCTTY)
+        read_until(fd, b"up")
+        os.write(fd, b"over a pty")
+        read_until(fd, b"over a pty")
+        os.close(fd)
+    finally:
+        p.terminate()
+        p.wait(10)
+        p.stderr.close()
+
+
+@case
+def a_silent_reader_does_not_stop_the_guest(c):
+    """Nobody reads stdout: the guest floods the debug port and still reaches its end."""
+    # 2 MiB of bytes to port E9, then the debug exit.
+    code = bytes.fromhex("66b900002000 bae900 b055 ee 6649 75fb b003 baf400 ee".replace(" ", "")) + LOOP
+    p = subprocess.Popen([c.ring3, "-display", "none", "-debugcon", "stdio", "-fda", c.floppy(code), "-device",
+                          "isa-debug-exit,iobase=0xf4,iosize=1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        expect(p.wait(60) == 7, "status %s" % p.returncode)
+    finally:
+        p.stdout.close()
+
+
+@case
+def a_stopped_machine_stands_still(c):
+    # inc word [0x7e00]; loop
+    vm = VM(c.ring3, ["-S", "-fda", c.floppy(bytes.fromhex("ff06007e") + b"\xeb\xfa")])
+
+    def word():
+        return re.search(r"0x[0-9a-f]+$", vm.qmp.human("xp /1xh 0x7e00").strip())[0]
+    try:
+        expect(vm.qmp.run("query-status")["return"]["status"] == "prelaunch", "-S")
+        expect("EIP=0000fff0" in vm.registers(), "ran before cont: " + vm.registers()[:200])
+        vm.qmp.run("cont")
+        vm.wait_for("the guest's counter", lambda: word() != "0x0000", 20)
+        vm.qmp.run("stop")
+        first = word()
+        time.sleep(0.3)
+        expect(word() == first, "a stopped guest counts on")
+        vm.qmp.run("cont")
+        vm.wait_for("the counter to move", lambda: word() != first, 10)
+        expect(vm.qmp.events[:3] == ["RESUME", "STOP", "RESUME"], "events %s" % vm.qmp.events)
+        expect(vm.quit() == 0, "status")
+    finally:
+        vm.close()
+
+
+@case
+def media_change_over_qmp(c):
+    first, second = c.floppy(HALT, "first.img"), c.floppy(LOOP, "second.img")
+    vm = VM(c.ring3, ["-fda", first, "-drive", "if=ide,media=cdrom"])
+    try:
+        expect("first.img" in vm.qmp.human("info block"), vm.qmp.human("info block"))
+        answer = vm.qmp.run("blockdev-change-medium", device="floppy0", filename=second)
+        expect("return" in answer, str(answer))
+        expect("second.img" in vm.qmp.human("info block"), "the medium is still the old one")
+        expect("return" in vm.qmp.run("eject", device="floppy0"), "eject")
+        expect("[not inserted]" in vm.qmp.human("info block"), "eject left it in")
+        answer = vm.qmp.run("blockdev-change-medium", device="floppy0", filename="/no/such")
+        expect(answer["error"]["class"] == "GenericError", str(answer))
+        expect(vm.qmp.run("eject", device="ide1-cd0", force=True).get("return") == {}, "an empty drive")
+        vm.qmp.run("query-status")
+        expect(vm.qmp.events.count("DEVICE_TRAY_MOVED") >= 3, str(vm.qmp.events))
+    finally:
+        vm.close()
+
+
+@case
+def halted_guest_sleeps_the_host(c):
+    """sti; hlt; jmp: woken 18 times a second, below 3 % of a core."""
+    vm = VM(c.ring3, ["-fda", c.floppy(b"\xfb\xf4\xeb\xfc")])
+    try:
+        vm.wait(r"Booting from Floppy", 30)
+        time.sleep(1)
+        before = vm.cpu_seconds()
+        time.sleep(5)
+        used = (vm.cpu_seconds() - before) / 5
+        expect(used < 0.03, "%.1f %% of a core" % (100 * used))
+    finally:
+        vm.close()
+
+
+@case
+def without_firmware_it_says_so(c):
+    c.refused("nonexistent.*bios", "-L", "/nonexistent")
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--ring3", default=os.path.join(TOP, "build", "ring3"))
+    a.add_argument("names", nargs="*")
+    o = a.parse_args()
+    passed = failed = 0
+    for function in CASES:
+        name = function.__name__.replace("_", "-")
+        if o.names and name not in o.names:
+            continue
+        c = Context(o.ring3)
+        try:
+            function(c)
+            passed += 1
+            print("ok", name, flush=True)
+        except Exception as problem:
+            failed += 1
+            text = str(problem) if isinstance(problem, Failed) else repr(problem)
+            print("FAIL %s: %s" % (name, text[:400]), flush=True)
+        finally:
+            c.folder.cleanup()
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
