@@ -5,7 +5,7 @@
  * between flushes every write is already in the kernel's hands, so killing this process loses
  * nothing at all and a host crash loses only what was not flushed.
  *
- * A medium whose file is no whole number of sectors (or a floppy of no known size) is presented
+ * A CD whose file is no whole number of sectors (or a floppy of no known size) is presented
  * rounded up; the bytes past the file's end read as zero until the guest writes them.
  */
 #include <errno.h>
@@ -132,13 +132,14 @@ static const char *medium_round(struct medium *md, enum disk_kind kind)
         return disk_sentence("%s: %llu KiB are too large for a floppy (2880 at most): give it by "
                              "-hda or -cdrom",
                              md->path, (unsigned long long)md->file_size >> 10);
+    if (kind != DISK_CD && md->size != md->file_size)
+        return disk_sentence("%s: %llu bytes are no whole number of 512-byte sectors: is it all "
+                             "there? truncate -s %%512 FILE fills it up",
+                             md->path, (unsigned long long)md->file_size);
     if (kind == DISK_FLOPPY && !image_floppy_size(md->file_size)) {
         md->size = md->file_size <= KIB(1440) ? KIB(1440) : KIB(2880);
         warn("%s: %llu bytes is no floppy format: taken as a %llu KiB floppy, zeros at its end",
              md->path, (unsigned long long)md->file_size, (unsigned long long)md->size >> 10);
-    } else if (kind == DISK_HARD && md->size != md->file_size) {
-        warn("%s: %llu bytes is no whole number of 512-byte sectors: zeros at its end", md->path,
-             (unsigned long long)md->file_size);
     }
     return NULL;
 }

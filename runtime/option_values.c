@@ -20,7 +20,7 @@ SETTER(set_memory)
     if (!parse_size(text, MIB(1), &o->ram))
         die("%s: '%s' is no size: a number of MiB, or with K, M or G", option, arg);
     if (o->ram < MIB(1) || o->ram > MIB(3584))
-        die("%s: %s: from 1M to 3584M", option, arg);
+        die("%s: %s: this board takes from 1M to 3584M of memory", option, arg);
     if (o->ram % PAGE_SIZE)
         die("%s: %s: not a multiple of 4K", option, arg);
 }

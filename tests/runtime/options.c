@@ -94,8 +94,8 @@ TEST(options, memory_takes_mib_and_suffixes)
     CHECK_EQ(parse("-m 1.5G").ram, MIB(1536));
     CHECK_EQ(parse("-m size=64M").ram, MIB(64));
     check_refused("-m lots", "'lots' is no size");
-    check_refused("-m 64G", "from 1M to 3584M");
-    check_refused("-m 0", "from 1M to 3584M");
+    check_refused("-m 64G", "from 1M to 3584M of memory");
+    check_refused("-m 0", "from 1M to 3584M of memory");
     check_refused("-m", "wants an argument");
 }
 
