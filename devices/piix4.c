@@ -280,6 +280,8 @@ static void piix4_loaded(struct device *dev)
     struct piix4 *p = (struct piix4 *)dev;
 
     piix4_written(&p->pci, PMBA, 1);
+    if (p->toggle > piix4_ticks(p) + PMTMR_HALF) /* only a broken file says so */
+        piix4_next_toggle(p);
     piix4_update(p);
 }
 
