@@ -124,6 +124,7 @@ TEST(fields, restore_the_floppy_controller)
 {
     floppies.drive[0] = image_open(image_file(KIB(1440)), DISK_FLOPPY, true);
     restore_alike(&chips[ARRAY_SIZE(chips) - 1]);
+    disk_close(floppies.drive[0]);
 }
 
 /* Whatever a broken file brings must not hurt: run it with the address sanitizer. */
@@ -143,4 +144,5 @@ TEST(fields, take_garbage)
         }
         CHECK(r->m->clock_stopped > 0);
     }
+    disk_close(floppies.drive[0]);
 }

@@ -17,6 +17,8 @@ static struct rig *drives(struct disk *a, struct disk *b)
     struct rig *r = rig_new(&i8237_class, NULL);
 
     r->m->i8237 = r->dev;
+    r->m->floppy[0] = a; /* closed with the machine */
+    r->m->floppy[1] = b;
     config = (struct floppy_config){ { a, b } };
     r->dev = rig_add(r, &i82077_class, &config);
     return r;
@@ -314,7 +316,6 @@ TEST(i82077, empty_drive_and_no_drive)
     SEND(r, 0x04, 0);
     result(r, got, 1);
     CHECK_EQ(got[0], 0x78);
-    disk_close(empty);
 }
 
 TEST(i82077, write_protected)
