@@ -66,6 +66,15 @@ static const u8 *planes_at(const struct vga *v, const struct vga_scan *s, u32 ce
 
 /* ---- Legacy graphics ---- */
 
+/* Four dots of one plane, leftmost in the top bit, to bytes, leftmost in the lowest. */
+static const u32 dots[16] = {
+    0x00000000, 0x01000000, 0x00010000, 0x01010000,
+    0x00000100, 0x01000100, 0x00010100, 0x01010100,
+    0x00000001, 0x01000001, 0x00010001, 0x01010001,
+    0x00000101, 0x01000101, 0x00010101, 0x01010101,
+};
+
+/* A byte of each plane is eight dots, and a colour is one bit of each. */
 void vga_line_planar(struct vga *v, const struct vga_scan *s)
 {
     u32 *out = v->line;
@@ -73,9 +82,13 @@ void vga_line_planar(struct vga *v, const struct vga_scan *s)
     for (u32 cell = 0; cell <= s->cells; cell++) {
         const u8 *p = planes_at(v, s, cell);
 
-        for (int bit = 7; bit >= 0; bit--)
-            *out++ = s->colors[(p[0] >> bit & 1) | (p[1] >> bit & 1) << 1 |
-                               (p[2] >> bit & 1) << 2 | (p[3] >> bit & 1) << 3];
+        for (int shift = 4; shift >= 0; shift -= 4) {
+            u32 four = dots[p[0] >> shift & 15] | dots[p[1] >> shift & 15] << 1 |
+                       dots[p[2] >> shift & 15] << 2 | dots[p[3] >> shift & 15] << 3;
+
+            for (u32 i = 0; i < 4; i++, four >>= 8)
+                *out++ = s->colors[four & 15];
+        }
     }
 }
 
