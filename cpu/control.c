@@ -347,9 +347,9 @@ bool ex_pop_seg(struct vcpu *cpu, const struct insn *in)
 {
     u32 skip = 0, val, esp = cpu->gpr[ESP], seg = in->op[0].reg;
 
-    if (!cpu_pop(cpu, in->opsize, &skip, &val))
+    if (!cpu_pop(cpu, 2, &skip, &val)) /* only the selector is read */
         return false;
-    cpu_pop_commit(cpu, skip); /* by the old SS's size */
+    cpu_pop_commit(cpu, in->opsize); /* by the old SS's size */
     if (!cpu_load_segment(cpu, seg, (u16)val)) {
         cpu->gpr[ESP] = esp;
         return false;

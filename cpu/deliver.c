@@ -142,7 +142,7 @@ static bool choose_stack(struct vcpu *cpu, struct entry *en)
         stack_current(cpu, &en->stack);
     else if (!stack_from_tss(cpu, en->cpl, &en->stack))
         return false;
-    return stack_reserve(cpu, &en->stack, slots * en->size);
+    return stack_reserve(cpu, &en->stack, slots, en->size);
 }
 
 static bool push_frame(struct vcpu *cpu, struct entry *en)
@@ -262,7 +262,7 @@ static bool enter_v86_program(struct vcpu *cpu, u32 vector, u32 eip)
     if (!mmu_load(cpu, vector * 4, 4, MMU_READ | MMU_SYSTEM, &target))
         return false;
     stack_current(cpu, &s);
-    if (!stack_reserve(cpu, &s, 6) || !stack_push(cpu, &s, 2, v86_virtual_flags(cpu)) ||
+    if (!stack_reserve(cpu, &s, 3, 2) || !stack_push(cpu, &s, 2, v86_virtual_flags(cpu)) ||
         !stack_push(cpu, &s, 2, cpu->seg[CS].selector) || !stack_push(cpu, &s, 2, eip))
         return false;
     stack_commit(cpu, &s);

@@ -168,7 +168,7 @@ static bool call_real(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 n
     struct stack s;
 
     stack_current(cpu, &s);
-    if (!stack_reserve(cpu, &s, 2 * opsize) || !real_target(cpu, off) ||
+    if (!stack_reserve(cpu, &s, 2, opsize) || !real_target(cpu, off) ||
         !push_return(cpu, &s, opsize, next_eip))
         return false;
     stack_commit(cpu, &s);
@@ -183,7 +183,7 @@ static bool call_same(struct vcpu *cpu, u16 selector, u32 desc[2], u32 off, u32 
     struct stack s;
 
     stack_current(cpu, &s);
-    if (!stack_reserve(cpu, &s, 2 * size) || !check_eip(cpu, desc, off) ||
+    if (!stack_reserve(cpu, &s, 2, size) || !check_eip(cpu, desc, off) ||
         !segment_set_accessed(cpu, selector, desc) || !push_return(cpu, &s, size, next_eip))
         return false;
     stack_commit(cpu, &s);
@@ -213,7 +213,7 @@ static bool call_inner(struct vcpu *cpu, const u32 gate[2], u32 desc[2], u32 nex
     u16 selector = gate_selector(gate);
     struct stack s;
 
-    if (!stack_from_tss(cpu, dpl, &s) || !stack_reserve(cpu, &s, (4 + count) * size) ||
+    if (!stack_from_tss(cpu, dpl, &s) || !stack_reserve(cpu, &s, 4 + count, size) ||
         !check_eip(cpu, desc, gate_offset(gate)) || !read_parameters(cpu, count, size, params) ||
         !segment_set_accessed(cpu, selector, desc))
         return false;

@@ -113,14 +113,16 @@ bool ex_jmp(struct vcpu *cpu, const struct insn *in)
 
 bool ex_call(struct vcpu *cpu, const struct insn *in)
 {
-    u32 off, selector;
+    u32 off, selector, esp = cpu->gpr[ESP];
 
     switch (read_target(cpu, in, &off, &selector)) {
     case TARGET_NEAR:
-        if (!target_valid(cpu, off) || !cpu_push(cpu, in->opsize, next_eip(cpu, in)))
+        if (!cpu_push(cpu, in->opsize, next_eip(cpu, in)))
             return false;
-        cpu->eip = off;
-        return true;
+        if (near_jump(cpu, in, off))
+            return true;
+        cpu->gpr[ESP] = esp; /* as on hosts, the word below has been written */
+        return false;
     case TARGET_FAR:
         return cpu_far_call(cpu, (u16)selector, off, in->opsize, next_eip(cpu, in));
     default:

@@ -244,16 +244,16 @@ static bool stack_access(struct vcpu *cpu, const struct stack *s, u32 off, u32 s
     return true;
 }
 
-bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 bytes)
+bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size)
 {
-    u32 off = (s->esp - bytes) & s->mask;
-    u32 end = off + bytes;
-
-    if (s->mask == 0xffff && end > 0x10000) /* the frame wraps: push by push */
-        return true;
-    if (!stack_access(cpu, s, off, bytes))
-        return false;
-    return mmu_probe(cpu, s->ss.base + off, bytes, MMU_WRITE | s->access);
+    for (u32 i = 1; i <= slots; i++)
+        if (!stack_access(cpu, s, (s->esp - i * size) & s->mask, size))
+            return false;
+    for (u32 i = 1; i <= slots; i++)
+        if (!mmu_probe(cpu, s->ss.base + ((s->esp - i * size) & s->mask), size,
+                       MMU_WRITE | s->access))
+            return false;
+    return true;
 }
 
 /* Ring 3's own pushes are subject to alignment checks. */

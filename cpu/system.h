@@ -106,8 +106,8 @@ struct stack {
 void stack_current(struct vcpu *cpu, struct stack *s);
 /* SS:ESP for privilege `dpl` from the TSS, with all checks (#TS, #SS). */
 bool stack_from_tss(struct vcpu *cpu, u32 dpl, struct stack *s);
-/* Room for `bytes` more? #SS(error) if not, #PF if not mapped. */
-bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 bytes);
+/* Room for `slots` pushes of `size` bytes? #SS(error) if not, #PF, of the first push that would. */
+bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size);
 bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val);
 /* Makes it the current one: SS as loaded, ESP or SP. */
 void stack_commit(struct vcpu *cpu, const struct stack *s);

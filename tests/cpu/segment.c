@@ -93,7 +93,7 @@ TEST(segment, stack_limits)
 
     stack_current(cpu, &s);
     s.esp = 4;
-    CHECK(stack_reserve(cpu, &s, 4));
+    CHECK(stack_reserve(cpu, &s, 2, 2));
     s.ss.limit = 0xff;
     s.esp = 0x101;
     CHECK(!stack_push(cpu, &s, 2, 0));

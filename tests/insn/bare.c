@@ -2,7 +2,7 @@
  * The bare machine's kernel, in supervisor pages of the second megabyte:
  *
  *      110000  page directory      114000  IDT: gate n leads to 118000 + 16 n
- *      112000  GDT                 118000  handlers (256 × 16 bytes of HLT)
+ *      112000  GDT; 113000  LDT    118000  handlers (256 × 16 bytes of HLT)
  *      120000  TSS, I/O bitmap     12F000  top of the kernel stack
  *      130000  page tables
  *
@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum {
-    KERNEL = 0x110000, PAGE_DIRECTORY = 0x110000, GDT = 0x112000, IDT = 0x114000,
+    KERNEL = 0x110000, PAGE_DIRECTORY = 0x110000, GDT = 0x112000, LDT = 0x113000, IDT = 0x114000,
     HANDLERS = 0x118000, HANDLER_SIZE = 16, TSS = 0x120000, KERNEL_STACK = 0x12f000,
     PAGE_TABLES = 0x130000, KERNEL_END = 0x200000,
     KERNEL_CS = 0x08, KERNEL_DS = 0x10, TSS_SELECTOR = 0x38,
@@ -42,6 +42,22 @@ static void put_descriptor(struct bare *b, u32 selector, u32 base, u32 limit, u3
     put32(b, GDT + (selector & ~7u), (base << 16) | (limit & 0xffff));
     put32(b, GDT + (selector & ~7u) + 4,
           (base & 0xff000000) | (limit & 0xf0000) | access << 8 | (base >> 16 & 0xff));
+}
+
+/* As Linux makes them of modify_ldt(2)'s description: DPL 3, accessed. */
+static void make_ldt(struct bare *b)
+{
+    for (u32 i = 0; i < CASE_LDT_SIZE; i++) {
+        const struct case_segment *s = &case_ldt[i];
+        u32 type = (s->contents << 2) | (s->read_only ? 0 : 2) | 1;
+        u32 access = SEG_S | ATTR_DPL | (s->absent ? 0 : ATTR_P) | type |
+                     (s->big ? ATTR_DB : 0) | (s->pages ? ATTR_G : 0);
+
+        if (s->base)
+            put_descriptor(b, LDT - GDT + i * 8, s->base, s->limit, access);
+    }
+    b->cpu->seg[LDTR] = (struct segment){ .base = LDT, .limit = CASE_LDT_SIZE * 8 - 1,
+                                          .selector = 0x40, .attr = TYPE_LDT | ATTR_P };
 }
 
 static void make_tables(struct bare *b)
@@ -101,7 +117,7 @@ void bare_map(struct bare *b, gla_t gla, u32 size)
 
 static void set_segment(struct bare *b, enum seg seg, u16 selector)
 {
-    u32 at = GDT + (selector & ~7u), desc[2] = { get32(b, at), get32(b, at + 4) };
+    u32 at = (selector & 4 ? LDT : GDT) + (selector & ~7u), desc[2] = { get32(b, at), get32(b, at + 4) };
 
     cpu_unpack_descriptor(&b->cpu->seg[seg], selector, desc);
 }
@@ -128,6 +144,7 @@ struct bare *bare_new(u64 ram)
     b->cpu->cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE | CR0_MP | CR0_AM;
     b->cpu->cr4 = CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     set_segment(b, TR, TSS_SELECTOR);
+    make_ldt(b);
     cpu_set_cpl(b->cpu, 0);
     mmu_mode_changed(b->cpu, false);
     return b;
@@ -139,19 +156,27 @@ void bare_free(struct bare *b)
     free(b);
 }
 
-void bare_enter_user(struct bare *b, u32 eip, u32 eflags)
+void bare_enter_segments(struct bare *b, const u16 selector[6], u32 eip, u32 eflags)
 {
     struct vcpu *cpu = b->cpu;
 
-    set_segment(b, CS, CASE_USER_CS);
-    set_segment(b, SS, CASE_USER_DS);
-    cpu->seg[DS] = cpu->seg[ES] = cpu->seg[SS];
-    segment_make_null(&cpu->seg[FS], 0);
-    segment_make_null(&cpu->seg[GS], 0);
+    for (u32 i = 0; i < 6; i++)
+        if (selector[i] & ~3)
+            set_segment(b, i, selector[i]);
+        else
+            segment_make_null(&cpu->seg[i], selector[i]);
     __atomic_fetch_and(&cpu->attention, ~(u32)ATT_HALT, __ATOMIC_RELAXED);
     cpu_set_cpl(cpu, 3);
     cpu_set_eflags(cpu, eflags, ~0u);
     cpu->eip = eip;
+}
+
+void bare_enter_user(struct bare *b, u32 eip, u32 eflags)
+{
+    static const u16 flat[6] = { [CS] = CASE_USER_CS, [SS] = CASE_USER_DS, [DS] = CASE_USER_DS,
+                                 [ES] = CASE_USER_DS };
+
+    bare_enter_segments(b, flat, eip, eflags);
 }
 
 void bare_open_gates(struct bare *b)

@@ -34,6 +34,8 @@ enum bare_access { BARE_NONE, BARE_READ, BARE_ALL };
 void bare_map_page(struct bare *b, gla_t gla, gpa_t gpa, enum bare_access access);
 /* Registers as a process starts: user segments, CPL 3; general registers and EIP are the caller's. */
 void bare_enter_user(struct bare *b, u32 eip, u32 eflags);
+/* The same with these segments, by enum seg, of the GDT or of the LDT of case.h; not checked. */
+void bare_enter_segments(struct bare *b, const u16 selector[6], u32 eip, u32 eflags);
 /* The same into virtual-8086 mode with IOPL 3. */
 void bare_enter_v86(struct bare *b, const u16 selector[6], u32 eip, u32 eflags);
 /* From now on user code may INT n to every gate and use every port. */

@@ -15,6 +15,24 @@ static inline u32 dice_roll(struct dice *d, u32 sides)
     return dice_next(d) % sides;
 }
 
+/* Segments of a case by selector: the flat ones, those of the LDT; NULL: null, or not there. */
+const struct case_segment *case_segment(u32 selector);
+static inline u32 case_segment_base(u32 selector)
+{
+    const struct case_segment *s = case_segment(selector);
+
+    return s ? s->base : 0;
+}
+static inline bool case_segment_big(u32 selector)
+{
+    const struct case_segment *s = case_segment(selector);
+
+    return !s || s->big;
+}
+
+/* Where the stack pointer leads. */
+u32 stack_linear(const struct insn_case *c);
+
 /*
  * Makes one case over the run's data. False: the throw was no instruction worth running (not ours to
  * test, or it could touch memory outside the pages of the case): throw again.

@@ -7,32 +7,35 @@
  */
 #define _GNU_SOURCE
 #include "case.h"
+#include <asm/ldt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 static struct case_page *page;
-static unsigned current;
 static ucontext_t outside; /* where the batch was started */
 static const int order[8] = { REG_EAX, REG_ECX, REG_EDX, REG_EBX,
                               REG_ESP, REG_EBP, REG_ESI, REG_EDI };
+
+static const int segments[5] = { REG_ES, REG_CS, REG_SS, REG_DS, REG_FS }; /* GS is the C library's */
 
 static void load(ucontext_t *uc, const struct insn_case *c)
 {
     greg_t *g = uc->uc_mcontext.gregs;
 
     memcpy((void *)CASE_DATA, page->data, CASE_PAGES);
-    memcpy((uint8_t *)CASE_DATA + c->poke_at, &c->poke, 4);
-    memcpy((void *)c->before.eip, c->code, c->len);
+    memcpy((uint8_t *)CASE_DATA + c->poke_at, c->poke, sizeof(c->poke));
+    memcpy((void *)c->code_at, c->code, c->len);
     for (int i = 0; i < 8; i++)
         g[order[i]] = (greg_t)c->before.gpr[i];
     g[REG_EIP] = (greg_t)c->before.eip;
     g[REG_EFL] = (greg_t)c->before.eflags;
-    g[REG_CS] = CASE_USER_CS;
-    g[REG_DS] = g[REG_ES] = g[REG_SS] = CASE_USER_DS;
+    for (int i = 0; i < 5; i++)
+        g[segments[i]] = c->before.selector[i];
 }
 
 static void store(const ucontext_t *uc, struct insn_case *c)
@@ -43,11 +46,13 @@ static void store(const ucontext_t *uc, struct insn_case *c)
         c->after.gpr[i] = (uint32_t)g[order[i]];
     c->after.eip = (uint32_t)g[REG_EIP];
     c->after.eflags = (uint32_t)g[REG_EFL];
+    for (int i = 0; i < 5; i++)
+        c->after.selector[i] = (uint16_t)g[segments[i]];
     c->after.trap = (uint32_t)g[REG_TRAPNO];
     c->after.error = (uint32_t)g[REG_ERR];
     c->after.cr2 = (uint32_t)uc->uc_mcontext.cr2;
     memcpy(c->data, (void *)CASE_DATA, CASE_PAGES);
-    memset((void *)c->before.eip, 0xcc, c->len);
+    memset((void *)c->code_at, 0xcc, c->len);
 }
 
 static void handler(int sig, siginfo_t *info, void *arg)
@@ -57,12 +62,12 @@ static void handler(int sig, siginfo_t *info, void *arg)
     (void)sig;
     (void)info;
     __asm__ volatile("pushfl; andl $~0x40000, (%%esp); popfl" : : : "cc", "memory"); /* AC */
-    if (current == 0)
+    if (page->current == 0)
         memcpy(&outside, uc, sizeof(outside));
     else
-        store(uc, &page->cases[current - 1]);
-    if (current < page->count)
-        load(uc, &page->cases[current++]);
+        store(uc, &page->cases[page->current - 1]);
+    if (page->current < page->count)
+        load(uc, &page->cases[page->current++]);
     else
         memcpy(&uc->uc_mcontext, &outside.uc_mcontext, sizeof(uc->uc_mcontext));
 }
@@ -75,6 +80,21 @@ static void map(uint32_t at, int fill)
     if (p == MAP_FAILED)
         exit(2);
     memset(p, fill, CASE_PAGES);
+}
+
+/* Descriptors the kernel refuses, all at once, are no oracle: exit status 3. */
+static void make_ldt(void)
+{
+    for (unsigned i = 0; i < CASE_LDT_SIZE; i++) {
+        const struct case_segment *s = &case_ldt[i];
+        struct user_desc d = { .entry_number = i, .base_addr = s->base, .limit = s->limit,
+                               .seg_32bit = s->big, .contents = s->contents,
+                               .read_exec_only = s->read_only, .limit_in_pages = s->pages,
+                               .seg_not_present = s->absent, .useable = 1 };
+
+        if (s->base && syscall(SYS_modify_ldt, 1, &d, sizeof(d)))
+            exit(3);
+    }
 }
 
 int main(void)
@@ -91,10 +111,11 @@ int main(void)
     page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0);
     if (page == MAP_FAILED)
         return 2;
+    make_ldt();
     map(CASE_CODE, 0xcc);
     map(CASE_DATA, 0);
     while (read(0, &byte, 1) == 1) {
-        current = 0;
+        page->current = 0;
         __asm__ volatile("int3" : : : "memory");
         if (write(1, &byte, 1) != 1)
             return 2;
