@@ -18,7 +18,7 @@ enum { /* configuration header, PCI 2.1 figure 6-1 */
     STATUS_INTERRUPT = 8, /* in the low byte of the status: a pin is asserted (PCI 2.3) */
     COMMAND_INTX_OFF = 4, /* in the high byte of the command: pins are not driven (PCI 2.3) */
     CONFADD_ENABLE = 1u << 31,
-    SLOTS = 32, FUNCTIONS = 256, PIRQS = 4,
+    FUNCTIONS = 256, PIRQS = 4,
 };
 
 struct pci {

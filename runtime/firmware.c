@@ -78,8 +78,7 @@ static bool firmware_at(char *path, const char *directory, const char *name)
 static bool firmware_find(const struct options *o, char *path, const char *name)
 {
     static const char *const directories[] = {
-        "/usr/share/seabios", "/usr/share/qemu", "/usr/local/share/qemu", "/usr/lib/ipxe/qemu",
-        "/usr/share/vgabios", "/usr/share/bochs",
+        "/usr/share/seabios", "/usr/share/qemu", "/usr/local/share/qemu",
     };
 
     if (o->firmware_path)
