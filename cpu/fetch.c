@@ -31,11 +31,11 @@ static const u8 *code_host(struct vcpu *cpu, gla_t gla, bool *fault)
 
     *fault = false;
     if (likely(f->page == (gla & ~PAGE_MASK) && f->generation == cpu->mmu->fetch_generation))
-        return f->bias + gla;
+        return (const u8 *)(f->bias + gla);
     hva = mmu_host(cpu, gla, MMU_EXEC, fault);
     f->page = hva ? gla & ~PAGE_MASK : PAGE_MASK;
     f->generation = cpu->mmu->fetch_generation;
-    f->bias = hva - gla;
+    f->bias = (uintptr_t)hva - gla;
     return hva;
 }
 

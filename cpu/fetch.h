@@ -31,7 +31,7 @@ static_assert(sizeof(struct decoded) == 128, "two cache lines, what each fetch r
 struct fetch {
     gla_t page;         /* of the code page below; PAGE_MASK: none */
     u32 generation;     /* mmu->fetch_generation it was found in */
-    const u8 *bias;     /* host address of a byte in the page, less its gla */
+    uintptr_t bias;     /* host address of a byte in the page, less its gla */
     struct decoded slow; /* an instruction that is not cached */
     struct decoded cache[DECODED_SIZE];
 };
@@ -60,7 +60,7 @@ static inline const struct decoded *fetch_quick(const struct vcpu *cpu)
 
     if (unlikely(!f))
         return NULL;
-    p = f->bias + gla;
+    p = (const u8 *)(f->bias + gla); /* an address only, until the page is known to match */
     d = &f->cache[decoded_index(p)];
     if (likely(d->hva == p && (gla & ~PAGE_MASK) == f->page &&
                f->generation == cpu->mmu->fetch_generation && d->code32 == !!cpu_code32(cpu) &&

@@ -229,6 +229,8 @@ void ps2kbd_reset(struct ps2kbd *k)
     k->leds = 0;
     k->port.expects = 0;
     k->port.reply.head = k->port.reply.count = 0;
+    k->repeating = 0;
+    timer_cancel(&k->repeat);
     drop_events(k);
 }
 
