@@ -156,9 +156,11 @@ static _Noreturn void oracle_died(struct trial *t)
     int status = 0;
 
     waitpid(t->oracle, &status, 0);
-    if (WIFEXITED(status))
-        die("the oracle ended with status %d: no 32-bit programs or no modify_ldt on this host",
-            WEXITSTATUS(status));
+    if (WIFEXITED(status)) {
+        printf("SKIP insn-random: this host runs no 32-bit programs, or has no modify_ldt\n"
+               "0 passed, 0 failed, 1 skipped\n");
+        exit(0);
+    }
     if (t->page->current)
         print_case(&t->page->cases[t->page->current - 1], NULL, NULL);
     die("the oracle was killed by signal %d", WTERMSIG(status));
@@ -188,40 +190,6 @@ static void tolerate(const struct insn *in, struct insn_case *c, const u8 *ours)
     for (u32 i = 0; in->mnem == ZYDIS_MNEMONIC_CALL && i < 8; i++)
         if (words + i < CASE_PAGES)
             c->data[words + i] = ours[words + i];
-}
-
-/* The oracle is no more: which case has killed it? */
-static _Noreturn void oracle_died(struct trial *t)
-{
-    int status = 0;
-
-    waitpid(t->oracle, &status, 0);
-    if (WIFEXITED(status))
-        die("the oracle ended with status %d: no 32-bit programs or no modify_ldt on this host",
-            WEXITSTATUS(status));
-    if (t->page->current)
-        print_case(&t->page->cases[t->page->current - 1], NULL, NULL);
-    die("the oracle was killed by signal %d", WTERMSIG(status));
-}
-
-static void ask_oracle(struct trial *t)
-{
-    char byte = 'c';
-
-    if (write(t->ask, &byte, 1) != 1 || read(t->answer, &byte, 1) != 1)
-        oracle_died(t);
-}
-
-/*
- * Differences that are the host's freedom: POPA that faults half-way has loaded some registers on
- * some CPUs; it restarts all the same. Ours loads all or none.
- */
-static bool tolerated(const struct insn *in, struct insn_case *c, const struct case_state *ours)
-{
-    if ((in->mnem == ZYDIS_MNEMONIC_POPA || in->mnem == ZYDIS_MNEMONIC_POPAD) &&
-        c->after.trap != EXC_BP && c->after.eip == c->before.eip)
-        memcpy(c->after.gpr, c->before.gpr, sizeof(c->after.gpr));
-    return !memcmp(ours, &c->after, sizeof(*ours));
 }
 
 static void judge(struct trial *t, const struct insn *in, struct insn_case *c)
