@@ -135,6 +135,7 @@ struct vcpu {
     struct hostexec *hostexec; /* owned by cpu/hostexec.c */
 
     u64 tsc_offset; /* guest TSC = host TSC + this */
+    u64 tsc_stopped; /* the guest's, while the machine is stopped */
     u32 sysenter_cs, sysenter_esp, sysenter_eip;
     u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
     u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */
@@ -304,6 +305,9 @@ bool cpu_rdmsr(struct vcpu *cpu, u32 index, u64 *val);
 bool cpu_wrmsr(struct vcpu *cpu, u32 index, u64 val);
 void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4]); /* eax ebx ecx edx */
 u64 cpu_tsc(struct vcpu *cpu);
+/* The machine stops or goes on: the TSC stands meanwhile, as the machine's clock does. */
+void cpu_tsc_stop(struct vcpu *cpu);
+void cpu_tsc_start(struct vcpu *cpu);
 
 /* ---- x87, MMX, SSE (cpu/fpu.c, hostexec.c) ---- */
 

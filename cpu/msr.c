@@ -35,6 +35,16 @@ u64 cpu_tsc(struct vcpu *cpu)
     return raw_tsc(cpu) + cpu->tsc_offset;
 }
 
+void cpu_tsc_stop(struct vcpu *cpu)
+{
+    cpu->tsc_stopped = cpu_tsc(cpu);
+}
+
+void cpu_tsc_start(struct vcpu *cpu)
+{
+    cpu->tsc_offset += cpu->tsc_stopped - cpu_tsc(cpu);
+}
+
 /* ---- Event counters: what the two events that we can count stand at ---- */
 
 static u64 event_now(struct vcpu *cpu, u64 select)
@@ -292,7 +302,11 @@ static bool write_msr(struct vcpu *cpu, u32 index, u64 val)
     case MSR_BBL_CR_CTL3:
     case MSR_UCODE_WRITE:
     case MSR_UCODE_REV:
-    case MSR_DEBUGCTL:
+        return true;
+    case MSR_DEBUGCTL: /* reads as 0 */
+        if (val)
+            trace(TRACE_NYI, "last-branch records, single steps on branches: wrmsr 1d9 = %llx",
+                  (unsigned long long)val);
         return true;
     case MSR_TSC: /* P6 writes the low half and clears the high one; later ones take all */
         cpu->tsc_offset = val - raw_tsc(cpu);

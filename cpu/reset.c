@@ -118,8 +118,8 @@ static void put_general(struct text *t, const struct vcpu *cpu)
     put(t, "EIP=%08x EFL=%08x [", cpu->eip, cpu_eflags(cpu));
     for (u32 i = 0; i < ARRAY_SIZE(letters); i++)
         put(t, "%c", cpu->eflags & letters[i].flag ? letters[i].letter : '-');
-    put(t, "] CPL=%u II=%u A20=1 SMM=0 HLT=%u\n", cpu->cpl, !!(cpu->attention & ATT_SHADOW),
-        !!(cpu->attention & ATT_HALT));
+    put(t, "] CPL=%u II=%u A20=%u SMM=0 HLT=%u\n", cpu->cpl, !!(cpu->attention & ATT_SHADOW),
+        mmu_a20(cpu->mmu), !!(cpu->attention & ATT_HALT));
 }
 
 /* The hidden part's attributes where a descriptor's second dword has them, limit 19:16 included. */

@@ -41,6 +41,7 @@ u8 *mmu_alloc(struct mmu *mmu, u64 size);
  * the bus is asked. RAM is mapped at 0 at start, the rest is bus. Shadow entries are dropped. */
 void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write);
 void mmu_set_a20(struct mmu *mmu, bool enabled);
+bool mmu_a20(const struct mmu *mmu);
 
 /* ---- Accesses by linear address, with the current privilege (access.c) ---- */
 

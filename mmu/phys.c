@@ -110,6 +110,11 @@ void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write)
         shadow_drop_identity(mmu, gpa, size);
 }
 
+bool mmu_a20(const struct mmu *mmu)
+{
+    return mmu->a20_mask == ~0u;
+}
+
 void mmu_set_a20(struct mmu *mmu, bool enabled)
 {
     u32 mask = enabled ? ~0u : ~(1u << 20);

@@ -35,6 +35,7 @@ void machine_stop(struct machine *m)
         return;
     m->state = RUN_PAUSED;
     clock_stop(m);
+    cpu_tsc_stop(m->cpu);
     __atomic_fetch_or(&m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
 }
 
@@ -44,6 +45,7 @@ void machine_cont(struct machine *m)
         return;
     m->state = RUN_RUNNING;
     clock_start(m);
+    cpu_tsc_start(m->cpu);
     m->host_armed = 0;
     clock_arm_host(m);
 }

@@ -4,6 +4,8 @@
 #include "tests/harness/test.h"
 
 #include <string.h>
+#include <unistd.h>
+#include <x86intrin.h>
 
 static struct vcpu *cpu_of(const char *name)
 {
@@ -105,6 +107,20 @@ TEST(models, time_stamp_follows_the_manual_clock)
     CHECK(cpu_wrmsr(cpu, 0x10, 1ull << 40));
     CHECK(cpu_rdmsr(cpu, 0x10, &val));
     CHECK_EQ(val, 1ull << 40);
+}
+
+TEST(models, time_stamp_stands_while_the_machine_does)
+{
+    struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
+    u64 guest, host = __rdtsc();
+
+    cpu->machine->clock_manual = false; /* the host's TSC runs on */
+    cpu_tsc_stop(cpu);
+    usleep(20000);
+    cpu_tsc_start(cpu);
+    guest = cpu_tsc(cpu) - cpu->tsc_stopped;
+    CHECK(guest < (__rdtsc() - host) / 2);
+    cpu->machine->clock_manual = true;
 }
 
 static bool kept(struct vcpu *cpu, u32 index, u64 val)
