@@ -342,7 +342,7 @@ static u8 msr(const struct i82077 *s)
 
 /* ---- Reset ---- */
 
-/* What DOR's and DSR's reset bits do (290166, 4.2.2): LOCK keeps the configuration. */
+/* What DOR's and DSR's reset bits do (290166, "Software RESET"): LOCK keeps the configuration. */
 static void soft_reset(struct i82077 *s)
 {
     timer_cancel(&s->exec);

@@ -7,7 +7,7 @@
 
 #include "devices/floppy.h"
 
-enum { /* 82077AA datasheet (290166), sections 2 and 3 */
+enum { /* 82077AA datasheet (290166): register and status bits */
     DOR_SELECT = 0x03, DOR_NOT_RESET = 0x04, DOR_DMA_GATE = 0x08, DOR_MOTOR0 = 0x10,
     DSR_RESET = 0x80, DIR_CHANGED = 0x80,
     MSR_RQM = 0x80, MSR_DIO = 0x40, MSR_NON_DMA = 0x20, MSR_BUSY = 0x10,

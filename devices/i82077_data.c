@@ -1,5 +1,5 @@
 /*
- * The data commands of the 82077AA (290166, section 6.1): one sector at a time, each a timer's
+ * The data commands of the 82077AA (290166): one sector at a time, each a timer's
  * length after the one before; bytes go by DMA channel 2 or, in non-DMA mode, through the data
  * port. All end in end() with the result ST0 ST1 ST2 C H R N.
  *
@@ -126,7 +126,7 @@ static bool find(struct i82077 *s, u64 *offset)
     return false;
 }
 
-/* The next sector (290166, table 6-2): false past the last one of the track or cylinder. */
+/* The next sector (290166, "Result Phase Table"); false past the last of the track or cylinder. */
 static bool advance(struct i82077 *s)
 {
     bool multi_track = s->fifo[0] & CMD_MT;

@@ -1,6 +1,6 @@
 /*
  * Motorola MC146818A real-time clock and CMOS memory (ADI856): ports 70-71, a second bank of 128
- * bytes at 72-73 (PIIX3, 290550, 2.5.6), IRQ 8. Port 70 bit 7 masks NMI.
+ * bytes at 72-73 (as in the PIIX3), IRQ 8. Port 70 bit 7 masks NMI.
  *
  * The time of day is the machine's wall clock plus an offset: setting the clock changes the offset.
  * While it may not run (SET, or the divider held), the registers hold what was written, and the
@@ -176,7 +176,7 @@ static bool is_time(u32 index)
 
 /* ---- Flags and interrupts ---- */
 
-/* Length of the periodic interrupt in 32768 Hz cycles, 0: off (ADI856, table 3). */
+/* Length of the periodic interrupt in 32768 Hz cycles, 0: off (ADI856). */
 static u32 period(const struct mc146818 *s)
 {
     u32 rs = s->ram[REG_A] & A_RS;

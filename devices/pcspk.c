@@ -1,8 +1,8 @@
 /*
- * Port 61, system control port B (PIIX3, 290550, 2.5.4): the gate of timer channel 2 and the
- * speaker's data bit, the channel's output read back, and the toggle of the memory refresh, which
- * programs count to measure time. The speaker makes no sound; what it would say is what a guest
- * reads.
+ * Port 61, system control port B (PIIX3, 290550, "NMI Status and Control"): the gate of timer
+ * channel 2 and the speaker's data bit, the channel's output read back, and the toggle of the
+ * memory refresh, which programs count to measure time. The speaker makes no sound; what it would
+ * say is what a guest reads.
  */
 #include "devices/board.h"
 #include "runtime/machine.h"

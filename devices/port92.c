@@ -1,5 +1,5 @@
 /*
- * System control port A of the PS/2, kept by the PIIX3 (290550, 2.5.6): port 92 bit 0 pulses the
+ * System control port A of the PS/2, kept by the PIIX3 (290550): port 92 bit 0 pulses the
  * processor's reset when it rises, bit 1 opens the A20 gate.
  */
 #include "devices/board.h"

@@ -251,6 +251,17 @@ static void batch(const struct target *target, u64 seed, u32 episodes)
     exit(0);
 }
 
+static void report(const struct target *target, int status)
+{
+    bool killed = WIFSIGNALED(status);
+    const char *how = !killed                        ? "exit status"
+                      : WTERMSIG(status) == SIGALRM ? "hangs, signal"
+                                                     : "signal";
+
+    printf("FAIL %s: seed %llu: %s %d\n", target->name, (unsigned long long)shared->seed, how,
+           killed ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 static bool run_batch(const struct target *target, u64 seed, u32 episodes)
 {
     int status = 0;
@@ -264,9 +275,7 @@ static bool run_batch(const struct target *target, u64 seed, u32 episodes)
     check(waitpid(child, &status, 0) == child, "lost a child");
     if (WIFEXITED(status) && !WEXITSTATUS(status))
         return true;
-    printf("FAIL %s: seed %llu: %s %d\n", target->name, (unsigned long long)shared->seed,
-           WIFSIGNALED(status) ? WTERMSIG(status) == SIGALRM ? "hangs, signal" : "signal" : "exit status",
-           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    report(target, status);
     return false;
 }
 

@@ -334,7 +334,8 @@ void scene_pci(struct fuzz *f)
     }
     if (fuzz_chance(f, 10))
         piix4_power_button(f->m->piix4);
-    pci_set_irq(f->m, functions[fuzz_below(f, sizeof(functions))], fuzz_below(f, 4), fuzz_chance(f, 50));
+    devfn = functions[fuzz_below(f, sizeof(functions))];
+    pci_set_irq(f->m, devfn, fuzz_below(f, 4), fuzz_chance(f, 50));
 }
 
 static u32 swap(u32 val)
