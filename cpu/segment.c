@@ -283,7 +283,7 @@ bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val)
 void stack_commit(struct vcpu *cpu, const struct stack *s)
 {
     cpu->seg[SS] = s->ss;
-    cpu->gpr[ESP] = s->esp;
+    cpu->gpr[ESP] = (cpu->gpr[ESP] & ~s->mask) | (s->esp & s->mask);
 }
 
 /* ---- Instructions that look at descriptors without loading them ---- */
