@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Boots unmodified operating systems and uses them: typed keys, expected screens, files read back.
 
-  boot.py [--vmm COMMAND] [--slow FACTOR] [--quick] [--list] [NAME…]
+  boot.py [--vmm COMMAND] [--slow FACTOR] [--quick | --rest] [--list] [NAME…]
+
+--quick: those that take seconds; --rest: the others.
 
 Systems come from ../shared/images (beside the repository) and from Debian's packages. What is not there is skipped
 by name. The last screen of each is left in build/check/boot/. Runs $JOBS machines at a time.
@@ -371,10 +373,12 @@ def main():
     a.add_argument("--vmm", default=os.path.join(TOP, "build", "ring3"))
     a.add_argument("--slow", type=float, default=float(os.environ.get("SLOW", "1")))
     a.add_argument("--quick", action="store_true")
+    a.add_argument("--rest", action="store_true")
     a.add_argument("--list", action="store_true")
     a.add_argument("names", nargs="*")
     o = a.parse_args()
-    cases = [(n, f) for n, quick, f in CASES if (n in o.names if o.names else quick or not o.quick)]
+    wanted = {True: not o.rest, False: not o.quick}
+    cases = [(n, f) for n, quick, f in CASES if (n in o.names if o.names else wanted[quick])]
     if o.list:
         print("\n".join(n for n, _ in cases))
         return 0
