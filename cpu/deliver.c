@@ -293,6 +293,7 @@ bool cpu_int_n(struct vcpu *cpu, u8 vector, u32 next_eip)
 /* ---- Delivery with nested faults (tables 6-4 and 6-5) ---- */
 
 enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
+enum { NESTED_MAX = 16 };
 
 static enum exception_class classify(u32 vector, enum delivery how)
 {
@@ -371,6 +372,7 @@ static void forget_instruction(struct vcpu *cpu)
 bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool has_error, u32 eip)
 {
     struct event e = { vector, error, eip, how, has_error };
+    u32 nested = 0;
 
     if (how == DELIVER_EXCEPTION) {
         cpu->machine->stats.exceptions++;
@@ -381,7 +383,8 @@ bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool
     while (!enter(cpu, &e)) {
         if (e.how == DELIVER_INT)
             return false;
-        if (!nest(cpu, &e)) {
+        /* Benign faults may nest for ever (#AC in delivering #AC): hardware hangs there. */
+        if (++nested > NESTED_MAX || !nest(cpu, &e)) {
             shut_down(cpu);
             return true;
         }
@@ -428,7 +431,7 @@ bool cpu_can_wake(const struct vcpu *cpu)
     u32 att = cpu->attention;
 
     return (cpu->intr && cpu->int_flag) || ((att & ATT_NMI) && !cpu->nmi_blocked) ||
-           (att & ATT_TRAP);
+           cpu->db_pending;
 }
 
 /* The #DB trap of the instruction before. A load of SS discards a single step and keeps the rest

@@ -229,6 +229,30 @@ TEST(deliver, triple_fault_asks_for_reset)
     CHECK(!cpu_attend(cpu)); /* nothing runs until the reset */
 }
 
+/* #AC whose ring-3 handler has a misaligned stack: #AC again, and so on. */
+TEST(deliver, endless_alignment_checks_end)
+{
+    struct vcpu *cpu = START("\x8b\x03"); /* mov eax, [ebx] */
+    u64 *ram = (u64 *)mmu_ram(cpu->mmu);
+
+    for (u32 i = ES; i <= GS; i++)
+        cpu->seg[i] = (struct segment){ 0, ~0u, i == CS ? 0xb : 0x13,
+                                        (u16)(i == CS ? 0xc0fb : 0xc0f3) };
+    ram[0x100 + 1] = 0x00cffb000000ffff;
+    cpu->gdtr = (struct table_register){ 0x800, 0xf };
+    ram[0x200 + EXC_AC] = 0x0000ee00000b2000; /* to 0B:2000, DPL 3 */
+    cpu->idtr = (struct table_register){ 0x1000, 0xff };
+    memcpy((u8 *)ram + 0x3000, "\x8b\x03", 2);
+    cpu->eip = 0x3000;
+    CHECK(cpu_set_cr0(cpu, CR0_PE | CR0_ET | CR0_AM));
+    cpu_set_cpl(cpu, 3);
+    cpu_set_eflags(cpu, FLAG_AC, FLAG_AC);
+    cpu->gpr[EBX] = 0x5001;
+    cpu->gpr[ESP] = 0x7001;
+    steps(cpu, 1);
+    CHECK(cpu->machine->events & MACHINE_RESET);
+}
+
 TEST(deliver, error_code_and_ext)
 {
     struct vcpu *cpu = START("\x90");
