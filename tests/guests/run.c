@@ -85,6 +85,7 @@ int main(int argc, char **argv)
     static struct debugcon_config console = { 0xe9, &out };
     static struct debugexit_config quit = { 0xf4, 4 };
     struct machine *m;
+    int status;
 
     if (argc < 2)
         die("usage: sysguest KERNEL.elf [TRACE-CHANNELS]");
@@ -96,5 +97,7 @@ int main(int argc, char **argv)
     machine_reset(m);
     enter_kernel(m->cpu, load_elf(m, argv[1]));
     m->state = RUN_RUNNING;
-    return machine_run(m) >> 1;
+    status = machine_run(m) >> 1;
+    machine_free(m);
+    return status;
 }
