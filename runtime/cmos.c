@@ -41,7 +41,8 @@ static void cmos_memory(struct machine *m)
 
 /* ---- Floppy drives ---- */
 
-/* The drive that takes the diskette: 5¼" ones by their odd sizes, else 3½". */
+/* The drive that takes the diskette: 5¼" ones by their odd sizes, else 3½". SeaBIOS refuses sectors
+ * past its drive type's: one for 2.88 MB where a track has more than 18. */
 static u32 cmos_floppy_type(const struct disk *d)
 {
     static const u16 five_inch[] = {320, 360, 640, 720, 800, 820, 830, 1040, 1120, 2400};
@@ -50,7 +51,7 @@ static u32 cmos_floppy_type(const struct disk *d)
     for (u32 i = 0; i < ARRAY_SIZE(five_inch); i++)
         if (sectors == five_inch[i])
             return FLOPPY_1M2;
-    return sectors > 3840 ? FLOPPY_2M88 : FLOPPY_1M44;
+    return sectors > 2880 ? FLOPPY_2M88 : FLOPPY_1M44;
 }
 
 static void cmos_floppies(struct machine *m)

@@ -412,5 +412,6 @@ TEST(cmos, tells_floppy_drives)
     CHECK_EQ(cmos(cmos_rig("", 368640), 0x10), 0x20);
     CHECK_EQ(cmos(cmos_rig("", 1228800), 0x10), 0x20);
     CHECK_EQ(cmos(cmos_rig("", 2949120), 0x10), 0x50);
+    CHECK_EQ(cmos(cmos_rig("", 1720320), 0x10), 0x50); /* 21 sectors: past a 1.44 MB drive of SeaBIOS */
     CHECK_EQ(cmos(cmos_rig("", 0), 0x14) & 0xc1, 0x01);
 }
