@@ -113,6 +113,16 @@ struct vcpu {
     u32 attention;   /* ATT_*: see above */
     u64 *flat;       /* shadow of the current privilege, see mmu/shadow.h; never NULL once reset */
     u64 *flat_system; /* and of CPL 0 */
+    struct tc_state { /* the translator's, while its code runs: see bt/regs.h */
+        const u8 *poll;     /* readable, or not: then the next TU head leaves by a signal */
+        void (*callout)(void), (*leave)(void), (*indirect)(void);
+        u64 host_flags;     /* RFLAGS as the code left them */
+        u64 tc_rsp, c_rsp;  /* stack of return addresses; stack of the C caller */
+        u8 *jump_cache;
+        u64 context_tag;    /* context << 32: what the jump cache compares with */
+        u64 stack_top;      /* of the return addresses */
+        u64 fpu_live;       /* 1: the host's FPU registers hold the guest's state */
+    } tc;
 
     struct segment seg[SEGS];
     struct table_register gdtr, idtr;
@@ -244,6 +254,8 @@ bool cpu_can_wake(const struct vcpu *cpu);
 /* One instruction, or the delivery of what it raised. EIP is exact before and after. REP string
  * instructions may return after some iterations, EIP unmoved, to let interrupts in. */
 void cpu_step(struct vcpu *cpu);
+/* The same without a look at attention: for engines that have attended already. */
+void cpu_run_one(struct vcpu *cpu);
 /* Steps until attention asks for the run loop. */
 void cpu_run_interp(struct vcpu *cpu);
 

@@ -226,6 +226,7 @@ enum decode_result insn_decode(const u8 *bytes, u32 n, bool code32, struct insn 
     if (in->has_modrm)
         in->modrm = (u8)(z.raw.modrm.mod << 6 | z.raw.modrm.reg << 3 | z.raw.modrm.rm);
     in->seg = default_segment(&z);
+    in->imm_size = (u8)((z.raw.imm[0].size + z.raw.imm[1].size) / 8);
     for (u32 i = 0; i < z.operand_count && in->nops < ARRAY_SIZE(in->op); i++)
         if (operand_shown(&ops[i]))
             take_operand(in, &z, &ops[i], &immediates);

@@ -50,7 +50,7 @@ struct insn {
     u32 imm, imm2;
     struct operand op[3];
     u8 raw[15];
-    u8 feature;    /* reserved for the row's enum cpu_feature */
+    u8 imm_size;   /* bytes of the immediates as encoded, at the end of raw */
 };
 
 /* Decodes up to `n` bytes (at most 15 are looked at) of 32-bit or 16-bit code. */
@@ -114,6 +114,10 @@ extern const struct op_row cpu_ops[ZYDIS_MNEMONIC_MAX_VALUE + 1];
  * then leaves EIP and attends to interrupts.
  */
 bool cpu_fpu_check(struct vcpu *cpu, u32 attr);
+
+/* Runs an instruction decoded before, at the present EIP, without TF, RF and breakpoints. False: an
+ * exception was delivered instead. */
+bool cpu_run_insn(struct vcpu *cpu, const struct insn *in);
 
 /* Fetches and decodes at CS:EIP with all checks (#GP beyond the limit or 15 bytes, #PF, #UD); the
  * result stays valid until the next call. NULL: exception recorded. */

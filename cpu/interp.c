@@ -125,6 +125,25 @@ static inline void run_one(struct vcpu *cpu)
         cpu->eip += d->len;
 }
 
+void cpu_run_one(struct vcpu *cpu)
+{
+    run_one(cpu);
+}
+
+bool cpu_run_insn(struct vcpu *cpu, const struct insn *in)
+{
+    const struct op_row *row = &cpu_ops[in->mnem];
+
+    if (unlikely(!execute(cpu, in, row))) {
+        deliver(cpu);
+        return false;
+    }
+    cpu->insns++;
+    if (!(row->attr & OP_FLOW) && !suspended(cpu, row))
+        cpu->eip += in->len;
+    return true;
+}
+
 static inline bool attended(struct vcpu *cpu)
 {
     return likely(!__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED)) || cpu_attend(cpu);

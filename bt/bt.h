@@ -1,0 +1,31 @@
+/*
+ * The translator, as the other folders see it: guest code of any mode to 64-bit host code, in
+ * translation units (TUs) of at most 12 instructions. See bt/README.md.
+ */
+#ifndef RING3_BT_H
+#define RING3_BT_H
+
+#include "cpu/cpu.h"
+
+/* For experiments and tests; all zero is the normal way. */
+struct bt_config {
+    u64 cache_size;   /* bytes of host code, rounded up to 64 KiB; 0: 32 MiB */
+    u32 max_insns;    /* per TU, 1 to 12; 0: 12 */
+    bool no_chaining; /* every exit goes through the look-up */
+    u8 force_form;    /* 0: adapt; else every memory operand in this form (enum form of tu.h) */
+};
+
+/* Makes the translator of a CPU. NULL: the host lacks what it needs; *why says what. */
+struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char **why);
+void bt_free(struct bt *bt); /* NULL is fine */
+
+/* Runs guest code until attention asks for the run loop: cpu_run_interp(), translated. */
+void bt_run(struct vcpu *cpu);
+/* At most one TU, for comparing with the interpreter; returns after it with exact state. */
+void bt_run_one(struct vcpu *cpu);
+/* Asks running code to leave at the next TU head. Async-signal-safe. */
+void bt_kick(struct vcpu *cpu);
+/* Drops all translations. */
+void bt_flush(struct bt *bt);
+
+#endif

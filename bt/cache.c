@@ -1,0 +1,79 @@
+/*
+ * Code memory: one memfd mapped twice, writable here and executable there, filled from the bottom.
+ * When it is full everything goes at once: the memory is small, retranslating what is hot is quick,
+ * and nothing of ours points into it but what a flush visits. The stack of host return addresses
+ * lives beside it, and is wiped with it.
+ */
+#include "bt/tu.h"
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static bool map_code(struct bt *bt)
+{
+    bt->fd = memfd_create("translation cache", MFD_CLOEXEC);
+    if (bt->fd < 0 || ftruncate(bt->fd, (off_t)bt->size))
+        return false;
+    bt->write = mmap(NULL, bt->size, PROT_READ | PROT_WRITE, MAP_SHARED, bt->fd, 0);
+    bt->exec = mmap(NULL, bt->size, PROT_READ | PROT_EXEC, MAP_SHARED, bt->fd, 0);
+    return bt->write != MAP_FAILED && bt->exec != MAP_FAILED;
+}
+
+/* A guard page below, so that deep recursion faults (fault.c starts the stack over). */
+static bool map_stack(struct bt *bt)
+{
+    u8 *p = mmap(NULL, STACK_SIZE + PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    bt->stack = p + PAGE_SIZE;
+    return !mprotect(bt->stack, STACK_SIZE, PROT_READ | PROT_WRITE);
+}
+
+bool cache_init(struct bt *bt, const char **why)
+{
+    bt->size = bt->config.cache_size ? bt->config.cache_size : MIB(32);
+    bt->size = (bt->size + 0xffff) & ~0xffffull;
+    if (map_code(bt) && map_stack(bt)) {
+        cache_reset_stack(bt);
+        return true;
+    }
+    *why = "the host gives no executable memory";
+    return false;
+}
+
+void cache_free(struct bt *bt)
+{
+    if (bt->write && bt->write != MAP_FAILED)
+        munmap(bt->write, bt->size);
+    if (bt->exec && bt->exec != MAP_FAILED)
+        munmap(bt->exec, bt->size);
+    if (bt->stack)
+        munmap(bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE);
+    if (bt->fd >= 0)
+        close(bt->fd);
+}
+
+/* Every word leads to bt_stack_empty, so a RET below the last CALL is a look-up. */
+void cache_reset_stack(struct bt *bt)
+{
+    u64 *word = (u64 *)bt->stack;
+
+    for (u32 i = 0; i < STACK_SIZE / 8; i++)
+        word[i] = (u64)bt_stack_empty;
+    bt->cpu->tc.stack_top = (u64)bt->stack + STACK_SIZE - 64;
+    bt->cpu->tc.tc_rsp = bt->cpu->tc.stack_top;
+}
+
+u8 *cache_reserve(struct bt *bt)
+{
+    if (bt->size - bt->used < MAX_CCF)
+        bt_flush(bt);
+    return bt->write + bt->used;
+}
+
+void cache_commit(struct bt *bt, u32 size)
+{
+    check(size <= MAX_CCF, "a CCF of %u bytes", size);
+    bt->used += (size + 15) & ~15u;
+}

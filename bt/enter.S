@@ -1,0 +1,159 @@
+/*
+ * Into translated code and out of it. See regs.h for the registers.
+ *
+ * struct exit *bt_enter(struct vcpu *cpu, const void *host)
+ *     runs from `host` until the code leaves; returns what bt_leave found in r9: the record of the
+ *     exit (bt/tu.h), or 0. The guest's registers are in the vcpu again, EIP too.
+ */
+#include "bt/regs.h"
+
+        .text
+
+.macro save_guest
+        mov     %eax, 0(%r15)
+        mov     %ecx, 4(%r15)
+        mov     %edx, 8(%r15)
+        mov     %ebx, 12(%r15)
+        mov     %r8d, 16(%r15)
+        mov     %ebp, 20(%r15)
+        mov     %esi, 24(%r15)
+        mov     %edi, 28(%r15)
+.endm
+
+.macro load_guest
+        mov     0(%r15), %eax
+        mov     4(%r15), %ecx
+        mov     8(%r15), %edx
+        mov     12(%r15), %ebx
+        mov     16(%r15), %r8d
+        mov     20(%r15), %ebp
+        mov     24(%r15), %esi
+        mov     28(%r15), %edi
+        mov     VCPU_FLAT(%r15), %r14
+        mov     $12, %r12d
+.endm
+
+/* The guest's flags to memory; for C, AC clear. */
+.macro save_flags
+        pushfq
+        pop     %r10
+        mov     %r10, VCPU_HOST_FLAGS(%r15)
+        push    $0x202
+        popfq
+.endm
+
+        .globl  bt_enter
+        .type   bt_enter, @function
+bt_enter:
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        sub     $8, %rsp
+        mov     %rdi, %r15
+        mov     %rsi, %r9
+        mov     %rsp, VCPU_C_RSP(%r15)
+        mov     VCPU_TC_RSP(%r15), %rsp
+        load_guest
+        push    VCPU_HOST_FLAGS(%r15)
+        popfq
+        jmp     *%r9
+
+/* Leaves: r9 is the exit's record; EIP is stored already. */
+        .globl  bt_leave
+        .type   bt_leave, @function
+bt_leave:
+        save_guest
+        save_flags
+/* A signal handler resumes here when the code's state is in the vcpu already; r15 and r9 are set. */
+        .globl  bt_leave_saved
+        .type   bt_leave_saved, @function
+bt_leave_saved:
+        mov     %rsp, VCPU_TC_RSP(%r15)
+        mov     VCPU_C_RSP(%r15), %rsp
+        mov     %r9, %rax
+bt_return:
+        add     $8, %rsp
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbp
+        pop     %rbx
+        ret
+
+/* r9: struct site *. Runs its instruction in C; goes on behind the call, or leaves. */
+        .globl  bt_callout
+        .type   bt_callout, @function
+bt_callout:
+        save_guest
+        save_flags
+        mov     %rsp, VCPU_TC_RSP(%r15)
+        mov     VCPU_C_RSP(%r15), %rsp
+        mov     %r15, %rdi
+        mov     %r9, %rsi
+        call    bt_callout_c
+        test    %eax, %eax
+        jnz     1f
+        mov     VCPU_TC_RSP(%r15), %rsp
+        load_guest
+        push    VCPU_HOST_FLAGS(%r15)
+        popfq
+        ret
+1:      addq    $8, VCPU_TC_RSP(%r15)   /* drop the return into the TU */
+        xor     %eax, %eax
+        jmp     bt_return
+
+/*
+ * r9d: the guest address to go on at. Without touching flags: the jump cache, checked for the
+ * context, the address, and that its page still maps the memory the TU was made from.
+ */
+        .globl  bt_indirect
+        .type   bt_indirect, @function
+bt_indirect:
+        mov     $(JUMP_ENTRIES - 1), %r11d
+        pext    %r11d, %r9d, %r10d
+        lea     (,%r10,4), %r10
+        mov     VCPU_JUMP_CACHE(%r15), %r11
+        lea     (%r11,%r10,8), %r11
+        mov     %rcx, %r13
+        mov     JUMP_TAG(%r11), %rcx
+        mov     VCPU_CONTEXT_TAG(%r15), %r10
+        lea     (%rcx,%r9), %rcx
+        lea     (%rcx,%r10), %rcx
+        jrcxz   1f
+        jmp     2f
+1:      mov     JUMP_PAGE(%r11), %rcx
+        mov     (%r14,%rcx,8), %rcx
+        mov     JUMP_SLOT(%r11), %r10
+        lea     (%rcx,%r10), %rcx
+        jrcxz   3f
+2:      mov     %r13, %rcx
+        mov     %r9d, VCPU_EIP(%r15)
+        mov     $0, %r9d                /* not XOR: flags are live */
+        jmp     bt_leave
+3:      mov     %r13, %rcx
+        jmp     *JUMP_HOST(%r11)
+
+/* The end of the stack of return addresses: start over, and look the target up. */
+        .globl  bt_stack_empty
+        .type   bt_stack_empty, @function
+bt_stack_empty:
+        mov     VCPU_STACK_TOP(%r15), %rsp
+        jmp     bt_indirect
+
+/*
+ * Signal handlers are entered with the interrupted code's AC: clear it before C runs. The
+ * handler's arguments stay in rdi, rsi, rdx.
+ */
+        .globl  bt_signal_entry
+        .type   bt_signal_entry, @function
+bt_signal_entry:
+        pushfq
+        andl    $~HOST_FLAG_AC, (%rsp)
+        popfq
+        jmp     bt_signal
+
+        .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,48 @@
+/*
+ * Which host register holds what in translated code, and where it finds the rest. Shared with
+ * enter.S; the offsets are checked against struct vcpu in bt/run.c.
+ *
+ *   eax ecx edx ebx ebp esi edi   the guest's, upper halves zero
+ *   r8d                           the guest's ESP, upper half zero
+ *   r9 r10 r11 r13                free inside one guest instruction; r9 carries a branch target or
+ *                                 a record from the code to the routines below
+ *   r12                           12, the page shift, for SHRX
+ *   r14                           vcpu.flat: the shadow of the current privilege
+ *   r15                           struct vcpu
+ *   rsp                           a stack of host return addresses, so that guest CALL and RET use
+ *                                 the host's return predictor; the guest never sees it
+ *   RFLAGS                        the guest's arithmetic flags; AC set, so that a misaligned access
+ *                                 traps; DF clear (the guest's DF is part of the context)
+ */
+#ifndef RING3_BT_REGS_H
+#define RING3_BT_REGS_H
+
+#define VCPU_GPR 0
+#define VCPU_EIP 32
+#define VCPU_EFLAGS 36
+#define VCPU_INT_FLAG 40
+#define VCPU_INTR 42
+#define VCPU_ATTENTION 44
+#define VCPU_FLAT 48
+#define VCPU_POLL 64
+#define VCPU_CALLOUT 72
+#define VCPU_LEAVE 80
+#define VCPU_INDIRECT 88
+#define VCPU_HOST_FLAGS 96
+#define VCPU_TC_RSP 104
+#define VCPU_C_RSP 112
+#define VCPU_JUMP_CACHE 120
+#define VCPU_CONTEXT_TAG 128
+#define VCPU_STACK_TOP 136
+#define VCPU_FPU_LIVE 144
+
+#define HOST_FLAG_AC 0x40000
+
+/* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP. */
+#define JUMP_ENTRIES 4096
+#define JUMP_TAG 0   /* -(context << 32 | eip) */
+#define JUMP_PAGE 8  /* gla >> 12, plus FLAT_EXEC */
+#define JUMP_SLOT 16 /* -(the slot of that page when the TU was found) */
+#define JUMP_HOST 24 /* where to go */
+
+#endif
