@@ -61,6 +61,7 @@ struct site {
     u32 eip;
     u16 host_off; /* from the CCF's start to its first host instruction */
     u8 form;      /* of its memory operands */
+    bool ends;    /* a callout that never goes on in this TU */
     struct tu *tu;
     struct insn insn;
 };
@@ -190,6 +191,7 @@ void form_set(struct bt *bt, gpa_t gpa, enum form form);
 u32 form_trap(struct bt *bt, gpa_t gpa); /* counts; how many by now, 255 at most */
 
 /* ---- fault.c ---- */
-void bt_signals_init(void);
+void bt_signals_init(void); /* handlers, and the calling thread's signal stack */
+void bt_fault_adopt(struct vcpu *cpu); /* whose code this thread runs */
 
 #endif

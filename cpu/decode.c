@@ -76,6 +76,14 @@ static void take_immediate(struct insn *in, const ZydisDecodedOperand *o, u32 nt
         in->imm = val;
 }
 
+static u8 gpr_field(ZydisOperandEncoding encoding)
+{
+    return encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG  ? GPR_REG
+           : encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ? GPR_RM
+           : encoding == ZYDIS_OPERAND_ENCODING_OPCODE   ? GPR_OPCODE
+                                                         : 0;
+}
+
 static void take_operand(struct insn *in, const ZydisDecodedInstruction *z,
                          const ZydisDecodedOperand *o, u32 *immediates)
 {
@@ -86,6 +94,8 @@ static void take_operand(struct insn *in, const ZydisDecodedInstruction *z,
     case ZYDIS_OPERAND_TYPE_REGISTER:
         op->kind = reg_kind(o->reg.value);
         op->reg = reg_number(o->reg.value);
+        if (op->kind == OP_REG && op->size > 1)
+            in->gpr_fields |= gpr_field(o->encoding);
         break;
     case ZYDIS_OPERAND_TYPE_MEMORY:
         op->kind = OP_MEM;

@@ -32,6 +32,8 @@ enum { NO_REG = 0xff };
 enum { PFX_LOCK = 1, PFX_REP = 2 /* F3 */, PFX_REPNE = 4 /* F2 */, PFX_SEG = 8, PFX_OPSIZE = 16,
        PFX_ADDRSIZE = 32 };
 
+enum { GPR_REG = 1 /* ModRM.reg */, GPR_RM = 2 /* ModRM.rm, mod 3 */, GPR_OPCODE = 4 };
+
 struct insn {
     u16 mnem;      /* ZydisMnemonic */
     u8 len;        /* 1 to 15 */
@@ -50,6 +52,7 @@ struct insn {
     u32 imm, imm2;
     struct operand op[3];
     u8 raw[15];
+    u8 gpr_fields; /* GPR_*: which fields of the encoding name a 16- or 32-bit register */
     u8 imm_size;   /* bytes of the immediates as encoded, at the end of raw */
 };
 

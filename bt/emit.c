@@ -1,0 +1,200 @@
+/*
+ * The host encoder: the few fixed forms translated code needs, and the guest's own instructions
+ * with their registers renamed.
+ */
+#include "bt/emit.h"
+
+static u8 rex(bool w, u8 reg, u8 index, u8 base)
+{
+    return (u8)(0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1));
+}
+
+void emit_mov_rr(struct xl *x, enum hreg dst, enum hreg src)
+{
+    EMIT(x, rex(0, src, 0, dst), 0x89, (u8)(0xc0 | (src & 7) << 3 | (dst & 7)));
+}
+
+void emit_mov_ri(struct xl *x, enum hreg dst, u32 imm)
+{
+    EMIT(x, rex(0, 0, 0, dst), (u8)(0xb8 | (dst & 7)));
+    emit32(x, imm);
+}
+
+void emit_mov_ri64(struct xl *x, enum hreg dst, u64 imm)
+{
+    EMIT(x, rex(1, 0, 0, dst), (u8)(0xb8 | (dst & 7)));
+    emit64(x, imm);
+}
+
+/* ModRM with a base register and a displacement; RSP and R12 as base need a SIB. */
+static void modrm_disp(struct xl *x, u8 reg, u8 base, i32 disp)
+{
+    bool small = disp >= -128 && disp <= 127;
+
+    emit8(x, (u8)((small ? 0x40 : 0x80) | (reg & 7) << 3 | (base & 7)));
+    if ((base & 7) == RSP)
+        emit8(x, 0x24);
+    if (small)
+        emit8(x, (u8)disp);
+    else
+        emit32(x, (u32)disp);
+}
+
+void emit_op_rm(struct xl *x, u8 opcode, enum hreg reg, enum hreg base, i32 disp, bool w)
+{
+    EMIT(x, rex(w, reg, 0, base), opcode);
+    modrm_disp(x, reg, base, disp);
+}
+
+void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    emit_op_rm(x, 0x8d, dst, base, disp, false);
+}
+
+void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 disp, bool w)
+{
+    u8 shift = scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
+
+    if (index == NO_REG && base != NO_REG) {
+        emit_op_rm(x, 0x8d, dst, base, disp, w);
+        return;
+    }
+    if (index == NO_REG) { /* disp32 alone: the zero-extended constant */
+        emit_mov_ri(x, dst, (u32)disp);
+        return;
+    }
+    EMIT(x, rex(w, dst, index, base == NO_REG ? 0 : base), 0x8d);
+    if (base == NO_REG) { /* mod 00, base 101: disp32 */
+        EMIT(x, (u8)((dst & 7) << 3 | 4), (u8)(shift << 6 | (index & 7) << 3 | 5));
+        emit32(x, (u32)disp);
+        return;
+    }
+    EMIT(x, (u8)(0x80 | (dst & 7) << 3 | 4), (u8)(shift << 6 | (index & 7) << 3 | (base & 7)));
+    emit32(x, (u32)disp);
+}
+
+void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src)
+{
+    EMIT(x, rex(0, dst, 0, src), 0x0f, 0xb7, (u8)(0xc0 | (dst & 7) << 3 | (src & 7)));
+}
+
+void emit_jmp_vcpu(struct xl *x, i8 off)
+{
+    EMIT(x, 0x41, 0xff, 0x67, (u8)off);
+}
+
+void emit_call_vcpu(struct xl *x, i8 off)
+{
+    EMIT(x, 0x41, 0xff, 0x57, (u8)off);
+}
+
+u8 *emit_unless_zero(struct xl *x, enum hreg reg)
+{
+    u8 r = rex(1, RCX, 0, reg), modrm = (u8)(0xc0 | RCX << 3 | (reg & 7)), *jump;
+
+    EMIT(x, r, 0x87, modrm, 0xe3, 8, r, 0x87, modrm, 0xe9);
+    jump = x->p;
+    emit32(x, 0);
+    EMIT(x, rex(1, reg, 0, RCX), 0x89, (u8)(0xc0 | (reg & 7) << 3 | RCX)); /* mov rcx, reg */
+    return jump;
+}
+
+void emit_patch32(u8 *rel32, const u8 *to)
+{
+    i32 rel = (i32)(to - (rel32 + 4));
+
+    memcpy(rel32, &rel, 4);
+}
+
+/* ---- The guest's instruction once more ---- */
+
+static bool high_byte(const struct operand *o)
+{
+    return o->kind == OP_REG && o->size == 1 && o->reg >= 4;
+}
+
+/* Encodings 64-bit mode gave to others: INC and DEC r (40-4F), and the moffs MOVs, which are made
+ * in xl_mov. Writes FF /0 or /1. */
+static void copy_incdec(struct xl *x, const struct insn *in)
+{
+    u8 reg = hreg_of(in->opcode & 7);
+
+    if (in->opsize == 2)
+        emit8(x, 0x66);
+    if (reg >= 8)
+        emit8(x, 0x41);
+    EMIT(x, 0xff, (u8)(0xc0 | (in->opcode & 8) | (reg & 7)));
+}
+
+static void copy_opcode(struct xl *x, const struct insn *in, u8 opcode)
+{
+    if (in->map)
+        emit8(x, 0x0f);
+    if (in->map == 2)
+        emit8(x, 0x38);
+    if (in->map == 3)
+        emit8(x, 0x3a);
+    emit8(x, opcode);
+}
+
+static void copy_prefixes(struct xl *x, const struct insn *in)
+{
+    bool vector = false;
+
+    for (u32 i = 0; i < in->nops; i++)
+        vector |= in->op[i].kind == OP_MMX || in->op[i].kind == OP_XMM;
+    if (vector ? in->prefixes & PFX_OPSIZE : in->opsize == 2)
+        emit8(x, 0x66);
+    if (vector && in->prefixes & PFX_REP)
+        emit8(x, 0xf3);
+    if (vector && in->prefixes & PFX_REPNE)
+        emit8(x, 0xf2);
+}
+
+/* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
+static u8 copy_rex(const struct insn *in, bool memory)
+{
+    u8 r = memory ? 0x43 : 0x40;
+
+    if (in->gpr_fields & GPR_REG && (in->modrm >> 3 & 7) == ESP)
+        r |= 4;
+    if ((in->gpr_fields & GPR_RM && (in->modrm & 7) == ESP) ||
+        (in->gpr_fields & GPR_OPCODE && (in->opcode & 7) == ESP))
+        r |= 1;
+    return r;
+}
+
+static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
+{
+    u8 reg = r & 4 ? R8 & 7 : in->modrm >> 3 & 7;
+
+    if (memory)
+        EMIT(x, (u8)(reg << 3 | 4), (u8)((R9 & 7) << 3 | (R10 & 7)));
+    else
+        emit8(x, (u8)(0xc0 | reg << 3 | (r & 1 ? R8 & 7 : in->modrm & 7)));
+}
+
+bool emit_copy(struct xl *x, const struct insn *in)
+{
+    bool memory = in->has_modrm && in->modrm >> 6 != 3, high = false;
+    u8 r = copy_rex(in, memory), opcode = in->opcode;
+
+    for (u32 i = 0; i < in->nops; i++)
+        high |= high_byte(&in->op[i]);
+    if (high && r != 0x40)
+        return false;
+    if (in->map == 0 && (opcode & 0xf0) == 0x40) {
+        copy_incdec(x, in);
+        return true;
+    }
+    copy_prefixes(x, in);
+    if (r != 0x40)
+        emit8(x, r);
+    if (!in->has_modrm && r & 1)
+        opcode &= (u8)~7; /* ESP is 4, r8 is 8: its low bits are 0 */
+    copy_opcode(x, in, opcode);
+    if (in->has_modrm)
+        copy_modrm(x, in, memory, r);
+    emit_bytes(x, in->raw + in->len - in->imm_size, in->imm_size);
+    return true;
+}

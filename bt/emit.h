@@ -1,0 +1,119 @@
+/*
+ * Writes host code. An emitter's comment is the assembly it writes. All leave RFLAGS alone unless
+ * the name says otherwise: guest flags live there.
+ */
+#ifndef RING3_BT_EMIT_H
+#define RING3_BT_EMIT_H
+
+#include "bt/tu.h"
+#include <string.h>
+
+/* Host register numbers. Guest registers are 0 to 7 as encoded, but for ESP, which is r8. */
+enum hreg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+static inline u8 hreg_of(u8 gpr)
+{
+    return gpr == ESP ? R8 : gpr;
+}
+
+enum { MAX_SLOW = 4 * 12 };
+
+/* A translation in progress. */
+struct xl {
+    struct bt *bt;
+    struct tu *tu;
+    const struct context *context;
+    u8 *start, *p;      /* write addresses */
+    u32 next_eip;       /* of the instruction after the present one */
+    struct site *site;  /* of the present one */
+    bool code32, stack32, ended;
+    /* Jumps out of line to the present site's callout, to be filled in at the end. */
+    struct {
+        u8 *jump; /* rel32 */
+        struct site *site;
+        u8 *resume; /* where the next instruction starts */
+    } slow[MAX_SLOW];
+    u32 slow_count;
+};
+
+static inline void emit8(struct xl *x, u8 b)
+{
+    *x->p++ = b;
+}
+static inline void emit32(struct xl *x, u32 v)
+{
+    memcpy(x->p, &v, 4);
+    x->p += 4;
+}
+static inline void emit64(struct xl *x, u64 v)
+{
+    memcpy(x->p, &v, 8);
+    x->p += 8;
+}
+static inline void emit_bytes(struct xl *x, const u8 *b, u32 n)
+{
+    memcpy(x->p, b, n);
+    x->p += n;
+}
+#define EMIT(x, ...)                                                                           \
+    emit_bytes(x, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
+
+/* ---- emit.c ---- */
+
+/* mov r32, r32 */
+void emit_mov_rr(struct xl *x, enum hreg dst, enum hreg src);
+/* mov r32, imm32 */
+void emit_mov_ri(struct xl *x, enum hreg dst, u32 imm);
+/* mov r64, imm64 */
+void emit_mov_ri64(struct xl *x, enum hreg dst, u64 imm);
+/* op reg, [base+disp] for an opcode of the one-byte map; w: REX.W */
+void emit_op_rm(struct xl *x, u8 opcode, enum hreg reg, enum hreg base, i32 disp, bool w);
+/* lea r32, [base+disp] */
+void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* lea r32 (r64 if w), [base+index*scale+disp]; base or index may be NO_REG */
+void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 disp, bool w);
+/* movzx r32, r16 */
+void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src);
+/* jmp or call [r15+disp8] */
+void emit_jmp_vcpu(struct xl *x, i8 off);
+void emit_call_vcpu(struct xl *x, i8 off);
+/* jrcxz over a jump to the slow path, with rcx and `reg` exchanged: goes on if reg is 0.
+ *      xchg rcx, reg;  jrcxz 1f;  xchg rcx, reg;  jmp rel32;  1: mov rcx, reg
+ * Returns the rel32. */
+u8 *emit_unless_zero(struct xl *x, enum hreg reg);
+void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF */
+
+/*
+ * The guest's instruction once more, its registers renamed; a memory operand becomes [r10+r9].
+ * False (nothing written): it can't be encoded (AH-BH beside an extended register).
+ */
+bool emit_copy(struct xl *x, const struct insn *in);
+
+/* ---- xl_mem.c ---- */
+
+enum xl_access { XL_READ, XL_WRITE };
+/*
+ * Makes [r10+r9] the host address of the site's memory operand (xl_operand), or of the bytes at
+ * the offset in r9d of a segment (xl_bytes). May use r11 and r13. False: C has to do it.
+ */
+bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
+bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
+/* r9d := offset of the memory operand. */
+void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);
+
+/* ---- xl_*.c: one instruction; false: nothing of it stays, C has to do it ---- */
+typedef bool xl_handler(struct xl *x, const struct insn *in);
+xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
+    xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods;
+
+struct xl_row {
+    xl_handler *translate; /* NULL: callout */
+    u8 access;             /* of a memory destination: XL_READ (CMP) or XL_WRITE */
+};
+extern const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+
+/* ---- xl_flow.c ---- */
+/* Leaves the TU for `target`: by jmp (opcode E9), call (E8) or jcc (0F 8x, opcode 8x). */
+void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target);
+void xl_stubs(struct xl *x); /* after the last instruction: exit stubs, slow paths */
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * Host signals out of translated code. The state is that before the instruction at the fault, by
+ * construction: nothing is committed before an instruction's last access. So a fault is: note
+ * where, learn from it, leave the code, and let the interpreter run that one instruction, which
+ * fills the shadow, reaches the device, or raises the guest's exception.
+ *
+ *   poll      the head's load of [poll]: somebody wants us out
+ *   miss      slot 0: a hidden or true page fault
+ *   guarded   code, page table or device memory
+ *   align     #AC: a misaligned access in flat form, which might cross a page
+ *   divide    #DE
+ *   stack     the stack of return addresses is full
+ */
+#include "bt/tu.h"
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+enum { TRAP_DE = 0, TRAP_AC = 17, MISSES_BEFORE_CHECK = 3, TRAPS_BEFORE_CALLOUT = 2,
+       ALT_STACK = 256 << 10, STACK_KEPT = 512 };
+
+static _Thread_local struct vcpu *current;
+
+void bt_signal(int sig, siginfo_t *info, void *context);
+
+void bt_fault_adopt(struct vcpu *cpu)
+{
+    current = cpu;
+}
+
+static void save_guest(struct vcpu *cpu, const greg_t *g)
+{
+    static const u8 from[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
+                                REG_R8,  REG_RBP, REG_RSI, REG_RDI };
+
+    for (u32 i = 0; i < 8; i++)
+        cpu->gpr[i] = (u32)g[from[i]];
+    cpu->tc.host_flags = (u64)g[REG_EFL];
+}
+
+/* Resumes behind bt_enter(). */
+static void leave(greg_t *g)
+{
+    g[REG_RIP] = (greg_t)bt_leave_saved;
+    g[REG_R9] = 0;
+    g[REG_EFL] = FLAG_1 | FLAG_IF;
+}
+
+static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, u64 slot)
+{
+    gpa_t gpa = tu->gpa + (site->eip - tu->eip);
+    u32 traps = form_trap(bt, gpa);
+
+    if ((i64)slot < 0) {
+        bt->stats.signals_guard++;
+        if (traps < TRAPS_BEFORE_CALLOUT)
+            return;
+        form_set(bt, gpa, FORM_CALLOUT);
+    } else {
+        bt->stats.signals_miss++;
+        if (traps < MISSES_BEFORE_CHECK)
+            return;
+        form_set(bt, gpa, FORM_CHECKED);
+    }
+    tu_drop(bt, tu);
+}
+
+static void learn(struct bt *bt, struct tu *tu, struct site *site, const greg_t *g)
+{
+    if (g[REG_TRAPNO] == TRAP_DE) {
+        bt->stats.signals_divide++;
+    } else if (g[REG_TRAPNO] == TRAP_AC) {
+        bt->stats.signals_align++;
+        form_set(bt, tu->gpa + (site->eip - tu->eip), FORM_CHECKED);
+        tu_drop(bt, tu);
+    } else {
+        learn_memory(bt, tu, site, (u64)g[REG_R10]);
+    }
+}
+
+static bool in_code(const struct bt *bt, u64 pc)
+{
+    return pc - (u64)bt->exec < bt->used;
+}
+
+static bool in_stack_guard(const struct bt *bt, const siginfo_t *info)
+{
+    return (u64)bt->stack - (u64)info->si_addr - 1 < PAGE_SIZE;
+}
+
+/* The last few return addresses move to the top, the rest is forgotten; the push is tried again. */
+static void restart_stack(struct bt *bt, greg_t *g)
+{
+    u64 top = bt->cpu->tc.stack_top - STACK_KEPT, bottom = (u64)g[REG_RSP];
+
+    bt->stats.signals_stack++;
+    memcpy((void *)top, (void *)bottom, STACK_KEPT);
+    g[REG_RSP] = (greg_t)top;
+}
+
+static void fault_in_code(struct bt *bt, greg_t *g)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct tu *tu = tu_by_host(bt, (const u8 *)g[REG_RIP]);
+    struct site *site;
+
+    check(tu, "fault at %#llx in no TU", (unsigned long long)g[REG_RIP]);
+    site = tu_site(tu, (const u8 *)g[REG_RIP]);
+    save_guest(cpu, g);
+    cpu->eip = site ? site->eip : tu->eip;
+    bt->interpret = site;
+    if (site)
+        learn(bt, tu, site, g);
+    else
+        bt->stats.signals_poll++;
+    leave(g);
+}
+
+/* Called by bt_signal_entry, with AC clear. */
+void bt_signal(int sig, siginfo_t *info, void *context)
+{
+    greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
+    struct bt *bt = current ? current->bt : NULL;
+
+    if (bt && sig == SIGSEGV && in_stack_guard(bt, info)) {
+        restart_stack(bt, g);
+    } else if (bt && in_code(bt, (u64)g[REG_RIP])) {
+        fault_in_code(bt, g);
+    } else if (sig == SIGBUS && g[REG_TRAPNO] == TRAP_AC) {
+        g[REG_EFL] &= ~HOST_FLAG_AC; /* a host library met our AC: it may be misaligned */
+    } else { /* our own crash: as if there were no handler */
+        signal(sig, SIG_DFL);
+    }
+}
+
+void bt_signals_init(void)
+{
+    struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    stack_t st = { .ss_size = ALT_STACK };
+
+    sa.sa_handler = bt_signal_entry;
+    sigaction(SIGSEGV, &sa, NULL);
+    sigaction(SIGBUS, &sa, NULL);
+    sigaction(SIGFPE, &sa, NULL);
+    st.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(st.ss_sp != MAP_FAILED && !sigaltstack(&st, NULL), "no signal stack");
+}

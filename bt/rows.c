@@ -1,0 +1,44 @@
+/*
+ * The row of every mnemonic that has in-line code. Guest and host speak the same language, so most
+ * say COPY. A mnemonic without a row is a callout to the interpreter's handler.
+ *
+ *   COPY   changes a memory destination      TEST   only reads it
+ */
+#include "bt/emit.h"
+
+#define COPY(m) [ZYDIS_MNEMONIC_##m] = { xl_copy, XL_WRITE }
+#define TEST(m) [ZYDIS_MNEMONIC_##m] = { xl_copy, XL_READ }
+#define EMITS(m, fn) [ZYDIS_MNEMONIC_##m] = { fn, XL_WRITE }
+#define CONDITIONS(X)                                                                          \
+    X(B), X(BE), X(L), X(LE), X(NB), X(NBE), X(NL), X(NLE), X(NO), X(NP), X(NS), X(NZ), X(O),  \
+        X(P), X(S), X(Z)
+
+/* clang-format off */
+const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
+    /* Same bytes on the host, registers renamed, memory operands moved. */
+    COPY(ADD), COPY(ADC), COPY(SUB), COPY(SBB), COPY(AND), COPY(OR), COPY(XOR), COPY(NOT),
+    COPY(NEG), COPY(INC), COPY(DEC), COPY(XADD), COPY(XCHG), COPY(CMPXCHG),
+    COPY(ROL), COPY(ROR), COPY(RCL), COPY(RCR), COPY(SHL), COPY(SHR), COPY(SAR), COPY(SHLD),
+    COPY(SHRD), COPY(BTS), COPY(BTR), COPY(BTC), COPY(MOVZX), COPY(MOVSX), COPY(BSWAP),
+    COPY(CWD), COPY(CDQ), COPY(CBW), COPY(CWDE), COPY(LAHF), COPY(SAHF), COPY(CLC), COPY(STC),
+    COPY(CMC),
+    TEST(CMP), TEST(TEST), TEST(BT), TEST(BSF), TEST(BSR), TEST(MUL), TEST(IMUL), TEST(DIV),
+    TEST(IDIV),
+#define CMOV(cc) COPY(CMOV##cc)
+#define SET(cc) COPY(SET##cc)
+    CONDITIONS(CMOV), CONDITIONS(SET),
+    /* The same in another encoding. */
+    EMITS(MOV, xl_mov), EMITS(LEA, xl_lea), EMITS(NOP, xl_nop), EMITS(PAUSE, xl_nop),
+    EMITS(PUSH, xl_push), EMITS(POP, xl_pop), EMITS(LEAVE, xl_leave),
+    EMITS(MOVSB, xl_movs), EMITS(MOVSW, xl_movs), EMITS(MOVSD, xl_movs),
+    EMITS(STOSB, xl_stos), EMITS(STOSW, xl_stos), EMITS(STOSD, xl_stos),
+    EMITS(LODSB, xl_lods), EMITS(LODSW, xl_lods), EMITS(LODSD, xl_lods),
+    /* Sensitive: updates of the vcpu. */
+    EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),
+    /* Closes the TU. */
+    EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),
+    EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
+#define JCC(cc) EMITS(J##cc, xl_jcc)
+    CONDITIONS(JCC),
+};
+/* clang-format on */

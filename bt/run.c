@@ -1,0 +1,247 @@
+/*
+ * The loop around translated code: attend, find or make the TU, chain the exit that led here,
+ * enter; and the C side of callouts.
+ *
+ * Order matters for one race: the poll is made good first, attention is read after it, and a signal
+ * handler sets attention first and the poll after it. So a request is seen here or at a TU head.
+ */
+#include "bt/tu.h"
+#include "runtime/machine.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define AT(member, offset)                                                                     \
+    static_assert(offsetof(struct vcpu, member) == offset, #member " moved: see bt/regs.h")
+AT(gpr, VCPU_GPR);
+AT(eip, VCPU_EIP);
+AT(int_flag, VCPU_INT_FLAG);
+AT(intr, VCPU_INTR);
+AT(attention, VCPU_ATTENTION);
+AT(flat, VCPU_FLAT);
+AT(tc.poll, VCPU_POLL);
+AT(tc.callout, VCPU_CALLOUT);
+AT(tc.leave, VCPU_LEAVE);
+AT(tc.indirect, VCPU_INDIRECT);
+AT(tc.host_flags, VCPU_HOST_FLAGS);
+AT(tc.tc_rsp, VCPU_TC_RSP);
+AT(tc.c_rsp, VCPU_C_RSP);
+AT(tc.jump_cache, VCPU_JUMP_CACHE);
+AT(tc.context_tag, VCPU_CONTEXT_TAG);
+AT(tc.stack_top, VCPU_STACK_TOP);
+
+static const u8 poll_good[1];
+
+struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char **why)
+{
+    struct bt *bt = calloc(1, sizeof(*bt));
+
+    bt->cpu = cpu;
+    bt->config = *config;
+    bt->fd = -1;
+    bt->contexts = calloc(MAX_CONTEXTS, sizeof(*bt->contexts));
+    bt->context_count = 1; /* 0 is no context: its limit matches none */
+    bt->pages = mmap(NULL, PHYS_PAGES * sizeof(*bt->pages), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * 32);
+    memset(bt->jump_cache, 0, JUMP_ENTRIES * 32);
+    if (bt->pages == MAP_FAILED || !cache_init(bt, why)) {
+        bt_free(bt);
+        return NULL;
+    }
+    cpu->tc.callout = bt_callout;
+    cpu->tc.leave = bt_leave;
+    cpu->tc.indirect = bt_indirect;
+    cpu->tc.jump_cache = bt->jump_cache;
+    cpu->tc.poll = poll_good;
+    cpu->bt = bt;
+    mmu_on_code_write(cpu->mmu, bt_code_written, bt);
+    bt_signals_init();
+    return bt;
+}
+
+void bt_free(struct bt *bt)
+{
+    if (!bt)
+        return;
+    if (bt->cpu->bt == bt) {
+        mmu_on_code_write(bt->cpu->mmu, NULL, NULL);
+        bt->cpu->bt = NULL;
+    }
+    if (bt->pages && bt->pages != MAP_FAILED) {
+        tu_free_all(bt);
+        munmap(bt->pages, PHYS_PAGES * sizeof(*bt->pages));
+    }
+    cache_free(bt);
+    free(bt->tus);
+    free(bt->contexts);
+    free(bt->jump_cache);
+    free(bt);
+}
+
+void bt_flush(struct bt *bt)
+{
+    bt->stats.flushes++;
+    tu_free_all(bt);
+    bt->used = 0;
+    bt->dropped = true;
+    bt->interpret = NULL;
+    cache_reset_stack(bt);
+}
+
+void bt_kick(struct vcpu *cpu)
+{
+    __atomic_store_n(&cpu->tc.poll, (const u8 *)16, __ATOMIC_RELAXED); /* nothing is mapped there */
+}
+
+/* ---- Flags: the guest's live in the host's while its code runs ---- */
+
+static void flags_to_host(struct vcpu *cpu)
+{
+    cpu->tc.host_flags = (cpu->eflags & FLAGS_ARITH) | FLAG_1 | FLAG_IF | HOST_FLAG_AC;
+}
+
+static void flags_from_host(struct vcpu *cpu)
+{
+    cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((u32)cpu->tc.host_flags & FLAGS_ARITH);
+}
+
+/* ---- Callouts: an instruction in C, its exceptions included ---- */
+
+/* 0: the TU goes on behind it. */
+int bt_callout_c(struct vcpu *cpu, struct site *site);
+
+int bt_callout_c(struct vcpu *cpu, struct site *site)
+{
+    struct bt *bt = cpu->bt;
+    bool done;
+
+    bt->stats.callouts++;
+    bt->stats.callout_by[site->insn.mnem]++;
+    flags_from_host(cpu);
+    cpu->eip = site->eip;
+    done = cpu_run_insn(cpu, &site->insn);
+    flags_to_host(cpu);
+    return !done || site->ends || bt->dropped || cpu->attention ||
+           cpu->eip != site->eip + site->insn.len;
+}
+
+/* ---- The loop ---- */
+
+/* The execute slot of EIP's page, filled; false: the page fault was delivered. */
+static bool code_page(struct vcpu *cpu)
+{
+    gla_t gla = cpu->seg[CS].base + cpu->eip;
+    bool fault = false;
+
+    if (likely(cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)]))
+        return true;
+    if (cpu->eip <= cpu->seg[CS].limit)
+        mmu_host(cpu, gla, MMU_EXEC, &fault);
+    if (fault)
+        cpu_deliver_pending(cpu);
+    return !fault;
+}
+
+/* The TU to run next, chained to the exit that led here. NULL: interpret. */
+static struct tu *next_tu(struct bt *bt, struct exit *from)
+{
+    u32 context = bt_context(bt);
+    u64 flushes = bt->stats.flushes;
+    struct tu *tu = tu_lookup(bt, context, bt->cpu->eip);
+
+    if (!tu)
+        tu = bt_translate(bt, context);
+    if (!tu)
+        return NULL;
+    if (from && flushes == bt->stats.flushes && !from->tu->dead) {
+        tu_unlink(bt, from);
+        tu_link(bt, from, tu);
+    }
+    tu_jump_cache_add(bt, tu);
+    return tu;
+}
+
+/* Runs from EIP until the code leaves. Returns the exit it left by, if it can be chained. */
+static struct exit *run_code(struct bt *bt, struct exit *from)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct exit *e;
+    struct tu *tu;
+
+    if (!code_page(cpu))
+        return NULL;
+    tu = next_tu(bt, from);
+    if (!tu) {
+        bt->stats.interpreted++;
+        cpu_run_one(cpu);
+        return NULL;
+    }
+    bt->dropped = false;
+    bt->stats.entries++;
+    flags_to_host(cpu);
+    e = bt_enter(cpu, tu->host);
+    flags_from_host(cpu);
+    if (bt->interpret) { /* a fault: the handler left the state before that instruction */
+        struct site *site = bt->interpret;
+
+        bt->interpret = NULL;
+        bt->stats.interpreted++;
+        cpu_run_insn(cpu, &site->insn);
+    }
+    return e;
+}
+
+/* Single steps and breakpoints are the interpreter's. */
+static bool watched(const struct vcpu *cpu)
+{
+    return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu->dr[7] & 0xff;
+}
+
+/* Attends. False: back to the run loop. *one: the next instruction runs alone (the shadow of STI,
+ * or something still waiting). */
+static bool attend(struct vcpu *cpu, bool *one)
+{
+    *one = cpu->attention & ATT_SHADOW;
+    if (!cpu_attend(cpu))
+        return false;
+    *one |= cpu->attention != 0;
+    return true;
+}
+
+static struct exit *turn(struct bt *bt, struct exit *from, bool one)
+{
+    if (!one && !watched(bt->cpu))
+        return run_code(bt, from);
+    cpu_run_one(bt->cpu);
+    return NULL;
+}
+
+void bt_run(struct vcpu *cpu)
+{
+    struct exit *from = NULL;
+
+    bt_fault_adopt(cpu);
+    for (;;) {
+        bool one = false;
+
+        __atomic_store_n(&cpu->tc.poll, poll_good, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST)) {
+            from = NULL;
+            if (!attend(cpu, &one))
+                return;
+        }
+        from = turn(cpu->bt, from, one);
+    }
+}
+
+void bt_run_one(struct vcpu *cpu)
+{
+    bool one = false;
+
+    bt_fault_adopt(cpu);
+    cpu->tc.poll = poll_good;
+    if (cpu->attention && !attend(cpu, &one))
+        return;
+    turn(cpu->bt, NULL, one);
+}

@@ -1,0 +1,191 @@
+/*
+ * Makes a TU: scan (guest bytes to instructions, up to 12, the page's end, or a branch), then emit
+ * each by its row, or as a callout, then the stubs.
+ */
+#include "bt/emit.h"
+#include "runtime/machine.h"
+#include <stdlib.h>
+#include <time.h>
+
+
+/* After these the context, the mapping or EIP may be another: back to the run loop. */
+static bool ends_tu(const struct insn *in)
+{
+    const struct op_row *row = &cpu_ops[in->mnem];
+
+    if (!row->exec || row->attr & (OP_FLOW | OP_ENDS | OP_CPL0 | OP_IOPL | OP_PROT))
+        return true;
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_CLI:
+    case ZYDIS_MNEMONIC_STI:
+    case ZYDIS_MNEMONIC_POPF:
+    case ZYDIS_MNEMONIC_POPFD:
+    case ZYDIS_MNEMONIC_CLD:
+    case ZYDIS_MNEMONIC_STD:
+    case ZYDIS_MNEMONIC_LDS:
+    case ZYDIS_MNEMONIC_LES:
+    case ZYDIS_MNEMONIC_LFS:
+    case ZYDIS_MNEMONIC_LGS:
+    case ZYDIS_MNEMONIC_LSS:
+    case ZYDIS_MNEMONIC_HLT:
+    case ZYDIS_MNEMONIC_WRMSR:
+        return true;
+    default:
+        return in->op[0].kind == OP_SEG || in->op[0].kind == OP_CR || in->op[0].kind == OP_DR;
+    }
+}
+
+/* Of these, the ones that may turn out to need no C (and then the TU goes on). */
+static bool inlined(const struct insn *in)
+{
+    return in->mnem == ZYDIS_MNEMONIC_CLI || in->mnem == ZYDIS_MNEMONIC_CLD ||
+           in->mnem == ZYDIS_MNEMONIC_STD;
+}
+
+/* mov r9, site;  call [r15+callout] */
+static void callout(struct xl *x)
+{
+    x->site->form = FORM_CALLOUT;
+    emit_mov_ri64(x, R9, (u64)x->site);
+    emit_call_vcpu(x, VCPU_CALLOUT);
+}
+
+/* LOCK is dropped where it is legal (one CPU); elsewhere C raises #UD. */
+static bool lock_ok(const struct insn *in)
+{
+    return !(in->prefixes & PFX_LOCK) ||
+           (cpu_ops[in->mnem].attr & OP_LOCK && in->op[0].kind == OP_MEM);
+}
+
+static void one(struct xl *x, struct insn *in)
+{
+    const struct xl_row *row = &xl_rows[in->mnem];
+    u8 *start = x->p;
+    u32 slow = x->slow_count;
+
+    if (row->translate && lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
+        row->translate(x, in)) {
+        for (u32 i = slow; i < x->slow_count; i++)
+            x->slow[i].resume = x->p;
+        return;
+    }
+    x->p = start;
+    x->slow_count = slow;
+    memset(x->tu->exits, 0, sizeof(x->tu->exits));
+    x->ended = x->site->ends = ends_tu(in);
+    callout(x);
+}
+
+/* mov r9, [r15+poll];  mov r9b, [r9] */
+static void head(struct xl *x)
+{
+    EMIT(x, 0x4d, 0x8b, 0x4f, VCPU_POLL, 0x45, 0x8a, 0x09);
+}
+
+static void body(struct xl *x, u32 max)
+{
+    struct tu *tu = x->tu;
+    u32 eip = tu->eip;
+
+    head(x);
+    for (u32 i = 0; i < max && !x->ended; i++) {
+        x->site = &tu->sites[i];
+        x->site->eip = eip;
+        x->site->tu = tu;
+        x->site->host_off = (u16)(x->p - x->start);
+        x->site->form = (u8)form_of(x->bt, tu->gpa + (eip - tu->eip), FORM_FLAT);
+        eip += x->site->insn.len;
+        x->next_eip = eip;
+        tu->count++;
+        one(x, &x->site->insn);
+    }
+    if (!x->ended)
+        xl_exit(x, 0, 0xe9, eip);
+    tu->guest_size = (u16)(eip - tu->eip);
+}
+
+/* Pass 1: how many instructions from p fit. */
+static u32 scan(struct bt *bt, const u8 *p, u32 left, bool code32, struct insn *insns)
+{
+    u32 max = bt->config.max_insns ? bt->config.max_insns : MAX_INSNS, n = 0;
+
+    while (n < max && left) {
+        if (insn_decode(p, left, code32, &insns[n]) != DECODE_OK)
+            break;
+        p += insns[n].len;
+        left -= insns[n].len;
+        if (ends_tu(&insns[n]) && !inlined(&insns[n])) {
+            n++;
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
+static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const struct insn *insns,
+                       u32 count)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct tu *tu = calloc(1, sizeof(*tu) + count * sizeof(struct site));
+    struct xl x = { .bt = bt, .tu = tu, .context = &bt->contexts[context] };
+
+    check(tu, "out of memory for a translation");
+    *tu = (struct tu){ .context = context, .eip = cpu->eip, .gpa = gpa, .slot = slot,
+                       .gla = cpu->seg[CS].base + cpu->eip };
+    for (u32 i = 0; i < count; i++)
+        tu->sites[i].insn = insns[i];
+    x.start = x.p = cache_reserve(bt);
+    x.code32 = x.context->key & KEY_CODE32;
+    x.stack32 = x.context->key & KEY_STACK32;
+    body(&x, count);
+    xl_stubs(&x);
+    tu->host = cache_exec(bt, x.start);
+    tu->host_size = (u32)(x.p - x.start);
+    cache_commit(bt, tu->host_size);
+    return tu;
+}
+
+static u64 now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
+}
+
+static void count_tu(struct bt *bt, const struct tu *tu, bool code32, u64 start)
+{
+    struct bt_stats *s = &bt->stats;
+
+    s->tus[code32]++;
+    s->insns += tu->count;
+    s->length[tu->count]++;
+    s->guest_bytes += tu->guest_size;
+    s->host_bytes += tu->host_size;
+    s->translate_ns += now_ns() - start;
+}
+
+struct tu *bt_translate(struct bt *bt, u32 context)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct insn insns[MAX_INSNS];
+    gla_t gla = cpu->seg[CS].base + cpu->eip;
+    u32 left = PAGE_SIZE - (gla & PAGE_MASK), count;
+    u64 slot = cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)], start = now_ns();
+    struct tu *tu;
+    gpa_t gpa;
+
+    if (!slot_direct(slot) || cpu->eip > cpu->seg[CS].limit || !mmu_translate(cpu, gla, &gpa) ||
+        gpa >> PAGE_SHIFT >= PHYS_PAGES)
+        return NULL;
+    if (cpu->seg[CS].limit - cpu->eip < left - 1)
+        left = cpu->seg[CS].limit - cpu->eip + 1;
+    count = scan(bt, slot_hva(slot, gla), left, cpu_code32(cpu), insns);
+    if (!count)
+        return NULL;
+    tu = make(bt, context, gpa, slot, insns, count);
+    tu_insert(bt, tu);
+    count_tu(bt, tu, cpu_code32(cpu), start);
+    return tu;
+}

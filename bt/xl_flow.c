@@ -1,0 +1,242 @@
+/*
+ * Branches, and the ways out of a TU.
+ *
+ * A guest CALL is a host call: its return address leads to the continuation behind it, which
+ * compares where the guest's RET really went (r9d) with where it should have.
+ *
+ *      push the guest's return address;  call rel32 → target
+ *      lea r10d, [r9-return];  unless zero → bt_indirect;  jmp rel32 → return
+ */
+#include "bt/emit.h"
+
+bool xl_push_imm(struct xl *x, u32 imm, u32 size);
+bool xl_pop_target(struct xl *x, u32 size, u32 drop);
+
+static struct exit *exit_new(struct xl *x, u32 number, u32 target)
+{
+    struct exit *e = &x->tu->exits[number];
+
+    *e = (struct exit){ .tu = x->tu, .target = target, .jump = x->p };
+    return e;
+}
+
+void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target)
+{
+    if (opcode < 0x90)
+        emit8(x, 0x0f); /* jcc rel32 */
+    emit8(x, opcode);
+    exit_new(x, number, target);
+    emit32(x, 0);
+}
+
+static u32 wrap(const struct insn *in, u32 eip)
+{
+    return in->opsize == 2 ? eip & 0xffff : eip;
+}
+
+/* A target beyond the segment's limit is #GP at the branch: C raises it. */
+static bool target_fits(const struct xl *x, u32 target)
+{
+    return target <= x->context->cs_limit;
+}
+
+static u32 rel_target(const struct xl *x, const struct insn *in)
+{
+    return wrap(in, x->next_eip + in->imm);
+}
+
+/* A register or memory operand to r9d (and r13d, when it is kept over a push). */
+static bool load_target(struct xl *x, const struct insn *in)
+{
+    if (in->opsize == 4 ? x->context->cs_limit != ~0u : x->context->cs_limit < 0xffff)
+        return false;
+    if (in->op[0].kind == OP_REG) {
+        emit_mov_rr(x, R13, hreg_of(in->op[0].reg));
+    } else {
+        if (in->op[0].kind != OP_MEM || !xl_operand(x, in, in->opsize, XL_READ))
+            return false;
+        if (in->opsize == 2)
+            EMIT(x, 0x66);
+        EMIT(x, 0x47, 0x8b, 0x2c, 0x0a); /* mov r13, [r10+r9] */
+    }
+    if (in->opsize == 2)
+        emit_movzx16(x, R13, R13);
+    emit_mov_rr(x, R9, R13);
+    return true;
+}
+
+bool xl_jmp(struct xl *x, const struct insn *in)
+{
+    if (in->op[0].kind == OP_REL) {
+        if (!target_fits(x, rel_target(x, in)))
+            return false;
+        xl_exit(x, 0, 0xe9, rel_target(x, in));
+    } else {
+        if (!load_target(x, in))
+            return false;
+        emit_jmp_vcpu(x, VCPU_INDIRECT);
+    }
+    x->ended = true;
+    return true;
+}
+
+bool xl_jcc(struct xl *x, const struct insn *in)
+{
+    if (in->op[0].kind != OP_REL || !target_fits(x, rel_target(x, in)))
+        return false;
+    xl_exit(x, 1, 0x80 | (in->opcode & 15), rel_target(x, in));
+    xl_exit(x, 0, 0xe9, x->next_eip);
+    x->ended = true;
+    return true;
+}
+
+/* JCXZ, JECXZ, and LOOP behind its decrement: rcx is zero-extended, so JRCXZ tests ECX. */
+static void branch_on_count(struct xl *x, const struct insn *in, u32 if_zero, u32 if_not)
+{
+    u8 *over;
+
+    if (in->addrsize == 2) {
+        emit_movzx16(x, R9, RCX);
+        EMIT(x, 0x49, 0x87, 0xc9, 0xe3, 0); /* xchg r9, rcx; jrcxz */
+        over = x->p;
+        EMIT(x, 0x49, 0x87, 0xc9);
+        xl_exit(x, 0, 0xe9, if_not);
+        over[-1] = (u8)(x->p - over);
+        EMIT(x, 0x49, 0x87, 0xc9);
+    } else {
+        EMIT(x, 0xe3, 5); /* jrcxz over the jump */
+        xl_exit(x, 0, 0xe9, if_not);
+    }
+    xl_exit(x, 1, 0xe9, if_zero);
+    x->ended = true;
+}
+
+bool xl_jcxz(struct xl *x, const struct insn *in)
+{
+    if (!target_fits(x, rel_target(x, in)))
+        return false;
+    branch_on_count(x, in, rel_target(x, in), x->next_eip);
+    return true;
+}
+
+bool xl_loop(struct xl *x, const struct insn *in)
+{
+    if (!target_fits(x, rel_target(x, in)))
+        return false;
+    if (in->addrsize == 4) {
+        emit_lea_rm(x, RCX, RCX, -1);
+    } else {
+        emit_lea_rm(x, R9, RCX, -1);
+        EMIT(x, 0x66, 0x44, 0x89, 0xc9); /* mov cx, r9w */
+    }
+    branch_on_count(x, in, x->next_eip, rel_target(x, in));
+    return true;
+}
+
+/* Behind a host call: on, if the guest returned to where we are. */
+static void continuation(struct xl *x)
+{
+    u8 *jump, *over;
+
+    emit_lea_rm(x, R10, R9, -(i32)x->next_eip);
+    EMIT(x, 0x49, 0x87, 0xca, 0xe3, 0); /* xchg r10, rcx; jrcxz */
+    over = x->p;
+    EMIT(x, 0x49, 0x87, 0xca);
+    emit_jmp_vcpu(x, VCPU_INDIRECT);
+    jump = x->p;
+    over[-1] = (u8)(jump - over);
+    EMIT(x, 0x4c, 0x89, 0xd1); /* mov rcx, r10 */
+    xl_exit(x, 0, 0xe9, x->next_eip);
+    x->ended = true;
+}
+
+bool xl_call(struct xl *x, const struct insn *in)
+{
+    if (in->op[0].kind == OP_REL) {
+        if (!target_fits(x, rel_target(x, in)) || !xl_push_imm(x, x->next_eip, in->opsize))
+            return false;
+        xl_exit(x, 1, 0xe8, rel_target(x, in));
+    } else {
+        if (x->site->form != FORM_FLAT || !load_target(x, in) ||
+            !xl_push_imm(x, x->next_eip, in->opsize))
+            return false;
+        emit_mov_rr(x, R9, R13);
+        emit_call_vcpu(x, VCPU_INDIRECT);
+    }
+    continuation(x);
+    return true;
+}
+
+bool xl_ret(struct xl *x, const struct insn *in)
+{
+    u32 drop = in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0);
+
+    if (in->opsize == 4 ? x->context->cs_limit != ~0u : x->context->cs_limit < 0xffff)
+        return false;
+    if (in->opcode != 0xc3 && in->opcode != 0xc2)
+        return false; /* far */
+    if (!xl_pop_target(x, in->opsize, drop))
+        return false;
+    emit8(x, 0xc3);
+    x->ended = true;
+    return true;
+}
+
+/* ---- Stubs, behind the code ---- */
+
+/* mov dword [r15+eip], target;  mov r9, exit;  jmp [r15+leave] */
+static void exit_stub(struct xl *x, struct exit *e)
+{
+    e->stub = cache_exec(x->bt, x->p);
+    emit_patch32(e->jump, x->p);
+    EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);
+    emit32(x, e->target);
+    emit_mov_ri64(x, R9, (u64)e);
+    emit_jmp_vcpu(x, VCPU_LEAVE);
+}
+
+/* The chain's way to another page: on if the page's execute slot is still the one noted.
+ * mov r10, [r14+page];  mov r11, -slot;  lea r11, [r10+r11];  unless zero → exit stub;  jmp target */
+static void link_check(struct xl *x, struct exit *e)
+{
+    u32 page = (x->context->cs_base + e->target) >> PAGE_SHIFT;
+    u8 *jump;
+
+    e->check = cache_exec(x->bt, x->p);
+    EMIT(x, 0x4d, 0x8b, 0x96); /* mov r10, [r14+disp32] */
+    emit32(x, (FLAT_EXEC + page) * 8);
+    EMIT(x, 0x49, 0xbb);
+    e->check_slot = x->p;
+    emit64(x, 0);
+    EMIT(x, 0x4f, 0x8d, 0x1c, 0x1a);
+    jump = emit_unless_zero(x, R11);
+    emit_patch32(jump, x->start + (e->stub - cache_exec(x->bt, x->start)));
+    emit8(x, 0xe9);
+    e->check_jump = x->p;
+    emit32(x, 0);
+}
+
+static void slow_path(struct xl *x, u8 *jump, struct site *site, u8 *resume)
+{
+    emit_patch32(jump, x->p);
+    emit_mov_ri64(x, R9, (u64)site);
+    emit_call_vcpu(x, VCPU_CALLOUT);
+    emit8(x, 0xe9);
+    emit_patch32(x->p, resume);
+    x->p += 4;
+}
+
+void xl_stubs(struct xl *x)
+{
+    for (u32 i = 0; i < x->slow_count; i++)
+        slow_path(x, x->slow[i].jump, x->slow[i].site, x->slow[i].resume);
+    for (u32 i = 0; i < MAX_EXITS; i++) {
+        struct exit *e = &x->tu->exits[i];
+
+        if (!e->jump)
+            continue;
+        exit_stub(x, e);
+        if ((x->context->cs_base + e->target) >> PAGE_SHIFT != x->tu->gla >> PAGE_SHIFT)
+            link_check(x, e);
+    }
+}

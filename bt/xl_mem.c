@@ -1,0 +1,141 @@
+/*
+ * Memory operands: from a guest offset to [r10+r9], in the form the site is in.
+ *
+ *   flat      lea  r9d, [offset]                 checked   lea  r9d, [offset]
+ *             shrx r10d, r9d, r12d                         lea  r11d, [r9+size-1]
+ *             mov  r10, [r14+r10*8+table]                  shrx r10d, r9d, r12d;  shrx r11d, r11d, r12d
+ *             op   [r10+r9]                                mov  r10, [r14+r10*8+table];  r11 too
+ *                                                          r11 := r10 - r11 + (r10 not direct)
+ *                                                          jump out of line unless r11 = 0
+ *                                                          op   [r10+r9]
+ *
+ * Neither touches flags. Flat relies on the host for the rest: a slot that is not direct leads to
+ * an address that faults, and a misaligned access (the only kind that can cross a page, or a 64 KiB
+ * limit) raises #AC.
+ */
+#include "bt/emit.h"
+
+/* shrx r32, r32, r12d */
+static void emit_page(struct xl *x, enum hreg dst, enum hreg src)
+{
+    /* VEX.LZ.F2.0F38.W0 F7 /r, vvvv = r12 */
+    EMIT(x, 0xc4, (u8)((dst >= 8 ? 0 : 0x80) | 0x40 | (src >= 8 ? 0 : 0x20) | 2), 0x1b, 0xf7,
+         (u8)(0xc0 | (dst & 7) << 3 | (src & 7)));
+}
+
+/* mov r64, [r14+r64*8+disp32] */
+static void emit_slot(struct xl *x, enum hreg reg, enum xl_access access)
+{
+    EMIT(x, (u8)(0x48 | (reg >= 8 ? 7 : 1)), 0x8b, (u8)(0x84 | (reg & 7) << 3),
+         (u8)(0xc0 | (reg & 7) << 3 | (R14 & 7)));
+    emit32(x, access == XL_WRITE ? FLAT_WRITE * 8 : 0);
+}
+
+void xl_offset(struct xl *x, const struct insn *in, enum hreg dst)
+{
+    u8 base = in->base == NO_REG ? NO_REG : hreg_of(in->base);
+    u8 index = in->index == NO_REG ? NO_REG : hreg_of(in->index);
+
+    emit_lea_sib(x, dst, base, index, in->scale, in->disp, false);
+    if (in->addrsize == 2)
+        emit_movzx16(x, dst, dst);
+}
+
+static u8 *slow_jump(struct xl *x, enum hreg reg)
+{
+    u8 *jump = emit_unless_zero(x, reg);
+
+    check(x->slow_count < MAX_SLOW, "too many slow paths in one TU");
+    x->slow[x->slow_count].jump = jump;
+    x->slow[x->slow_count].site = x->site;
+    x->slow[x->slow_count++].resume = NULL;
+    return jump;
+}
+
+/* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
+static void emit_top16(struct xl *x, enum hreg reg)
+{
+    EMIT(x, 0xc4, (u8)((reg >= 8 ? 0 : 0x80) | 0x40 | (reg >= 8 ? 0 : 0x20) | 3), 0xfb, 0xf0,
+         (u8)(0xc0 | (reg & 7) << 3 | (reg & 7)), 48);
+    emit_movzx16(x, reg, reg);
+}
+
+/* not r64 */
+static void emit_not64(struct xl *x, enum hreg reg)
+{
+    EMIT(x, (u8)(0x48 | (reg >= 8)), 0xf7, (u8)(0xd0 | (reg & 7)));
+}
+
+/* Out of line if the offset r9d plus size - 1 is above the segment's limit. */
+static void check_limit(struct xl *x, u8 seg, u32 size)
+{
+    emit_op_rm(x, 0x8b, R11, R15,
+               (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+                     offsetof(struct segment, limit)),
+               false);
+    emit_mov_rr(x, R10, R9);
+    emit_not64(x, R10); /* r11 + ~r9 + 1 - (size - 1) = limit - last */
+    emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
+    emit_top16(x, R11);
+    slow_jump(x, R11);
+}
+
+static void add_base(struct xl *x, u8 seg)
+{
+    emit_op_rm(x, 0x8b, R10, R15,
+               (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+                     offsetof(struct segment, base)),
+               false);
+    emit_lea_sib(x, R9, R9, R10, 1, 0, false);
+}
+
+static void flat_access(struct xl *x, enum xl_access access)
+{
+    emit_page(x, R10, R9);
+    emit_slot(x, R10, access);
+}
+
+static void checked_access(struct xl *x, u32 size, enum xl_access access)
+{
+    if (size > 1)
+        emit_lea_rm(x, R11, R9, (i32)size - 1);
+    emit_page(x, R10, R9);
+    emit_slot(x, R10, access);
+    emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
+    emit_top16(x, R13);
+    if (size > 1) {
+        emit_page(x, R11, R11);
+        emit_slot(x, R11, access);
+        emit_not64(x, R11);
+        emit_lea_sib(x, R11, R11, R10, 1, 1, true);
+        emit_lea_sib(x, R11, R11, R13, 1, 0, true);
+    } else {
+        EMIT(x, 0x4d, 0x89, 0xeb); /* mov r11, r13 */
+    }
+    slow_jump(x, R11);
+}
+
+bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
+{
+    enum seg_class class = context_seg(x->context->key, seg);
+    enum form form = (enum form)x->site->form;
+
+    if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
+        size == 0 || size > 16)
+        return false;
+    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form == FORM_CHECKED)))
+        check_limit(x, seg, size);
+    if (class != SEG_FLAT)
+        add_base(x, seg);
+    if (form == FORM_CHECKED || size > 4)
+        checked_access(x, size, access);
+    else
+        flat_access(x, access);
+    return true;
+}
+
+bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
+{
+    xl_offset(x, in, R9);
+    return xl_bytes(x, in->seg, in->addrsize, size, access);
+}
