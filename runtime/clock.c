@@ -6,6 +6,7 @@
  * (a PC has about a dozen). While the guest runs, one POSIX timer of the host sets ATT_TIMER at the
  * first deadline; while it sleeps, the run loop waits for it in loop_poll().
  */
+#include "bt/bt.h"
 #include "runtime/machine.h"
 #include <signal.h>
 #include <string.h>
@@ -130,8 +131,10 @@ static bool host_timer_made;
 
 static void on_alarm(int sig)
 {
-    if (running)
-        __atomic_fetch_or(&running->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    if (!running)
+        return;
+    __atomic_fetch_or(&running->cpu->attention, ATT_TIMER, __ATOMIC_SEQ_CST);
+    bt_kick(running->cpu);
 }
 
 void clock_adopt_thread(struct machine *m)

@@ -2,6 +2,7 @@
  * The board's parts list: what is on it, and which wire goes where.
  */
 #include "runtime/machine.h"
+#include "bt/bt.h"
 #include "runtime/disk.h"
 #if __has_include("runtime/boot.h")
 #include "runtime/boot.h"
@@ -297,11 +298,22 @@ struct machine *machine_bare(struct options *o)
     return m;
 }
 
+/* The translator; where the host lacks what it needs, the interpreter, said once. */
+static void make_engine(struct machine *m)
+{
+    struct bt_config config = { .cache_size = m->options->tc_size };
+    const char *why = NULL;
+
+    if (m->options->engine == ENGINE_BT && !bt_new(m->cpu, &config, &why))
+        warn("%s: interpreting instead of translating, slowly", why);
+}
+
 struct machine *machine_new(struct options *o)
 {
     struct machine *m = machine_bare(o);
 
     m->wall_base = rtc_base(o->rtc_base);
+    make_engine(m);
     make_board(m);
     boot_setup(m);
     machine_reset(m);
@@ -324,6 +336,7 @@ void machine_free(struct machine *m)
     for (u32 i = 0; i < 4; i++)
         disk_close(m->ide[i / 2][i % 2]);
     chardev_free_all(m);
+    bt_free(m->cpu->bt);
     cpu_free(m->cpu);
     mmu_free(m->mmu);
     bus_free(m->bus);

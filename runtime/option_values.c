@@ -392,11 +392,9 @@ SETTER(set_qmp)
 
 SETTER(set_engine)
 {
-    if (!strcmp(arg, "bt"))
-        die("%s bt: the translator is not built yet; interp is", option);
-    if (strcmp(arg, "interp"))
+    if (strcmp(arg, "bt") && strcmp(arg, "interp"))
         refuse_choice(option, arg, "bt|interp");
-    o->engine = ENGINE_INTERP;
+    o->engine = strcmp(arg, "bt") ? ENGINE_INTERP : ENGINE_BT;
 }
 
 static void list_channels(void)

@@ -5,6 +5,7 @@
  *
  * A halted guest, and a stopped machine, sleep in loop_poll() until a deadline or a descriptor.
  */
+#include "bt/bt.h"
 #include "runtime/machine.h"
 
 void machine_request(struct machine *m, enum machine_event event)
@@ -118,7 +119,10 @@ int machine_run(struct machine *m)
             continue; /* a descriptor's callback may have stopped us or made a timer due */
         }
         clock_arm_host(m);
-        cpu_run_interp(m->cpu);
+        if (m->cpu->bt)
+            bt_run(m->cpu);
+        else
+            cpu_run_interp(m->cpu);
     }
     clock_adopt_thread(NULL);
     return m->exit_status;
