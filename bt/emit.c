@@ -190,6 +190,8 @@ bool emit_copy(struct xl *x, const struct insn *in)
     copy_prefixes(x, in);
     if (r != 0x40)
         emit8(x, r);
+    if (in->map == 0 && opcode == 0x82)
+        opcode = 0x80; /* its twin, which 64-bit mode lacks */
     if (!in->has_modrm && r & 1)
         opcode &= (u8)~7; /* ESP is 4, r8 is 8: its low bits are 0 */
     copy_opcode(x, in, opcode);

@@ -48,6 +48,8 @@ static u32 rel_target(const struct xl *x, const struct insn *in)
 /* A register or memory operand to r9d (and r13d, when it is kept over a push). */
 static bool load_target(struct xl *x, const struct insn *in)
 {
+    if (in->modrm >> 3 & 1) /* FF /3 and /5: far */
+        return false;
     if (in->opsize == 4 ? x->context->cs_limit != ~0u : x->context->cs_limit < 0xffff)
         return false;
     if (in->op[0].kind == OP_REG) {
