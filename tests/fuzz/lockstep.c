@@ -11,8 +11,10 @@
 #include "bt/bt.h"
 #include "runtime/machine.h"
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 enum { RAM = 0x104000, CODE = 0x10000, CODE_SIZE = 0x8000, ROUND = 1000, TABLES = 0x100000,
        GDT = 0x1000 };
@@ -314,7 +316,7 @@ static void report(struct pair *p, const struct vcpu *before, const char *what)
 
 static bool over(const struct machine *m)
 {
-    return m->events || m->cpu->attention & (ATT_HALT | ATT_EVENT);
+    return m->events || m->cpu->attention & (ATT_HALT | ATT_EVENT | ATT_TIMER);
 }
 
 static bool memory_same(struct pair *p)
@@ -338,6 +340,8 @@ static bool turn(struct pair *p)
     u32 limit = 14;
 
     bt_run_one(b);
+    if (over(p->bt))
+        return true;
     for (u32 i = 0; i < limit; i++) {
         cpu_step(a);
         p->insns++;
@@ -370,6 +374,29 @@ static bool round_of(struct pair *p)
         return true;
     report(p, &before, "memory differs at the end of the round");
     return false;
+}
+
+/* A random REP may have 2^32 turns to go: after half a second in one round, that round ends. */
+static struct pair *watched;
+static u64 watched_seed;
+
+static void on_alarm(int sig)
+{
+    if (watched_seed == watched->seed) {
+        __atomic_fetch_or(&watched->interp->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&watched->bt->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    }
+    watched_seed = watched->seed;
+}
+
+static void watch(struct pair *p)
+{
+    struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART | SA_ONSTACK };
+    struct itimerval every = { { 0, 500000 }, { 0, 500000 } };
+
+    watched = p;
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
 }
 
 static int usage(void)
@@ -422,6 +449,7 @@ int main(int argc, char **argv)
     p.interp = new_machine(&p.options);
     p.bt = new_machine(&p.options);
     check(bt_new(p.bt->cpu, &config, &why), "no translator: %s", why);
+    watch(&p);
     for (; p.insns < insns; p.seed++, rounds++) {
         p.mode = (enum mode)(p.seed % MODES);
         for (u32 i = 0; mode && i < MODES; i++)
