@@ -134,12 +134,12 @@ bool cpu_run_insn(struct vcpu *cpu, const struct insn *in)
 {
     const struct op_row *row = &cpu_ops[in->mnem];
 
-    if (unlikely(!execute(cpu, in, row))) {
+    if (unlikely(!admit(cpu, in, row) || !row->exec(cpu, in))) {
         deliver(cpu);
         return false;
     }
     cpu->insns++;
-    if (!(row->attr & OP_FLOW) && !suspended(cpu, row))
+    if (!(row->attr & OP_FLOW) && !suspended(cpu, row->attr))
         cpu->eip += in->len;
     return true;
 }
