@@ -250,6 +250,19 @@ static void window_close(struct viewer *v)
     SDL_Quit(); /* the window with it */
 }
 
+/* SDL would go on to drivers without a picture; NULL: the environment names no display. */
+static const char *choose_driver(void)
+{
+    bool x11 = getenv("DISPLAY"), wayland = getenv("WAYLAND_DISPLAY");
+    const char *drivers = x11 && wayland ? "x11,wayland" :
+                          x11            ? "x11" :
+                          wayland        ? "wayland" : NULL;
+
+    if (drivers)
+        SDL_SetHint(SDL_HINT_VIDEODRIVER, drivers); /* SDL_VIDEODRIVER in the environment wins */
+    return getenv("SDL_VIDEODRIVER") ? getenv("SDL_VIDEODRIVER") : drivers;
+}
+
 static void set_hints(void)
 {
     SDL_SetMainReady();
@@ -297,8 +310,12 @@ struct viewer *window_open(struct machine *m, const char **error)
     *error = "the board has no video";
     if (!m->vga)
         return NULL;
+    *error = "there is no display (DISPLAY and WAYLAND_DISPLAY are not set)";
+    if (!choose_driver())
+        return NULL;
     if (SDL_Init(SDL_INIT_VIDEO) || !make_window(w)) {
-        *error = SDL_GetError();
+        snprintf(w->title, sizeof(w->title), "the display cannot be opened (%s)", SDL_GetError());
+        *error = w->title;
         return NULL;
     }
     SDL_StopTextInput(); /* places of keys, not letters */
