@@ -10,6 +10,7 @@ by name. The last screen of each is left in build/check/boot/. Runs $JOBS machin
 """
 import argparse
 import concurrent.futures
+import hashlib
 import os
 import re
 import shutil
@@ -283,6 +284,52 @@ def linux_cd(c):
     """The same kernel from a CD, by isolinux."""
     vm = c.start("-m", 128, "-cdrom", guest_file("linux.iso"), "-boot", "d")
     use_linux(vm)
+
+
+def md5(path, size=None):
+    with open(path, "rb") as f:
+        return hashlib.md5(f.read(size)).hexdigest()
+
+
+def linux_disks(c, append, mode):
+    """Linux's own drivers read a disk and a CD whole and write; the host compares."""
+    path, iso = c.path("disk.img"), guest_file("linux.iso")
+    with open(path, "wb") as f:
+        f.write(os.urandom(16 << 20))
+    before = md5(path)
+    vm = c.start("-m", 128, "-kernel", guest_file("vmlinuz-686"), "-initrd", guest_file("initrd-disks.gz"),
+                 "-append", "console=ttyS0 panic=-1 " + append, "-hda", path, "-cdrom", iso)
+    vm.wait(r"DISKS-DONE", 600)
+    said = vm.serial()
+    vm.quit()
+
+    def expect(what, value):
+        found = re.search(r"^%s (\S+)" % what, said, re.M)
+        if not found or found[1] != value:
+            raise Failed("%s: the guest says %s, want %s" % (what, found and found[1], value))
+    expect("disk", before)
+    expect("again", re.search(r"^wrote (\S+)", said, re.M)[1])
+    expect("again", md5(path))
+    with open(path, "rb") as f:
+        content = f.read()
+    if content[64 << 16:96 << 16] != content[:32 << 16]:
+        raise Failed("the copy on the disk differs")
+    expect("cd", md5(iso))
+    expect("file", md5(guest_file("vmlinuz-686")))
+    expect("mode", mode)
+    problems = re.findall(r"ata\d.*(?:error|failed|timeout).*|.*I/O error.*", said)
+    if problems:
+        raise Failed("Linux complains: " + problems[0])
+
+
+@case()
+def linux_disks_dma(c):
+    linux_disks(c, "", "XFER_MW_DMA_2")
+
+
+@case()
+def linux_disks_pio(c):
+    linux_disks(c, "libata.dma=0", "XFER_PIO_4")
 
 
 @case()
