@@ -330,8 +330,10 @@ bool cpu_far_ret(struct vcpu *cpu, u32 opsize, u32 pop_bytes)
 
     if (!cpu_protected(cpu))
         return ret_real(cpu, opsize, pop_bytes);
-    if (!cpu_pop(cpu, opsize, &skip, &eip) || !cpu_pop(cpu, opsize, &skip, &cs) ||
-        !read_target(cpu, (u16)cs, desc) || !far_check_return_code(cpu, (u16)cs, desc))
+    if (!cpu_pop(cpu, opsize, &skip, &eip) || !cpu_pop(cpu, 2, &skip, &cs)) /* CS: 16 bits read */
+        return false;
+    skip += opsize - 2;
+    if (!read_target(cpu, (u16)cs, desc) || !far_check_return_code(cpu, (u16)cs, desc))
         return false;
     if ((cs & 3) > cpu->cpl)
         return ret_outer(cpu, (u16)cs, desc, eip, opsize, skip, pop_bytes);

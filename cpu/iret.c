@@ -14,7 +14,12 @@ struct frame {
 
 static bool pop_frame(struct vcpu *cpu, u32 opsize, struct frame *f)
 {
-    f->skip = 0;
+    u32 mask = cpu_stack_mask(cpu), esp = cpu->gpr[ESP] & mask;
+    gla_t gla;
+
+    f->skip = 0; /* the limit is checked for all three, before any other fault of the first */
+    if (mask - esp >= 3 * opsize - 1 && !cpu_linear(cpu, SS, esp, 3 * opsize, false, &gla))
+        return false;
     return cpu_pop(cpu, opsize, &f->skip, &f->eip) && cpu_pop(cpu, opsize, &f->skip, &f->cs) &&
            cpu_pop(cpu, opsize, &f->skip, &f->flags);
 }

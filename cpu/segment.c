@@ -244,23 +244,27 @@ static bool stack_access(struct vcpu *cpu, const struct stack *s, u32 off, u32 s
     return true;
 }
 
-bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size)
-{
-    for (u32 i = 1; i <= slots; i++)
-        if (!stack_access(cpu, s, (s->esp - i * size) & s->mask, size))
-            return false;
-    for (u32 i = 1; i <= slots; i++)
-        if (!mmu_probe(cpu, s->ss.base + ((s->esp - i * size) & s->mask), size,
-                       MMU_WRITE | s->access))
-            return false;
-    return true;
-}
-
 /* Ring 3's own pushes are subject to alignment checks. */
 static bool misaligned(const struct vcpu *cpu, const struct stack *s, gla_t gla, u32 size)
 {
     return gla & (size - 1) && cpu->eflags & FLAG_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3 &&
            !(s->access & MMU_SYSTEM);
+}
+
+bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size)
+{
+    for (u32 i = 1; i <= slots; i++)
+        if (!stack_access(cpu, s, (s->esp - i * size) & s->mask, size))
+            return false;
+    for (u32 i = 1; i <= slots; i++) {
+        gla_t gla = s->ss.base + ((s->esp - i * size) & s->mask);
+
+        if (misaligned(cpu, s, gla, size))
+            return cpu_fault(cpu, EXC_AC, 0);
+        if (!mmu_probe(cpu, gla, size, MMU_WRITE | s->access))
+            return false;
+    }
+    return true;
 }
 
 bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val)

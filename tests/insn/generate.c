@@ -301,7 +301,7 @@ static bool branches_to_itself(const struct insn_case *c, const struct insn *in)
 /* Offset in the code segment `selector` of some INT3. */
 static u32 throw_target(struct dice *d, u32 selector)
 {
-    return CASE_CODE + PAGE_SIZE + dice_roll(d, 2048) - case_segment_base(selector);
+    return CASE_CODE + PAGE_SIZE + 16 + dice_roll(d, 2048) - case_segment_base(selector);
 }
 
 /* What popped flags may be: NT and ID would stick to the oracle. */
