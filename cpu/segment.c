@@ -253,12 +253,12 @@ static bool misaligned(const struct vcpu *cpu, const struct stack *s, gla_t gla,
 
 bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size)
 {
-    for (u32 i = 1; i <= slots; i++)
-        if (!stack_access(cpu, s, (s->esp - i * size) & s->mask, size))
-            return false;
     for (u32 i = 1; i <= slots; i++) {
-        gla_t gla = s->ss.base + ((s->esp - i * size) & s->mask);
+        u32 off = (s->esp - i * size) & s->mask;
+        gla_t gla = s->ss.base + off;
 
+        if (!stack_access(cpu, s, off, size))
+            return false;
         if (misaligned(cpu, s, gla, size))
             return cpu_fault(cpu, EXC_AC, 0);
         if (!mmu_probe(cpu, gla, size, MMU_WRITE | s->access))
