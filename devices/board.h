@@ -15,7 +15,6 @@ extern const struct device_class ioapic_class; /* memory FEC00000; config: struc
 
 void i8259_set(struct device *dev, u32 pin, bool level); /* ISA pin 0 to 15 */
 bool i8259_intr(struct device *dev);                     /* INTR output */
-struct irq *i8259_output(struct device *dev);            /* INTR: machine.c connects it */
 u8 i8259_ack(struct device *dev);                        /* INTA cycle: the vector */
 /* The INTR pin; machine.c connects it with irq_init(). */
 struct irq *i8259_output(struct device *dev);

@@ -266,6 +266,50 @@ TEST(i8254, starved_guest_gets_its_ticks)
     CHECK(served >= 99 && served <= 101);
 }
 
+static u32 messages;
+static bool vector_waits;
+
+static bool count_message(struct machine *m, u8 vector, u32 delivery, u8 destination, bool logical,
+                          bool level)
+{
+    messages++;
+    return true;
+}
+
+static bool busy_vector(struct machine *m, u8 vector)
+{
+    CHECK_EQ(vector, 0x30);
+    return vector_waits;
+}
+
+static void to_ioapic(void *owner, u32 pin, bool level)
+{
+    ioapic_set(owner, 2, level);
+}
+
+TEST(i8254, starved_by_way_of_the_io_apic)
+{
+    static const struct ioapic_config config = { count_message, busy_vector };
+    struct rig *r = rig_new(&ioapic_class, &config);
+
+    r->m->ioapic = r->dev;
+    irq_init(&r->m->isa[0], to_ioapic, r->dev, 0);
+    rig_add(r, &i8254_class, NULL);
+    bus_mmio_write(r->m, 0xfec00000, 4, 0x14); /* pin 2: edge, fixed, vector 30 */
+    bus_mmio_write(r->m, 0xfec00010, 4, 0x30);
+    messages = 0;
+    vector_waits = false;
+    program(r, 0, 2, 11932);
+    rig_advance(r, MSEC(505));
+    CHECK_EQ(messages, 50);
+    vector_waits = true;
+    rig_advance(r, SEC(1));
+    CHECK_EQ(messages, 50);
+    vector_waits = false;
+    rig_advance(r, SEC(1));
+    CHECK_EQ(messages, 250);
+}
+
 TEST(i8254, masked_ticks_are_not_owed)
 {
     struct rig *r = wired();
