@@ -129,6 +129,8 @@ struct vcpu {
     u32 cr0, cr2, cr3, cr4;
     u32 dr[8];
     u32 efer;
+    u32 debugctl;   /* MSR 1D9: DEBUGCTL_* of debug.h */
+    u32 last_branch[2], last_int[2]; /* from, to: MSRs 1DB to 1DE */
     u32 db_pending; /* DR6 bits of the #DB trap that ATT_TRAP announces */
     u8 ext;         /* 1 while delivering an exception or interrupt: the EXT bit of error codes */
     u8 ss_shadow;   /* ATT_SHADOW comes from a load of SS: #DB traps wait, too */

@@ -79,6 +79,26 @@ void cpu_debug_io(struct vcpu *cpu, u16 port, u32 size)
     pend(cpu, hits);
 }
 
+/* The P6's records hold offsets inside the code segment. */
+void cpu_debug_branch(struct vcpu *cpu, u32 from)
+{
+    if (!(cpu->debugctl & DEBUGCTL_LBR))
+        return;
+    cpu->last_branch[0] = from;
+    cpu->last_branch[1] = cpu->eip;
+}
+
+void cpu_debug_interrupted(struct vcpu *cpu, u32 vector, u32 from)
+{
+    if (cpu->debugctl & DEBUGCTL_LBR) {
+        cpu->last_int[0] = cpu->last_branch[0];
+        cpu->last_int[1] = cpu->last_branch[1];
+        cpu_debug_branch(cpu, from);
+    }
+    if (vector == EXC_DB)
+        cpu->debugctl &= ~(u32)(DEBUGCTL_LBR | DEBUGCTL_BTF);
+}
+
 static void write_dr(struct vcpu *cpu, u32 n, u32 val)
 {
     if (n == 6)

@@ -10,10 +10,12 @@
 
 enum { DR6_B0 = 1, DR6_BD = 1 << 13, DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
 
-/* Any breakpoint enabled, locally or globally? */
+enum { DEBUGCTL_LBR = 1, DEBUGCTL_BTF = 2, DEBUGCTL_BITS = 0x7f }; /* vol. 3, 17.13 */
+
+/* Any breakpoint enabled, locally or globally, or branches watched? */
 static inline bool cpu_debug_armed(const struct vcpu *cpu)
 {
-    return cpu->dr[7] & 0xff;
+    return (cpu->dr[7] & 0xff) | (cpu->debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF));
 }
 /* Instruction breakpoint at gla (asked before the instruction runs, only when armed and RF is
  * clear). False: #DB recorded as a fault, DR6 set. */
@@ -23,6 +25,10 @@ bool cpu_debug_fetch(struct vcpu *cpu, gla_t gla);
 void cpu_debug_access(struct vcpu *cpu, gla_t gla, u32 size, bool write);
 /* The same for an I/O breakpoint (CR4.DE). */
 void cpu_debug_io(struct vcpu *cpu, u16 port, u32 size);
+/* A branch was taken from `from` to EIP: last-branch record. */
+void cpu_debug_branch(struct vcpu *cpu, u32 from);
+/* The same for the entry into a handler; #DB turns the watching of branches off. */
+void cpu_debug_interrupted(struct vcpu *cpu, u32 vector, u32 from);
 /* The instruction that just completed had started with TF set. */
 static inline void cpu_debug_step(struct vcpu *cpu)
 {

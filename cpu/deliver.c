@@ -390,6 +390,8 @@ bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool
         }
     }
     forget_instruction(cpu);
+    if (cpu->debugctl)
+        cpu_debug_interrupted(cpu, e.vector, e.eip);
     return true;
 }
 

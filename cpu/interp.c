@@ -77,8 +77,9 @@ static inline const struct decoded *fetch(struct vcpu *cpu)
 /* 2 to 6, with TF or RF set or a breakpoint armed. RF shields one instruction from 2. */
 static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
 {
-    u32 before = cpu->eflags;
+    u32 before = cpu->eflags, from = cpu->eip;
     const struct decoded *d;
+    bool branched;
 
     if (cpu_debug_armed(cpu) && !(before & FLAG_RF) &&
         !cpu_debug_fetch(cpu, cpu->seg[CS].base + cpu->eip)) {
@@ -101,7 +102,10 @@ static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
         cpu->eflags |= before & FLAG_RF;
     else if (!(d->attr & OP_FLOW))
         cpu->eip += d->len;
-    if (before & FLAG_TF && steps(cpu, d->attr))
+    branched = d->attr & OP_FLOW && cpu->eip != from + d->len;
+    if (branched && !(d->attr & OP_INT))
+        cpu_debug_branch(cpu, from);
+    if (before & FLAG_TF && steps(cpu, d->attr) && (branched || !(cpu->debugctl & DEBUGCTL_BTF)))
         cpu_debug_step(cpu);
 }
 

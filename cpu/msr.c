@@ -2,6 +2,7 @@
  * Model-specific registers of the P6 family (SDM vol. 4, tables 2-20 and 2-51), the time-stamp
  * counter and the two event counters. Everything else is #GP(0), and `--trace nyi` names it.
  */
+#include "cpu/debug.h"
 #include "cpu/system.h"
 #include "devices/board.h"
 #include "runtime/machine.h"
@@ -14,7 +15,7 @@ enum {
     MSR_UCODE_REV = 0x8b, MSR_PERFCTR0 = 0xc1, MSR_MTRR_CAP = 0xfe, MSR_BBL_CR_CTL3 = 0x11e,
     MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_MCG_CAP = 0x179,
     MSR_MCG_STATUS, MSR_EVNTSEL0 = 0x186, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
-    MSR_LAST_BRANCH_FROM = 0x1db, MSR_LAST_INT_TO = 0x1de, MSR_MTRR_PHYSBASE0 = 0x200,
+    MSR_LAST_BRANCH_FROM = 0x1db, MSR_LAST_INT_FROM = 0x1dd, MSR_MTRR_PHYSBASE0 = 0x200,
     MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277,
     MSR_MTRR_DEF_TYPE = 0x2ff, MSR_MC0_CTL = 0x400, MSR_EFER = 0xc0000080,
 };
@@ -198,8 +199,10 @@ static bool read_misc(struct vcpu *cpu, u32 index, u64 *val)
         *val = counter_read(cpu, index - MSR_PERFCTR0);
     else if (index - MSR_EVNTSEL0 < 2)
         *val = cpu->perf_select[index - MSR_EVNTSEL0];
-    else if (index - MSR_LAST_BRANCH_FROM < 4) /* nothing recorded */
-        *val = 0;
+    else if (index - MSR_LAST_BRANCH_FROM < 2)
+        *val = cpu->last_branch[index - MSR_LAST_BRANCH_FROM];
+    else if (index - MSR_LAST_INT_FROM < 2)
+        *val = cpu->last_int[index - MSR_LAST_INT_FROM];
     else
         return false;
     return true;
@@ -215,7 +218,9 @@ static bool read_msr(struct vcpu *cpu, u32 index, u64 *val)
     case MSR_EBL_CR_POWERON:
     case MSR_TEST_CTL:
     case MSR_BBL_CR_CTL3:
+        return true;
     case MSR_DEBUGCTL:
+        *val = cpu->debugctl;
         return true;
     case MSR_UCODE_REV:
         *val = 1ull << 32;
@@ -303,10 +308,10 @@ static bool write_msr(struct vcpu *cpu, u32 index, u64 val)
     case MSR_UCODE_WRITE:
     case MSR_UCODE_REV:
         return true;
-    case MSR_DEBUGCTL: /* reads as 0 */
-        if (val)
-            trace(TRACE_NYI, "last-branch records, single steps on branches: wrmsr 1d9 = %llx",
-                  (unsigned long long)val);
+    case MSR_DEBUGCTL:
+        if (val & ~(u64)DEBUGCTL_BITS)
+            return false;
+        cpu->debugctl = (u32)val;
         return true;
     case MSR_TSC: /* P6 writes the low half and clears the high one; later ones take all */
         cpu->tsc_offset = val - raw_tsc(cpu);

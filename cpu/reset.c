@@ -54,6 +54,9 @@ static void reset_msrs(struct vcpu *cpu)
     memset(cpu->mc_addr, 0, sizeof(cpu->mc_addr));
     memset(cpu->perf_select, 0, sizeof(cpu->perf_select));
     memset(cpu->perf_base, 0, sizeof(cpu->perf_base));
+    cpu->debugctl = 0;
+    memset(cpu->last_branch, 0, sizeof(cpu->last_branch));
+    memset(cpu->last_int, 0, sizeof(cpu->last_int));
     cpu->misc_enable = 1; /* fast strings */
     cpu->tsc_offset = 0;
     cpu->tsc_offset = -cpu_tsc(cpu);

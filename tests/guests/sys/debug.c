@@ -227,3 +227,47 @@ TEST(debug_register_fixed_bits)
     EQ(read_dr7() & ~0x800u, 0xffff07ff); /* bit 11 belongs to later processors */
     write_dr7(0x400);
 }
+
+/* ---- Branches (MSR 1D9) ---- */
+
+SNIPPET(d_branch, "nop\n inc %eax\n d_branch_at: jmp d_branch_to\n nop\n d_branch_to: inc %eax\n"
+                  EXIT);
+LABEL(d_branch_at);
+LABEL(d_branch_to);
+SNIPPET(d_probe, "mov $0x1d9, %ecx\n rdmsr\n" EXIT);
+
+/* Bochs has no such register. */
+static bool have_debugctl(u32 bits)
+{
+    if (run_ring(0, d_probe) != EXIT_VECTOR)
+        return false;
+    wrmsr(0x1d9, bits);
+    return (u32)rdmsr(0x1d9) == bits;
+}
+
+TEST(single_step_on_branches)
+{
+    if (!have_debugctl(2))
+        return;
+    ring(3, d_branch);
+    in.eflags |= TF;
+    EQ(run(), DB);
+    EQ(trap.frame[0], (u32)d_branch_to);
+    EQ(trap.eax, 1);
+    EQ(dr6(), BS);
+    EQ((u32)rdmsr(0x1d9), 0); /* cleared on the way into the handler */
+}
+
+TEST(last_branch_record)
+{
+    if (!have_debugctl(1))
+        return;
+    write_dr0((u32)d_branch_to);
+    write_dr7(dr7(0, 0));
+    EQ(run_ring(3, d_branch), DB);
+    EQ((u32)rdmsr(0x1d9), 0);
+    EQ((u32)rdmsr(0x1dd), (u32)d_branch_at); /* before the exception */
+    EQ((u32)rdmsr(0x1de), (u32)d_branch_to);
+    EQ((u32)rdmsr(0x1db), (u32)d_branch_to); /* the exception itself */
+    EQ((u32)rdmsr(0x1dc), STUB(DB));
+}
