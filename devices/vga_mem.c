@@ -175,7 +175,7 @@ static void window_write(struct device *dev, u32 off, enum io_size size, u32 val
 
 /* ---- Plain memory ---- */
 
-/* Would a byte written at A0000 + n land, as it is, at vram[window + n], and read back from there? */
+/* The window's offset in vram if bytes written at A0000 land there as they are, and read back. */
 static u32 plain_window(const struct vga *v)
 {
     const u8 *gr = v->gr;

@@ -54,10 +54,11 @@ static void on_tick(void *arg, u32 events)
 bool ticker_start(struct ticker *t, struct machine *m, u32 hz, void (*tick)(void *owner),
                   void *owner)
 {
-    struct timespec period = { 0, (long)(SEC(1) / hz) };
-    struct itimerspec its = { period, period };
+    struct timespec period = {0, (long)(SEC(1) / hz)};
+    struct itimerspec its = {period, period};
 
-    *t = (struct ticker){ timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), tick, owner };
+    *t = (struct ticker){timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), tick,
+                         owner};
     if (t->fd < 0 || timerfd_settime(t->fd, 0, &its, NULL))
         return false;
     loop_add(m, t->fd, LOOP_READ, on_tick, t);
@@ -97,5 +98,6 @@ void display_title(struct machine *m, char *buf, size_t size)
 {
     const char *name = machine_name(m->options);
 
-    snprintf(buf, size, "%s%sring3 [%s]", name ? name : "", name ? " - " : "", control_status(m));
+    snprintf(buf, size, "%s%sring3 [%s]", name ? name : "", name ? " - " : "",
+             control_status(m));
 }

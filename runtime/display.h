@@ -1,6 +1,7 @@
 /*
- * What shows the guest's screen and takes the user's keys: an SDL2 window or a terminal. Both run
- * on the machine's thread, from the loop, at most 60 times a second, and draw only what changed.
+ * What shows the guest's screen and takes the user's keys: an SDL2 window or a terminal. Both
+ * run on the machine's thread, from the loop, at most 60 times a second, and draw only what
+ * changed.
  */
 #ifndef RING3_DISPLAY_H
 #define RING3_DISPLAY_H
@@ -8,10 +9,12 @@
 #include "runtime/machine.h"
 
 struct viewer {
-    void (*close)(struct viewer *v); /* also restores the terminal; frees nothing of the machine's */
+    void (*close)(
+        struct viewer *v); /* also restores the terminal; frees nothing of the machine's */
 };
 
-/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be. */
+/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be.
+ */
 struct viewer *display_open(struct machine *m);
 void display_close(struct viewer *v); /* NULL: nothing to do */
 

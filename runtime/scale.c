@@ -1,8 +1,8 @@
 /*
  * Scaling by area, in x and y apart. See scale.h.
  *
- * A source line is scaled in x once and kept while result lines need it. Two channels of a pixel
- * are weighed in one multiplication: 00RR00BB * weight has room for 8 bits more each.
+ * A source line is scaled in x once and kept while result lines need it. Two channels of a
+ * pixel are weighed in one multiplication: 00RR00BB * weight has room for 8 bits more each.
  */
 #include "runtime/scale.h"
 
@@ -18,10 +18,11 @@ static void axis_free(struct scale_axis *a)
     free(a->first);
     free(a->count);
     free(a->weight);
-    *a = (struct scale_axis){ .from = 0 };
+    *a = (struct scale_axis){.from = 0};
 }
 
-/* Weights of result pixel i; what rounding left goes to the heaviest, so that they add up to ONE. */
+/* Weights of result pixel i; what rounding left goes to the heaviest, so that they add up to
+ * ONE. */
 static void axis_weigh(struct scale_axis *a, u32 i)
 {
     u64 low = (u64)i * a->from, high = (u64)(i + 1) * a->from; /* in 1/to of a source pixel */
@@ -159,5 +160,5 @@ void scaler_free(struct scaler *s)
     free(s->rows);
     free(s->row_line);
     free(s->mixed);
-    *s = (struct scaler){ .rows = NULL };
+    *s = (struct scaler){.rows = NULL};
 }

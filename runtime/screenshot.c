@@ -1,6 +1,6 @@
 /*
- * The screen as a file: PPM (P6) or PNG, as QMP's screendump asks. Written beside the target and
- * renamed over it, so that a reader sees a whole picture or the old one.
+ * The screen as a file: PPM (P6) or PNG, as QMP's screendump asks. Written beside the target
+ * and renamed over it, so that a reader sees a whole picture or the old one.
  */
 #include "runtime/machine.h"
 
@@ -44,7 +44,8 @@ static _Noreturn void png_failed(png_structp png, png_const_charp message)
 
 static bool write_png(FILE *file, const struct frame *f, u8 *rgb)
 {
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, png_failed, png_quiet);
+    png_structp png =
+        png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, png_failed, png_quiet);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     volatile bool ok = false;
 

@@ -20,13 +20,13 @@ struct window {
     int set_width, set_height; /* the size we gave the window last */
     int surface_w, surface_h;  /* placed in */
     u64 rest_until;            /* host time: not drawn before */
-    bool user_sized, exposed; /* exposed: all of it is to be drawn */
-    struct frame frame; /* shown */
+    bool user_sized, exposed;  /* exposed: all of it is to be drawn */
+    struct frame frame;        /* shown */
     char title[256];
 
     bool grabbed;
-    u32 buttons;              /* held: bit 0 left, 1 right, 2 middle */
-    int dx, dy;               /* motion not yet passed on */
+    u32 buttons;                 /* held: bit 0 left, 1 right, 2 middle */
+    int dx, dy;                  /* motion not yet passed on */
     u16 held[SDL_NUM_SCANCODES]; /* key code a scancode holds down in the guest, or KEY_NONE */
 };
 

@@ -1,6 +1,7 @@
 /*
  * Noise on the VGA's ports and memory, drawn every now and then: nothing may leave its buffers
- * (the sanitizers watch), hang, or make a picture of an impossible size. The same noise each run.
+ * (the sanitizers watch), hang, or make a picture of an impossible size. The same noise each
+ * run.
  */
 #include "tests/devices/vga_rig.h"
 
@@ -12,8 +13,8 @@ static u32 noise(u32 *state)
 
 static void random_port(struct rig *r, u32 *state)
 {
-    static const u16 ports[] = { 0x3b4, 0x3ba, 0x3c0, 0x3c2, 0x3c4, 0x3c6, 0x3ce, 0x3d4, 0x3da,
-                                 0x3c8, 0x1ce, 0x1cf, 0x1d0 };
+    static const u16 ports[] = {0x3b4, 0x3ba, 0x3c0, 0x3c2, 0x3c4, 0x3c6, 0x3ce,
+                                0x3d4, 0x3da, 0x3c8, 0x1ce, 0x1cf, 0x1d0};
     u16 port = ports[noise(state) % ARRAY_SIZE(ports)];
     u32 val = noise(state), size = 1u << noise(state) % 3;
 

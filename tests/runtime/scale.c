@@ -8,7 +8,7 @@
 
 static void scale(const u32 *from, u32 w, u32 h, u32 *to, u32 to_w, u32 to_h)
 {
-    struct scaler s = { .rows = NULL };
+    struct scaler s = {.rows = NULL};
 
     scaler_set(&s, w, h, to_w, to_h);
     scaler_draw(&s, from, to, to_w, 0, to_h);
@@ -17,7 +17,7 @@ static void scale(const u32 *from, u32 w, u32 h, u32 *to, u32 to_w, u32 to_h)
 
 TEST(scale, whole_factors_repeat_pixels)
 {
-    static const u32 from[4] = { 1, 2, 3, 0xffffff };
+    static const u32 from[4] = {1, 2, 3, 0xffffff};
     u32 to[24];
 
     scale(from, 2, 2, to, 6, 4);
@@ -28,7 +28,7 @@ TEST(scale, whole_factors_repeat_pixels)
 
 TEST(scale, other_factors_blend_at_edges_only)
 {
-    static const u32 from[2] = { 0x000000, 0xff8040 };
+    static const u32 from[2] = {0x000000, 0xff8040};
     u32 to[3];
 
     scale(from, 2, 1, to, 3, 1);
@@ -50,9 +50,11 @@ TEST(scale, smaller_is_an_average)
 /* Rounding must not darken or tint a plain picture, whatever the factor. */
 TEST(scale, a_plain_colour_stays)
 {
-    static const u32 sizes[][4] = { { 720, 400, 720, 540 }, { 640, 480, 1000, 700 },
-                                    { 1920, 1200, 333, 207 }, { 8, 1600, 1, 1 },
-                                    { 4608, 3, 160, 120 } };
+    static const u32 sizes[][4] = {{720, 400, 720, 540},
+                                   {640, 480, 1000, 700},
+                                   {1920, 1200, 333, 207},
+                                   {8, 1600, 1, 1},
+                                   {4608, 3, 160, 120}};
     static u32 from[1920 * 1200], to[1000 * 700];
 
     for (u32 i = 0; i < ARRAY_SIZE(from); i++)
@@ -71,8 +73,8 @@ TEST(scale, a_plain_colour_stays)
 TEST(scale, changed_lines_reach_the_whole_change)
 {
     enum { W = 5, H = 40, TO_W = 7, TO_H = 54 };
-    u32 from[W * H] = { 0 }, all[TO_W * TO_H], part[TO_W * TO_H];
-    struct scaler s = { .rows = NULL };
+    u32 from[W * H] = {0}, all[TO_W * TO_H], part[TO_W * TO_H];
+    struct scaler s = {.rows = NULL};
 
     scaler_set(&s, W, H, TO_W, TO_H);
     for (u32 line = 0; line < H; line++) {
