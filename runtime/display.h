@@ -9,12 +9,11 @@
 #include "runtime/machine.h"
 
 struct viewer {
-    void (*close)(
-        struct viewer *v); /* also restores the terminal; frees nothing of the machine's */
+    /* Also restores the terminal; frees nothing of the machine's. */
+    void (*close)(struct viewer *v);
 };
 
-/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be.
- */
+/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be. */
 struct viewer *display_open(struct machine *m);
 void display_close(struct viewer *v); /* NULL: nothing to do */
 
