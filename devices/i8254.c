@@ -15,7 +15,9 @@
 #define PIT_HZ 1193182u
 /* Faster programming than this is legal but not served edge by edge: the rest is owed. */
 #define MIN_INTERVAL USEC(20)
-#define MAX_SPACING MSEC(5) /* between owed ticks */
+/* Between owed ticks: a sixteenth of the period, so that a guest that gets a tenth of the host still
+ * catches up, and its other clocks do not run away. */
+#define MAX_SPACING USEC(250)
 #define MAX_OWED_NS SEC(10)
 #define MAX_OWED 10000u
 #define NEVER UINT64_MAX
@@ -163,9 +165,9 @@ static bool edge_waits(struct i8254 *s)
 
 static u64 spacing(const struct i8254 *s)
 {
-    u64 quarter = ns_at(s->channel[0].count) / 4;
+    u64 part = ns_at(s->channel[0].count) / 16;
 
-    return quarter < MIN_INTERVAL ? MIN_INTERVAL : quarter > MAX_SPACING ? MAX_SPACING : quarter;
+    return part < MIN_INTERVAL ? MIN_INTERVAL : part > MAX_SPACING ? MAX_SPACING : part;
 }
 
 static void edge_give(struct i8254 *s)

@@ -8,7 +8,7 @@
  *
  * Lost ticks: a deadline served late stands for several periods, and a tick may find the one
  * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow, a
- * quarter of a period apart so that the guest gets on with its work too.
+ * sixteenth of a period apart: a guest that gets a tenth of the host still catches up.
  */
 #include "devices/lapic.h"
 
@@ -47,12 +47,12 @@ static u64 settle(struct lapic *l)
     return expired + 1;
 }
 
-/* How soon to look again while ticks are owed: a quarter of the period, within reason. */
+/* How soon to look again while ticks are owed: a part of the period, within reason. */
 static u64 owed_spacing(const struct lapic *l)
 {
-    u64 quarter = l->timer_initial * tick_ns(l) / 4;
+    u64 part = l->timer_initial * tick_ns(l) / 16;
 
-    return quarter < SHORTEST_WAIT ? SHORTEST_WAIT : quarter > MSEC(1) ? MSEC(1) : quarter;
+    return part < SHORTEST_WAIT ? SHORTEST_WAIT : part > USEC(250) ? USEC(250) : part;
 }
 
 void lapic_timer_arm(struct lapic *l)
