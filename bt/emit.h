@@ -26,6 +26,7 @@ struct xl {
     u32 next_eip;       /* of the instruction after the present one */
     struct site *site;  /* of the present one */
     bool code32, stack32, ended;
+    bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
     struct {
         u8 *jump; /* rel32 */
@@ -97,13 +98,25 @@ enum xl_access { XL_READ, XL_WRITE };
  */
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
+/* Out of line to the site's callout, and on behind the instruction: unless reg is 0; if a host
+ * condition (0F 8x: the x) holds. */
+void xl_slow_unless_zero(struct xl *x, enum hreg reg);
+void xl_slow_jcc(struct xl *x, u8 opcode);
 /* r9d := offset of the memory operand. */
 void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);
+
+/* ---- xl_data.c: the stack ---- */
+bool xl_push_imm(struct xl *x, u32 imm, u32 size);
+bool xl_push_reg(struct xl *x, u8 reg, u32 size); /* reg may be r11 (or r13 in flat form) */
+bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not move yet */
+void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
+bool xl_pop_target(struct xl *x, u32 size, u32 drop);
 
 /* ---- xl_*.c: one instruction; false: nothing of it stays, C has to do it ---- */
 typedef bool xl_handler(struct xl *x, const struct insn *in);
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
-    xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods;
+    xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
+    xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc;
 
 struct xl_row {
     xl_handler *translate; /* NULL: callout */

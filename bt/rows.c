@@ -33,7 +33,12 @@ const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     EMITS(MOVSB, xl_movs), EMITS(MOVSW, xl_movs), EMITS(MOVSD, xl_movs),
     EMITS(STOSB, xl_stos), EMITS(STOSW, xl_stos), EMITS(STOSD, xl_stos),
     EMITS(LODSB, xl_lods), EMITS(LODSW, xl_lods), EMITS(LODSD, xl_lods),
+    EMITS(SCASB, xl_scas), EMITS(SCASW, xl_scas), EMITS(SCASD, xl_scas),
+    EMITS(CMPSB, xl_cmps), EMITS(CMPSW, xl_cmps), EMITS(CMPSD, xl_cmps),
+    COPY(LFENCE), COPY(MFENCE), COPY(SFENCE), COPY(CMPXCHG8B),
     /* Sensitive: updates of the vcpu. */
+    EMITS(STI, xl_sti), EMITS(PUSHF, xl_pushf), EMITS(PUSHFD, xl_pushf), EMITS(POPF, xl_popf),
+    EMITS(POPFD, xl_popf), EMITS(RDTSC, xl_rdtsc),
     EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),
     /* Closes the TU. */
     EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),

@@ -99,6 +99,7 @@ void bt_kick(struct vcpu *cpu)
 static void flags_to_host(struct vcpu *cpu)
 {
     cpu->tc.host_flags = (cpu->eflags & FLAGS_ARITH) | FLAG_1 | FLAG_IF | HOST_FLAG_AC;
+    cpu->eflags &= ~(u32)FLAGS_ARITH; /* so that PUSHF only has to merge */
 }
 
 static void flags_from_host(struct vcpu *cpu)

@@ -38,8 +38,20 @@ static bool ends_tu(const struct insn *in)
 /* Of these, the ones that may turn out to need no C (and then the TU goes on). */
 static bool inlined(const struct insn *in)
 {
-    return in->mnem == ZYDIS_MNEMONIC_CLI || in->mnem == ZYDIS_MNEMONIC_CLD ||
-           in->mnem == ZYDIS_MNEMONIC_STD;
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_CLI:
+    case ZYDIS_MNEMONIC_STI:
+    case ZYDIS_MNEMONIC_CLD:
+    case ZYDIS_MNEMONIC_STD:
+    case ZYDIS_MNEMONIC_PUSHF:
+    case ZYDIS_MNEMONIC_PUSHFD:
+    case ZYDIS_MNEMONIC_POPF:
+    case ZYDIS_MNEMONIC_POPFD:
+    case ZYDIS_MNEMONIC_RDTSC:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* mov r9, site;  call [r15+callout] */
@@ -63,6 +75,7 @@ static void one(struct xl *x, struct insn *in)
     u8 *start = x->p;
     u32 slow = x->slow_count;
 
+    x->site->ends = ends_tu(in); /* should a slow path call out */
     if (row->translate && lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         row->translate(x, in)) {
         for (u32 i = slow; i < x->slow_count; i++)
@@ -72,7 +85,7 @@ static void one(struct xl *x, struct insn *in)
     x->p = start;
     x->slow_count = slow;
     memset(x->tu->exits, 0, sizeof(x->tu->exits));
-    x->ended = x->site->ends = ends_tu(in);
+    x->ended = x->site->ends;
     callout(x);
 }
 
@@ -90,6 +103,7 @@ static void body(struct xl *x, u32 max)
     head(x);
     for (u32 i = 0; i < max && !x->ended; i++) {
         x->site = &tu->sites[i];
+        x->last = i + 1 == max;
         x->site->eip = eip;
         x->site->tu = tu;
         x->site->host_off = (u16)(x->p - x->start);

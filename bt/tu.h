@@ -25,7 +25,7 @@ enum { MAX_INSNS = 12, MAX_EXITS = 2 };
 enum form {
     FORM_ADAPT,
     FORM_FLAT,    /* the slot as it is; anything unusual faults */
-    FORM_CHECKED, /* the slot looked at, page crossings too; unusual: callout. No fault ever */
+    FORM_CHECKED, /* slot and alignment looked at first; unusual: callout. No fault ever */
     FORM_CALLOUT, /* C does it */
     FORMS,
 };

@@ -97,7 +97,7 @@ static bool push_room(struct xl *x, u32 size)
     return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, XL_WRITE);
 }
 
-static void stack_move(struct xl *x, i32 by)
+void xl_stack_move(struct xl *x, i32 by)
 {
     if (x->stack32) {
         emit_lea_rm(x, R8, R8, by);
@@ -148,7 +148,24 @@ bool xl_push_imm(struct xl *x, u32 imm, u32 size)
     if (!push_room(x, size))
         return false;
     store_imm(x, imm, size);
-    stack_move(x, -(i32)size);
+    xl_stack_move(x, -(i32)size);
+    return true;
+}
+
+bool xl_push_reg(struct xl *x, u8 reg, u32 size)
+{
+    if (!push_room(x, size))
+        return false;
+    store_reg(x, reg, size);
+    xl_stack_move(x, -(i32)size);
+    return true;
+}
+
+bool xl_pop_reg(struct xl *x, u8 reg, u32 size)
+{
+    if (!stack_top(x, size))
+        return false;
+    load_reg(x, reg, size);
     return true;
 }
 
@@ -161,7 +178,7 @@ static bool push_memory(struct xl *x, const struct insn *in)
     if (context_seg(x->context->key, SS) == SEG_LIMIT || !push_room(x, in->opsize))
         return false;
     store_reg(x, R13, in->opsize);
-    stack_move(x, -(i32)in->opsize);
+    xl_stack_move(x, -(i32)in->opsize);
     return true;
 }
 
@@ -171,11 +188,7 @@ bool xl_push(struct xl *x, const struct insn *in)
         return xl_push_imm(x, in->imm, in->opsize);
     if (in->op[0].kind == OP_MEM)
         return push_memory(x, in);
-    if (in->op[0].kind != OP_REG || !push_room(x, in->opsize))
-        return false;
-    store_reg(x, hreg_of(in->op[0].reg), in->opsize);
-    stack_move(x, -(i32)in->opsize);
-    return true;
+    return in->op[0].kind == OP_REG && xl_push_reg(x, hreg_of(in->op[0].reg), in->opsize);
 }
 
 bool xl_pop(struct xl *x, const struct insn *in)
@@ -189,7 +202,7 @@ bool xl_pop(struct xl *x, const struct insn *in)
         return true;
     }
     load_reg(x, hreg_of(in->op[0].reg), in->opsize);
-    stack_move(x, (i32)in->opsize);
+    xl_stack_move(x, (i32)in->opsize);
     return true;
 }
 
@@ -215,7 +228,7 @@ bool xl_pop_target(struct xl *x, u32 size, u32 drop)
         EMIT(x, 0x47, 0x0f, 0xb7, 0x2c, 0x0a); /* movzx r13d, word [r10+r9] */
     else
         load_reg(x, R13, 4);
-    stack_move(x, (i32)drop);
+    xl_stack_move(x, (i32)drop);
     emit_mov_rr(x, R9, R13);
     return true;
 }
@@ -310,5 +323,42 @@ bool xl_lods(struct xl *x, const struct insn *in)
         return false;
     string_load(x, RAX, size);
     index_move(x, in, RSI, string_step(x, size));
+    return true;
+}
+
+/* cmp AL, AX or EAX with [r10+r9]; or r13 */
+static void string_compare(struct xl *x, u8 reg, u32 size)
+{
+    if (size == 2)
+        emit8(x, 0x66);
+    EMIT(x, (u8)(0x43 | (reg >= 8) << 2), size == 1 ? 0x3a : 0x3b, (u8)((reg & 7) << 3 | 4), 0x0a);
+}
+
+bool xl_scas(struct xl *x, const struct insn *in)
+{
+    u32 size = string_size(in);
+
+    if (repeated(in) || !string_address(x, in, RDI, ES, XL_READ))
+        return false;
+    string_compare(x, RAX, size);
+    index_move(x, in, RDI, string_step(x, size));
+    return true;
+}
+
+bool xl_cmps(struct xl *x, const struct insn *in)
+{
+    u32 size = string_size(in);
+
+    if (repeated(in) || x->site->form != FORM_FLAT ||
+        context_seg(x->context->key, ES) == SEG_LIMIT ||
+        (in->addrsize == 4 && context_seg(x->context->key, ES) == SEG_64K) ||
+        !string_address(x, in, RSI, in->seg, XL_READ))
+        return false;
+    string_load(x, R13, size);
+    if (!string_address(x, in, RDI, ES, XL_READ))
+        return false;
+    string_compare(x, R13, size);
+    index_move(x, in, RSI, string_step(x, size));
+    index_move(x, in, RDI, string_step(x, size));
     return true;
 }

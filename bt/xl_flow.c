@@ -9,9 +9,6 @@
  */
 #include "bt/emit.h"
 
-bool xl_push_imm(struct xl *x, u32 imm, u32 size);
-bool xl_pop_target(struct xl *x, u32 size, u32 drop);
-
 static struct exit *exit_new(struct xl *x, u32 number, u32 target)
 {
     struct exit *e = &x->tu->exits[number];

@@ -2,16 +2,15 @@
  * Memory operands: from a guest offset to [r10+r9], in the form the site is in.
  *
  *   flat      lea  r9d, [offset]                 checked   lea  r9d, [offset]
- *             shrx r10d, r9d, r12d                         lea  r11d, [r9+size-1]
- *             mov  r10, [r14+r10*8+table]                  shrx r10d, r9d, r12d;  shrx r11d, r11d, r12d
- *             op   [r10+r9]                                mov  r10, [r14+r10*8+table];  r11 too
- *                                                          r11 := r10 - r11 + (r10 not direct)
+ *             shrx r10d, r9d, r12d                         shrx r10d, r9d, r12d
+ *             mov  r10, [r14+r10*8+table]                  mov  r10, [r14+r10*8+table]
+ *             op   [r10+r9]                                r11 := misalignment + (r10 not direct)
  *                                                          jump out of line unless r11 = 0
  *                                                          op   [r10+r9]
  *
- * Neither touches flags. Flat relies on the host for the rest: a slot that is not direct leads to
- * an address that faults, and a misaligned access (the only kind that can cross a page, or a 64 KiB
- * limit) raises #AC.
+ * Neither touches flags. A slot that is not direct leads to an address that faults, and a
+ * misaligned access (the only kind that can cross a page, or a 64 KiB limit) raises #AC: flat
+ * relies on it, checked sends both out of line to C before the host sees them.
  */
 #include "bt/emit.h"
 
@@ -41,15 +40,24 @@ void xl_offset(struct xl *x, const struct insn *in, enum hreg dst)
         emit_movzx16(x, dst, dst);
 }
 
-static u8 *slow_jump(struct xl *x, enum hreg reg)
+static void slow_add(struct xl *x, u8 *jump)
 {
-    u8 *jump = emit_unless_zero(x, reg);
-
     check(x->slow_count < MAX_SLOW, "too many slow paths in one TU");
     x->slow[x->slow_count].jump = jump;
     x->slow[x->slow_count].site = x->site;
     x->slow[x->slow_count++].resume = NULL;
-    return jump;
+}
+
+void xl_slow_unless_zero(struct xl *x, enum hreg reg)
+{
+    slow_add(x, emit_unless_zero(x, reg));
+}
+
+void xl_slow_jcc(struct xl *x, u8 opcode)
+{
+    EMIT(x, 0x0f, opcode);
+    emit32(x, 0);
+    slow_add(x, x->p - 4);
 }
 
 /* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
@@ -77,7 +85,7 @@ static void check_limit(struct xl *x, u8 seg, u32 size)
     emit_not64(x, R10); /* r11 + ~r9 + 1 - (size - 1) = limit - last */
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
     emit_top16(x, R11);
-    slow_jump(x, R11);
+    xl_slow_unless_zero(x, R11);
 }
 
 static void add_base(struct xl *x, u8 seg)
@@ -95,24 +103,26 @@ static void flat_access(struct xl *x, enum xl_access access)
     emit_slot(x, R10, access);
 }
 
+/* r11 := the low bits of r9d that are 0 in an aligned address. mov r11d, size-1;  pext r11d, r9d, r11d */
+static void emit_misalignment(struct xl *x, u32 size)
+{
+    emit_mov_ri(x, R11, size - 1);
+    EMIT(x, 0xc4, 0x42, 0x32, 0xf5, 0xdb);
+}
+
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
-    if (size > 1)
-        emit_lea_rm(x, R11, R9, (i32)size - 1);
     emit_page(x, R10, R9);
     emit_slot(x, R10, access);
     emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
     emit_top16(x, R13);
     if (size > 1) {
-        emit_page(x, R11, R11);
-        emit_slot(x, R11, access);
-        emit_not64(x, R11);
-        emit_lea_sib(x, R11, R11, R10, 1, 1, true);
+        emit_misalignment(x, size);
         emit_lea_sib(x, R11, R11, R13, 1, 0, true);
+        xl_slow_unless_zero(x, R11);
     } else {
-        EMIT(x, 0x4d, 0x89, 0xeb); /* mov r11, r13 */
+        xl_slow_unless_zero(x, R13);
     }
-    slow_jump(x, R11);
 }
 
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
@@ -121,7 +131,7 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     enum form form = (enum form)x->site->form;
 
     if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
-        size == 0 || size > 16)
+        (size != 1 && size != 2 && size != 4 && size != 8))
         return false;
     if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form == FORM_CHECKED)))
         check_limit(x, seg, size);
