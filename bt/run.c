@@ -6,6 +6,7 @@
  * handler sets attention first and the poll after it. So a request is seen here or at a TU head.
  */
 #include "bt/tu.h"
+#include "cpu/debug.h"
 #include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -197,7 +198,7 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
 /* Single steps and breakpoints are the interpreter's. */
 static bool watched(const struct vcpu *cpu)
 {
-    return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu->dr[7] & 0xff;
+    return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu);
 }
 
 /* Attends. False: back to the run loop. *one: the next instruction runs alone (the shadow of STI,
