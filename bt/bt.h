@@ -28,4 +28,18 @@ void bt_kick(struct vcpu *cpu);
 /* Drops all translations. */
 void bt_flush(struct bt *bt);
 
+/* ---- Statistics (stats.def, stats.c) ---- */
+
+struct bt_stat {
+    const char *group, *name, *help;
+    const char *label; /* of one number in a table; NULL: a number by itself */
+    u64 value;
+};
+typedef void bt_stats_fn(void *arg, const struct bt_stat *stat);
+/* Every number, in the order of stats.def; those of tables only if not 0. None without a translator. */
+void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg);
+void bt_stats_print(const struct vcpu *cpu, FILE *out);
+/* Is a host address translated code? Async-signal-safe. */
+bool bt_in_code(const struct vcpu *cpu, u64 pc);
+
 #endif

@@ -107,6 +107,7 @@ static void fault_in_code(struct bt *bt, greg_t *g)
 
     check(tu, "fault at %#llx in no TU", (unsigned long long)g[REG_RIP]);
     site = tu_site(tu, (const u8 *)g[REG_RIP]);
+    bt->stats.exits_fault++;
     save_guest(cpu, g);
     cpu->eip = site ? site->eip : tu->eip;
     bt->interpret = site;

@@ -116,7 +116,7 @@ int bt_callout_c(struct vcpu *cpu, struct site *site);
 int bt_callout_c(struct vcpu *cpu, struct site *site)
 {
     struct bt *bt = cpu->bt;
-    bool done;
+    bool done, leave;
 
     bt->stats.callouts++;
     bt->stats.callout_by[site->insn.mnem]++;
@@ -124,8 +124,10 @@ int bt_callout_c(struct vcpu *cpu, struct site *site)
     cpu->eip = site->eip;
     done = cpu_run_insn(cpu, &site->insn);
     flags_to_host(cpu);
-    return !done || site->ends || bt->dropped || cpu->attention ||
-           cpu->eip != site->eip + site->insn.len;
+    leave = !done || site->ends || bt->dropped || cpu->attention ||
+            cpu->eip != site->eip + site->insn.len;
+    bt->stats.exits_callout += leave;
+    return leave;
 }
 
 /* ---- The loop ---- */
@@ -185,6 +187,7 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     flags_to_host(cpu);
     e = bt_enter(cpu, tu->host);
     flags_from_host(cpu);
+    bt->stats.exits_direct += e != NULL;
     if (bt->interpret) { /* a fault: the handler left the state before that instruction */
         struct site *site = bt->interpret;
 

@@ -188,6 +188,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     u32 left = PAGE_SIZE - (gla & PAGE_MASK), count;
     u64 slot = cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)], start = now_ns();
     struct tu *tu;
+    u8 activity;
     gpa_t gpa;
 
     if (!slot_direct(slot) || cpu->eip > cpu->seg[CS].limit || !mmu_translate(cpu, gla, &gpa) ||
@@ -195,11 +196,13 @@ struct tu *bt_translate(struct bt *bt, u32 context)
         return NULL;
     if (cpu->seg[CS].limit - cpu->eip < left - 1)
         left = cpu->seg[CS].limit - cpu->eip + 1;
+    activity = activity_enter(cpu->machine, ACT_TRANSLATOR);
     count = scan(bt, slot_hva(slot, gla), left, cpu_code32(cpu), insns);
-    if (!count)
-        return NULL;
-    tu = make(bt, context, gpa, slot, insns, count);
-    tu_insert(bt, tu);
-    count_tu(bt, tu, cpu_code32(cpu), start);
+    tu = count ? make(bt, context, gpa, slot, insns, count) : NULL;
+    if (tu) {
+        tu_insert(bt, tu);
+        count_tu(bt, tu, cpu_code32(cpu), start);
+    }
+    activity_leave(cpu->machine, activity);
     return tu;
 }

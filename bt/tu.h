@@ -114,13 +114,15 @@ enum {
     MAX_CONTEXTS = 1 << 14,
 };
 
+/* See stats.def. */
 struct bt_stats {
-    u64 tus[2], insns, ident, host_bytes, guest_bytes; /* tus: 16-bit, 32-bit code */
-    u64 length[MAX_INSNS + 1];
-    u64 entries, lookups, misses, chained, callouts, interpreted, flushes, drops, adapted[FORMS];
-    u64 signals_miss, signals_guard, signals_align, signals_poll, signals_divide, signals_stack;
-    u64 translate_ns;
-    u64 callout_by[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+#define GROUP(id, title)
+#define COUNT(id, help) u64 id;
+#define TABLE(id, size, label, help) u64 id[size];
+#include "bt/stats.def"
+#undef GROUP
+#undef COUNT
+#undef TABLE
 };
 
 struct bt {

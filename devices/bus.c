@@ -90,6 +90,7 @@ static u32 all_ones(u32 size)
 u32 bus_in(struct machine *m, u16 port, enum io_size size)
 {
     struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
+    u8 activity = activity_enter(m, ACT_DEVICES);
     u32 val;
 
     m->stats.port_accesses++;
@@ -103,12 +104,14 @@ u32 bus_in(struct machine *m, u16 port, enum io_size size)
         val = bus_in(m, port, half) | bus_in(m, (u16)(port + half), half) << half * 8;
     }
     trace(TRACE_IO, "in  %04x.%u = %x", port, size, val);
+    activity_leave(m, activity);
     return val;
 }
 
 void bus_out(struct machine *m, u16 port, enum io_size size, u32 val)
 {
     struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
+    u8 activity = activity_enter(m, ACT_DEVICES);
 
     m->stats.port_accesses++;
     trace(TRACE_IO, "out %04x.%u = %x", port, size, val);
@@ -120,6 +123,7 @@ void bus_out(struct machine *m, u16 port, enum io_size size, u32 val)
         bus_out(m, port, half, val & all_ones(half));
         bus_out(m, (u16)(port + half), half, val >> half * 8);
     }
+    activity_leave(m, activity);
 }
 
 bool bus_claim_memory(struct device *dev, gpa_t base, u64 size, const struct io_ops *ops)
@@ -200,6 +204,7 @@ static struct claim *memory_claim(struct bus *bus, gpa_t gpa)
 
 u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size)
 {
+    u8 activity = activity_enter(m, ACT_DEVICES);
     struct claim *c = memory_claim(m->bus, gpa);
     u32 val = 0;
 
@@ -215,17 +220,21 @@ u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size)
         val = c->ops->read(c->dev, (u32)(gpa - c->base), size);
     }
     trace(TRACE_MMIO, "read  %llx.%u = %x", (unsigned long long)gpa, size, val);
+    activity_leave(m, activity);
     return val & all_ones(size);
 }
 
 void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
 {
+    u8 activity = activity_enter(m, ACT_DEVICES);
     struct claim *c = memory_claim(m->bus, gpa);
 
     m->stats.mmio_accesses++;
     trace(TRACE_MMIO, "write %llx.%u = %x", (unsigned long long)gpa, size, val);
-    if (!c)
+    if (!c) {
+        activity_leave(m, activity);
         return;
+    }
     if (size == 3 || !(c->ops->sizes & size)) {
         u32 first = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
 
@@ -234,4 +243,5 @@ void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
     } else {
         c->ops->write(c->dev, (u32)(gpa - c->base), size, val & all_ones(size));
     }
+    activity_leave(m, activity);
 }

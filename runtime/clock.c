@@ -93,6 +93,7 @@ void timer_cancel(struct timer *t)
  * once per instant read from the clock, and the round ends after as many as a busy board has. */
 u64 timers_run(struct machine *m)
 {
+    u8 activity = activity_enter(m, ACT_DEVICES);
     u64 now = clock_now(m);
 
     for (u32 n = 0; n < 64 && m->timers && m->timers->deadline <= now; n++) {
@@ -101,6 +102,7 @@ u64 timers_run(struct machine *m)
         timer_unlink(t);
         t->fire(t->owner);
     }
+    activity_leave(m, activity);
     if (!m->timers)
         return ~0ull;
     now = clock_now(m);
@@ -133,6 +135,7 @@ static void on_alarm(int sig)
 {
     if (!running)
         return;
+    running->stats.timer_signals++;
     __atomic_fetch_or(&running->cpu->attention, ATT_TIMER, __ATOMIC_SEQ_CST);
     bt_kick(running->cpu);
 }

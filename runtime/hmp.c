@@ -3,6 +3,7 @@
  * separated by blanks; "quotes" hold blanks together, \" and \\ inside them.
  */
 #include "runtime/monitor.h"
+#include "bt/bt.h"
 #include "runtime/control.h"
 #include "runtime/disk.h"
 #include "runtime/keys.h"
@@ -165,6 +166,36 @@ static void info_stats(struct hmp *h)
 #undef COUNTER
 }
 
+static void say_seconds(void *arg, const char *name, double seconds)
+{
+    say(arg, "  %-15s %11.3f\n", name, seconds);
+}
+
+static void info_tc(struct hmp *h)
+{
+    struct machine *m = h->machine;
+
+    if (!m->cpu->bt) {
+        say(h, "the interpreter runs the guest\n");
+        return;
+    }
+    bt_stats_print(m->cpu, h->out);
+    say(h, "Shadow page tables\n");
+#define SHADOW(id) say(h, "  %-15s %11llu\n", #id, (unsigned long long)m->stats.id)
+    SHADOW(shadow_hidden);
+    SHADOW(shadow_true);
+    SHADOW(shadow_flushes);
+    SHADOW(pt_traces);
+    SHADOW(smc_events);
+#undef SHADOW
+    if (m->sampler.on)
+        say(h, "Seconds\n");
+    else
+        say(h, "Seconds by activity: counted from now on (from the start with --stats)\n");
+    sampler_each(m, say_seconds, h);
+    sampler_start(m);
+}
+
 static void info_block(struct hmp *h)
 {
     struct drive_name drives[DRIVES];
@@ -190,6 +221,7 @@ static const struct {
     { "version", "of ring3", info_version },
     { "name", "-name", info_name },
     { "stats", "counters", info_stats },
+    { "tc", "the translator's counters", info_tc },
     { "block", "drives and what is in them", info_block },
 };
 

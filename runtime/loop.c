@@ -58,11 +58,25 @@ void loop_remove(struct machine *m, int fd)
         w->fd = -1;
 }
 
+static void serve(struct machine *m, const struct pollfd *fds, u32 n)
+{
+    for (u32 i = 0; i < n; i++) {
+        struct watch *w = &m->loop->watches[i];
+        u32 got = (fds[i].revents & (POLLIN | POLLHUP | POLLERR) ? LOOP_READ : 0) |
+                  (fds[i].revents & (POLLOUT | POLLERR) ? LOOP_WRITE : 0);
+
+        /* A callback before this one may have removed it or put another in its place. */
+        if (got && w->fd == fds[i].fd)
+            w->cb(w->arg, got);
+    }
+}
+
 void loop_poll(struct machine *m, u64 timeout_ns)
 {
     struct pollfd fds[MAX_FDS];
     u32 n = m->loop ? m->loop->count : 0;
     struct timespec ts = { (time_t)(timeout_ns / SEC(1)), (long)(timeout_ns % SEC(1)) };
+    u8 activity;
 
     for (u32 i = 0; i < n; i++) {
         struct watch *w = &m->loop->watches[i];
@@ -74,13 +88,7 @@ void loop_poll(struct machine *m, u64 timeout_ns)
     }
     if (ppoll(fds, n, timeout_ns == ~0ull ? NULL : &ts, NULL) <= 0)
         return;
-    for (u32 i = 0; i < n; i++) {
-        struct watch *w = &m->loop->watches[i];
-        u32 got = (fds[i].revents & (POLLIN | POLLHUP | POLLERR) ? LOOP_READ : 0) |
-                  (fds[i].revents & (POLLOUT | POLLERR) ? LOOP_WRITE : 0);
-
-        /* A callback before this one may have removed it or put another in its place. */
-        if (got && w->fd == fds[i].fd)
-            w->cb(w->arg, got);
-    }
+    activity = activity_enter(m, ACT_DEVICES);
+    serve(m, fds, n);
+    activity_leave(m, activity);
 }

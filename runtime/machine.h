@@ -20,6 +20,10 @@ struct allocation {
 
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 
+/* What the machine's thread is doing: sampler.c books its time on that. Translated code is known
+ * by the program counter. */
+enum activity { ACT_MONITOR, ACT_CODE, ACT_TRANSLATOR, ACT_DEVICES, ACTIVITIES };
+
 struct machine {
     struct options *options; /* owned by main */
     struct vcpu *cpu;
@@ -46,6 +50,13 @@ struct machine {
     u32 events;      /* MACHINE_* requested */
     int exit_status; /* of the process, when MACHINE_EXIT came from the guest */
     bool quit;       /* leave machine_run() */
+    u8 activity; /* enum activity */
+    struct {
+        bool on;
+        u64 last;                   /* the thread's CPU time at the last sample */
+        u64 started, cpu_started;   /* wall and CPU time */
+        u64 spent[ACTIVITIES];      /* nanoseconds */
+    } sampler;
     struct loop *loop;
     struct allocation *allocations;
     struct qmp *qmp;           /* the control socket's server, or NULL */
@@ -80,6 +91,25 @@ void clock_adopt_thread(struct machine *m);
 u64 timers_run(struct machine *m);
 /* Asks the host for an ATT_TIMER at the first deadline (see clock.c). */
 void clock_arm_host(struct machine *m);
+
+/* ---- sampler.c ---- */
+/* What the thread does until activity_leave(m, what this returned). A signal handler reads it. */
+static inline u8 activity_enter(struct machine *m, enum activity what)
+{
+    u8 before = m->activity;
+
+    __atomic_store_n(&m->activity, (u8)what, __ATOMIC_RELAXED);
+    return before;
+}
+static inline void activity_leave(struct machine *m, u8 before)
+{
+    __atomic_store_n(&m->activity, before, __ATOMIC_RELAXED);
+}
+/* Samples the calling thread, which runs the machine, from now on. Starting twice is fine. */
+void sampler_start(struct machine *m);
+/* Seconds since sampler_start(), by activity, and "idle"; nothing if it was not started. */
+void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, double seconds),
+                  void *arg);
 
 /* ---- loop.c: host descriptors ---- */
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };

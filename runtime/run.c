@@ -100,6 +100,8 @@ int machine_run(struct machine *m)
     u64 last_poll = 0, now, next;
 
     clock_adopt_thread(m);
+    if (m->options->stats)
+        sampler_start(m);
     if (m->state == RUN_RUNNING)
         clock_start(m);
     while (!m->quit) {

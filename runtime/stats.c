@@ -1,6 +1,7 @@
 /*
  * `--stats FILE`: the counters of stats.def and what the run cost the host, as JSON.
  */
+#include "bt/bt.h"
 #include "runtime/frontend.h"
 
 #include <json-c/json.h>
@@ -40,6 +41,50 @@ static struct json_object *host(struct machine *m)
     return o;
 }
 
+/* ---- The translator's section ---- */
+
+static struct json_object *member(struct json_object *o, const char *name)
+{
+    struct json_object *m;
+
+    if (!json_object_object_get_ex(o, name, &m)) {
+        m = json_object_new_object();
+        json_object_object_add(o, name, m);
+    }
+    return m;
+}
+
+static void add_stat(void *arg, const struct bt_stat *s)
+{
+    struct json_object *o = member(arg, s->group);
+
+    if (s->label)
+        o = member(o, s->name);
+    json_object_object_add(o, s->label ? s->label : s->name, json_object_new_uint64(s->value));
+}
+
+static void add_seconds(void *arg, const char *name, double val)
+{
+    add_number(arg, name, val);
+}
+
+/* The counters of bt/stats.def, those of stats.def that tell of the shadow, and where time went. */
+static struct json_object *translator(struct machine *m)
+{
+    struct json_object *o = json_object_new_object(), *shadow = member(o, "shadow");
+
+#define SHADOW(id) json_object_object_add(shadow, #id, json_object_new_uint64(m->stats.id))
+    SHADOW(shadow_hidden);
+    SHADOW(shadow_true);
+    SHADOW(shadow_flushes);
+    SHADOW(pt_traces);
+    SHADOW(smc_events);
+#undef SHADOW
+    bt_stats_each(m->cpu, add_stat, o);
+    sampler_each(m, add_seconds, member(o, "seconds"));
+    return o;
+}
+
 void stats_write(struct machine *m)
 {
     struct json_object *o;
@@ -51,6 +96,7 @@ void stats_write(struct machine *m)
     json_object_object_add(o, "version", json_object_new_string(RING3_VERSION));
     json_object_object_add(o, "host", host(m));
     json_object_object_add(o, "counters", counters(&m->stats));
+    json_object_object_add(o, "tc", translator(m));
     if (json_object_to_file_ext(m->options->stats, o, JSON_C_TO_STRING_PRETTY))
         warn("--stats %s: %s", m->options->stats, json_util_get_last_err());
     json_object_put(o);

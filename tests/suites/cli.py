@@ -172,8 +172,10 @@ def signals_end_it_in_order(c):
         time.sleep(1)
         p.send_signal(sig)
         expect(p.wait(10) == 0, "%s: status %d" % (sig, p.returncode))
-        counters = json.load(open(stats))["counters"]
+        written = json.load(open(stats))
+        counters = written["counters"]
         expect(counters["insns_interpreted"] > 1000, "the statistics count %s instructions" % counters)
+        expect("seconds" in written["tc"], "the statistics lack where time went")
         expect(not os.path.exists(q), "the QMP socket stays behind")
         os.remove(stats)
 

@@ -1,0 +1,140 @@
+/*
+ * The translator's counters (stats.def), told one by one, or as text for people.
+ */
+#include "bt/tu.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOP = 30 }; /* rows of a long table that text shows */
+
+/* ---- What the indices of tables are called ---- */
+
+typedef const char *label_fn(u32 index);
+
+static const char *label_mode(u32 index)
+{
+    return index ? "32" : "16";
+}
+
+static const char *label_number(u32 index)
+{
+    static const char names[][3] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12" };
+
+    static_assert(ARRAY_SIZE(names) == MAX_INSNS + 1, "a name per length");
+    return names[index];
+}
+
+static const char *label_form(u32 index)
+{
+    static const char *const names[FORMS] = { "adapt", "flat", "checked", "callout" };
+
+    return names[index] ? names[index] : "?";
+}
+
+static const char *label_mnemonic(u32 index)
+{
+    return ZydisMnemonicGetString((ZydisMnemonic)index);
+}
+
+/* ---- One by one ---- */
+
+static const struct row {
+    const char *group, *name, *help;
+    size_t offset;
+    u32 size; /* 0: not a table */
+    label_fn *label;
+} rows[] = {
+#define GROUP(id, title) { #id, NULL, title, 0, 0, NULL },
+#define COUNT(id, help) { NULL, #id, help, offsetof(struct bt_stats, id), 0, NULL },
+#define TABLE(id, size, label, help) { NULL, #id, help, offsetof(struct bt_stats, id), size, label },
+#include "bt/stats.def"
+#undef GROUP
+#undef COUNT
+#undef TABLE
+};
+
+static const u64 *values(const struct bt *bt, const struct row *r)
+{
+    return (const u64 *)((const u8 *)&bt->stats + r->offset);
+}
+
+void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg)
+{
+    struct bt_stat s = { 0 };
+
+    for (u32 i = 0; cpu->bt && i < ARRAY_SIZE(rows); i++) {
+        const struct row *r = &rows[i];
+
+        if (r->group) {
+            s.group = r->group;
+            continue;
+        }
+        s.name = r->name;
+        s.help = r->help;
+        for (u32 k = 0; k < (r->size ? r->size : 1); k++) {
+            s.label = r->label ? r->label(k) : NULL;
+            s.value = values(cpu->bt, r)[k];
+            if (s.value || !r->label)
+                fn(arg, &s);
+        }
+    }
+}
+
+/* ---- As text ---- */
+
+struct pair {
+    u64 value;
+    const char *label;
+};
+
+static int larger(const void *a, const void *b)
+{
+    u64 x = ((const struct pair *)a)->value, y = ((const struct pair *)b)->value;
+
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Long tables by value, the largest first; short ones as they are. */
+static void print_table(const u64 *val, const struct row *r, FILE *out)
+{
+    struct pair *p = calloc(r->size, sizeof(*p));
+    u64 total = 0;
+    u32 n = 0;
+
+    check(p, "out of memory");
+    for (u32 i = 0; i < r->size; i++) {
+        if (val[i])
+            p[n++] = (struct pair){ val[i], r->label(i) };
+        total += val[i];
+    }
+    if (r->size > TOP)
+        qsort(p, n, sizeof(*p), larger);
+    fprintf(out, "  %-14s %12llu  %s\n", r->name, (unsigned long long)total, r->help);
+    for (u32 i = 0; i < n && i < TOP; i++)
+        fprintf(out, "    %-12s %12llu  %5.1f %%\n", p[i].label, (unsigned long long)p[i].value,
+                100.0 * (double)p[i].value / (double)total);
+    free(p);
+}
+
+void bt_stats_print(const struct vcpu *cpu, FILE *out)
+{
+    const struct bt *bt = cpu->bt;
+
+    for (u32 i = 0; bt && i < ARRAY_SIZE(rows); i++) {
+        const struct row *r = &rows[i];
+
+        if (r->group)
+            fprintf(out, "%s\n", r->help);
+        else if (r->size)
+            print_table(values(bt, r), r, out);
+        else
+            fprintf(out, "  %-14s %12llu  %s\n", r->name, (unsigned long long)*values(bt, r), r->help);
+    }
+}
+
+bool bt_in_code(const struct vcpu *cpu, u64 pc)
+{
+    const struct bt *bt = cpu->bt;
+
+    return bt && pc - (u64)bt->exec < bt->size;
+}
