@@ -1,0 +1,186 @@
+"""What every benchmark uses: the machines compared, what a run of one cost, and how results are told.
+
+Cost is what the host accounts to the child: user and system CPU seconds (getrusage), which other load on the
+machine disturbs less than wall time does.
+"""
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(TOP, "build")
+GUESTS = os.path.join(BUILD, "guests")
+RESULTS = os.path.join(TOP, "bench", "results")
+RING3 = os.path.join(BUILD, "ring3")
+ENGINES = {
+    "qemu": "qemu-system-i386 -accel tcg",
+    "bt": RING3 + " --engine bt",
+    "interp": RING3 + " --engine interp",
+}
+
+
+class Cost:
+    """A finished child: its status, CPU seconds, wall seconds, largest resident set in KiB."""
+
+    def __init__(self, status, usage, wall):
+        self.status, self.wall, self.rss_kib = status, wall, usage.ru_maxrss
+        self.user, self.system = usage.ru_utime, usage.ru_stime
+        self.cpu = self.user + self.system
+
+
+def run_child(command, patience, stdout=subprocess.DEVNULL, watch=None):
+    """Runs a command to its end, or kills it after `patience` seconds (status None). watch(pid) is called
+    every 20 ms or so."""
+    start, late = time.time(), False
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT)
+    while True:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return Cost(None if late else child.returncode, usage, time.time() - start)
+        if not late and time.time() - start > patience:
+            child.kill()
+            late = True
+        if watch:
+            watch(child.pid)
+        time.sleep(0.02)
+
+
+class Run:
+    """One run of a machine: its cost, what came over the serial port and port E9, and ring3's --stats."""
+
+    def __init__(self, engine, options, patience=300, stats=False, watch=None, binary=None):
+        command = shlex.split(ENGINES[engine])
+        if binary and engine != "qemu":
+            command[0] = binary
+        folder = tempfile.mkdtemp(prefix="ring3-bench")
+        path = {name: os.path.join(folder, name) for name in ("serial", "e9", "said", "stats")}
+        command += ["-display", "none", "-no-reboot", "-serial", "file:" + path["serial"],
+                    "-debugcon", "file:" + path["e9"]]
+        if engine == "qemu":
+            command += ["-global", "isa-debugcon.iobase=0xe9"]
+        elif stats:
+            command += ["--stats", path["stats"]]
+        try:
+            with open(path["said"], "wb") as said:
+                self.cost = run_child(command + [str(x) for x in options], patience, said, watch)
+            self.engine, self.options = engine, options
+            self.serial, self.e9, self.said = (read(path[name]) for name in ("serial", "e9", "said"))
+            self.stats = json.loads(read(path["stats"]) or "{}")
+        finally:
+            shutil.rmtree(folder)
+
+    def why(self):
+        """One line on how it ended, for a run that did not do what it should."""
+        how = "stopped after %d s" % self.cost.wall if self.cost.status is None else "status %d" % self.cost.status
+        last = (self.said or self.serial or self.e9).strip().split("\n")[-1][-160:]
+        return "%s: %s: %s" % (self.engine, how, last)
+
+
+def read(path):
+    try:
+        with open(path, "rb") as f:
+            return f.read().decode("latin1").replace("\r", "")
+    except OSError:
+        return ""
+
+
+# ---- Memory beyond the guest's ----
+
+class Memory:
+    """Samples a machine's memory: its proportional set beyond the guest's RAM, and the host's page tables
+    for it. Proportional, since code memory and guest memory are mapped more than once."""
+
+    GUEST = re.compile(r"guest memory|memory-backend-memfd")
+
+    def __init__(self, every=0.25):
+        self.every, self.next, self.peak = every, 0, {"other": 0, "tables": 0, "guest": 0, "total": 0}
+
+    def __call__(self, pid):
+        if time.time() < self.next:
+            return
+        self.next = time.time() + self.every
+        try:
+            with open("/proc/%d/smaps" % pid) as f:
+                smaps = f.read()
+            with open("/proc/%d/status" % pid) as f:
+                tables = int(re.search(r"VmPTE:\s+(\d+)", f.read())[1])
+        except (OSError, TypeError):
+            return
+        guest = other = 0
+        name = ""
+        for line in smaps.split("\n"):
+            if line.startswith("Pss:"):
+                kib = int(line.split()[1])
+                if self.GUEST.search(name):
+                    guest += kib
+                else:
+                    other += kib
+            elif re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                name = line
+        if other + tables > self.peak["total"]:
+            self.peak = {"other": other, "tables": tables, "guest": guest, "total": other + tables}
+
+
+# ---- Telling ----
+
+def host_facts():
+    cpuinfo = read("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", cpuinfo)
+    qemu = shutil.which("qemu-system-i386") and subprocess.run(
+        ["qemu-system-i386", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
+    commit = subprocess.run(["git", "-C", TOP, "rev-parse", "--short", "HEAD"], capture_output=True,
+                            text=True).stdout.strip()
+    return {"cpu": model[1] if model else "?", "cpus": os.cpu_count(), "load": os.getloadavg()[0],
+            "linux": os.uname().release, "qemu": qemu, "commit": commit,
+            "when": time.strftime("%Y-%m-%d %H:%M")}
+
+
+def table(head, rows, out=print):
+    """Columns as wide as their content; the first is left-aligned, the others right."""
+    cells = [[str(c) for c in row] for row in [head] + rows]
+    width = [max(len(row[i]) for row in cells if i < len(row)) for i in range(len(head))]
+    for row in cells:
+        out("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, width))).rstrip())
+
+
+def number(x, digits=3):
+    """Three significant digits, no exponent."""
+    if x is None:
+        return "-"
+    if x == 0:
+        return "0"
+    before = len(str(int(abs(x))))
+    return ("%." + str(max(0, digits - before)) + "f") % x
+
+
+def ratio(x, base):
+    return "-" if not x or not base else "%.2f" % (x / base)
+
+
+def geometric_mean(values):
+    values = [v for v in values if v]
+    product = 1.0
+    for v in values:
+        product *= v ** (1.0 / len(values))
+    return product if values else None
+
+
+def save(name, data):
+    os.makedirs(RESULTS, exist_ok=True)
+    path = os.path.join(RESULTS, name + ".json")
+    with open(path, "w") as f:
+        json.dump({"host": host_facts(), **data}, f, indent=1)
+        f.write("\n")
+    print("-> " + os.path.relpath(path, TOP))
+
+
+def tsc_khz():
+    """The time stamp counter's rate, measured against the clock by build/bench/hostcost."""
+    out = subprocess.run([os.path.join(BUILD, "bench", "hostcost"), "tsc"], capture_output=True, text=True).stdout
+    return int(re.search(r"tsc (\d+)", out)[1])
