@@ -144,7 +144,7 @@ static const char *medium_round(struct medium *md, enum disk_kind kind)
     return NULL;
 }
 
-static const char *medium_measure(struct medium *md, enum disk_kind kind)
+static const char *medium_measure(struct medium *md)
 {
     struct stat st;
     off_t end;
@@ -162,7 +162,7 @@ static const char *medium_measure(struct medium *md, enum disk_kind kind)
         return disk_sentence("%s: is empty (truncate -s 64M FILE makes a blank 64 MiB disk)",
                              md->path);
     md->file_size = (u64)end;
-    return medium_round(md, kind);
+    return NULL;
 }
 
 static const char *medium_prepare(struct medium *md, enum disk_kind kind, bool want_write,
@@ -171,9 +171,11 @@ static const char *medium_prepare(struct medium *md, enum disk_kind kind, bool w
     const char *error = medium_open_file(md, want_write && !snapshot);
 
     if (!error)
-        error = medium_measure(md, kind);
+        error = medium_measure(md);
     if (!error)
         error = image_foreign(md->path, md->fd);
+    if (!error)
+        error = medium_round(md, kind);
     if (error)
         return error;
     if (!medium_lock(md, !md->read_only))

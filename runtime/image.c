@@ -194,9 +194,7 @@ enum image_kind image_recognise(const char *path, const char **error)
         kind = image_kind(&p);
     }
     if (kind == IMAGE_UNKNOWN)
-        *error = disk_sentence("%s: no boot disk, CD or kernel is recognised in it: say what it "
-                               "is with -fda, -hda, -cdrom or -kernel",
-                               path);
+        *error = disk_sentence("%s: no boot disk, CD or kernel is recognised in it", path);
     if (fd >= 0)
         close(fd);
     return kind;

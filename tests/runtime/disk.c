@@ -151,6 +151,9 @@ TEST(disk, refusals_are_one_line_that_helps)
                            DISK_HARD, false);
         CHECK(error && strstr(error, rows[i].says) && !strchr(error, '\n'));
     }
+    /* What it is comes before what is wrong with its size. */
+    error = open_error(image_file_with(1001, 0, "\x1f\x8b\x08", 3), DISK_HARD, false);
+    CHECK(error && strstr(error, "gunzip"));
     error = open_error("/nonexistent/disk.img", DISK_HARD, false);
     CHECK(error && strstr(error, "/nonexistent/disk.img: No such file"));
     error = open_error("/tmp", DISK_HARD, false);
