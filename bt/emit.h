@@ -129,4 +129,8 @@ extern const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target);
 void xl_stubs(struct xl *x); /* after the last instruction: exit stubs, slow paths */
 
+/* ---- dump.c ---- */
+void dump_tu(const struct xl *x);      /* a finished one, for --trace tc */
+void dump_perf(const struct tu *tu);   /* for --trace perf */
+
 #endif

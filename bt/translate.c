@@ -157,6 +157,10 @@ static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const st
     tu->host = cache_exec(bt, x.start);
     tu->host_size = (u32)(x.p - x.start);
     cache_commit(bt, tu->host_size);
+    if (trace_on(TRACE_TC))
+        dump_tu(&x);
+    if (trace_on(TRACE_PERF))
+        dump_perf(tu);
     return tu;
 }
 

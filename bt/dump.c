@@ -1,0 +1,213 @@
+/*
+ * `--trace tc`: each new TU, the guest's instructions to the left and the host's to the right, with
+ * names for what the code jumps to and for what it reads of the vcpu. And `--trace perf`: a line in
+ * /tmp/perf-PID.map for each, so that Linux's perf names translated code.
+ *
+ * Host addresses are printed as offsets in the CCF, so that listings can be compared.
+ */
+#include "bt/emit.h"
+#include <capstone/capstone.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { LEFT = 38, MAX_LABELS = MAX_SLOW + 2 * MAX_EXITS };
+
+struct dump {
+    const struct xl *x;
+    csh guest, host;
+    struct label {
+        u64 at; /* offset in the CCF */
+        char text[40];
+    } labels[MAX_LABELS];
+    u32 label_count;
+};
+
+static const struct {
+    u32 offset;
+    const char *name;
+} vcpu_names[] = {
+    { VCPU_EIP, "eip" },         { VCPU_EFLAGS, "eflags" },       { VCPU_INT_FLAG, "int_flag" },
+    { VCPU_INTR, "intr" },       { VCPU_ATTENTION, "attention" }, { VCPU_POLL, "poll" },
+    { VCPU_CALLOUT, "callout" }, { VCPU_LEAVE, "leave" },         { VCPU_INDIRECT, "indirect" },
+};
+
+/* ---- Names of places ---- */
+
+static void label_add(struct dump *d, u64 at, const char *fmt, ...) PRINTF(3, 4);
+static void label_add(struct dump *d, u64 at, const char *fmt, ...)
+{
+    struct label *l = &d->labels[d->label_count];
+    va_list ap;
+
+    for (u32 i = 0; i < d->label_count; i++)
+        if (d->labels[i].at == at)
+            return;
+    if (d->label_count == MAX_LABELS)
+        return;
+    d->label_count++;
+    l->at = at;
+    va_start(ap, fmt);
+    vsnprintf(l->text, sizeof(l->text), fmt, ap);
+    va_end(ap);
+}
+
+static const char *label_at(const struct dump *d, u64 at)
+{
+    for (u32 i = 0; i < d->label_count; i++)
+        if (d->labels[i].at == at)
+            return d->labels[i].text;
+    return NULL;
+}
+
+static void label_all(struct dump *d)
+{
+    const struct xl *x = d->x;
+
+    for (u32 i = 0; i < MAX_EXITS; i++) {
+        const struct exit *e = &x->tu->exits[i];
+
+        if (!e->jump)
+            continue;
+        label_add(d, (u64)(e->stub - x->tu->host), "exit to %08x", e->target);
+        if (e->check)
+            label_add(d, (u64)(e->check - x->tu->host), "link check of %08x", e->target);
+    }
+    for (u32 i = 0; i < x->slow_count; i++) {
+        i32 rel;
+
+        memcpy(&rel, x->slow[i].jump, 4);
+        label_add(d, (u64)(x->slow[i].jump + 4 + rel - x->start), "slow path of %08x",
+                  x->slow[i].site->eip);
+    }
+}
+
+/* ---- Lines ---- */
+
+/* What a host instruction touches: a field of the vcpu, a table of the shadow. */
+static const char *remark(const char *operands)
+{
+    const char *p = strstr(operands, "[r15"), *slot = strstr(operands, "[r14 + r");
+    u64 offset = p && p[4] == ' ' ? strtoull(p + 7, NULL, 0) : 0;
+
+    if (slot)
+        return strstr(slot, "*8 + ") ? "  ; write slot" : "  ; read slot";
+    if (strstr(operands, "[r14"))
+        return "  ; execute slot";
+    for (u32 i = 0; p && i < ARRAY_SIZE(vcpu_names); i++)
+        if (vcpu_names[i].offset == offset) {
+            static char text[24];
+
+            snprintf(text, sizeof(text), "  ; vcpu.%s", vcpu_names[i].name);
+            return text;
+        }
+    return "";
+}
+
+static void host_text(const struct dump *d, const cs_insn *i, char *text, size_t size)
+{
+    bool jump = i->op_str[0] == '0' && (i->mnemonic[0] == 'j' || i->mnemonic[0] == 'c');
+    const char *label = jump ? label_at(d, strtoull(i->op_str, NULL, 16)) : NULL;
+
+    if (label)
+        snprintf(text, size, "%-6s -> %s", i->mnemonic, label);
+    else
+        snprintf(text, size, "%-6s %s%s", i->mnemonic, i->op_str, remark(i->op_str));
+}
+
+/* The host code [from, to), beside the text `left` in the first line. */
+static void host_lines(const struct dump *d, u64 from, u64 to, const char *left)
+{
+    const u8 *p = d->x->start + from;
+    size_t n = to - from;
+    cs_insn *i = cs_malloc(d->host);
+    char text[256];
+
+    if (!n)
+        trace_print(TRACE_TC, "%s", left);
+    while (i && n) {
+        const char *label = label_at(d, from);
+        u64 at = from;
+
+        if (label)
+            trace_print(TRACE_TC, "%*s %s:", LEFT, "", label);
+        if (cs_disasm_iter(d->host, &p, &n, &from, i)) {
+            host_text(d, i, text, sizeof(text));
+        } else {
+            snprintf(text, sizeof(text), ".byte 0x%02x", *p);
+            p++, n--, from++;
+        }
+        trace_print(TRACE_TC, "%-*s %4llx  %s", LEFT, left, (unsigned long long)at, text);
+        left = "";
+    }
+    if (i)
+        cs_free(i, 1);
+}
+
+static void guest_text(const struct dump *d, const struct site *s, char *text, size_t size)
+{
+    static const char *const forms[FORMS] = { "", "", "checked", "callout" };
+    const u8 *p = s->insn.raw;
+    size_t n = s->insn.len;
+    u64 at = s->eip;
+    cs_insn *i = cs_malloc(d->guest);
+
+    if (i && cs_disasm_iter(d->guest, &p, &n, &at, i))
+        snprintf(text, size, "%08x  %s %s%s%s", s->eip, i->mnemonic, i->op_str,
+                 *forms[s->form] ? "  ; " : "", forms[s->form]);
+    else
+        snprintf(text, size, "%08x  %s", s->eip, ZydisMnemonicGetString(s->insn.mnem));
+    if (i)
+        cs_free(i, 1);
+}
+
+static void title(const struct xl *x)
+{
+    const struct tu *tu = x->tu;
+    u32 key = x->context->key;
+
+    trace_print(TRACE_TC, "TU at %08x: gla %08x, gpa %llx, %u-bit, CPL %u%s%s; %u instructions, "
+                "%u bytes, to %u bytes at %p", tu->eip, tu->gla, (unsigned long long)tu->gpa,
+                x->code32 ? 32 : 16, key >> KEY_CPL_SHIFT & 3, key & KEY_V86 ? ", V86" : "",
+                key & KEY_DF ? ", DF" : "", tu->count, tu->guest_size, tu->host_size,
+                (const void *)tu->host);
+}
+
+void dump_tu(const struct xl *x)
+{
+    const struct tu *tu = x->tu;
+    struct dump d = { .x = x };
+    char left[256];
+
+    if (cs_open(CS_ARCH_X86, x->code32 ? CS_MODE_32 : CS_MODE_16, &d.guest) ||
+        cs_open(CS_ARCH_X86, CS_MODE_64, &d.host))
+        return;
+    label_all(&d);
+    title(x);
+    host_lines(&d, 0, tu->count ? tu->sites[0].host_off : tu->host_size, "          (interrupt poll)");
+    for (u32 i = 0; i < tu->count; i++) {
+        u64 end = i + 1 < tu->count ? tu->sites[i + 1].host_off : tu->host_size;
+
+        guest_text(&d, &tu->sites[i], left, sizeof(left));
+        host_lines(&d, tu->sites[i].host_off, end, left);
+    }
+    cs_close(&d.guest);
+    cs_close(&d.host);
+}
+
+void dump_perf(const struct tu *tu)
+{
+    static FILE *map;
+    char path[40];
+
+    if (!map) {
+        snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+        map = fopen(path, "w");
+    }
+    if (!map) {
+        trace_mask &= ~(1u << TRACE_PERF);
+        return;
+    }
+    fprintf(map, "%llx %x guest_%08x\n", (unsigned long long)(u64)tu->host, tu->host_size, tu->eip);
+    fflush(map);
+}
