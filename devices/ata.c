@@ -376,14 +376,31 @@ static void ata_reset(struct device *dev)
     }
 }
 
-/* A saved state is input like any other. */
+/* A saved state is input like any other: what indexes, divides or counts is checked. */
 static bool ata_sane(const struct ata_drive *d)
 {
-    bool block = d->pos <= d->end && d->end <= ATA_BUFFER && d->fill <= ATA_BUFFER;
-    bool count = d->block <= ATA_BUFFER / SECTOR && d->lba + d->left <= ata_sectors(d);
+    u64 sectors = ata_sectors(d);
+    bool block = d->pos <= d->end && d->end <= ATA_BUFFER && d->block <= ATA_BUFFER / SECTOR;
+    bool range = ata_is_cd(d) || (d->lba <= sectors && d->left <= sectors - d->lba);
+    bool reply = d->fill <= ATA_BUFFER && d->limit <= 0xfffe && (!d->total || d->end <= d->fill) &&
+                 (d->form == 0 || d->form == CD_SECTOR || d->form == CD_RAW);
+    bool setting = d->multiple <= ATA_MULTIPLE && (ata_is_cd(d) || (d->heads && d->sectors)) &&
+                   d->heads <= 16 && d->sectors <= 255;
 
-    return block && count && (!d->total || d->end <= d->fill) && d->step < STEPS && d->then < STEPS &&
-           (d->form == 0 || d->form == CD_SECTOR || d->form == CD_RAW);
+    return block && range && reply && setting && d->step < STEPS && d->then < STEPS;
+}
+
+static void ata_drive_loaded(struct ata_drive *d)
+{
+    timer_cancel(&d->timer);
+    if (!d->disk)
+        return;
+    if (!ata_sane(d)) {
+        d->block = d->left = d->limit = d->total = d->fill = d->form = 0;
+        ata_drive_power_on(d);
+    }
+    if (d->step)
+        timer_set(&d->timer, d->due);
 }
 
 static void ata_loaded(struct device *dev)
@@ -391,16 +408,13 @@ static void ata_loaded(struct device *dev)
     struct ata *ata = container_of(dev, struct ata, dev);
 
     for (u32 i = 0; i < 2; i++) {
-        for (u32 u = 0; u < 2; u++) {
-            struct ata_drive *d = &ata->channel[i].drive[u];
+        struct ata_channel *c = &ata->channel[i];
 
-            timer_cancel(&d->timer);
-            if (d->disk && !ata_sane(d))
-                ata_drive_reset(d);
-            if (d->step)
-                timer_set(&d->timer, d->due);
-        }
-        ata_update_irq(&ata->channel[i]);
+        c->selected &= 1;
+        c->bm_table &= ~3u;
+        for (u32 u = 0; u < 2; u++)
+            ata_drive_loaded(&c->drive[u]);
+        ata_update_irq(c);
     }
 }
 

@@ -54,6 +54,7 @@ enum ata_step {
     STEPS
 };
 
+/* Flags are bytes, not bools: a saved state may hold any value. */
 struct ata_drive {
     struct ata_channel *channel;
     struct disk *disk; /* NULL: nothing on this cable end */
@@ -62,36 +63,36 @@ struct ata_drive {
     /* Registers. [1] holds the value before the last: LBA48's high bytes. */
     u8 feature[2], count[2], low[2], mid[2], high[2];
     u8 device, status, error, command;
-    bool intrq; /* interrupt pending; reaches the wire when this drive is selected */
+    u8 intrq; /* interrupt pending; reaches the wire when this drive is selected */
 
     u32 cylinders, heads, sectors; /* current translation */
     u8 multiple;                   /* sectors a block of READ/WRITE MULTIPLE; 0: off */
     u8 mode;                       /* transfer mode as SET FEATURES 03 spells it */
-    bool write_cache;
+    u8 write_cache;
     u8 power; /* as CHECK POWER MODE reports */
-    bool asleep;
+    u8 asleep;
 
     /* The command under way. */
     u8 step; /* what the timer brings */
     u64 due;
     struct timer timer;
     u8 then;       /* what follows the block at the data port */
-    bool taking;   /* its direction: from the guest */
+    u8 taking;   /* its direction: from the guest */
     u32 pos, end;  /* the block: buffer[pos, end) is still to move */
     u64 lba;       /* next sector to fetch or store */
     u32 left;      /* sectors still to fetch or store */
     u32 block;     /* sectors a PIO block */
-    bool storing;  /* DMA: from memory to disk */
-    bool dma_wait; /* DMA: ready, the bus master is not started */
+    u8 storing;  /* DMA: from memory to disk */
+    u8 dma_wait; /* DMA: ready, the bus master is not started */
 
     /* CD: the reply is `total` bytes more, of which buffer[pos or end, fill) is there. */
     u32 limit, total, fill;
     u32 form; /* bytes of a sector the reply streams: CD_SECTOR, CD_RAW; 0: all in the buffer */
-    bool packet_dma;
+    u8 packet_dma;
     u8 packet[12];
     u8 sense_key, asc, ascq;
-    bool attention;  /* a unit attention is pending */
-    bool tray_open;
+    u8 attention;  /* a unit attention is pending */
+    u8 tray_open;
     u8 media_event;  /* GET EVENT STATUS NOTIFICATION: 0 none, 1 eject, 2 new, 3 removed */
     u8 buffer[ATA_BUFFER];
 };
@@ -101,7 +102,7 @@ struct ata_channel {
     u8 index;
     u8 selected, control;
     struct irq *irq;
-    bool wire; /* INTRQ as last driven */
+    u8 wire; /* INTRQ as last driven */
     struct ata_drive drive[2];
 
     /* Bus master. */
@@ -109,7 +110,7 @@ struct ata_channel {
     u32 bm_table;               /* DTPR */
     u32 prd_at;                 /* the next descriptor */
     u32 prd_address, prd_left;  /* the current one */
-    bool prd_last;              /* it had EOT */
+    u8 prd_last;              /* it had EOT */
 };
 
 struct ata {

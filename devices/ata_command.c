@@ -37,20 +37,23 @@ static bool ata_decode_chs(const struct ata_drive *d, u64 *lba)
 /* Fills lba and left from the registers. false: there is no such sector. */
 static bool ata_decode(struct ata_drive *d, bool ext)
 {
-    u64 low = d->low[0] | d->mid[0] << 8 | (u32)d->high[0] << 16;
+    u64 lba = d->low[0] | d->mid[0] << 8 | (u32)d->high[0] << 16;
+    u32 n = ext ? d->count[0] | d->count[1] << 8 : d->count[0];
+    bool exists = true;
 
-    if (ext) {
-        d->left = d->count[0] | d->count[1] << 8;
-        d->lba = low | (u64)d->low[1] << 24 | (u64)d->mid[1] << 32 | (u64)d->high[1] << 40;
-    } else {
-        d->left = d->count[0];
-        d->lba = low | (u64)(d->device & DEV_HEAD) << 24;
-    }
-    if (!d->left)
-        d->left = ext ? 65536 : 256;
-    if (!ext && !(d->device & DEV_LBA) && !ata_decode_chs(d, &d->lba))
+    if (ext)
+        lba |= (u64)d->low[1] << 24 | (u64)d->mid[1] << 32 | (u64)d->high[1] << 40;
+    else if (d->device & DEV_LBA)
+        lba |= (u64)(d->device & DEV_HEAD) << 24;
+    else
+        exists = ata_decode_chs(d, &lba);
+    if (!n)
+        n = ext ? 65536 : 256;
+    if (!exists || lba >= ata_sectors(d) || n > ata_sectors(d) - lba)
         return false;
-    return d->lba < ata_sectors(d) && d->left <= ata_sectors(d) - d->lba;
+    d->lba = lba;
+    d->left = n;
+    return true;
 }
 
 static bool ata_is_ext(u8 command)

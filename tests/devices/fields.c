@@ -17,6 +17,7 @@ struct chip {
 };
 
 static struct floppy_config floppies;
+static struct ide_config drives;
 static const struct ns16550_config serial = { 0x3f8, 4, NULL };
 static const struct debugcon_config debug = { 0xe9, NULL };
 
@@ -31,6 +32,7 @@ static const struct chip chips[] = {
     { &debugcon_class, &debug, { { 0xe9, 1 } } },
     { &post_class, NULL, { { 0x80, 1 } } },
     { &i8237_class, NULL, { { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } } },
+    { &ata_class, &drives, { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0x376, 1 } } },
     { &i82077_class, &floppies, { { 0x3f0, 6 }, { 0x3f7, 1 } } },
 };
 
@@ -114,16 +116,39 @@ TEST(fields, are_well_formed)
     }
 }
 
+enum { FLOPPY = ARRAY_SIZE(chips) - 1, IDE = FLOPPY - 1 };
+
 TEST(fields, restore_the_small_chips)
 {
-    for (u32 i = 0; i < ARRAY_SIZE(chips) - 1; i++)
+    for (u32 i = 0; i < IDE; i++)
         restore_alike(&chips[i]);
+}
+
+static void open_drives(void)
+{
+    drives.drive[0][0] = image_open(image_file(MIB(1)), DISK_HARD, true);
+    drives.drive[0][1] = image_open(image_file(MIB(1)), DISK_CD, true);
+    drives.drive[1][0] = image_open(image_file(KIB(100)), DISK_CD, true);
+}
+
+static void close_drives(void)
+{
+    for (u32 i = 0; i < 4; i++)
+        disk_close(drives.drive[i / 2][i % 2]);
+    drives = (struct ide_config){ 0 };
+}
+
+TEST(fields, restore_the_ide_controller)
+{
+    open_drives();
+    restore_alike(&chips[IDE]);
+    close_drives();
 }
 
 TEST(fields, restore_the_floppy_controller)
 {
     floppies.drive[0] = image_open(image_file(KIB(1440)), DISK_FLOPPY, true);
-    restore_alike(&chips[ARRAY_SIZE(chips) - 1]);
+    restore_alike(&chips[FLOPPY]);
     disk_close(floppies.drive[0]);
 }
 
@@ -131,6 +156,7 @@ TEST(fields, restore_the_floppy_controller)
 TEST(fields, take_garbage)
 {
     floppies.drive[0] = image_open(image_file(KIB(1440)), DISK_FLOPPY, true);
+    open_drives();
     for (u32 i = 0; i < ARRAY_SIZE(chips); i++) {
         u32 state = i + 1;
         struct rig *r = rig_new(chips[i].class, chips[i].config);
@@ -145,4 +171,5 @@ TEST(fields, take_garbage)
         CHECK(r->m->clock_stopped > 0);
     }
     disk_close(floppies.drive[0]);
+    close_drives();
 }
