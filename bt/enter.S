@@ -114,7 +114,9 @@ bt_callout:
         .type   bt_indirect, @function
 bt_indirect:
         mov     $(JUMP_ENTRIES - 1), %r11d
-        pext    %r11d, %r9d, %r10d
+        rorx    $7, %r9d, %r10d
+        lea     (%r10,%r9), %r10d
+        pext    %r11d, %r10d, %r10d
         lea     (,%r10,4), %r10
         mov     VCPU_JUMP_CACHE(%r15), %r11
         lea     (%r11,%r10,8), %r11

@@ -38,7 +38,8 @@
 
 #define HOST_FLAG_AC 0x40000
 
-/* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP. */
+/* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP + (EIP ror 7):
+ * function entries are aligned, so the lowest bits alone tell little. */
 #define JUMP_ENTRIES 4096
 #define JUMP_TAG 0   /* -(context << 32 | eip) */
 #define JUMP_PAGE 8  /* gla >> 12, plus FLAT_EXEC */

@@ -162,8 +162,7 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
         tu_unlink(bt, from);
         tu_link(bt, from, tu);
     }
-    if (!bt->config.no_chaining)
-        tu_jump_cache_add(bt, tu);
+    tu_jump_cache_add(bt, tu);
     return tu;
 }
 

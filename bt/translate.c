@@ -164,6 +164,32 @@ static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const st
     return tu;
 }
 
+/* One instruction, of which `left` bytes lie in this page and the rest in the next. */
+static struct tu *make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 slot, u32 left)
+{
+    struct vcpu *cpu = bt->cpu;
+    gla_t gla = cpu->seg[CS].base + cpu->eip, next = (gla & ~PAGE_MASK) + PAGE_SIZE;
+    u64 slot2 = cpu->flat[FLAT_EXEC + (next >> PAGE_SHIFT)];
+    struct insn insn;
+    struct tu *tu;
+    u8 bytes[15];
+    gpa_t gpa2;
+
+    if (left != next - gla || left >= sizeof(bytes) || cpu->seg[CS].limit - cpu->eip < 14 ||
+        !slot_direct(slot2) || !mmu_translate(cpu, next, &gpa2) ||
+        gpa2 >> PAGE_SHIFT >= PHYS_PAGES)
+        return NULL;
+    memcpy(bytes, slot_hva(slot, gla), left);
+    memcpy(bytes + left, slot_hva(slot2, next), sizeof(bytes) - left);
+    if (insn_decode(bytes, sizeof(bytes), cpu_code32(cpu), &insn) != DECODE_OK ||
+        insn.len <= left)
+        return NULL;
+    tu = make(bt, context, gpa, slot, &insn, 1);
+    tu->gpa2 = gpa2;
+    tu->slot2 = slot2;
+    return tu;
+}
+
 static u64 now_ns(void)
 {
     struct timespec ts;
@@ -202,7 +228,8 @@ struct tu *bt_translate(struct bt *bt, u32 context)
         left = cpu->seg[CS].limit - cpu->eip + 1;
     activity = activity_enter(cpu->machine, ACT_TRANSLATOR);
     count = scan(bt, slot_hva(slot, gla), left, cpu_code32(cpu), insns);
-    tu = count ? make(bt, context, gpa, slot, insns, count) : NULL;
+    tu = count ? make(bt, context, gpa, slot, insns, count)
+               : make_crossing(bt, context, gpa, slot, left);
     if (tu) {
         tu_insert(bt, tu);
         count_tu(bt, tu, cpu_code32(cpu), start);

@@ -15,6 +15,12 @@ static struct tu **bucket(struct bt *bt, u32 context, u32 eip)
     return &bt->hash[(eip ^ eip >> 15 ^ context * 0x9e37) % HASH_SIZE];
 }
 
+/* Lists of one page's TUs: a TU that reaches into a second page is in two. */
+static struct tu **page_link(struct tu *tu, u64 page)
+{
+    return tu->gpa >> PAGE_SHIFT == page ? &tu->page_next : &tu->page2_next;
+}
+
 static u64 exec_slot(const struct bt *bt, gla_t gla)
 {
     return bt->cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)];
@@ -26,15 +32,25 @@ struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip)
 
     bt->stats.lookups++;
     for (struct tu *t = *bucket(bt, context, eip); t; t = t->hash_next)
-        if (t->eip == eip && t->context == context && exec_slot(bt, gla) == t->slot)
+        if (t->eip == eip && t->context == context && exec_slot(bt, gla) == t->slot &&
+            (!t->slot2 || exec_slot(bt, gla + PAGE_SIZE) == t->slot2))
             return t;
     bt->stats.misses++;
     return NULL;
 }
 
+static void page_insert(struct bt *bt, struct tu *tu, gpa_t gpa)
+{
+    u64 page = gpa >> PAGE_SHIFT;
+
+    *page_link(tu, page) = bt->pages[page];
+    bt->pages[page] = tu;
+    mmu_guard_code(bt->cpu->mmu, page << PAGE_SHIFT);
+}
+
 void tu_insert(struct bt *bt, struct tu *tu)
 {
-    struct tu **b = bucket(bt, tu->context, tu->eip), **p = &bt->pages[tu->gpa >> PAGE_SHIFT];
+    struct tu **b = bucket(bt, tu->context, tu->eip);
 
     if (bt->tu_count == bt->tu_space) {
         bt->tu_space = bt->tu_space ? bt->tu_space * 2 : 4096;
@@ -44,9 +60,9 @@ void tu_insert(struct bt *bt, struct tu *tu)
     bt->tus[bt->tu_count++] = tu;
     tu->hash_next = *b;
     *b = tu;
-    tu->page_next = *p;
-    *p = tu;
-    mmu_guard_code(bt->cpu->mmu, tu->gpa & ~(gpa_t)PAGE_MASK);
+    page_insert(bt, tu, tu->gpa);
+    if (tu->slot2 && tu->gpa2 >> PAGE_SHIFT != tu->gpa >> PAGE_SHIFT)
+        page_insert(bt, tu, tu->gpa2);
 }
 
 struct tu *tu_by_host(struct bt *bt, const u8 *pc)
@@ -87,7 +103,7 @@ static void patch_rel32(struct bt *bt, u8 *at, const u8 *to)
 void tu_link(struct bt *bt, struct exit *e, struct tu *to)
 {
     if (bt->config.no_chaining || e->to || e->target != to->eip ||
-        e->tu->context != to->context)
+        e->tu->context != to->context || to->slot2)
         return;
     if (e->check) {
         u64 minus = -to->slot;
@@ -131,7 +147,7 @@ void tu_unlink(struct bt *bt, struct exit *e)
 
 static u8 *jump_entry(struct bt *bt, u32 eip)
 {
-    return bt->jump_cache + (eip & (JUMP_ENTRIES - 1)) * 32ull;
+    return bt->jump_cache + ((eip + (eip >> 7 | eip << 25)) & (JUMP_ENTRIES - 1)) * 32ull;
 }
 
 void tu_jump_cache_add(struct bt *bt, struct tu *tu)
@@ -139,6 +155,8 @@ void tu_jump_cache_add(struct bt *bt, struct tu *tu)
     u64 entry[4] = { -((u64)tu->context << 32 | tu->eip), FLAT_EXEC + (tu->gla >> PAGE_SHIFT),
                      -tu->slot, (u64)tu->host };
 
+    if (bt->config.no_chaining || tu->slot2)
+        return;
     memcpy(jump_entry(bt, tu->eip), entry, sizeof(entry));
 }
 
@@ -152,27 +170,42 @@ static void jump_cache_remove(struct bt *bt, struct tu *tu)
 
 /* ---- Dropping ---- */
 
-static void list_remove(struct tu **p, struct tu *tu, size_t next)
+static void bucket_remove(struct bt *bt, struct tu *tu)
 {
+    struct tu **p = bucket(bt, tu->context, tu->eip);
+
     while (*p && *p != tu)
-        p = (struct tu **)((u8 *)*p + next);
+        p = &(*p)->hash_next;
     if (*p)
-        *p = *(struct tu **)((u8 *)tu + next);
+        *p = tu->hash_next;
+}
+
+static void page_remove(struct bt *bt, struct tu *tu, gpa_t gpa)
+{
+    u64 page = gpa >> PAGE_SHIFT;
+    struct tu **p = &bt->pages[page];
+
+    while (*p && *p != tu)
+        p = page_link(*p, page);
+    if (*p)
+        *p = *page_link(tu, page);
+    if (!bt->pages[page])
+        mmu_unguard_code(bt->cpu->mmu, page << PAGE_SHIFT);
 }
 
 /* Nobody finds it any more. Its host code stays until the next flush: the stack of return
  * addresses may lead there, and what it does there (a compare, a chained jump) stays true. */
 void tu_drop(struct bt *bt, struct tu *tu)
 {
-    struct tu **page = &bt->pages[tu->gpa >> PAGE_SHIFT];
-
     if (tu->dead)
         return;
     tu->dead = true;
     bt->dropped = true;
     bt->stats.drops++;
-    list_remove(bucket(bt, tu->context, tu->eip), tu, offsetof(struct tu, hash_next));
-    list_remove(page, tu, offsetof(struct tu, page_next));
+    bucket_remove(bt, tu);
+    page_remove(bt, tu, tu->gpa);
+    if (tu->slot2 && tu->gpa2 >> PAGE_SHIFT != tu->gpa >> PAGE_SHIFT)
+        page_remove(bt, tu, tu->gpa2);
     jump_cache_remove(bt, tu);
     while (tu->in) {
         struct exit *e = tu->in;
@@ -180,8 +213,16 @@ void tu_drop(struct bt *bt, struct tu *tu)
         tu->in = e->next_in;
         unlink_exit(bt, e);
     }
-    if (!*page)
-        mmu_unguard_code(bt->cpu->mmu, tu->gpa & ~(gpa_t)PAGE_MASK);
+}
+
+/* Do its bytes in the page of gpa overlap? The second part starts at its page. */
+static bool overlaps(const struct tu *t, gpa_t gpa, u32 n)
+{
+    u32 first = t->slot2 ? PAGE_SIZE - (u32)(t->gpa & PAGE_MASK) : t->guest_size;
+
+    if (t->gpa < gpa + n && gpa < t->gpa + first)
+        return true;
+    return t->slot2 && t->gpa2 < gpa + n && gpa < t->gpa2 + (t->guest_size - first);
 }
 
 void bt_code_written(void *owner, gpa_t gpa, u32 n)
@@ -190,8 +231,8 @@ void bt_code_written(void *owner, gpa_t gpa, u32 n)
     struct tu *next;
 
     for (struct tu *t = bt->pages[gpa >> PAGE_SHIFT]; t; t = next) {
-        next = t->page_next;
-        if (t->gpa < gpa + n && gpa < t->gpa + t->guest_size)
+        next = *page_link(t, gpa >> PAGE_SHIFT);
+        if (overlaps(t, gpa, n))
             tu_drop(bt, t);
     }
 }
@@ -202,8 +243,9 @@ void tu_free_all(struct bt *bt)
         struct tu *t = bt->tus[i];
 
         if (!t->dead) {
-            bt->pages[t->gpa >> PAGE_SHIFT] = NULL;
-            mmu_unguard_code(bt->cpu->mmu, t->gpa & ~(gpa_t)PAGE_MASK);
+            page_remove(bt, t, t->gpa);
+            if (t->slot2 && t->gpa2 >> PAGE_SHIFT != t->gpa >> PAGE_SHIFT)
+                page_remove(bt, t, t->gpa2);
         }
         free(t);
     }

@@ -81,12 +81,15 @@ struct exit {
 
 struct tu {
     struct tu *hash_next; /* same bucket */
-    struct tu *page_next; /* same physical page */
+    struct tu *page_next; /* same physical page; */
+    struct tu *page2_next; /* and of its second page */
     u32 context;          /* number of its struct context */
     u32 eip;
     gla_t gla;
     gpa_t gpa;            /* of its first byte */
     u64 slot;             /* execute slot of its page when it was made */
+    gpa_t gpa2;           /* one instruction that crosses into another page: of its rest, and */
+    u64 slot2;            /* that page's execute slot; 0: no such thing. Never chained to */
     const u8 *host;       /* execute address of its CCF */
     u32 host_size;
     u16 guest_size;

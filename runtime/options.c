@@ -115,7 +115,7 @@ static const struct options defaults = {
     .cpu = "p6",
     .rtc_base = "utc",
     .append = "",
-    .engine = ENGINE_INTERP,
+    .engine = ENGINE_BT,
     .tc_size = MIB(32),
 };
 
