@@ -1,7 +1,8 @@
 /*
  * What the host's own mechanisms cost on this machine.
  *
- *   hostcost tsc      "tsc KHZ": the TSC's rate against CLOCK_MONOTONIC_RAW
+ *   hostcost tsc      "tsc KHZ": the TSC's rate against CLOCK_MONOTONIC_RAW; and "core RATIO": core
+ *                     cycles per TSC cycle, by a chain of additions of one cycle each
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -45,8 +46,23 @@ static double tsc_khz(void)
     return (double)(tsc[1] - tsc[0]) * 1e6 / (double)(ns[1] - ns[0]);
 }
 
+static double core_ratio(void)
+{
+    enum { TURNS = 2000, CHAIN = 100 };
+    uint64_t best = UINT64_MAX, start, val, x = 1;
+
+    for (int i = 0; i < 200; i++) {
+        start = __rdtsc();
+        for (int k = 0; k < TURNS; k++)
+            __asm__ volatile(".rept 100\n\tadd %0, %0\n\t.endr" : "+r"(x));
+        val = __rdtsc() - start;
+        best = val < best ? val : best;
+    }
+    return (double)TURNS * CHAIN / (double)best;
+}
+
 int main(int argc, char **argv)
 {
-    printf("tsc %.0f\n", tsc_khz());
+    printf("tsc %.0f\ncore %.3f\n", tsc_khz(), core_ratio());
     return 0;
 }

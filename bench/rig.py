@@ -180,7 +180,7 @@ def save(name, data):
     print("-> " + os.path.relpath(path, TOP))
 
 
-def tsc_khz():
-    """The time stamp counter's rate, measured against the clock by build/bench/hostcost."""
+def clocks():
+    """(the TSC's kHz, core cycles per TSC cycle) of this host, by build/bench/hostcost."""
     out = subprocess.run([os.path.join(BUILD, "bench", "hostcost"), "tsc"], capture_output=True, text=True).stdout
-    return int(re.search(r"tsc (\d+)", out)[1])
+    return int(re.search(r"tsc (\d+)", out)[1]), float(re.search(r"core ([0-9.]+)", out)[1])

@@ -49,7 +49,7 @@ def merge(old, new):
 
 def user(o):
     make()
-    khz = rig.tsc_khz()
+    khz, _ = rig.clocks()
     machines = ["host", "qemu"] + o.engines
     got = {m: {} for m in machines}
     for _ in range(o.repeat):

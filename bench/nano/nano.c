@@ -1,0 +1,215 @@
+/*
+ * Times single operations against the TSC, which under ring3 and QEMU is the host's, and prints on port
+ * E9, a line per row: "row NAME BEST MEDIAN N", in hundredths of a TSC cycle per operation; BEST of
+ * many short samples is free of what else the host does. Leaves by port F4 (isa-debug-exit).
+ *
+ * The command line (multiboot):
+ *   khz=N       the host's TSC rate; without it the PIT's channel 2 tells
+ *   row=NAME    only this row
+ *   n=N         run each row's operation N times, once, and print nothing but its name: for counting
+ *   marks       no clock of the guest's is trusted: prints "begin NAME N" and "end NAME" around a run
+ *               of N operations, for the reader to time. So without multiboot, too.
+ */
+#include "bench/nano/nano.h"
+
+enum { MULTIBOOT = 0x2badb002, PORT_DEBUG = 0xe9, PORT_EXIT = 0xf4 };
+enum { SAMPLES = 100, SAMPLE_US = 200, ROW_US = 30000, MARK_CYCLES = 3000000 };
+
+static const char *command_line = "marks";
+static u32 khz;
+
+/* ---- Printing ---- */
+
+static void put(const char *s)
+{
+    while (*s)
+        out8(PORT_DEBUG, *s++);
+}
+
+static void put_number(u64 val)
+{
+    char digits[24], *p = digits + sizeof digits;
+
+    *--p = 0;
+    do {
+        *--p = '0' + divide(&val, 10);
+    } while (val);
+    put(" ");
+    put(p);
+}
+
+static void leave(void)
+{
+    put("bench done\n");
+    out8(PORT_EXIT, 0);
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
+void nano_trap(u32 *frame)
+{
+    put("trap, frame:");
+    for (u32 i = 0; i < 6; i++)
+        put_number(frame[i]);
+    put("\n");
+    leave();
+}
+
+/* ---- Options ---- */
+
+/* What follows "name" at the beginning of a word of the command line; NULL: not there. */
+static const char *option(const char *name)
+{
+    const char *s = command_line, *a, *b;
+
+    for (; *s; s++) {
+        for (a = s, b = name; *b && *a == *b; a++, b++)
+            ;
+        if (!*b && (s == command_line || s[-1] == ' '))
+            return a;
+    }
+    return 0;
+}
+
+static u32 number_option(const char *name)
+{
+    const char *s = option(name);
+    u32 val = 0;
+
+    while (s && *s >= '0' && *s <= '9')
+        val = val * 10 + *s++ - '0';
+    return val;
+}
+
+static bool wanted(const char *name)
+{
+    const char *s = option("row=");
+
+    if (!s)
+        return 1;
+    while (*name && *s == *name)
+        s++, name++;
+    return !*name && (!*s || *s == ' ');
+}
+
+/* ---- Measuring ---- */
+
+/* TSC cycles while the PIT's channel 2 counts 10 ms, in kHz (8254 mode 0; port 61h gates and reads it). */
+static u32 tsc_rate(void)
+{
+    enum { TICKS = 11932 };
+    u64 start, val;
+
+    out8(0x61, (in8(0x61) & ~2) | 1);
+    out8(0x43, 0xb0);
+    out8(0x42, TICKS & 0xff);
+    out8(0x42, TICKS >> 8);
+    start = rdtsc();
+    while (!(in8(0x61) & 0x20))
+        ;
+    val = rdtsc() - start;
+    divide(&val, 10);
+    return val;
+}
+
+/* As many operations as take that many cycles. */
+static u32 sample_size(const struct row *row, u32 cycles)
+{
+    u32 n = 8;
+
+    row->run(n);
+    while (n < 1 << 22 && row->run(n) < cycles)
+        n *= 2;
+    return n;
+}
+
+static u32 hundredths(u64 cycles, u32 n)
+{
+    cycles *= 100;
+    divide(&cycles, n);
+    return cycles;
+}
+
+static void measure(const struct row *row)
+{
+    static u64 samples[SAMPLES];
+    u32 n = sample_size(row, khz / 1000 * SAMPLE_US), count = 0, i;
+    u64 end = rdtsc() + khz / 1000 * ROW_US, val;
+
+    while (count < SAMPLES && (count < 9 || rdtsc() < end)) {
+        val = row->run(n);
+        for (i = count++; i && samples[i - 1] > val; i--)
+            samples[i] = samples[i - 1];
+        samples[i] = val;
+    }
+    put("row ");
+    put(row->name);
+    put_number(hundredths(samples[0], n));
+    put_number(hundredths(samples[count / 2], n));
+    put_number(n);
+    put("\n");
+}
+
+static void mark(const struct row *row)
+{
+    u32 n = sample_size(row, MARK_CYCLES);
+
+    put("begin ");
+    put(row->name);
+    put_number(n);
+    put("\n");
+    row->run(n);
+    put("end ");
+    put(row->name);
+    put("\n");
+}
+
+static void run_row(const struct row *row)
+{
+    u32 n = number_option("n=");
+
+    if (n) {
+        put("running ");
+        put(row->name);
+        put("\n");
+        row->run((n + 7) & ~7);
+    } else if (option("marks")) {
+        mark(row);
+    } else {
+        measure(row);
+    }
+}
+
+static u32 features(void)
+{
+    u32 a = 1, b, c, d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    /* As with Linux: a Pentium Pro says SEP and has none (SDM vol. 2, SYSENTER). */
+    return (a & 0xf00) == 0x600 && (a & 0xff) < 0x33 ? d & ~CPUID_SEP : d;
+}
+
+void nano_main(u32 magic, u32 *info)
+{
+    u32 cpu = features();
+
+    if (magic == MULTIBOOT)
+        command_line = info[0] & 4 ? (const char *)info[4] : "";
+    out8(0x21, 0xff);
+    out8(0xa1, 0xff);
+    traps_init(cpu);
+    map_init(cpu);
+    khz = number_option("khz=");
+    put("tsc");
+    put_number(tsc_rate());
+    put("\n");
+    if (!khz)
+        khz = tsc_rate();
+    for (u32 i = 0; i < row_count; i++) {
+        if ((rows[i].needs & cpu) != rows[i].needs || !wanted(rows[i].name))
+            continue;
+        window_reset();
+        run_row(&rows[i]);
+    }
+    leave();
+}

@@ -1,0 +1,60 @@
+/*
+ * The guest of nanobenchmarks: 32-bit, ring 0, paging on, interrupts masked at the controller. Identity
+ * map of the first 16 MB and of the local APIC's page, and a window of 4 MB whose page tables the rows
+ * play with, in two address spaces.
+ */
+#ifndef BENCH_NANO_H
+#define BENCH_NANO_H
+
+#include "bench/user/compute.h"
+
+enum { PAGE = 4096, PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_G = 0x100 };
+enum { WINDOW = 0x40000000, WINDOW_PAGES = 512, NOT_PRESENT = WINDOW + 1000 * PAGE };
+enum { WINDOW_RAM = 0x800000 }; /* what the window shows: the 4 MB there */
+enum { CPUID_SEP = 1 << 11, CPUID_APIC = 1 << 9, CPUID_PGE = 1 << 13, CPUID_TSC = 1 << 4 };
+
+struct row {
+    const char *name;
+    u64 (*run)(u32 n); /* n operations, a multiple of 8; returns TSC cycles */
+    u32 needs;         /* CPUID.1:EDX bits */
+};
+extern const struct row rows[];
+extern const u32 row_count;
+
+extern u32 page_directory[2][1024], window_table[2][1024];
+
+/* map.c */
+void map_init(u32 features);
+void traps_init(u32 features);
+void window_reset(void); /* every page present and writable in both spaces, nothing in the TLB */
+
+/* start.S */
+void load_tables(void);
+void run_user(void *code, u32 n);
+extern char user_nop[], user_int[], user_divide[], user_fault[], user_rdtsc[], user_sysenter[];
+extern u32 user_fault_address;
+
+static inline u8 in8(u16 port)
+{
+    u8 val;
+
+    __asm__ volatile("inb %1, %0" : "=a"(val) : "Nd"(port));
+    return val;
+}
+
+static inline void out8(u16 port, u8 val)
+{
+    __asm__ volatile("outb %0, %1" ::"a"(val), "Nd"(port));
+}
+
+static inline void set_cr3(u32 val)
+{
+    __asm__ volatile("mov %0, %%cr3" ::"r"(val) : "memory");
+}
+
+static inline void invlpg(u32 gla)
+{
+    __asm__ volatile("invlpg (%0)" ::"r"(gla) : "memory");
+}
+
+#endif

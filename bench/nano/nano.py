@@ -1,0 +1,146 @@
+"""Single operations of a kernel, timed by a small multiboot guest: nano.c tells how.
+
+Answers: what does each privileged instruction, trap and page-table write cost, beside QEMU and the targets of the
+design; and how many host signals does each take once warm? Figures are core cycles of the host.
+"""
+import os
+import re
+import subprocess
+import tempfile
+import time
+
+import rig
+
+KERNEL = os.path.join(rig.BUILD, "bench", "nano.elf")
+FLOPPY = os.path.join(rig.BUILD, "bench", "nano.img")
+# Core cycles; DESIGN.md section 7.
+TARGETS = {
+    "syscall-int": 300, "syscall-sysenter": 300, "in": 60, "out": 60, "cli-sti": 10, "pushf-popf": 10, "call-ret": 8,
+    "page-fault-user": 1500, "page-fault-kernel": 1500, "divide-error-user": 1500, "divide-error-kernel": 1500,
+    "pte-same": 150, "pte-clear": 300, "pte-set": 600,
+}
+# A store to a page table without INVLPG is free under QEMU, which does not look at it.
+NOT_COMPARED = {"pte-same", "pte-clear", "pte-set", "pte-set-touch"}
+STEADY = 10000  # operations between the two runs whose signals are compared
+SLOW = {"context-switch", "smc-store", "store-beside-code", "kernel-copy-4k"}
+
+
+def guest(engine, append, o, stats=False):
+    return rig.Run(engine, ["-m", "32", "-kernel", KERNEL, "-append", append,
+                            "-device", "isa-debug-exit,iobase=0xf4,iosize=4"], min(o.patience, 120), stats=stats,
+                   binary=o.ring3)
+
+
+def names():
+    """The rows of the guest, in its order."""
+    with open(os.path.join(rig.TOP, "bench", "nano", "rows.c")) as f:
+        return re.findall(r'^    \{ "([a-z0-9-]+)", run_', f.read(), re.M)
+
+
+def timed(engine, khz, o):
+    """{row: (best, median)} in TSC cycles."""
+    run = guest(engine, "khz=%d" % khz, o)
+    rows = {m[1]: (int(m[2]) / 100, int(m[3]) / 100)
+            for m in re.finditer(r"^row (\S+) (\d+) (\d+) \d+$", run.e9, re.M)}
+    if "bench done" not in run.e9:
+        print("FAIL after %d rows: %s" % (len(rows), run.why()))
+    return rows
+
+
+BOCHSRC = """display_library: nogui
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
+cpu: model=bx_generic, ips=50000000, reset_on_triple_fault=0
+cpuid: level=6, simd=sse2, x86_64=0, sep=1, apic=legacy, mmx=1
+megs: 32
+floppya: 1_44=%s, status=inserted
+boot: floppy
+port_e9_hack: enabled=1
+log: /dev/null
+panic: action=fatal
+"""
+
+
+def bochs(khz, o):
+    """The same rows under Bochs, timed from outside: its TSC counts instructions, not time."""
+    rows, begun = {}, None
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "bochsrc")
+        with open(path, "w") as f:
+            f.write((BOCHSRC % FLOPPY).replace("nogui", "x"))
+        child = subprocess.Popen(["xvfb-run", "-a", "bochs", "-q", "-f", path], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        child.stdin.write(b"c\n")
+        child.stdin.flush()
+        end = time.time() + min(o.patience, 120)
+        for line in child.stdout:
+            now = time.perf_counter()
+            words = line.decode("latin1").split()
+            if words[:1] == ["begin"]:
+                begun = now, int(words[2])
+            elif words[:1] == ["end"] and begun:
+                cycles = (now - begun[0]) * khz * 1000 / begun[1]
+                rows[words[1]] = cycles, cycles
+            if line.startswith(b"bench done") or time.time() > end:
+                break
+        subprocess.run(["pkill", "-P", str(child.pid)], check=False)
+        child.terminate()
+        child.wait()
+    return rows
+
+
+def merge(old, new):
+    return {k: tuple(map(min, zip(old.get(k, new[k]), new[k]))) if k in new else old[k] for k in {**old, **new}}
+
+
+def nano(o):
+    khz, core = rig.clocks()
+    machines = ["qemu"] + o.engines + (["bochs"] if o.bochs else [])
+    got = {m: {} for m in machines}
+    for _ in range(o.repeat):
+        for m in machines:
+            got[m] = merge(got[m], bochs(khz, o) if m == "bochs" else timed(m, khz, o))
+    print("Single operations, core cycles (%.2f a TSC cycle at %.3f GHz); goal: at least as fast as QEMU, and the "
+          "target" % (core, khz / 1e6))
+    table = []
+    for n in (n for n in names() if o.only in n):
+        row = [n, TARGETS.get(n, "")] + [rig.number(got[m][n][0] * core) if n in got[m] else "-" for m in machines]
+        for e in o.engines:
+            mine, qemu = got[e].get(n), got["qemu"].get(n)
+            compared = mine and qemu and n not in NOT_COMPARED
+            missed = [w for w, bad in (("QEMU", compared and mine[0] > 1.05 * qemu[0]),
+                                       ("target", mine and n in TARGETS and mine[0] * core > TARGETS[n])) if bad]
+            row += [rig.number(mine[0] / khz * 1e6) if mine else "-",
+                    rig.ratio(mine[0], qemu[0]) if compared else "-", " ".join(missed)]
+        table.append(row)
+    rig.table(["", "target"] + machines + [x for e in o.engines for x in ("ns", e + "/QEMU", "missed")], table)
+    rig.save("nano", {"tsc_khz": khz, "core_per_tsc": core, "tsc_cycles": got, "targets_core_cycles": TARGETS})
+
+
+# ---- Host signals once warm ----
+
+def signals_of(row, n, o):
+    run = guest("bt", "khz=1000000 row=%s n=%d" % (row, n), o, stats=True)
+    if "bench done" not in run.e9:
+        print("FAIL %s: %s" % (row, run.why()))
+        return None
+    counters = dict(run.stats.get("counters", {}))
+    counters.update(run.stats.get("tc", {}).get("signals", {}))
+    return counters
+
+
+def signals(o):
+    """Two runs that differ by STEADY operations; what is counted more in the longer one is the steady state's."""
+    table, result = [], {}
+    for n in (n for n in names() if o.only in n):
+        steady = STEADY // 10 if n in SLOW else STEADY
+        few, many = signals_of(n, 2048, o), signals_of(n, 2048 + steady, o)
+        if not few or not many:
+            continue
+        each = {k: (many[k] - few.get(k, 0)) / steady for k in many}
+        result[n] = each
+        told = ["%s %.3g" % (k, v) for k, v in each.items() if v > 0.0005 and not k.startswith("signals")]
+        table.append([n, "%.4f" % sum(v for k, v in each.items() if k.startswith("signals")), ", ".join(told)])
+    print("Host signals per operation once warm (goal: none), and other counters that moved")
+    rig.table(["", "signals", "per operation"], table)
+    rig.save("signals", {"per_operation": result})
