@@ -100,6 +100,9 @@ static void normalize(struct case_state *s)
 {
     s->eflags |= FLAG_IF;
     s->selector[GS] = 0;
+    for (u32 i = 0; i < 6; i++)
+        if (!(s->selector[i] & ~3)) /* a switch of tasks on the host forgets the RPL of null */
+            s->selector[i] = 0;
     if (!case_segment_big(s->selector[SS])) /* IRET to a 16-bit stack spoils the rest of ESP */
         s->gpr[ESP] &= 0xffff;
     if (s->trap != EXC_PF)
