@@ -14,14 +14,14 @@ struct frame {
 
 static bool pop_frame(struct vcpu *cpu, u32 opsize, struct frame *f)
 {
-    u32 mask = cpu_stack_mask(cpu), esp = cpu->gpr[ESP] & mask;
-    gla_t gla;
+    u32 top = 2 * opsize;
 
-    f->skip = 0; /* the limit is checked for all three, before any other fault of the first */
-    if (mask - esp >= 3 * opsize - 1 && !cpu_linear(cpu, SS, esp, 3 * opsize, false, &gla))
+    f->skip = 0; /* hosts look at EFLAGS first: its fault goes before the others' */
+    if (!cpu_pop(cpu, opsize, &top, &f->flags) || !cpu_pop(cpu, opsize, &f->skip, &f->eip) ||
+        !cpu_pop(cpu, opsize, &f->skip, &f->cs))
         return false;
-    return cpu_pop(cpu, opsize, &f->skip, &f->eip) && cpu_pop(cpu, opsize, &f->skip, &f->cs) &&
-           cpu_pop(cpu, opsize, &f->skip, &f->flags);
+    f->skip = top;
+    return true;
 }
 
 static u32 wide(u32 opsize)
