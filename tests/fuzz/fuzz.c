@@ -218,9 +218,19 @@ static void episode(const struct target *target, u64 seed)
     o.debug[0].port = 0xe9;
     o.debug[0].target = "null";
     media_choose(&f, &o);
+    if (target->scenes) {
+        o.bios = NULL;
+        o.boot[0] = "acd"[fuzz_below(&f, 3)];
+    }
     f.m = machine_new(&o);
     f.m->clock_manual = true;
-    for (u32 i = 0; i < STEPS; i++)
+    for (u32 i = 0; i < target->scenes; i++) {
+        target->scene(&f);
+        serve_events(&f);
+    }
+    if (target->scenes)
+        shared->accesses += f.m->stats.port_accesses + f.m->stats.mmio_accesses;
+    for (u32 i = 0; !target->scenes && i < STEPS; i++)
         step(&f);
     machine_free(f.m);
     alarm(0);
@@ -297,7 +307,7 @@ static const struct target *find(const char *name)
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
             " i8259 i8254 mc146818 i8042 ns16550 small i8237 i82077 ata atapi ata-dma vga vbe pci"
-            " fw_cfg apic board cpu");
+            " fw_cfg apic board cpu boot");
     return t;
 }
 

@@ -40,6 +40,7 @@ struct target {
     struct port_range ports[8];    /* until count 0 */
     struct memory_range memory[3]; /* until size 0 */
     void (*scene)(struct fuzz *f); /* a sequence that gets deeper than noise does; may be NULL */
+    u32 scenes; /* not 0: that many scenes and nothing else, under the real firmware */
 };
 extern const struct target fuzz_targets[]; /* ends with name NULL */
 
@@ -55,7 +56,8 @@ void scene_pci(struct fuzz *f);
 void scene_fw_cfg(struct fuzz *f);
 void scene_apic(struct fuzz *f);
 void scene_serial(struct fuzz *f);
-void scene_cpu(struct fuzz *f); /* runs random code for a while */
+void scene_cpu(struct fuzz *f);  /* runs random code for a while */
+void scene_boot(struct fuzz *f); /* lets the firmware start what the images hold */
 
 /* ---- Images and firmware ---- */
 void media_make(u64 seed);   /* the files; removed when the program ends */

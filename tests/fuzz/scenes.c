@@ -395,3 +395,22 @@ void scene_cpu(struct fuzz *f)
     if (fuzz_chance(f, 30)) /* elsewhere, in real mode or whatever mode it is in */
         cpu->eip = fuzz_below(f, 0x10000);
 }
+
+/* Time goes on with the code, about as fast as on a 486, and jumps while the CPU is halted. */
+void scene_boot(struct fuzz *f)
+{
+    struct vcpu *cpu = f->m->cpu;
+
+    for (u32 i = 0; i < 50000 && !f->m->events; i++) {
+        if (i % 32 == 0)
+            clock_advance(f->m, USEC(1));
+        if (cpu->attention & ATT_HALT && !cpu_can_wake(cpu))
+            clock_advance(f->m, USEC(200));
+        else if (!cpu->attention || cpu_attend(cpu))
+            cpu_step(cpu);
+    }
+    if (fuzz_chance(f, 10))
+        media_change(f);
+    if (fuzz_chance(f, 10))
+        scene_i8042(f);
+}
