@@ -12,6 +12,7 @@ import argparse
 import concurrent.futures
 import hashlib
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -181,6 +182,51 @@ def msdos4(c):
     read_back(c, system, blank)
 
 
+def answer_date(vm):
+    vm.wait(r"Enter new date", 60)
+    vm.type("\n")
+    vm.wait(r"Enter new time", 30)
+    vm.type("\n")
+
+
+@case()
+def msdos4_hard_disk(c):
+    """MS-DOS 4 partitions a hard disk, formats it, copies itself there and starts from it."""
+    system, blank = c.image("msdos4.img"), c.path("hard.img")
+    with open(blank, "wb") as f:
+        f.truncate(30 << 20)
+    vm = c.start(*floppy(system), "-hda", blank, reboot=True)
+    answer_date(vm)
+    vm.wait(r"^A>", 30)
+    vm.type("fdisk\n")
+    vm.wait(r"FDISK Options", 60)
+    vm.type("1\n")
+    vm.wait(r"1\. Create Primary", 30)
+    vm.type("1\n")
+    vm.wait(r"maximum available size", 30)
+    vm.type("y\n")
+    vm.wait(r"System will now restart", 60)
+    vm.type("\n")
+    answer_date(vm)
+    vm.wait(r"^A>", 30)
+    vm.type("format c: /s\n")
+    vm.wait(r"Format \(Y/N\)\?", 60)
+    vm.type("y\n")
+    vm.wait(r"System transferred.*Volume label", 300)
+    vm.type("RING3\n")
+    vm.wait(r"Serial Number is.*^A>", 60)
+    vm.type("copy *.exe c:\n")
+    vm.wait(r"File\(s\) copied", 240)
+    vm.quit()
+    vm = c.start("-m", 16, "-hda", blank, "-boot", "c")
+    answer_date(vm)
+    vm.wait(r"^C>", 30)
+    vm.type("dir\n")
+    vm.wait(r"19 File\(s\)", 60)
+    vm.quit()
+    read_back(c, system, blank + "@@%d" % (63 * 512))
+
+
 def read_back(c, system, blank):
     listing = subprocess.run(["mdir", "-b", "-i", blank, "::"], capture_output=True, text=True)
     names = [line.removeprefix("::/") for line in listing.stdout.split()]
@@ -330,6 +376,25 @@ def linux_disks_dma(c):
 @case()
 def linux_disks_pio(c):
     linux_disks(c, "libata.dma=0", "XFER_PIO_4")
+
+
+@case()
+def linux_killed(c):
+    """kill -9 while Linux writes: every block it was told is on the disk is in the image."""
+    path = c.path("disk.img")
+    with open(path, "wb") as f:
+        f.truncate(64 << 20)
+    vm = c.start("-m", 128, "-kernel", guest_file("vmlinuz-686"), "-initrd", guest_file("initrd-disks.gz"),
+                 "-append", "console=ttyS0 panic=-1 writes", "-hda", path, "-cdrom", guest_file("linux.iso"))
+    vm.wait(r"^flushed 20\b", 600)
+    time.sleep(random.random())
+    vm.process.kill()
+    vm.process.wait()
+    told = [int(n) for n in re.findall(r"^flushed (\d+)\r?$", vm.serial(), re.M)]
+    with open(path, "rb") as f:
+        for n in told:
+            if f.read(4096) != (b"block %d\n" % n * 600)[:4096]:
+                raise Failed("block %d of %d was flushed and is lost" % (n, len(told)))
 
 
 @case()
