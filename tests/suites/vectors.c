@@ -174,22 +174,29 @@ static bool run_real(struct suite *s, const struct moo_test *t, struct outcome *
     return cpu->attention & ATT_HALT;
 }
 
-static u16 *word_at(struct suite *s, u32 selector, u32 off)
+static u16 get_word(const struct suite *s, u32 gpa)
 {
-    return (u16 *)(s->b->ram + selector * 16 + (off & 0xffff));
+    return (u16)(s->b->ram[gpa] | s->b->ram[gpa + 1] << 8);
+}
+
+static void push_word(struct suite *s, struct bare_event *e, u32 val)
+{
+    u8 *at;
+
+    e->esp = (e->esp & 0xffff0000) | ((e->esp - 2) & 0xffff);
+    at = s->b->ram + e->selector[SS] * 16 + (e->esp & 0xffff);
+    at[0] = (u8)val;
+    at[1] = (u8)(val >> 8);
 }
 
 /* Sends an exception or interrupt on to the program, as real mode delivers it. */
 static void reflect(struct suite *s, struct bare_event *e)
 {
-    u32 sp = e->esp - 6;
-
-    *word_at(s, e->selector[SS], e->esp - 2) = e->eflags & 0x0fff;
-    *word_at(s, e->selector[SS], e->esp - 4) = e->selector[CS];
-    *word_at(s, e->selector[SS], e->esp - 6) = (u16)e->eip;
-    e->esp = (e->esp & 0xffff0000) | (sp & 0xffff);
-    e->eip = *word_at(s, 0, e->vector * 4);
-    e->selector[CS] = *word_at(s, 0, e->vector * 4 + 2);
+    push_word(s, e, e->eflags & 0x0fff);
+    push_word(s, e, e->selector[CS]);
+    push_word(s, e, e->eip);
+    e->eip = get_word(s, e->vector * 4);
+    e->selector[CS] = get_word(s, e->vector * 4 + 2);
     e->eflags &= ~(u32)(FLAG_IF | FLAG_TF);
 }
 
@@ -408,7 +415,7 @@ int main(int argc, char **argv)
     if (i < argc)
         s.directory = argv[i++];
     for (; i < argc && count < ARRAY_SIZE(opcodes); i++)
-        opcodes[count++] = argv[i];
+        opcodes[count++] = strdup(argv[i]);
     if (!count)
         count = list_opcodes(s.directory, opcodes, ARRAY_SIZE(opcodes));
     if (!count) {
@@ -419,6 +426,8 @@ int main(int argc, char **argv)
     for (u32 m = 0; m < MODES; m++)
         if (only < 0 || only == (int)m)
             run_mode(&s, m, opcodes, count);
+    while (count)
+        free(opcodes[--count]);
     printf("%u passed, %u failed, %u skipped\n", s.passed, s.failed, s.skipped);
     return s.failed != 0;
 }
