@@ -424,6 +424,7 @@ def grub_boots_a_disk(c, vm):
     while "grub>" not in vm.screen():
         vm.press("c")
         time.sleep(0.5)
+    vm.type("\n")  # a "c" too many may be on the line
     vm.type("ls\n")
     vm.wait(r"\(hd0\)", 60)
     vm.type("set root=(hd0)\nchainloader +1\nboot\n")
