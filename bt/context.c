@@ -27,6 +27,7 @@ static u32 key_of(const struct vcpu *cpu)
     key |= cpu_v86(cpu) ? KEY_V86 : 0;
     key |= cpu->eflags & FLAG_DF ? KEY_DF : 0;
     key |= cpu->cpl <= cpu_iopl(cpu) ? KEY_IOPL_OK : 0;
+    key |= cpu->tc.fpu_live ? KEY_FPU_LIVE | (cpu->cr4 & CR4_OSFXSR ? KEY_SSE : 0) : 0;
     for (u32 s = ES; s <= GS; s++)
         key |= (u32)classify(&cpu->seg[s], s == CS) << (KEY_SEG_SHIFT + 3 * s);
     return key;

@@ -3,6 +3,7 @@
  * with their registers renamed.
  */
 #include "bt/emit.h"
+#include "cpu/hostexec.h"
 
 static u8 rex(bool w, u8 reg, u8 index, u8 base)
 {
@@ -139,16 +140,11 @@ static void copy_opcode(struct xl *x, const struct insn *in, u8 opcode)
 
 static void copy_prefixes(struct xl *x, const struct insn *in)
 {
-    bool vector = false;
+    bool fence = in->map == 1 && in->opcode == 0xae;
+    u8 prefix = xl_fpu_native(in) ? hostexec_prefix(in) : in->opsize == 2 && !fence ? 0x66 : 0;
 
-    for (u32 i = 0; i < in->nops; i++)
-        vector |= in->op[i].kind == OP_MMX || in->op[i].kind == OP_XMM;
-    if (vector ? in->prefixes & PFX_OPSIZE : in->opsize == 2)
-        emit8(x, 0x66);
-    if (vector && in->prefixes & PFX_REP)
-        emit8(x, 0xf3);
-    if (vector && in->prefixes & PFX_REPNE)
-        emit8(x, 0xf2);
+    if (prefix)
+        emit8(x, prefix);
 }
 
 /* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */

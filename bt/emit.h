@@ -26,6 +26,7 @@ struct xl {
     u32 next_eip;       /* of the instruction after the present one */
     struct site *site;  /* of the present one */
     bool code32, stack32, ended;
+    bool unaligned; /* a checked access tests for a page crossing, not for alignment */
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
     struct {
@@ -116,7 +117,10 @@ bool xl_pop_target(struct xl *x, u32 size, u32 drop);
 typedef bool xl_handler(struct xl *x, const struct insn *in);
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
-    xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc;
+    xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc;
+
+/* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
+bool xl_fpu_native(const struct insn *in);
 
 struct xl_row {
     xl_handler *translate; /* NULL: callout */

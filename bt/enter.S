@@ -42,6 +42,24 @@
         popfq
 .endm
 
+/* The guest's FPU state to memory, and the host's defaults for C; both only when it is live. */
+.macro store_fpu
+        cmpq    $0, VCPU_FPU_LIVE(%r15)
+        je      8f
+        fxsave64 VCPU_FPU_STORED(%r15)
+        movq    $2, VCPU_FPU_LIVE(%r15)
+        fninit
+        ldmxcsr default_mxcsr(%rip)
+8:
+.endm
+
+.macro load_fpu
+        cmpq    $0, VCPU_FPU_LIVE(%r15)
+        je      8f
+        fxrstor VCPU_FPU(%r15)
+8:
+.endm
+
         .globl  bt_enter
         .type   bt_enter, @function
 bt_enter:
@@ -56,6 +74,7 @@ bt_enter:
         mov     %rsi, %r9
         mov     %rsp, VCPU_C_RSP(%r15)
         mov     VCPU_TC_RSP(%r15), %rsp
+        load_fpu
         load_guest
         push    VCPU_HOST_FLAGS(%r15)
         popfq
@@ -73,6 +92,7 @@ bt_leave:
 bt_leave_saved:
         mov     %rsp, VCPU_TC_RSP(%r15)
         mov     VCPU_C_RSP(%r15), %rsp
+        store_fpu
         mov     %r9, %rax
 bt_return:
         add     $8, %rsp
@@ -92,12 +112,14 @@ bt_callout:
         save_flags
         mov     %rsp, VCPU_TC_RSP(%r15)
         mov     VCPU_C_RSP(%r15), %rsp
+        store_fpu
         mov     %r15, %rdi
         mov     %r9, %rsi
         call    bt_callout_c
         test    %eax, %eax
         jnz     1f
         mov     VCPU_TC_RSP(%r15), %rsp
+        load_fpu
         load_guest
         push    VCPU_HOST_FLAGS(%r15)
         popfq
@@ -157,5 +179,9 @@ bt_signal_entry:
         andl    $~HOST_FLAG_AC, (%rsp)
         popfq
         jmp     bt_signal
+
+        .section .rodata
+default_mxcsr:
+        .long   0x1f80
 
         .section .note.GNU-stack, "", @progbits

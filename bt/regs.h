@@ -36,6 +36,9 @@
 #define VCPU_STACK_TOP 136
 #define VCPU_FPU_LIVE 144
 
+#define VCPU_FPU (VCPU_FPU_LIVE + 16)
+#define VCPU_FPU_STORED (VCPU_FPU + 512)
+
 #define HOST_FLAG_AC 0x40000
 
 /* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP + (EIP ror 7):

@@ -30,6 +30,9 @@ AT(tc.c_rsp, VCPU_C_RSP);
 AT(tc.jump_cache, VCPU_JUMP_CACHE);
 AT(tc.context_tag, VCPU_CONTEXT_TAG);
 AT(tc.stack_top, VCPU_STACK_TOP);
+AT(tc.fpu_live, VCPU_FPU_LIVE);
+AT(fpu, VCPU_FPU);
+AT(fpu_stored, VCPU_FPU_STORED);
 
 static const u8 poll_good[1];
 
@@ -122,6 +125,13 @@ int bt_callout_c(struct vcpu *cpu, struct site *site)
     bt->stats.callout_by[site->insn.mnem]++;
     flags_from_host(cpu);
     cpu->eip = site->eip;
+    if (cpu->tc.fpu_live == 2)
+        bt_fpu_take(cpu);
+    if (site->fpu && bt_fpu_may_live(cpu)) {
+        bt_fpu_start(cpu);
+        flags_to_host(cpu);
+        return 1;
+    }
     done = cpu_run_insn(cpu, &site->insn);
     flags_to_host(cpu);
     leave = !done || site->ends || bt->dropped || cpu->attention ||
@@ -150,9 +160,13 @@ static bool code_page(struct vcpu *cpu)
 /* The TU to run next, chained to the exit that led here. NULL: interpret. */
 static struct tu *next_tu(struct bt *bt, struct exit *from)
 {
-    u32 context = bt_context(bt);
     u64 flushes = bt->stats.flushes;
-    struct tu *tu = tu_lookup(bt, context, bt->cpu->eip);
+    u32 context;
+    struct tu *tu;
+
+    bt_fpu_review(bt->cpu);
+    context = bt_context(bt);
+    tu = tu_lookup(bt, context, bt->cpu->eip);
 
     if (!tu)
         tu = bt_translate(bt, context);
@@ -164,6 +178,19 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     }
     tu_jump_cache_add(bt, tu);
     return tu;
+}
+
+/* A return address on the stack leads into a TU without a look at its context or page: true only
+ * while neither has changed. */
+static void review_stack(struct bt *bt)
+{
+    u32 generation = bt->cpu->mmu->fetch_generation;
+
+    if (bt->generation == generation && bt->stack_context == bt->context_now)
+        return;
+    bt->cpu->tc.tc_rsp = bt->cpu->tc.stack_top;
+    bt->generation = generation;
+    bt->stack_context = bt->context_now;
 }
 
 /* Runs from EIP until the code leaves. Returns the exit it left by, if it can be chained. */
@@ -181,11 +208,14 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         cpu_run_one(cpu);
         return NULL;
     }
+    review_stack(bt);
     bt->dropped = false;
     bt->stats.entries++;
     flags_to_host(cpu);
     e = bt_enter(cpu, tu->host);
     flags_from_host(cpu);
+    if (cpu->tc.fpu_live == 2)
+        bt_fpu_take(cpu);
     bt->stats.exits_direct += e != NULL;
     if (bt->interpret) { /* a fault: the handler left the state before that instruction */
         struct site *site = bt->interpret;

@@ -76,8 +76,8 @@ static void one(struct xl *x, struct insn *in)
     u32 slow = x->slow_count;
 
     x->site->ends = ends_tu(in); /* should a slow path call out */
-    if (row->translate && lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
-        row->translate(x, in)) {
+    if (lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
+        ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in)))) {
         for (u32 i = slow; i < x->slow_count; i++)
             x->slow[i].resume = x->p;
         return;
@@ -85,6 +85,8 @@ static void one(struct xl *x, struct insn *in)
     x->p = start;
     x->slow_count = slow;
     memset(x->tu->exits, 0, sizeof(x->tu->exits));
+    x->site->fpu = xl_fpu_native(in) && !(x->context->key & KEY_FPU_LIVE);
+    x->site->ends |= x->site->fpu;
     x->ended = x->site->ends;
     callout(x);
 }

@@ -46,6 +46,8 @@ enum {
     KEY_V86 = 1 << 5,
     KEY_DF = 1 << 6,
     KEY_IOPL_OK = 1 << 7, /* CPL <= IOPL: CLI and STI need no look */
+    KEY_FPU_LIVE = 1 << 8, /* the host's FPU holds the guest's state; CR0.EM and TS are clear */
+    KEY_SSE = 1 << 9,      /* CR4.OSFXSR */
     KEY_SEG_SHIFT = 12,   /* three bits per segment register, ES to GS: enum seg_class */
 };
 enum seg_class {
@@ -61,6 +63,7 @@ struct site {
     u32 eip;
     u16 host_off; /* from the CCF's start to its first host instruction */
     u8 form;      /* of its memory operands */
+    bool fpu;     /* a callout that first tries to make the FPU live */
     bool ends;    /* a callout that never goes on in this TU */
     struct tu *tu;
     struct insn insn;
@@ -149,6 +152,8 @@ struct bt {
         u32 gpa;
         u8 form, traps;
     } learnt[FORM_SIZE];
+    u8 fpu_cpl;   /* CPL the FPU is live for */
+    u32 generation, stack_context; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
     struct site *interpret; /* set by the signal handler: run this instruction in C */
     struct bt_stats stats;
@@ -189,6 +194,12 @@ void bt_code_written(void *owner, gpa_t gpa, u32 n);
 /* ---- translate.c ---- */
 /* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */
 struct tu *bt_translate(struct bt *bt, u32 context);
+
+/* ---- fpu.c ---- */
+bool bt_fpu_may_live(const struct vcpu *cpu);
+void bt_fpu_start(struct vcpu *cpu);
+void bt_fpu_review(struct vcpu *cpu); /* before a context is found: still live? */
+void bt_fpu_take(struct vcpu *cpu);   /* after enter.S stored it */
 
 /* ---- adapt.c ---- */
 enum form form_of(struct bt *bt, gpa_t gpa, enum form start);

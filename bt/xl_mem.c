@@ -110,14 +110,28 @@ static void emit_misalignment(struct xl *x, u32 size)
     EMIT(x, 0xc4, 0x42, 0x32, 0xf5, 0xdb);
 }
 
+/* r11 := 0 if the operand lies in one page; r10d is the number of its first.
+ * lea r11d, [r9+size-1];  shrx r11d, r11d, r12d;  mov r13d, r10d;  not r13;  lea r11d, [r11+r13+1] */
+static void emit_crossing(struct xl *x, u32 size)
+{
+    emit_lea_rm(x, R11, R9, (i32)size - 1);
+    emit_page(x, R11, R11);
+    emit_mov_rr(x, R13, R10);
+    emit_not64(x, R13);
+    emit_lea_sib(x, R11, R11, R13, 1, 1, false);
+}
+
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
     emit_page(x, R10, R9);
+    if (x->unaligned)
+        emit_crossing(x, size);
     emit_slot(x, R10, access);
     emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
     emit_top16(x, R13);
     if (size > 1) {
-        emit_misalignment(x, size);
+        if (!x->unaligned)
+            emit_misalignment(x, size == 10 ? 16 : size);
         emit_lea_sib(x, R11, R11, R13, 1, 0, true);
         xl_slow_unless_zero(x, R11);
     } else {
@@ -131,7 +145,7 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     enum form form = (enum form)x->site->form;
 
     if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
-        (size != 1 && size != 2 && size != 4 && size != 8))
+        (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
     if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form == FORM_CHECKED)))
         check_limit(x, seg, size);

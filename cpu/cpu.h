@@ -121,8 +121,10 @@ struct vcpu {
         u8 *jump_cache;
         u64 context_tag;    /* context << 32: what the jump cache compares with */
         u64 stack_top;      /* of the return addresses */
-        u64 fpu_live;       /* 1: the host's FPU registers hold the guest's state */
+        u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
     } tc;
+    struct fxsave fpu;        /* exact whenever C runs */
+    struct fxsave fpu_stored; /* by enter.S, see bt/fpu.c */
 
     struct segment seg[SEGS];
     struct table_register gdtr, idtr;
@@ -141,7 +143,6 @@ struct vcpu {
     bool exc_has_error;
     u32 exc_error;
 
-    struct fxsave fpu;
     bool ferr;  /* FERR# output: an unmasked x87 error met a waiting instruction with CR0.NE clear */
     bool ignne; /* IGNNE# input: run on despite the error (port F0) */
     struct hostexec *hostexec; /* owned by cpu/hostexec.c */

@@ -49,8 +49,12 @@ static inline bool leaf_used(const struct space *s, u32 leaf)
     return s->used[leaf / 64] >> leaf % 64 & 1;
 }
 
-static void drop_page(struct space *s, u32 page)
+/* Execute slots are what translations and fetches rely on: when one goes, the generation moves. */
+static void drop_page(struct mmu *mmu, struct space *s, u32 page)
 {
+    for (u32 priv = 0; priv <= FLAT_USER; priv += FLAT_USER)
+        if (leaf_used(s, (priv + FLAT_EXEC + page) / LEAF_SLOTS) && s->flat[priv + FLAT_EXEC + page])
+            mmu->fetch_generation++;
     for (u32 t = 0; t < FLAT_TABLES; t++)
         if (leaf_used(s, (t * FLAT_SLOTS + page) / LEAF_SLOTS))
             s->flat[t * FLAT_SLOTS + page] = 0;
@@ -58,11 +62,12 @@ static void drop_page(struct space *s, u32 page)
 
 void shadow_forget_page(struct mmu *mmu, gla_t gla)
 {
-    drop_page(mmu->space, gla >> PAGE_SHIFT);
+    drop_page(mmu, mmu->space, gla >> PAGE_SHIFT);
 }
 
-static void drop_range(struct space *s, u32 first, u32 count)
+static void drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
 {
+    mmu->fetch_generation++;
     for (u32 t = 0; t < FLAT_TABLES; t++)
         for (u32 page = first; page < first + count; page = (page | (LEAF_SLOTS - 1)) + 1) {
             u32 i = t * FLAT_SLOTS + page;
@@ -107,7 +112,7 @@ void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size)
         if (s->mode & SPACE_PAGING || mmu->a20_mask != ~0u)
             drop_space(s);
         else if (gpa < GIB(4))
-            drop_range(s, (u32)(gpa >> PAGE_SHIFT),
+            drop_range(mmu, s, (u32)(gpa >> PAGE_SHIFT),
                        (u32)((size < GIB(4) - gpa ? size : GIB(4) - gpa) >> PAGE_SHIFT));
     }
 }
@@ -255,7 +260,7 @@ static void directory_entry_drop(struct mmu *mmu, struct space *s, u64 old, u32 
 
     if (!(old & PTE_P))
         return;
-    drop_range(s, gla >> PAGE_SHIFT, 1u << (span_of(s) - PAGE_SHIFT));
+    drop_range(mmu, s, gla >> PAGE_SHIFT, 1u << (span_of(s) - PAGE_SHIFT));
     if (!(old & PDE_PS && s->mode & (SPACE_PAE | SPACE_PSE)) && table >> PAGE_SHIFT < PHYS_PAGES)
         table_remove(mmu, (u32)(table >> PAGE_SHIFT), s, gla);
 }
@@ -294,7 +299,7 @@ static void user_before_write(struct mmu *mmu, struct table_user u, gpa_t page, 
 
         if (u.level == 1) {
             if (old & PTE_P)
-                drop_page(s, (u.gla >> PAGE_SHIFT) + i);
+                drop_page(mmu, s, (u.gla >> PAGE_SHIFT) + i);
         } else {
             directory_entry_drop(mmu, s, old, u.gla + (i << span_of(s)));
         }
@@ -316,7 +321,6 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
     if (!(mmu->page_flags[page] & PG_TABLE))
         return;
     mmu->machine->stats.pt_traces++;
-    mmu->fetch_generation++;
     /* Copied: serving one may remove others. */
     for (u32 i = mmu->table_head[page]; i; i = mmu->table_pool[i].next) {
         if (count == ARRAY_SIZE(users)) { /* shared more often than we follow */
@@ -340,7 +344,7 @@ static u64 slot_value(const u8 *hva, gpa_t gpa, gla_t gla_page, bool guarded)
     return ((u64)hva - gla_page) | (guarded ? SLOT_GUARDED : 0);
 }
 
-static void fill_slots(struct mmu *mmu, const struct walk *w, gla_t gla)
+static void fill_slots(struct mmu *mmu, const struct walk *w, gla_t gla, bool exec)
 {
     struct space *s = mmu->space;
     u32 gla_page = gla & ~PAGE_MASK, index = gla >> PAGE_SHIFT;
@@ -354,11 +358,11 @@ static void fill_slots(struct mmu *mmu, const struct walk *w, gla_t gla)
     bool super_write = w->dirty && (w->writable || !(s->mode & SPACE_WP));
 
     slot_set(s, index, rd);
-    if (!w->nx)
+    if (exec)
         slot_set(s, FLAT_EXEC + index, rd);
     if (w->user) {
         slot_set(s, FLAT_USER + index, rd);
-        if (!w->nx)
+        if (exec)
             slot_set(s, FLAT_USER + FLAT_EXEC + index, rd);
     }
     if (super_write)
@@ -385,7 +389,7 @@ bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access)
     for (u32 i = 0; i < w.levels; i++)
         table_add(mmu, (u32)((w.path[i].table & mmu->a20_mask) >> PAGE_SHIFT), w.path[i].gla,
                   w.path[i].level);
-    fill_slots(mmu, &w, gla);
+    fill_slots(mmu, &w, gla, access & MMU_EXEC);
     return true;
 }
 

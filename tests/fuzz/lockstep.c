@@ -340,7 +340,7 @@ static bool turn(struct pair *p)
     u32 limit = 14;
 
     bt_run_one(b);
-    if (over(p->bt))
+    if (over(p->bt) || same_cpu(a, b)) /* no progress: it made the FPU live */
         return true;
     for (u32 i = 0; i < limit; i++) {
         cpu_step(a);

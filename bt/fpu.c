@@ -1,0 +1,57 @@
+/*
+ * Who owns the host's FPU. Translated code that computes with it runs "live": its registers hold
+ * the guest's state while the code runs, and enter.S stores and loads them around every piece of C.
+ * The first x87, MMX or SSE instruction met makes it live, if the guest's CR0 and the state allow;
+ * a change of privilege or of CR0 ends it. vcpu.fpu is exact whenever C runs.
+ */
+#include "bt/tu.h"
+#include "cpu/hostexec.h"
+#include <string.h>
+
+enum { FXSAVE_POINTERS = 8, FXSAVE_POINTERS_END = 24 };
+
+bool bt_fpu_may_live(const struct vcpu *cpu)
+{
+    return !(cpu->cr0 & (CR0_EM | CR0_TS)) && !(cpu->fpu.fsw & FSW_ES) && !cpu->ferr;
+}
+
+void bt_fpu_start(struct vcpu *cpu)
+{
+    cpu->tc.fpu_live = 1;
+    ((struct bt *)cpu->bt)->fpu_cpl = cpu->cpl;
+}
+
+void bt_fpu_review(struct vcpu *cpu)
+{
+    const struct bt *bt = cpu->bt;
+
+    if (cpu->tc.fpu_live && (cpu->cr0 & (CR0_EM | CR0_TS) || cpu->cpl != bt->fpu_cpl))
+        cpu->tc.fpu_live = 0;
+}
+
+/*
+ * Takes the state enter.S stored (FXSAVE64). The instruction pointer there is a host address if an
+ * x87 instruction ran since: the guest's is found by the TU. The data pointer is not kept live: it
+ * reads 0, which the manual allows on CPUs that keep it only for unmasked exceptions.
+ */
+void bt_fpu_take(struct vcpu *cpu)
+{
+    struct bt *bt = cpu->bt;
+    u8 *from = (u8 *)&cpu->fpu_stored, *to = (u8 *)&cpu->fpu;
+    u64 pc;
+    struct tu *tu;
+
+    cpu->tc.fpu_live = 1;
+    memcpy(&pc, from + FXSAVE_POINTERS, 8);
+    memcpy(to, from, FXSAVE_POINTERS);
+    memcpy(to + FXSAVE_POINTERS_END, from + FXSAVE_POINTERS_END, 160 + 128 - FXSAVE_POINTERS_END);
+    tu = pc - (u64)bt->exec < bt->used ? tu_by_host(bt, (const u8 *)pc) : NULL;
+    if (tu) {
+        struct site *site = tu_site(tu, (const u8 *)pc);
+
+        cpu->fpu.fip = site ? site->eip : tu->eip;
+        cpu->fpu.fcs = cpu->seg[CS].selector;
+        cpu->fpu.fdp = 0;
+        cpu->fpu.fds = 0;
+    }
+}

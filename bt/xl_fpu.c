@@ -1,0 +1,76 @@
+/*
+ * x87, MMX and SSE in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's state, and
+ * the guest's instructions run on it as they are. bt/fpu.c says when that is.
+ *
+ * Memory operands are always looked at (form checked): numbers in memory are misaligned more often,
+ * and an 8-byte one at a 4-byte boundary is no reason to trap.
+ */
+#include "bt/emit.h"
+
+insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_emms, ex_fnclex,
+    ex_fninit;
+
+bool xl_fpu_native(const struct insn *in)
+{
+    static insn_handler *const native[] = { ex_simd,  ex_x87,    ex_x87_store, ex_fnstcw, ex_fldcw,
+                                            ex_fnstsw, ex_emms,  ex_fnclex,    ex_fninit };
+    insn_handler *exec = cpu_ops[in->mnem].exec;
+
+    if (in->map == 0 && (in->opcode & 0xf8) != 0xd8)
+        return false; /* a string instruction of the same mnemonic */
+    for (u32 i = 0; i < ARRAY_SIZE(native); i++)
+        if (exec == native[i])
+            return true;
+    return false;
+}
+
+static bool stores(const struct insn *in)
+{
+    insn_handler *exec = cpu_ops[in->mnem].exec;
+
+    if (in->op[0].kind != OP_MEM)
+        return false;
+    return exec == ex_simd || exec == ex_x87_store || exec == ex_fnstcw || exec == ex_fnstsw;
+}
+
+static bool may_be_unaligned(const struct insn *in)
+{
+    return in->mnem == ZYDIS_MNEMONIC_MOVUPS || in->mnem == ZYDIS_MNEMONIC_MOVUPD ||
+           in->mnem == ZYDIS_MNEMONIC_MOVDQU;
+}
+
+static const struct operand *memory_of(const struct insn *in)
+{
+    for (u32 i = 0; i < in->nops; i++)
+        if (in->op[i].kind == OP_MEM)
+            return &in->op[i];
+    return NULL;
+}
+
+static bool sse_allowed(const struct xl *x, const struct insn *in)
+{
+    bool sse = false;
+
+    for (u32 i = 0; i < in->nops; i++)
+        sse |= in->op[i].kind == OP_XMM;
+    return !sse || x->context->key & KEY_SSE;
+}
+
+bool xl_fpu(struct xl *x, const struct insn *in)
+{
+    const struct operand *m = memory_of(in);
+    bool done;
+
+    if (!(x->context->key & KEY_FPU_LIVE) || in->prefixes & PFX_LOCK || !sse_allowed(x, in))
+        return false;
+    if (m) {
+        if (x->site->form == FORM_FLAT)
+            x->site->form = FORM_CHECKED;
+        x->unaligned = may_be_unaligned(in);
+        done = xl_operand(x, in, m->size, stores(in) ? XL_WRITE : XL_READ);
+        x->unaligned = false;
+        if (!done)
+            return false;
+    }
+    return emit_copy(x, in);
+}
