@@ -103,10 +103,10 @@ static void patch_rel32(struct bt *bt, u8 *at, const u8 *to)
 void tu_link(struct bt *bt, struct exit *e, struct tu *to)
 {
     if (bt->config.no_chaining || e->to || e->target != to->eip ||
-        e->tu->context != to->context || to->slot2)
+        e->tu->context != to->context || (to->slot2 && !e->second))
         return;
-    if (e->check) {
-        u64 minus = -to->slot;
+    if (e->check && e->second == !!to->slot2) {
+        u64 minus = e->second ? -to->slot2 : -to->slot;
 
         memcpy(e->check_slot, &minus, 8);
         patch_rel32(bt, e->check_jump, to->host);

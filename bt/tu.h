@@ -75,7 +75,8 @@ struct exit {
     u32 target;        /* EIP */
     u8 *jump;          /* rel32 to patch (write address), at the branch; NULL: unused */
     const u8 *stub;    /* where it points while not chained (execute address) */
-    const u8 *check;   /* another page: the link check (execute address); NULL: same page */
+    bool second;       /* the target may cross into the next page: the check is for that page */
+    const u8 *check;   /* another page: the link check (execute address); NULL: none needed */
     u8 *check_slot;    /* its imm64 and its rel32 (write addresses) */
     u8 *check_jump;
     struct tu *to;     /* chained to; NULL: not */
@@ -92,7 +93,7 @@ struct tu {
     gpa_t gpa;            /* of its first byte */
     u64 slot;             /* execute slot of its page when it was made */
     gpa_t gpa2;           /* one instruction that crosses into another page: of its rest, and */
-    u64 slot2;            /* that page's execute slot; 0: no such thing. Never chained to */
+    u64 slot2;            /* that page's execute slot; 0: no such thing. Chained to only from its page */
     const u8 *host;       /* execute address of its CCF */
     u32 host_size;
     u16 guest_size;

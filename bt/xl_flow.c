@@ -198,12 +198,12 @@ static void exit_stub(struct xl *x, struct exit *e)
  * mov r10, [r14+page];  mov r11, -slot;  lea r11, [r10+r11];  unless zero → exit stub;  jmp target */
 static void link_check(struct xl *x, struct exit *e)
 {
-    u32 page = (x->context->cs_base + e->target) >> PAGE_SHIFT;
+    u32 page = ((x->context->cs_base + e->target) >> PAGE_SHIFT) + e->second;
     u8 *jump;
 
     e->check = cache_exec(x->bt, x->p);
     EMIT(x, 0x4d, 0x8b, 0x96); /* mov r10, [r14+disp32] */
-    emit32(x, (FLAT_EXEC + page) * 8);
+    emit32(x, (FLAT_EXEC + (page & (FLAT_SLOTS - 1))) * 8);
     EMIT(x, 0x49, 0xbb);
     e->check_slot = x->p;
     emit64(x, 0);
@@ -225,6 +225,16 @@ static void slow_path(struct xl *x, u8 *jump, struct site *site, u8 *resume)
     x->p += 4;
 }
 
+static bool in_page_of(const struct xl *x, u32 target)
+{
+    return (x->context->cs_base + target) >> PAGE_SHIFT == x->tu->gla >> PAGE_SHIFT;
+}
+
+static bool at_page_end(const struct xl *x, u32 target)
+{
+    return ((x->context->cs_base + target) & PAGE_MASK) > PAGE_SIZE - 15;
+}
+
 void xl_stubs(struct xl *x)
 {
     for (u32 i = 0; i < x->slow_count; i++)
@@ -235,7 +245,8 @@ void xl_stubs(struct xl *x)
         if (!e->jump)
             continue;
         exit_stub(x, e);
-        if ((x->context->cs_base + e->target) >> PAGE_SHIFT != x->tu->gla >> PAGE_SHIFT)
+        e->second = in_page_of(x, e->target) && at_page_end(x, e->target);
+        if (e->second || !in_page_of(x, e->target))
             link_check(x, e);
     }
 }
