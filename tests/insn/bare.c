@@ -115,6 +115,33 @@ void bare_map(struct bare *b, gla_t gla, u32 size)
         bare_map_page(b, gla + i, gla + i, BARE_ALL);
 }
 
+bool bare_engine_option(struct bare_engine *e, const char *option, const char *value)
+{
+    if (!strcmp(option, "--engine") && !strcmp(value, "interp"))
+        e->engine = ENGINE_INTERP;
+    else if (!strcmp(option, "--engine") && !strcmp(value, "bt"))
+        e->engine = ENGINE_BT;
+    else if (!strcmp(option, "--tu"))
+        e->config.max_insns = (u32)strtoul(value, NULL, 0);
+    else if (!strcmp(option, "--chaining"))
+        e->config.no_chaining = !strcmp(value, "off");
+    else if (!strcmp(option, "--form"))
+        e->config.force_form = (u8)strtoul(value, NULL, 0);
+    else if (!strcmp(option, "--cache"))
+        e->config.cache_size = strtoul(value, NULL, 0);
+    else
+        return false;
+    return true;
+}
+
+void bare_use(struct bare *b, const struct bare_engine *e)
+{
+    const char *why;
+
+    if (e->engine == ENGINE_BT && !bt_new(b->cpu, &e->config, &why))
+        die("no translator: %s", why);
+}
+
 static void set_segment(struct bare *b, enum seg seg, u16 selector)
 {
     u32 at = (selector & 4 ? LDT : GDT) + (selector & ~7u), desc[2] = { get32(b, at), get32(b, at + 4) };
@@ -237,7 +264,10 @@ bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *
     while (!in_handler(cpu)) {
         if (!limit-- || cpu->attention & ATT_HALT)
             return false;
-        cpu_step(cpu);
+        if (engine == ENGINE_BT)
+            bt_run(cpu); /* until the handler's HLT */
+        else
+            cpu_step(cpu);
     }
     event->vector = (cpu->eip - HANDLERS) / HANDLER_SIZE;
     read_frame(b, event);

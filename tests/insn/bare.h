@@ -6,6 +6,7 @@
 #ifndef RING3_BARE_H
 #define RING3_BARE_H
 
+#include "bt/bt.h"
 #include "mmu/mmu.h"
 #include "runtime/options.h"
 
@@ -24,6 +25,18 @@ struct bare_event {
     u16 selector[6]; /* by enum seg: CS and SS; from virtual-8086 mode all */
 };
 
+/* Which engine runs the tests, and how, as the options of the test programs say. */
+struct bare_engine {
+    enum engine engine;
+    struct bt_config config;
+};
+#define BARE_ENGINE_OPTIONS                                                                    \
+    "[--engine interp|bt] [--tu 1-12] [--chaining on|off] [--form N] [--cache BYTES]"
+/* Takes one option and its value. False: it is none of these. */
+bool bare_engine_option(struct bare_engine *e, const char *option, const char *value);
+/* Gives the machine its translator, if that is the engine. */
+void bare_use(struct bare *b, const struct bare_engine *e);
+
 /* `ram` bytes, 2 MiB to 1 GiB. The kernel owns 110000 to 200000. */
 struct bare *bare_new(u64 ram);
 void bare_free(struct bare *b);
@@ -40,8 +53,8 @@ void bare_enter_segments(struct bare *b, const u16 selector[6], u32 eip, u32 efl
 void bare_enter_v86(struct bare *b, const u16 selector[6], u32 eip, u32 eflags);
 /* From now on user code may INT n to every gate and use every port. */
 void bare_open_gates(struct bare *b);
-/* Runs until an exception or interrupt enters the kernel. False: `limit` steps were not enough, or
- * the machine shut down. */
+/* Runs until an exception or interrupt enters the kernel. False: `limit` steps of the interpreter were
+ * not enough, or the machine shut down. */
 bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *event);
 
 #endif

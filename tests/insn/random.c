@@ -2,7 +2,8 @@
  * Random instructions on the host's CPU and on ours: registers, flags, memory, the exception with
  * its error code and address must agree, the flags the manual leaves undefined included.
  *
- *      insn-random [--cases N] [--seed N] [--engine interp] [--oracle PATH] [--show N] [--verbose]
+ *      insn-random [--cases N] [--seed N] [--oracle PATH] [--show N] [--verbose]
+ *                  and the engine's options (bare.h)
  */
 #include "tests/insn/bare.h"
 #include "tests/insn/generate.h"
@@ -22,7 +23,7 @@ struct trial {
     struct insn insns[CASE_BATCH];
     int ask, answer; /* pipes to and from the oracle */
     pid_t oracle;
-    enum engine engine;
+    struct bare_engine engine;
     u64 cases, differ, shown; /* shown: how many differences at most */
     u32 tried[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 };
@@ -76,7 +77,7 @@ static void run_ours(struct trial *t, const struct insn_case *c, struct case_sta
     memcpy(b->ram + c->code_at, c->code, c->len);
     memcpy(b->cpu->gpr, c->before.gpr, sizeof(b->cpu->gpr));
     bare_enter_segments(b, c->before.selector, c->before.eip, c->before.eflags);
-    if (!bare_run(b, t->engine, 100000, &e)) {
+    if (!bare_run(b, t->engine.engine, 100000, &e)) {
         after->trap = 0xdead;
         return;
     }
@@ -259,7 +260,8 @@ static u32 mnemonics_tried(const struct trial *t, bool verbose)
 
 static void usage(void)
 {
-    die("insn-random [--cases N] [--seed N] [--engine interp] [--oracle PATH] [--show N] [--verbose]");
+    die("insn-random [--cases N] [--seed N] [--oracle PATH] [--show N] [--verbose] "
+        BARE_ENGINE_OPTIONS);
 }
 
 int main(int argc, char **argv)
@@ -271,6 +273,7 @@ int main(int argc, char **argv)
     char beside[4096];
 
     t.shown = 20;
+    t.engine.engine = ENGINE_INTERP;
     signal(SIGPIPE, SIG_IGN);
 
     for (int i = 1; i < argc; i++) {
@@ -286,8 +289,10 @@ int main(int argc, char **argv)
             t.shown = strtoull(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "--oracle"))
             oracle = argv[++i];
-        else if (strcmp(argv[i], "--engine") || strcmp(argv[++i], "interp"))
+        else if (!bare_engine_option(&t.engine, argv[i], argv[i + 1]))
             usage();
+        else
+            i++;
     }
     if (!oracle) { /* beside this program */
         snprintf(beside, sizeof(beside), "%.*sinsn-oracle",
@@ -298,6 +303,7 @@ int main(int argc, char **argv)
     bare_map(t.b, CASE_CODE, CASE_PAGES);
     bare_map(t.b, CASE_DATA, CASE_PAGES);
     memset(t.b->ram + CASE_CODE, 0xcc, CASE_PAGES);
+    bare_use(t.b, &t.engine);
     start_oracle(&t, oracle);
     struct dice d = { seed * 0x9e3779b97f4a7c15ull | 1 };
     while (t.cases < cases)

@@ -3,7 +3,7 @@
  * then as user code on the bare machine, where this file plays the kernel: the few system calls of
  * insn.h, and exceptions noted in the program's fault block. A test that fails natively is wrong.
  *
- *      insn-run [--engine interp] PROGRAM…
+ *      insn-run [the engine's options: bare.h] PROGRAM…
  */
 #include "mmu/mmu.h"
 #include "tests/insn/bare.h"
@@ -24,7 +24,7 @@ struct fault_block {
 };
 struct program {
     struct bare *b;
-    enum engine engine;
+    struct bare_engine engine;
     gla_t block;
     bool ended;
     int status;
@@ -146,7 +146,7 @@ static void run_program(struct program *p)
 
     while (!p->ended) {
         bare_enter_user(p->b, eip, eflags);
-        if (!bare_run(p->b, p->engine, STEPS, &e)) {
+        if (!bare_run(p->b, p->engine.engine, STEPS, &e)) {
             printf("FAIL: does not end, or shut the processor down\n");
             p->status = 1;
             return;
@@ -175,9 +175,9 @@ static bool run_natively(const char *path)
 }
 
 /* Counts of the program's last line. */
-static void run_file(const char *path, enum engine engine, u32 *passed, u32 *failed)
+static void run_file(const char *path, const struct bare_engine *engine, u32 *passed, u32 *failed)
 {
-    struct program p = { .b = bare_new(MIB(RAM)), .engine = engine };
+    struct program p = { .b = bare_new(MIB(RAM)), .engine = *engine };
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     u32 ok = 0, bad = 0;
 
@@ -194,6 +194,7 @@ static void run_file(const char *path, enum engine engine, u32 *passed, u32 *fai
         ++*failed;
         return;
     }
+    bare_use(p.b, engine);
     run_program(&p);
     if (sscanf(p.last, "%u passed, %u failed", &ok, &bad) != 2 || p.status != (bad != 0))
         bad++;
@@ -204,15 +205,16 @@ static void run_file(const char *path, enum engine engine, u32 *passed, u32 *fai
 
 int main(int argc, char **argv)
 {
+    struct bare_engine engine = { .engine = ENGINE_INTERP };
     u32 passed = 0, failed = 0;
     int i = 1;
 
-    if (i + 1 < argc && !strcmp(argv[i], "--engine") && !strcmp(argv[i + 1], "interp"))
+    while (i + 1 < argc && bare_engine_option(&engine, argv[i], argv[i + 1]))
         i += 2;
     if (i == argc || argv[i][0] == '-')
-        die("insn-run [--engine interp] PROGRAM...");
+        die("insn-run " BARE_ENGINE_OPTIONS " PROGRAM...");
     for (; i < argc; i++)
-        run_file(argv[i], ENGINE_INTERP, &passed, &failed);
+        run_file(argv[i], &engine, &passed, &failed);
     printf("%u passed, %u failed\n", passed, failed);
     return failed != 0;
 }

@@ -4,7 +4,7 @@
  * for what a 386 does differently or the manual leaves undefined; the rules are below, the reasons
  * for what remains in vectors-differences.txt.
  *
- *      vectors [--mode real|v86] [--engine interp] [--show N] [DIRECTORY [OPCODE…]]
+ *      vectors [--mode real|v86] [--show N] [DIRECTORY [OPCODE…]]
  *
  * In virtual-8086 mode the exceptions and interrupts that reach the bare machine's kernel are sent
  * on through the table at 0, as a V86 monitor does; HLT ends a test by its #GP.
@@ -25,7 +25,7 @@ enum { MEMORY_END = 0x110000, STEPS = 200000, MAX_REVOKED = 64 };
 
 struct suite {
     struct bare *b;
-    enum engine engine;
+    struct bare_engine engine;
     const char *directory;
     u32 show;
     u8 revoked[MAX_REVOKED][MOO_HASH];
@@ -164,7 +164,10 @@ static bool run_real(struct suite *s, const struct moo_test *t, struct outcome *
     __atomic_store_n(&cpu->attention, 0, __ATOMIC_RELAXED);
     cpu->db_pending = 0;
     for (u32 i = 0; i < STEPS; i++) {
-        cpu_step(cpu);
+        if (s->engine.engine == ENGINE_BT)
+            bt_run(cpu);
+        else
+            cpu_step(cpu);
         if (cpu->attention & ATT_HALT)
             break;
     }
@@ -210,7 +213,7 @@ static bool run_v86(struct suite *s, const struct moo_test *t, struct outcome *o
     for (u32 i = 0; i < 16; i++) {
         b->cpu->gpr[ESP] = e.esp;
         bare_enter_v86(b, e.selector, e.eip, e.eflags);
-        if (!bare_run(b, s->engine, STEPS, &e))
+        if (!bare_run(b, s->engine.engine, STEPS, &e))
             return false;
         if (e.vector == EXC_GP && e.has_error &&
             b->ram[e.selector[CS] * 16 + (e.eip & 0xffff)] == 0xf4) {
@@ -388,6 +391,7 @@ static void run_mode(struct suite *s, enum mode mode, char *opcodes[], u32 count
     u32 passed = s->passed, failed = s->failed, skipped = s->skipped;
 
     s->b = make_machine(mode);
+    bare_use(s->b, &s->engine);
     for (u32 i = 0; i < count; i++)
         run_file(s, mode, opcodes[i]);
     passed = s->passed - passed;
@@ -400,7 +404,7 @@ static void run_mode(struct suite *s, enum mode mode, char *opcodes[], u32 count
 
 int main(int argc, char **argv)
 {
-    static struct suite s = { .directory = "../shared/vectors", .engine = ENGINE_INTERP, .show = 3 };
+    static struct suite s = { .directory = "../shared/vectors", .engine = { .engine = ENGINE_INTERP }, .show = 3 };
     char *opcodes[512];
     u32 count = 0;
     int only = -1, i;
@@ -410,8 +414,9 @@ int main(int argc, char **argv)
             only = !strcmp(argv[i + 1], "v86") ? MODE_V86 : MODE_REAL;
         else if (!strcmp(argv[i], "--show"))
             s.show = (u32)strtoul(argv[i + 1], NULL, 0);
-        else if (strcmp(argv[i], "--engine") || strcmp(argv[i + 1], "interp"))
-            die("vectors [--mode real|v86] [--engine interp] [--show N] [DIRECTORY [OPCODE...]]");
+        else if (!bare_engine_option(&s.engine, argv[i], argv[i + 1]))
+            die("vectors [--mode real|v86] [--show N] " BARE_ENGINE_OPTIONS
+                " [DIRECTORY [OPCODE...]]");
     if (i < argc)
         s.directory = argv[i++];
     for (; i < argc && count < ARRAY_SIZE(opcodes); i++)
