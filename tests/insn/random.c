@@ -5,6 +5,7 @@
  *      insn-random [--cases N] [--seed N] [--oracle PATH] [--show N] [--verbose]
  *                  and the engine's options (bare.h)
  */
+#include "devices/device.h"
 #include "tests/insn/bare.h"
 #include "tests/insn/generate.h"
 
@@ -69,12 +70,13 @@ static void start_oracle(struct trial *t, const char *path)
 static void run_ours(struct trial *t, const struct insn_case *c, struct case_state *after)
 {
     struct bare *b = t->b;
+    static const u8 int3[15] = { [0 ... 14] = 0xcc };
     struct bare_event e;
 
     memset(after, 0, sizeof(*after));
     memcpy(b->ram + CASE_DATA, t->page->data, CASE_PAGES);
     memcpy(b->ram + CASE_DATA + c->poke_at, c->poke, sizeof(c->poke));
-    memcpy(b->ram + c->code_at, c->code, c->len);
+    phys_write(b->m, c->code_at, c->code, c->len); /* tells the translator */
     memcpy(b->cpu->gpr, c->before.gpr, sizeof(b->cpu->gpr));
     bare_enter_segments(b, c->before.selector, c->before.eip, c->before.eflags);
     if (!bare_run(b, t->engine.engine, 100000, &e)) {
@@ -82,7 +84,7 @@ static void run_ours(struct trial *t, const struct insn_case *c, struct case_sta
         return;
     }
     memcpy(after->gpr, b->cpu->gpr, sizeof(after->gpr));
-    memset(b->ram + c->code_at, 0xcc, c->len);
+    phys_write(b->m, c->code_at, int3, c->len);
     for (u32 i = 0; i < 5; i++)
         after->selector[i] = b->cpu->seg[i].selector;
     after->selector[CS] = e.selector[CS];

@@ -112,8 +112,8 @@ static const char *left_out(const struct suite *s, const char *opcode, const str
 static void load_memory(struct suite *s, const struct moo_test *t)
 {
     for (u32 i = 0; i < t->init.ram_count; i++)
-        if (t->init.ram[i].gpa < MEMORY_END)
-            s->b->ram[t->init.ram[i].gpa] = t->init.ram[i].val;
+        if (t->init.ram[i].gpa < MEMORY_END) /* tells the translator */
+            phys_write(s->b->m, t->init.ram[i].gpa, &t->init.ram[i].val, 1);
 }
 
 static void load_general(struct vcpu *cpu, const u16 reg[MOO_REGS])
@@ -184,12 +184,8 @@ static u16 get_word(const struct suite *s, u32 gpa)
 
 static void push_word(struct suite *s, struct bare_event *e, u32 val)
 {
-    u8 *at;
-
     e->esp = (e->esp & 0xffff0000) | ((e->esp - 2) & 0xffff);
-    at = s->b->ram + e->selector[SS] * 16 + (e->esp & 0xffff);
-    at[0] = (u8)val;
-    at[1] = (u8)(val >> 8);
+    phys_write(s->b->m, e->selector[SS] * 16 + (e->esp & 0xffff), &val, 2);
 }
 
 /* Sends an exception or interrupt on to the program, as real mode delivers it. */
