@@ -5,6 +5,7 @@ design; and how many host signals does each take once warm? Figures are core cyc
 """
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -69,7 +70,7 @@ def bochs(khz, o):
         with open(path, "w") as f:
             f.write((BOCHSRC % FLOPPY).replace("nogui", "x"))
         child = subprocess.Popen(["xvfb-run", "-a", "bochs", "-q", "-f", path], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         child.stdin.write(b"c\n")
         child.stdin.flush()
         end = time.time() + min(o.patience, 120)
@@ -83,8 +84,7 @@ def bochs(khz, o):
                 rows[words[1]] = cycles, cycles
             if line.startswith(b"bench done") or time.time() > end:
                 break
-        subprocess.run(["pkill", "-P", str(child.pid)], check=False)
-        child.terminate()
+        os.killpg(child.pid, signal.SIGTERM)
         child.wait()
     return rows
 

@@ -1,0 +1,30 @@
+/* Between host.c and host_forms.S. */
+#ifndef BENCH_HOST_H
+#define BENCH_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tlb_entry { /* QEMU's, of 32 bytes: the page, and what to add for the host address */
+    uint64_t page, unused[2], delta;
+};
+
+struct form_state {
+    uint64_t *table; /* per guest page, host address minus guest address */
+    struct tlb_entry *tlb;
+    uint32_t source, target; /* guest addresses of two buffers, 16 KB each */
+};
+
+/* n turns of the loop, its memory operands in one form each. */
+void form_plain(const struct form_state *s, uint32_t n);
+void form_gs(const struct form_state *s, uint32_t n);
+void form_flat(const struct form_state *s, uint32_t n);
+void form_flat_ac(const struct form_state *s, uint32_t n);
+void form_flat_crossing(const struct form_state *s, uint32_t n);
+void form_checked(const struct form_state *s, uint32_t n);
+void form_qemu(const struct form_state *s, uint32_t n);
+
+/* Position-independent: (far pointer, top of a stack, n), all below 4 GB; far_target is its 32-bit end. */
+extern const char far_calls[], far_target[], far_calls_end[];
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * One loop of 15 instructions, 6 of them memory, by the way guest addresses become host ones. The
+ * guest's registers are the host's of the same name; R8-R15 are the monitor's, as in bt/regs.h: R12 =
+ * 12, R14 the table, R13 the TLB. R15 counts.
+ */
+        .text
+
+/* mem FORM, OP, REG, STORE, ADDRESS: OP between REG and memory at the 32-bit ADDRESS. */
+.macro mem form, op, reg, store, address:vararg
+        mem_\form \op, \reg, \store, \address
+.endm
+.macro access op, reg, store, place:vararg
+        .if     \store
+        \op     \reg, \place
+        .else
+        \op     \place, \reg
+        .endif
+.endm
+.macro mem_plain op, reg, store, address:vararg
+        access  \op, \reg, \store, \address
+.endm
+.macro mem_gs op, reg, store, address:vararg
+        access  \op, \reg, \store, %gs:\address
+.endm
+.macro slot address:vararg
+        leal    \address, %r9d
+        shrx    %r12d, %r9d, %r10d
+        movq    (%r14, %r10, 8), %r10
+.endm
+.macro mem_flat op, reg, store, address:vararg
+        slot    \address
+        access  \op, \reg, \store, (%r10, %r9)
+.endm
+.macro mem_crossing op, reg, store, address:vararg
+        slot    \address
+        movl    %r9d, %r11d
+        andl    $0xfff, %r11d
+        cmpl    $0xffc, %r11d
+        ja      slow
+        access  \op, \reg, \store, (%r10, %r9)
+.endm
+/* Ours where alignment cannot be relied on: no flags touched, see bt/xl_mem.c. */
+.macro mem_checked op, reg, store, address:vararg
+        slot    \address
+        leaq    -1(%r10), %r8
+        rorxq   $48, %r8, %r8
+        movzwl  %r8w, %r8d
+        movl    $3, %r11d
+        pextl   %r11d, %r9d, %r11d
+        leaq    (%r11, %r8), %r11
+        xchgq   %rcx, %r11
+        jrcxz   9f
+        xchgq   %rcx, %r11
+        jmp     slow
+9:      movq    %r11, %rcx
+        access  \op, \reg, \store, (%r10, %r9)
+.endm
+.macro mem_qemu op, reg, store, address:vararg
+        leal    \address, %r9d
+        movl    %r9d, %r10d
+        shrl    $7, %r10d
+        andl    $0x1fe0, %r10d
+        addq    %r13, %r10
+        leal    3(%r9), %r11d
+        andl    $0xfffff000, %r11d
+        cmpl    (%r10), %r11d
+        jne     slow
+        addq    24(%r10), %r9
+        access  \op, \reg, \store, (%r9)
+.endm
+
+.macro guest_loop form, ebx, esi, edi, ecx
+1:      mem     \form, movl, %eax, 0, 4(\esi, \ecx, 4)
+        mem     \form, addl, %eax, 0, (\esi, \ecx, 4)
+        mem     \form, movl, %edx, 0, (\edi, \ecx, 4)
+        xorl    %eax, %edx
+        leal    8(%esi), %ebx
+        mem     \form, movl, %edx, 1, (\ebx, \ecx, 4)
+        shrl    $3, %edx
+        mem     \form, addl, %edx, 0, 16(\ebx, \ecx, 4)
+        incl    %eax
+        mem     \form, movl, %edx, 1, 4(\edi, \ecx, 4)
+        incl    %ecx
+        andl    $1023, %ecx
+        leal    (%eax, %edx), %eax
+        decl    %r15d
+        jnz     1b
+.endm
+
+.macro prologue
+        pushq   %rbx
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        movl    %esi, %r15d
+        movq    (%rdi), %r14
+        movq    8(%rdi), %r13
+        movl    16(%rdi), %esi
+        movl    20(%rdi), %edi
+        movl    $12, %r12d
+        xorl    %ecx, %ecx
+        xorl    %eax, %eax
+.endm
+
+.macro set_ac op, val
+        pushfq
+        \op     $\val, (%rsp)
+        popfq
+.endm
+
+.macro function name, form, regs:vararg
+        .globl  \name
+        .balign 64
+\name:  prologue
+        guest_loop \form, \regs
+        jmp     finish
+.endm
+        function form_plain, plain, %rbx, %rsi, %rdi, %rcx
+        function form_gs, gs, %ebx, %esi, %edi, %ecx
+        function form_flat, flat, %rbx, %rsi, %rdi, %rcx
+        function form_flat_crossing, crossing, %rbx, %rsi, %rdi, %rcx
+        function form_checked, checked, %rbx, %rsi, %rdi, %rcx
+        function form_qemu, qemu, %rbx, %rsi, %rdi, %rcx
+
+        .globl  form_flat_ac
+        .balign 64
+form_flat_ac:
+        prologue
+        set_ac  orl, 0x40000
+        guest_loop flat, %rbx, %rsi, %rdi, %rcx
+        set_ac  andl, 0xfffbffff
+finish: popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        ret
+slow:   ud2
+
+/* ---- To 32-bit code and back: lcall *(rdi) n times, on the low stack ---- */
+
+        .globl  far_calls, far_target, far_calls_end
+far_calls:
+        pushq   %rbx
+        movq    %rsp, %rbx
+        movq    %rsi, %rsp
+1:      lcall   *(%rdi)
+        decl    %edx
+        jnz     1b
+        movq    %rbx, %rsp
+        popq    %rbx
+        ret
+far_target:
+        .byte   0xcb                    /* lret, in 32-bit code */
+far_calls_end:
+        .section .note.GNU-stack, "", @progbits
