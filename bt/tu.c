@@ -237,16 +237,20 @@ void bt_code_written(void *owner, gpa_t gpa, u32 n)
     }
 }
 
+static void page_forget(struct bt *bt, gpa_t gpa)
+{
+    bt->pages[gpa >> PAGE_SHIFT] = NULL;
+    mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+}
+
 void tu_free_all(struct bt *bt)
 {
     for (u32 i = 0; i < bt->tu_count; i++) {
         struct tu *t = bt->tus[i];
 
-        if (!t->dead) {
-            page_remove(bt, t, t->gpa);
-            if (t->slot2 && t->gpa2 >> PAGE_SHIFT != t->gpa >> PAGE_SHIFT)
-                page_remove(bt, t, t->gpa2);
-        }
+        page_forget(bt, t->gpa);
+        if (t->slot2)
+            page_forget(bt, t->gpa2);
         free(t);
     }
     bt->tu_count = 0;
