@@ -76,6 +76,8 @@ bool ex_out(struct vcpu *cpu, const struct insn *in)
 
 /* ---- INS, OUTS ---- */
 
+enum { STRING_BYTES = 512 }; /* moved at once where the port can: a sector */
+
 static u32 address_mask(const struct insn *in)
 {
     return in->addrsize == 2 ? 0xffff : 0xffffffff;
@@ -116,26 +118,93 @@ static bool step_outs(struct vcpu *cpu, const struct insn *in, u32 size)
     return true;
 }
 
+/*
+ * Many elements at once: as long as they stay in one page and inside the segment, what held for
+ * the first holds for all. Returns the bytes one may move from `off` on; 0: one by one.
+ */
+static u32 string_span(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u32 count, u32 mask)
+{
+    const struct segment *s = &cpu->seg[seg];
+    u32 page = PAGE_SIZE - ((s->base + off) & PAGE_MASK), n = STRING_BYTES;
+
+    if (cpu->eflags & FLAG_DF || cpu_debug_armed(cpu) || (s->attr & (SEG_CODE | SEG_E)) == SEG_E)
+        return 0;
+    n = page < n ? page : n;
+    if (count < n / size)
+        n = count * size;
+    n -= n % size;
+    if (!n || off > s->limit || s->limit - off < n - 1 || off + n - 1 > mask)
+        return 0;
+    return n;
+}
+
+/* *n elements were moved, 0 if the port takes single ones now; false: the first one faults. */
+static bool bulk_ins(struct vcpu *cpu, const struct insn *in, u32 size, u32 count, u32 *n)
+{
+    u32 mask = address_mask(in), off = cpu->gpr[EDI] & mask;
+    u32 span = string_span(cpu, ES, off, size, count, mask);
+    u8 buf[STRING_BYTES];
+
+    *n = 0;
+    if (!span)
+        return true;
+    if (!cpu_check_write(cpu, ES, off, size))
+        return false;
+    *n = bus_in_string(cpu->machine, (u16)cpu->gpr[EDX], (enum io_size)size, buf, span / size);
+    if (*n && !cpu_write_bytes(cpu, ES, off, buf, *n * size))
+        return false;
+    advance(cpu, in, EDI, *n * size);
+    return true;
+}
+
+/* From plain memory only: reading a device's may change it, and not all may be wanted. */
+static bool bulk_outs(struct vcpu *cpu, const struct insn *in, u32 size, u32 count, u32 *n)
+{
+    u32 mask = address_mask(in), off = cpu->gpr[ESI] & mask;
+    u32 span = string_span(cpu, in->seg, off, size, count, mask);
+    bool fault;
+    u8 *hva;
+
+    *n = 0;
+    if (!span)
+        return true;
+    if (!cpu_check_read(cpu, in->seg, off, size))
+        return false;
+    hva = mmu_host(cpu, cpu->seg[in->seg].base + off, MMU_READ, &fault);
+    if (!hva)
+        return !fault;
+    *n = bus_out_string(cpu->machine, (u16)cpu->gpr[EDX], (enum io_size)size, hva, span / size);
+    advance(cpu, in, ESI, *n * size);
+    return true;
+}
+
 static bool must_pause(const struct vcpu *cpu)
 {
     return __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || cpu->eflags & FLAG_TF;
 }
 
 static bool repeat(struct vcpu *cpu, const struct insn *in,
-                   bool (*step)(struct vcpu *, const struct insn *, u32))
+                   bool (*step)(struct vcpu *, const struct insn *, u32),
+                   bool (*bulk)(struct vcpu *, const struct insn *, u32, u32, u32 *))
 {
-    u32 mask = address_mask(in), size = in->opcode & 1 ? in->opsize : 1, count;
+    u32 mask = address_mask(in), size = in->opcode & 1 ? in->opsize : 1, count, n;
+    bool strings;
 
     cpu->mid_rep = 0;
     if (!(in->prefixes & (PFX_REP | PFX_REPNE)))
         return step(cpu, in, size);
     if (!cpu_check_io(cpu, (u16)cpu->gpr[EDX], size)) /* even if the count is 0 */
         return false;
+    strings = bus_has_strings(cpu->machine, (u16)cpu->gpr[EDX], (enum io_size)size);
     while ((count = cpu->gpr[ECX] & mask)) {
-        if (!step(cpu, in, size))
+        n = 0;
+        if (strings && !bulk(cpu, in, size, count, &n))
             return false;
-        cpu->gpr[ECX] = (cpu->gpr[ECX] & ~mask) | (count - 1);
-        if (count > 1 && must_pause(cpu)) {
+        if (!n && !step(cpu, in, size))
+            return false;
+        n += !n;
+        cpu->gpr[ECX] = (cpu->gpr[ECX] & ~mask) | (count - n);
+        if (count > n && must_pause(cpu)) {
             cpu->mid_rep = 1;
             return true;
         }
@@ -145,10 +214,10 @@ static bool repeat(struct vcpu *cpu, const struct insn *in,
 
 bool ex_ins(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_ins);
+    return repeat(cpu, in, step_ins, bulk_ins);
 }
 
 bool ex_outs(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_outs);
+    return repeat(cpu, in, step_outs, bulk_outs);
 }

@@ -294,6 +294,36 @@ static void ata_write1(struct device *dev, u32 off, enum io_size size, u32 val)
     ata_channel_write(CHANNEL(dev, 1), off, size, val);
 }
 
+static u32 ata_read_string(struct ata_channel *c, u32 off, u32 size, void *buf, u32 n)
+{
+    return off == 0 && selected(c)->disk ? ata_data_read_string(selected(c), size, buf, n) : 0;
+}
+
+static u32 ata_write_string(struct ata_channel *c, u32 off, u32 size, const void *buf, u32 n)
+{
+    return off == 0 && selected(c)->disk ? ata_data_write_string(selected(c), size, buf, n) : 0;
+}
+
+static u32 ata_read_string0(struct device *dev, u32 off, enum io_size size, void *buf, u32 n)
+{
+    return ata_read_string(CHANNEL(dev, 0), off, size, buf, n);
+}
+
+static u32 ata_read_string1(struct device *dev, u32 off, enum io_size size, void *buf, u32 n)
+{
+    return ata_read_string(CHANNEL(dev, 1), off, size, buf, n);
+}
+
+static u32 ata_write_string0(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n)
+{
+    return ata_write_string(CHANNEL(dev, 0), off, size, buf, n);
+}
+
+static u32 ata_write_string1(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n)
+{
+    return ata_write_string(CHANNEL(dev, 1), off, size, buf, n);
+}
+
 static u32 ata_control_read0(struct device *dev, u32 off, enum io_size size)
 {
     return ata_status_read(CHANNEL(dev, 0), true);
@@ -319,8 +349,8 @@ static void ata_control_write1(struct device *dev, u32 off, enum io_size size, u
 static bool ata_attach(struct device *dev)
 {
     static const struct io_ops command[2] = {
-        { ata_read0, ata_write0, IO_8 | IO_16 | IO_32 },
-        { ata_read1, ata_write1, IO_8 | IO_16 | IO_32 },
+        { ata_read0, ata_write0, IO_8 | IO_16 | IO_32, ata_read_string0, ata_write_string0 },
+        { ata_read1, ata_write1, IO_8 | IO_16 | IO_32, ata_read_string1, ata_write_string1 },
     };
     static const struct io_ops control[2] = {
         { ata_control_read0, ata_control_write0, IO_8 },

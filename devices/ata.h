@@ -151,6 +151,8 @@ void atapi_step_data(struct ata_drive *d);
 /* ---- ata_pio.c ---- */
 u32 ata_data_read(struct ata_drive *d, u32 size);
 void ata_data_write(struct ata_drive *d, u32 size, u32 val);
+u32 ata_data_read_string(struct ata_drive *d, u32 size, void *buf, u32 n);
+u32 ata_data_write_string(struct ata_drive *d, u32 size, const void *buf, u32 n);
 void ata_pio_start(struct ata_drive *d, bool storing, u32 block);
 
 /* ---- ata_dma.c ---- */

@@ -47,6 +47,31 @@ void ata_data_write(struct ata_drive *d, u32 size, u32 val)
         ata_block_moved(d);
 }
 
+/* Whole words of the block at once, for INS and OUTS. */
+u32 ata_data_read_string(struct ata_drive *d, u32 size, void *buf, u32 n)
+{
+    u32 most = ata_data_take(d, ATA_BUFFER, false) / size;
+
+    n = n < most ? n : most;
+    memcpy(buf, d->buffer + d->pos, n * size);
+    d->pos += n * size;
+    if (n && d->pos == d->end)
+        ata_block_moved(d);
+    return n;
+}
+
+u32 ata_data_write_string(struct ata_drive *d, u32 size, const void *buf, u32 n)
+{
+    u32 most = ata_data_take(d, ATA_BUFFER, true) / size;
+
+    n = n < most ? n : most;
+    memcpy(d->buffer + d->pos, buf, n * size);
+    d->pos += n * size;
+    if (n && d->pos == d->end)
+        ata_block_moved(d);
+    return n;
+}
+
 /* ---- Sectors ---- */
 
 static u32 ata_block_bytes(const struct ata_drive *d)

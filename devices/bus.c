@@ -126,6 +126,42 @@ void bus_out(struct machine *m, u16 port, enum io_size size, u32 val)
     activity_leave(m, activity);
 }
 
+/* The claim that takes whole strings at the port; NULL: access by access (so also when traced). */
+static struct claim *string_claim(struct machine *m, u16 port, enum io_size size)
+{
+    struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
+    bool fits = c->dev && (c->ops->sizes & size) && port + size <= c->base + c->size;
+
+    return fits && c->ops->read_string && !trace_on(TRACE_IO) ? c : NULL;
+}
+
+bool bus_has_strings(struct machine *m, u16 port, enum io_size size)
+{
+    return string_claim(m, port, size) != NULL;
+}
+
+u32 bus_in_string(struct machine *m, u16 port, enum io_size size, void *buf, u32 n)
+{
+    struct claim *c = string_claim(m, port, size);
+
+    if (!c)
+        return 0;
+    n = c->ops->read_string(c->dev, port - (u32)c->base, size, buf, n);
+    m->stats.port_accesses += n;
+    return n;
+}
+
+u32 bus_out_string(struct machine *m, u16 port, enum io_size size, const void *buf, u32 n)
+{
+    struct claim *c = string_claim(m, port, size);
+
+    if (!c)
+        return 0;
+    n = c->ops->write_string(c->dev, port - (u32)c->base, size, buf, n);
+    m->stats.port_accesses += n;
+    return n;
+}
+
 bool bus_claim_memory(struct device *dev, gpa_t base, u64 size, const struct io_ops *ops)
 {
     struct bus *bus = dev->machine->bus;

@@ -65,6 +65,10 @@ struct io_ops {
     u32 (*read)(struct device *dev, u32 off, enum io_size size);
     void (*write)(struct device *dev, u32 off, enum io_size size, u32 val);
     u8 sizes; /* IO_8 | IO_16 | IO_32 */
+    /* Optional, for data ports: up to n accesses of one size at once, with the effect of as many
+     * single ones. Return how many were made; 0: make single ones. Both or none. */
+    u32 (*read_string)(struct device *dev, u32 off, enum io_size size, void *buf, u32 n);
+    u32 (*write_string)(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n);
 };
 
 /* A claim moves with a BAR: release it, then claim anew. The latest claim of a port or page wins. */
@@ -84,6 +88,11 @@ u8 *bus_alloc_memory(struct machine *m, u64 size);
 
 u32 bus_in(struct machine *m, u16 port, enum io_size size);
 void bus_out(struct machine *m, u16 port, enum io_size size, u32 val);
+/* Up to n accesses to one port, for INS and OUTS: how many were made. Only where there is a chip
+ * that takes strings, else 0. */
+bool bus_has_strings(struct machine *m, u16 port, enum io_size size);
+u32 bus_in_string(struct machine *m, u16 port, enum io_size size, void *buf, u32 n);
+u32 bus_out_string(struct machine *m, u16 port, enum io_size size, const void *buf, u32 n);
 /* Device memory only, 1 to 4 bytes, inside one page; nobody there: all ones. */
 u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size);
 void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val);

@@ -493,3 +493,36 @@ TEST(ata, geometry_comes_from_the_partition_table)
     CHECK_EQ(h, 16);
     disk_close(d);
 }
+
+/* ---- Strings: what INS and OUTS may move at once ---- */
+
+TEST(ata, strings_do_what_single_accesses_do)
+{
+    struct disk *d = small_disk();
+    struct rig *r = ata_rig(d, NULL);
+    u8 buf[1024], back[512];
+
+    CHECK(bus_has_strings(r->m, P_DATA, IO_16));
+    CHECK(!bus_has_strings(r->m, 0x80, IO_8));
+    CHECK_EQ(bus_in_string(r->m, P_DATA, IO_16, buf, 256), 0); /* no data to take */
+    CHECK_EQ(bus_in_string(r->m, P_COUNT, IO_8, buf, 4), 0);
+    ata_issue(r, 0x20, 2, 40, 0xe0);
+    ata_wait(r);
+    CHECK_EQ(bus_out_string(r->m, P_DATA, IO_16, buf, 256), 0); /* the wrong direction */
+    CHECK_EQ(rig_in16(r, P_DATA), image_word(40, 0) & 0xffff);
+    CHECK_EQ(bus_in_string(r->m, P_DATA, IO_32, buf, 10), 10);
+    CHECK_EQ(bus_in_string(r->m, P_DATA, IO_16, buf, 512), 256 - 21); /* to the block's end */
+    CHECK_EQ(ata_wait(r), READY | SR_DRQ);
+    CHECK_EQ(bus_in_string(r->m, P_DATA, IO_16, buf, 512), 256);
+    CHECK(is_sector(buf, 41));
+    CHECK_EQ(ata_wait(r), READY);
+
+    memset(buf, 0x3c, sizeof(buf));
+    ata_issue(r, 0x30, 1, 90, 0xe0);
+    ata_wait(r);
+    CHECK_EQ(bus_out_string(r->m, P_DATA, IO_32, buf, 200), 128);
+    CHECK_EQ(ata_wait(r), READY);
+    CHECK(disk_read(d, 90 * 512, back, 512));
+    CHECK(!memcmp(buf, back, 512));
+    disk_close(d);
+}
