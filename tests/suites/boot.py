@@ -473,11 +473,8 @@ def run(name, function, o):
         verdict, why = "FAIL", repr(problem)
     cpu = sum(vm.cpu_seconds() for vm in c.machines)
     c.close()
-    if verdict == "SKIP":
-        print("SKIP %s: %s" % (name, why), flush=True)
-    else:
-        print("%s %s: %s(%.1f s, %.1f s CPU)" % (verdict, name, why + " " if why else "", time.time() - start, cpu),
-              flush=True)
+    took = "" if verdict == "SKIP" else "(%.1f s, %.1f s CPU)" % (time.time() - start, cpu)
+    print("%s %s: %s%s\n" % (verdict, name, why + " " if why and took else why, took), end="", flush=True)
     return verdict
 
 
