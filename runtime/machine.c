@@ -327,6 +327,7 @@ void machine_free(struct machine *m)
 
     if (!m)
         return;
+    sampler_stop(m);
     for (struct device *d = m->devices; d; d = next) {
         next = d->next;
         free(d);
@@ -346,6 +347,7 @@ void machine_free(struct machine *m)
         m->allocations = a->next;
         free(a);
     }
+    free(m->keyqueue);
     free(m->loop);
     free(m);
 }

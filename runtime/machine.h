@@ -107,6 +107,7 @@ static inline void activity_leave(struct machine *m, u8 before)
 }
 /* Samples the calling thread, which runs the machine, from now on. Starting twice is fine. */
 void sampler_start(struct machine *m);
+void sampler_stop(struct machine *m); /* what was counted stays; by machine_free() */
 /* Seconds since sampler_start(), by activity, and "idle"; nothing if it was not started. */
 void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, double seconds),
                   void *arg);

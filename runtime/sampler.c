@@ -20,6 +20,7 @@
 enum { FLAG_AC_HOST = 1 << 18 };
 
 static _Thread_local struct machine *sampled;
+static _Thread_local timer_t timer; /* while sampled is set */
 
 static const char *const names[ACTIVITIES] = {
     [ACT_MONITOR] = "monitor",
@@ -62,7 +63,6 @@ void sampler_start(struct machine *m)
                             .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
     struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF };
     struct itimerspec its = { { 0, 1000003 }, { 0, 1000003 } };
-    timer_t timer;
 
     if (m->sampler.on)
         return;
@@ -75,6 +75,14 @@ void sampler_start(struct machine *m)
         return;
     m->sampler.on = true;
     sampled = m;
+}
+
+void sampler_stop(struct machine *m)
+{
+    if (sampled != m)
+        return;
+    timer_delete(timer);
+    sampled = NULL; /* a signal may still be on its way */
 }
 
 void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, double seconds),
