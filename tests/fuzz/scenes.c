@@ -165,7 +165,16 @@ static void drain(struct fuzz *f, u16 base)
 {
     u32 n = fuzz_below(f, 5000);
     bool write = fuzz_chance(f, 50);
+    u8 buf[1024] = { 0 };
 
+    for (u32 i = fuzz_below(f, 8); i; i--, fuzz_wait(f)) { /* as INS and OUTS do */
+        enum io_size size = 1u << fuzz_below(f, 3);
+
+        if (write)
+            bus_out_string(f->m, base, size, buf, fuzz_below(f, 1 + sizeof(buf) / size));
+        else
+            bus_in_string(f->m, base, size, buf, fuzz_below(f, 1 + sizeof(buf) / size));
+    }
     for (u32 i = 0; i < n; i++) {
         if (i % 256 == 0) {
             fuzz_wait(f);
