@@ -113,6 +113,12 @@ static void flags_from_host(struct vcpu *cpu)
 
 /* ---- Callouts: an instruction in C, its exceptions included ---- */
 
+/* The page of the code maps other memory than that the TU was made from: a store to a page table. */
+static bool moved(const struct vcpu *cpu, const struct tu *tu)
+{
+    return cpu->flat[FLAT_EXEC + (tu->gla >> PAGE_SHIFT)] != tu->slot;
+}
+
 /* 0: the TU goes on behind it. */
 int bt_callout_c(struct vcpu *cpu, struct site *site);
 
@@ -135,7 +141,7 @@ int bt_callout_c(struct vcpu *cpu, struct site *site)
     done = cpu_run_insn(cpu, &site->insn);
     flags_to_host(cpu);
     leave = !done || site->ends || bt->dropped || cpu->attention ||
-            cpu->eip != site->eip + site->insn.len;
+            cpu->eip != site->eip + site->insn.len || moved(cpu, site->tu);
     bt->stats.exits_callout += leave;
     return leave;
 }
