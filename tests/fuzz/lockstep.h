@@ -1,0 +1,54 @@
+/*
+ * What the parts of lockstep share: the random numbers of a round, the modes, and where things lie
+ * in the guest's memory.
+ *
+ *      0000 interrupt vectors   5000 handlers, 64 bytes each     20000 data
+ *      0400 IDT                 8000 top of the kernel's stack   40000 more code, for the second
+ *      1000 GDT                 10000 code                             address space
+ *      2000 TSS, I/O bitmap                                      100000 page tables
+ */
+#ifndef RING3_LOCKSTEP_H
+#define RING3_LOCKSTEP_H
+
+#include "runtime/machine.h"
+
+enum {
+    IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x60, TSS = 0x2000, HANDLERS = 0x5000, HANDLER_SIZE = 64,
+    KERNEL_STACK = 0x8000, CODE = 0x10000, CODE_SIZE = 0x8000, DATA = 0x20000, DATA_SIZE = 0x10000,
+    CODE2 = 0x40000, TABLES = 0x100000, RAM = 0x110000,
+    STOP_PORT = 0x80,
+};
+static inline u32 handler_of(u32 vector) /* interrupts from 80 on use those of 0 on */
+{
+    return HANDLERS + vector % 0x80 * HANDLER_SIZE;
+}
+
+enum { KERNEL_CS = 0x08, KERNEL_DS = 0x10, TSS_SELECTOR = 0x38, USER_CS = 0x43, USER_DS = 0x4b };
+
+/* Of the guest code; user and pae run at CPL 3 and 0 by turns. */
+enum mode { REAL, PROT16, PROT32, V86, PAGED, USER, PAE, MODES };
+
+static inline bool mode_paged(enum mode mode)
+{
+    return mode == PAGED || mode == USER || mode == PAE;
+}
+static inline bool mode_flat(enum mode mode) /* 32-bit code at linear addresses */
+{
+    return mode == PROT32 || mode_paged(mode);
+}
+
+/* ---- lockstep_state.c ---- */
+void rnd_seed(u64 seed);
+u32 rnd(void);
+u32 pick(u32 n);
+u32 random_register(void);
+/* Tables of the CPU and data, into a page of RAM bytes; then the CPU's state. */
+void make_memory(u8 *ram, enum mode mode);
+void random_state(struct vcpu *c, enum mode mode);
+/* CR3 of one of the two address spaces. */
+u32 space_root(enum mode mode, u32 n);
+
+/* ---- lockstep_code.c ---- */
+void random_code(u8 *ram, enum mode mode);
+
+#endif

@@ -1,0 +1,244 @@
+/*
+ * The random state a round starts in: registers, segments, descriptor tables, page tables.
+ *
+ * Two address spaces share all but some pages of code and data. Each also shows the first 4 MiB
+ * once more at 400000 by a large page, so that code and tables can be written behind the back of
+ * their own mapping.
+ */
+#include "cpu/system.h"
+#include "tests/fuzz/lockstep.h"
+#include "tests/insn/fpu_random.h"
+#include <string.h>
+
+static u64 rng;
+
+void rnd_seed(u64 seed)
+{
+    rng = seed * 0x9e3779b97f4a7c15ull + 0x1234567;
+    for (u32 i = 0; i < 8; i++)
+        rnd();
+    fpu_seed(seed);
+}
+
+u32 rnd(void)
+{
+    rng ^= rng << 13;
+    rng ^= rng >> 7;
+    rng ^= rng << 17;
+    return (u32)(rng >> 16);
+}
+
+u32 pick(u32 n)
+{
+    return rnd() % n;
+}
+
+u32 random_register(void)
+{
+    switch (pick(7)) {
+    case 0:
+        return rnd();
+    case 1:
+        return pick(3) - 1;
+    case 2:
+        return DATA + pick(0x8000);
+    case 3:
+        return DATA + pick(0x2000) * 4;
+    case 4:
+        return pick(0x10000);
+    case 5:
+        return pick(4) ? DATA + pick(0x800) * 16 : TABLES + pick(0x1000) * 4;
+    default:
+        return CODE + pick(CODE_SIZE);
+    }
+}
+
+/* ---- Page tables ---- */
+
+/* Per space a directory and, behind it, a table of the first MiBs; PAE: directory pointers, too. */
+enum { SPACE_SIZE = 0x2000, POINTERS = TABLES + 2 * SPACE_SIZE };
+
+u32 space_root(enum mode mode, u32 n)
+{
+    return mode == PAE ? POINTERS + n * 32 : TABLES + n * SPACE_SIZE;
+}
+
+/* Present, writable, user; kernel pages mostly without the last. */
+static u32 page_rights(enum mode mode, u32 page)
+{
+    if (page < 16 || page >= 256) /* the system's; its tables are everybody's */
+        return mode == PAGED || page >= 256 ? 7 : 3;
+    if (page >= CODE >> 12 && page < (CODE + CODE_SIZE) >> 12)
+        return pick(8) ? 7 : 5;
+    return pick(6) ? 7 : pick(8);
+}
+
+/* Data pages in an odd order; the second space has other code and data in some. */
+static u32 page_frame(u32 space, u32 page)
+{
+    bool code = page >= CODE >> 12 && page < (CODE + CODE_SIZE) >> 12;
+
+    if (page < 16 || page >= 256)
+        return page;
+    if (code)
+        return space && pick(2) ? page + ((CODE2 - CODE) >> 12) : page;
+    if (page >= CODE2 >> 12 && page < (CODE2 + CODE_SIZE) >> 12)
+        return page;
+    return (page & ~3u) | (3 - ((page + (space && pick(2))) & 3));
+}
+
+static void entry(u8 *ram, u32 at, u32 index, u64 val, bool pae)
+{
+    memcpy(ram + at + index * (pae ? 8 : 4), &val, pae ? 8 : 4);
+}
+
+static void make_space(u8 *ram, enum mode mode, u32 n)
+{
+    u32 directory = TABLES + n * SPACE_SIZE, table = directory + PAGE_SIZE;
+    bool pae = mode == PAE;
+
+    memset(ram + directory, 0, SPACE_SIZE);
+    entry(ram, directory, 0, table | 7, pae);
+    entry(ram, directory, pae ? 2 : 1, 0x80 | 7 | (pick(2) ? 0x100 : 0), pae);
+    for (u32 i = 0; i < 512; i++) {
+        u64 nx = pae && i >= DATA >> 12 && i < 256 && pick(2) ? 1ull << 63 : 0;
+
+        entry(ram, table, i, page_frame(n, i) << 12 | page_rights(mode, i) | nx, pae);
+    }
+    if (pae)
+        entry(ram, POINTERS + n * 32, 0, directory | 1, true);
+}
+
+/* ---- Segments and tables ---- */
+
+static void flat(struct segment *s, u16 selector, u32 base, u32 limit, u16 attr)
+{
+    *s = (struct segment){ base, limit, selector, attr };
+}
+
+static void descriptor(u8 *at, u32 base, u32 limit, u32 attr)
+{
+    u32 d[2] = { base << 16 | (limit & 0xffff),
+                 (base & 0xff000000) | (base >> 16 & 0xff) | attr << 8 | (limit & 0xf0000) };
+
+    memcpy(at, d, 8);
+}
+
+/* Null, code, data, conforming code, user data, an expand-down one, one absent; TSS, user code and
+ * data; a second TSS's place is empty; a call gate. */
+static void make_gdt(u8 *gdt, enum mode mode)
+{
+    u32 size = mode == PROT16 ? 0 : 0xc000, limit = mode == PROT16 ? 0xffff : 0xfffff;
+    u32 code = mode == PROT16 ? CODE : 0, handler = handler_of(0x60);
+
+    descriptor(gdt + KERNEL_CS, code, limit, 0x9b | size);
+    descriptor(gdt + KERNEL_DS, mode == PROT16 ? DATA : 0, limit, 0x93 | size);
+    descriptor(gdt + 0x18, code, limit, 0x9e | size);
+    descriptor(gdt + 0x20, 0, limit, 0xf2 | size);
+    descriptor(gdt + 0x28, DATA, 0x1000, 0x96);
+    descriptor(gdt + 0x30, 0, limit, 0x12 | size);
+    descriptor(gdt + TSS_SELECTOR, TSS, 0x68 + 0x2000, 0x8b);
+    descriptor(gdt + (USER_CS & ~7), 0, limit, 0xfa | size);
+    descriptor(gdt + (USER_DS & ~7), 0, limit, 0xf2 | size);
+    memcpy(gdt + 0x58, (const u32[]){ KERNEL_CS << 16 | handler, 0xec00 }, 8);
+}
+
+/* Real mode's vectors and 16-bit protected mode's gates lead into the code; the others to handlers.
+ * Gates 60 to 67 are open to CPL 3. */
+static void make_idt(u8 *ram, enum mode mode)
+{
+    for (u32 v = 0; v < 256; v++) {
+        u32 to = pick(CODE_SIZE / 2), *gate = (u32 *)(ram + IDT + v * 8);
+        u32 offset = mode == PROT16 ? to : pick(16) ? handler_of(v) : CODE + to;
+
+        ((u32 *)ram)[v] = (CODE >> 4) << 16 | to;
+        if (mode == REAL)
+            continue;
+        gate[0] = KERNEL_CS << 16 | (offset & 0xffff);
+        gate[1] = (offset & 0xffff0000) | (v >> 3 == 0x60 >> 3 ? 0xee00 : 0x8e00) |
+                  (pick(8) ? 0 : 0x100);
+    }
+}
+
+void make_memory(u8 *ram, enum mode mode)
+{
+    for (u32 i = DATA; i < DATA + DATA_SIZE; i += 4)
+        *(u32 *)(ram + i) = random_register();
+    make_idt(ram, mode);
+    make_gdt(ram + GDT, mode);
+    *(u32 *)(ram + TSS + 4) = KERNEL_STACK;
+    *(u32 *)(ram + TSS + 8) = KERNEL_DS;
+    *(u32 *)(ram + TSS + 100) = 0x68 << 16;
+    random_code(ram, mode);
+    for (u32 n = 0; mode_paged(mode) && n < 2; n++)
+        make_space(ram, mode, n);
+}
+
+/* ---- The CPU ---- */
+
+static void set_segments(struct vcpu *c, enum mode mode)
+{
+    bool user = mode == USER || (mode == PAE && pick(2));
+    u16 code = mode == PROT16 ? 0x9b : user ? 0xc0fb : 0xc09b;
+    u16 data = mode == PROT16 ? 0x93 : user ? 0xc0f3 : 0xc093;
+
+    for (u32 s = ES; s <= GS; s++) {
+        if (mode == REAL || mode == V86)
+            flat(&c->seg[s], (u16)((0x10000 + pick(2) * 0x10000) >> 4), 0, 0xffff,
+                 mode == V86 ? 0xf3 : 0x93);
+        else if (mode == PROT16)
+            flat(&c->seg[s], KERNEL_DS, pick(2) ? 0x20000 : 0x18004,
+                 pick(3) ? 0xffff : 0x3000 + pick(0x5000), data);
+        else
+            flat(&c->seg[s], user ? USER_DS : KERNEL_DS, s >= FS && pick(2) ? 0x21000 : 0, ~0u,
+                 data);
+        if (mode == REAL || mode == V86)
+            c->seg[s].base = (u32)c->seg[s].selector << 4;
+    }
+    if (mode == REAL || mode == V86)
+        flat(&c->seg[CS], CODE >> 4, CODE, 0xffff, mode == V86 ? 0xf3 : 0x93);
+    else
+        flat(&c->seg[CS], user ? USER_CS : KERNEL_CS, mode == PROT16 ? CODE : 0,
+             mode == PROT16 ? 0xffff : ~0u, code);
+    if (mode != REAL)
+        flat(&c->seg[TR], TSS_SELECTOR, TSS, 0x68 + 0x2000, 0x8b);
+    c->cpl = mode == V86 || user ? 3 : 0;
+}
+
+static void set_control(struct vcpu *c, enum mode mode)
+{
+    c->cr0 |= (pick(8) ? CR0_NE : 0) | (pick(8) ? CR0_MP : 0) | (pick(8) ? 0 : CR0_TS) |
+              (pick(4) ? 0 : CR0_AM);
+    c->cr4 = (pick(8) ? CR4_OSFXSR : 0) | (pick(4) ? CR4_OSXMMEXCPT : 0);
+    if (mode != REAL)
+        c->cr0 |= CR0_PE;
+    if (!mode_paged(mode))
+        return;
+    c->cr0 |= CR0_PG | (pick(2) ? CR0_WP : 0);
+    c->cr4 |= (pick(4) ? CR4_PSE : 0) | (pick(2) ? CR4_PGE : 0) | (mode == PAE ? CR4_PAE : 0);
+    c->efer = mode == PAE && pick(4) ? EFER_NXE : 0;
+    c->cr3 = space_root(mode, 0);
+}
+
+void random_state(struct vcpu *c, enum mode mode)
+{
+    cpu_reset(c);
+    for (u32 i = 0; i < 8; i++)
+        c->gpr[i] = random_register();
+    c->gpr[ESP] = (mode_flat(mode) ? 0x24000 : 0x4000) + pick(0x1000) * (pick(4) ? 4 : 1);
+    c->eflags = FLAG_1 | (rnd() & FLAGS_ARITH) | (pick(6) ? 0 : FLAG_DF);
+    c->eflags |= mode == V86 ? FLAG_VM | FLAG_IOPL : pick(4) << FLAG_IOPL_SHIFT;
+    c->eip = (mode_flat(mode) ? CODE : 0) + pick(CODE_SIZE / 2);
+    set_control(c, mode);
+    set_segments(c, mode);
+    fpu_random_state(&c->fpu);
+    if (pick(4)) /* most code runs with exceptions masked */
+        c->fpu.fcw |= 0x3f, c->fpu.mxcsr |= 0x1f80, c->fpu.fsw &= 0x7f00;
+    if (mode != REAL) {
+        c->idtr = (struct table_register){ IDT, 0x7ff };
+        c->gdtr = (struct table_register){ GDT, GDT_SIZE - 1 };
+    }
+    c->sysenter_cs = pick(2) ? KERNEL_CS : 0;
+    c->sysenter_esp = KERNEL_STACK;
+    c->sysenter_eip = handler_of(0x61);
+}
