@@ -7,13 +7,13 @@
  */
 #include "bt/emit.h"
 
-insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_emms, ex_fnclex,
-    ex_fninit;
+insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_emms, ex_fnclex;
 
 bool xl_fpu_native(const struct insn *in)
 {
+    /* Not FNINIT: it clears the instruction pointer, which is not told from one not set since. */
     static insn_handler *const native[] = { ex_simd,  ex_x87,    ex_x87_store, ex_fnstcw, ex_fldcw,
-                                            ex_fnstsw, ex_emms,  ex_fnclex,    ex_fninit };
+                                            ex_fnstsw, ex_emms,  ex_fnclex };
     insn_handler *exec = cpu_ops[in->mnem].exec;
 
     if (in->map == 0 && (in->opcode & 0xf8) != 0xd8)
