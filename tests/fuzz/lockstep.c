@@ -3,7 +3,7 @@
  * state, and all state is compared as they go; registers, flags, segments, control registers, FPU,
  * memory (the page tables' A and D bits with it).
  *
- *   by default   the translator runs a TU, the interpreter steps until it agrees: at most 14 steps
+ *   by default   the translator runs a TU, the interpreter steps until it agrees: at most 27 steps
  *   --chain      the translator runs freely, exits chained, until the guest has written some number
  *                of times to STOP_PORT, and so does the interpreter
  *
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-enum { ROUND = 250, CHAIN_ROUND = 4000 /* instructions */, MAX_STEPS = 50000000,
+enum { ROUND = 250, MAX_TURN = 27 /* steps */, CHAIN_ROUND = 4000 /* instructions */, MAX_STEPS = 50000000,
        EXPIRED_STEPS = 100000, MAX_COMPARES = 500 };
 static const char *const mode_names[MODES] = { "real", "prot16", "prot32", "v86",
                                                "paged", "user", "pae" };
@@ -222,15 +222,18 @@ static bool over(const struct machine *m)
     return m->events || m->cpu->attention & (ATT_HALT | ATT_EVENT | ATT_TIMER);
 }
 
-/* One TU against as many steps as it takes. */
+/* One or two TUs against as many steps as it takes. */
 static bool turn(struct pair *p)
 {
     struct vcpu *a = p->interp->cpu, *b = p->bt->cpu, before = *b;
+    bool live = b->tc.fpu_live;
 
     bt_run_one(b);
-    if (over(p->bt) || same_cpu(a, b)) /* no progress: it made the FPU live */
+    if (live != (b->tc.fpu_live != 0) && !over(p->bt))
+        bt_run_one(b); /* a turn that only made the FPU live is none */
+    if (over(p->bt) || !difference(a, b))
         return true;
-    for (u32 i = 0; i < 14; i++) {
+    for (u32 i = 0; i < MAX_TURN; i++) {
         cpu_step(a);
         p->insns++;
         if (!difference(a, b) || over(p->interp))

@@ -6,8 +6,9 @@
  * Not compared, because hosts of today do not keep them: FOP, FDP, FCS and FDS (CPUID 7:
  * FDP_EXCPTN_ONLY and "FPU CS/DS deprecated"). FIP is, if the host keeps it.
  *
- *      insn-fpu [-v] [-n ROUNDS] [-s SEED] [MNEMONIC]
+ *      insn-fpu [-v] [-e interp|bt] [-f FORM] [-n ROUNDS] [-s SEED] [MNEMONIC]
  */
+#include "devices/device.h"
 #include "tests/insn/bare.h"
 #include "tests/insn/fpu_random.h"
 #include "tests/insn/native32.h"
@@ -194,23 +195,27 @@ static void native_run(u32 n)
     check(write(to_native, &n, 4) == 4 && read(from_native, &byte, 1) == 1, "insn-fpu-native is gone");
 }
 
-/* ---- The interpreter ---- */
+/* ---- Ours ---- */
 
-static void interp_run(struct bare *b, const struct job *j, struct job *out)
+static struct bare_engine engine = { .engine = ENGINE_INTERP };
+
+static void our_run(struct bare *b, const struct job *j, struct job *out)
 {
     struct vcpu *cpu = b->cpu;
     struct bare_event event = { 0 };
+    u8 code[32];
 
     *out = *j;
-    memset(b->ram + JOB_CODE, 0xcc, 32);
-    memcpy(b->ram + JOB_CODE, j->code, j->len);
+    memset(code, 0xcc, sizeof(code));
+    memcpy(code, j->code, j->len);
+    phys_write(b->m, JOB_CODE, code, sizeof(code)); /* the translator hears of it */
     memset(b->ram + JOB_DATA, 0, PAGE_SIZE);
     memcpy(b->ram + JOB_DATA, j->before.mem, JOB_MEM);
     mmu_flush(cpu);
     memcpy(cpu->gpr, j->before.gpr, sizeof(cpu->gpr));
     memcpy(&cpu->fpu, j->before.fx, sizeof(cpu->fpu));
     bare_enter_user(b, JOB_CODE, j->before.eflags | FLAG_1);
-    if (!bare_run(b, ENGINE_INTERP, 4, &event))
+    if (!bare_run(b, engine.engine, 4, &event))
         event.vector = 0xfe; /* it hangs */
     memcpy(out->after.gpr, cpu->gpr, sizeof(cpu->gpr));
     out->after.eflags = event.eflags & FLAGS_ARITH;
@@ -386,7 +391,7 @@ static void run_batch(struct bare *b, u32 n, const struct encoding **which, bool
         struct tally *t = &tallies[which[i]->mnem];
         const char *what;
 
-        interp_run(b, &jobs[i], &ours);
+        our_run(b, &jobs[i], &ours);
         what = difference(&jobs[i], &ours, which[i]->mnem);
         t->cases++;
         if (what && t->wrong++ == 0 && verbose)
@@ -421,9 +426,12 @@ int main(int argc, char **argv)
     int c;
 
     fpu_seed(1);
-    while ((c = getopt(argc, argv, "vn:s:")) != -1) {
+    while ((c = getopt(argc, argv, "vn:s:e:f:")) != -1) {
         if (c == 'n')
             rounds = (u32)atoi(optarg);
+        else if (c == 'e' || c == 'f')
+            check(bare_engine_option(&engine, c == 'e' ? "--engine" : "--form", optarg),
+                  "-%c %s is not known", c, optarg);
         else if (c == 's')
             fpu_seed(strtoull(optarg, NULL, 0));
         else
@@ -432,6 +440,7 @@ int main(int argc, char **argv)
     only = argv[optind];
     bare_map(b, JOB_CODE, PAGE_SIZE);
     bare_map(b, JOB_DATA, PAGE_SIZE);
+    bare_use(b, &engine);
     list_encodings();
     native_start(argv[0]);
     probe_host();
