@@ -99,7 +99,7 @@ class Memory:
     GUEST = re.compile(r"guest memory|memory-backend-memfd")
 
     def __init__(self, every=0.25):
-        self.every, self.next, self.peak = every, 0, {"other": 0, "tables": 0, "guest": 0, "total": 0}
+        self.every, self.next, self.peak = every, 0, {"total": 0}
 
     def __call__(self, pid):
         if time.time() < self.next:
@@ -112,19 +112,27 @@ class Memory:
                 tables = int(re.search(r"VmPTE:\s+(\d+)", f.read())[1])
         except (OSError, TypeError):
             return
-        guest = other = 0
+        kinds = {}
         name = ""
         for line in smaps.split("\n"):
             if line.startswith("Pss:"):
                 kib = int(line.split()[1])
-                if self.GUEST.search(name):
-                    guest += kib
-                else:
-                    other += kib
+                kinds[name] = kinds.get(name, 0) + kib
             elif re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-                name = line
-        if other + tables > self.peak["total"]:
-            self.peak = {"other": other, "tables": tables, "guest": guest, "total": other + tables}
+                name = self.kind(line)
+        guest = kinds.pop("guest", 0)
+        total = sum(kinds.values()) + tables
+        if total > self.peak["total"]:
+            big = {k: v for k, v in sorted(kinds.items(), key=lambda x: -x[1])[:12]}
+            self.peak = {"total": total, "tables": tables, "guest": guest, "biggest": big}
+
+    def kind(self, line):
+        """What a line of smaps maps: "guest", a file, or the size of an anonymous area."""
+        if self.GUEST.search(line):
+            return "guest"
+        fields = line.split(None, 5)
+        first, last = (int(x, 16) for x in fields[0].split("-"))
+        return os.path.basename(fields[5].strip()) if len(fields) > 5 else "anonymous of %d KiB" % ((last - first) >> 10)
 
 
 # ---- Telling ----

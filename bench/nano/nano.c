@@ -200,11 +200,11 @@ void nano_main(u32 magic, u32 *info)
     traps_init(cpu);
     map_init(cpu);
     khz = number_option("khz=");
-    put("tsc");
-    put_number(tsc_rate());
-    put("\n");
     if (!khz)
         khz = tsc_rate();
+    put("tsc");
+    put_number(khz);
+    put("\n");
     for (u32 i = 0; i < row_count; i++) {
         if ((rows[i].needs & cpu) != rows[i].needs || !wanted(rows[i].name))
             continue;

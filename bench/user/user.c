@@ -5,7 +5,7 @@
  *
  * Time is the TSC, whose rate comes as khz=N among the arguments or the environment (a kernel gives
  * init what it does not know of its command line): a guest's own clock is not trusted. System calls
- * go through the vDSO's entry as a libc's do.
+ * go through the vDSO's entry as a libc's do. only=NAME: that row; count=N: N operations of it.
  */
 #include "bench/user/compute.h"
 
@@ -40,7 +40,7 @@ static long sys5(long nr, long a, long b, long c, long d, long e)
 #define sys2(nr, a, b) sys5(nr, (long)(a), (long)(b), 0, 0, 0)
 #define sys3(nr, a, b, c) sys5(nr, (long)(a), (long)(b), (long)(c), 0, 0)
 
-/* mmap2 has six arguments; the sixth, EBP, is zero as GCC leaves it here only by luck. */
+/* mmap2's sixth argument is in EBP. */
 static char *map_pages(u32 pages)
 {
     long ret;
@@ -227,6 +227,15 @@ static u32 sample_size(const struct row *row)
     return n;
 }
 
+/* count=N: that many operations, untimed, for counting what they cost the monitor. */
+static void run_counted(const struct row *row, u32 n)
+{
+    row->run(n);
+    put("ran ");
+    put(row->name);
+    flush();
+}
+
 static void measure(const struct row *row)
 {
     u32 n = sample_size(row), count = 0, i;
@@ -330,7 +339,7 @@ __attribute__((used)) static void start(char **stack)
         become_init();
     for (u32 i = 0; khz && i < sizeof rows / sizeof *rows; i++)
         if (named(only ? only : "", rows[i].name))
-            measure(&rows[i]);
+            option("count=") ? run_counted(&rows[i], number(option("count="))) : measure(&rows[i]);
     put(khz ? "bench done" : "user: say khz=N, the rate of the TSC");
     flush();
     if (init)

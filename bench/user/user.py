@@ -32,10 +32,14 @@ def on_host(khz, only):
     return parse(out.stdout)
 
 
+def guest(engine, arguments, o):
+    """The program as init, with these arguments."""
+    return rig.Run(engine, ["-m", "256", "-kernel", boot.KERNEL, "-initrd", INITRD,
+                            "-append", "console=ttyS0 quiet " + arguments], o.patience, stats=True, binary=o.ring3)
+
+
 def in_guest(engine, khz, o):
-    append = "console=ttyS0 quiet khz=%d only=%s" % (khz, o.only)
-    run = rig.Run(engine, ["-m", "256", "-kernel", boot.KERNEL, "-initrd", INITRD, "-append", append], o.patience,
-                  stats=True, binary=o.ring3)
+    run = guest(engine, "khz=%d only=%s" % (khz, o.only), o)
     rows = parse(run.serial)
     if "bench done" not in run.serial:
         print("FAIL after %d rows: %s" % (len(rows), run.why()))
