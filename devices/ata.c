@@ -12,6 +12,7 @@
 static void (*const steps[STEPS])(struct ata_drive *) = {
     [STEP_IDENTIFY] = ata_step_identify, [STEP_READ] = ata_step_read,
     [STEP_WRITE] = ata_step_write,       [STEP_DMA] = ata_step_dma,
+    [STEP_FLUSH] = ata_step_flush,       [STEP_FLUSHING] = ata_step_flushing,
     [STEP_PACKET] = atapi_step_packet,   [STEP_PACKET_DATA] = atapi_step_data,
 };
 
@@ -56,8 +57,6 @@ static void ata_step_run(struct ata_drive *d)
     d->step = STEP_NONE;
     if (step == STEP_FINISH)
         ata_finish(d, d->error);
-    else if (step == STEP_FLUSH)
-        ata_finish(d, disk_flush(d->disk) ? 0 : ER_UNC);
     else if (step == STEP_BUFFER) {
         ata_offer(d, 0, SECTOR, false, STEP_NONE);
         ata_interrupt(d);
@@ -429,6 +428,8 @@ static void ata_drive_loaded(struct ata_drive *d)
         d->block = d->left = d->limit = d->total = d->fill = d->form = 0;
         ata_drive_power_on(d);
     }
+    if (d->step == STEP_FLUSHING) /* it was another process that flushed */
+        d->step = STEP_FLUSH;
     if (d->step)
         timer_set(&d->timer, d->due);
 }

@@ -39,6 +39,7 @@ enum { BM_ACTIVE = 0x01, BM_ERROR = 0x02, BM_INT = 0x04 }; /* bus master status 
 /* Time from a command to its first effect, and from one block to the next. */
 #define ATA_COMMAND_TIME USEC(15)
 #define ATA_BLOCK_TIME USEC(3)
+#define ATA_FLUSH_TIME USEC(100) /* between looks at a flush under way */
 
 enum ata_step {
     STEP_NONE,
@@ -49,6 +50,7 @@ enum ata_step {
     STEP_BUFFER,   /* offer the sector buffer */
     STEP_DMA,      /* move a slice */
     STEP_FLUSH,
+    STEP_FLUSHING, /* is it on the host's disk? */
     STEP_PACKET,      /* run the 12 bytes just taken */
     STEP_PACKET_DATA, /* offer or move the next part of the reply */
     STEPS
@@ -143,6 +145,8 @@ void ata_set_address(struct ata_drive *d, u64 lba);
 /* ---- the steps ---- */
 void ata_step_read(struct ata_drive *d);
 void ata_step_write(struct ata_drive *d);
+void ata_step_flush(struct ata_drive *d);
+void ata_step_flushing(struct ata_drive *d);
 void ata_step_dma(struct ata_drive *d);
 void ata_step_identify(struct ata_drive *d);
 void atapi_step_packet(struct ata_drive *d);

@@ -135,3 +135,19 @@ void ata_step_write(struct ata_drive *d)
         ata_after(d, STEP_FLUSH, 0);
     }
 }
+
+void ata_step_flush(struct ata_drive *d)
+{
+    disk_flush_begin(d->disk);
+    ata_step_flushing(d);
+}
+
+void ata_step_flushing(struct ata_drive *d)
+{
+    enum disk_flush state = disk_flush_poll(d->disk);
+
+    if (state == FLUSH_RUNNING)
+        ata_after(d, STEP_FLUSHING, ATA_FLUSH_TIME);
+    else
+        ata_finish(d, state == FLUSH_DONE ? 0 : ER_UNC);
+}

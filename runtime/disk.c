@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "runtime/disk.h"
+#include "runtime/flush.h"
 #include "runtime/overlay.h"
 
 /* What is in a drive. */
@@ -27,6 +28,7 @@ struct medium {
     u64 size;      /* what the guest sees */
     bool read_only;
     struct overlay *overlay; /* NULL: writes go to the file */
+    struct flush flush;
 };
 
 struct drive {
@@ -91,6 +93,7 @@ static void medium_free(struct medium *md)
 {
     if (!md)
         return;
+    flush_end(&md->flush);
     if (md->fd >= 0)
         close(md->fd);
     overlay_free(md->overlay);
@@ -382,14 +385,37 @@ bool disk_write(struct disk *d, u64 offset, const void *buf, u32 size)
     return true;
 }
 
+/* Is there anything that a host crash could lose? */
+static bool disk_keeps(const struct disk *d)
+{
+    const struct medium *md = d->impl;
+
+    return md && !md->read_only && !md->overlay;
+}
+
 bool disk_flush(struct disk *d)
 {
     struct medium *md = d->impl;
 
-    if (!md || md->read_only || md->overlay)
+    if (!disk_keeps(d))
         return true;
     while (fdatasync(md->fd))
         if (errno != EINTR)
             return disk_failed(md, "flush", 0);
     return true;
+}
+
+void disk_flush_begin(struct disk *d)
+{
+    struct medium *md = d->impl;
+
+    if (disk_keeps(d))
+        flush_begin(&md->flush, md->fd);
+}
+
+enum disk_flush disk_flush_poll(struct disk *d)
+{
+    struct medium *md = d->impl;
+
+    return md ? flush_poll(&md->flush) : FLUSH_DONE;
 }

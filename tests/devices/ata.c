@@ -526,3 +526,32 @@ TEST(ata, strings_do_what_single_accesses_do)
     CHECK(!memcmp(buf, back, 512));
     disk_close(d);
 }
+
+TEST(ata, flush_ends_when_the_host_has_it)
+{
+    struct disk *d = image_open(image_file(MIB(2)), DISK_HARD, false);
+    struct rig *r = ata_rig(d, NULL);
+    u8 buf[512] = { 7 };
+    u32 looks = 0;
+
+    for (u32 i = 0; i < 5; i++) {
+        CHECK(disk_write(d, i * 512, buf, 512));
+        ata_issue(r, i % 2 ? 0xea : 0xe7, 0, 0, 0xe0);
+        CHECK_EQ(rig_irq_rises(r, 14), 0);
+        for (; rig_in8(r, P_CONTROL) & SR_BSY && looks < 100000; looks++) {
+            rig_advance(r, USEC(100));
+            usleep(100); /* the host's time, not the machine's */
+        }
+        CHECK_EQ(rig_in8(r, P_STATUS), READY);
+        CHECK_EQ(rig_irq_rises(r, 14), 1);
+    }
+    CHECK(looks > 0);
+    /* Given up in the middle, and the drive closed while the host is at it. */
+    ata_issue(r, 0xe7, 0, 0, 0xe0);
+    rig_advance(r, USEC(20));
+    rig_out8(r, P_CONTROL, CTL_SRST);
+    rig_out8(r, P_CONTROL, 0);
+    ata_issue(r, 0xe7, 0, 0, 0xe0);
+    rig_advance(r, USEC(20));
+    disk_close(d);
+}

@@ -1,0 +1,23 @@
+/*
+ * fdatasync() beside the guest: it may take long, and the machine's thread must go on. See flush.c.
+ */
+#ifndef RING3_FLUSH_H
+#define RING3_FLUSH_H
+
+#include <pthread.h>
+
+#include "devices/board.h"
+
+struct flush {
+    pthread_t thread;
+    int fd;
+    int state; /* enum disk_flush; written by the thread */
+    bool joinable;
+};
+
+/* Starts; waits for one that still runs, whose result is then nobody's. Zeroed is idle. */
+void flush_begin(struct flush *f, int fd);
+enum disk_flush flush_poll(struct flush *f); /* FLUSH_DONE too if none was begun */
+void flush_end(struct flush *f);             /* waits; before fd is closed */
+
+#endif
