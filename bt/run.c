@@ -111,13 +111,20 @@ static void flags_from_host(struct vcpu *cpu)
     cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((u32)cpu->tc.host_flags & FLAGS_ARITH);
 }
 
-/* ---- Callouts: an instruction in C, its exceptions included ---- */
-
-/* The page of the code maps other memory than that the TU was made from: a store to a page table. */
-static bool moved(const struct vcpu *cpu, const struct tu *tu)
+/* Single steps and breakpoints are the interpreter's. */
+static bool watched(const struct vcpu *cpu)
 {
-    return cpu->flat[FLAT_EXEC + (tu->gla >> PAGE_SHIFT)] != tu->slot;
+    return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu);
 }
+
+/* Is what the TU was made for still so, after an instruction that may change it? */
+static bool same_context(struct bt *bt, const struct site *site)
+{
+    bt_fpu_review(bt->cpu);
+    return !watched(bt->cpu) && bt_context(bt) == site->tu->context;
+}
+
+/* ---- Callouts: an instruction in C, its exceptions included ---- */
 
 /* 0: the TU goes on behind it. */
 int bt_callout_c(struct vcpu *cpu, struct site *site);
@@ -141,7 +148,9 @@ int bt_callout_c(struct vcpu *cpu, struct site *site)
     done = cpu_run_insn(cpu, &site->insn);
     flags_to_host(cpu);
     leave = !done || site->ends || bt->dropped || cpu->attention ||
-            cpu->eip != site->eip + site->insn.len || moved(cpu, site->tu);
+            cpu->eip != site->eip + site->insn.len ||
+            (site->review && !same_context(bt, site)) ||
+            bt->generation != cpu->mmu->fetch_generation;
     bt->stats.exits_callout += leave;
     return leave;
 }
@@ -231,12 +240,6 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         cpu_run_insn(cpu, &site->insn);
     }
     return e;
-}
-
-/* Single steps and breakpoints are the interpreter's. */
-static bool watched(const struct vcpu *cpu)
-{
-    return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu);
 }
 
 /* Attends. False: back to the run loop. *one: the next instruction runs alone (the shadow of STI,

@@ -8,49 +8,31 @@
 #include <time.h>
 
 
-/* After these the context, the mapping or EIP may be another: back to the run loop. */
+/* EIP goes elsewhere, or nowhere: back to the run loop. */
 static bool ends_tu(const struct insn *in)
 {
     const struct op_row *row = &cpu_ops[in->mnem];
 
-    if (!row->exec || row->attr & (OP_FLOW | OP_ENDS | OP_CPL0 | OP_IOPL | OP_PROT))
-        return true;
-    switch (in->mnem) {
-    case ZYDIS_MNEMONIC_CLI:
-    case ZYDIS_MNEMONIC_STI:
-    case ZYDIS_MNEMONIC_POPF:
-    case ZYDIS_MNEMONIC_POPFD:
-    case ZYDIS_MNEMONIC_CLD:
-    case ZYDIS_MNEMONIC_STD:
-    case ZYDIS_MNEMONIC_LDS:
-    case ZYDIS_MNEMONIC_LES:
-    case ZYDIS_MNEMONIC_LFS:
-    case ZYDIS_MNEMONIC_LGS:
-    case ZYDIS_MNEMONIC_LSS:
-    case ZYDIS_MNEMONIC_HLT:
-    case ZYDIS_MNEMONIC_WRMSR:
-        return true;
-    default:
-        return in->op[0].kind == OP_SEG || in->op[0].kind == OP_CR || in->op[0].kind == OP_DR;
-    }
+    return !row->exec || row->attr & OP_FLOW || in->mnem == ZYDIS_MNEMONIC_HLT;
 }
 
-/* Of these, the ones that may turn out to need no C (and then the TU goes on). */
-static bool inlined(const struct insn *in)
+/* After these the context may be another: the callout looks before it goes on. */
+static bool reviewed(const struct insn *in)
 {
+    u32 attr = cpu_ops[in->mnem].attr;
+
     switch (in->mnem) {
-    case ZYDIS_MNEMONIC_CLI:
-    case ZYDIS_MNEMONIC_STI:
+    case ZYDIS_MNEMONIC_IN:
+    case ZYDIS_MNEMONIC_OUT:
+    case ZYDIS_MNEMONIC_CPUID:
+    case ZYDIS_MNEMONIC_INVLPG:
+        return false;
     case ZYDIS_MNEMONIC_CLD:
     case ZYDIS_MNEMONIC_STD:
-    case ZYDIS_MNEMONIC_PUSHF:
-    case ZYDIS_MNEMONIC_PUSHFD:
-    case ZYDIS_MNEMONIC_POPF:
-    case ZYDIS_MNEMONIC_POPFD:
-    case ZYDIS_MNEMONIC_RDTSC:
         return true;
     default:
-        return false;
+        return attr & (OP_ENDS | OP_CPL0 | OP_IOPL | OP_PROT) || in->op[0].kind == OP_SEG ||
+               in->op[0].kind == OP_CR || in->op[0].kind == OP_DR;
     }
 }
 
@@ -75,7 +57,8 @@ static void one(struct xl *x, struct insn *in)
     u8 *start = x->p;
     u32 slow = x->slow_count;
 
-    x->site->ends = ends_tu(in); /* should a slow path call out */
+    x->site->ends = ends_tu(in); /* should it call out */
+    x->site->review = reviewed(in);
     if (lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in)))) {
         for (u32 i = slow; i < x->slow_count; i++)
@@ -130,11 +113,8 @@ static u32 scan(struct bt *bt, const u8 *p, u32 left, bool code32, struct insn *
             break;
         p += insns[n].len;
         left -= insns[n].len;
-        if (ends_tu(&insns[n]) && !inlined(&insns[n])) {
-            n++;
+        if (ends_tu(&insns[n++]))
             break;
-        }
-        n++;
     }
     return n;
 }

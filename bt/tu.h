@@ -64,6 +64,7 @@ struct site {
     u16 host_off; /* from the CCF's start to its first host instruction */
     u8 form;      /* of its memory operands */
     bool fpu;     /* a callout that first tries to make the FPU live */
+    bool review;  /* a callout after which the context may be another */
     bool ends;    /* a callout that never goes on in this TU */
     struct tu *tu;
     struct insn insn;

@@ -44,12 +44,16 @@ bool xl_copy(struct xl *x, const struct insn *in)
     return true;
 }
 
+static bool mov_selector(struct xl *x, const struct insn *in);
+
 /* MOV: copies, but for the moffs forms (A0-A3), whose encoding means 64 bits on the host. */
 bool xl_mov(struct xl *x, const struct insn *in)
 {
     struct insn as;
     bool load = in->op[0].kind == OP_REG;
 
+    if (in->op[1].kind == OP_SEG)
+        return mov_selector(x, in);
     if (in->map || (in->opcode & 0xfc) != 0xa0)
         return xl_copy(x, in);
     if (!plain_operands(in))
@@ -182,8 +186,40 @@ static bool push_memory(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* movzx r11d, word [r15+selector] */
+static void load_selector(struct xl *x, u8 dst, u8 seg)
+{
+    i32 at = (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+                   offsetof(struct segment, selector));
+
+    EMIT(x, (u8)(0x41 | (dst >= 8) << 2), 0x0f, 0xb7, (u8)(0x87 | (dst & 7) << 3));
+    emit32(x, (u32)at);
+}
+
+/* PUSH of a selector writes two bytes, whatever the operand size (SDM vol. 2, "PUSH"). */
+static bool push_selector(struct xl *x, const struct insn *in)
+{
+    if (x->site->form != FORM_FLAT || !push_room(x, in->opsize))
+        return false;
+    load_selector(x, R11, in->op[0].reg);
+    store_reg(x, R11, 2);
+    xl_stack_move(x, -(i32)in->opsize);
+    return true;
+}
+
+/* MOV r32, sreg */
+static bool mov_selector(struct xl *x, const struct insn *in)
+{
+    if (in->op[0].kind != OP_REG || in->opsize != 4 || in->op[1].reg > GS)
+        return false;
+    load_selector(x, hreg_of(in->op[0].reg), in->op[1].reg);
+    return true;
+}
+
 bool xl_push(struct xl *x, const struct insn *in)
 {
+    if (in->op[0].kind == OP_SEG)
+        return push_selector(x, in);
     if (in->op[0].kind == OP_IMM)
         return xl_push_imm(x, in->imm, in->opsize);
     if (in->op[0].kind == OP_MEM)
