@@ -398,6 +398,24 @@ def linux_killed(c):
 
 
 @case()
+def linux_cd_change(c):
+    """The CD is taken out and exchanged over QMP; Linux notices and reads the new one."""
+    first, second = guest_file("linux.iso"), c.path("second.iso")
+    disk = c.path("disk.img")
+    with open(second, "wb") as f:
+        f.write(os.urandom(100 * 2048))
+    with open(disk, "wb") as f:
+        f.truncate(1 << 20)
+    vm = c.start("-m", 128, "-kernel", guest_file("vmlinuz-686"), "-initrd", guest_file("initrd-disks.gz"),
+                 "-append", "console=ttyS0 panic=-1 watch-cd", "-hda", disk, "-cdrom", first)
+    vm.wait("sum %s sectors %d" % (md5(first, 30 * 2048), os.path.getsize(first) // 512), 600)
+    vm.qmp.run("eject", device="ide1-cd0")
+    vm.wait("sum %s" % hashlib.md5(b"").hexdigest(), 60)
+    vm.qmp.run("blockdev-change-medium", device="ide1-cd0", filename=second)
+    vm.wait("sum %s sectors 400" % md5(second, 30 * 2048), 60)
+
+
+@case()
 def debian_installer(c):
     """To its first menu, on screen."""
     vm = c.start("-m", 512, "-kernel", package_file(INSTALLER + "linux", "debian-installer-12-netboot-i386"),
