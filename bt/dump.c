@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LEFT = 38, MAX_LABELS = MAX_SLOW + 2 * MAX_EXITS };
+enum { LEFT = 44, MAX_LABELS = MAX_SLOW + 2 * MAX_EXITS };
 
 struct dump {
     const struct xl *x;
@@ -104,15 +104,25 @@ static const char *remark(const char *operands)
     return "";
 }
 
+/* "dword ptr [eax]" → "dword [eax]" */
+static void shorten(char *text)
+{
+    for (char *p; (p = strstr(text, " ptr "));)
+        memmove(p, p + 4, strlen(p + 4) + 1);
+}
+
 static void host_text(const struct dump *d, const cs_insn *i, char *text, size_t size)
 {
     bool jump = i->op_str[0] == '0' && (i->mnemonic[0] == 'j' || i->mnemonic[0] == 'c');
-    const char *label = jump ? label_at(d, strtoull(i->op_str, NULL, 16)) : NULL;
+    u64 to = jump ? strtoull(i->op_str, NULL, 16) : 0;
+    const char *label = !jump ? NULL : to == i->address + i->size ? "its target, once chained"
+                                                                    : label_at(d, to);
 
     if (label)
         snprintf(text, size, "%-6s -> %s", i->mnemonic, label);
     else
         snprintf(text, size, "%-6s %s%s", i->mnemonic, i->op_str, remark(i->op_str));
+    shorten(text);
 }
 
 /* The host code [from, to), beside the text `left` in the first line. */
@@ -157,6 +167,7 @@ static void guest_text(const struct dump *d, const struct site *s, char *text, s
                  *forms[s->form] ? "  ; " : "", forms[s->form]);
     else
         snprintf(text, size, "%08x  %s", s->eip, ZydisMnemonicGetString(s->insn.mnem));
+    shorten(text);
     if (i)
         cs_free(i, 1);
 }
