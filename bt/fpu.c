@@ -17,8 +17,11 @@ bool bt_fpu_may_live(const struct vcpu *cpu)
 
 void bt_fpu_start(struct vcpu *cpu)
 {
+    struct bt *bt = cpu->bt;
+
     cpu->tc.fpu_live = 1;
-    ((struct bt *)cpu->bt)->fpu_cpl = cpu->cpl;
+    bt->fpu_cpl = cpu->cpl;
+    bt->stats.fpu_starts++;
 }
 
 void bt_fpu_review(struct vcpu *cpu)
