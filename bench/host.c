@@ -275,7 +275,7 @@ static void far_jump(uint32_t n)
 /* ---- Memory operands: the loops of host_forms.S ---- */
 
 enum { FORM_BYTES = 16384, TLB_ENTRIES = 256, FORM_DELTA = 0x100000 };
-static struct form_state form, direct; /* guest addresses; host addresses */
+static struct form_state form, misaligned, direct; /* guest addresses, twice; host addresses */
 
 static void forms_init(void)
 {
@@ -295,6 +295,9 @@ static void forms_init(void)
         form.table[page] = FORM_DELTA;
         form.tlb[page % TLB_ENTRIES] = (struct tlb_entry){ .page = page << 12, .delta = FORM_DELTA };
     }
+    misaligned = form;
+    misaligned.source += 1;
+    misaligned.target += 3;
 }
 
 #define FORM(id, name, state)                                                                             \
@@ -308,6 +311,9 @@ FORM(loop_flat, form_flat, form)
 FORM(loop_flat_ac, form_flat_ac, form)
 FORM(loop_flat_crossing, form_flat_crossing, form)
 FORM(loop_checked, form_checked, form)
+FORM(loop_checked_mov, form_checked_mov, form)
+FORM(loop_masked, form_masked, form)
+FORM(loop_masked_misaligned, form_masked, misaligned)
 FORM(loop_qemu, form_qemu, form)
 
 /* ---- The table ---- */
@@ -331,7 +337,9 @@ static const struct {
     { "load-gs", insn_load_gs }, { "poll-flag", insn_poll }, { "call-ret", insn_call_ret },
     { "form-plain", loop_plain }, { "form-gs-window", loop_gs }, { "form-flat", loop_flat },
     { "form-flat-with-ac", loop_flat_ac }, { "form-flat-crossing-check", loop_flat_crossing },
-    { "form-checked", loop_checked }, { "form-qemu-tlb", loop_qemu },
+    { "form-checked", loop_checked }, { "form-checked-by-moves", loop_checked_mov },
+    { "form-masked", loop_masked }, { "form-masked-misaligned", loop_masked_misaligned },
+    { "form-qemu-tlb", loop_qemu },
 };
 
 static uint64_t time_of(void (*run)(uint32_t), uint32_t n)

@@ -22,6 +22,8 @@ void form_flat(const struct form_state *s, uint32_t n);
 void form_flat_ac(const struct form_state *s, uint32_t n);
 void form_flat_crossing(const struct form_state *s, uint32_t n);
 void form_checked(const struct form_state *s, uint32_t n);
+void form_checked_mov(const struct form_state *s, uint32_t n);
+void form_masked(const struct form_state *s, uint32_t n);
 void form_qemu(const struct form_state *s, uint32_t n);
 
 /* Position-independent: (far pointer, top of a stack, n), all below 4 GB; far_target is its 32-bit end. */

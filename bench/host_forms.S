@@ -55,6 +55,46 @@
 9:      movq    %r11, %rcx
         access  \op, \reg, \store, (%r10, %r9)
 .endm
+/* The same with moves around JRCXZ, which keep RCX out of the chain. */
+.macro mem_checked_mov op, reg, store, address:vararg
+        slot    \address
+        leaq    -1(%r10), %r8
+        rorxq   $48, %r8, %r8
+        movzwl  %r8w, %r8d
+        movl    $3, %r11d
+        pextl   %r11d, %r9d, %r11d
+        leaq    (%r11, %r8), %r11
+        movq    %rcx, %r8
+        movq    %r11, %rcx
+        jrcxz   9f
+        movq    %r8, %rcx
+        jmp     slow
+9:      movq    %r8, %rcx
+        access  \op, \reg, \store, (%r10, %r9)
+.endm
+/* For misaligned operands: VPMASKMOVD never raises #AC; the end of a page is checked. XMM9 = one dword. */
+.macro mem_masked op, reg, store, address:vararg
+        slot    \address
+        movl    $0xffc, %r11d
+        pextl   %r11d, %r9d, %r11d
+        leal    1(%r11), %r11d
+        rorxl   $10, %r11d, %r11d
+        movzbl  %r11b, %r11d
+        movq    %rcx, %r8
+        movq    %r11, %rcx
+        jrcxz   9f
+        movq    %r8, %rcx
+        jmp     slow
+9:      movq    %r8, %rcx
+        .if     \store
+        vmovd   \reg, %xmm8
+        vpmaskmovd %xmm8, %xmm9, (%r10, %r9)
+        .else
+        vpmaskmovd (%r10, %r9), %xmm9, %xmm8
+        vmovd   %xmm8, %r11d
+        \op     %r11d, \reg
+        .endif
+.endm
 .macro mem_qemu op, reg, store, address:vararg
         leal    \address, %r9d
         movl    %r9d, %r10d
@@ -81,7 +121,7 @@
         incl    %eax
         mem     \form, movl, %edx, 1, 4(\edi, \ecx, 4)
         incl    %ecx
-        andl    $1023, %ecx
+        andl    $511, %ecx
         leal    (%eax, %edx), %eax
         decl    %r15d
         jnz     1b
@@ -99,6 +139,8 @@
         movl    16(%rdi), %esi
         movl    20(%rdi), %edi
         movl    $12, %r12d
+        movl    $-1, %eax
+        vmovd   %eax, %xmm9
         xorl    %ecx, %ecx
         xorl    %eax, %eax
 .endm
@@ -122,6 +164,9 @@
         function form_flat_crossing, crossing, %rbx, %rsi, %rdi, %rcx
         function form_checked, checked, %rbx, %rsi, %rdi, %rcx
         function form_qemu, qemu, %rbx, %rsi, %rdi, %rcx
+
+        function form_checked_mov, checked_mov, %rbx, %rsi, %rdi, %rcx
+        function form_masked, masked, %rbx, %rsi, %rdi, %rcx
 
         .globl  form_flat_ac
         .balign 64

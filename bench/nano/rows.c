@@ -55,6 +55,16 @@ ROW(write_cr3, "mov %%cr3, %%eax", "mov %%eax, %%cr3")
 ROW(invlpg, "mov %2, %%ebx; mov (%%ebx), %%eax", "invlpg (%%ebx)")
 ROW(load_segment, "mov $16, %%eax", "mov %%eax, %%es")
 
+/* ---- Memory: aligned, misaligned within a page, over the end of a page ---- */
+
+ROW(load, "mov %2, %%ebx; movl (%%ebx), %%eax; movl 4096(%%ebx), %%eax", "movl 16(%%ebx), %%eax")
+ROW(load_misaligned, "mov %2, %%ebx", "movl 17(%%ebx), %%eax")
+ROW(store_misaligned, "mov %2, %%ebx", "movl %%eax, 17(%%ebx)")
+ROW(add_misaligned, "mov %2, %%ebx", "addl %%eax, 17(%%ebx)")
+ROW(load_crossing, "mov %2, %%ebx", "movl 4094(%%ebx), %%eax")
+ROW(rep_movs_short, "mov %2, %%ebx",
+    "push %%ecx; lea 3(%%ebx), %%esi; lea 260(%%ebx), %%edi; mov $5, %%ecx; rep movsl; pop %%ecx")
+
 /* ---- Devices ---- */
 
 ROW(in_post, "", "in $0x80, %%al")
@@ -200,6 +210,12 @@ const struct row rows[] = {
     { "pte-set-invlpg", run_pte_set_invlpg },
     { "pte-set-touch", run_pte_set_touch },
     { "pte-protect-invlpg", run_pte_protect_invlpg },
+    { "load", run_load },
+    { "load-misaligned", run_load_misaligned },
+    { "store-misaligned", run_store_misaligned },
+    { "add-misaligned", run_add_misaligned },
+    { "load-crossing", run_load_crossing },
+    { "rep-movs-short", run_rep_movs_short },
     { "iret", run_iret },
     { "int-kernel", run_int_kernel },
     { "cpuid", run_cpuid },
