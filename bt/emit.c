@@ -100,6 +100,19 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg)
     return jump;
 }
 
+u8 *emit_unless_zero_saved(struct xl *x, enum hreg reg, enum hreg save)
+{
+    u8 *jump;
+
+    EMIT(x, rex(1, RCX, 0, save), 0x89, (u8)(0xc0 | RCX << 3 | (save & 7)));
+    EMIT(x, rex(1, reg, 0, RCX), 0x89, (u8)(0xc0 | (reg & 7) << 3 | RCX));
+    EMIT(x, 0xe3, 8, rex(1, save, 0, RCX), 0x89, (u8)(0xc0 | (save & 7) << 3 | RCX), 0xe9);
+    jump = x->p;
+    emit32(x, 0);
+    EMIT(x, rex(1, save, 0, RCX), 0x89, (u8)(0xc0 | (save & 7) << 3 | RCX));
+    return jump;
+}
+
 void emit_patch32(u8 *rel32, const u8 *to)
 {
     i32 rel = (i32)(to - (rel32 + 4));

@@ -82,6 +82,9 @@ void emit_call_vcpu(struct xl *x, i8 off);
  *      xchg rcx, reg;  jrcxz 1f;  xchg rcx, reg;  jmp rel32;  1: mov rcx, reg
  * Returns the rel32. */
 u8 *emit_unless_zero(struct xl *x, enum hreg reg);
+/* The same with another free register, shorter and without a chain from `reg` into rcx.
+ *      mov save, rcx;  mov rcx, reg;  jrcxz 1f;  mov rcx, save;  jmp rel32;  1: mov rcx, save */
+u8 *emit_unless_zero_saved(struct xl *x, enum hreg reg, enum hreg save);
 void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF */
 
 /*

@@ -133,9 +133,9 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
         if (!x->unaligned)
             emit_misalignment(x, size == 10 ? 16 : size);
         emit_lea_sib(x, R11, R11, R13, 1, 0, true);
-        xl_slow_unless_zero(x, R11);
+        slow_add(x, emit_unless_zero_saved(x, R11, R13));
     } else {
-        xl_slow_unless_zero(x, R13);
+        slow_add(x, emit_unless_zero_saved(x, R13, R11));
     }
 }
 
