@@ -49,6 +49,20 @@ static void wanted_size(struct window *w, int *width, int *height)
     *height *= factor;
 }
 
+/* A picture that grew may reach over the edge of the display: then to its middle. */
+static void keep_on_display(struct window *w, int width, int height)
+{
+    SDL_Rect b;
+    int x, y;
+
+    if (SDL_GetDisplayUsableBounds(SDL_GetWindowDisplayIndex(w->sdl), &b))
+        return;
+    SDL_GetWindowPosition(w->sdl, &x, &y);
+    if (x + width > b.x + b.w || y + height > b.y + b.h)
+        SDL_SetWindowPosition(w->sdl, b.x + (b.w > width ? (b.w - width) / 2 : 0),
+                              b.y + (b.h > height ? (b.h - height) / 2 : 0));
+}
+
 /* A new mode resizes the window unless the user chose its size. */
 static void fit_window(struct window *w)
 {
@@ -61,6 +75,7 @@ static void fit_window(struct window *w)
     w->set_width = width;
     w->set_height = height;
     SDL_SetWindowSize(w->sdl, width, height);
+    keep_on_display(w, width, height);
 }
 
 void window_resized(struct window *w, int width, int height)
