@@ -146,14 +146,22 @@ static void copy_up(u8 *dst, const u8 *src, u64 bytes, u32 size)
         memmove(dst + i, src + i, size);
 }
 
+/* `bytes` is a multiple of size; little-endian, as the guest. */
 static void fill(u8 *dst, u32 val, u64 bytes, u32 size)
 {
-    if (size == 1) {
-        memset(dst, (int)val, bytes);
+    u32 pattern = size == 1   ? (val & 0xff) * 0x01010101u
+                  : size == 2 ? (val & 0xffff) * 0x10001u
+                              : val;
+    u64 i = 0;
+
+    if (pattern == (pattern & 0xff) * 0x01010101u) {
+        memset(dst, (int)(pattern & 0xff), bytes);
         return;
     }
-    for (u64 i = 0; i < bytes; i += size)
-        memcpy(dst + i, &val, size); /* little-endian, as the guest */
+    for (; i + 4 <= bytes; i += 4)
+        memcpy(dst + i, &pattern, 4);
+    if (i < bytes)
+        memcpy(dst + i, &pattern, 2);
 }
 
 /* Each returns the iterations it has done and committed but for the count; 0: iterate. */
