@@ -5,6 +5,7 @@
  *   chip ──write()──▶ buffer ──POLLOUT──▶ out        in ──POLLIN──▶ [Ctrl+A] ──receive()──▶ chip
  */
 #include "runtime/chardev.h"
+#include "runtime/control.h"
 #include "runtime/frontend.h"
 #include "runtime/monitor.h"
 
@@ -119,9 +120,7 @@ static void command(struct port *p, u8 key)
     switch (key) {
     case 'x':
         say(p, "ring3: terminated\r\n");
-        p->m->quit = true;
-        if (p->m->cpu)
-            __atomic_fetch_or(&p->m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
+        control_quit(p->m, "host-ui");
         break;
     case 'c':
         if (p->monitor) {
