@@ -175,6 +175,15 @@ static u8 tx_status(struct ns16550 *s)
     return now + CHAR_NS >= s->sent_at ? LSR_THRE : 0;
 }
 
+/* Only a guest that waits for the interrupt needs to be told when THRE rises; who polls LSR sees it. */
+static void plan_thre(struct ns16550 *s)
+{
+    if (s->ier & IER_TX)
+        timer_set(&s->tx, s->sent_at - CHAR_NS);
+    else
+        timer_cancel(&s->tx);
+}
+
 static void tx_fire(void *owner)
 {
     struct ns16550 *s = owner;
@@ -198,7 +207,7 @@ static void write_thr(struct ns16550 *s, u8 val)
     } else if (c) {
         c->write(c, &val, 1);
     }
-    timer_set(&s->tx, s->sent_at - CHAR_NS);
+    plan_thre(s);
     update(s);
 }
 
@@ -247,6 +256,8 @@ static void write_ier(struct ns16550 *s, u8 val)
     s->ier = val & 0x0f;
     if (rising && (tx_status(s) & LSR_THRE))
         s->thre_pending = 1;
+    else if (rising)
+        plan_thre(s);
     update(s);
 }
 
@@ -404,7 +415,7 @@ static void ns16550_loaded(struct device *dev)
     if (s->sent_at > latest)
         s->sent_at = latest;
     if (!s->thre_pending && s->sent_at >= CHAR_NS && !(tx_status(s) & LSR_THRE))
-        timer_set(&s->tx, s->sent_at - CHAR_NS);
+        plan_thre(s);
     plan_timeout(s);
     update(s);
 }
