@@ -326,13 +326,14 @@ static bool ret_outer(struct vcpu *cpu, u16 cs, u32 desc[2], u32 eip, u32 opsize
 
 bool cpu_far_ret(struct vcpu *cpu, u32 opsize, u32 pop_bytes)
 {
-    u32 skip = 0, eip, cs, desc[2] = { 0 };
+    u32 skip = 0, at = opsize, eip, cs, desc[2] = { 0 };
 
     if (!cpu_protected(cpu))
         return ret_real(cpu, opsize, pop_bytes);
-    if (!cpu_pop(cpu, opsize, &skip, &eip) || !cpu_pop(cpu, 2, &skip, &cs)) /* CS: 16 bits read */
+    if (!cpu_pop(cpu, 2, &at, &cs) || /* first, and only 16 bits of it, as hosts do */
+        !cpu_pop(cpu, opsize, &skip, &eip))
         return false;
-    skip += opsize - 2;
+    skip += opsize;
     if (!read_target(cpu, (u16)cs, desc) || !far_check_return_code(cpu, (u16)cs, desc))
         return false;
     if ((cs & 3) > cpu->cpl)
