@@ -69,16 +69,25 @@ struct pair {
     enum mode mode;
     u64 seed, insns;
     u32 given_up; /* rounds */
-    u64 steps;    /* of the interpreter in this round */
-    bool ended;   /* the round, before its time */
+    u64 steps;     /* of the interpreter in this round */
+    bool pointers; /* it has stored the addresses of the last FPU instruction */
+    bool ended;    /* the round, before its time */
     bool chain, verbose;
 };
+
+/* The interrupt controller: one request at a time. */
+static int acknowledge(struct vcpu *cpu)
+{
+    cpu_set_intr(cpu, false);
+    return 0x70;
+}
 
 static struct machine *new_machine(struct options *o)
 {
     struct machine *m = machine_bare(o);
 
     m->clock_manual = true;
+    m->cpu->intr_ack = acknowledge;
     check(device_new(m, &stopper_class, NULL), "no device to stop at");
     return m;
 }
@@ -135,7 +144,10 @@ static void start_round(struct pair *p)
     p->interp->events = p->bt->events = 0;
     set_stop(p->interp, 0);
     set_stop(p->bt, 0);
+    cpu_set_intr(p->interp->cpu, false);
+    cpu_set_intr(p->bt->cpu, false);
     p->steps = 0;
+    p->pointers = false;
     p->ended = false;
 }
 
@@ -237,38 +249,22 @@ static bool stores_pointers(struct vcpu *c)
            in.mnem == ZYDIS_MNEMONIC_FXSAVE;
 }
 
-/* The round once more, by the interpreter: did it store such addresses? */
-static bool stored_pointers(struct pair *p)
+/* A step of the interpreter; in a round's first million, with a look at the instruction. */
+static void step(struct pair *p)
 {
-    struct vcpu *c = p->interp->cpu;
-    u64 steps = p->steps;
-
-    start_round(p);
-    for (u64 i = 0; i < steps; i++) {
-        if (stores_pointers(c))
-            return true;
-        cpu_step(c);
-    }
-    return false;
+    if (!p->pointers && p->steps < 1000000)
+        p->pointers = stores_pointers(p->interp->cpu);
+    p->steps++;
+    cpu_step(p->interp->cpu);
 }
 
 /* What differs may be due to such addresses, once the guest has stored them: then the round ends. */
 static bool report(struct pair *p, const struct vcpu *before, const char *what)
 {
-    struct vcpu was = *before;
-    char *text = NULL;
-    size_t size;
-    FILE *out = stdout;
-
-    stdout = open_memstream(&text, &size);
-    describe(p, &was, what);
-    fclose(stdout);
-    stdout = out;
-    p->ended = stored_pointers(p);
+    p->ended = p->pointers;
     p->given_up += p->ended;
     if (!p->ended)
-        fputs(text, stdout);
-    free(text);
+        describe(p, before, what);
     return p->ended;
 }
 
@@ -292,9 +288,8 @@ static bool turn(struct pair *p)
     if (over(p->bt))
         return true;
     for (u32 i = 0; i < MAX_TURN; i++) {
-        cpu_step(a);
+        step(p);
         p->insns++;
-        p->steps++;
         if (!difference(a, b) || over(p->interp))
             return true;
     }
@@ -345,8 +340,7 @@ static bool follow(struct pair *p, const struct vcpu *before)
         if (expired && !difference(a, b) &&
             (memory_difference(p) == RAM || ++compares == MAX_COMPARES))
             break;
-        cpu_step(a);
-        p->steps++;
+        step(p);
     }
     p->insns += steps < CHAIN_ROUND / 4 ? steps : CHAIN_ROUND / 4; /* loops tell nothing new */
     what = difference(a, b);
@@ -377,10 +371,14 @@ static bool round_chained(struct pair *p)
         __atomic_store_n(&watch.pair, NULL, __ATOMIC_SEQ_CST);
         if (!follow(p, &before))
             return false;
-        if (p->ended || watch.expired || p->bt->events || p->bt->cpu->attention & ~(u32)(ATT_TIMER | ATT_SHADOW))
+        if (p->ended || watch.expired || p->bt->events || p->bt->cpu->attention & ATT_HALT)
             break;
         __atomic_fetch_and(&p->bt->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
         __atomic_fetch_and(&p->interp->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+        if (!pick(3)) { /* both are at the same instruction: an interrupt now, or once IF is set */
+            cpu_set_intr(p->interp->cpu, true);
+            cpu_set_intr(p->bt->cpu, true);
+        }
     }
     return true;
 }
