@@ -26,7 +26,7 @@
 #include <sys/time.h>
 
 enum { ROUND = 250, MAX_TURN = 27 /* steps */, CHAIN_ROUND = 4000 /* instructions */, MAX_STEPS = 50000000,
-       EXPIRED_STEPS = 100000, MAX_COMPARES = 500 };
+       EXPIRED_STEPS = 20000, MAX_COMPARES = 500 };
 static const char *const mode_names[MODES] = { "real", "prot16", "prot32", "v86",
                                                "paged", "user", "pae" };
 
