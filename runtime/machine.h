@@ -55,6 +55,7 @@ struct machine {
         bool on;
         u64 last;                   /* the thread's CPU time at the last sample */
         u64 started, cpu_started;   /* wall and CPU time */
+        u64 idle, idle_since;       /* wall time asleep, and when that began */
         u64 spent[ACTIVITIES];      /* nanoseconds */
     } sampler;
     struct loop *loop;
@@ -108,7 +109,10 @@ static inline void activity_leave(struct machine *m, u8 before)
 /* Samples the calling thread, which runs the machine, from now on. Starting twice is fine. */
 void sampler_start(struct machine *m);
 void sampler_stop(struct machine *m); /* what was counted stays; by machine_free() */
-/* Seconds since sampler_start(), by activity, and "idle"; nothing if it was not started. */
+/* The guest sleeps from now on, or no longer. */
+void sampler_idle(struct machine *m, bool asleep);
+/* Seconds since sampler_start(), by activity; "idle": asleep; "waiting": what the host's other work
+ * took. Nothing if it was not started. */
 void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, double seconds),
                   void *arg);
 

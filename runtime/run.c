@@ -92,7 +92,9 @@ static void idle(struct machine *m, u64 next)
     if (m->cpu->attention & ATT_EVENT)
         return;
     m->stats.halts++;
+    sampler_idle(m, true);
     loop_poll(m, m->state == RUN_RUNNING ? next : ~0ull);
+    sampler_idle(m, false);
 }
 
 int machine_run(struct machine *m)

@@ -2,7 +2,7 @@
  * Where the machine's thread spends its time: a timer on its CPU clock, and at each of its signals
  * the time since the last one is booked on what the thread was doing then. That is translated code,
  * by the program counter, or what m->activity says. Sleeping takes no CPU time, so nothing is
- * sampled then; idle time is what the wall clock adds.
+ * sampled then; that is timed by itself.
  *
  * Without a sampler (no --stats, no `info tc` yet) all of this costs the stores to m->activity.
  * The kernel looks at CPU clocks at its ticks, so a sample is worth 1 to 10 ms.
@@ -85,6 +85,16 @@ void sampler_stop(struct machine *m)
     sampled = NULL; /* a signal may still be on its way */
 }
 
+void sampler_idle(struct machine *m, bool asleep)
+{
+    if (!m->sampler.on)
+        return;
+    if (asleep)
+        m->sampler.idle_since = clock_of(CLOCK_MONOTONIC);
+    else if (m->sampler.idle_since)
+        m->sampler.idle += clock_of(CLOCK_MONOTONIC) - m->sampler.idle_since;
+}
+
 void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, double seconds),
                   void *arg)
 {
@@ -95,5 +105,7 @@ void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, dou
         return;
     for (u32 i = 0; i < ACTIVITIES; i++)
         fn(arg, names[i], (double)m->sampler.spent[i] / 1e9);
-    fn(arg, "idle", wall > cpu ? (double)(wall - cpu) / 1e9 : 0);
+    fn(arg, "idle", (double)m->sampler.idle / 1e9);
+    cpu += m->sampler.idle;
+    fn(arg, "waiting", wall > cpu ? (double)(wall - cpu) / 1e9 : 0);
 }
