@@ -120,8 +120,11 @@ static bool watched(const struct vcpu *cpu)
 /* Is what the TU was made for still so, after an instruction that may change it? */
 static bool same_context(struct bt *bt, const struct site *site)
 {
+    u32 context = site->tu->context; /* one context too many frees the TU */
+    u64 flushes = bt->stats.flushes;
+
     bt_fpu_review(bt->cpu);
-    return !watched(bt->cpu) && bt_context(bt) == site->tu->context;
+    return !watched(bt->cpu) && bt_context(bt) == context && flushes == bt->stats.flushes;
 }
 
 /* ---- Callouts: an instruction in C, its exceptions included ---- */
