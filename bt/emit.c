@@ -89,27 +89,29 @@ void emit_call_vcpu(struct xl *x, i8 off)
     EMIT(x, 0x41, 0xff, 0x57, (u8)off);
 }
 
-u8 *emit_unless_zero(struct xl *x, enum hreg reg)
+/* mov r64, r64 */
+static void emit_mov64(struct xl *x, enum hreg dst, enum hreg src)
 {
-    u8 r = rex(1, RCX, 0, reg), modrm = (u8)(0xc0 | RCX << 3 | (reg & 7)), *jump;
-
-    EMIT(x, r, 0x87, modrm, 0xe3, 8, r, 0x87, modrm, 0xe9);
-    jump = x->p;
-    emit32(x, 0);
-    EMIT(x, rex(1, reg, 0, RCX), 0x89, (u8)(0xc0 | (reg & 7) << 3 | RCX)); /* mov rcx, reg */
-    return jump;
+    EMIT(x, rex(1, src, 0, dst), 0x89, (u8)(0xc0 | (src & 7) << 3 | (dst & 7)));
 }
 
-u8 *emit_unless_zero_saved(struct xl *x, enum hreg reg, enum hreg save)
+void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip)
+{
+    emit_mov64(x, save, RCX);
+    emit_mov64(x, RCX, reg);
+    EMIT(x, 0xe3, (u8)(3 + skip));
+    emit_mov64(x, RCX, save);
+}
+
+u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
 {
     u8 *jump;
 
-    EMIT(x, rex(1, RCX, 0, save), 0x89, (u8)(0xc0 | RCX << 3 | (save & 7)));
-    EMIT(x, rex(1, reg, 0, RCX), 0x89, (u8)(0xc0 | (reg & 7) << 3 | RCX));
-    EMIT(x, 0xe3, 8, rex(1, save, 0, RCX), 0x89, (u8)(0xc0 | (save & 7) << 3 | RCX), 0xe9);
+    emit_test_zero(x, reg, save, 5);
+    emit8(x, 0xe9);
     jump = x->p;
     emit32(x, 0);
-    EMIT(x, rex(1, save, 0, RCX), 0x89, (u8)(0xc0 | (save & 7) << 3 | RCX));
+    emit_mov64(x, RCX, save);
     return jump;
 }
 

@@ -78,13 +78,15 @@ void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src);
 /* jmp or call [r15+disp8] */
 void emit_jmp_vcpu(struct xl *x, i8 off);
 void emit_call_vcpu(struct xl *x, i8 off);
-/* jrcxz over a jump to the slow path, with rcx and `reg` exchanged: goes on if reg is 0.
- *      xchg rcx, reg;  jrcxz 1f;  xchg rcx, reg;  jmp rel32;  1: mov rcx, reg
- * Returns the rel32. */
-u8 *emit_unless_zero(struct xl *x, enum hreg reg);
-/* The same with another free register, shorter and without a chain from `reg` into rcx.
- *      mov save, rcx;  mov rcx, reg;  jrcxz 1f;  mov rcx, save;  jmp rel32;  1: mov rcx, save */
-u8 *emit_unless_zero_saved(struct xl *x, enum hreg reg, enum hreg save);
+/*
+ * A branch that leaves flags alone: on behind `skip` bytes of code if reg is 0. By moves, since an
+ * exchange would make RCX wait for reg.
+ *      mov save, rcx;  mov rcx, reg;  jrcxz 1f;  mov rcx, save;  (skip bytes)  1: mov rcx, save
+ * emit_test_zero ends before the skipped code: the caller writes it, and the last move.
+ * emit_unless_zero skips a jump and returns its rel32.
+ */
+void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip);
+u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF */
 
 /*
@@ -103,8 +105,8 @@ enum xl_access { XL_READ, XL_WRITE };
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
 /* Out of line to the site's callout, and on behind the instruction: unless reg is 0; if a host
- * condition (0F 8x: the x) holds. */
-void xl_slow_unless_zero(struct xl *x, enum hreg reg);
+ * condition (0F 8x: the x) holds. `save` is a free register. */
+void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void xl_slow_jcc(struct xl *x, u8 opcode);
 /* r9d := offset of the memory operand. */
 void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);

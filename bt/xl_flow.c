@@ -135,16 +135,10 @@ bool xl_loop(struct xl *x, const struct insn *in)
 /* Behind a host call: on, if the guest returned to where we are. */
 static void continuation(struct xl *x)
 {
-    u8 *jump, *over;
-
     emit_lea_rm(x, R10, R9, -(i32)x->next_eip);
-    EMIT(x, 0x49, 0x87, 0xca, 0xe3, 0); /* xchg r10, rcx; jrcxz */
-    over = x->p;
-    EMIT(x, 0x49, 0x87, 0xca);
+    emit_test_zero(x, R10, R11, 4);
     emit_jmp_vcpu(x, VCPU_INDIRECT);
-    jump = x->p;
-    over[-1] = (u8)(jump - over);
-    EMIT(x, 0x4c, 0x89, 0xd1); /* mov rcx, r10 */
+    EMIT(x, 0x4c, 0x89, 0xd9); /* mov rcx, r11 */
     xl_exit(x, 0, 0xe9, x->next_eip);
     x->ended = true;
 }
@@ -208,7 +202,7 @@ static void link_check(struct xl *x, struct exit *e)
     e->check_slot = x->p;
     emit64(x, 0);
     EMIT(x, 0x4f, 0x8d, 0x1c, 0x1a);
-    jump = emit_unless_zero(x, R11);
+    jump = emit_unless_zero(x, R11, R10);
     emit_patch32(jump, x->start + (e->stub - cache_exec(x->bt, x->start)));
     emit8(x, 0xe9);
     e->check_jump = x->p;

@@ -48,9 +48,9 @@ static void slow_add(struct xl *x, u8 *jump)
     x->slow[x->slow_count++].resume = NULL;
 }
 
-void xl_slow_unless_zero(struct xl *x, enum hreg reg)
+void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
 {
-    slow_add(x, emit_unless_zero(x, reg));
+    slow_add(x, emit_unless_zero(x, reg, save));
 }
 
 void xl_slow_jcc(struct xl *x, u8 opcode)
@@ -85,7 +85,7 @@ static void check_limit(struct xl *x, u8 seg, u32 size)
     emit_not64(x, R10); /* r11 + ~r9 + 1 - (size - 1) = limit - last */
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
     emit_top16(x, R11);
-    xl_slow_unless_zero(x, R11);
+    xl_slow_unless_zero(x, R11, R10);
 }
 
 static void add_base(struct xl *x, u8 seg)
@@ -133,9 +133,9 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
         if (!x->unaligned)
             emit_misalignment(x, size == 10 ? 16 : size);
         emit_lea_sib(x, R11, R11, R13, 1, 0, true);
-        slow_add(x, emit_unless_zero_saved(x, R11, R13));
+        xl_slow_unless_zero(x, R11, R13);
     } else {
-        slow_add(x, emit_unless_zero_saved(x, R13, R11));
+        xl_slow_unless_zero(x, R13, R11);
     }
 }
 

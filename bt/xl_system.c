@@ -33,7 +33,7 @@ bool xl_sti(struct xl *x, const struct insn *in)
     if (!(x->context->key & KEY_IOPL_OK) || x->last)
         return false;
     EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, VCPU_INTR); /* movzx r9d, byte [r15+intr] */
-    xl_slow_unless_zero(x, R9);
+    xl_slow_unless_zero(x, R9, R10);
     EMIT(x, 0x41, 0xc6, 0x47, VCPU_INT_FLAG, 1); /* mov byte [r15+int_flag], 1 */
     return true;
 }
