@@ -26,7 +26,8 @@
 #include <sys/time.h>
 
 enum { ROUND = 250, MAX_TURN = 27 /* steps */, CHAIN_ROUND = 4000 /* instructions */, MAX_STEPS = 50000000,
-       EXPIRED_STEPS = 20000, MAX_COMPARES = 500 };
+       EXPIRED_STEPS = 20000, MAX_COMPARES = 500,
+       EXPIRED_TICKS = 8 };
 static const char *const mode_names[MODES] = { "real", "prot16", "prot32", "v86",
                                                "paged", "user", "pae" };
 
@@ -315,7 +316,8 @@ static bool round_by_tu(struct pair *p)
 static struct {
     struct pair *pair; /* whose round it is; NULL: none */
     u64 seed;
-    u32 ticks;
+    struct vcpu *follower; /* the interpreter, after the time is over: its REP must give way */
+    volatile u32 ticks;
     bool expired;
 } watch;
 
@@ -334,14 +336,17 @@ static bool follow(struct pair *p, const struct vcpu *before)
     u32 compares = 0, steps;
     const char *what;
 
+    watch.ticks = 0;
+    __atomic_store_n(&watch.follower, expired ? a : NULL, __ATOMIC_SEQ_CST);
     for (steps = 0; steps < (expired ? EXPIRED_STEPS : MAX_STEPS); steps++) {
-        if (!expired && stands(p->interp))
+        if (expired ? watch.ticks >= EXPIRED_TICKS : stands(p->interp))
             break;
         if (expired && !difference(a, b) &&
             (memory_difference(p) == RAM || ++compares == MAX_COMPARES))
             break;
         step(p);
     }
+    __atomic_store_n(&watch.follower, NULL, __ATOMIC_SEQ_CST);
     p->insns += steps < CHAIN_ROUND / 4 ? steps : CHAIN_ROUND / 4; /* loops tell nothing new */
     what = difference(a, b);
     if (expired) {
@@ -403,7 +408,9 @@ static void on_alarm(int sig)
 {
     struct pair *p = watch.pair;
 
-    if (!p || ++watch.ticks < 3)
+    if (++watch.ticks >= EXPIRED_TICKS && watch.follower)
+        __atomic_fetch_or(&watch.follower->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    if (watch.ticks < 3 || !p)
         return;
     watch.expired = true;
     if (!p->chain)
