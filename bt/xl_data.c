@@ -3,14 +3,6 @@
  */
 #include "bt/emit.h"
 
-static const struct operand *memory_of(const struct insn *in)
-{
-    for (u32 i = 0; i < in->nops; i++)
-        if (in->op[i].kind == OP_MEM)
-            return &in->op[i];
-    return NULL;
-}
-
 static bool plain_operands(const struct insn *in)
 {
     for (u32 i = 0; i < in->nops; i++)
@@ -29,7 +21,7 @@ static bool bit_string(const struct insn *in)
 
 bool xl_copy(struct xl *x, const struct insn *in)
 {
-    const struct operand *m = memory_of(in);
+    const struct operand *m = insn_memory(in);
     u8 access = xl_rows[in->mnem].access;
 
     if (!plain_operands(in) || bit_string(in))
@@ -63,7 +55,7 @@ bool xl_mov(struct xl *x, const struct insn *in)
     as.has_modrm = true;
     as.modrm = 0x05; /* mod 0: memory; reg: EAX */
     as.imm_size = 0; /* the offset is the displacement */
-    if (!xl_operand(x, in, memory_of(in)->size, load ? XL_READ : XL_WRITE))
+    if (!xl_operand(x, in, insn_memory(in)->size, load ? XL_READ : XL_WRITE))
         return false;
     return emit_copy(x, &as);
 }
@@ -91,8 +83,8 @@ bool xl_nop(struct xl *x, const struct insn *in)
 
 /* ---- The stack: [SS:ESP], or SP when SS.B is clear ---- */
 
-/* Host address of the new top, `size` bytes below the present one; r13d := the new ESP's value.
- * Checked accesses use r13, so their SP is made anew by push_commit. */
+/* Makes [r10+r9] the host address of the new top, `size` bytes below the present one. ESP moves
+ * after the store, by xl_stack_move. */
 static bool push_room(struct xl *x, u32 size)
 {
     emit_lea_rm(x, R9, R8, -(i32)size);

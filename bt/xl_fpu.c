@@ -39,14 +39,6 @@ static bool may_be_unaligned(const struct insn *in)
            in->mnem == ZYDIS_MNEMONIC_MOVDQU;
 }
 
-static const struct operand *memory_of(const struct insn *in)
-{
-    for (u32 i = 0; i < in->nops; i++)
-        if (in->op[i].kind == OP_MEM)
-            return &in->op[i];
-    return NULL;
-}
-
 static bool sse_allowed(const struct xl *x, const struct insn *in)
 {
     bool sse = false;
@@ -58,7 +50,7 @@ static bool sse_allowed(const struct xl *x, const struct insn *in)
 
 bool xl_fpu(struct xl *x, const struct insn *in)
 {
-    const struct operand *m = memory_of(in);
+    const struct operand *m = insn_memory(in);
     bool done;
 
     if (!(x->context->key & KEY_FPU_LIVE) || in->prefixes & PFX_LOCK || !sse_allowed(x, in))

@@ -158,7 +158,6 @@ struct vcpu {
     struct machine *machine;
     struct mmu *mmu;
     void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
-    void *interp; /* the interpreter's own state, if any; owned by cpu/interp.c */
     void *bt;     /* the translator; owned by bt/ */
 
     /* The interrupt controller's side, set by machine.c. */

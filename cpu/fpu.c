@@ -158,7 +158,7 @@ static void x87_commit(struct vcpu *cpu, const struct insn *in, const struct hos
     fx->fop = (in->opcode & 7) << 8 | in->modrm;
     fx->fip = cpu->eip;
     fx->fcs = cpu->seg[CS].selector;
-    if (insn_has_mem(in)) {
+    if (insn_memory(in)) {
         fx->fdp = insn_offset(cpu, in);
         fx->fds = cpu->seg[in->seg].selector;
     }
@@ -171,7 +171,7 @@ bool ex_x87(struct vcpu *cpu, const struct insn *in)
 {
     struct hostexec_frame *f = hostexec_load(cpu);
 
-    if (insn_has_mem(in) && !fpu_read_operand(cpu, in, f->mem, in->op[0].size))
+    if (insn_memory(in) && !fpu_read_operand(cpu, in, f->mem, in->op[0].size))
         return false;
     f->flags = cpu->eflags & FLAGS_ARITH;
     hostexec_run(cpu, in);

@@ -32,12 +32,4 @@ u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], con
 bool fpu_read_operand(struct vcpu *cpu, const struct insn *in, void *buf, u32 size);
 bool fpu_write_operand(struct vcpu *cpu, const struct insn *in, const void *buf, u32 size);
 
-static inline bool insn_has_mem(const struct insn *in)
-{
-    for (u32 i = 0; i < in->nops; i++)
-        if (in->op[i].kind == OP_MEM)
-            return true;
-    return false;
-}
-
 #endif

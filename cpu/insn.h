@@ -77,6 +77,15 @@ static inline u32 insn_offset(const struct vcpu *cpu, const struct insn *in)
     return in->addrsize == 2 ? off & 0xffff : off;
 }
 
+/* The explicit memory operand; NULL: none. */
+static inline const struct operand *insn_memory(const struct insn *in)
+{
+    for (u32 i = 0; i < in->nops; i++)
+        if (in->op[i].kind == OP_MEM)
+            return &in->op[i];
+    return NULL;
+}
+
 /* ---- The table of instructions: cpu/ops.c, from ops_int.def, ops_sys.def and ops_fpu.def ---- */
 
 /*

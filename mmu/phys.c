@@ -13,7 +13,7 @@
 
 enum { EXTRA_MEMORY = 64 << 20 }; /* room for ROMs and video memory */
 
-static void *reserve(u64 size)
+void *mmu_reserve(u64 size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -34,9 +34,9 @@ struct mmu *mmu_new(struct machine *m, u64 ram)
         goto fail;
     mmu->base = mmap(NULL, mmu->reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                      mmu->fd, 0);
-    mmu->page_read = reserve(PHYS_PAGES * sizeof(u8 *));
-    mmu->page_write = reserve(PHYS_PAGES * sizeof(u8 *));
-    mmu->page_flags = reserve(PHYS_PAGES);
+    mmu->page_read = mmu_reserve(PHYS_PAGES * sizeof(u8 *));
+    mmu->page_write = mmu_reserve(PHYS_PAGES * sizeof(u8 *));
+    mmu->page_flags = mmu_reserve(PHYS_PAGES);
     if (mmu->base == MAP_FAILED || !mmu->page_read || !mmu->page_write || !mmu->page_flags ||
         !shadow_init(mmu))
         goto fail;

@@ -15,22 +15,13 @@
 #include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum { STALE_ROOT_WRITES = 64 }; /* to a top-level table not in use: it is no table any more */
 
-static void *reserve(u64 size)
-{
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return p == MAP_FAILED ? NULL : p;
-}
-
 bool shadow_init(struct mmu *mmu)
 {
-    mmu->table_head = reserve(PHYS_PAGES * sizeof(u32));
-    mmu->writer_head = reserve(PHYS_PAGES * sizeof(u32));
+    mmu->table_head = mmu_reserve(PHYS_PAGES * sizeof(u32));
+    mmu->writer_head = mmu_reserve(PHYS_PAGES * sizeof(u32));
     return mmu->table_head && mmu->writer_head;
 }
 
@@ -425,7 +416,7 @@ static struct space *space_take(struct mmu *mmu)
     if (old->live)
         space_free(mmu, old);
     if (!old->flat)
-        old->flat = reserve(FLAT_BYTES);
+        old->flat = mmu_reserve(FLAT_BYTES);
     check(old->flat, "no address space left for a shadow");
     return old;
 }

@@ -113,6 +113,10 @@ struct mmu {
     void *code_owner;
 };
 
+/* ---- phys.c ---- */
+/* Address space that becomes zeroed memory page by page when touched. NULL: the host has none left. */
+void *mmu_reserve(u64 size);
+
 /* ---- walk.c ---- */
 struct walk {
     gpa_t gpa;      /* of the page's first byte (4 KiB granules) */

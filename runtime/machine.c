@@ -3,18 +3,9 @@
  */
 #include "runtime/machine.h"
 #include "bt/bt.h"
-#include "runtime/disk.h"
-#if __has_include("runtime/boot.h")
 #include "runtime/boot.h"
-#else
-void boot_setup(struct machine *m);
-#endif
-#if __has_include("runtime/chardev.h")
 #include "runtime/chardev.h"
-#else
-struct chardev *chardev_new(struct machine *m, const char *target);
-void chardev_free_all(struct machine *m);
-#endif
+#include "runtime/disk.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
