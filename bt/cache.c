@@ -1,10 +1,15 @@
 /*
- * Code memory: one memfd mapped twice, writable here and executable there, filled from the bottom.
- * When it is full everything goes at once: the memory is small, retranslating what is hot is quick,
- * and nothing of ours points into it but what a flush visits. The stack of host return addresses
- * lives beside it, and is wiped with it.
+ * The translation cache: code memory, and records of what is in it, together no larger than
+ * --tc-size. When it is full everything goes at once: the memory is small, retranslating what is hot
+ * is quick, and nothing points into it but what a flush visits.
+ *
+ *   code     one memfd mapped twice, writable here and executable there, filled from the bottom
+ *   records  struct tu by number from the bottom; their exits, sites and callouts from the top
+ *
+ * The stack of host return addresses lives beside it, and is wiped with it.
  */
 #include "bt/tu.h"
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,6 +22,20 @@ static bool map_code(struct bt *bt)
     bt->write = mmap(NULL, bt->size, PROT_READ | PROT_WRITE, MAP_SHARED, bt->fd, 0);
     bt->exec = mmap(NULL, bt->size, PROT_READ | PROT_EXEC, MAP_SHARED, bt->fd, 0);
     return bt->write != MAP_FAILED && bt->exec != MAP_FAILED;
+}
+
+/* As large as the code's, since each may get what the other leaves; the host gives what is touched. */
+static bool map_records(struct bt *bt)
+{
+    void *p = mmap(NULL, bt->size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    bt->tus = p;
+    bt->notes = (u8 *)p + bt->size;
+    bt->tu_count = 1;
+    return true;
 }
 
 /* A guard page below, so that deep recursion faults (fault.c starts the stack over). */
@@ -55,7 +74,7 @@ bool cache_init(struct bt *bt, const char **why)
     }
     bt->size = bt->config.cache_size ? bt->config.cache_size : MIB(32);
     bt->size = (bt->size + 0xffff) & ~0xffffull;
-    if (map_code(bt) && map_stack(bt)) {
+    if (map_code(bt) && map_records(bt) && map_stack(bt)) {
         cache_reset_stack(bt);
         return true;
     }
@@ -69,6 +88,8 @@ void cache_free(struct bt *bt)
         munmap(bt->write, bt->size);
     if (bt->exec && bt->exec != MAP_FAILED)
         munmap(bt->exec, bt->size);
+    if (bt->tus)
+        munmap(bt->tus, bt->size);
     if (bt->stack)
         munmap(bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE);
     if (bt->fd >= 0)
@@ -86,9 +107,14 @@ void cache_reset_stack(struct bt *bt)
     bt->cpu->tc.tc_rsp = bt->cpu->tc.stack_top;
 }
 
+static u64 records_size(const struct bt *bt)
+{
+    return bt->tu_count * sizeof(struct tu) + (u64)((u8 *)bt->tus + bt->size - bt->notes);
+}
+
 u8 *cache_reserve(struct bt *bt)
 {
-    if (bt->size - bt->used < MAX_CCF)
+    if (bt->used + records_size(bt) + MAX_CCF + sizeof(struct tu) + MAX_NOTES > bt->size)
         bt_flush(bt);
     return bt->write + bt->used;
 }
@@ -97,4 +123,20 @@ void cache_commit(struct bt *bt, u32 size)
 {
     check(size <= MAX_CCF, "a CCF of %u bytes", size);
     bt->used += (size + 15) & ~15u;
+}
+
+void *cache_note(struct bt *bt, u32 size)
+{
+    bt->notes -= (size + 7) & ~7u;
+    return bt->notes;
+}
+
+void cache_clear(struct bt *bt)
+{
+    fallocate(bt->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)bt->size);
+    madvise(bt->tus, bt->size, MADV_DONTNEED); /* reads zero again */
+    bt->notes = (u8 *)bt->tus + bt->size;
+    bt->tu_count = 1;
+    bt->used = 0;
+    cache_reset_stack(bt);
 }

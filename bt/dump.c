@@ -64,21 +64,19 @@ static void label_all(struct dump *d)
 {
     const struct xl *x = d->x;
 
-    for (u32 i = 0; i < MAX_EXITS; i++) {
+    for (u32 i = 0; i < x->tu->exit_count; i++) {
         const struct exit *e = &x->tu->exits[i];
 
-        if (!e->jump)
-            continue;
-        label_add(d, (u64)(e->stub - x->tu->host), "exit to %08x", e->target);
+        label_add(d, e->stub, "exit to %08x", e->target);
         if (e->check)
-            label_add(d, (u64)(e->check - x->tu->host), "link check of %08x", e->target);
+            label_add(d, e->check, "link check of %08x", e->target);
     }
     for (u32 i = 0; i < x->slow_count; i++) {
         i32 rel;
 
         memcpy(&rel, x->slow[i].jump, 4);
         label_add(d, (u64)(x->slow[i].jump + 4 + rel - x->start), "slow path of %08x",
-                  x->slow[i].site->eip);
+                  x->tu->eip + x->slow[i].site->eip_off);
     }
 }
 
@@ -154,19 +152,22 @@ static void host_lines(const struct dump *d, u64 from, u64 to, const char *left)
         cs_free(i, 1);
 }
 
-static void guest_text(const struct dump *d, const struct site *s, char *text, size_t size)
+static void guest_text(const struct dump *d, u32 number, char *text, size_t size)
 {
+    const struct insn *in = &d->x->insns[number];
+    const struct site *s = &d->x->tu->sites[number];
+    u32 eip = d->x->tu->eip + s->eip_off;
     static const char *const forms[FORMS] = { "", "", "checked", "callout" };
-    const u8 *p = s->insn.raw;
-    size_t n = s->insn.len;
-    u64 at = s->eip;
+    const u8 *p = in->raw;
+    size_t n = in->len;
+    u64 at = eip;
     cs_insn *i = cs_malloc(d->guest);
 
     if (i && cs_disasm_iter(d->guest, &p, &n, &at, i))
-        snprintf(text, size, "%08x  %s %s%s%s", s->eip, i->mnemonic, i->op_str,
+        snprintf(text, size, "%08x  %s %s%s%s", eip, i->mnemonic, i->op_str,
                  *forms[s->form] ? "  ; " : "", forms[s->form]);
     else
-        snprintf(text, size, "%08x  %s", s->eip, ZydisMnemonicGetString(s->insn.mnem));
+        snprintf(text, size, "%08x  %s", eip, ZydisMnemonicGetString(in->mnem));
     shorten(text);
     if (i)
         cs_free(i, 1);
@@ -177,11 +178,11 @@ static void title(const struct xl *x)
     const struct tu *tu = x->tu;
     u32 key = x->context->key;
 
-    trace_print(TRACE_TC, "TU at %08x: gla %08x, gpa %llx, %u-bit, CPL %u%s%s; %u instructions, "
-                "%u bytes, to %u bytes at %p", tu->eip, tu->gla, (unsigned long long)tu->gpa,
+    trace_print(TRACE_TC, "TU at %08x: gla %08x, gpa %x, %u-bit, CPL %u%s%s; %u instructions, "
+                "%u bytes, to %u bytes at %p", tu->eip, tu_gla(x->bt, tu), tu->gpa,
                 x->code32 ? 32 : 16, key >> KEY_CPL_SHIFT & 3, key & KEY_V86 ? ", V86" : "",
                 key & KEY_DF ? ", DF" : "", tu->count, tu->guest_size, tu->host_size,
-                (const void *)tu->host);
+                (const void *)tu_host(x->bt, tu));
 }
 
 void dump_tu(const struct xl *x)
@@ -199,14 +200,14 @@ void dump_tu(const struct xl *x)
     for (u32 i = 0; i < tu->count; i++) {
         u64 end = i + 1 < tu->count ? tu->sites[i + 1].host_off : tu->host_size;
 
-        guest_text(&d, &tu->sites[i], left, sizeof(left));
+        guest_text(&d, i, left, sizeof(left));
         host_lines(&d, tu->sites[i].host_off, end, left);
     }
     cs_close(&d.guest);
     cs_close(&d.host);
 }
 
-void dump_perf(const struct tu *tu)
+void dump_perf(const struct bt *bt, const struct tu *tu)
 {
     static FILE *map;
     char path[40];
@@ -219,6 +220,6 @@ void dump_perf(const struct tu *tu)
         trace_mask &= ~(1u << TRACE_PERF);
         return;
     }
-    fprintf(map, "%llx %x guest_%08x\n", (unsigned long long)(u64)tu->host, tu->host_size, tu->eip);
+    fprintf(map, "%llx %x guest_%08x\n", (unsigned long long)(u64)tu_host(bt, tu), tu->host_size, tu->eip);
     fflush(map);
 }

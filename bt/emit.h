@@ -25,6 +25,10 @@ struct xl {
     u8 *start, *p;      /* write addresses */
     u32 next_eip;       /* of the instruction after the present one */
     struct site *site;  /* of the present one */
+    const struct insn *insns; /* of all sites */
+    struct site sites[MAX_INSNS]; /* the TU's, until it is finished; */
+    struct exit exits[MAX_EXITS]; /* so are these */
+    struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
     bool unaligned; /* a checked access tests for a page crossing, not for alignment */
     bool last; /* the present instruction is the TU's last */
@@ -138,8 +142,12 @@ extern const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target);
 void xl_stubs(struct xl *x); /* after the last instruction: exit stubs, slow paths */
 
+/* ---- translate.c ---- */
+/* A call of C for a site's instruction; fpu: it first tries to make the FPU live. */
+void xl_callout(struct xl *x, const struct site *site, bool fpu);
+
 /* ---- dump.c ---- */
-void dump_tu(const struct xl *x);      /* a finished one, for --trace tc */
-void dump_perf(const struct tu *tu);   /* for --trace perf */
+void dump_tu(const struct xl *x); /* a finished one, for --trace tc */
+void dump_perf(const struct bt *bt, const struct tu *tu); /* for --trace perf */
 
 #endif

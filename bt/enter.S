@@ -104,7 +104,7 @@ bt_return:
         pop     %rbx
         ret
 
-/* r9: struct site *. Runs its instruction in C; goes on behind the call, or leaves. */
+/* r9: struct callout *. Runs its instruction in C; goes on behind the call, or leaves. */
         .globl  bt_callout
         .type   bt_callout, @function
 bt_callout:

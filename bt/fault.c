@@ -49,7 +49,7 @@ static void leave(greg_t *g)
 
 static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, u64 slot)
 {
-    gpa_t gpa = tu->gpa + (site->eip - tu->eip);
+    gpa_t gpa = tu->gpa + site->eip_off;
     u32 traps = form_trap(bt, gpa);
 
     if ((i64)slot < 0) {
@@ -66,13 +66,13 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
     tu_drop(bt, tu);
 }
 
-static void learn(struct bt *bt, struct tu *tu, struct site *site, const greg_t *g)
+static void learn(struct bt *bt, struct tu *tu, const struct site *site, const greg_t *g)
 {
     if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
     } else if (g[REG_TRAPNO] == TRAP_AC) {
         bt->stats.signals_align++;
-        form_set(bt, tu->gpa + (site->eip - tu->eip), FORM_CHECKED);
+        form_set(bt, tu->gpa + site->eip_off, FORM_CHECKED);
         tu_drop(bt, tu);
     } else {
         learn_memory(bt, tu, site, (u64)g[REG_R10]);
@@ -103,14 +103,14 @@ static void fault_in_code(struct bt *bt, greg_t *g)
 {
     struct vcpu *cpu = bt->cpu;
     struct tu *tu = tu_by_host(bt, (const u8 *)g[REG_RIP]);
-    struct site *site;
+    const struct site *site;
 
     check(tu, "fault at %#llx in no TU", (unsigned long long)g[REG_RIP]);
-    site = tu_site(tu, (const u8 *)g[REG_RIP]);
+    site = tu_site(bt, tu, (const u8 *)g[REG_RIP]);
     bt->stats.exits_fault++;
     save_guest(cpu, g);
-    cpu->eip = site ? site->eip : tu->eip;
-    bt->interpret = site;
+    cpu->eip = tu->eip + (site ? site->eip_off : 0);
+    bt->interpret = site != NULL;
     if (site)
         learn(bt, tu, site, g);
     else

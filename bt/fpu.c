@@ -50,9 +50,9 @@ void bt_fpu_take(struct vcpu *cpu)
     memcpy(to + FXSAVE_POINTERS_END, from + FXSAVE_POINTERS_END, 160 + 128 - FXSAVE_POINTERS_END);
     tu = pc - (u64)bt->exec < bt->used ? tu_by_host(bt, (const u8 *)pc) : NULL;
     if (tu) {
-        struct site *site = tu_site(tu, (const u8 *)pc);
+        const struct site *site = tu_site(bt, tu, (const u8 *)pc);
 
-        cpu->fpu.fip = site ? site->eip : tu->eip;
+        cpu->fpu.fip = tu->eip + (site ? site->eip_off : 0);
         cpu->fpu.fcs = cpu->seg[CS].selector;
         cpu->fpu.fdp = 0;
         cpu->fpu.fds = 0;

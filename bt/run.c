@@ -73,11 +73,10 @@ void bt_free(struct bt *bt)
         bt->cpu->bt = NULL;
     }
     if (bt->pages && bt->pages != MAP_FAILED) {
-        tu_free_all(bt);
+        tu_forget_all(bt);
         munmap(bt->pages, PHYS_PAGES * sizeof(*bt->pages));
     }
     cache_free(bt);
-    free(bt->tus);
     free(bt->contexts);
     free(bt->jump_cache);
     free(bt);
@@ -86,11 +85,10 @@ void bt_free(struct bt *bt)
 void bt_flush(struct bt *bt)
 {
     bt->stats.flushes++;
-    tu_free_all(bt);
-    bt->used = 0;
+    tu_forget_all(bt);
+    cache_clear(bt);
     bt->dropped = true;
-    bt->interpret = NULL;
-    cache_reset_stack(bt);
+    bt->interpret = false;
 }
 
 void bt_kick(struct vcpu *cpu)
@@ -118,9 +116,9 @@ static bool watched(const struct vcpu *cpu)
 }
 
 /* Is what the TU was made for still so, after an instruction that may change it? */
-static bool same_context(struct bt *bt, const struct site *site)
+static bool same_context(struct bt *bt, const struct callout *co)
 {
-    u32 context = site->tu->context; /* one context too many frees the TU */
+    u32 context = co->tu->context; /* one context too many frees the TU */
     u64 flushes = bt->stats.flushes;
 
     bt_fpu_review(bt->cpu);
@@ -130,29 +128,28 @@ static bool same_context(struct bt *bt, const struct site *site)
 /* ---- Callouts: an instruction in C, its exceptions included ---- */
 
 /* 0: the TU goes on behind it. */
-int bt_callout_c(struct vcpu *cpu, struct site *site);
+int bt_callout_c(struct vcpu *cpu, const struct callout *co);
 
-int bt_callout_c(struct vcpu *cpu, struct site *site)
+int bt_callout_c(struct vcpu *cpu, const struct callout *co)
 {
     struct bt *bt = cpu->bt;
     bool done, leave;
 
     bt->stats.callouts++;
-    bt->stats.callout_by[site->insn.mnem]++;
+    bt->stats.callout_by[co->insn.mnem]++;
     flags_from_host(cpu);
-    cpu->eip = site->eip;
+    cpu->eip = co->eip;
     if (cpu->tc.fpu_live == 2)
         bt_fpu_take(cpu);
-    if (site->fpu && bt_fpu_may_live(cpu)) {
+    if (co->fpu && bt_fpu_may_live(cpu)) {
         bt_fpu_start(cpu);
         flags_to_host(cpu);
         return 1;
     }
-    done = cpu_run_insn(cpu, &site->insn);
+    done = cpu_run_insn(cpu, &co->insn);
     flags_to_host(cpu);
-    leave = !done || site->ends || bt->dropped || cpu->attention ||
-            cpu->eip != site->eip + site->insn.len ||
-            (site->review && !same_context(bt, site)) ||
+    leave = !done || co->ends || bt->dropped || cpu->attention ||
+            cpu->eip != co->eip + co->insn.len || (co->review && !same_context(bt, co)) ||
             bt->generation != cpu->mmu->fetch_generation;
     bt->stats.exits_callout += leave;
     return leave;
@@ -190,7 +187,7 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
         tu = bt_translate(bt, context);
     if (!tu)
         return NULL;
-    if (from && flushes == bt->stats.flushes && !from->tu->dead) {
+    if (from && flushes == bt->stats.flushes && !tu_at(bt, from->tu)->dead) {
         tu_unlink(bt, from);
         tu_link(bt, from, tu);
     }
@@ -230,17 +227,15 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     bt->dropped = false;
     bt->stats.entries++;
     flags_to_host(cpu);
-    e = bt_enter(cpu, tu->host);
+    e = bt_enter(cpu, tu_host(bt, tu));
     flags_from_host(cpu);
     if (cpu->tc.fpu_live == 2)
         bt_fpu_take(cpu);
     bt->stats.exits_direct += e != NULL;
     if (bt->interpret) { /* a fault: the handler left the state before that instruction */
-        struct site *site = bt->interpret;
-
-        bt->interpret = NULL;
+        bt->interpret = false;
         bt->stats.interpreted++;
-        cpu_run_insn(cpu, &site->insn);
+        cpu_run_one(cpu);
     }
     return e;
 }

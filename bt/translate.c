@@ -36,11 +36,18 @@ static bool reviewed(const struct insn *in)
     }
 }
 
-/* mov r9, site;  call [r15+callout] */
-static void callout(struct xl *x)
+/* mov r9, callout;  call [r15+callout] */
+void xl_callout(struct xl *x, const struct site *site, bool fpu)
 {
-    x->site->form = FORM_CALLOUT;
-    emit_mov_ri64(x, R9, (u64)x->site);
+    const struct insn *in = &x->insns[site - x->sites];
+    struct callout **co = &x->callouts[site - x->sites];
+
+    if (!*co) {
+        *co = cache_note(x->bt, sizeof(**co));
+        **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off, .fpu = fpu,
+                                 .review = reviewed(in), .ends = fpu || ends_tu(in), .insn = *in };
+    }
+    emit_mov_ri64(x, R9, (u64)*co);
     emit_call_vcpu(x, VCPU_CALLOUT);
 }
 
@@ -51,14 +58,13 @@ static bool lock_ok(const struct insn *in)
            (cpu_ops[in->mnem].attr & OP_LOCK && in->op[0].kind == OP_MEM);
 }
 
-static void one(struct xl *x, struct insn *in)
+static void one(struct xl *x, const struct insn *in)
 {
     const struct xl_row *row = &xl_rows[in->mnem];
     u8 *start = x->p;
     u32 slow = x->slow_count;
+    bool fpu;
 
-    x->site->ends = ends_tu(in); /* should it call out */
-    x->site->review = reviewed(in);
     if (lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in)))) {
         for (u32 i = slow; i < x->slow_count; i++)
@@ -67,11 +73,11 @@ static void one(struct xl *x, struct insn *in)
     }
     x->p = start;
     x->slow_count = slow;
-    memset(x->tu->exits, 0, sizeof(x->tu->exits));
-    x->site->fpu = xl_fpu_native(in) && !(x->context->key & KEY_FPU_LIVE);
-    x->site->ends |= x->site->fpu;
-    x->ended = x->site->ends;
-    callout(x);
+    memset(x->exits, 0, sizeof(x->exits));
+    fpu = xl_fpu_native(in) && !(x->context->key & KEY_FPU_LIVE);
+    x->ended = fpu || ends_tu(in);
+    x->site->form = FORM_CALLOUT;
+    xl_callout(x, x->site, fpu);
 }
 
 /* mov r9, [r15+poll];  mov r9b, [r9] */
@@ -87,20 +93,34 @@ static void body(struct xl *x, u32 max)
 
     head(x);
     for (u32 i = 0; i < max && !x->ended; i++) {
-        x->site = &tu->sites[i];
+        u8 eip_off = (u8)(eip - tu->eip);
+
+        x->site = &x->sites[i];
         x->last = i + 1 == max;
-        x->site->eip = eip;
-        x->site->tu = tu;
-        x->site->host_off = (u16)(x->p - x->start);
-        x->site->form = (u8)form_of(x->bt, tu->gpa + (eip - tu->eip), FORM_FLAT);
-        eip += x->site->insn.len;
+        *x->site = (struct site){ .host_off = (u16)(x->p - x->start), .eip_off = eip_off,
+                                  .form = (u8)form_of(x->bt, tu->gpa + eip_off, FORM_FLAT) };
+        eip += x->insns[i].len;
         x->next_eip = eip;
         tu->count++;
-        one(x, &x->site->insn);
+        one(x, &x->insns[i]);
     }
     if (!x->ended)
         xl_exit(x, 0, 0xe9, eip);
-    tu->guest_size = (u16)(eip - tu->eip);
+    tu->guest_size = (u8)(eip - tu->eip);
+}
+
+/* What a finished TU keeps of the translation. Before the stubs, which hold addresses of exits. */
+static void keep(struct xl *x)
+{
+    struct tu *tu = x->tu;
+
+    for (u32 i = 0; i < MAX_EXITS; i++)
+        if (x->exits[i].jump)
+            tu->exit_count = (u8)(i + 1);
+    tu->exits = cache_note(x->bt, tu->exit_count * sizeof(*tu->exits));
+    memcpy(tu->exits, x->exits, tu->exit_count * sizeof(*tu->exits));
+    tu->sites = cache_note(x->bt, tu->count * sizeof(*tu->sites));
+    memcpy(tu->sites, x->sites, tu->count * sizeof(*tu->sites));
 }
 
 /* Pass 1: how many instructions from p fit. */
@@ -122,27 +142,24 @@ static u32 scan(struct bt *bt, const u8 *p, u32 left, bool code32, struct insn *
 static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const struct insn *insns,
                        u32 count)
 {
-    struct vcpu *cpu = bt->cpu;
-    struct tu *tu = calloc(1, sizeof(*tu) + count * sizeof(struct site));
-    struct xl x = { .bt = bt, .tu = tu, .context = &bt->contexts[context] };
+    struct xl x = { .bt = bt, .context = &bt->contexts[context], .insns = insns };
+    struct tu *tu;
 
-    check(tu, "out of memory for a translation");
-    *tu = (struct tu){ .context = context, .eip = cpu->eip, .gpa = gpa, .slot = slot,
-                       .gla = cpu->seg[CS].base + cpu->eip };
-    for (u32 i = 0; i < count; i++)
-        tu->sites[i].insn = insns[i];
     x.start = x.p = cache_reserve(bt);
+    x.tu = tu = &bt->tus[bt->tu_count];
+    *tu = (struct tu){ .context = context, .eip = bt->cpu->eip, .gpa = (u32)gpa, .slot = slot,
+                       .host = (u32)bt->used };
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
     body(&x, count);
+    keep(&x);
     xl_stubs(&x);
-    tu->host = cache_exec(bt, x.start);
-    tu->host_size = (u32)(x.p - x.start);
+    tu->host_size = (u16)(x.p - x.start);
     cache_commit(bt, tu->host_size);
     if (trace_on(TRACE_TC))
         dump_tu(&x);
     if (trace_on(TRACE_PERF))
-        dump_perf(tu);
+        dump_perf(bt, tu);
     return tu;
 }
 
@@ -167,8 +184,8 @@ static struct tu *make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 slot,
         insn.len <= left)
         return NULL;
     tu = make(bt, context, gpa, slot, &insn, 1);
-    tu->gpa2 = gpa2;
-    tu->slot2 = slot2;
+    tu->crossing = cache_note(bt, sizeof(*tu->crossing));
+    *tu->crossing = (struct crossing){ .gpa = (u32)gpa2, .slot = slot2 };
     return tu;
 }
 

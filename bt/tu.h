@@ -58,52 +58,67 @@ enum seg_class {
     SEG_OTHER, /* anything else: C looks */
 };
 
-/* One guest instruction in a TU: for faults, callouts and adaptation. */
+/* One guest instruction in a TU. Its bytes are in the guest's memory, which cannot change while the
+ * TU lives. */
 struct site {
-    u32 eip;
     u16 host_off; /* from the CCF's start to its first host instruction */
+    u8 eip_off;   /* from the TU's EIP */
     u8 form;      /* of its memory operands */
-    bool fpu;     /* a callout that first tries to make the FPU live */
-    bool review;  /* a callout after which the context may be another */
-    bool ends;    /* a callout that never goes on in this TU */
+};
+
+/* What C needs of an instruction that it runs, always or in a slow path. */
+struct callout {
     struct tu *tu;
+    u32 eip;
+    bool fpu;    /* first tries to make the FPU live */
+    bool review; /* the context may be another behind it */
+    bool ends;   /* never goes on in this TU */
     struct insn insn;
 };
 
-/* A way out of a TU by a direct branch. */
+/* A way out of a TU by a direct branch. Places are offsets in the CCF. */
 struct exit {
-    struct tu *tu;     /* that leaves */
-    u32 target;        /* EIP */
-    u8 *jump;          /* rel32 to patch (write address), at the branch; NULL: unused */
-    const u8 *stub;    /* where it points while not chained (execute address) */
-    bool second;       /* the target may cross into the next page: the check is for that page */
-    const u8 *check;   /* another page: the link check (execute address); NULL: none needed */
-    u8 *check_slot;    /* its imm64 and its rel32 (write addresses) */
-    u8 *check_jump;
-    struct tu *to;     /* chained to; NULL: not */
     struct exit *next_in; /* of those chained to the same TU */
+    u32 tu;               /* number of the one that leaves */
+    u32 to;               /* chained to; 0: not */
+    u32 target;           /* EIP */
+    u16 jump;             /* the branch's rel32; 0: this exit is unused */
+    u16 stub;             /* where it points while not chained */
+    u16 check;            /* another page: the link check; 0: none needed */
+    bool second;          /* the target may cross into the next page: the check is for that page */
+};
+/* In a link check: the imm64 that is compared, and the rel32 at its end. */
+enum { CHECK_SLOT = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
+
+/* Of a TU of one instruction that crosses into another page: its second part. Such a TU is chained
+ * to only from its own page. */
+struct crossing {
+    u32 page_next; /* TUs of that page */
+    u32 gpa;
+    u64 slot;
 };
 
+/* TUs have numbers, in order of their host code's address; 0 is none. */
 struct tu {
-    struct tu *hash_next; /* same bucket */
-    struct tu *page_next; /* same physical page; */
-    struct tu *page2_next; /* and of its second page */
-    u32 context;          /* number of its struct context */
+    u32 hash_next; /* same bucket */
+    u32 page_next; /* same physical page */
+    u32 context;   /* number of its struct context */
     u32 eip;
-    gla_t gla;
-    gpa_t gpa;            /* of its first byte */
-    u64 slot;             /* execute slot of its page when it was made */
-    gpa_t gpa2;           /* one instruction that crosses into another page: of its rest, and */
-    u64 slot2;            /* that page's execute slot; 0: no such thing. Chained to only from its page */
-    const u8 *host;       /* execute address of its CCF */
-    u32 host_size;
-    u16 guest_size;
-    u8 count;             /* instructions */
+    u64 slot;      /* execute slot of its page when it was made */
+    u32 gpa;       /* of its first byte */
+    u32 host;      /* offset of its CCF in the code memory */
+    u16 host_size;
+    u8 guest_size;
+    u8 count;      /* instructions */
+    u8 exit_count;
     bool dead;
-    struct exit *in;      /* chained to us */
-    struct exit exits[MAX_EXITS];
-    struct site sites[];  /* count of them */
+    struct crossing *crossing; /* NULL: it lies in one page */
+    struct exit *in;           /* chained to us */
+    struct exit *exits;        /* exit_count of them */
+    struct site *sites;        /* count of them */
 };
+static_assert(sizeof(struct site) == 4 && sizeof(struct exit) == 32 && sizeof(struct tu) <= 80,
+              "there are a hundred thousand of them");
 
 /* ---- enter.S ---- */
 struct exit *bt_enter(struct vcpu *cpu, const void *host);
@@ -116,6 +131,7 @@ void bt_signal_entry(int sig);
 
 enum {
     MAX_CCF = 8192,
+    MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 15,
     FORM_SIZE = 1 << 14,
     STACK_SIZE = 1 << 16,
@@ -141,11 +157,12 @@ struct bt {
     u8 *write, *exec;
     u64 size, used;
     u8 *stack; /* of return addresses, with a guard page below */
-    /* TUs in order of address: tus[i]->host ascends. */
-    struct tu **tus;
-    u32 tu_count, tu_space;
-    struct tu *hash[HASH_SIZE];
-    struct tu **pages; /* [PHYS_PAGES] lists by page_next */
+    /* Records: TUs by number from below, what belongs to them (notes) from above. */
+    struct tu *tus;
+    u32 tu_count; /* number of the next one */
+    u8 *notes;    /* lowest taken */
+    u32 hash[HASH_SIZE];
+    u32 *pages; /* [PHYS_PAGES] lists by page_next */
     struct context *contexts;
     u32 context_count, context_now;
     u8 *jump_cache;
@@ -157,16 +174,19 @@ struct bt {
     u8 fpu_cpl;   /* CPL the FPU is live for */
     u32 generation, stack_context; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
-    struct site *interpret; /* set by the signal handler: run this instruction in C */
+    bool interpret; /* set by the signal handler: run the instruction at EIP in C */
     struct bt_stats stats;
 };
 
 /* ---- cache.c ---- */
 bool cache_init(struct bt *bt, const char **why);
 void cache_free(struct bt *bt);
-/* Room for one CCF of up to MAX_CCF bytes; flushes when there is none. Write address. */
+/* Room for one TU: a CCF of up to MAX_CCF bytes and its records; flushes when there is none. Write
+ * address of the CCF. */
 u8 *cache_reserve(struct bt *bt);
 void cache_commit(struct bt *bt, u32 size);
+void *cache_note(struct bt *bt, u32 size); /* of MAX_NOTES in all for each TU; zero */
+void cache_clear(struct bt *bt); /* all of it, back to the host; the stack starts anew */
 static inline const u8 *cache_exec(const struct bt *bt, const u8 *write)
 {
     return bt->exec + (write - bt->write);
@@ -182,15 +202,27 @@ static inline enum seg_class context_seg(u32 key, u32 seg)
 
 /* ---- tu.c ---- */
 struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip); /* NULL: none, or its page moved */
-void tu_insert(struct bt *bt, struct tu *tu);
+void tu_insert(struct bt *bt, struct tu *tu); /* the one with the next number */
 void tu_drop(struct bt *bt, struct tu *tu);
-struct tu *tu_by_host(struct bt *bt, const u8 *pc);
-struct site *tu_site(struct tu *tu, const u8 *pc); /* NULL: the head */
+static inline struct tu *tu_at(const struct bt *bt, u32 number)
+{
+    return number ? &bt->tus[number] : NULL;
+}
+static inline const u8 *tu_host(const struct bt *bt, const struct tu *tu) /* execute address */
+{
+    return bt->exec + tu->host;
+}
+static inline gla_t tu_gla(const struct bt *bt, const struct tu *tu)
+{
+    return bt->contexts[tu->context].cs_base + tu->eip;
+}
+struct tu *tu_by_host(struct bt *bt, const u8 *pc); /* NULL: none */
+struct site *tu_site(const struct bt *bt, const struct tu *tu, const u8 *pc); /* NULL: the head */
 void tu_link(struct bt *bt, struct exit *e, struct tu *to);
 /* Chained to a TU whose page has moved: back to the look-up. */
 void tu_unlink(struct bt *bt, struct exit *e);
 void tu_jump_cache_add(struct bt *bt, struct tu *tu);
-void tu_free_all(struct bt *bt);
+void tu_forget_all(struct bt *bt);
 void bt_code_written(void *owner, gpa_t gpa, u32 n);
 
 /* ---- translate.c ---- */

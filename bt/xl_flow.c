@@ -9,12 +9,10 @@
  */
 #include "bt/emit.h"
 
-static struct exit *exit_new(struct xl *x, u32 number, u32 target)
+/* Offset in the CCF of the next byte. */
+static u16 here(const struct xl *x)
 {
-    struct exit *e = &x->tu->exits[number];
-
-    *e = (struct exit){ .tu = x->tu, .target = target, .jump = x->p };
-    return e;
+    return (u16)(x->p - x->start);
 }
 
 void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target)
@@ -22,7 +20,7 @@ void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target)
     if (opcode < 0x90)
         emit8(x, 0x0f); /* jcc rel32 */
     emit8(x, opcode);
-    exit_new(x, number, target);
+    x->exits[number] = (struct exit){ .tu = x->bt->tu_count, .target = target, .jump = here(x) };
     emit32(x, 0);
 }
 
@@ -180,8 +178,8 @@ bool xl_ret(struct xl *x, const struct insn *in)
 /* mov dword [r15+eip], target;  mov r9, exit;  jmp [r15+leave] */
 static void exit_stub(struct xl *x, struct exit *e)
 {
-    e->stub = cache_exec(x->bt, x->p);
-    emit_patch32(e->jump, x->p);
+    e->stub = here(x);
+    emit_patch32(x->start + e->jump, x->p);
     EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);
     emit32(x, e->target);
     emit_mov_ri64(x, R9, (u64)e);
@@ -195,25 +193,23 @@ static void link_check(struct xl *x, struct exit *e)
     u32 page = ((x->context->cs_base + e->target) >> PAGE_SHIFT) + e->second;
     u8 *jump;
 
-    e->check = cache_exec(x->bt, x->p);
+    e->check = here(x);
     EMIT(x, 0x4d, 0x8b, 0x96); /* mov r10, [r14+disp32] */
     emit32(x, (FLAT_EXEC + (page & (FLAT_SLOTS - 1))) * 8);
     EMIT(x, 0x49, 0xbb);
-    e->check_slot = x->p;
     emit64(x, 0);
     EMIT(x, 0x4f, 0x8d, 0x1c, 0x1a);
     jump = emit_unless_zero(x, R11, R10);
-    emit_patch32(jump, x->start + (e->stub - cache_exec(x->bt, x->start)));
+    emit_patch32(jump, x->start + e->stub);
     emit8(x, 0xe9);
-    e->check_jump = x->p;
     emit32(x, 0);
+    check(here(x) - e->check == CHECK_SIZE, "a link check of %u bytes", here(x) - e->check);
 }
 
-static void slow_path(struct xl *x, u8 *jump, struct site *site, u8 *resume)
+static void slow_path(struct xl *x, u8 *jump, const struct site *site, u8 *resume)
 {
     emit_patch32(jump, x->p);
-    emit_mov_ri64(x, R9, (u64)site);
-    emit_call_vcpu(x, VCPU_CALLOUT);
+    xl_callout(x, site, false);
     emit8(x, 0xe9);
     emit_patch32(x->p, resume);
     x->p += 4;
@@ -221,7 +217,7 @@ static void slow_path(struct xl *x, u8 *jump, struct site *site, u8 *resume)
 
 static bool in_page_of(const struct xl *x, u32 target)
 {
-    return (x->context->cs_base + target) >> PAGE_SHIFT == x->tu->gla >> PAGE_SHIFT;
+    return (x->context->cs_base + target) >> PAGE_SHIFT == tu_gla(x->bt, x->tu) >> PAGE_SHIFT;
 }
 
 static bool at_page_end(const struct xl *x, u32 target)
@@ -233,11 +229,9 @@ void xl_stubs(struct xl *x)
 {
     for (u32 i = 0; i < x->slow_count; i++)
         slow_path(x, x->slow[i].jump, x->slow[i].site, x->slow[i].resume);
-    for (u32 i = 0; i < MAX_EXITS; i++) {
+    for (u32 i = 0; i < x->tu->exit_count; i++) {
         struct exit *e = &x->tu->exits[i];
 
-        if (!e->jump)
-            continue;
         exit_stub(x, e);
         e->second = in_page_of(x, e->target) && at_page_end(x, e->target);
         if (e->second || !in_page_of(x, e->target))

@@ -43,7 +43,7 @@ struct options {
         u16 port, size;
     } debug_exit;
     const char *trace, *stats;
-    u64 tc_size;       /* bytes of the translation cache */
+    u64 tc_size;       /* bytes of the translation cache, code and records */
 };
 
 /* Parses argv; die()s on mistakes; prints and exits 0 for --help and --version. */
