@@ -79,14 +79,16 @@ void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src)
     EMIT(x, rex(0, dst, 0, src), 0x0f, 0xb7, (u8)(0xc0 | (dst & 7) << 3 | (src & 7)));
 }
 
-void emit_jmp_vcpu(struct xl *x, i8 off)
+void emit_jmp_vcpu(struct xl *x, i32 off)
 {
-    EMIT(x, 0x41, 0xff, 0x67, (u8)off);
+    EMIT(x, 0x41, 0xff);
+    modrm_disp(x, 4, R15, off);
 }
 
-void emit_call_vcpu(struct xl *x, i8 off)
+void emit_call_vcpu(struct xl *x, i32 off)
 {
-    EMIT(x, 0x41, 0xff, 0x57, (u8)off);
+    EMIT(x, 0x41, 0xff);
+    modrm_disp(x, 2, R15, off);
 }
 
 /* mov r64, r64 */

@@ -79,9 +79,9 @@ void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
 void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 disp, bool w);
 /* movzx r32, r16 */
 void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src);
-/* jmp or call [r15+disp8] */
-void emit_jmp_vcpu(struct xl *x, i8 off);
-void emit_call_vcpu(struct xl *x, i8 off);
+/* jmp or call [r15+disp] */
+void emit_jmp_vcpu(struct xl *x, i32 off);
+void emit_call_vcpu(struct xl *x, i32 off);
 /*
  * A branch that leaves flags alone: on behind `skip` bytes of code if reg is 0. By moves, since an
  * exchange would make RCX wait for reg.
@@ -112,6 +112,8 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
  * condition (0F 8x: the x) holds. `save` is a free register. */
 void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void xl_slow_jcc(struct xl *x, u8 opcode);
+/* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
+void emit_top16(struct xl *x, enum hreg reg);
 /* r9d := offset of the memory operand. */
 void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);
 
@@ -120,13 +122,18 @@ bool xl_push_imm(struct xl *x, u32 imm, u32 size);
 bool xl_push_reg(struct xl *x, u8 reg, u32 size); /* reg may be r11 (or r13 in flat form) */
 bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not move yet */
 void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
+bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */
 bool xl_pop_target(struct xl *x, u32 size, u32 drop);
+
+/* ---- xl_segment.c ---- */
+bool xl_mov_to_segment(struct xl *x, const struct insn *in);
+bool xl_pop_segment(struct xl *x, const struct insn *in);
 
 /* ---- xl_*.c: one instruction; false: nothing of it stays, C has to do it ---- */
 typedef bool xl_handler(struct xl *x, const struct insn *in);
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
-    xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc;
+    xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss, xl_lfs, xl_lgs;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

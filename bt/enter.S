@@ -104,28 +104,38 @@ bt_return:
         pop     %rbx
         ret
 
-/* r9: struct callout *. Runs its instruction in C; goes on behind the call, or leaves. */
+/* r9: struct callout *. Runs its instruction in C, and does as bt_callout_c says (enum after): goes on
+ * behind the call, or at EIP, or leaves. */
         .globl  bt_callout
         .type   bt_callout, @function
 bt_callout:
         save_guest
         save_flags
+        pop     %rbx                    /* where to go on */
         mov     %rsp, VCPU_TC_RSP(%r15)
         mov     VCPU_C_RSP(%r15), %rsp
         store_fpu
         mov     %r15, %rdi
         mov     %r9, %rsi
         call    bt_callout_c
-        test    %eax, %eax
-        jnz     1f
+        cmp     $AFTER_JUMP, %eax
+        ja      2f
+        je      1f
         mov     VCPU_TC_RSP(%r15), %rsp
+        push    %rbx
         load_fpu
         load_guest
         push    VCPU_HOST_FLAGS(%r15)
         popfq
         ret
-1:      addq    $8, VCPU_TC_RSP(%r15)   /* drop the return into the TU */
-        xor     %eax, %eax
+1:      mov     VCPU_TC_RSP(%r15), %rsp
+        load_fpu
+        load_guest
+        mov     VCPU_EIP(%r15), %r9d
+        push    VCPU_HOST_FLAGS(%r15)
+        popfq
+        jmp     bt_indirect
+2:      xor     %eax, %eax
         jmp     bt_return
 
 /*
@@ -160,6 +170,58 @@ bt_indirect:
         jmp     bt_leave
 3:      mov     %r13, %rcx
         jmp     *JUMP_HOST(%r11)
+
+/*
+ * A segment load done before (struct seg_cached). r9d: its key; r11d: the segment register's number.
+ * r10 := 0 if it is done; else nothing is. Flags stay.
+ */
+        .globl  bt_load_segment
+        .type   bt_load_segment, @function
+bt_load_segment:
+        mov     %rcx, %r13
+        rorx    $3, %r9d, %r10d
+        mov     $15, %ecx
+        pext    %ecx, %r10d, %ecx
+        lea     (,%rcx,8), %rcx
+        lea     VCPU_SEG_CACHE(%r15,%rcx,8), %r10
+        mov     CACHED_KEY(%r10), %rcx
+        lea     (%rcx,%r9), %rcx
+        jrcxz   1f
+        jmp     4f
+1:      mov     CACHED_DESC(%r10), %rcx
+        jrcxz   3f                      /* a null selector */
+        mov     VCPU_FLAT_SYSTEM(%r15), %r9
+        mov     CACHED_PAGE(%r10), %ecx
+        mov     (%r9,%rcx,8), %rcx
+        mov     CACHED_SLOT(%r10), %r9
+        lea     (%rcx,%r9), %rcx
+        jrcxz   2f
+        jmp     4f
+2:      mov     CACHED_DESC(%r10), %rcx
+        mov     (%rcx), %rcx
+        mov     CACHED_MINUS_DESC(%r10), %r9
+        lea     (%rcx,%r9), %rcx
+        jrcxz   3f
+4:      mov     %r13, %rcx
+        mov     $1, %r10d
+        ret
+3:      lea     (%r11,%r11,2), %r9
+        lea     VCPU_SEG(%r15,%r9,4), %r9
+        mov     CACHED_SEG(%r10), %ecx
+        mov     %ecx, (%r9)
+        mov     CACHED_SEG+4(%r10), %ecx
+        mov     %ecx, 4(%r9)
+        mov     CACHED_SEG+8(%r10), %ecx
+        mov     %ecx, 8(%r9)
+        lea     (%r11,%r11), %r9
+        lea     VCPU_REACH(%r15,%r9,8), %r9
+        mov     CACHED_REACH(%r10), %rcx
+        mov     %rcx, (%r9)
+        mov     CACHED_REACH+8(%r10), %rcx
+        mov     %rcx, 8(%r9)
+        mov     %r13, %rcx
+        mov     $0, %r10d
+        ret
 
 /* The end of the stack of return addresses: start over, and look the target up. */
         .globl  bt_stack_empty

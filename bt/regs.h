@@ -24,6 +24,7 @@
 #define VCPU_INTR 42
 #define VCPU_ATTENTION 44
 #define VCPU_FLAT 48
+#define VCPU_FLAT_SYSTEM 56
 #define VCPU_POLL 64
 #define VCPU_CALLOUT 72
 #define VCPU_LEAVE 80
@@ -36,10 +37,30 @@
 #define VCPU_STACK_TOP 136
 #define VCPU_FPU_LIVE 144
 
-#define VCPU_FPU (VCPU_FPU_LIVE + 16)
+#define VCPU_LOAD_SEGMENT 152
+
+#define VCPU_FPU 160
 #define VCPU_FPU_STORED (VCPU_FPU + 512)
+#define VCPU_SEG (VCPU_FPU_STORED + 512)   /* 8 of 12 bytes */
+#define VCPU_REACH (VCPU_SEG + 96)         /* 6 of 16 */
+#define VCPU_SEG_CACHE (VCPU_REACH + 96)   /* 16 of 64 */
+#define VCPU_SCRATCH (VCPU_SEG_CACHE + 1024)
+
+/* struct seg_cached */
+#define CACHED_KEY 0
+#define CACHED_SLOT 8
+#define CACHED_DESC 16
+#define CACHED_MINUS_DESC 24
+#define CACHED_REACH 32
+#define CACHED_SEG 48
+#define CACHED_PAGE 60
 
 #define HOST_FLAG_AC 0x40000
+
+/* What follows a callout. */
+#define AFTER_ON 0    /* the instruction behind it */
+#define AFTER_JUMP 1  /* the one at EIP */
+#define AFTER_LEAVE 2 /* the run loop */
 
 /* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP + (EIP ror 7):
  * function entries are aligned, so the lowest bits alone tell little. */

@@ -37,6 +37,8 @@ const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     EMITS(CMPSB, xl_cmps), EMITS(CMPSW, xl_cmps), EMITS(CMPSD, xl_cmps),
     COPY(LFENCE), COPY(MFENCE), COPY(SFENCE), COPY(CMPXCHG8B),
     /* Sensitive: updates of the vcpu. */
+    EMITS(LDS, xl_lds), EMITS(LES, xl_les), EMITS(LSS, xl_lss), EMITS(LFS, xl_lfs),
+    EMITS(LGS, xl_lgs),
     EMITS(STI, xl_sti), EMITS(PUSHF, xl_pushf), EMITS(PUSHFD, xl_pushf), EMITS(POPF, xl_popf),
     EMITS(POPFD, xl_popf), EMITS(RDTSC, xl_rdtsc),
     EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),

@@ -20,6 +20,7 @@ AT(int_flag, VCPU_INT_FLAG);
 AT(intr, VCPU_INTR);
 AT(attention, VCPU_ATTENTION);
 AT(flat, VCPU_FLAT);
+AT(flat_system, VCPU_FLAT_SYSTEM);
 AT(tc.poll, VCPU_POLL);
 AT(tc.callout, VCPU_CALLOUT);
 AT(tc.leave, VCPU_LEAVE);
@@ -32,7 +33,14 @@ AT(tc.context_tag, VCPU_CONTEXT_TAG);
 AT(tc.stack_top, VCPU_STACK_TOP);
 AT(tc.fpu_live, VCPU_FPU_LIVE);
 AT(fpu, VCPU_FPU);
+AT(tc.load_segment, VCPU_LOAD_SEGMENT);
 AT(fpu_stored, VCPU_FPU_STORED);
+AT(seg, VCPU_SEG);
+AT(reach, VCPU_REACH);
+AT(seg_cache, VCPU_SEG_CACHE);
+AT(scratch, VCPU_SCRATCH);
+static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
+              "struct seg_cached: see bt/regs.h");
 
 static const u8 poll_good[1];
 
@@ -44,7 +52,8 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     bt->config = *config;
     bt->fd = -1;
     bt->contexts = calloc(MAX_CONTEXTS, sizeof(*bt->contexts));
-    bt->context_count = 1; /* 0 is no context: its limit matches none */
+    bt->context_count = 1;
+    bt->contexts[0].key = ~0u; /* no context */
     bt->pages = mmap(NULL, PHYS_PAGES * sizeof(*bt->pages), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * 32);
@@ -56,6 +65,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.callout = bt_callout;
     cpu->tc.leave = bt_leave;
     cpu->tc.indirect = bt_indirect;
+    cpu->tc.load_segment = bt_load_segment;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;
     cpu->bt = bt;
@@ -127,13 +137,51 @@ static bool same_context(struct bt *bt, const struct callout *co)
 
 /* ---- Callouts: an instruction in C, its exceptions included ---- */
 
-/* 0: the TU goes on behind it. */
+/* A return address on the stack leads into a TU without a look at its context or page: true only
+ * while neither has changed. */
+static void review_stack(struct bt *bt)
+{
+    u32 generation = bt->cpu->mmu->fetch_generation;
+
+    if (bt->generation == generation && bt->stack_context == bt->context_now)
+        return;
+    bt->cpu->tc.tc_rsp = bt->cpu->tc.stack_top;
+    bt->generation = generation;
+    bt->stack_context = bt->context_now;
+}
+
+/* May the TU go on behind the instruction that C has run? */
+static bool goes_on(struct bt *bt, const struct callout *co)
+{
+    const struct vcpu *cpu = bt->cpu;
+
+    if (co->review)
+        segment_learn(bt, &co->insn);
+    return !co->ends && !bt->dropped && cpu->eip == co->eip + co->insn.len &&
+           (!co->review || same_context(bt, co)) &&
+           bt->generation == cpu->mmu->fetch_generation;
+}
+
+/* On at EIP, in whatever context, without the run loop: bt_indirect finds the TU or leaves. */
+static int jump_on(struct bt *bt)
+{
+    bt_fpu_review(bt->cpu);
+    if (watched(bt->cpu))
+        return AFTER_LEAVE;
+    bt_context(bt);
+    review_stack(bt);
+    bt->dropped = false;
+    bt->stats.exits_callout++;
+    return AFTER_JUMP;
+}
+
 int bt_callout_c(struct vcpu *cpu, const struct callout *co);
 
 int bt_callout_c(struct vcpu *cpu, const struct callout *co)
 {
     struct bt *bt = cpu->bt;
-    bool done, leave;
+    int after;
+    bool done;
 
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
@@ -143,16 +191,16 @@ int bt_callout_c(struct vcpu *cpu, const struct callout *co)
         bt_fpu_take(cpu);
     if (co->fpu && bt_fpu_may_live(cpu)) {
         bt_fpu_start(cpu);
-        flags_to_host(cpu);
-        return 1;
+        after = jump_on(bt);
+    } else {
+        done = cpu_run_insn(cpu, &co->insn);
+        if (cpu->attention)
+            after = AFTER_LEAVE;
+        else
+            after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
     }
-    done = cpu_run_insn(cpu, &co->insn);
     flags_to_host(cpu);
-    leave = !done || co->ends || bt->dropped || cpu->attention ||
-            cpu->eip != co->eip + co->insn.len || (co->review && !same_context(bt, co)) ||
-            bt->generation != cpu->mmu->fetch_generation;
-    bt->stats.exits_callout += leave;
-    return leave;
+    return after;
 }
 
 /* ---- The loop ---- */
@@ -193,19 +241,6 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     }
     tu_jump_cache_add(bt, tu);
     return tu;
-}
-
-/* A return address on the stack leads into a TU without a look at its context or page: true only
- * while neither has changed. */
-static void review_stack(struct bt *bt)
-{
-    u32 generation = bt->cpu->mmu->fetch_generation;
-
-    if (bt->generation == generation && bt->stack_context == bt->context_now)
-        return;
-    bt->cpu->tc.tc_rsp = bt->cpu->tc.stack_top;
-    bt->generation = generation;
-    bt->stack_context = bt->context_now;
 }
 
 /* Runs from EIP until the code leaves. Returns the exit it left by, if it can be chained. */

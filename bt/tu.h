@@ -48,7 +48,7 @@ enum {
     KEY_IOPL_OK = 1 << 7, /* CPL <= IOPL: CLI and STI need no look */
     KEY_FPU_LIVE = 1 << 8, /* the host's FPU holds the guest's state; CR0.EM and TS are clear */
     KEY_SSE = 1 << 9,      /* CR4.OSFXSR */
-    KEY_SEG_SHIFT = 12,   /* three bits per segment register, ES to GS: enum seg_class */
+    KEY_SEG_SHIFT = 12,   /* three bits per segment register, ES to DS: enum seg_class */
 };
 enum seg_class {
     SEG_FLAT,  /* base 0, limit 4 GiB, readable and writable */
@@ -56,6 +56,7 @@ enum seg_class {
     SEG_64K,   /* base, and a limit of at least FFFF: 16-bit offsets fit unless misaligned */
     SEG_LIMIT, /* readable and writable, not expand-down, with base and limit */
     SEG_OTHER, /* anything else: C looks */
+    SEG_ANY,   /* FS and GS, which kernels reload often: the code looks, by vcpu.reach */
 };
 
 /* One guest instruction in a TU. Its bytes are in the guest's memory, which cannot change while the
@@ -127,6 +128,7 @@ void bt_leave_saved(void);
 void bt_callout(void);
 void bt_indirect(void);
 void bt_stack_empty(void);
+void bt_load_segment(void);
 void bt_signal_entry(int sig);
 
 enum {
@@ -136,6 +138,7 @@ enum {
     FORM_SIZE = 1 << 14,
     STACK_SIZE = 1 << 16,
     MAX_CONTEXTS = 1 << 14,
+    CONTEXT_MEMO = 64,
 };
 
 /* See stats.def. */
@@ -165,6 +168,10 @@ struct bt {
     u32 *pages; /* [PHYS_PAGES] lists by page_next */
     struct context *contexts;
     u32 context_count, context_now;
+    u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */
+    struct {
+        u32 base[2], limit[2];
+    } tables; /* GDT and LDT that seg_cache is good for */
     u8 *jump_cache;
     /* What was learnt about memory operands, by physical address of the instruction. */
     struct learnt {
@@ -197,8 +204,17 @@ void cache_reset_stack(struct bt *bt);
 u32 bt_context(struct bt *bt); /* number of the CPU's present context; also set in the vcpu */
 static inline enum seg_class context_seg(u32 key, u32 seg)
 {
-    return (enum seg_class)(key >> (KEY_SEG_SHIFT + 3 * seg) & 7);
+    return seg >= FS ? SEG_ANY : (enum seg_class)(key >> (KEY_SEG_SHIFT + 3 * seg) & 7);
 }
+
+/* ---- segment.c ---- */
+enum seg_class segment_class(const struct segment *s, bool code);
+/* What a load of `selector` into `seg` depends on, beside the descriptor: the key of seg_cache. */
+u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
+/* After C ran a segment load: next time the code does it. */
+void segment_learn(struct bt *bt, const struct insn *in);
+/* Before a context is found: the reach of FS and GS; forgets loads after LGDT or LLDT. */
+void segment_review(struct bt *bt);
 
 /* ---- tu.c ---- */
 struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip); /* NULL: none, or its page moved */

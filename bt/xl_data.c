@@ -46,6 +46,8 @@ bool xl_mov(struct xl *x, const struct insn *in)
 
     if (in->op[1].kind == OP_SEG)
         return mov_selector(x, in);
+    if (in->op[0].kind == OP_SEG)
+        return xl_mov_to_segment(x, in);
     if (in->map || (in->opcode & 0xfc) != 0xa0)
         return xl_copy(x, in);
     if (!plain_operands(in))
@@ -103,7 +105,7 @@ void xl_stack_move(struct xl *x, i32 by)
     EMIT(x, 0x66, 0x45, 0x89, 0xc8); /* mov r8w, r9w */
 }
 
-static bool stack_top(struct xl *x, u32 size)
+bool xl_stack_top(struct xl *x, u32 size)
 {
     emit_mov_rr(x, R9, R8);
     if (!x->stack32)
@@ -159,7 +161,7 @@ bool xl_push_reg(struct xl *x, u8 reg, u32 size)
 
 bool xl_pop_reg(struct xl *x, u8 reg, u32 size)
 {
-    if (!stack_top(x, size))
+    if (!xl_stack_top(x, size))
         return false;
     load_reg(x, reg, size);
     return true;
@@ -221,7 +223,9 @@ bool xl_push(struct xl *x, const struct insn *in)
 
 bool xl_pop(struct xl *x, const struct insn *in)
 {
-    if (in->op[0].kind != OP_REG || !stack_top(x, in->opsize))
+    if (in->op[0].kind == OP_SEG)
+        return xl_pop_segment(x, in);
+    if (in->op[0].kind != OP_REG || !xl_stack_top(x, in->opsize))
         return false;
     if (in->op[0].reg == ESP) {
         if (in->opsize != 4)
@@ -250,7 +254,7 @@ bool xl_leave(struct xl *x, const struct insn *in)
 /* The return address at the top of the stack to r9d, and `drop` bytes with it off the stack. */
 bool xl_pop_target(struct xl *x, u32 size, u32 drop)
 {
-    if (!stack_top(x, size))
+    if (!xl_stack_top(x, size))
         return false;
     if (size == 2)
         EMIT(x, 0x47, 0x0f, 0xb7, 0x2c, 0x0a); /* movzx r13d, word [r10+r9] */

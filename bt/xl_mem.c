@@ -61,7 +61,7 @@ void xl_slow_jcc(struct xl *x, u8 opcode)
 }
 
 /* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
-static void emit_top16(struct xl *x, enum hreg reg)
+void emit_top16(struct xl *x, enum hreg reg)
 {
     EMIT(x, 0xc4, (u8)((reg >= 8 ? 0 : 0x80) | 0x40 | (reg >= 8 ? 0 : 0x20) | 3), 0xfb, 0xf0,
          (u8)(0xc0 | (reg & 7) << 3 | (reg & 7)), 48);
@@ -83,6 +83,17 @@ static void check_limit(struct xl *x, u8 seg, u32 size)
                false);
     emit_mov_rr(x, R10, R9);
     emit_not64(x, R10); /* r11 + ~r9 + 1 - (size - 1) = limit - last */
+    emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
+    emit_top16(x, R11);
+    xl_slow_unless_zero(x, R11, R10);
+}
+
+/* The same for FS and GS, by their reach: negative where the access is not allowed. */
+static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
+{
+    emit_op_rm(x, 0x8b, R11, R15, VCPU_REACH + 16 * seg + (access == XL_WRITE ? 8 : 0), true);
+    emit_mov_rr(x, R10, R9);
+    emit_not64(x, R10);
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
     emit_top16(x, R11);
     xl_slow_unless_zero(x, R11, R10);
@@ -149,6 +160,8 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
         return false;
     if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form == FORM_CHECKED)))
         check_limit(x, seg, size);
+    if (class == SEG_ANY)
+        check_reach(x, seg, size, access);
     if (class != SEG_FLAT)
         add_base(x, seg);
     if (form == FORM_CHECKED || size > 4)

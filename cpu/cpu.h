@@ -101,6 +101,21 @@ struct fxsave {
 } __attribute__((aligned(16)));
 static_assert(sizeof(struct fxsave) == 512, "FXSAVE image");
 
+/*
+ * A segment load that succeeded, for translated code to do again: while the descriptor's page maps
+ * the same memory and the descriptor is unchanged, the hidden part is what it was. bt/segment.c.
+ */
+struct seg_cached {
+    u64 minus_key;   /* -(selector and what else the load depended on) */
+    u64 minus_slot;  /* -(the supervisor's read slot of the descriptor's page) */
+    const u64 *desc; /* the descriptor in host memory; NULL: a null selector, which has none */
+    u64 minus_desc;
+    i64 reach[2];
+    struct segment seg;
+    u32 page;        /* of the descriptor, gla >> 12 */
+};
+enum { SEG_CACHE = 16 };
+
 struct vcpu {
     /* What translated code reaches: keep within the first 128 bytes, offsets of one byte. */
     u32 gpr[8];      /* by enum gpr */
@@ -122,11 +137,18 @@ struct vcpu {
         u64 context_tag;    /* context << 32: what the jump cache compares with */
         u64 stack_top;      /* of the return addresses */
         u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
+        void (*load_segment)(void);
     } tc;
     struct fxsave fpu;        /* exact whenever C runs */
     struct fxsave fpu_stored; /* by enter.S, see bt/fpu.c */
 
     struct segment seg[SEGS];
+    /* Last offset that may be read and written in ES to GS, by the translator; negative: none, or
+     * C has to look. Kept for FS and GS. */
+    i64 reach[GS + 1][2];
+    struct seg_cached seg_cache[SEG_CACHE];
+    u64 scratch[4] __attribute__((aligned(16))); /* of one translated instruction */
+
     struct table_register gdtr, idtr;
     u32 cr0, cr2, cr3, cr4;
     u32 dr[8];
