@@ -54,11 +54,11 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     bt->contexts = calloc(MAX_CONTEXTS, sizeof(*bt->contexts));
     bt->context_count = 1;
     bt->contexts[0].key = ~0u; /* no context */
-    bt->pages = mmap(NULL, PHYS_PAGES * sizeof(*bt->pages), PROT_READ | PROT_WRITE,
+    bt->page_tus = mmap(NULL, PHYS_PAGES * sizeof(*bt->page_tus), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * 32);
     memset(bt->jump_cache, 0, JUMP_ENTRIES * 32);
-    if (bt->pages == MAP_FAILED || !cache_init(bt, why)) {
+    if (bt->page_tus == MAP_FAILED || !cache_init(bt, why)) {
         bt_free(bt);
         return NULL;
     }
@@ -82,9 +82,9 @@ void bt_free(struct bt *bt)
         mmu_on_code_write(bt->cpu->mmu, NULL, NULL);
         bt->cpu->bt = NULL;
     }
-    if (bt->pages && bt->pages != MAP_FAILED) {
+    if (bt->page_tus && bt->page_tus != MAP_FAILED) {
         tu_forget_all(bt);
-        munmap(bt->pages, PHYS_PAGES * sizeof(*bt->pages));
+        munmap(bt->page_tus, PHYS_PAGES * sizeof(*bt->page_tus));
     }
     cache_free(bt);
     free(bt->contexts);

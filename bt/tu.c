@@ -19,10 +19,18 @@ static u32 number_of(const struct bt *bt, const struct tu *tu)
     return (u32)(tu - bt->tus);
 }
 
-/* Lists of one page's TUs: a TU that crosses into a second page is in two. */
-static u32 *page_link(struct tu *tu, u64 page)
+/* Number of the list of TUs that start in the 64 bytes around gpa. */
+static u32 line_of(gpa_t gpa)
 {
-    return tu->gpa >> PAGE_SHIFT == page ? &tu->page_next : &tu->crossing->page_next;
+    u32 line = (u32)(gpa >> LINE_SHIFT);
+
+    return (line ^ line >> 15) % LINES;
+}
+
+/* A TU that crosses into a second page is in two lists, or in one for both its parts. */
+static u32 *line_link(struct tu *tu, u32 line)
+{
+    return line_of(tu->gpa) == line ? &tu->line_next : &tu->crossing->line_next;
 }
 
 static u64 exec_slot(const struct bt *bt, gla_t gla)
@@ -49,13 +57,23 @@ static bool in_two_pages(const struct tu *tu)
     return tu->crossing && tu->crossing->gpa >> PAGE_SHIFT != tu->gpa >> PAGE_SHIFT;
 }
 
-static void page_insert(struct bt *bt, struct tu *tu, gpa_t gpa)
+static bool in_two_lines(const struct tu *tu)
 {
-    u64 page = gpa >> PAGE_SHIFT;
+    return tu->crossing && line_of(tu->crossing->gpa) != line_of(tu->gpa);
+}
 
-    *page_link(tu, page) = bt->pages[page];
-    bt->pages[page] = number_of(bt, tu);
-    mmu_guard_code(bt->cpu->mmu, page << PAGE_SHIFT);
+static void line_insert(struct bt *bt, struct tu *tu, gpa_t gpa)
+{
+    u32 line = line_of(gpa);
+
+    *line_link(tu, line) = bt->lines[line];
+    bt->lines[line] = number_of(bt, tu);
+}
+
+static void page_insert(struct bt *bt, gpa_t gpa)
+{
+    if (!bt->page_tus[gpa >> PAGE_SHIFT]++)
+        mmu_guard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
 
 void tu_insert(struct bt *bt, struct tu *tu)
@@ -65,9 +83,12 @@ void tu_insert(struct bt *bt, struct tu *tu)
     bt->tu_count++;
     tu->hash_next = *b;
     *b = number_of(bt, tu);
-    page_insert(bt, tu, tu->gpa);
+    line_insert(bt, tu, tu->gpa);
+    page_insert(bt, tu->gpa);
+    if (in_two_lines(tu))
+        line_insert(bt, tu, tu->crossing->gpa);
     if (in_two_pages(tu))
-        page_insert(bt, tu, tu->crossing->gpa);
+        page_insert(bt, tu->crossing->gpa);
 }
 
 struct tu *tu_by_host(struct bt *bt, const u8 *pc)
@@ -197,17 +218,20 @@ static void bucket_remove(struct bt *bt, struct tu *tu)
         *p = tu->hash_next;
 }
 
-static void page_remove(struct bt *bt, struct tu *tu, gpa_t gpa)
+static void line_remove(struct bt *bt, struct tu *tu, gpa_t gpa)
 {
-    u64 page = gpa >> PAGE_SHIFT;
-    u32 *p = &bt->pages[page], n = number_of(bt, tu);
+    u32 line = line_of(gpa), *p = &bt->lines[line], n = number_of(bt, tu);
 
     while (*p && *p != n)
-        p = page_link(tu_at(bt, *p), page);
+        p = line_link(tu_at(bt, *p), line);
     if (*p)
-        *p = *page_link(tu, page);
-    if (!bt->pages[page])
-        mmu_unguard_code(bt->cpu->mmu, page << PAGE_SHIFT);
+        *p = *line_link(tu, line);
+}
+
+static void page_remove(struct bt *bt, gpa_t gpa)
+{
+    if (!--bt->page_tus[gpa >> PAGE_SHIFT])
+        mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
 
 /* Nobody finds it any more. Its host code stays until the next flush: the stack of return
@@ -220,9 +244,12 @@ void tu_drop(struct bt *bt, struct tu *tu)
     bt->dropped = true;
     bt->stats.drops++;
     bucket_remove(bt, tu);
-    page_remove(bt, tu, tu->gpa);
+    line_remove(bt, tu, tu->gpa);
+    page_remove(bt, tu->gpa);
+    if (in_two_lines(tu))
+        line_remove(bt, tu, tu->crossing->gpa);
     if (in_two_pages(tu))
-        page_remove(bt, tu, tu->crossing->gpa);
+        page_remove(bt, tu->crossing->gpa);
     jump_cache_remove(bt, tu);
     while (tu->in) {
         struct exit *e = tu->in;
@@ -243,23 +270,32 @@ static bool overlaps(const struct tu *t, gpa_t gpa, u32 n)
     return c && c->gpa < gpa + n && gpa < (gpa_t)c->gpa + (t->guest_size - first);
 }
 
-void bt_code_written(void *owner, gpa_t gpa, u32 n)
+static void drop_in_line(struct bt *bt, u32 line, gpa_t gpa, u32 n)
 {
-    struct bt *bt = owner;
-    u64 page = gpa >> PAGE_SHIFT;
-
-    for (u32 i = bt->pages[page], next; i; i = next) {
+    for (u32 i = bt->lines[line], next; i; i = next) {
         struct tu *t = tu_at(bt, i);
 
-        next = *page_link(t, page);
+        next = *line_link(t, line);
         if (overlaps(t, gpa, n))
             tu_drop(bt, t);
     }
 }
 
+/* Only the lines in which a TU can start that reaches the bytes: a store beside code in its page is
+ * no dearer for how much code there is. */
+void bt_code_written(void *owner, gpa_t gpa, u32 n)
+{
+    struct bt *bt = owner;
+    gpa_t page = gpa & ~(gpa_t)PAGE_MASK;
+    gpa_t first = gpa - page < MAX_TU_BYTES ? page : gpa - MAX_TU_BYTES;
+
+    for (gpa_t at = first >> LINE_SHIFT << LINE_SHIFT; at < gpa + n; at += 1 << LINE_SHIFT)
+        drop_in_line(bt, line_of(at), gpa, n);
+}
+
 static void page_forget(struct bt *bt, gpa_t gpa)
 {
-    bt->pages[gpa >> PAGE_SHIFT] = 0;
+    bt->page_tus[gpa >> PAGE_SHIFT] = 0;
     mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
 
@@ -271,5 +307,6 @@ void tu_forget_all(struct bt *bt)
             page_forget(bt, bt->tus[i].crossing->gpa);
     }
     memset(bt->hash, 0, sizeof(bt->hash));
+    memset(bt->lines, 0, sizeof(bt->lines));
     memset(bt->jump_cache, 0, JUMP_ENTRIES * 32);
 }

@@ -94,7 +94,7 @@ enum { CHECK_SLOT = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
 /* Of a TU of one instruction that crosses into another page: its second part. Such a TU is chained
  * to only from its own page. */
 struct crossing {
-    u32 page_next; /* TUs of that page */
+    u32 line_next;
     u32 gpa;
     u64 slot;
 };
@@ -102,7 +102,7 @@ struct crossing {
 /* TUs have numbers, in order of their host code's address; 0 is none. */
 struct tu {
     u32 hash_next; /* same bucket */
-    u32 page_next; /* same physical page */
+    u32 line_next; /* same list by physical address */
     u32 context;   /* number of its struct context */
     u32 eip;
     u64 slot;      /* execute slot of its page when it was made */
@@ -135,6 +135,9 @@ enum {
     MAX_CCF = 8192,
     MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 15,
+    LINES = 1 << 15,
+    LINE_SHIFT = 6,
+    MAX_TU_BYTES = MAX_INSNS * 15,
     FORM_SIZE = 1 << 14,
     STACK_SIZE = 1 << 16,
     MAX_CONTEXTS = 1 << 14,
@@ -165,7 +168,8 @@ struct bt {
     u32 tu_count; /* number of the next one */
     u8 *notes;    /* lowest taken */
     u32 hash[HASH_SIZE];
-    u32 *pages; /* [PHYS_PAGES] lists by page_next */
+    u32 lines[LINES]; /* lists by line_next: the 64 bytes a TU (or its second part) starts in */
+    u32 *page_tus; /* [PHYS_PAGES] how many TUs have bytes there */
     struct context *contexts;
     u32 context_count, context_now;
     u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */

@@ -245,8 +245,6 @@ static void run_batch(struct trial *t, struct dice *d, u32 count)
         t->tried[t->insns[i].mnem]++;
     }
     t->cases += count;
-    if (t->b->cpu->bt && t->cases / CASE_BATCH % 64 == 0)
-        bt_flush(t->b->cpu->bt); /* all TUs are in one page: its list grows long */
 }
 
 static u32 mnemonics_tried(const struct trial *t, bool verbose)

@@ -1,0 +1,117 @@
+/*
+ * Which TUs a store drops (bt/tu.c): those whose bytes it changes, on both sides of a page boundary,
+ * and no others.
+ */
+#include "bt/tu.h"
+#include "cpu/system.h"
+#include "runtime/machine.h"
+#include "tests/harness/test.h"
+
+#include <string.h>
+
+enum { CODE = 0x10000, SECOND = CODE + PAGE_SIZE };
+
+static struct bt *bt_of(struct vcpu *cpu)
+{
+    struct bt_config config = { 0 };
+    const char *why = NULL;
+
+    return cpu->bt ? cpu->bt : bt_new(cpu, &config, &why);
+}
+
+/* Runs from CODE + offset, in real mode, to a HLT. */
+static void run(struct vcpu *cpu, u32 offset)
+{
+    cpu->attention = 0;
+    cpu->eip = offset;
+    for (u32 i = 0; i < 100 && !(cpu->attention & ATT_HALT); i++)
+        bt_run(cpu);
+    CHECK(cpu->attention & ATT_HALT);
+}
+
+static struct bt *start(const u8 *program, u32 n, u32 offset)
+{
+    struct machine *m = rig_new(NULL, NULL)->m;
+    struct bt *bt;
+
+    cpu_reset(m->cpu);
+    bt = bt_of(m->cpu);
+    CHECK(bt != NULL);
+    memcpy(mmu_ram(m->mmu) + CODE + offset, program, n);
+    cpu_load_segment_real(m->cpu, CS, CODE >> 4);
+    run(m->cpu, offset); /* interprets what crosses into a page not met yet */
+    run(m->cpu, offset);
+    return bt;
+}
+
+/* What the store of n bytes drops. */
+static u64 dropped_by(struct bt *bt, gpa_t gpa, u32 n)
+{
+    u64 before = bt->stats.drops;
+
+    bt_code_written(bt, gpa, n);
+    return bt->stats.drops - before;
+}
+
+static bool guarded(const struct bt *bt, gpa_t gpa)
+{
+    return bt->cpu->mmu->page_flags[gpa >> PAGE_SHIFT] & PG_CODE;
+}
+
+TEST(bt_tu, a_store_beside_code_drops_nothing)
+{
+    static const u8 program[] = { 0xb8, 1, 0, 0xeb, 0, 0x40, 0xf4 }; /* mov ax, 1;  jmp;  inc ax;  hlt */
+    struct bt *bt = start(program, sizeof(program), 0x100);
+
+    CHECK_EQ(dropped_by(bt, CODE + 0xff, 1), 0);
+    CHECK_EQ(dropped_by(bt, CODE + 0x107, 0x800), 0);
+    CHECK_EQ(dropped_by(bt, CODE + 0x105, 1), 1); /* inc ax;  hlt */
+    CHECK(guarded(bt, CODE));
+    CHECK_EQ(dropped_by(bt, CODE, PAGE_SIZE), 1); /* mov;  jmp */
+    CHECK(!guarded(bt, CODE));
+    run(bt->cpu, 0x100);
+    CHECK_EQ(bt->cpu->gpr[EAX], 2);
+}
+
+TEST(bt_tu, the_last_byte_of_a_long_unit_counts)
+{
+    u8 program[12 * 11];
+    struct bt *bt;
+
+    memset(program, 0x66, sizeof(program)); /* prefixes without effect on NOP */
+    for (u32 i = 11; i < sizeof(program); i += 12)
+        program[i] = 0x90;
+    program[sizeof(program) - 1] = 0xf4;
+    bt = start(program, sizeof(program), 0x35);
+    CHECK_EQ(bt->stats.tus[0], 1);
+    CHECK_EQ(dropped_by(bt, CODE + 0x35 + sizeof(program), 1), 0);
+    CHECK_EQ(dropped_by(bt, CODE + 0x35 + sizeof(program) - 1, 1), 1);
+}
+
+TEST(bt_tu, an_instruction_across_pages_is_dropped_from_either)
+{
+    static const u8 program[] = { 0xb8, 1, 0, 0xf4 }; /* mov ax, 1;  hlt */
+    struct bt *bt = start(program, sizeof(program), PAGE_SIZE - 2);
+
+    CHECK(guarded(bt, CODE) && guarded(bt, SECOND));
+    CHECK_EQ(dropped_by(bt, SECOND, 1), 1);
+    CHECK(!guarded(bt, CODE) && guarded(bt, SECOND));
+    CHECK_EQ(dropped_by(bt, SECOND + 1, 1), 1); /* hlt */
+    CHECK(!guarded(bt, SECOND));
+    run(bt->cpu, PAGE_SIZE - 2);
+    CHECK_EQ(dropped_by(bt, CODE + PAGE_SIZE - 1, 1), 1);
+    CHECK_EQ(bt->cpu->gpr[EAX], 1);
+}
+
+TEST(bt_tu, a_flush_forgets_all)
+{
+    static const u8 program[] = { 0xb8, 1, 0, 0xf4 };
+    struct bt *bt = start(program, sizeof(program), PAGE_SIZE - 2);
+
+    bt_flush(bt);
+    CHECK(!guarded(bt, CODE) && !guarded(bt, SECOND));
+    CHECK_EQ(dropped_by(bt, CODE, PAGE_SIZE) + dropped_by(bt, SECOND, PAGE_SIZE), 0);
+    run(bt->cpu, PAGE_SIZE - 2);
+    CHECK(guarded(bt, CODE) && guarded(bt, SECOND));
+    CHECK_EQ(dropped_by(bt, CODE, PAGE_SIZE) + dropped_by(bt, SECOND, PAGE_SIZE), 2);
+}
