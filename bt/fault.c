@@ -9,6 +9,7 @@
  *   guarded   code, page table or device memory
  *   align     #AC: a misaligned access in flat form, which might cross a page
  *   divide    #DE
+ *   fpu       #MF, #XM: an unmasked exception
  *   stack     the stack of return addresses is full
  */
 #include "bt/tu.h"
@@ -17,7 +18,8 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-enum { TRAP_DE = 0, TRAP_AC = 17, MISSES_BEFORE_CHECK = 3, TRAPS_BEFORE_CALLOUT = 2,
+enum { TRAP_DE = 0, TRAP_MF = 16, TRAP_AC = 17, TRAP_XM = 19 };
+enum { MISSES_BEFORE_CHECK = 3, TRAPS_BEFORE_CALLOUT = 2,
        ALT_STACK = 256 << 10, STACK_KEPT = 512 };
 
 static _Thread_local struct vcpu *current;
@@ -70,6 +72,8 @@ static void learn(struct bt *bt, struct tu *tu, const struct site *site, const g
 {
     if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
+    } else if (g[REG_TRAPNO] == TRAP_MF || g[REG_TRAPNO] == TRAP_XM) {
+        bt->stats.signals_fpu++;
     } else if (g[REG_TRAPNO] == TRAP_AC) {
         bt->stats.signals_align++;
         form_set(bt, tu->gpa + site->eip_off, FORM_CHECKED);
