@@ -5,7 +5,7 @@
  *      0000 interrupt vectors   5000 handlers, 64 bytes each     20000 data
  *      0400 IDT                 8000 top of the kernel's stack   40000 more code, for the second
  *      1000 GDT                 10000 code                             address space
- *      2000 TSS, I/O bitmap                                      100000 page tables
+ *      2000 TSS, I/O bitmap     elsewhere INT3                   50000 page tables
  */
 #ifndef RING3_LOCKSTEP_H
 #define RING3_LOCKSTEP_H
@@ -15,9 +15,10 @@
 enum {
     IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x60, TSS = 0x2000, HANDLERS = 0x5000, HANDLER_SIZE = 64,
     KERNEL_STACK = 0x8000, CODE = 0x10000, CODE_SIZE = 0x8000, DATA = 0x20000, DATA_SIZE = 0x10000,
-    CODE2 = 0x40000, TABLES = 0x100000, RAM = 0x110000,
+    CODE2 = 0x40000, TABLES = 0x50000, RAM = 0x58000,
     STOP_PORT = 0x80,
 };
+enum { TABLES_PAGE = TABLES >> 12 };
 static inline u32 handler_of(u32 vector) /* interrupts from 80 on use those of 0 on */
 {
     return HANDLERS + vector % 0x80 * HANDLER_SIZE;
@@ -37,16 +38,59 @@ static inline bool mode_flat(enum mode mode) /* 32-bit code at linear addresses 
     return mode == PROT32 || mode_paged(mode);
 }
 
-/* ---- lockstep_state.c ---- */
+/* ---- Random numbers: xorshift, the same for the same seed ---- */
+extern u64 lockstep_rng;
 void rnd_seed(u64 seed);
-u32 rnd(void);
-u32 pick(u32 n);
+static inline u32 rnd(void)
+{
+    lockstep_rng ^= lockstep_rng << 13;
+    lockstep_rng ^= lockstep_rng >> 7;
+    lockstep_rng ^= lockstep_rng << 17;
+    return (u32)(lockstep_rng >> 16);
+}
+static inline u32 pick(u32 n) /* 0 to n-1 */
+{
+    return (u32)((u64)rnd() * n >> 32);
+}
+
+/* ---- lockstep_state.c ---- */
 u32 random_register(void);
-/* Tables of the CPU and data, into a page of RAM bytes; then the CPU's state. */
+/* Tables of the CPU, code and data, into RAM bytes; then the CPU's state. */
 void make_memory(u8 *ram, enum mode mode);
 void random_state(struct vcpu *c, enum mode mode);
 /* CR3 of one of the two address spaces. */
 u32 space_root(enum mode mode, u32 n);
+
+/* ---- lockstep_compare.c ---- */
+extern const char *const mode_names[MODES];
+
+struct pair {
+    struct options options;
+    struct machine *interp, *bt;
+    u8 image[RAM]; /* of the round's memory at its start */
+    enum mode mode;
+    u64 seed, insns;
+    u32 launch;    /* of the round */
+    u32 launches, given_up; /* in all */
+    bool pointers; /* the guest has stored the addresses of the last FPU instruction */
+    bool apart;    /* the memories may differ */
+    bool ended;    /* the launch, before its time */
+    bool chain, verbose;
+};
+/* NULL, or what differs of the CPUs, but for the addresses of the last FPU instruction. */
+const char *difference(const struct vcpu *a, const struct vcpu *b);
+u32 memory_difference(const struct pair *p); /* a byte of RAM that differs; RAM: none */
+/* Would the next instruction store the addresses of the last FPU instruction? True too often. */
+bool stores_pointers(struct vcpu *c);
+void describe(struct pair *p, const struct vcpu *before, const char *what);
+
+/* ---- lockstep_run.c ---- */
+/* Runs both until the launch is over. False: they differ; described. */
+bool launch_run(struct pair *p);
+void watch_start(bool chain);
+
+/* ---- lockstep.c ---- */
+void set_stop(struct machine *m, u32 left); /* writes to STOP_PORT until it stops; 0: never */
 
 /* ---- lockstep_code.c ---- */
 void random_code(u8 *ram, enum mode mode);

@@ -10,27 +10,14 @@
 #include "tests/insn/fpu_random.h"
 #include <string.h>
 
-static u64 rng;
+u64 lockstep_rng;
 
 void rnd_seed(u64 seed)
 {
-    rng = seed * 0x9e3779b97f4a7c15ull + 0x1234567;
+    lockstep_rng = seed * 0x9e3779b97f4a7c15ull + 0x1234567;
     for (u32 i = 0; i < 8; i++)
         rnd();
     fpu_seed(seed);
-}
-
-u32 rnd(void)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return (u32)(rng >> 16);
-}
-
-u32 pick(u32 n)
-{
-    return rnd() % n;
 }
 
 u32 random_register(void)
@@ -66,8 +53,8 @@ u32 space_root(enum mode mode, u32 n)
 /* Present, writable, user; kernel pages mostly without the last. */
 static u32 page_rights(enum mode mode, u32 page)
 {
-    if (page < 16 || page >= 256) /* the system's; its tables are everybody's */
-        return mode == PAGED || page >= 256 ? 7 : 3;
+    if (page < 16 || page >= TABLES_PAGE) /* the system's; its tables are everybody's */
+        return mode == PAGED || page >= TABLES_PAGE ? 7 : 3;
     if (page >= CODE >> 12 && page < (CODE + CODE_SIZE) >> 12)
         return pick(8) ? 7 : 5;
     return pick(6) ? 7 : pick(8);
@@ -78,7 +65,7 @@ static u32 page_frame(u32 space, u32 page)
 {
     bool code = page >= CODE >> 12 && page < (CODE + CODE_SIZE) >> 12;
 
-    if (page < 16 || page >= 256)
+    if (page < 16 || page >= TABLES_PAGE)
         return page;
     if (code)
         return space && pick(2) ? page + ((CODE2 - CODE) >> 12) : page;
@@ -101,7 +88,7 @@ static void make_space(u8 *ram, enum mode mode, u32 n)
     entry(ram, directory, 0, table | 7, pae);
     entry(ram, directory, pae ? 2 : 1, 0x80 | 7 | (pick(2) ? 0x100 : 0), pae);
     for (u32 i = 0; i < 512; i++) {
-        u64 nx = pae && i >= DATA >> 12 && i < 256 && pick(2) ? 1ull << 63 : 0;
+        u64 nx = pae && i >= DATA >> 12 && i < TABLES_PAGE && pick(2) ? 1ull << 63 : 0;
 
         entry(ram, table, i, page_frame(n, i) << 12 | page_rights(mode, i) | nx, pae);
     }
@@ -162,6 +149,7 @@ static void make_idt(u8 *ram, enum mode mode)
 
 void make_memory(u8 *ram, enum mode mode)
 {
+    memset(ram + KERNEL_STACK, 0xcc, TABLES - KERNEL_STACK); /* a way back to the code */
     for (u32 i = DATA; i < DATA + DATA_SIZE; i += 4)
         *(u32 *)(ram + i) = random_register();
     make_idt(ram, mode);

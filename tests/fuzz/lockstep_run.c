@@ -1,0 +1,300 @@
+/*
+ * A launch: both machines run from the same state, TU by TU or in legs between writes to STOP_PORT,
+ * and are compared where they should agree.
+ *
+ * Random code falls into loops, and into a REP of 2^32 turns. A clock of our own breaks those off,
+ * at a place the translator chooses; there the interpreter looks for the same state, within a bound.
+ */
+#include "tests/fuzz/lockstep.h"
+#include "bt/tu.h"
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    LAUNCH_INSNS = 1000,  /* then the next launch */
+    STALE_TURNS = 48,     /* without a new TU: it goes in circles */
+    STALE_LEGS = 4,
+    MAX_LEGS = 100,
+    MAX_TURN = 400,       /* steps: two TUs and some interrupts, and see settle() */
+    LEG_INSNS = 1000,     /* of a leg count; what is more is a loop */
+    MAX_STEPS = 50000000, /* of the interpreter, to where the translator has been */
+    EXPIRED_STEPS = 200000,
+    MAX_COMPARES = 5000,
+    TICK = 100000,        /* ns */
+    TURN_TICKS = 50,      /* of a launch by TUs */
+    LEG_TICKS = 2,
+    FOLLOW_TICKS = 200,
+};
+
+static struct {
+    struct pair *pair; /* whose turn it is; NULL: none */
+    u32 limit;         /* ticks */
+    struct vcpu *follower; /* the interpreter, after the time is over: its REP must give way */
+    volatile u32 ticks;
+    volatile bool expired;
+} watch;
+
+static void on_tick(int sig)
+{
+    struct pair *p = watch.pair;
+
+    if (++watch.ticks >= FOLLOW_TICKS && watch.follower)
+        __atomic_fetch_or(&watch.follower->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    if (watch.ticks < watch.limit || !p)
+        return;
+    watch.expired = true;
+    if (!p->chain)
+        __atomic_fetch_or(&p->interp->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&p->bt->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    bt_kick(p->bt->cpu);
+}
+
+void watch_start(bool chain)
+{
+    struct sigaction sa = { .sa_handler = on_tick, .sa_flags = SA_RESTART | SA_ONSTACK };
+    struct itimerspec every = { { 0, TICK }, { 0, TICK } };
+    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+    timer_t timer;
+
+    watch.limit = chain ? LEG_TICKS : TURN_TICKS;
+    sigaction(SIGALRM, &sa, NULL);
+    check(!timer_create(CLOCK_MONOTONIC, &event, &timer) &&
+              !timer_settime(timer, 0, &every, NULL),
+          "no timer");
+}
+
+static void watch_pair(struct pair *p)
+{
+    watch.ticks = 0;
+    watch.expired = false;
+    __atomic_store_n(&watch.pair, p, __ATOMIC_SEQ_CST);
+}
+
+static void watch_nobody(void)
+{
+    __atomic_store_n(&watch.pair, NULL, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&watch.follower, NULL, __ATOMIC_SEQ_CST);
+}
+
+/* ---- Where a machine stands ---- */
+
+static bool over(const struct machine *m)
+{
+    return m->events || m->cpu->attention & (ATT_HALT | ATT_EVENT | ATT_TIMER);
+}
+
+/* By itself: halted, or asking for a reset. A single-step trap wakes even a CPU that has halted. */
+static bool ended(const struct machine *m)
+{
+    return m->events || (m->cpu->attention & (ATT_HALT | ATT_TRAP)) == ATT_HALT;
+}
+
+static bool stands(const struct machine *m)
+{
+    return ended(m) || m->cpu->attention & (ATT_EVENT | ATT_TIMER);
+}
+
+/* TUs made so far: a launch that makes none meets nothing new. */
+static u64 tus_made(const struct pair *p)
+{
+    const struct bt_stats *s = &((const struct bt *)p->bt->cpu->bt)->stats;
+
+    return s->tus[0] + s->tus[1];
+}
+
+/* A step of the interpreter. */
+static void step(struct pair *p)
+{
+    if (!p->pointers)
+        p->pointers = stores_pointers(p->interp->cpu);
+    cpu_step(p->interp->cpu);
+}
+
+/* What differs may be due to such addresses, once the guest has stored them: then the launch ends. */
+static bool report(struct pair *p, const struct vcpu *before, const char *what)
+{
+    p->ended = p->apart = p->pointers;
+    p->given_up += p->ended;
+    if (!p->ended)
+        describe(p, before, what);
+    return p->ended;
+}
+
+/* ---- TU by TU ---- */
+
+/* One or two TUs against as many steps as it takes. */
+static bool turn(struct pair *p, const struct vcpu *before)
+{
+    struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
+    const u64 *starts = &((const struct bt *)b->bt)->stats.fpu_starts;
+    u64 started = *starts;
+
+    bt_run_one(b);
+    if (*starts != started && !over(p->bt))
+        bt_run_one(b); /* a turn that made the FPU live ended there */
+    for (u32 i = 0; i < MAX_TURN && !watch.expired && !stands(p->interp); i++) {
+        step(p);
+        p->insns++;
+        if (!difference(a, b) && stands(p->interp) == stands(p->bt))
+            return true;
+    }
+    if (watch.expired) {
+        p->ended = p->apart = true;
+        return true;
+    }
+    return report(p, before, difference(a, b) ? difference(a, b) : "why it stops");
+}
+
+/*
+ * Registers that are the same again after a turn of a loop can have stopped the interpreter a turn
+ * too soon: then the memories differ until it has made that turn, too.
+ */
+static bool settle(struct pair *p)
+{
+    struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
+
+    for (u32 i = 0; i < MAX_TURN && !stands(p->interp); i++) {
+        if (!difference(a, b) && memory_difference(p) == RAM)
+            return true;
+        step(p);
+    }
+    return !difference(a, b) && memory_difference(p) == RAM;
+}
+
+static bool run_by_tu(struct pair *p)
+{
+    u64 end = p->insns + LAUNCH_INSNS, made = tus_made(p);
+    struct vcpu before;
+
+    for (u32 stale = 0; p->insns < end && stale < STALE_TURNS; stale++) {
+        before = *p->bt->cpu;
+        if (!turn(p, &before))
+            return false;
+        if (p->ended)
+            return true;
+        if (p->verbose && memory_difference(p) < RAM && !settle(p))
+            return report(p, &before, "memory");
+        if (stands(p->bt))
+            break;
+        if (made != tus_made(p))
+            stale = 0;
+        made = tus_made(p);
+    }
+    return settle(p) || report(p, &before, "memory at the end of the launch");
+}
+
+/* ---- Legs ---- */
+
+/* To where the translator is; in the middle of a string instruction, one iteration at a time. */
+static void step_after(struct pair *p)
+{
+    struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
+
+    if (!b->mid_rep || a->eip != b->eip || a->attention) {
+        step(p);
+        return;
+    }
+    __atomic_fetch_or(&a->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    cpu_run_one(a);
+    __atomic_fetch_and(&a->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+}
+
+/* The clock stopped the translator anywhere. Finds that place, or gives the launch up. */
+static u32 find_place(struct pair *p)
+{
+    struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
+    u32 compares = 0, steps;
+
+    watch.ticks = 0;
+    __atomic_store_n(&watch.follower, a, __ATOMIC_SEQ_CST);
+    for (steps = 0; steps < EXPIRED_STEPS && watch.ticks < FOLLOW_TICKS; steps++) {
+        if (!difference(a, b)) {
+            if (memory_difference(p) == RAM)
+                break;
+            if (++compares == MAX_COMPARES)
+                break;
+        }
+        step_after(p);
+    }
+    watch_nobody();
+    __atomic_fetch_and(&a->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+    p->ended = p->apart = difference(a, b) || memory_difference(p) < RAM;
+    p->given_up += p->ended;
+    return steps;
+}
+
+/* The interpreter runs to where the port stopped the translator. */
+static bool follow(struct pair *p, const struct vcpu *before, u32 *steps)
+{
+    struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
+    u32 timer = watch.expired ? 0 : ATT_TIMER; /* it may have come as the translator ended */
+    const char *what;
+
+    for (*steps = 0; *steps < MAX_STEPS && !stands(p->interp); ++*steps)
+        step(p);
+    what = difference(a, b);
+    if (!what && ((a->attention ^ b->attention) & (ATT_HALT | ATT_EVENT | timer) ||
+                  p->interp->events != p->bt->events))
+        what = "why it stops";
+    if (!what && memory_difference(p) < RAM)
+        what = "memory";
+    return !what || report(p, before, what);
+}
+
+static bool leg(struct pair *p)
+{
+    u32 stop = 1 + pick(pick(2) ? 4 : 40), steps;
+    struct vcpu before = *p->bt->cpu;
+    bool good = true;
+
+    set_stop(p->interp, stop);
+    set_stop(p->bt, stop);
+    watch_pair(p);
+    bt_run(p->bt->cpu);
+    watch_nobody();
+    if (watch.expired && !ended(p->bt)) {
+        set_stop(p->interp, 0);
+        steps = find_place(p);
+    } else {
+        good = follow(p, &before, &steps);
+    }
+    p->insns += steps < LEG_INSNS ? steps : LEG_INSNS;
+    return good;
+}
+
+static bool run_chained(struct pair *p)
+{
+    u64 end = p->insns + LAUNCH_INSNS, made = tus_made(p);
+
+    for (u32 i = 0, stale = 0; i < MAX_LEGS && p->insns < end && stale < STALE_LEGS; i++, stale++) {
+        if (!leg(p))
+            return false;
+        if (p->ended || p->bt->events || p->bt->cpu->attention & ATT_HALT)
+            break;
+        if (made != tus_made(p))
+            stale = 0;
+        else if (watch.expired)
+            break;
+        made = tus_made(p);
+        __atomic_fetch_and(&p->bt->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&p->interp->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+        if (!pick(3)) { /* both are at the same instruction: an interrupt now, or once IF is set */
+            cpu_set_intr(p->interp->cpu, true);
+            cpu_set_intr(p->bt->cpu, true);
+        }
+    }
+    return true;
+}
+
+bool launch_run(struct pair *p)
+{
+    bool good;
+
+    if (p->chain)
+        return run_chained(p);
+    watch_pair(p);
+    good = run_by_tu(p);
+    watch_nobody();
+    return good;
+}
