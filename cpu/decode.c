@@ -209,7 +209,8 @@ static bool operand_shown(const ZydisDecodedOperand *o)
     return reg_kind(o->reg.value) == OP_REG || reg_kind(o->reg.value) == OP_SEG;
 }
 
-enum decode_result insn_decode(const u8 *bytes, u32 n, bool code32, struct insn *in)
+enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct insn *in,
+                                    bool *imm_signed)
 {
     const ZydisDecoder *d = &decoders[code32];
     ZydisDecodedInstruction z;
@@ -241,5 +242,6 @@ enum decode_result insn_decode(const u8 *bytes, u32 n, bool code32, struct insn 
         if (operand_shown(&ops[i]))
             take_operand(in, &z, &ops[i], &immediates);
     memcpy(in->raw, bytes, in->len);
+    *imm_signed = z.raw.imm[0].is_signed;
     return DECODE_OK;
 }
