@@ -25,27 +25,37 @@ static bool same(const struct context *a, const struct context *b)
     return a->key == b->key && a->cs_base == b->cs_base && a->cs_limit == b->cs_limit;
 }
 
-/* The number of a context, made if it is new. */
-static u32 number_of(struct bt *bt, const struct context *c)
+static u16 *memo_of(struct bt *bt, const struct context *c)
 {
-    u16 *memo = &bt->context_memo[(c->key * 0x9e3779b1u ^ c->cs_base * 0x85ebca6bu) >> 26];
+    return &bt->context_memo[(c->key * 0x9e3779b1u ^ c->cs_base * 0x85ebca6bu) >> 26];
+}
+
+u32 context_number(struct bt *bt, const struct context *c)
+{
+    u16 *memo = memo_of(bt, c);
     u32 i = *memo;
 
     if (same(&bt->contexts[i], c))
         return i;
     for (i = 1; i < bt->context_count && !same(&bt->contexts[i], c); i++)
         ;
+    if (i == MAX_CONTEXTS)
+        return 0;
     if (i == bt->context_count) {
-        if (i == MAX_CONTEXTS) { /* a guest that keeps making segments */
-            bt_flush(bt);
-            memset(bt->context_memo, 0, sizeof(bt->context_memo));
-            i = bt->context_count = 1;
-        }
         bt->contexts[i] = *c;
         bt->context_count = i + 1;
     }
     *memo = (u16)i;
     return i;
+}
+
+/* A guest that keeps making segments. */
+static void forget_contexts(struct bt *bt)
+{
+    bt_flush(bt);
+    memset(bt->context_memo, 0, sizeof(bt->context_memo));
+    memset(bt->cpu->irets, 0, sizeof(bt->cpu->irets));
+    bt->context_count = 1;
 }
 
 u32 bt_context(struct bt *bt)
@@ -54,9 +64,12 @@ u32 bt_context(struct bt *bt)
     struct context c = { key_of(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
     segment_review(bt);
-    if (!same(&bt->contexts[bt->context_now], &c)) {
-        bt->context_now = number_of(bt, &c);
-        cpu->tc.context_tag = (u64)bt->context_now << 32;
+    if (same(&bt->contexts[cpu->tc.context], &c))
+        return cpu->tc.context;
+    cpu->tc.context = context_number(bt, &c);
+    if (!cpu->tc.context) {
+        forget_contexts(bt);
+        cpu->tc.context = context_number(bt, &c);
     }
-    return bt->context_now;
+    return cpu->tc.context;
 }

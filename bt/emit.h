@@ -128,12 +128,15 @@ bool xl_pop_target(struct xl *x, u32 size, u32 drop);
 /* ---- xl_segment.c ---- */
 bool xl_mov_to_segment(struct xl *x, const struct insn *in);
 bool xl_pop_segment(struct xl *x, const struct insn *in);
+/* MOV to and from control registers (xl_system.c) */
+bool xl_mov_cr(struct xl *x, const struct insn *in);
 
 /* ---- xl_*.c: one instruction; false: nothing of it stays, C has to do it ---- */
 typedef bool xl_handler(struct xl *x, const struct insn *in);
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
-    xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss, xl_lfs, xl_lgs;
+    xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss, xl_lfs, xl_lgs,
+    xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);
@@ -152,6 +155,8 @@ void xl_stubs(struct xl *x); /* after the last instruction: exit stubs, slow pat
 /* ---- translate.c ---- */
 /* A call of C for a site's instruction; fpu: it first tries to make the FPU live. */
 void xl_callout(struct xl *x, const struct site *site, bool fpu);
+/* mov r9, callout */
+void xl_callout_record(struct xl *x, const struct site *site, bool fpu);
 
 /* ---- dump.c ---- */
 void dump_tu(const struct xl *x); /* a finished one, for --trace tc */

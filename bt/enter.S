@@ -171,58 +171,6 @@ bt_indirect:
 3:      mov     %r13, %rcx
         jmp     *JUMP_HOST(%r11)
 
-/*
- * A segment load done before (struct seg_cached). r9d: its key; r11d: the segment register's number.
- * r10 := 0 if it is done; else nothing is. Flags stay.
- */
-        .globl  bt_load_segment
-        .type   bt_load_segment, @function
-bt_load_segment:
-        mov     %rcx, %r13
-        rorx    $3, %r9d, %r10d
-        mov     $15, %ecx
-        pext    %ecx, %r10d, %ecx
-        lea     (,%rcx,8), %rcx
-        lea     VCPU_SEG_CACHE(%r15,%rcx,8), %r10
-        mov     CACHED_KEY(%r10), %rcx
-        lea     (%rcx,%r9), %rcx
-        jrcxz   1f
-        jmp     4f
-1:      mov     CACHED_DESC(%r10), %rcx
-        jrcxz   3f                      /* a null selector */
-        mov     VCPU_FLAT_SYSTEM(%r15), %r9
-        mov     CACHED_PAGE(%r10), %ecx
-        mov     (%r9,%rcx,8), %rcx
-        mov     CACHED_SLOT(%r10), %r9
-        lea     (%rcx,%r9), %rcx
-        jrcxz   2f
-        jmp     4f
-2:      mov     CACHED_DESC(%r10), %rcx
-        mov     (%rcx), %rcx
-        mov     CACHED_MINUS_DESC(%r10), %r9
-        lea     (%rcx,%r9), %rcx
-        jrcxz   3f
-4:      mov     %r13, %rcx
-        mov     $1, %r10d
-        ret
-3:      lea     (%r11,%r11,2), %r9
-        lea     VCPU_SEG(%r15,%r9,4), %r9
-        mov     CACHED_SEG(%r10), %ecx
-        mov     %ecx, (%r9)
-        mov     CACHED_SEG+4(%r10), %ecx
-        mov     %ecx, 4(%r9)
-        mov     CACHED_SEG+8(%r10), %ecx
-        mov     %ecx, 8(%r9)
-        lea     (%r11,%r11), %r9
-        lea     VCPU_REACH(%r15,%r9,8), %r9
-        mov     CACHED_REACH(%r10), %rcx
-        mov     %rcx, (%r9)
-        mov     CACHED_REACH+8(%r10), %rcx
-        mov     %rcx, 8(%r9)
-        mov     %r13, %rcx
-        mov     $0, %r10d
-        ret
-
 /* The end of the stack of return addresses: start over, and look the target up. */
         .globl  bt_stack_empty
         .type   bt_stack_empty, @function

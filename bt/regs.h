@@ -20,7 +20,8 @@
 #define VCPU_GPR 0
 #define VCPU_EIP 32
 #define VCPU_EFLAGS 36
-#define VCPU_INT_FLAG 40
+#define VCPU_INT_FLAG 40 /* then CPL, INTR, NMI blocked, a byte each */
+#define VCPU_CPL 41
 #define VCPU_INTR 42
 #define VCPU_ATTENTION 44
 #define VCPU_FLAT 48
@@ -34,17 +35,31 @@
 #define VCPU_C_RSP 112
 #define VCPU_JUMP_CACHE 120
 #define VCPU_CONTEXT_TAG 128
+#define VCPU_CONTEXT 132
 #define VCPU_STACK_TOP 136
 #define VCPU_FPU_LIVE 144
 
 #define VCPU_LOAD_SEGMENT 152
+#define VCPU_VERW 160
+#define VCPU_SYSENTER 168
+#define VCPU_SYSEXIT 176
+#define VCPU_IRET 184
+#define VCPU_STACK_CONTEXT 192
 
-#define VCPU_FPU 160
+#define VCPU_FPU 208
 #define VCPU_FPU_STORED (VCPU_FPU + 512)
 #define VCPU_SEG (VCPU_FPU_STORED + 512)   /* 8 of 12 bytes */
 #define VCPU_REACH (VCPU_SEG + 96)         /* 6 of 16 */
 #define VCPU_SEG_CACHE (VCPU_REACH + 96)   /* 16 of 64 */
 #define VCPU_SCRATCH (VCPU_SEG_CACHE + 1024)
+#define VCPU_IRETS (VCPU_SCRATCH + 32)     /* 4 of 16 */
+#define VCPU_SYSENTER_CS (VCPU_IRETS + 64)
+#define VCPU_SYSENTER_ESP (VCPU_SYSENTER_CS + 4)
+#define VCPU_SYSENTER_EIP (VCPU_SYSENTER_CS + 8)
+#define VCPU_CR0 (VCPU_SYSENTER_CS + 12)
+#define VCPU_CR2 (VCPU_CR0 + 4)
+#define VCPU_CR3 (VCPU_CR0 + 8)
+#define VCPU_CR4 (VCPU_CR0 + 12)
 
 /* struct seg_cached */
 #define CACHED_KEY 0
@@ -54,6 +69,19 @@
 #define CACHED_REACH 32
 #define CACHED_SEG 48
 #define CACHED_PAGE 60
+/* Bits of its key, see segment_key() */
+#define SEG_KEY_SS 0x00800000
+#define SEG_KEY_CODE 0x01000000
+#define SEG_KEY_VERW 0x01800000
+#define SEG_KEY_STACK32 0x00400000
+#define SEG_KEY_VALID 0x80000000
+
+/* struct iret_cached */
+#define IRET_FROM 0
+#define IRET_CS 4
+#define IRET_SS 6
+#define IRET_IOPL 8
+#define IRET_TO 12
 
 #define HOST_FLAG_AC 0x40000
 

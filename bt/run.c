@@ -29,7 +29,9 @@ AT(tc.host_flags, VCPU_HOST_FLAGS);
 AT(tc.tc_rsp, VCPU_TC_RSP);
 AT(tc.c_rsp, VCPU_C_RSP);
 AT(tc.jump_cache, VCPU_JUMP_CACHE);
-AT(tc.context_tag, VCPU_CONTEXT_TAG);
+AT(tc.context, VCPU_CONTEXT);
+AT(cpl, VCPU_CPL);
+AT(nmi_blocked, VCPU_INT_FLAG + 3);
 AT(tc.stack_top, VCPU_STACK_TOP);
 AT(tc.fpu_live, VCPU_FPU_LIVE);
 AT(fpu, VCPU_FPU);
@@ -39,6 +41,15 @@ AT(seg, VCPU_SEG);
 AT(reach, VCPU_REACH);
 AT(seg_cache, VCPU_SEG_CACHE);
 AT(scratch, VCPU_SCRATCH);
+AT(irets, VCPU_IRETS);
+AT(sysenter_cs, VCPU_SYSENTER_CS);
+AT(cr0, VCPU_CR0);
+AT(cr4, VCPU_CR4);
+AT(tc.verw, VCPU_VERW);
+AT(tc.sysenter, VCPU_SYSENTER);
+AT(tc.sysexit, VCPU_SYSEXIT);
+AT(tc.iret, VCPU_IRET);
+AT(tc.stack_context, VCPU_STACK_CONTEXT);
 static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
               "struct seg_cached: see bt/regs.h");
 
@@ -66,6 +77,10 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.leave = bt_leave;
     cpu->tc.indirect = bt_indirect;
     cpu->tc.load_segment = bt_load_segment;
+    cpu->tc.verw = bt_verw;
+    cpu->tc.sysenter = bt_sysenter;
+    cpu->tc.sysexit = bt_sysexit;
+    cpu->tc.iret = bt_iret;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;
     cpu->bt = bt;
@@ -143,11 +158,13 @@ static void review_stack(struct bt *bt)
 {
     u32 generation = bt->cpu->mmu->fetch_generation;
 
-    if (bt->generation == generation && bt->stack_context == bt->context_now)
+    struct tc_state *tc = &bt->cpu->tc;
+
+    if (bt->generation == generation && tc->stack_context == tc->context)
         return;
-    bt->cpu->tc.tc_rsp = bt->cpu->tc.stack_top;
+    tc->tc_rsp = tc->stack_top;
+    tc->stack_context = tc->context;
     bt->generation = generation;
-    bt->stack_context = bt->context_now;
 }
 
 /* May the TU go on behind the instruction that C has run? */
@@ -179,9 +196,10 @@ int bt_callout_c(struct vcpu *cpu, const struct callout *co);
 
 int bt_callout_c(struct vcpu *cpu, const struct callout *co)
 {
+    u32 from = cpu->tc.context;
     struct bt *bt = cpu->bt;
-    int after;
-    bool done;
+    int after = AFTER_LEAVE;
+    bool done = true;
 
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
@@ -191,14 +209,14 @@ int bt_callout_c(struct vcpu *cpu, const struct callout *co)
         bt_fpu_take(cpu);
     if (co->fpu && bt_fpu_may_live(cpu)) {
         bt_fpu_start(cpu);
-        after = jump_on(bt);
+        done = false;
     } else {
-        done = cpu_run_insn(cpu, &co->insn);
-        if (cpu->attention)
-            after = AFTER_LEAVE;
-        else
-            after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+        done = co->admitted ? cpu_run_admitted(cpu, &co->insn) : cpu_run_insn(cpu, &co->insn);
     }
+    if (likely(!cpu->attention))
+        after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    if (done && co->insn.mnem == ZYDIS_MNEMONIC_IRETD && after == AFTER_JUMP)
+        segment_learn_iret(bt, from);
     flags_to_host(cpu);
     return after;
 }

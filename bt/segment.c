@@ -53,8 +53,18 @@ void segment_review(struct bt *bt)
 
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32)
 {
-    return 1u << 31 | (seg == SS ? 1u << 18 | (u32)stack32 << 22 : 0) | (u32)class << 19 |
-           cpl << 16 | selector;
+    u32 key = SEG_KEY_VALID | cpl << 16 | selector;
+
+    if (seg == CS)
+        return key | SEG_KEY_CODE;
+    if (seg == SS)
+        key |= SEG_KEY_SS | (stack32 ? SEG_KEY_STACK32 : 0);
+    return key | (u32)class << 19;
+}
+
+static enum seg_class context_class(const struct segment *s, enum seg seg)
+{
+    return seg >= FS ? SEG_ANY : segment_class(s, seg == CS);
 }
 
 static bool loads(const struct insn *in, enum seg *seg)
@@ -99,24 +109,80 @@ static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct seg_cac
     return true;
 }
 
-void segment_learn(struct bt *bt, const struct insn *in)
+/* What IRET relies on beside the context it came from: CS and SS. Anything else there forgets it. */
+static void store(struct vcpu *cpu, u32 key, const struct segment *s)
 {
-    struct vcpu *cpu = bt->cpu;
-    struct seg_cached c = { 0 };
-    const struct segment *s;
-    enum seg seg;
-    u32 key;
+    struct seg_cached *to = &cpu->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
+    struct seg_cached c = { .minus_key = -(u64)key, .seg = *s };
 
-    if (!loads(in, &seg) || !cpu_protected(cpu))
-        return;
-    segment_review(bt);
-    s = &cpu->seg[seg];
-    key = segment_key(s->selector, seg, cpu->cpl, seg >= FS ? SEG_ANY : segment_class(s, false),
-                      s->attr & ATTR_DB);
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
         return;
-    c.minus_key = -(u64)key;
-    c.seg = *s;
     reach_of(s, c.reach);
-    cpu->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)] = c;
+    if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
+        memset(cpu->irets, 0, sizeof(cpu->irets));
+    *to = c;
+}
+
+/* Its operand, looked at once more. */
+static bool verw_selector(struct vcpu *cpu, const struct insn *in, u16 *selector)
+{
+    gla_t gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
+    u64 slot = cpu->flat[gla >> PAGE_SHIFT];
+
+    if (in->op[0].kind == OP_REG)
+        *selector = (u16)cpu->gpr[in->op[0].reg];
+    else if (slot_direct(slot) && !(gla & 1))
+        memcpy(selector, slot_hva(slot, gla), 2);
+    else
+        return false;
+    return true;
+}
+
+static void learn_verw(struct vcpu *cpu, const struct insn *in)
+{
+    struct segment s = { 0 };
+
+    if (cpu->eflags & FLAG_ZF && verw_selector(cpu, in, &s.selector))
+        store(cpu, segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_VERW, &s);
+}
+
+static void learn(struct bt *bt, enum seg seg)
+{
+    struct vcpu *cpu = bt->cpu;
+    const struct segment *s = &cpu->seg[seg];
+
+    store(cpu, segment_key(s->selector, seg, cpu->cpl, context_class(s, seg), s->attr & ATTR_DB), s);
+}
+
+void segment_learn(struct bt *bt, const struct insn *in)
+{
+    enum seg seg;
+
+    if (!cpu_protected(bt->cpu))
+        return;
+    segment_review(bt);
+    if (in->mnem == ZYDIS_MNEMONIC_VERW)
+        learn_verw(bt->cpu, in);
+    else if (loads(in, &seg))
+        learn(bt, seg);
+}
+
+/* Only returns from CPL 0 that leave DF, ES and DS as they are; the code looks at those itself. */
+void segment_learn_iret(struct bt *bt, u32 from)
+{
+    const u32 same = KEY_DF | KEY_PROT | KEY_FPU_LIVE | 7 << (KEY_SEG_SHIFT + 3 * ES) |
+                     7 << (KEY_SEG_SHIFT + 3 * DS);
+    struct vcpu *cpu = bt->cpu;
+    u32 to = cpu->tc.context, key = bt->contexts[from].key;
+
+    if ((key ^ bt->contexts[to].key) & same || !(key & KEY_PROT) || key >> KEY_CPL_SHIFT & 3 ||
+        context_seg(key, SS) != SEG_FLAT || context_class(&cpu->seg[SS], SS) != SEG_FLAT ||
+        cpu->seg[CS].limit != ~0u || !(cpu->seg[SS].attr & ATTR_DB))
+        return;
+    learn(bt, CS);
+    if (cpu->cpl) /* to the same level it is not loaded */
+        learn(bt, SS);
+    cpu->irets[cpu->cpl] = (struct iret_cached){
+        from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, to
+    };
 }

@@ -36,8 +36,20 @@ static bool reviewed(const struct insn *in)
     }
 }
 
-/* mov r9, callout;  call [r15+callout] */
-void xl_callout(struct xl *x, const struct site *site, bool fpu)
+/* Does the context already say that the checks before the instruction pass? */
+static bool admitted(const struct xl *x, const struct insn *in)
+{
+    const struct op_row *row = &cpu_ops[in->mnem];
+    u32 key = x->context->key;
+
+    return row->exec && cpu_has(x->bt->cpu, row->feature) && !(in->prefixes & PFX_LOCK) &&
+           !(row->attr & (OP_FPU | OP_MMXREG | OP_SSE)) &&
+           (!(row->attr & OP_CPL0) || !(key >> KEY_CPL_SHIFT & 3)) &&
+           (!(row->attr & OP_IOPL) || key & KEY_IOPL_OK) &&
+           (!(row->attr & OP_PROT) || key & KEY_PROT);
+}
+
+void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 {
     const struct insn *in = &x->insns[site - x->sites];
     struct callout **co = &x->callouts[site - x->sites];
@@ -45,9 +57,15 @@ void xl_callout(struct xl *x, const struct site *site, bool fpu)
     if (!*co) {
         *co = cache_note(x->bt, sizeof(**co));
         **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off, .fpu = fpu,
-                                 .review = reviewed(in), .ends = fpu || ends_tu(in), .insn = *in };
+                                 .review = reviewed(in), .ends = fpu || ends_tu(in),
+                                 .admitted = admitted(x, in), .insn = *in };
     }
     emit_mov_ri64(x, R9, (u64)*co);
+}
+
+void xl_callout(struct xl *x, const struct site *site, bool fpu)
+{
+    xl_callout_record(x, site, fpu);
     emit_call_vcpu(x, VCPU_CALLOUT);
 }
 

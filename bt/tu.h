@@ -74,6 +74,7 @@ struct callout {
     bool fpu;    /* first tries to make the FPU live */
     bool review; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
+    bool admitted; /* the context says that privilege and mode allow it */
     struct insn insn;
 };
 
@@ -129,6 +130,10 @@ void bt_callout(void);
 void bt_indirect(void);
 void bt_stack_empty(void);
 void bt_load_segment(void);
+void bt_verw(void);
+void bt_sysenter(void);
+void bt_sysexit(void);
+void bt_iret(void);
 void bt_signal_entry(int sig);
 
 enum {
@@ -171,7 +176,7 @@ struct bt {
     u32 lines[LINES]; /* lists by line_next: the 64 bytes a TU (or its second part) starts in */
     u32 *page_tus; /* [PHYS_PAGES] how many TUs have bytes there */
     struct context *contexts;
-    u32 context_count, context_now;
+    u32 context_count;
     u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */
     struct {
         u32 base[2], limit[2];
@@ -183,7 +188,7 @@ struct bt {
         u8 form, traps;
     } learnt[FORM_SIZE];
     u8 fpu_cpl;   /* CPL the FPU is live for */
-    u32 generation, stack_context; /* for which the stack of return addresses holds */
+    u32 generation; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
     bool interpret; /* set by the signal handler: run the instruction at EIP in C */
     struct bt_stats stats;
@@ -206,6 +211,8 @@ void cache_reset_stack(struct bt *bt);
 
 /* ---- context.c ---- */
 u32 bt_context(struct bt *bt); /* number of the CPU's present context; also set in the vcpu */
+/* The number of any context; 0: there is no room for one more. */
+u32 context_number(struct bt *bt, const struct context *c);
 static inline enum seg_class context_seg(u32 key, u32 seg)
 {
     return seg >= FS ? SEG_ANY : (enum seg_class)(key >> (KEY_SEG_SHIFT + 3 * seg) & 7);
@@ -215,6 +222,8 @@ static inline enum seg_class context_seg(u32 key, u32 seg)
 enum seg_class segment_class(const struct segment *s, bool code);
 /* What a load of `selector` into `seg` depends on, beside the descriptor: the key of seg_cache. */
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
+/* After C ran an IRET in the context `from`: next time the code does it. */
+void segment_learn_iret(struct bt *bt, u32 from);
 /* After C ran a segment load: next time the code does it. */
 void segment_learn(struct bt *bt, const struct insn *in);
 /* Before a context is found: the reach of FS and GS; forgets loads after LGDT or LLDT. */

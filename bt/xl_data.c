@@ -48,6 +48,8 @@ bool xl_mov(struct xl *x, const struct insn *in)
         return mov_selector(x, in);
     if (in->op[0].kind == OP_SEG)
         return xl_mov_to_segment(x, in);
+    if (in->op[0].kind == OP_CR || in->op[1].kind == OP_CR)
+        return xl_mov_cr(x, in);
     if (in->map || (in->opcode & 0xfc) != 0xa0)
         return xl_copy(x, in);
     if (!plain_operands(in))

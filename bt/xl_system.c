@@ -38,6 +38,16 @@ bool xl_sti(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* reg32 &= mask, by r10. mov r10d, mask;  pext reg, reg, r10d;  pdep reg, reg, r10d */
+static void emit_and(struct xl *x, enum hreg reg, u32 mask)
+{
+    u8 rm = (u8)(0xc0 | (reg & 7) << 3 | (R10 & 7)), v = (u8)(~reg << 3 & 0x78);
+
+    emit_mov_ri(x, R10, mask);
+    EMIT(x, 0xc4, 0x42, (u8)(v | 2), 0xf5, rm); /* reg is r9, r11 or r13 */
+    EMIT(x, 0xc4, 0x42, (u8)(v | 3), 0xf5, rm);
+}
+
 /* In V86, and with the alignment of 16-bit stacks, it is C's. */
 static bool plain_flags(struct xl *x)
 {
@@ -48,7 +58,7 @@ static bool plain_flags(struct xl *x)
 /*
  * PUSHF: the host's arithmetic flags, and the vcpu's other ones, whose arithmetic bits are 0 while
  * translated code runs.
- *      pushfq;  pop r11;  mov r9d, mask;  pext r11d, r11d, r9d;  pdep r11d, r11d, r9d
+ *      pushfq;  pop r11;  r11d &= mask
  *      movzx r9d, byte [int_flag];  rorx r9d, r9d, 23;  lea r11d, [r11+r9]
  *      mov r9d, [eflags];  lea r11d, [r11+r9];  push r11
  */
@@ -57,9 +67,7 @@ bool xl_pushf(struct xl *x, const struct insn *in)
     if (!plain_flags(x))
         return false;
     EMIT(x, 0x9c, 0x41, 0x5b);
-    emit_mov_ri(x, R9, FLAGS_ARITH);
-    EMIT(x, 0xc4, 0x42, 0x22, 0xf5, 0xd9);       /* pext r11d, r11d, r9d */
-    EMIT(x, 0xc4, 0x42, 0x23, 0xf5, 0xd9);       /* pdep r11d, r11d, r9d */
+    emit_and(x, R11, FLAGS_ARITH);
     EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, VCPU_INT_FLAG);
     EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 23);   /* rorx r9d, r9d, 23 */
     emit_lea_sib(x, R11, R11, R9, 1, 0, false);
@@ -98,14 +106,19 @@ bool xl_popf(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* RDTSC: the host's plus the offset. C where the clock is turned by hand, and above CPL 0, where
- * CR4.TSD may forbid it.
+/* RDTSC: the host's plus the offset. C where the clock is turned by hand, and above CPL 0 if CR4.TSD
+ * forbids it.
  *      rdtsc;  mov r9d, eax;  rorx rdx, rdx, 32;  lea r9, [r9+rdx];  mov r10, [tsc_offset]
  *      lea r9, [r9+r10];  mov eax, r9d;  rorx rdx, r9, 32;  mov edx, edx */
 bool xl_rdtsc(struct xl *x, const struct insn *in)
 {
-    if (x->context->key >> KEY_CPL_SHIFT & 3 || x->bt->cpu->machine->clock_manual)
+    if (x->bt->cpu->machine->clock_manual)
         return false;
+    if (x->context->key >> KEY_CPL_SHIFT & 3) {
+        emit_op_rm(x, 0x8b, R9, R15, VCPU_CR4, false);
+        emit_and(x, R9, CR4_TSD);
+        xl_slow_unless_zero(x, R9, R10);
+    }
     EMIT(x, 0x0f, 0x31);
     emit_mov_rr(x, R9, RAX);
     EMIT(x, 0xc4, 0xe3, 0xfb, 0xf0, 0xd2, 32);
@@ -115,5 +128,128 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
     emit_mov_rr(x, RAX, R9);
     EMIT(x, 0xc4, 0xc3, 0xfb, 0xf0, 0xd1, 32);
     emit_mov_rr(x, RDX, RDX);
+    return true;
+}
+
+/* ---- Control registers ---- */
+
+static bool cpl0(const struct xl *x)
+{
+    return !(x->context->key >> KEY_CPL_SHIFT & 3);
+}
+
+/* Reads, and the write to CR0 that changes nothing; others are C's. */
+bool xl_mov_cr(struct xl *x, const struct insn *in)
+{
+    static const i32 at[] = { VCPU_CR0, 0, VCPU_CR2, VCPU_CR3 };
+    bool write = in->op[0].kind == OP_CR;
+    u8 n = in->op[!write].reg, reg = hreg_of(in->op[write].reg);
+
+    if (!cpl0(x) || n == 1 || n > 3 || (write && n))
+        return false;
+    if (!write) {
+        emit_op_rm(x, 0x8b, reg, R15, at[n], false);
+        return true;
+    }
+    emit_mov_rr(x, R9, reg);
+    EMIT(x, 0x41, 0xf7, 0xd1); /* not r9d */
+    emit_op_rm(x, 0x8b, R10, R15, VCPU_CR0, false);
+    emit_lea_sib(x, R9, R9, R10, 1, 1, false); /* CR0 - reg */
+    xl_slow_unless_zero(x, R9, R10);
+    return true;
+}
+
+bool xl_clts(struct xl *x, const struct insn *in)
+{
+    if (!cpl0(x))
+        return false;
+    emit_op_rm(x, 0x8b, R9, R15, VCPU_CR0, false);
+    emit_and(x, R9, ~(u32)CR0_TS);
+    emit_op_rm(x, 0x89, R9, R15, VCPU_CR0, false);
+    return true;
+}
+
+/* The shadow follows the guest's tables write by write: nothing is stale (mmu/shadow.c). */
+bool xl_invlpg(struct xl *x, const struct insn *in)
+{
+    return cpl0(x) && in->op[0].kind == OP_MEM;
+}
+
+/* ---- Other levels, and looks at descriptors: fast.S ---- */
+
+bool xl_verw(struct xl *x, const struct insn *in)
+{
+    u32 key = x->context->key;
+
+    if (!(key & KEY_PROT))
+        return false;
+    if (in->op[0].kind == OP_REG) {
+        emit_movzx16(x, R9, hreg_of(in->op[0].reg));
+    } else {
+        if (!xl_operand(x, in, 2, XL_READ))
+            return false;
+        EMIT(x, 0x47, 0x0f, 0xb7, 0x0c, 0x0a); /* movzx r9d, word [r10+r9] */
+    }
+    emit_lea_rm(x, R9, R9,
+                (i32)(segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) | SEG_KEY_VERW));
+    emit_call_vcpu(x, VCPU_VERW);
+    xl_slow_unless_zero(x, R10, R11);
+    return true;
+}
+
+/* Into `to`, a context that is known now: r9 the callout, r11d its number. */
+static bool enter_context(struct xl *x, const struct context *to, i32 routine)
+{
+    u32 n = context_number(x->bt, to);
+
+    if (!n)
+        return false;
+    xl_callout_record(x, x->site, false);
+    emit_mov_ri(x, R11, n);
+    emit_jmp_vcpu(x, routine);
+    x->ended = true;
+    return true;
+}
+
+/* The context behind SYSENTER or SYSEXIT: CS and SS are flat by decree. */
+static struct context flat_context(const struct xl *x, u32 cpl)
+{
+    struct context to = { x->context->key, 0, ~0u };
+
+    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | 7u << (KEY_SEG_SHIFT + 3 * CS) |
+                7u << (KEY_SEG_SHIFT + 3 * SS));
+    to.key |= KEY_CODE32 | KEY_STACK32 | cpl << KEY_CPL_SHIFT | (cpl ? 0 : KEY_IOPL_OK);
+    static_assert(SEG_FLAT == 0, "CS and SS in a key");
+    return to;
+}
+
+static bool may_switch(const struct xl *x)
+{
+    return x->context->key & KEY_PROT && !(x->context->key & KEY_FPU_LIVE) &&
+           !x->bt->config.no_chaining;
+}
+
+bool xl_sysenter(struct xl *x, const struct insn *in)
+{
+    struct context to = flat_context(x, 0);
+
+    return may_switch(x) && enter_context(x, &to, VCPU_SYSENTER);
+}
+
+bool xl_sysexit(struct xl *x, const struct insn *in)
+{
+    struct context to = flat_context(x, 3);
+
+    return may_switch(x) && cpl0(x) && enter_context(x, &to, VCPU_SYSEXIT);
+}
+
+bool xl_iret(struct xl *x, const struct insn *in)
+{
+    if (!may_switch(x) || !cpl0(x) || in->opsize != 4 || !x->stack32 ||
+        context_seg(x->context->key, SS) != SEG_FLAT)
+        return false;
+    xl_callout_record(x, x->site, false);
+    emit_jmp_vcpu(x, VCPU_IRET);
+    x->ended = true;
     return true;
 }

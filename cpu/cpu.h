@@ -116,6 +116,14 @@ struct seg_cached {
 };
 enum { SEG_CACHE = 16 };
 
+/* An IRET that succeeded: from one context with these selectors into another (bt/segment.c). */
+struct iret_cached {
+    u32 from; /* context; 0: none */
+    u16 cs, ss;
+    u32 iopl; /* the bits of EFLAGS */
+    u32 to;
+};
+
 struct vcpu {
     /* What translated code reaches: keep within the first 128 bytes, offsets of one byte. */
     u32 gpr[8];      /* by enum gpr */
@@ -134,10 +142,13 @@ struct vcpu {
         u64 host_flags;     /* RFLAGS as the code left them */
         u64 tc_rsp, c_rsp;  /* stack of return addresses; stack of the C caller */
         u8 *jump_cache;
-        u64 context_tag;    /* context << 32: what the jump cache compares with */
+        u32 unused;
+        u32 context;        /* with the zero below it what the jump cache compares with */
         u64 stack_top;      /* of the return addresses */
         u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
-        void (*load_segment)(void);
+        void (*load_segment)(void), (*verw)(void), (*sysenter)(void), (*sysexit)(void),
+            (*iret)(void);
+        u32 stack_context; /* that the return addresses on the stack belong to */
     } tc;
     struct fxsave fpu;        /* exact whenever C runs */
     struct fxsave fpu_stored; /* by enter.S, see bt/fpu.c */
@@ -148,9 +159,11 @@ struct vcpu {
     i64 reach[GS + 1][2];
     struct seg_cached seg_cache[SEG_CACHE];
     u64 scratch[4] __attribute__((aligned(16))); /* of one translated instruction */
+    struct iret_cached irets[4]; /* by the RPL of CS */
+    u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
+    u32 cr0, cr2, cr3, cr4;
 
     struct table_register gdtr, idtr;
-    u32 cr0, cr2, cr3, cr4;
     u32 dr[8];
     u32 efer;
     u32 debugctl;   /* MSR 1D9: DEBUGCTL_* of debug.h */
@@ -171,7 +184,6 @@ struct vcpu {
 
     u64 tsc_offset; /* guest TSC = host TSC + this */
     u64 tsc_stopped; /* the guest's, while the machine is stopped */
-    u32 sysenter_cs, sysenter_esp, sysenter_eip;
     u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
     u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */
     u64 perf_select[2], perf_base[2];        /* P6 event counters: see msr.c */

@@ -133,6 +133,8 @@ bool cpu_fpu_check(struct vcpu *cpu, u32 attr);
 /* Runs an instruction decoded before, at the present EIP, without TF, RF and breakpoints. False: an
  * exception was delivered instead. */
 bool cpu_run_insn(struct vcpu *cpu, const struct insn *in);
+/* The same where mode, privilege and model are known to allow it, and it has nothing to do with the FPU. */
+bool cpu_run_admitted(struct vcpu *cpu, const struct insn *in);
 
 /* Fetches and decodes at CS:EIP with all checks (#GP beyond the limit or 15 bytes, #PF, #UD); the
  * result stays valid until the next call. NULL: exception recorded. */

@@ -136,9 +136,17 @@ void cpu_run_one(struct vcpu *cpu)
 
 bool cpu_run_insn(struct vcpu *cpu, const struct insn *in)
 {
+    if (likely(admit(cpu, in, &cpu_ops[in->mnem])))
+        return cpu_run_admitted(cpu, in);
+    deliver(cpu);
+    return false;
+}
+
+bool cpu_run_admitted(struct vcpu *cpu, const struct insn *in)
+{
     const struct op_row *row = &cpu_ops[in->mnem];
 
-    if (unlikely(!admit(cpu, in, row) || !row->exec(cpu, in))) {
+    if (unlikely(!row->exec(cpu, in))) {
         deliver(cpu);
         return false;
     }

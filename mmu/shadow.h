@@ -22,11 +22,8 @@
 #define RING3_SHADOW_H
 
 #include "mmu/mmu.h"
+#include "mmu/slots.h"
 
-#define FLAT_SLOTS (1u << 20)
-#define FLAT_WRITE FLAT_SLOTS           /* from read to write slots */
-#define FLAT_EXEC (2 * FLAT_SLOTS)      /* from read to execute slots */
-#define FLAT_USER (3 * FLAT_SLOTS)      /* from supervisor to user slots */
 #define FLAT_TABLES 6
 #define FLAT_BYTES (FLAT_TABLES * (u64)FLAT_SLOTS * 8)
 #define SLOT_GUARDED (3ull << 62)

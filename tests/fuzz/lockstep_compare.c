@@ -17,6 +17,12 @@ static bool same_fpu(const struct fxsave *a, const struct fxsave *b)
     return a->fcw == b->fcw && a->fsw == b->fsw && a->ftw == b->ftw && a->mxcsr == b->mxcsr;
 }
 
+/* RF shields from breakpoints: where none is armed, code may let it fall at IRET. */
+static u32 seen_eflags(const struct vcpu *c)
+{
+    return cpu_eflags(c) & ~(u32)(c->dr[7] & 0xff ? 0 : FLAG_RF);
+}
+
 /* NULL, or what differs. */
 const char *difference(const struct vcpu *a, const struct vcpu *b)
 {
@@ -24,7 +30,7 @@ const char *difference(const struct vcpu *a, const struct vcpu *b)
         return "EIP";
     if (memcmp(a->gpr, b->gpr, sizeof(a->gpr)))
         return "a register";
-    if (cpu_eflags(a) != cpu_eflags(b))
+    if (seen_eflags(a) != seen_eflags(b))
         return "EFLAGS";
     if (memcmp(a->seg, b->seg, sizeof(a->seg)) || a->cpl != b->cpl)
         return "a segment";

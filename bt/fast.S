@@ -1,0 +1,313 @@
+/*
+ * What guests do often and the manual makes long, done again the way it went the last time: segment
+ * loads, VERW, SYSENTER, SYSEXIT, IRET. What each relied on is compared first (bt/segment.c); a
+ * difference, or anything unusual, is a callout. See regs.h for the registers.
+ */
+#include "bt/regs.h"
+#include "mmu/slots.h"
+
+#define FLAG_NT 0x4000
+#define FLAG_IOPL 0x3000
+#define FLAGS_HELD 0x3e7500 /* what the quick IRET does not change: TF DF IOPL NT VM AC VIF VIP ID */
+
+/* Hidden parts: selector in the low half, attributes above. */
+#define FLAT_CODE 0xc09b0000
+#define FLAT_DATA 0xc0930000
+#define DPL3 0x00600000
+
+#define SEG_CS (VCPU_SEG + 12)
+#define SEG_SS (VCPU_SEG + 24)
+
+        .text
+
+/* The guest's arithmetic flags into AX; EAX waits in \keep. */
+.macro flags_keep keep
+        mov     %eax, \keep
+        lahf
+        seto    %al
+.endm
+
+.macro flags_give keep
+        add     $0x7f, %al
+        sahf
+        mov     \keep, %eax
+.endm
+
+/* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
+.macro find_segment
+        mov     %r9d, %r10d
+        shr     $3, %r10d
+        and     $15, %r10d
+        shl     $6, %r10d
+        lea     VCPU_SEG_CACHE(%r15,%r10), %r10
+        add     CACHED_KEY(%r10), %r9
+        jne     9f
+        cmp     %r9, CACHED_DESC(%r10)
+        je      9f                      /* a null selector */
+        mov     CACHED_PAGE(%r10), %r9d
+        shl     $3, %r9
+        add     VCPU_FLAT_SYSTEM(%r15), %r9
+        mov     (%r9), %r9
+        add     CACHED_SLOT(%r10), %r9
+        jne     9f
+        mov     CACHED_DESC(%r10), %r9
+        mov     (%r9), %r9
+        add     CACHED_MINUS_DESC(%r10), %r9
+9:
+.endm
+
+/* The hidden part of r10 to the vcpu's at `to`. */
+.macro copy_segment to
+        mov     CACHED_SEG(%r10), %r9d
+        mov     %r9d, \to
+        mov     CACHED_SEG+4(%r10), %r9d
+        mov     %r9d, 4+\to
+        mov     CACHED_SEG+8(%r10), %r9d
+        mov     %r9d, 8+\to
+.endm
+
+/* r9d: the key of a load (segment_key()); r11d: the register's number. r10 := 0 if it is done, else
+ * nothing has changed. */
+        .globl  bt_load_segment
+        .type   bt_load_segment, @function
+bt_load_segment:
+        flags_keep %r13d
+        find_segment
+        jne     1f
+        lea     (%r11,%r11,2), %r9
+        lea     VCPU_SEG(%r15,%r9,4), %r9
+        mov     %r11d, VCPU_SCRATCH+8(%r15)
+        mov     CACHED_SEG(%r10), %r11d
+        mov     %r11d, (%r9)
+        mov     CACHED_SEG+4(%r10), %r11d
+        mov     %r11d, 4(%r9)
+        mov     CACHED_SEG+8(%r10), %r11d
+        mov     %r11d, 8(%r9)
+        mov     VCPU_SCRATCH+8(%r15), %r11d
+        shl     $4, %r11
+        mov     CACHED_REACH(%r10), %r9
+        mov     %r9, VCPU_REACH(%r15,%r11)
+        mov     CACHED_REACH+8(%r10), %r9
+        mov     %r9, VCPU_REACH+8(%r15,%r11)
+        flags_give %r13d
+        mov     $0, %r10d
+        ret
+1:      flags_give %r13d
+        mov     $1, %r10d
+        ret
+
+/* r9d: the key of a VERW that said yes. r10 := 0 and ZF set if it does again. */
+        .globl  bt_verw
+        .type   bt_verw, @function
+bt_verw:
+        flags_keep %r13d
+        find_segment
+        jne     1f
+        or      $0x40, %ah
+        flags_give %r13d
+        mov     $0, %r10d
+        ret
+1:      flags_give %r13d
+        mov     $1, %r10d
+        ret
+
+/* Into the context in r11d, whose TUs' returns are not on the stack; flags are still in AX. */
+.macro enter_context
+        mov     %r11d, VCPU_CONTEXT(%r15)
+        mov     %r11d, VCPU_STACK_CONTEXT(%r15)
+        mov     VCPU_STACK_TOP(%r15), %rsp
+.endm
+
+/* CS of selector r10w, SS eight above, flat by decree (SDM vol. 2, "SYSENTER"). */
+.macro flat_segments rpl_dpl
+        lea     8(%r10), %r9d
+        movzwl  %r9w, %r9d
+        or      $(FLAT_DATA + \rpl_dpl), %r9d
+        mov     %r9d, SEG_SS+8(%r15)
+        or      $(FLAT_CODE + \rpl_dpl), %r10d
+        mov     %r10d, SEG_CS+8(%r15)
+        movl    $0, SEG_CS(%r15)
+        movl    $-1, SEG_CS+4(%r15)
+        movl    $0, SEG_SS(%r15)
+        movl    $-1, SEG_SS+4(%r15)
+.endm
+
+/* r9: struct callout *, for the unusual; r11d: the context to be in. */
+        .globl  bt_sysenter
+        .type   bt_sysenter, @function
+bt_sysenter:
+        flags_keep %r13d
+        mov     VCPU_SYSENTER_CS(%r15), %r10d
+        and     $0xfffc, %r10d
+        jz      unusual
+        flat_segments 0
+        movb    $0, VCPU_INT_FLAG(%r15)
+        movb    $0, VCPU_CPL(%r15)
+        mov     VCPU_FLAT_SYSTEM(%r15), %r14
+        mov     %r14, VCPU_FLAT(%r15)
+        mov     VCPU_SYSENTER_ESP(%r15), %r8d
+        mov     VCPU_SYSENTER_EIP(%r15), %r9d
+        enter_context
+        flags_give %r13d
+        jmp     bt_indirect
+unusual:
+        flags_give %r13d
+        call    bt_callout              /* does not come back */
+        ud2
+
+/* The same; r11d is for an IOPL below 3. */
+        .globl  bt_sysexit
+        .type   bt_sysexit, @function
+bt_sysexit:
+        flags_keep %r13d
+        mov     VCPU_EFLAGS(%r15), %r10d
+        not     %r10d
+        test    $FLAG_IOPL, %r10d
+        jz      unusual
+        mov     VCPU_SYSENTER_CS(%r15), %r10d
+        and     $0xfffc, %r10d
+        jz      unusual
+        add     $16, %r10d
+        movzwl  %r10w, %r10d
+        flat_segments (DPL3 + 3)
+        movb    $3, VCPU_CPL(%r15)
+        mov     VCPU_FLAT_SYSTEM(%r15), %r14
+        add     $(FLAT_USER * 8), %r14
+        mov     %r14, VCPU_FLAT(%r15)
+        mov     %ecx, %r8d
+        mov     %edx, %r9d
+        enter_context
+        flags_give %r13d
+        jmp     bt_indirect
+
+/*
+ * IRET of 32 bits from CPL 0 with flat 32-bit stacks. r9: struct callout *. A frame in one page,
+ * EFLAGS that change only arithmetic flags and IF, and selectors met before in this context. RF falls:
+ * code runs here only while there is no breakpoint to be shielded from.
+ */
+        .globl  bt_iret
+        .type   bt_iret, @function
+bt_iret:
+        flags_keep (%r15)
+        mov     %eax, VCPU_SCRATCH(%r15)
+        mov     %r9, VCPU_SCRATCH+8(%r15)
+        mov     %ecx, 4(%r15)
+        mov     %edx, 8(%r15)
+        mov     %ebx, 12(%r15)
+        mov     %esi, 24(%r15)
+        mov     VCPU_EFLAGS(%r15), %eax
+        mov     VCPU_INT_FLAG(%r15), %ecx
+        and     $0xffffff00, %ecx       /* CPL, INTR, NMI blocked */
+        jnz     iret_unusual
+        test    $FLAG_NT, %eax
+        jnz     iret_unusual
+        mov     %r8d, %ecx
+        and     $0xfff, %ecx
+        cmp     $(0x1000 - 20), %ecx
+        ja      iret_unusual
+        test    $3, %cl
+        jnz     iret_unusual
+        mov     %r8d, %ecx
+        shr     $12, %ecx
+        mov     (%r14,%rcx,8), %rbx
+        test    %rbx, %rbx
+        jle     iret_unusual
+        add     %r8, %rbx               /* EIP, CS, EFLAGS, ESP, SS */
+        mov     8(%rbx), %edx
+        mov     %edx, %ecx
+        xor     %eax, %ecx
+        test    $FLAGS_HELD, %ecx
+        jnz     iret_unusual
+        movzwl  4(%rbx), %ecx
+        mov     %ecx, %esi
+        and     $3, %esi
+        mov     %esi, %r9d
+        shl     $4, %esi
+        lea     VCPU_IRETS(%r15,%rsi), %rsi
+        mov     VCPU_CONTEXT(%r15), %r11d
+        cmp     %r11d, IRET_FROM(%rsi)
+        jne     iret_unusual
+        cmp     %cx, IRET_CS(%rsi)
+        jne     iret_unusual
+        and     $FLAG_IOPL, %eax
+        cmp     %eax, IRET_IOPL(%rsi)
+        jne     iret_unusual
+        shl     $16, %r9d
+        lea     (%r9,%rcx), %r9d
+        or      $(SEG_KEY_VALID | SEG_KEY_CODE), %r9d
+        find_segment
+        jne     iret_unusual
+        mov     IRET_TO(%rsi), %r11d
+        test    $3, %cl
+        jnz     iret_outer
+        add     $12, %r8d
+        copy_segment SEG_CS(%r15)
+        jmp     iret_commit
+
+iret_outer:
+        mov     %r10, VCPU_SCRATCH+16(%r15)
+        movzwl  16(%rbx), %eax
+        cmp     %ax, IRET_SS(%rsi)
+        jne     iret_unusual
+        and     $3, %ecx
+        shl     $16, %ecx
+        lea     (%rcx,%rax), %r9d
+        or      $(SEG_KEY_VALID | SEG_KEY_SS | SEG_KEY_STACK32), %r9d
+        find_segment
+        jne     iret_unusual
+        /* Data segments that would have to go are C's: present, and DPL below 3. */
+        .irp    seg, 0, 3, 4, 5
+        movzwl  VCPU_SEG+12*\seg+10(%r15), %eax
+        not     %eax
+        test    $0x60, %al
+        jz      2f
+        test    $0x80, %al
+        jz      iret_unusual
+2:
+        .endr
+        copy_segment SEG_SS(%r15)
+        mov     VCPU_SCRATCH+16(%r15), %r10
+        copy_segment SEG_CS(%r15)
+        mov     12(%rbx), %r8d
+        shr     $16, %ecx
+        mov     %cl, VCPU_CPL(%r15)
+        cmp     $3, %ecx
+        jne     3f
+        mov     VCPU_FLAT_SYSTEM(%r15), %r14
+        add     $(FLAT_USER * 8), %r14
+        mov     %r14, VCPU_FLAT(%r15)
+3:
+iret_commit:
+        mov     (%rbx), %r9d
+        mov     %edx, %ecx
+        shr     $9, %ecx
+        and     $1, %ecx
+        mov     %cl, VCPU_INT_FLAG(%r15)
+        cmp     %r11d, VCPU_CONTEXT(%r15)
+        je      4f
+        enter_context
+4:      mov     %edx, %eax
+        shr     $11, %eax
+        and     $1, %eax
+        mov     %dl, %ah
+        add     $0x7f, %al
+        sahf
+        mov     (%r15), %eax
+        mov     4(%r15), %ecx
+        mov     8(%r15), %edx
+        mov     12(%r15), %ebx
+        mov     24(%r15), %esi
+        jmp     bt_indirect
+
+iret_unusual:
+        mov     4(%r15), %ecx
+        mov     8(%r15), %edx
+        mov     12(%r15), %ebx
+        mov     24(%r15), %esi
+        mov     VCPU_SCRATCH+8(%r15), %r9
+        mov     VCPU_SCRATCH(%r15), %eax
+        flags_give (%r15)
+        call    bt_callout
+        ud2
+
+        .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,12 @@
+/*
+ * Where the slots of each kind lie in a space's flat table (shadow.h), for C and assembly.
+ */
+#ifndef RING3_SLOTS_H
+#define RING3_SLOTS_H
+
+#define FLAT_SLOTS 0x100000
+#define FLAT_WRITE FLAT_SLOTS      /* from read to write slots */
+#define FLAT_EXEC (2 * FLAT_SLOTS) /* from read to execute slots */
+#define FLAT_USER (3 * FLAT_SLOTS) /* from supervisor to user slots */
+
+#endif
