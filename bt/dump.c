@@ -74,9 +74,9 @@ static void label_all(struct dump *d)
     for (u32 i = 0; i < x->slow_count; i++) {
         i32 rel;
 
-        memcpy(&rel, x->slow[i].jump, 4);
-        label_add(d, (u64)(x->slow[i].jump + 4 + rel - x->start), "slow path of %08x",
-                  x->tu->eip + x->slow[i].site->eip_off);
+        memcpy(&rel, x->start + x->slow[i].jump, 4);
+        label_add(d, (u64)(x->slow[i].jump + 4 + rel), "slow path of %08x",
+                  x->tu->eip + x->sites[x->slow[i].site].eip_off);
     }
 }
 

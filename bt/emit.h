@@ -34,10 +34,10 @@ struct xl {
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
     struct {
-        u8 *jump; /* rel32 */
-        struct site *site;
-        u8 *resume; /* where the next instruction starts */
-    } slow[MAX_SLOW];
+        u16 jump;   /* rel32 */
+        u16 resume; /* where the next instruction starts */
+        u8 site;
+    } slow[MAX_SLOW]; /* places are offsets in the CCF */
     u32 slow_count;
 };
 

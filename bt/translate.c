@@ -4,9 +4,7 @@
  */
 #include "bt/emit.h"
 #include "runtime/machine.h"
-#include <stdlib.h>
-#include <time.h>
-
+#include <x86intrin.h>
 
 /* EIP goes elsewhere, or nowhere: back to the run loop. */
 static bool ends_tu(const struct insn *in)
@@ -86,7 +84,7 @@ static void one(struct xl *x, const struct insn *in)
     if (lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in)))) {
         for (u32 i = slow; i < x->slow_count; i++)
-            x->slow[i].resume = x->p;
+            x->slow[i].resume = (u16)(x->p - x->start);
         return;
     }
     x->p = start;
@@ -207,14 +205,6 @@ static struct tu *make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 slot,
     return tu;
 }
 
-static u64 now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
-
 static void count_tu(struct bt *bt, const struct tu *tu, bool code32, u64 start)
 {
     struct bt_stats *s = &bt->stats;
@@ -224,7 +214,7 @@ static void count_tu(struct bt *bt, const struct tu *tu, bool code32, u64 start)
     s->length[tu->count]++;
     s->guest_bytes += tu->guest_size;
     s->host_bytes += tu->host_size;
-    s->translate_ns += now_ns() - start;
+    s->translate_tsc += __rdtsc() - start;
 }
 
 struct tu *bt_translate(struct bt *bt, u32 context)
@@ -233,7 +223,8 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     struct insn insns[MAX_INSNS];
     gla_t gla = cpu->seg[CS].base + cpu->eip;
     u32 left = PAGE_SIZE - (gla & PAGE_MASK), count;
-    u64 slot = cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)], start = now_ns();
+    u64 slot = cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)];
+    u64 start = __rdtsc(); /* the clock would cost as much as an instruction */
     struct tu *tu;
     u8 activity;
     gpa_t gpa;

@@ -293,8 +293,9 @@ void bt_code_written(void *owner, gpa_t gpa, u32 n)
         drop_in_line(bt, line_of(at), gpa, n);
 }
 
-static void page_forget(struct bt *bt, gpa_t gpa)
+static void start_forget(struct bt *bt, gpa_t gpa)
 {
+    bt->lines[line_of(gpa)] = 0;
     bt->page_tus[gpa >> PAGE_SHIFT] = 0;
     mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
@@ -302,11 +303,12 @@ static void page_forget(struct bt *bt, gpa_t gpa)
 void tu_forget_all(struct bt *bt)
 {
     for (u32 i = 1; i < bt->tu_count; i++) {
-        page_forget(bt, bt->tus[i].gpa);
-        if (bt->tus[i].crossing)
-            page_forget(bt, bt->tus[i].crossing->gpa);
+        const struct tu *t = &bt->tus[i];
+
+        *bucket(bt, t->context, t->eip) = 0;
+        start_forget(bt, t->gpa);
+        if (t->crossing)
+            start_forget(bt, t->crossing->gpa);
     }
-    memset(bt->hash, 0, sizeof(bt->hash));
-    memset(bt->lines, 0, sizeof(bt->lines));
     memset(bt->jump_cache, 0, JUMP_ENTRIES * 32);
 }

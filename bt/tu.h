@@ -139,7 +139,7 @@ void bt_signal_entry(int sig);
 enum {
     MAX_CCF = 8192,
     MAX_NOTES = 1536, /* bytes that belong to one TU */
-    HASH_SIZE = 1 << 15,
+    HASH_SIZE = 1 << 17,
     LINES = 1 << 15,
     LINE_SHIFT = 6,
     MAX_TU_BYTES = MAX_INSNS * 15,

@@ -228,7 +228,8 @@ static bool at_page_end(const struct xl *x, u32 target)
 void xl_stubs(struct xl *x)
 {
     for (u32 i = 0; i < x->slow_count; i++)
-        slow_path(x, x->slow[i].jump, x->slow[i].site, x->slow[i].resume);
+        slow_path(x, x->start + x->slow[i].jump, &x->sites[x->slow[i].site],
+                  x->start + x->slow[i].resume);
     for (u32 i = 0; i < x->tu->exit_count; i++) {
         struct exit *e = &x->tu->exits[i];
 

@@ -43,9 +43,8 @@ void xl_offset(struct xl *x, const struct insn *in, enum hreg dst)
 static void slow_add(struct xl *x, u8 *jump)
 {
     check(x->slow_count < MAX_SLOW, "too many slow paths in one TU");
-    x->slow[x->slow_count].jump = jump;
-    x->slow[x->slow_count].site = x->site;
-    x->slow[x->slow_count++].resume = NULL;
+    x->slow[x->slow_count].jump = (u16)(jump - x->start);
+    x->slow[x->slow_count++].site = (u8)(x->site - x->sites);
 }
 
 void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save)

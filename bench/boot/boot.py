@@ -101,14 +101,14 @@ def linux(o):
 
 
 def translation(run):
-    """What the translator itself cost in the cheapest boot: timed by the host's clock, other load included, and
+    """What the translator itself cost in the cheapest boot: timed by the host's TSC, other load included, and
     by the sampler, which looks at the CPU time only."""
     units = run and run["stats"].get("tc", {}).get("units")
     if not units or not units.get("insns"):
         return
     khz, core = rig.clocks()
-    cycles = khz * 1e3 * core / units["insns"]
+    cycles = core / units["insns"]
     sampled = run["stats"]["tc"].get("seconds", {}).get("translator", 0)
-    print("translation: %d instructions in %d TUs, core cycles each: %.0f by the clock, %.0f by the sampler "
-          "(goal 1000)" % (units["insns"], sum(units["tus"].values()), units["translate_ns"] / 1e9 * cycles,
-                           sampled * cycles))
+    print("translation: %d instructions in %d TUs, core cycles each: %.0f by the TSC, %.0f by the sampler "
+          "(goal 1000)" % (units["insns"], sum(units["tus"].values()), units["translate_tsc"] * cycles,
+                           sampled * khz * 1e3 * cycles))
