@@ -71,23 +71,37 @@ static void page_load(struct vcpu *cpu, u64 slot, gla_t gla, void *buf, u32 n)
     }
 }
 
-static void page_store(struct vcpu *cpu, u64 slot, gla_t gla, const void *buf, u32 n)
+/* The physical address of memory a guarded slot leads to; false: the tables say otherwise by now. */
+static bool guarded_gpa(struct vcpu *cpu, const u8 *hva, gla_t gla, gpa_t *gpa)
 {
     struct mmu *mmu = cpu->mmu;
 
+    *gpa = (u64)(hva - mmu->base); /* RAM is mapped at its own offset */
+    if (likely(*gpa < mmu->ram_size))
+        return true;
+    return mmu_translate(cpu, gla, gpa) && *gpa >> PAGE_SHIFT < PHYS_PAGES &&
+           mmu->page_write[*gpa >> PAGE_SHIFT] == hva - (gla & PAGE_MASK);
+}
+
+static void guarded_store(struct vcpu *cpu, u8 *hva, gla_t gla, const void *buf, u32 n)
+{
+    struct mmu *mmu = cpu->mmu;
+    gpa_t gpa;
+
+    if (guarded_gpa(cpu, hva, gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT]) {
+        shadow_store(mmu, gpa, hva, buf, n);
+        return;
+    }
+    shadow_forget_page(mmu, gla); /* no longer guarded: let the next fill make the slot direct */
+    memcpy(hva, buf, n);
+}
+
+static void page_store(struct vcpu *cpu, u64 slot, gla_t gla, const void *buf, u32 n)
+{
     if (slot_direct(slot)) {
         memcpy(slot_hva(slot, gla), buf, n);
     } else if (slot_guarded(slot)) {
-        u8 *hva = slot_hva(slot, gla);
-        gpa_t gpa;
-
-        /* From the walk: guarded slots do not keep the physical address. */
-        check(mmu_translate(cpu, gla, &gpa), "guarded slot at %08x without a translation", gla);
-        if (mmu->page_flags[gpa >> PAGE_SHIFT])
-            shadow_before_write(mmu, gpa, n);
-        else /* no longer guarded: let the next fill make the slot direct */
-            shadow_forget_page(mmu, gla);
-        memcpy(hva, buf, n);
+        guarded_store(cpu, slot_hva(slot, gla), gla, buf, n);
     } else if (n <= 4 || n == 8) {
         u64 val = 0;
 
@@ -232,7 +246,7 @@ bool mmu_mode_changed(struct vcpu *cpu, bool pdptes)
                 return cpu_fault(cpu, EXC_GP, 0);
         memcpy(cpu->mmu->pdpte, entries, sizeof(entries));
     }
-    shadow_switch(cpu);
+    space_switch(cpu);
     return true;
 }
 

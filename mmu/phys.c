@@ -29,6 +29,7 @@ struct mmu *mmu_new(struct machine *m, u64 ram)
     mmu->ram_size = mmu->allocated = ram;
     mmu->reserved = ram + EXTRA_MEMORY;
     mmu->a20_mask = ~0u;
+    mmu->group_fd = -1;
     mmu->fd = memfd_create("guest memory", MFD_CLOEXEC);
     if (mmu->fd < 0 || ftruncate(mmu->fd, (off_t)mmu->reserved))
         goto fail;
@@ -63,9 +64,7 @@ void mmu_free(struct mmu *mmu)
         munmap(mmu->table_head, PHYS_PAGES * sizeof(u32));
     if (mmu->writer_head)
         munmap(mmu->writer_head, PHYS_PAGES * sizeof(u32));
-    for (u32 i = 0; i < MAX_SPACES; i++)
-        if (mmu->spaces[i].flat)
-            munmap(mmu->spaces[i].flat, FLAT_BYTES);
+    space_done(mmu);
     if (mmu->fd >= 0)
         close(mmu->fd);
     free(mmu->table_pool);
@@ -104,7 +103,7 @@ void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write)
         if (mmu->page_flags[page] & PG_CODE && mmu->on_code_write)
             mmu->on_code_write(mmu->code_owner, page << PAGE_SHIFT, PAGE_SIZE);
     }
-    if (mmu->space && mmu->space->mode & SPACE_PAGING)
+    if (mmu->space && mmu->space->root.mode & SPACE_PAGING)
         shadow_drop_all(mmu);
     else
         shadow_drop_identity(mmu, gpa, size);

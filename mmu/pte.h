@@ -12,9 +12,14 @@
 #define PTE_P 1u
 #define PTE_W 2u
 #define PTE_U 4u
+#define PTE_PWT 8u
+#define PTE_PCD 0x10u
 #define PTE_A 0x20u
 #define PTE_D 0x40u
 #define PDE_PS 0x80u
+#define PTE_PAT 0x80u /* in an entry that maps a page of 4 KiB */
+#define PTE_G 0x100u
+#define PTE_AVL 0xe00u
 #define PTE_NX (1ull << 63)
 #define PAE_ADDRESS 0x0000000ffffff000ull /* 36 physical bits */
 #define PAE_RSVD 0xfffffff000000000ull    /* above them; NX too unless EFER.NXE */

@@ -2,10 +2,11 @@
  * Keeps the spaces' slots in step with the guest's page tables.
  *
  * Coherence comes from traces: a guest table page that was read for a slot is guarded, so every
- * write to it (by a CPU store, DMA, whatever) passes shadow_before_write(), which drops the slots
- * the old entry gave. So INVLPG and CR3 loads have nothing to do, and a space stays valid while
- * other address spaces run. What the guest sees is a TLB that is never stale, which the manual
- * allows (vol. 3, 4.10).
+ * write to it (by a CPU store, DMA, whatever) passes shadow_store() or shadow_before_write(). A
+ * store that changes one entry changes its slots at once; what writes more drops the slots the old
+ * entries gave. So INVLPG and CR3 loads have nothing to do, and a space stays valid while other
+ * address spaces run. What the guest sees is a TLB that is never stale, which the manual allows
+ * (vol. 3, 4.10).
  *
  * Guarding a page needs everybody who can write it: the `writer` lists, a superset (an entry whose
  * slot has since changed is ignored, and removed when met).
@@ -15,8 +16,10 @@
 #include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { STALE_ROOT_WRITES = 64 }; /* to a top-level table not in use: it is no table any more */
+enum { STALE_ROOT_WRITES = 64, /* to a directory not in use: it is no table any more */
+       MAX_TABLE_PLACES = 128  /* that one table serves, before all are dropped on a write */ };
 
 bool shadow_init(struct mmu *mmu)
 {
@@ -27,67 +30,96 @@ bool shadow_init(struct mmu *mmu)
 
 /* ---- Slots ---- */
 
-static inline void slot_set(struct space *s, u32 index, u64 val)
+/* `s` owns the page (slot_owner()). */
+static inline void slot_set(struct mmu *mmu, struct space *s, u32 table, u32 page, u64 val)
 {
-    u32 leaf = index / LEAF_SLOTS;
+    u32 column = page / LEAF_SLOTS;
+    u8 bit = (u8)(1u << table);
 
-    s->flat[index] = val;
-    s->used[leaf / 64] |= 1ull << leaf % 64;
-}
-
-static inline bool leaf_used(const struct space *s, u32 leaf)
-{
-    return s->used[leaf / 64] >> leaf % 64 & 1;
+    s->flat[table * FLAT_SLOTS + page] = val;
+    s->used[column] |= bit;
+    if (unlikely(!(s->resident[column] & bit))) {
+        s->resident[column] |= bit;
+        s->leaves++;
+        mmu->leaves++;
+    }
 }
 
 /* Execute slots are what translations and fetches rely on: when one goes, the generation moves. */
 static void drop_page(struct mmu *mmu, struct space *s, u32 page)
 {
-    for (u32 priv = 0; priv <= FLAT_USER; priv += FLAT_USER)
-        if (leaf_used(s, (priv + FLAT_EXEC + page) / LEAF_SLOTS) && s->flat[priv + FLAT_EXEC + page])
+    u32 used = s->used[page / LEAF_SLOTS];
+    u64 *slots = &s->flat[page];
+
+    if (!(used & 1) || !*slots)
+        return;
+    for (; used; used &= used - 1) {
+        u32 table = (u32)__builtin_ctz(used);
+
+        if (1u << table & TABLES_EXEC && slots[table * FLAT_SLOTS])
             mmu->fetch_generation++;
-    for (u32 t = 0; t < FLAT_TABLES; t++)
-        if (leaf_used(s, (t * FLAT_SLOTS + page) / LEAF_SLOTS))
-            s->flat[t * FLAT_SLOTS + page] = 0;
+        slots[table * FLAT_SLOTS] = 0;
+    }
+}
+
+static void drop_writes(struct space *s, u32 page)
+{
+    u32 used = s->used[page / LEAF_SLOTS];
+
+    if (used & 1 << 1)
+        s->flat[FLAT_WRITE + page] = 0;
+    if (used & 1 << 4)
+        s->flat[FLAT_USER + FLAT_WRITE + page] = 0;
 }
 
 void shadow_forget_page(struct mmu *mmu, gla_t gla)
 {
-    drop_page(mmu, mmu->space, gla >> PAGE_SHIFT);
+    u32 page = gla >> PAGE_SHIFT;
+
+    drop_page(mmu, slot_owner(mmu->space, page), page);
 }
 
 static void drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
 {
-    mmu->fetch_generation++;
-    for (u32 t = 0; t < FLAT_TABLES; t++)
-        for (u32 page = first; page < first + count; page = (page | (LEAF_SLOTS - 1)) + 1) {
-            u32 i = t * FLAT_SLOTS + page;
-            u32 n = LEAF_SLOTS - page % LEAF_SLOTS;
+    u32 end = first + count, n;
 
-            if (leaf_used(s, i / LEAF_SLOTS))
-                memset(&s->flat[i], 0, (n < first + count - page ? n : first + count - page) * 8);
-        }
-}
+    for (u32 page = first; page < end; page += n) {
+        u32 used = s->used[page / LEAF_SLOTS];
 
-static void drop_space(struct space *s)
-{
-    for (u32 w = 0; w < ARRAY_SIZE(s->used); w++) {
-        for (u64 bits = s->used[w]; bits; bits &= bits - 1) {
-            u32 leaf = w * 64 + (u32)__builtin_ctzll(bits);
-
-            memset(&s->flat[(u64)leaf * LEAF_SLOTS], 0, LEAF_SLOTS * 8);
-        }
-        s->used[w] = 0;
+        n = LEAF_SLOTS - page % LEAF_SLOTS < end - page ? LEAF_SLOTS - page % LEAF_SLOTS : end - page;
+        if (used & TABLES_EXEC)
+            mmu->fetch_generation++;
+        if (n == LEAF_SLOTS)
+            s->used[page / LEAF_SLOTS] = 0;
+        for (; used; used &= used - 1)
+            memset(&s->flat[(u32)__builtin_ctz(used) * FLAT_SLOTS + page], 0, n * 8);
     }
 }
+
+void shadow_drop_slots(struct mmu *mmu, struct space *s)
+{
+    u64 eight;
+
+    mmu->fetch_generation++;
+    for (u32 column = 0; column < COLUMNS; column += 8) {
+        memcpy(&eight, &s->used[column], 8);
+        if (eight)
+            drop_range(mmu, s, column * LEAF_SLOTS, 8 * LEAF_SLOTS);
+    }
+}
+
+/* Spaces and groups: what has slots. */
+#define FOR_LIVE(mmu, s)                                                                       \
+    for (struct space *s = (mmu)->spaces; s < (mmu)->spaces + ARRAY_SIZE((mmu)->spaces); s++)  \
+        if (s->live)
 
 void shadow_drop_all(struct mmu *mmu)
 {
     mmu->machine->stats.shadow_flushes++;
     mmu->fetch_generation++;
-    for (u32 i = 0; i < MAX_SPACES; i++)
-        if (mmu->spaces[i].live)
-            drop_space(&mmu->spaces[i]);
+    FOR_LIVE(mmu, s)
+        shadow_drop_slots(mmu, s);
+    group_doubt(mmu);
 }
 
 /* The memory map changed while no paging space is current: those are dropped whole, the identity
@@ -95,17 +127,14 @@ void shadow_drop_all(struct mmu *mmu)
 void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size)
 {
     mmu->fetch_generation++;
-    for (u32 i = 0; i < MAX_SPACES; i++) {
-        struct space *s = &mmu->spaces[i];
-
-        if (!s->live)
-            continue;
-        if (s->mode & SPACE_PAGING || mmu->a20_mask != ~0u)
-            drop_space(s);
+    FOR_LIVE(mmu, s) {
+        if (s->root.mode & SPACE_PAGING || mmu->a20_mask != ~0u)
+            shadow_drop_slots(mmu, s);
         else if (gpa < GIB(4))
             drop_range(mmu, s, (u32)(gpa >> PAGE_SHIFT),
                        (u32)((size < GIB(4) - gpa ? size : GIB(4) - gpa) >> PAGE_SHIFT));
     }
+    group_doubt(mmu);
 }
 
 /* ---- Who can write a page ---- */
@@ -134,11 +163,11 @@ static bool writer_current(const struct mmu *mmu, const struct writer *w, u8 *hv
                        s->flat[FLAT_USER + FLAT_WRITE + w->page] == delta);
 }
 
-/* Adds (space, gla page) to the writers of a physical page, unless it is there; removes those met
+/* Adds a space's page to the writers of a physical page, unless it is there; removes those met
  * that no longer are. */
-static void writer_add(struct mmu *mmu, u32 page, u32 gla_page, u8 *hva)
+static void writer_add(struct mmu *mmu, u32 page, const struct space *s, u32 gla_page, u8 *hva)
 {
-    u32 space = (u32)(mmu->space - mmu->spaces), *link = &mmu->writer_head[page], i;
+    u32 space = (u32)(s - mmu->spaces), *link = &mmu->writer_head[page], i;
 
     while ((i = *link)) {
         struct writer *w = &mmu->writer_pool[i];
@@ -187,29 +216,22 @@ void shadow_guard(struct mmu *mmu, u32 page, u8 flag)
 
 /* ---- Traces of guest page tables ---- */
 
-static void table_add(struct mmu *mmu, u32 page, u32 gla, u8 level)
+static void user_add(struct mmu *mmu, u32 page, struct table_user u)
 {
-    u16 space = (u16)(mmu->space - mmu->spaces);
     u32 i;
 
-    for (i = mmu->table_head[page]; i; i = mmu->table_pool[i].next) {
-        struct table_user *u = &mmu->table_pool[i];
-
-        if (u->space == space && u->gla == gla && u->level == level)
-            return;
-    }
     if (!mmu->table_free)
         pool_grow((void **)&mmu->table_pool, &mmu->table_size, &mmu->table_free,
                   sizeof(struct table_user));
     i = mmu->table_free;
     mmu->table_free = mmu->table_pool[i].next;
-    mmu->table_pool[i] = (struct table_user){ mmu->table_head[page], gla, space, level };
+    u.next = mmu->table_head[page];
+    mmu->table_pool[i] = u;
     mmu->table_head[page] = i;
     shadow_guard(mmu, page, PG_TABLE);
 }
 
-/* Removes a space's use of a table at gla (any gla if ~0). */
-static void table_remove(struct mmu *mmu, u32 page, const struct space *s, u32 gla)
+void shadow_untrace(struct mmu *mmu, u32 page, const struct space *s, u32 first, u8 level)
 {
     u16 space = (u16)(s - mmu->spaces);
     u32 *link = &mmu->table_head[page], i;
@@ -217,93 +239,124 @@ static void table_remove(struct mmu *mmu, u32 page, const struct space *s, u32 g
     while ((i = *link)) {
         struct table_user *u = &mmu->table_pool[i];
 
-        if (u->space != space || (gla != ~0u && (u->gla != gla || u->level != 1))) {
+        if (u->space != space || u->first != first || u->level != level) {
             link = &u->next;
             continue;
         }
         *link = u->next;
         u->next = mmu->table_free;
         mmu->table_free = i;
+        break;
     }
     if (!mmu->table_head[page])
         mmu->page_flags[page] &= (u8)~PG_TABLE;
 }
 
-static u64 old_entry(struct mmu *mmu, gpa_t gpa, u32 size)
+void shadow_trace_directory(struct mmu *mmu, struct space *s, u32 page, u32 number)
+{
+    if (s->traced >> number & 1)
+        return;
+    s->traced |= (u8)(1u << number);
+    s->directory[number] = page;
+    user_add(mmu, page, (struct table_user){ .first = number << 9, .level = 2,
+                                             .space = (u16)(s - mmu->spaces) });
+}
+
+static void trace_table(struct mmu *mmu, struct space *s, u32 page, u32 region, u8 rights)
+{
+    if (s->table[region] == page + 1)
+        return;
+    if (s->table[region]) /* its directory is no memory that can be traced */
+        shadow_drop_region(mmu, s, region);
+    s->table[region] = page + 1;
+    user_add(mmu, page, (struct table_user){ .first = region << region_shift(&s->root), .level = 1,
+                                             .rights = rights, .space = (u16)(s - mmu->spaces) });
+}
+
+/* What a directory's entry gave goes. */
+void shadow_drop_region(struct mmu *mmu, struct space *s, u32 region)
+{
+    u32 shift = region_shift(&s->root), first = region << shift;
+
+    drop_range(mmu, s, first, 1u << shift);
+    if (s->table[region])
+        shadow_untrace(mmu, s->table[region] - 1, s, first, 1);
+    s->table[region] = 0;
+}
+
+/* Forgets what was derived and who asked for it, of all spaces, when a guest that keeps making up
+ * mappings has filled the pools. */
+static void pools_review(struct mmu *mmu)
+{
+    if (likely((mmu->writer_free || mmu->writer_size < MAX_WRITERS) &&
+               (mmu->table_free || mmu->table_size < MAX_TABLE_USERS)))
+        return;
+    FOR_LIVE(mmu, s)
+        space_clear(mmu, s);
+    group_doubt(mmu);
+    madvise(mmu->writer_head, PHYS_PAGES * sizeof(u32), MADV_DONTNEED);
+    mmu->writer_size = mmu->writer_free = 0;
+}
+
+/* ---- Guest page tables change ---- */
+
+static u64 entry_at(const u8 *page, u32 off, u32 size)
 {
     u64 val = 0;
-    u8 *page = mmu->page_read[gpa >> PAGE_SHIFT];
 
-    if (page)
-        memcpy(&val, page + (gpa & PAGE_MASK), size);
+    memcpy(&val, page + off, size);
     return val;
 }
 
-static u32 span_of(const struct space *s)
+static void directory_entry_changes(struct mmu *mmu, struct space *s, u32 region, u64 old)
 {
-    return s->mode & SPACE_PAE ? 21 : 22;
+    if (s->group && bit_test(s->group->shared, region))
+        group_entry_written(mmu, s, region);
+    else if (old & PTE_P)
+        shadow_drop_region(mmu, s, region);
 }
 
-/* An entry of the directory of space s changes: what it gave goes. */
-static void directory_entry_drop(struct mmu *mmu, struct space *s, u64 old, u32 gla)
-{
-    u64 table = old & (s->mode & SPACE_PAE ? PAE_ADDRESS : 0xfffff000u);
-
-    if (!(old & PTE_P))
-        return;
-    drop_range(mmu, s, gla >> PAGE_SHIFT, 1u << (span_of(s) - PAGE_SHIFT));
-    if (!(old & PDE_PS && s->mode & (SPACE_PAE | SPACE_PSE)) && table >> PAGE_SHIFT < PHYS_PAGES)
-        table_remove(mmu, (u32)(table >> PAGE_SHIFT), s, gla);
-}
-
-/* Frees a space and every trace it asked for: its directories tell where its tables are. */
-static void space_free(struct mmu *mmu, struct space *s)
-{
-    u32 size = s->mode & SPACE_PAE ? 8 : 4, directories = s->mode & SPACE_PAE ? 4 : 1;
-
-    for (u32 d = 0; s->mode & SPACE_PAGING && d < directories; d++) {
-        u64 directory = size == 8 ? s->pdpte[d] & PAE_ADDRESS : s->root;
-
-        if ((size == 8 && !(s->pdpte[d] & PTE_P)) || directory >> PAGE_SHIFT >= PHYS_PAGES)
-            continue;
-        for (u32 i = 0; i < PAGE_SIZE / size; i++) {
-            u64 e = old_entry(mmu, (directory + i * size) & mmu->a20_mask, size);
-            u64 table = e & (size == 8 ? PAE_ADDRESS : 0xfffff000u);
-
-            if (e & PTE_P && table >> PAGE_SHIFT < PHYS_PAGES)
-                table_remove(mmu, (u32)(table >> PAGE_SHIFT), s, ~0u);
-        }
-        table_remove(mmu, (u32)(directory >> PAGE_SHIFT), s, ~0u);
-    }
-    drop_space(s);
-    s->live = false;
-}
-
-/* One table page, one of its users, the entries [first, last] change. */
-static void user_before_write(struct mmu *mmu, struct table_user u, gpa_t page, u32 off, u32 n)
+/* One table page, one of its users, the bytes [off, off+n) change. */
+static void user_before_write(struct mmu *mmu, struct table_user u, const u8 *page, u32 off, u32 n)
 {
     struct space *s = &mmu->spaces[u.space];
-    u32 size = s->mode & SPACE_PAE ? 8 : 4;
+    u32 size = entry_size(&s->root);
 
     for (u32 i = off / size; i <= (off + n - 1) / size; i++) {
-        u64 old = old_entry(mmu, page + i * size, size);
+        u64 old = page ? entry_at(page, i * size, size) : PTE_P;
 
-        if (u.level == 1) {
-            if (old & PTE_P)
-                drop_page(mmu, s, (u.gla >> PAGE_SHIFT) + i);
-        } else {
-            directory_entry_drop(mmu, s, old, u.gla + (i << span_of(s)));
-        }
+        if (u.level == 2)
+            directory_entry_changes(mmu, s, u.first + i, old);
+        else if (old & PTE_P)
+            drop_page(mmu, s, u.first + i);
     }
     if (u.level == 2 && s != mmu->space && ++s->root_writes > STALE_ROOT_WRITES)
         space_free(mmu, s);
 }
 
+static void table_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
+{
+    u32 page = (u32)(gpa >> PAGE_SHIFT), count = 0;
+    struct table_user users[MAX_TABLE_PLACES];
+
+    /* Copied: serving one may remove others. */
+    for (u32 i = mmu->table_head[page]; i; i = mmu->table_pool[i].next) {
+        if (count == ARRAY_SIZE(users)) { /* shared more often than we follow */
+            FOR_LIVE(mmu, s)
+                space_clear(mmu, s);
+            group_doubt(mmu);
+            return;
+        }
+        users[count++] = mmu->table_pool[i];
+    }
+    for (u32 i = 0; i < count; i++)
+        if (mmu->spaces[users[i].space].live)
+            user_before_write(mmu, users[i], mmu->page_read[page], gpa & PAGE_MASK, n);
+}
+
 void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 {
     u32 page = (u32)(gpa >> PAGE_SHIFT);
-    struct table_user users[2 * MAX_SPACES];
-    u32 count = 0;
 
     if (mmu->page_flags[page] & PG_CODE && mmu->on_code_write) {
         mmu->machine->stats.smc_events++;
@@ -312,17 +365,7 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
     if (!(mmu->page_flags[page] & PG_TABLE))
         return;
     mmu->machine->stats.pt_traces++;
-    /* Copied: serving one may remove others. */
-    for (u32 i = mmu->table_head[page]; i; i = mmu->table_pool[i].next) {
-        if (count == ARRAY_SIZE(users)) { /* shared more often than we follow */
-            shadow_drop_all(mmu);
-            break;
-        }
-        users[count++] = mmu->table_pool[i];
-    }
-    for (u32 i = 0; i < count; i++)
-        if (mmu->spaces[users[i].space].live)
-            user_before_write(mmu, users[i], (gpa_t)page << PAGE_SHIFT, gpa & PAGE_MASK, n);
+    table_before_write(mmu, gpa, n);
 }
 
 /* ---- Filling ---- */
@@ -335,10 +378,9 @@ static u64 slot_value(const u8 *hva, gpa_t gpa, gla_t gla_page, bool guarded)
     return ((u64)hva - gla_page) | (guarded ? SLOT_GUARDED : 0);
 }
 
-static void fill_slots(struct mmu *mmu, const struct walk *w, gla_t gla, bool exec)
+static void fill_slots(struct mmu *mmu, struct space *s, const struct walk *w, u32 index, bool exec)
 {
-    struct space *s = mmu->space;
-    u32 gla_page = gla & ~PAGE_MASK, index = gla >> PAGE_SHIFT;
+    u32 gla_page = index << PAGE_SHIFT;
     gpa_t gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
     u32 page = (u32)(gpa >> PAGE_SHIFT);
     bool known = gpa >> PAGE_SHIFT < PHYS_PAGES;
@@ -346,27 +388,43 @@ static void fill_slots(struct mmu *mmu, const struct walk *w, gla_t gla, bool ex
     bool guarded = known && mmu->page_flags[page];
     u64 rd = slot_value(read, gpa, gla_page, false);
     u64 wr = slot_value(write, gpa, gla_page, guarded);
-    bool super_write = w->dirty && (w->writable || !(s->mode & SPACE_WP));
+    bool super_write = w->dirty && (w->writable || !(s->root.mode & SPACE_WP));
 
-    slot_set(s, index, rd);
+    slot_set(mmu, s, 0, index, rd);
     if (exec)
-        slot_set(s, FLAT_EXEC + index, rd);
+        slot_set(mmu, s, 2, index, rd);
     if (w->user) {
-        slot_set(s, FLAT_USER + index, rd);
+        slot_set(mmu, s, 3, index, rd);
         if (exec)
-            slot_set(s, FLAT_USER + FLAT_EXEC + index, rd);
+            slot_set(mmu, s, 5, index, rd);
     }
     if (super_write)
-        slot_set(s, FLAT_WRITE + index, wr);
+        slot_set(mmu, s, 1, index, wr);
     if (w->dirty && w->writable && w->user)
-        slot_set(s, FLAT_USER + FLAT_WRITE + index, wr);
+        slot_set(mmu, s, 4, index, wr);
     if (super_write && write && !guarded)
-        writer_add(mmu, page, index, write);
+        writer_add(mmu, page, s, index, write);
+}
+
+/* Traces the tables the walk has read. */
+static void trace_walk(struct mmu *mmu, const struct walk *w, struct space *owner, u32 region)
+{
+    struct space *s = mmu->space;
+
+    if (w->levels)
+        shadow_trace_directory(mmu, s, (u32)(w->table[0] >> PAGE_SHIFT),
+                               region_directory(&s->root, region));
+    if (owner != s)
+        group_filled(mmu, s, region, w->entry);
+    if (w->levels == 2)
+        trace_table(mmu, owner, (u32)(w->table[1] >> PAGE_SHIFT), region, w->rights);
 }
 
 bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access)
 {
     struct mmu *mmu = cpu->mmu;
+    u32 index = gla >> PAGE_SHIFT;
+    struct space *owner;
     struct walk w;
     u32 error;
 
@@ -377,76 +435,92 @@ bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access)
         return cpu_fault(cpu, EXC_PF, error);
     }
     mmu->machine->stats.shadow_hidden++;
-    for (u32 i = 0; i < w.levels; i++)
-        table_add(mmu, (u32)((w.path[i].table & mmu->a20_mask) >> PAGE_SHIFT), w.path[i].gla,
-                  w.path[i].level);
-    fill_slots(mmu, &w, gla, access & MMU_EXEC);
+    pools_review(mmu);
+    space_shrink(mmu);
+    owner = slot_owner(mmu->space, index);
+    trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
+    fill_slots(mmu, owner, &w, index, access & MMU_EXEC);
     return true;
 }
 
-/* ---- Spaces ---- */
+/* ---- A store of the CPU to a table: the slots of the entry change with it ---- */
 
-static struct space *space_find(struct mmu *mmu, u32 root, u32 mode, const u64 pdpte[4])
+/* Slots that are as they were, but for writing, after an entry changed from old to new. */
+static bool keeps_slots(u64 old, u64 new)
 {
-    for (u32 i = 0; i < MAX_SPACES; i++) {
-        struct space *s = &mmu->spaces[i];
+    u64 harmless = PTE_W | PTE_D | PTE_PWT | PTE_PCD | PTE_PAT | PTE_G | PTE_AVL;
 
-        if (s->live && s->root == root && s->mode == mode &&
-            (!(mode & SPACE_PAE) || !memcmp(s->pdpte, pdpte, sizeof(s->pdpte))))
-            return s;
-    }
-    return NULL;
+    return new & PTE_A && !((old ^ new) & ~harmless);
 }
 
-/* A free one, or the one not used for longest. */
-static struct space *space_take(struct mmu *mmu)
+/* Entry `index` of the user's table is `new` now. */
+static void entry_changed(struct mmu *mmu, const struct table_user *u, u32 index, u64 old, u64 new)
 {
-    struct space *old = NULL;
+    struct space *s = &mmu->spaces[u->space], *now = mmu->space;
+    u32 page = u->first + index, mode = s->root.mode;
+    struct walk w = { .gpa = new & (mode & SPACE_PAE ? PAE_ADDRESS : 0xfffff000u),
+                      .writable = new & u->rights & PTE_W,
+                      .user = new & u->rights & PTE_U,
+                      .dirty = new & PTE_D };
 
-    for (u32 i = 0; i < MAX_SPACES; i++) {
-        struct space *s = &mmu->spaces[i];
-
-        if (!s->live) {
-            old = s;
-            break;
-        }
-        if (s != mmu->space && (!old || s->age < old->age))
-            old = s;
-    }
-    if (old->live)
-        space_free(mmu, old);
-    if (!old->flat)
-        old->flat = mmu_reserve(FLAT_BYTES);
-    check(old->flat, "no address space left for a shadow");
-    return old;
+    if (old & PTE_P && !keeps_slots(old, new))
+        drop_page(mmu, s, page);
+    else if (old & PTE_P && !(w.writable && w.dirty))
+        drop_writes(s, page);
+    if ((new & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(new & mmu_entry_reserved(mode)) &&
+        (s == now || (now->group && s == now->group->slots)))
+        fill_slots(mmu, s, &w, page, false);
 }
 
-static u32 space_mode(const struct vcpu *cpu)
+/* The store lies in one entry of a table that maps pages, for all who use it? */
+static bool changes_one_page(const struct mmu *mmu, u32 page, u32 off, u32 n)
 {
-    if (!(cpu->cr0 & CR0_PG))
-        return 0;
-    return SPACE_PAGING | (cpu->cr4 & CR4_PSE ? SPACE_PSE : 0) |
-           (cpu->cr4 & CR4_PAE ? SPACE_PAE : 0) | (cpu->cr0 & CR0_WP ? SPACE_WP : 0) |
-           (cpu->efer & EFER_NXE && cpu->cr4 & CR4_PAE ? SPACE_NXE : 0);
+    for (u32 i = mmu->table_head[page]; i; i = mmu->table_pool[i].next) {
+        const struct table_user *u = &mmu->table_pool[i];
+        u32 size = entry_size(&mmu->spaces[u->space].root);
+
+        if (u->level != 1 || (off & (size - 1)) + n > size)
+            return false;
+    }
+    return true;
 }
 
-void shadow_switch(struct vcpu *cpu)
+static void table_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n)
 {
-    struct mmu *mmu = cpu->mmu;
-    u32 mode = space_mode(cpu), align = mode & SPACE_PAE ? ~31u : ~PAGE_MASK;
-    u32 root = mode & SPACE_PAGING ? cpu->cr3 & align : 0;
-    struct space *s = space_find(mmu, root, mode, mmu->pdpte);
+    u32 page = (u32)(gpa >> PAGE_SHIFT), off = gpa & PAGE_MASK;
+    u8 *table = hva - off;
+    u64 before = entry_at(table, off & ~7u, 8);
 
-    mmu->cpu = cpu;
-    if (!s) {
-        s = space_take(mmu);
-        *s = (struct space){ .live = true, .root = root, .mode = mode, .flat = s->flat };
-        if (mode & SPACE_PAE)
-            memcpy(s->pdpte, mmu->pdpte, sizeof(s->pdpte));
+    if (!memcmp(hva, buf, n))
+        return;
+    mmu->machine->stats.pt_traces++;
+    pools_review(mmu);
+    space_shrink(mmu);
+    if (!changes_one_page(mmu, page, off, n)) {
+        table_before_write(mmu, gpa, n);
+        memcpy(hva, buf, n);
+        return;
     }
-    s->age = ++mmu->clock;
-    s->root_writes = 0;
-    mmu->space = s;
-    mmu->fetch_generation++;
-    mmu_cpl_changed(cpu);
+    memcpy(hva, buf, n);
+    for (u32 i = mmu->table_head[page]; i; i = mmu->table_pool[i].next) {
+        const struct table_user *u = &mmu->table_pool[i];
+        u32 size = entry_size(&mmu->spaces[u->space].root);
+        u64 old = size == 8 ? before : before >> (off & 4) * 8 & 0xffffffff;
+
+        entry_changed(mmu, u, off / size, old, entry_at(table, off & ~(size - 1), size));
+    }
+}
+
+void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n)
+{
+    u8 flags = mmu->page_flags[gpa >> PAGE_SHIFT];
+
+    if (flags & PG_CODE && mmu->on_code_write) {
+        mmu->machine->stats.smc_events++;
+        mmu->on_code_write(mmu->code_owner, gpa, n);
+    }
+    if (flags & PG_TABLE)
+        table_store(mmu, gpa, hva, buf, n);
+    else
+        memcpy(hva, buf, n);
 }

@@ -14,6 +14,8 @@
  *           1   0   1 │ gpa - gla, 61 bits (device)     │ 0        ask the bus
  *           0   0   0 │ 0                               │ 0        not known: walk
  *
+ * The supervisor's read slot is set whenever one of the six is.
+ *
  * A direct slot is positive. A guarded or device slot makes gla + slot a non-canonical address, so
  * generated code that uses it without looking faults; slot 0 leads into the low 4 GiB, where
  * nothing of ours is mapped.
@@ -48,32 +50,69 @@ static inline gpa_t slot_gpa(u64 slot, gla_t gla) /* of a device slot */
     return (slot + gla) & SLOT_LOW;
 }
 
+enum { TABLES_EXEC = 1 << 2 | 1 << 5 }; /* as bits of used[] */
+
 /* What a physical page holds that a write to it must be told about. */
 enum { PG_CODE = 1, PG_TABLE = 2 };
 
 #define PHYS_PAGES (1u << 20) /* 4 GiB; above: nobody */
+#define LEAF_SLOTS 512u /* slots in one 4 KiB page, a leaf, of a table: 2 MiB of guest addresses */
+#define COLUMNS (FLAT_SLOTS / LEAF_SLOTS) /* a leaf of each table */
+#define REGIONS 2048u /* directory entries of an address space: PAE's; without it, 1024 */
 #define MAX_SPACES 64
-#define LEAF_SLOTS 512u /* slots in one 4 KiB page of a table */
-#define LEAVES (FLAT_TABLES * FLAT_SLOTS / LEAF_SLOTS)
+#define MAX_GROUPS 4
+#define MAX_LEAVES 8192u   /* kept in all spaces: 32 MiB */
+#define MAX_WRITERS (1u << 20) /* 8 MiB */
+#define MAX_TABLE_USERS (1u << 18) /* 4 MiB */
 
-struct space {
-    bool live;
-    u32 root;      /* CR3's page-aligned (PAE: 32-byte aligned) part */
-    u32 mode;      /* SPACE_*: the control bits the shadow depends on */
-    u64 pdpte[4];  /* PAE: as loaded with CR3 */
-    u64 age;       /* of the last switch to it */
-    u32 root_writes; /* to its top-level table since then */
-    u64 *flat;     /* FLAT_BYTES, reserved */
-    u64 used[LEAVES / 64]; /* leaves that may hold a slot */
+/* What an address space is to the CPU: where its tables are, and how they are read. */
+struct root {
+    u32 base;     /* CR3's page-aligned (PAE: 32-byte aligned) part */
+    u32 mode;     /* SPACE_*: the control bits the shadow depends on */
+    u64 pdpte[4]; /* PAE: as loaded with CR3 */
 };
 enum { SPACE_PAGING = 1, SPACE_PSE = 2, SPACE_PAE = 4, SPACE_WP = 8, SPACE_NXE = 16 };
 
+/* The slots of an address space; or those that a group's spaces share. */
+struct space {
+    struct root root;
+    bool live;
+    u8 traced;        /* its directories that are: a bit each, four under PAE */
+    u32 directory[4]; /* and their pages */
+    u64 age;          /* of the last switch to it */
+    u32 root_writes;  /* to its directories since then */
+    u64 *flat;        /* FLAT_BYTES, reserved */
+    u32 leaves;       /* that hold memory of the host's */
+    struct group *group; /* whose slots its shared regions are; NULL: all are its own */
+    u32 seen;         /* the group's version it agreed with; 0: look again */
+    u32 quarrels;     /* times it did not agree */
+    u32 bound;        /* id of the group whose memory is mapped in flat; 0: none */
+    u8 used[COLUMNS];     /* leaves that may hold a slot: a bit for each table */
+    u8 resident[COLUMNS]; /* leaves that hold memory */
+    u32 table[REGIONS];   /* page + 1 of the table traced for a directory entry; 0: none */
+};
+
+/*
+ * Spaces whose directories agree where the guest's kernel is: their slots for it are the same
+ * memory. See group.c.
+ */
+struct group {
+    struct space *slots; /* has the flat table, the traces and the writers of the shared regions */
+    u32 id;              /* another for each group made; 0: free */
+    u32 version;         /* of entry[] */
+    u64 age;
+    u64 shared[REGIONS / 64];
+    u64 filled[REGIONS / 64]; /* those of shared for which entry[] holds */
+    u64 entry[REGIONS];       /* directory entries the slots were made from */
+};
+
 /* Guest page table page → the spaces and places it was read for. */
 struct table_user {
-    u32 next; /* index in pool, 0: end */
-    u32 gla;  /* first address it maps there */
+    u32 next;   /* index in pool, 0: end */
+    u32 first;  /* what entry 0 is for: level 1: a page (gla >> 12); level 2: a region */
     u16 space;
-    u8 level; /* 1: entries map pages; 2: entries map tables or large pages */
+    u8 level;   /* 1: entries map pages; 2: entries map tables or large pages */
+    u8 rights;  /* PTE_W and PTE_U, as the directory's entry grants them */
 };
 /* Physical page → a write slot that maps it directly. */
 struct writer {
@@ -89,14 +128,19 @@ struct mmu {
     int fd;           /* memfd behind base */
     u8 *base;         /* RAM, then what mmu_alloc() gave */
     u64 reserved, allocated;
-    u8 **page_read, **page_write; /* [PHYS_PAGES]; NULL: bus */
+    u8 **page_read, **page_write; /* [PHYS_PAGES]; NULL: bus. RAM is at its own offset only */
     u8 *page_flags;               /* [PHYS_PAGES] PG_* */
     u32 a20_mask;
     u64 pdpte[4];                 /* the CPU's PDPTE registers */
 
-    struct space spaces[MAX_SPACES];
+    struct space spaces[MAX_SPACES + MAX_GROUPS]; /* behind the spaces, the groups' slots */
+    u64 bases[MAX_SPACES]; /* 1 + root.base of live spaces, else 0: what a switch looks at */
+    struct group groups[MAX_GROUPS];
+    u32 group_id;        /* the last one given */
+    int group_fd;        /* memory of the groups' slots */
     struct space *space; /* current */
     u64 clock;           /* counts switches, for age */
+    u32 leaves;          /* that hold memory, in all spaces */
 
     u32 *table_head;     /* [PHYS_PAGES] into table_pool */
     struct table_user *table_pool;
@@ -110,6 +154,30 @@ struct mmu {
     void *code_owner;
 };
 
+static inline u32 region_shift(const struct root *r) /* from a page's number to its region's */
+{
+    return r->mode & SPACE_PAE ? 9 : 10;
+}
+static inline u32 entry_size(const struct root *r)
+{
+    return r->mode & SPACE_PAE ? 8 : 4;
+}
+static inline u32 region_directory(const struct root *r, u32 region)
+{
+    return r->mode & SPACE_PAE ? region >> 9 : 0;
+}
+static inline bool bit_test(const u64 *bits, u32 i)
+{
+    return bits[i / 64] >> i % 64 & 1;
+}
+/* Which space has the slots, traces and writers of a page of s: s itself, or its group's. */
+static inline struct space *slot_owner(struct space *s, u32 page)
+{
+    struct group *g = s->group;
+
+    return g && bit_test(g->shared, page >> region_shift(&s->root)) ? g->slots : s;
+}
+
 /* ---- phys.c ---- */
 /* Address space that becomes zeroed memory page by page when touched. NULL: the host has none left. */
 void *mmu_reserve(u64 size);
@@ -119,17 +187,19 @@ struct walk {
     gpa_t gpa;      /* of the page's first byte (4 KiB granules) */
     bool writable, user, nx, dirty;
     u8 levels;      /* tables read */
-    struct {
-        gpa_t table; /* page of the table */
-        u32 gla;     /* first address the table maps */
-        u8 level;
-    } path[2];
+    u8 rights;      /* PTE_W and PTE_U of the directory's entry */
+    gpa_t table[2]; /* pages read: directory, table */
+    u64 entry;      /* the directory's, as it is now */
 };
 /* Walks for an access; sets A (and D for writes). Returns 0 or -1, else *error is the #PF code. */
 bool mmu_walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, struct walk *w,
               u32 *error);
 /* Looks without touching A or D. */
 bool mmu_walk_quiet(struct mmu *mmu, gla_t gla, struct walk *w);
+/* Bits that must be 0 in a table's entry that is present. */
+u64 mmu_entry_reserved(u32 mode);
+/* A directory's memory, by its number (0 to 3 under PAE, else 0). NULL: it is not plain memory. */
+const u8 *mmu_directory(const struct mmu *mmu, const struct root *r, u32 number, u32 *page);
 
 /* ---- shadow.c ---- */
 bool shadow_init(struct mmu *mmu);
@@ -137,12 +207,43 @@ bool shadow_init(struct mmu *mmu);
 bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access);
 /* The bytes [gpa, gpa+n), inside one page with page_flags, are about to change. */
 void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n);
+/* A store of the CPU to such a page, whose memory is at hva. */
+void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n);
 /* Clears the current space's slots of one page: the next access fills them anew. */
 void shadow_forget_page(struct mmu *mmu, gla_t gla);
-void shadow_switch(struct vcpu *cpu);
 void shadow_drop_all(struct mmu *mmu);
 void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size);
 void shadow_guard(struct mmu *mmu, u32 page, u8 flag);
+/* Parts of the above, for space.c and group.c. */
+void shadow_drop_slots(struct mmu *mmu, struct space *s);
+void shadow_drop_region(struct mmu *mmu, struct space *s, u32 region);
+void shadow_trace_directory(struct mmu *mmu, struct space *s, u32 page, u32 number);
+void shadow_untrace(struct mmu *mmu, u32 page, const struct space *s, u32 first, u8 level);
+
+/* ---- space.c ---- */
+void space_switch(struct vcpu *cpu);
+/* Drops its slots, and every trace it asked for. */
+void space_clear(struct mmu *mmu, struct space *s);
+void space_free(struct mmu *mmu, struct space *s); /* not the current one */
+/* Gives memory of the spaces back when they hold too much: the oldest go. */
+void space_shrink(struct mmu *mmu);
+void space_done(struct mmu *mmu);
+
+/* ---- group.c ---- */
+/* The group a new space belongs to, made if the directory agrees with that of `other`. NULL: none */
+struct group *group_find(struct mmu *mmu, const struct root *r, const struct space *other);
+/* Maps the group's memory into the space's slots (NULL: none). false: the host refused. */
+bool group_bind(struct mmu *mmu, struct space *s, const struct group *g);
+void group_join(struct mmu *mmu, struct space *s, struct group *g);
+/* Makes the shared slots hold for s, which becomes current. false: it disagrees too often. */
+bool group_agree(struct mmu *mmu, struct space *s);
+/* The current space filled a slot of a shared region, whose directory entry is this. */
+void group_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry);
+/* The entry of a shared region changes in a directory of s. */
+void group_entry_written(struct mmu *mmu, struct space *s, u32 region);
+/* The memory map changed: nobody is known to agree. */
+void group_doubt(struct mmu *mmu);
+void group_free(struct mmu *mmu, struct group *g);
 
 static inline bool mmu_user(const struct vcpu *cpu, enum mmu_access access)
 {

@@ -45,13 +45,20 @@ static void entry_set(struct mmu *mmu, struct entry *e, u32 bits)
         memcpy(page + (e->gpa & PAGE_MASK), &low, 4);
 }
 
-static bool reserved_set(const struct mmu *mmu, const struct entry *e, bool large, u32 mode)
+u64 mmu_entry_reserved(u32 mode)
 {
-    if (e->size == 4)
-        return large && e->val & PDE4M_RSVD;
-    if (e->val & (mode & SPACE_NXE ? PAE_RSVD & ~PTE_NX : PAE_RSVD))
-        return true;
-    return large && e->val & PDE2M_RSVD;
+    if (!(mode & SPACE_PAE))
+        return 0;
+    return mode & SPACE_NXE ? PAE_RSVD & ~PTE_NX : PAE_RSVD;
+}
+
+static bool reserved_set(const struct entry *e, bool large, u32 mode)
+{
+    u64 reserved = mmu_entry_reserved(mode);
+
+    if (large)
+        reserved |= e->size == 4 ? PDE4M_RSVD : PDE2M_RSVD;
+    return e->val & reserved;
 }
 
 static bool deny(u32 *error, u32 code, enum mmu_access access, bool user, u32 mode)
@@ -62,12 +69,9 @@ static bool deny(u32 *error, u32 code, enum mmu_access access, bool user, u32 mo
 }
 
 /* Records one level's table for the traces, and ANDs its rights. */
-static void note(struct walk *w, const struct entry *e, u32 level, u32 gla)
+static void note(struct walk *w, const struct entry *e)
 {
-    w->path[w->levels].table = e->gpa & ~(gpa_t)PAGE_MASK;
-    w->path[w->levels].gla = gla;
-    w->path[w->levels].level = (u8)level;
-    w->levels++;
+    w->table[w->levels++] = e->gpa & ~(gpa_t)PAGE_MASK;
     w->writable &= !!(e->val & PTE_W);
     w->user &= !!(e->val & PTE_U);
     w->nx |= e->size == 8 && e->val & PTE_NX;
@@ -88,15 +92,15 @@ static bool allowed(const struct walk *w, enum mmu_access access, bool user, u32
 static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, bool touch,
                  struct walk *w, u32 *error)
 {
-    u32 mode = mmu->space->mode, size = mode & SPACE_PAE ? 8 : 4;
+    u32 mode = mmu->space->root.mode, size = mode & SPACE_PAE ? 8 : 4;
     u32 span = mode & SPACE_PAE ? 21 : 22; /* bits below a PDE's reach */
-    gpa_t directory = mmu->space->root;
+    gpa_t directory = mmu->space->root.base;
     struct entry pde, pte;
     bool large;
 
     *w = (struct walk){ .writable = true, .user = true };
     if (mode & SPACE_PAE) {
-        u64 pdpte = mmu->space->pdpte[gla >> 30];
+        u64 pdpte = mmu->space->root.pdpte[gla >> 30];
 
         if (!(pdpte & PTE_P))
             return deny(error, 0, access, user, mode);
@@ -108,9 +112,10 @@ static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, 
     if (!(pde.val & PTE_P))
         return deny(error, 0, access, user, mode);
     large = pde.val & PDE_PS && (mode & (SPACE_PAE | SPACE_PSE));
-    if (reserved_set(mmu, &pde, large, mode))
+    if (reserved_set(&pde, large, mode))
         return deny(error, PF_P | PF_RSVD, access, user, mode);
-    note(w, &pde, 2, size == 8 ? gla & ~((1u << 30) - 1) : 0);
+    note(w, &pde);
+    w->rights = pde.val & (PTE_W | PTE_U);
     if (large) {
         w->gpa = (pde.val & (size == 8 ? PAE_ADDRESS : 0xffffffffu) & ~((1ull << span) - 1)) |
                  (gla & ((1u << span) - 1) & ~PAGE_MASK);
@@ -123,9 +128,9 @@ static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, 
         pte = entry_read(mmu, table + (gla >> PAGE_SHIFT & (PAGE_SIZE / size - 1)) * size, size);
         if (!(pte.val & PTE_P))
             return deny(error, 0, access, user, mode);
-        if (reserved_set(mmu, &pte, false, mode))
+        if (reserved_set(&pte, false, mode))
             return deny(error, PF_P | PF_RSVD, access, user, mode);
-        note(w, &pte, 1, gla & ~((1u << span) - 1));
+        note(w, &pte);
         w->gpa = pte.val & (size == 8 ? PAE_ADDRESS : 0xfffff000u);
     }
     if (touch) {
@@ -136,14 +141,15 @@ static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, 
         entry_set(mmu, &pte, PTE_A | (access & MMU_WRITE ? PTE_D : 0));
     }
     w->dirty = pte.val & PTE_D;
+    w->entry = large ? pte.val : pde.val;
     return true;
 }
 
 bool mmu_walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, struct walk *w,
               u32 *error)
 {
-    if (!(mmu->space->mode & SPACE_PAGING)) {
-        *w = (struct walk){ gla & ~PAGE_MASK, true, true, false, true, 0, { { 0, 0, 0 } } };
+    if (!(mmu->space->root.mode & SPACE_PAGING)) {
+        *w = (struct walk){ .gpa = gla & ~PAGE_MASK, .writable = true, .user = true, .dirty = true };
         return true;
     }
     return walk(mmu, gla, access, user, true, w, error);
@@ -153,9 +159,24 @@ bool mmu_walk_quiet(struct mmu *mmu, gla_t gla, struct walk *w)
 {
     u32 error;
 
-    if (!(mmu->space->mode & SPACE_PAGING))
+    if (!(mmu->space->root.mode & SPACE_PAGING))
         return mmu_walk(mmu, gla, MMU_READ, false, w, &error);
     return walk(mmu, gla, MMU_READ, false, false, w, &error);
+}
+
+const u8 *mmu_directory(const struct mmu *mmu, const struct root *r, u32 number, u32 *page)
+{
+    u64 gpa = r->base;
+
+    if (r->mode & SPACE_PAE) {
+        if (!(r->pdpte[number] & PTE_P))
+            return NULL;
+        gpa = r->pdpte[number] & PAE_ADDRESS;
+    }
+    if (gpa >> PAGE_SHIFT >= PHYS_PAGES)
+        return NULL;
+    *page = (u32)(gpa & mmu->a20_mask) >> PAGE_SHIFT;
+    return mmu->page_read[*page];
 }
 
 bool mmu_translate(struct vcpu *cpu, gla_t gla, gpa_t *gpa)

@@ -185,6 +185,10 @@ static void info_tc(struct hmp *h)
     SHADOW(shadow_hidden);
     SHADOW(shadow_true);
     SHADOW(shadow_flushes);
+    SHADOW(shadow_spaces);
+    SHADOW(shadow_evicted);
+    SHADOW(shadow_groups);
+    SHADOW(shadow_quarrels);
     SHADOW(pt_traces);
     SHADOW(smc_events);
 #undef SHADOW

@@ -77,6 +77,10 @@ static struct json_object *translator(struct machine *m)
     SHADOW(shadow_hidden);
     SHADOW(shadow_true);
     SHADOW(shadow_flushes);
+    SHADOW(shadow_spaces);
+    SHADOW(shadow_evicted);
+    SHADOW(shadow_groups);
+    SHADOW(shadow_quarrels);
     SHADOW(pt_traces);
     SHADOW(smc_events);
 #undef SHADOW

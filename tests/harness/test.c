@@ -27,6 +27,11 @@ void test_fail(const char *file, int line, const char *fmt, ...)
     putchar('\n');
 }
 
+bool test_failed(void)
+{
+    return failed;
+}
+
 static bool selected(const struct test *t, const char *pattern)
 {
     char name[256];

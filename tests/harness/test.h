@@ -16,6 +16,7 @@ struct test {
 void test_register(struct test *t);
 /* A failed check: prints and marks the running test; the test goes on. */
 void test_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4);
+bool test_failed(void); /* the running test has, by now */
 
 #define TEST(suite_, name_)                                                                    \
     static void test_##suite_##_##name_(void);                                                 \

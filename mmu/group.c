@@ -1,0 +1,338 @@
+/*
+ * Groups: spaces whose directories agree where the guest's kernel is share the slots for it, so
+ * that a new process does not start with a cold kernel.
+ *
+ *   space A's flat table   [ A's own slots      | the group's ]
+ *   space B's flat table   [ B's own slots      | the group's ]   the same memory, mapped twice
+ *   the group's own        [ nothing            | the group's ]   where C looks
+ *
+ * Which directory entries (regions) are shared is settled when the group is made, from the
+ * directories of two spaces. What maps the memory is done once for each of the MAX_SPACES flat
+ * tables, not for each address space, as free tables wait for the next of their group.
+ *
+ * Invariant: while a space of the group is current, each region's shared slots come from that
+ * space's own directory entry. entry[] tells from which value a region's slots were made. A switch
+ * to a space drops the regions where its entry is another; it looks only if entry[] or its own
+ * directory has changed since it looked last. So spaces may disagree, for a while or in some
+ * entries: they lose time by it, nothing else. One that keeps disagreeing goes its own way.
+ */
+#include "mmu/pte.h"
+#include "mmu/shadow.h"
+#include "runtime/machine.h"
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { MAX_RUNS = 16, MAX_QUARRELS = 32 };
+
+#define FOR_BITS(bits, i)                                                                      \
+    for (u32 word_ = 0; word_ < REGIONS / 64; word_++)                                         \
+        for (u64 rest_ = (bits)[word_], i;                                                     \
+             rest_ && (i = word_ * 64 + (u32)__builtin_ctzll(rest_), true); rest_ &= rest_ - 1)
+
+/* ---- Directory entries ---- */
+
+/* A directory's entries, read from guest memory. */
+struct reader {
+    const u8 *directory[4];
+    u32 shift, size;
+};
+
+static struct reader reader_of(const struct mmu *mmu, const struct root *root)
+{
+    struct reader r = { .size = entry_size(root) };
+    u32 page;
+
+    for (u32 d = 0; d < (r.size == 8 ? 4 : 1); d++)
+        r.directory[d] = mmu_directory(mmu, root, d, &page);
+    return r;
+}
+
+static u64 reader_entry(const struct reader *r, u32 region)
+{
+    const u8 *d = r->size == 8 ? r->directory[region >> 9] : r->directory[0];
+    u64 val = 0;
+
+    if (d)
+        memcpy(&val, d + (r->size == 8 ? (region & 511) * 8 : region * 4), r->size);
+    return val;
+}
+
+/* The CPU sets A and D in each directory by itself. */
+static bool alike(u64 a, u64 b)
+{
+    return !((a ^ b) & ~(u64)(PTE_A | PTE_D));
+}
+
+static u32 region_count(const struct root *r)
+{
+    return r->mode & SPACE_PAE ? REGIONS : REGIONS / 2;
+}
+
+/* ---- Entries of a group ---- */
+
+static void entry_forget(struct mmu *mmu, struct group *g, u32 region)
+{
+    shadow_drop_region(mmu, g->slots, region);
+    g->filled[region / 64] &= ~(1ull << region % 64);
+    g->version++;
+}
+
+void group_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry)
+{
+    struct group *g = s->group;
+    bool filled = bit_test(g->filled, region);
+
+    if (likely(filled && g->entry[region] == entry))
+        return;
+    if (filled && !alike(g->entry[region], entry))
+        entry_forget(mmu, g, region);
+    g->filled[region / 64] |= 1ull << region % 64;
+    g->entry[region] = entry;
+    s->seen = ++g->version;
+}
+
+void group_entry_written(struct mmu *mmu, struct space *s, u32 region)
+{
+    s->seen = 0;
+    if (s == mmu->space && bit_test(s->group->filled, region))
+        entry_forget(mmu, s->group, region);
+}
+
+static void trace_directories(struct mmu *mmu, struct space *s)
+{
+    u32 page;
+
+    for (u32 d = 0; d < 4; d++) {
+        const u64 *bits = &s->group->shared[d * REGIONS / 4 / 64];
+        u64 any = 0;
+
+        if (d && !(s->root.mode & SPACE_PAE))
+            return;
+        for (u32 i = 0; i < (s->root.mode & SPACE_PAE ? REGIONS / 4 : REGIONS / 2) / 64; i++)
+            any |= bits[i];
+        if (any && mmu_directory(mmu, &s->root, d, &page))
+            shadow_trace_directory(mmu, s, page, d);
+    }
+}
+
+bool group_agree(struct mmu *mmu, struct space *s)
+{
+    struct group *g = s->group;
+    struct reader r;
+    bool quarrel = false;
+
+    g->age = mmu->clock;
+    if (likely(s->seen == g->version))
+        return true;
+    trace_directories(mmu, s);
+    r = reader_of(mmu, &s->root);
+    FOR_BITS(g->filled, i)
+        if (reader_entry(&r, (u32)i) != g->entry[i]) {
+            entry_forget(mmu, g, (u32)i);
+            quarrel = true;
+        }
+    s->seen = g->version;
+    s->quarrels += quarrel;
+    mmu->machine->stats.shadow_quarrels += quarrel;
+    return s->quarrels <= MAX_QUARRELS;
+}
+
+void group_doubt(struct mmu *mmu)
+{
+    for (struct group *g = mmu->groups; g < mmu->groups + MAX_GROUPS; g++)
+        g->version++;
+    if (mmu->space && mmu->space->group)
+        group_agree(mmu, mmu->space);
+}
+
+/* ---- Mapping ---- */
+
+static bool map_run(struct mmu *mmu, struct space *s, const struct group *g, u32 first, u32 end)
+{
+    off_t file = (g - mmu->groups) * (off_t)FLAT_BYTES;
+
+    for (u32 t = 0; t < FLAT_TABLES; t++) {
+        u64 at = ((u64)t * COLUMNS + first) * PAGE_SIZE;
+
+        if (mmap((u8 *)s->flat + at, (u64)(end - first) * PAGE_SIZE, PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->group_fd, file + (off_t)at) == MAP_FAILED)
+            return false;
+    }
+    return true;
+}
+
+/* All its own again. */
+static void unbind(struct mmu *mmu, struct space *s)
+{
+    if (!s->bound)
+        return;
+    check(mmap(s->flat, FLAT_BYTES, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED,
+          "no memory for a shadow");
+    mmu->leaves -= s->leaves;
+    s->leaves = 0;
+    memset(s->resident, 0, sizeof(s->resident));
+    s->bound = 0;
+}
+
+bool group_bind(struct mmu *mmu, struct space *s, const struct group *g)
+{
+    u32 columns = g ? 1u << (region_shift(&g->slots->root) - 9) : 0, end;
+
+    if (s->bound == (g ? g->id : 0))
+        return true;
+    unbind(mmu, s);
+    if (!g)
+        return true;
+    s->bound = g->id;
+    for (u32 i = 0; i < REGIONS; i = end + 1) {
+        for (end = i; end < REGIONS && bit_test(g->shared, end); end++)
+            ;
+        if (end > i && !map_run(mmu, s, g, i * columns, end * columns)) {
+            unbind(mmu, s);
+            return false;
+        }
+    }
+    return true;
+}
+
+void group_join(struct mmu *mmu, struct space *s, struct group *g)
+{
+    s->group = g;
+    s->seen = 0;
+}
+
+/* ---- Making and finding ---- */
+
+/* Entries present and alike in both. */
+static u32 count_alike(const struct mmu *mmu, const struct root *a, const struct root *b)
+{
+    struct reader ra = reader_of(mmu, a), rb = reader_of(mmu, b);
+    u32 n = 0;
+
+    for (u32 i = 0; i < region_count(a); i++) {
+        u64 e = reader_entry(&ra, i);
+
+        n += e & PTE_P && alike(e, reader_entry(&rb, i));
+    }
+    return n;
+}
+
+/* Runs of regions that begin and end with entries alike in both, and hold none that differ. */
+static void settle_shared(const struct mmu *mmu, struct group *g, const struct root *a,
+                          const struct root *b)
+{
+    struct reader ra = reader_of(mmu, a), rb = reader_of(mmu, b);
+    u32 runs = 0, first = REGIONS, last = 0, count = region_count(a);
+
+    memset(g->shared, 0, sizeof(g->shared));
+    for (u32 i = 0; i <= count && runs < MAX_RUNS; i++) {
+        u64 ea = i < count ? reader_entry(&ra, i) : PTE_P, eb = i < count ? reader_entry(&rb, i) : 0;
+
+        if (!((ea | eb) & PTE_P))
+            continue;
+        if (alike(ea, eb)) {
+            first = first < REGIONS ? first : i;
+            last = i;
+        } else if (first < REGIONS) {
+            for (u32 j = first; j <= last; j++)
+                g->shared[j / 64] |= 1ull << j % 64;
+            first = REGIONS;
+            runs++;
+        }
+    }
+}
+
+void group_free(struct mmu *mmu, struct group *g)
+{
+    for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
+        if (s->live && s->group == g)
+            space_free(mmu, s);
+    space_clear(mmu, g->slots);
+    g->slots->live = false;
+    g->id = 0;
+}
+
+/* One that is free, or the one not used for longest. NULL: the current space's is the only one. */
+static struct group *group_take(struct mmu *mmu)
+{
+    struct group *old = NULL;
+
+    for (struct group *g = mmu->groups; g < mmu->groups + MAX_GROUPS; g++) {
+        if (!g->id)
+            return g;
+        if (g != mmu->space->group && (!old || g->age < old->age))
+            old = g;
+    }
+    if (old)
+        group_free(mmu, old);
+    return old;
+}
+
+static bool group_memory(struct mmu *mmu)
+{
+    if (mmu->group_fd < 0) {
+        mmu->group_fd = memfd_create("shadow tables", MFD_CLOEXEC);
+        if (mmu->group_fd >= 0 && ftruncate(mmu->group_fd, MAX_GROUPS * (off_t)FLAT_BYTES)) {
+            close(mmu->group_fd);
+            mmu->group_fd = -1;
+        }
+    }
+    return mmu->group_fd >= 0;
+}
+
+static struct group *group_new(struct mmu *mmu, const struct root *r, const struct root *other)
+{
+    struct group *g = group_take(mmu);
+    struct space *slots;
+
+    if (!g || !group_memory(mmu))
+        return NULL;
+    settle_shared(mmu, g, r, other);
+    slots = g->slots = &mmu->spaces[MAX_SPACES + (g - mmu->groups)];
+    if (!slots->flat) {
+        slots->flat = mmap(NULL, FLAT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                           mmu->group_fd, (g - mmu->groups) * (off_t)FLAT_BYTES);
+        if (slots->flat == MAP_FAILED) {
+            slots->flat = NULL;
+            return NULL;
+        }
+    }
+    slots->live = true;
+    slots->root = (struct root){ .mode = r->mode };
+    memset(g->filled, 0, sizeof(g->filled));
+    g->id = ++mmu->group_id;
+    g->version = 1;
+    mmu->machine->stats.shadow_groups++;
+    return g;
+}
+
+/* How many of the group's entries the directory has; 0 if it has others in a fifth of the places. */
+static u32 fit(const struct mmu *mmu, const struct group *g, const struct root *r)
+{
+    struct reader reader = reader_of(mmu, r);
+    u32 yes = 0, no = 0;
+
+    FOR_BITS(g->filled, i)
+        *(alike(reader_entry(&reader, (u32)i), g->entry[i]) ? &yes : &no) += 1;
+    return yes >= 4 * no ? yes : 0;
+}
+
+struct group *group_find(struct mmu *mmu, const struct root *r, const struct space *other)
+{
+    struct group *best = NULL;
+    u32 most = 0, n;
+
+    if (!(r->mode & SPACE_PAGING))
+        return NULL;
+    for (struct group *g = mmu->groups; g < mmu->groups + MAX_GROUPS; g++)
+        if (g->id && g->slots->root.mode == r->mode && (n = fit(mmu, g, r)) > most) {
+            best = g;
+            most = n;
+        }
+    if (!other || (best && other->group == best) || other->root.mode != r->mode ||
+        count_alike(mmu, r, &other->root) <= 2 * most)
+        return best;
+    return group_new(mmu, r, &other->root);
+}

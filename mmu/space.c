@@ -1,0 +1,199 @@
+/*
+ * The spaces: one for each guest address space seen, kept over switches, and freed by age when
+ * there are too many, or when they hold too much memory.
+ *
+ * A space that is freed leaves its 48 MiB of address space, its memory and what is mapped there to
+ * the next; so a guest that makes and ends processes finds everything in place.
+ */
+#include "mmu/pte.h"
+#include "mmu/shadow.h"
+#include "runtime/machine.h"
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void space_clear(struct mmu *mmu, struct space *s)
+{
+    shadow_drop_slots(mmu, s);
+    for (u32 i = 0; i < REGIONS; i++)
+        if (s->table[i])
+            shadow_drop_region(mmu, s, i);
+    for (u32 d = 0; d < 4; d++)
+        if (s->traced >> d & 1)
+            shadow_untrace(mmu, s->directory[d], s, d << 9, 2);
+    s->traced = 0;
+}
+
+void space_free(struct mmu *mmu, struct space *s)
+{
+    space_clear(mmu, s);
+    mmu->bases[s - mmu->spaces] = 0;
+    s->live = false;
+    s->group = NULL;
+}
+
+/* ---- Finding and making one ---- */
+
+static bool root_same(const struct root *a, const struct root *b)
+{
+    return a->base == b->base && a->mode == b->mode &&
+           (!(a->mode & SPACE_PAE) || !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)));
+}
+
+static struct space *space_find(struct mmu *mmu, const struct root *r)
+{
+    for (u32 i = 0; i < MAX_SPACES; i++)
+        if (mmu->bases[i] == 1ull + r->base && root_same(&mmu->spaces[i].root, r))
+            return &mmu->spaces[i];
+    return NULL;
+}
+
+/* How well a space would serve one of group g: free and bound to it, free, or the oldest. */
+static u64 space_worth(const struct mmu *mmu, const struct space *s, const struct group *g)
+{
+    if (s == mmu->space)
+        return 0;
+    if (s->live)
+        return ~0ull / 2 - s->age;
+    return ~0ull - (s->bound == (g ? g->id : 0) ? 0 : s->flat ? 2 : 1);
+}
+
+static struct space *space_take(struct mmu *mmu, const struct group *g)
+{
+    struct space *best = NULL;
+
+    for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
+        if (!best || space_worth(mmu, s, g) > space_worth(mmu, best, g))
+            best = s;
+    if (best->live) {
+        mmu->machine->stats.shadow_evicted++;
+        space_free(mmu, best);
+    }
+    if (!best->flat)
+        best->flat = mmu_reserve(FLAT_BYTES);
+    check(best->flat, "no address space left for a shadow");
+    return best;
+}
+
+static struct space *space_new(struct mmu *mmu, const struct root *r, struct group *g)
+{
+    struct space *s = space_take(mmu, g);
+
+    if (!group_bind(mmu, s, g))
+        g = NULL;
+    mmu->machine->stats.shadow_spaces++;
+    mmu->bases[s - mmu->spaces] = 1ull + r->base;
+    s->live = true;
+    s->root = *r;
+    s->quarrels = 0;
+    if (g)
+        group_join(mmu, s, g);
+    return s;
+}
+
+/* ---- Switching ---- */
+
+static u32 space_mode(const struct vcpu *cpu)
+{
+    if (!(cpu->cr0 & CR0_PG))
+        return 0;
+    return SPACE_PAGING | (cpu->cr4 & CR4_PSE ? SPACE_PSE : 0) |
+           (cpu->cr4 & CR4_PAE ? SPACE_PAE : 0) | (cpu->cr0 & CR0_WP ? SPACE_WP : 0) |
+           (cpu->efer & EFER_NXE && cpu->cr4 & CR4_PAE ? SPACE_NXE : 0);
+}
+
+static struct root root_now(const struct vcpu *cpu)
+{
+    u32 mode = space_mode(cpu), align = mode & SPACE_PAE ? ~31u : ~PAGE_MASK;
+    struct root r = { .base = mode & SPACE_PAGING ? cpu->cr3 & align : 0, .mode = mode };
+
+    if (mode & SPACE_PAE)
+        memcpy(r.pdpte, cpu->mmu->pdpte, sizeof(r.pdpte));
+    return r;
+}
+
+void space_switch(struct vcpu *cpu)
+{
+    struct mmu *mmu = cpu->mmu;
+    struct root r = root_now(cpu);
+    struct space *s = space_find(mmu, &r), *old = mmu->space;
+    u32 groups = mmu->group_id;
+
+    mmu->cpu = cpu;
+    if (!s)
+        s = space_new(mmu, &r, group_find(mmu, &r, old));
+    s->age = ++mmu->clock;
+    s->root_writes = 0;
+    mmu->space = s;
+    if (s->group && !group_agree(mmu, s)) {
+        space_free(mmu, s);
+        s = mmu->space = space_new(mmu, &r, NULL);
+    }
+    if (mmu->group_id != groups) /* a group made for it and us: it joins when it is next current */
+        space_free(mmu, old);
+    mmu->fetch_generation++;
+    mmu_cpl_changed(cpu);
+}
+
+/* ---- Memory ---- */
+
+/* Its memory back to the host; its slots are dropped before. */
+static void release(struct mmu *mmu, struct space *s)
+{
+    if (!s->leaves)
+        return;
+    if (s >= mmu->spaces + MAX_SPACES)
+        fallocate(mmu->group_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  (s - mmu->spaces - MAX_SPACES) * (off_t)FLAT_BYTES, FLAT_BYTES);
+    else
+        madvise(s->flat, FLAT_BYTES, MADV_DONTNEED);
+    mmu->leaves -= s->leaves;
+    s->leaves = 0;
+    memset(s->resident, 0, sizeof(s->resident));
+}
+
+static struct space *oldest(struct mmu *mmu)
+{
+    struct space *old = NULL;
+
+    for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
+        if (s->live && s != mmu->space && (!old || s->age < old->age))
+            old = s;
+    return old;
+}
+
+/* First the memory of free spaces, then the oldest ones', last the current one's. */
+static void shrink(struct mmu *mmu)
+{
+    struct space *s;
+
+    for (s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
+        if (!s->live)
+            release(mmu, s);
+    while (mmu->leaves > MAX_LEAVES / 2 && (s = oldest(mmu))) {
+        mmu->machine->stats.shadow_evicted++;
+        space_free(mmu, s);
+        release(mmu, s);
+    }
+    for (s = mmu->spaces; mmu->leaves > MAX_LEAVES / 2 && s < mmu->spaces + ARRAY_SIZE(mmu->spaces);
+         s++) {
+        shadow_drop_slots(mmu, s);
+        release(mmu, s);
+    }
+}
+
+void space_shrink(struct mmu *mmu)
+{
+    if (unlikely(mmu->leaves > MAX_LEAVES))
+        shrink(mmu);
+}
+
+void space_done(struct mmu *mmu)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(mmu->spaces); i++)
+        if (mmu->spaces[i].flat)
+            munmap(mmu->spaces[i].flat, FLAT_BYTES);
+    if (mmu->group_fd >= 0)
+        close(mmu->group_fd);
+}
