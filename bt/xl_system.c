@@ -48,11 +48,13 @@ static void emit_and(struct xl *x, enum hreg reg, u32 mask)
     EMIT(x, 0xc4, 0x42, (u8)(v | 3), 0xf5, rm);
 }
 
-/* In V86, and with the alignment of 16-bit stacks, it is C's. */
+/* In V86, and where reaching the stack takes r11 for a check, it is C's. */
 static bool plain_flags(struct xl *x)
 {
+    enum seg_class ss = context_seg(x->context->key, SS);
+
     return !(x->context->key & KEY_V86) && x->site->form == FORM_FLAT &&
-           context_seg(x->context->key, SS) != SEG_LIMIT;
+           (ss == SEG_FLAT || ss == SEG_BASE || (ss == SEG_64K && !x->stack32));
 }
 
 /*
