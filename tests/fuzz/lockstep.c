@@ -19,6 +19,7 @@
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/tu.h"
+#include "devices/board.h"
 #include "devices/device.h"
 #include <getopt.h>
 #include <stdlib.h>
@@ -72,13 +73,21 @@ static struct machine *new_machine(struct options *o)
 
     m->clock_manual = true;
     m->cpu->intr_ack = acknowledge;
-    check(device_new(m, &stopper_class, NULL), "no device to stop at");
+    check(device_new(m, &stopper_class, NULL) && device_new(m, &i8259_class, NULL),
+          "no device to stop at");
     return m;
 }
 
 void set_stop(struct machine *m, u32 left)
 {
     ((struct stopper *)m->devices)->left = left;
+}
+
+static void reset_devices(struct machine *m)
+{
+    for (struct device *d = m->devices; d; d = d->next)
+        if (d->class->reset)
+            d->class->reset(d);
 }
 
 static void apply(struct vcpu *c, enum mode mode)
@@ -123,7 +132,7 @@ static void restore_memory(struct pair *p)
     const u8 *a = mmu_ram(p->interp->mmu), *b = mmu_ram(p->bt->mmu);
 
     for (u32 at = 0; at < RAM; at += PAGE_SIZE) {
-        bool table = at < CODE || at >= TABLES;
+        bool table = at < CODE || at >= TABLES || (at >= HANDLERS16 && at < DATA);
 
         if (table && memcmp(a + at, p->image + at, PAGE_SIZE))
             set_memory(p, at, PAGE_SIZE);
@@ -152,6 +161,8 @@ static void start_launch(struct pair *p)
     copy_state(p->bt->cpu, p->interp->cpu);
     apply(p->interp->cpu, p->mode);
     apply(p->bt->cpu, p->mode);
+    reset_devices(p->interp);
+    reset_devices(p->bt);
     p->interp->events = p->bt->events = 0;
     set_stop(p->interp, 0);
     set_stop(p->bt, 0);

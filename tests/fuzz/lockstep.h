@@ -3,9 +3,10 @@
  * in the guest's memory.
  *
  *      0000 interrupt vectors   5000 handlers, 64 bytes each     20000 data
- *      0400 IDT                 8000 top of the kernel's stack   40000 more code, for the second
- *      1000 GDT                 10000 code                             address space
- *      2000 TSS, I/O bitmap     elsewhere INT3                   50000 page tables
+ *      0400 IDT                 8000 top of the kernel's stack   2c000 stack, part of the data
+ *      1000 GDT                 10000 code                       40000 more code, for the second
+ *      2000 TSS, I/O bitmap     1e000 16-bit handlers                  address space
+ *      4800 LDT                 elsewhere INT3                   50000 page tables
  */
 #ifndef RING3_LOCKSTEP_H
 #define RING3_LOCKSTEP_H
@@ -13,9 +14,10 @@
 #include "runtime/machine.h"
 
 enum {
-    IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x60, TSS = 0x2000, HANDLERS = 0x5000, HANDLER_SIZE = 64,
-    KERNEL_STACK = 0x8000, CODE = 0x10000, CODE_SIZE = 0x8000, DATA = 0x20000, DATA_SIZE = 0x10000,
-    CODE2 = 0x40000, TABLES = 0x50000, RAM = 0x58000,
+    IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0xa8, TSS = 0x2000, LDT = 0x4800, LDT_SIZE = 0x10,
+    MXCSR = 0x4f00, HANDLERS = 0x5000, HANDLER_SIZE = 64, KERNEL_STACK = 0x8000, CODE = 0x10000,
+    CODE_SIZE = 0x8000, HANDLERS16 = 0x1e000, DATA = 0x20000, DATA_SIZE = 0x10000, STACK = 0x2c000,
+    STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x50000, RAM = 0x58000,
     STOP_PORT = 0x80,
 };
 enum { TABLES_PAGE = TABLES >> 12 };
@@ -24,7 +26,17 @@ static inline u32 handler_of(u32 vector) /* interrupts from 80 on use those of 0
     return HANDLERS + vector % 0x80 * HANDLER_SIZE;
 }
 
-enum { KERNEL_CS = 0x08, KERNEL_DS = 0x10, TSS_SELECTOR = 0x38, USER_CS = 0x43, USER_DS = 0x4b };
+static inline u32 handler16_of(u32 vector) /* offset in 16-bit code */
+{
+    return HANDLERS16 - CODE + vector % 0x80 * HANDLER_SIZE;
+}
+
+enum {
+    KERNEL_CS = 0x08, KERNEL_DS = 0x10, TSS_SELECTOR = 0x38, USER_CS = 0x43, USER_DS = 0x4b,
+    LDT_SELECTOR = 0x50, GATE = 0x58, DATA_64K = 0x63, DATA_RO = 0x6b, DATA_LIMIT = 0x73,
+    DATA_BASE = 0x7b, CODE_XO = 0x83, CODE_16 = 0x88, CODE_16_USER = 0x93, DATA_DOWN = 0x9b,
+    GATE2 = 0xa0, LDT_DATA = 0x07,
+};
 
 /* Of the guest code; user and pae run at CPL 3 and 0 by turns. */
 enum mode { REAL, PROT16, PROT32, V86, PAGED, USER, PAE, MODES };

@@ -84,10 +84,10 @@ static bool over(const struct machine *m)
     return m->events || m->cpu->attention & (ATT_HALT | ATT_EVENT | ATT_TIMER);
 }
 
-/* By itself: halted, or asking for a reset. A single-step trap wakes even a CPU that has halted. */
+/* By itself: asking for a reset, or halted with nothing to wake it. */
 static bool ended(const struct machine *m)
 {
-    return m->events || (m->cpu->attention & (ATT_HALT | ATT_TRAP)) == ATT_HALT;
+    return m->events || (m->cpu->attention & ATT_HALT && !cpu_can_wake(m->cpu));
 }
 
 static bool stands(const struct machine *m)
@@ -119,6 +119,13 @@ static bool report(struct pair *p, const struct vcpu *before, const char *what)
     if (!p->ended)
         describe(p, before, what);
     return p->ended;
+}
+
+/* Both are at the same instruction: an interrupt now, or once IF is set. */
+static void interrupt(struct pair *p)
+{
+    cpu_set_intr(p->interp->cpu, true);
+    cpu_set_intr(p->bt->cpu, true);
 }
 
 /* ---- TU by TU ---- */
@@ -180,6 +187,8 @@ static bool run_by_tu(struct pair *p)
         if (made != tus_made(p))
             stale = 0;
         made = tus_made(p);
+        if (!pick(64))
+            interrupt(p);
     }
     return settle(p) || report(p, &before, "memory at the end of the launch");
 }
@@ -270,7 +279,7 @@ static bool run_chained(struct pair *p)
     for (u32 i = 0, stale = 0; i < MAX_LEGS && p->insns < end && stale < STALE_LEGS; i++, stale++) {
         if (!leg(p))
             return false;
-        if (p->ended || p->bt->events || p->bt->cpu->attention & ATT_HALT)
+        if (p->ended || ended(p->bt))
             break;
         if (made != tus_made(p))
             stale = 0;
@@ -279,10 +288,8 @@ static bool run_chained(struct pair *p)
         made = tus_made(p);
         __atomic_fetch_and(&p->bt->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
         __atomic_fetch_and(&p->interp->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
-        if (!pick(3)) { /* both are at the same instruction: an interrupt now, or once IF is set */
-            cpu_set_intr(p->interp->cpu, true);
-            cpu_set_intr(p->bt->cpu, true);
-        }
+        if (!pick(3))
+            interrupt(p);
     }
     return true;
 }

@@ -6,7 +6,7 @@
  * their own mapping.
  */
 #include "cpu/system.h"
-#include "tests/fuzz/lockstep.h"
+#include "tests/fuzz/lockstep_gen.h"
 #include "tests/insn/fpu_random.h"
 #include <string.h>
 
@@ -111,8 +111,11 @@ static void descriptor(u8 *at, u32 base, u32 limit, u32 attr)
     memcpy(at, d, 8);
 }
 
-/* Null, code, data, conforming code, user data, an expand-down one, one absent; TSS, user code and
- * data; a second TSS's place is empty; a call gate. */
+/*
+ * Null, code, data, conforming code, user data, an expand-down one, one absent; TSS, user code and
+ * data, the LDT, a call gate; for CPL 3: 64 KiB at DATA, read-only, with an odd limit, with a base,
+ * execute-only, 16-bit code (for CPL 0, too), expand-down above DATA; a call gate of two words.
+ */
 static void make_gdt(u8 *gdt, enum mode mode)
 {
     u32 size = mode == PROT16 ? 0 : 0xc000, limit = mode == PROT16 ? 0xffff : 0xfffff;
@@ -127,33 +130,64 @@ static void make_gdt(u8 *gdt, enum mode mode)
     descriptor(gdt + TSS_SELECTOR, TSS, 0x68 + 0x2000, 0x8b);
     descriptor(gdt + (USER_CS & ~7), 0, limit, 0xfa | size);
     descriptor(gdt + (USER_DS & ~7), 0, limit, 0xf2 | size);
-    memcpy(gdt + 0x58, (const u32[]){ KERNEL_CS << 16 | handler, 0xec00 }, 8);
+    descriptor(gdt + LDT_SELECTOR, LDT, LDT_SIZE - 1, 0x82);
+    memcpy(gdt + GATE, (const u32[]){ KERNEL_CS << 16 | handler, 0xec00 }, 8);
+    descriptor(gdt + (DATA_64K & ~7), DATA, 0xffff, 0xf3 | (size & 0x4000));
+    descriptor(gdt + (DATA_RO & ~7), 0, limit, 0xf1 | size);
+    descriptor(gdt + (DATA_LIMIT & ~7), DATA, 0x7ff7, 0xf2 | (size & 0x4000));
+    descriptor(gdt + (DATA_BASE & ~7), 0x21000, limit, 0xf2 | size);
+    descriptor(gdt + (CODE_XO & ~7), code, limit, 0xf8 | size);
+    descriptor(gdt + CODE_16, CODE, 0xffff, 0x9a);
+    descriptor(gdt + (CODE_16_USER & ~7), CODE, 0xffff, 0xfa);
+    descriptor(gdt + (DATA_DOWN & ~7), 0, 0x1ffff >> (size ? 12 : 0), 0xf6 | size);
+    memcpy(gdt + GATE2, (const u32[]){ KERNEL_CS << 16 | handler, 0xec02 }, 8);
 }
 
-/* Real mode's vectors and 16-bit protected mode's gates lead into the code; the others to handlers.
- * Gates 60 to 67 are open to CPL 3. */
+static void make_ldt(u8 *ldt)
+{
+    descriptor(ldt, DATA, 0xffff, 0x40f3);
+    descriptor(ldt + 8, 0, 0xfffff, 0xc0f0); /* read-only */
+}
+
+/* Real mode's vectors and 16-bit protected mode's gates lead to 16-bit handlers, the others to 32-bit
+ * ones; a few into the code. Gates 60 to 67 are open to CPL 3. */
 static void make_idt(u8 *ram, enum mode mode)
 {
-    for (u32 v = 0; v < 256; v++) {
-        u32 to = pick(CODE_SIZE / 2), *gate = (u32 *)(ram + IDT + v * 8);
-        u32 offset = mode == PROT16 ? to : pick(16) ? handler_of(v) : CODE + to;
+    u32 *vectors = (u32 *)ram, type = mode == PROT16 ? 0x8600 : 0x8e00;
 
-        ((u32 *)ram)[v] = (CODE >> 4) << 16 | to;
+    for (u32 v = 0; v < 256; v++) {
+        u32 to = pick(16) ? handler16_of(v) : pick(CODE_SIZE / 2), *gate = (u32 *)(ram + IDT + v * 8);
+        u32 offset = mode == PROT16 ? to : pick(16) ? handler_of(v) : CODE + pick(CODE_SIZE / 2);
+
+        vectors[v] = (CODE >> 4) << 16 | to;
         if (mode == REAL)
             continue;
         gate[0] = KERNEL_CS << 16 | (offset & 0xffff);
-        gate[1] = (offset & 0xffff0000) | (v >> 3 == 0x60 >> 3 ? 0xee00 : 0x8e00) |
+        gate[1] = (offset & 0xffff0000) | type | (v >> 3 == 0x60 >> 3 ? 0x6000 : 0) |
                   (pick(8) ? 0 : 0x100);
     }
 }
 
-void make_memory(u8 *ram, enum mode mode)
+/* Data, of which the end is the stack: there, return addresses lead to code. */
+static void make_data(u8 *ram, enum mode mode)
 {
     memset(ram + KERNEL_STACK, 0xcc, TABLES - KERNEL_STACK); /* a way back to the code */
-    for (u32 i = DATA; i < DATA + DATA_SIZE; i += 4)
+    for (u32 i = DATA; i < STACK; i += 4)
         *(u32 *)(ram + i) = random_register();
+    for (u32 i = STACK; i < DATA + DATA_SIZE; i += 4) {
+        u32 block = code_origin(mode) + pick(CODE_SIZE / BLOCK) * BLOCK;
+
+        *(u32 *)(ram + i) = mode_flat(mode) ? block : block << 16 | block;
+    }
+    *(u32 *)(ram + MXCSR) = 0x1f80;
+}
+
+void make_memory(u8 *ram, enum mode mode)
+{
+    make_data(ram, mode);
     make_idt(ram, mode);
     make_gdt(ram + GDT, mode);
+    make_ldt(ram + LDT);
     *(u32 *)(ram + TSS + 4) = KERNEL_STACK;
     *(u32 *)(ram + TSS + 8) = KERNEL_DS;
     *(u32 *)(ram + TSS + 100) = 0x68 << 16;
@@ -172,11 +206,11 @@ static void set_segments(struct vcpu *c, enum mode mode)
 
     for (u32 s = ES; s <= GS; s++) {
         if (mode == REAL || mode == V86)
-            flat(&c->seg[s], (u16)((0x10000 + pick(2) * 0x10000) >> 4), 0, 0xffff,
+            flat(&c->seg[s], pick(8) ? DATA >> 4 : CODE >> 4, 0, 0xffff,
                  mode == V86 ? 0xf3 : 0x93);
         else if (mode == PROT16)
-            flat(&c->seg[s], KERNEL_DS, pick(2) ? 0x20000 : 0x18004,
-                 pick(3) ? 0xffff : 0x3000 + pick(0x5000), data);
+            flat(&c->seg[s], KERNEL_DS, pick(8) ? 0x20000 : 0x18004,
+                 pick(3) ? 0xffff : 0xc000 + pick(0x4000), data);
         else
             flat(&c->seg[s], user ? USER_DS : KERNEL_DS, s >= FS && pick(2) ? 0x21000 : 0, ~0u,
                  data);
@@ -188,8 +222,10 @@ static void set_segments(struct vcpu *c, enum mode mode)
     else
         flat(&c->seg[CS], user ? USER_CS : KERNEL_CS, mode == PROT16 ? CODE : 0,
              mode == PROT16 ? 0xffff : ~0u, code);
-    if (mode != REAL)
+    if (mode != REAL) {
         flat(&c->seg[TR], TSS_SELECTOR, TSS, 0x68 + 0x2000, 0x8b);
+        flat(&c->seg[LDTR], LDT_SELECTOR, LDT, LDT_SIZE - 1, 0x82);
+    }
     c->cpl = mode == V86 || user ? 3 : 0;
 }
 
@@ -197,7 +233,8 @@ static void set_control(struct vcpu *c, enum mode mode)
 {
     c->cr0 |= (pick(8) ? CR0_NE : 0) | (pick(8) ? CR0_MP : 0) | (pick(8) ? 0 : CR0_TS) |
               (pick(4) ? 0 : CR0_AM);
-    c->cr4 = (pick(8) ? CR4_OSFXSR : 0) | (pick(4) ? CR4_OSXMMEXCPT : 0);
+    c->cr4 = (pick(8) ? CR4_OSFXSR : 0) | (pick(4) ? CR4_OSXMMEXCPT : 0) | (pick(8) ? 0 : CR4_VME) |
+             (pick(8) ? 0 : CR4_PVI);
     if (mode != REAL)
         c->cr0 |= CR0_PE;
     if (!mode_paged(mode))
@@ -212,11 +249,17 @@ void random_state(struct vcpu *c, enum mode mode)
 {
     cpu_reset(c);
     for (u32 i = 0; i < 8; i++)
-        c->gpr[i] = random_register();
-    c->gpr[ESP] = (mode_flat(mode) ? 0x24000 : 0x4000) + pick(0x1000) * (pick(4) ? 4 : 1);
+        c->gpr[i] = i == EBX || i >= EBP ? random_pointer(mode) : random_register();
+    c->gpr[ESP] = (mode_flat(mode) ? STACK : STACK - DATA) + pick(STACK_BYTES / 4) * 4;
+    if (!pick(4))
+        c->gpr[pick(8)] = random_register();
     c->eflags = FLAG_1 | (rnd() & FLAGS_ARITH) | (pick(6) ? 0 : FLAG_DF);
-    c->eflags |= mode == V86 ? FLAG_VM | FLAG_IOPL : pick(4) << FLAG_IOPL_SHIFT;
-    c->eip = (mode_flat(mode) ? CODE : 0) + pick(CODE_SIZE / 2);
+    if (mode == V86)
+        c->eflags |= FLAG_VM | (pick(4) ? FLAG_IOPL : 0);
+    else
+        c->eflags |= pick(4) << FLAG_IOPL_SHIFT;
+    c->int_flag = (u8)pick(2);
+    c->eip = random_block(mode);
     set_control(c, mode);
     set_segments(c, mode);
     fpu_random_state(&c->fpu);

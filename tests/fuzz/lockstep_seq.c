@@ -1,0 +1,464 @@
+/*
+ * Short sequences that do something to what the translator relies on: segments, privilege, control
+ * registers, address spaces, page tables, flags, the code itself; with operands set up so that most
+ * of them succeed.
+ */
+#include "tests/fuzz/lockstep_gen.h"
+
+static bool real_like(const struct gen *g) /* selectors are paragraphs */
+{
+    return g->mode == REAL || g->mode == V86;
+}
+
+/* What the code's own privilege can run with; PAE's code runs at either. */
+static bool at_user(const struct gen *g)
+{
+    return g->mode == USER || (g->mode == PAE && pick(2));
+}
+
+static u16 good_data(const struct gen *g)
+{
+    return real_like(g) ? DATA >> 4 : at_user(g) ? USER_DS : KERNEL_DS;
+}
+
+static u16 good_code(const struct gen *g)
+{
+    return real_like(g) ? CODE >> 4 : at_user(g) ? USER_CS : KERNEL_CS;
+}
+
+static void push_imm(struct gen *g, u32 val)
+{
+    GEN(g, 0x68);
+    gen_imm(g, val, gen_word(g));
+}
+
+/* mov [at], val; of the code's word, or of 16 bits */
+static void store(struct gen *g, u32 at, u32 val, u32 size)
+{
+    if (size < gen_word(g))
+        GEN(g, 0x66);
+    if (g->code32)
+        GEN(g, 0xc7, 0x05);
+    else
+        GEN(g, 0xc7, 0x06);
+    gen_imm(g, at, gen_word(g));
+    gen_imm(g, val, size);
+}
+
+/* opcode with [at] as its operand */
+static void memory_op(struct gen *g, u8 reg, u32 at)
+{
+    GEN(g, (u8)(reg << 3 | (g->code32 ? 5 : 6)));
+    gen_imm(g, at, gen_word(g));
+}
+
+/* ---- Segments ---- */
+
+static u16 some_selector(const struct gen *g)
+{
+    static const u16 data[] = {
+        0, KERNEL_DS, USER_DS, 0x20, 0x23, DATA_64K, DATA_64K, DATA_RO, DATA_LIMIT, DATA_LIMIT,
+        DATA_BASE, DATA_BASE, 0x28, 0x30, USER_CS, CODE_XO, DATA_DOWN, LDT_DATA, LDT_DATA, 0x38, 0x0c,
+    };
+
+    if (real_like(g))
+        return (u16)(pick(8) ? (DATA >> 4) + pick(0x400) : rnd());
+    return pick(32) ? ONE_OF(data) : (u16)pick(GDT_SIZE + 16);
+}
+
+/* A load or store through the segment: op prefix:[pointer or address] */
+static void use_segment(struct gen *g, enum seg seg)
+{
+    static const u8 prefix[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
+    static const u8 op[] = { 0x8b, 0x89, 0x03, 0x01, 0x8a, 0x88, 0x33, 0x87, 0x39 };
+
+    GEN(g, prefix[seg], ONE_OF(op));
+    if (!pick(3) && g->code32)
+        GEN(g, (u8)(0x43 | pick(3) << 3), (u8)(rnd() & 0x7c)); /* [ebx + 8 bits] */
+    else
+        memory_op(g, (u8)pick(3), pick(DATA_SIZE) & (pick(4) ? ~3u : ~0u));
+}
+
+/* mov, pop, or a far pointer's load */
+static void load_segment(struct gen *g, enum seg seg, u16 selector)
+{
+    static const u8 pops[] = { 0x07, 0, 0x17, 0x1f }, pointers[] = { 0xc4, 0, 0xb2, 0xc5, 0xb4, 0xb5 };
+    u32 at = random_pointer(g->mode), how = pick(4);
+
+    if (how == 0) {
+        gen_mov(g, EAX, selector);
+        GEN(g, 0x8e, (u8)(0xc0 | seg << 3));
+    } else if (how == 1) {
+        push_imm(g, selector);
+        if (seg >= FS)
+            GEN(g, 0x0f, (u8)(seg == FS ? 0xa1 : 0xa9));
+        else
+            GEN(g, pops[seg]);
+    } else if (how == 2) {
+        store(g, at, selector, 2);
+        GEN(g, 0x8e);
+        memory_op(g, (u8)seg, at);
+    } else {
+        store(g, at + gen_word(g), selector, 2);
+        if (seg == SS || seg >= FS)
+            GEN(g, 0x0f);
+        GEN(g, pointers[seg]);
+        memory_op(g, (u8)pick(3), at);
+    }
+}
+
+static void segments(struct gen *g)
+{
+    static const u8 often[] = { ES, FS, GS, FS, GS, ES, FS, GS, DS, SS };
+    enum seg seg = ONE_OF(often);
+
+    load_segment(g, seg, some_selector(g));
+    for (u32 i = pick(3); i--;)
+        use_segment(g, seg);
+    if (seg == DS || seg == SS)
+        load_segment(g, seg, good_data(g));
+}
+
+/* ---- Transfers ---- */
+
+/* pushf;  push cs;  push next;  iret */
+static void iret_to_next(struct gen *g)
+{
+    GEN(g, 0x9c, 0x0e);
+    push_imm(g, g->at + 2 + gen_word(g));
+    GEN(g, 0xcf);
+}
+
+/* push ss;  push esp;  pushf;  push cs;  push next;  iret: to CPL 3 (from there, to the same) */
+static void iret_to_user(struct gen *g)
+{
+    push_imm(g, USER_DS);
+    push_imm(g, STACK + pick(STACK_BYTES / 4) * 4);
+    GEN(g, 0x9c);
+    push_imm(g, USER_CS);
+    push_imm(g, g->at + 2 + gen_word(g));
+    GEN(g, 0xcf);
+}
+
+/* The nine words of a frame of virtual-8086 mode. */
+static void iret_to_v86(struct gen *g)
+{
+    for (u32 i = 0; i < 4; i++)
+        push_imm(g, DATA >> 4);
+    push_imm(g, DATA >> 4);
+    push_imm(g, 0xf000);
+    push_imm(g, FLAG_VM | FLAG_1 | (pick(3) ? FLAG_IOPL : 0));
+    push_imm(g, CODE >> 4);
+    push_imm(g, pick(CODE_SIZE / BLOCK) * BLOCK);
+    GEN(g, 0xcf);
+}
+
+/* mov edx, next;  mov ecx, stack;  sysexit */
+static void sysexit(struct gen *g)
+{
+    gen_mov(g, EDX, g->at + 12);
+    gen_mov(g, ECX, STACK + pick(STACK_BYTES / 4) * 4);
+    GEN(g, 0x0f, 0x35);
+}
+
+/* CS:EIP for a far transfer: mostly the code's own, sometimes 16-bit code, a gate, a TSS, anything. */
+static void far_target(struct gen *g, u32 *off, u16 *selector)
+{
+    static const u16 others[] = { CODE_16, CODE_16_USER, 0x18, 0x1b, GATE | 3, GATE2 | 3, 0x38, CODE_XO };
+
+    *off = random_block(g->mode);
+    *selector = good_code(g);
+    if (!real_like(g) && !pick(4)) {
+        *selector = ONE_OF(others);
+        if (*selector == CODE_16 || *selector == CODE_16_USER)
+            *off -= code_origin(g->mode);
+    }
+}
+
+static void far_transfer(struct gen *g)
+{
+    u32 at = random_pointer(g->mode), off;
+    u16 selector;
+
+    far_target(g, &off, &selector);
+    switch (pick(4)) {
+    case 0: /* jmp or call off:selector */
+        GEN(g, (u8)(pick(2) ? 0xea : 0x9a));
+        gen_imm(g, off, gen_word(g));
+        gen_imm(g, selector, 2);
+        break;
+    case 1: /* by memory */
+        store(g, at, off, gen_word(g));
+        store(g, at + gen_word(g), selector, 2);
+        GEN(g, 0xff);
+        memory_op(g, pick(2) ? 5 : 3, at);
+        break;
+    case 2: /* push selector;  push off;  retf */
+        push_imm(g, selector);
+        push_imm(g, off);
+        GEN(g, 0xcb);
+        break;
+    default: /* push cs;  call next;  next: add esp, word;  push next2;  retf */
+        GEN(g, 0x0e, 0xe8);
+        gen_imm(g, 0, gen_word(g));
+        GEN(g, 0x83, 0xc4, (u8)gen_word(g));
+        push_imm(g, g->at + 2 + gen_word(g));
+        GEN(g, 0xcb);
+    }
+}
+
+static void interrupt(struct gen *g)
+{
+    switch (pick(6)) {
+    case 0:
+        GEN(g, 0xcc);
+        break;
+    case 1:
+        GEN(g, 0xce);
+        break;
+    default:
+        GEN(g, 0xcd, (u8)(pick(8) ? 0x60 + pick(8) : rnd()));
+    }
+}
+
+static void transfer(struct gen *g)
+{
+    u32 kind = pick(g->code32 ? 12 : 5);
+
+    if (kind < 2)
+        interrupt(g);
+    else if (kind == 2)
+        iret_to_next(g);
+    else if (kind < 6)
+        far_transfer(g);
+    else if (kind < 8)
+        iret_to_user(g);
+    else if (kind == 8)
+        iret_to_v86(g);
+    else if (kind == 9)
+        sysexit(g);
+    else
+        GEN(g, 0x0f, 0x34); /* sysenter */
+}
+
+/* ---- Control registers, ports, flags ---- */
+
+/* mov eax, crN;  xor eax, one bit;  mov crN, eax */
+static void flip_control(struct gen *g)
+{
+    static const u32 cr0[] = { CR0_WP, CR0_TS, CR0_EM, CR0_MP, CR0_AM, CR0_NE, CR0_TS, 0 },
+                     cr4[] = { CR4_PGE, CR4_TSD, CR4_DE, CR4_PSE, CR4_OSFXSR, CR4_OSXMMEXCPT,
+                               CR4_VME, CR4_PVI };
+    bool four = pick(2);
+    u8 reg = (u8)(four ? 0xe0 : 0xc0);
+
+    GEN(g, 0x0f, 0x20, reg);
+    if (!g->code32)
+        GEN(g, 0x66);
+    GEN(g, 0x35);
+    gen_imm(g, four ? ONE_OF(cr4) : ONE_OF(cr0), 4);
+    GEN(g, 0x0f, 0x22, reg);
+}
+
+static void control(struct gen *g)
+{
+    switch (pick(g->mode == REAL || g->mode == V86 ? 4 : 7)) {
+    case 0:
+        GEN(g, 0x0f, 0x06); /* clts */
+        break;
+    case 1: /* smsw ax;  xor al, bits;  lmsw ax */
+        GEN(g, 0x0f, 0x01, 0xe0, 0x34, (u8)(pick(8) << 1), 0x0f, 0x01, 0xf0);
+        break;
+    case 2: /* mov ecx, an MSR;  rdmsr or wrmsr */
+        GEN(g, 0x66);
+        GEN(g, 0xb9);
+        gen_imm(g, 0x174 + pick(3), g->code32 ? 2 : 4);
+        GEN(g, 0x0f, 0x32, 0x0f, (u8)(pick(2) ? 0x32 : 0x30));
+        break;
+    case 3: /* cpuid */
+        gen_mov(g, EAX, pick(3));
+        GEN(g, 0x0f, 0xa2);
+        break;
+    default:
+        flip_control(g);
+    }
+}
+
+/* mov eax, root;  mov cr3, eax;  or the same root again */
+void gen_switch_space(struct gen *g)
+{
+    if (pick(3))
+        gen_mov(g, EAX, space_root(g->mode, pick(2)));
+    else
+        GEN(g, 0x0f, 0x20, 0xd8);
+    GEN(g, 0x0f, 0x22, 0xd8);
+}
+
+/* An entry of one of the tables of code and data pages: xor, or, and, or mov with an immediate; by
+ * the tables' own mapping or the large page that shows them again. */
+void gen_write_table(struct gen *g)
+{
+    static const u32 bits[] = { 1, 2, 4, 0x20, 0x40, 0x80, 0x1000, 0x2000, 0x61, 0x67, 0x8, 0x100 };
+    u32 page = (pick(2) ? CODE >> 12 : DATA >> 12) + pick(8), size = g->mode == PAE ? 8 : 4;
+    u32 gla = TABLES + 0x1000 * (1 + 2 * pick(2)) + page * size + (pick(8) ? 0 : 0x400000);
+    u32 how = pick(8);
+
+    if (!pick(16))
+        gla = (gla & ~0x1fffu) | (g->mode == PAE && pick(2) ? 4 : 0); /* of a directory */
+    if (how == 0)
+        GEN(g, 0xc7, 0x05);
+    else
+        GEN(g, 0x81, (u8)(how < 5 ? 0x0d : how < 6 ? 0x25 : 0x35));
+    gen_imm(g, gla, 4);
+    gen_imm(g, how == 0 ? page << 12 | 7 : how == 5 ? ~ONE_OF(bits) : how < 5 ? 7 : ONE_OF(bits), 4);
+}
+
+/* invlpg [a page that is used] */
+static void invalidate(struct gen *g)
+{
+    GEN(g, 0x0f, 0x01, 0x3d);
+    gen_imm(g, (pick(2) ? CODE : DATA) + pick(8) * PAGE_SIZE, 4);
+}
+
+/* in, out, ins, outs: the stopper, the interrupt controller, nobody */
+static void port(struct gen *g)
+{
+    static const u16 ports[] = { STOP_PORT, STOP_PORT, 0x20, 0x21, 0xa0, 0xa1, 0xed, 0x3fc };
+    static const u8 by_dx[] = { 0xec, 0xed, 0xee, 0xef, 0xec, 0xee, 0x6c, 0x6d, 0x6e, 0x6f };
+    u16 number = ONE_OF(ports);
+
+    if (pick(2) && number < 0x100) {
+        GEN(g, (u8)(0xe4 + pick(4)), (u8)number);
+        return;
+    }
+    gen_mov(g, EDX, number);
+    GEN(g, ONE_OF(by_dx));
+}
+
+/* pushf;  xor the pushed flags with one bit;  popf */
+void gen_flip_flag(struct gen *g)
+{
+    static const u32 bits[] = { FLAG_IF, FLAG_DF, 1u << 12, 2u << 12, FLAG_NT, FLAG_AC, FLAG_ID,
+                                FLAG_CF, FLAG_ZF, FLAG_IF, FLAG_TF };
+    u32 bit = bits[pick(ARRAY_SIZE(bits) - (pick(8) != 0))];
+
+    if (g->code32) {
+        GEN(g, 0x9c, 0x81, 0x34, 0x24);
+        gen_imm(g, bit, 4);
+        GEN(g, 0x9d);
+    } else { /* push bp; mov bp, sp; xor word [bp+2], bit; pop bp; popf */
+        GEN(g, 0x9c, 0x55, 0x89, 0xe5, 0x81, 0x76, 0x02, (u8)bit, (u8)(bit >> 8), 0x5d, 0x9d);
+    }
+}
+
+/* The shadow of STI, of a load of SS, of POPF; an instruction in it. */
+static void shadow(struct gen *g)
+{
+    switch (pick(5)) {
+    case 0:
+    case 1:
+        GEN(g, 0xfb);
+        break;
+    case 2: /* push ss;  pop ss */
+        GEN(g, 0x16, 0x17);
+        break;
+    case 3: /* mov ax, ss;  mov ss, ax */
+        GEN(g, 0x8c, 0xd0, 0x8e, 0xd0);
+        break;
+    default:
+        GEN(g, (u8)(pick(2) ? 0xfa : 0x9c), (u8)(pick(4) ? 0xfb : 0x90), 0x9d);
+        return;
+    }
+    gen_insn(g);
+}
+
+/* ---- Data ---- */
+
+/* A few bytes by REP, often overlapping: mov ecx;  mov esi;  mov edi;  [std]  rep;  cld */
+static void short_string(struct gen *g)
+{
+    static const u8 op[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xa7, 0xae, 0xaf, 0xac };
+    u32 from = random_pointer(g->mode);
+    bool down = !pick(4);
+
+    gen_mov(g, ECX, pick(pick(8) ? 24 : 2000));
+    gen_mov(g, ESI, from);
+    gen_mov(g, EDI, pick(3) ? from + pick(33) - 16 : random_pointer(g->mode));
+    if (down)
+        GEN(g, 0xfd);
+    if (!pick(8))
+        GEN(g, (u8)(pick(2) ? 0x66 : 0x67));
+    GEN(g, (u8)(0xf2 + !!pick(3)), ONE_OF(op));
+    if (down)
+        GEN(g, 0xfc);
+}
+
+/* mov eax, within some KiB of bits;  bt/bts/btr/btc [pointer], eax */
+static void bit_string(struct gen *g)
+{
+    static const u8 op[] = { 0xa3, 0xab, 0xb3, 0xbb };
+
+    gen_mov(g, EAX, (pick(2) ? pick(0x8000) : 0u - pick(0x8000)));
+    if (!pick(4))
+        GEN(g, 0xf0);
+    if (!pick(3))
+        GEN(g, 0x66);
+    GEN(g, 0x0f, ONE_OF(op));
+    memory_op(g, EAX, random_pointer(g->mode));
+}
+
+/* Dividends and divisors near the edge: cdq;  mov ecx, n;  div or idiv */
+static void divide(struct gen *g)
+{
+    static const u32 divisors[] = { 0, 1, 2, ~0u, 3, 0x80000000, 0x7f, 0xff, 0x8000, 0x100 };
+
+    if (pick(3))
+        gen_mov(g, EAX, pick(2) ? rnd() : 0x80008000u);
+    if (pick(4))
+        GEN(g, 0x99);
+    gen_mov(g, ECX, ONE_OF(divisors));
+    GEN(g, (u8)(0xf6 + pick(2)), (u8)(0xf1 + pick(2) * 8 + pick(2) * 4));
+}
+
+/* A store into the code just ahead, or a little behind. */
+static void modify_code(struct gen *g)
+{
+    static const u8 new_code[] = { 0x40, 0x41, 0x90, 0xf9, 0xf8, 0x98, 0x99, 0xcc, 0x05, 0x3c, 0xeb, 0x74 };
+    bool again = mode_paged(g->mode) && !pick(4);
+    u32 to = g->at + 8 + pick(24) - (pick(8) ? 0 : 32) + (again ? 0x400000 : 0), size = pick(3);
+    u8 bytes[4];
+
+    if (size == 1 && g->code32)
+        GEN(g, 0x66);
+    if (!g->code32)
+        GEN(g, (u8)(g->mode == PROT16 ? 0x36 : 0x2e));
+    GEN(g, (u8)(size ? 0xc7 : 0xc6));
+    memory_op(g, 0, to);
+    for (u32 i = 0; i < 4; i++)
+        bytes[i] = ONE_OF(new_code);
+    gen_put(g, bytes, size == 0 ? 1 : size == 1 || !g->code32 ? 2 : 4);
+}
+
+/* mov esp, a place in the stack */
+static void new_stack(struct gen *g)
+{
+    gen_mov(g, ESP, (g->code32 ? STACK : STACK - DATA) + pick(STACK_BYTES / 4) * 4 + (pick(8) ? 0 : pick(4)));
+}
+
+void gen_sequence(struct gen *g)
+{
+    static void (*const any[])(struct gen *g) = {
+        gen_flip_flag, transfer, transfer, modify_code, segments, segments, segments, control, port,
+        shadow, short_string, short_string, bit_string, divide, new_stack,
+    };
+    static void (*const paged[])(struct gen *g) = {
+        gen_switch_space, gen_write_table, gen_write_table, invalidate,
+    };
+
+    if (mode_paged(g->mode) && !pick(4))
+        ONE_OF(paged)(g);
+    else if (g->mode == V86 && !pick(4)) /* much of the rest is not for it */
+        short_string(g);
+    else
+        ONE_OF(any)(g);
+}
