@@ -1,26 +1,45 @@
 /*
  * What is known of a memory operand by what happened there: innocent until proven guilty. Kept by
  * the physical address of its instruction, so it outlives the TU; a colliding address starts anew.
+ *
+ * A site that C runs because of what it did serves a term: so many executions in a row that touched
+ * nothing but plain, aligned memory make it flat again. The next offence then convicts it at once,
+ * to twice the term. That ends at MAX_TERM, since a relapse costs as much as some hundred callouts:
+ * a site that offends more rarely than that is better off flat, whatever its record.
+ *
+ * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
  */
 #include "bt/tu.h"
 
+enum { FIRST_TERM = 64, MAX_TERM = 1024 };
+
+static struct learnt *slot_of(struct bt *bt, gpa_t gpa)
+{
+    return &bt->learnt[(gpa ^ gpa >> 14) % FORM_SIZE];
+}
+
+/* 0: free */
+static u32 key_of(gpa_t gpa)
+{
+    return (u32)gpa + 1;
+}
+
 static struct learnt *learnt_at(struct bt *bt, gpa_t gpa)
 {
-    u32 key = (u32)gpa + 1; /* 0: free */
-    struct learnt *l = &bt->learnt[(gpa ^ gpa >> 14) % FORM_SIZE];
+    struct learnt *l = slot_of(bt, gpa);
 
-    if (l->gpa != key)
-        *l = (struct learnt){ .gpa = key };
+    if (l->gpa != key_of(gpa))
+        *l = (struct learnt){ .gpa = key_of(gpa), .term = FIRST_TERM };
     return l;
 }
 
 enum form form_of(struct bt *bt, gpa_t gpa, enum form start)
 {
-    const struct learnt *l = &bt->learnt[(gpa ^ gpa >> 14) % FORM_SIZE];
+    const struct learnt *l = slot_of(bt, gpa);
 
     if (bt->config.force_form)
         return (enum form)bt->config.force_form;
-    if (l->gpa == (u32)gpa + 1 && l->form > start)
+    if (l->gpa == key_of(gpa) && l->form > start)
         return (enum form)l->form;
     return start;
 }
@@ -32,6 +51,7 @@ void form_set(struct bt *bt, gpa_t gpa, enum form form)
     bt->stats.adapted[form]++;
     l->form = (u8)form;
     l->traps = 0;
+    l->served = 0;
 }
 
 u32 form_trap(struct bt *bt, gpa_t gpa)
@@ -39,4 +59,22 @@ u32 form_trap(struct bt *bt, gpa_t gpa)
     struct learnt *l = learnt_at(bt, gpa);
 
     return l->traps < 255 ? ++l->traps : 255;
+}
+
+bool form_served(struct bt *bt, gpa_t gpa, bool plain)
+{
+    struct learnt *l = slot_of(bt, gpa);
+
+    if (l->gpa != key_of(gpa))
+        return false;
+    if (l->form <= FORM_FLAT) /* another TU with this instruction has served it */
+        return true;
+    l->served = plain ? l->served + 1 : 0;
+    if (l->served < l->term)
+        return false;
+    bt->stats.adapted[FORM_FLAT]++;
+    l->form = FORM_FLAT;
+    l->traps = TRAPS_BEFORE_CALLOUT - 1;
+    l->term = l->term < MAX_TERM ? l->term * 2 : MAX_TERM;
+    return true;
 }

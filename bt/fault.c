@@ -19,8 +19,7 @@
 #include <ucontext.h>
 
 enum { TRAP_DE = 0, TRAP_MF = 16, TRAP_AC = 17, TRAP_XM = 19 };
-enum { MISSES_BEFORE_CHECK = 3, TRAPS_BEFORE_CALLOUT = 2,
-       ALT_STACK = 256 << 10, STACK_KEPT = 512 };
+enum { ALT_STACK = 256 << 10, STACK_KEPT = 512 };
 
 static _Thread_local struct vcpu *current;
 

@@ -192,6 +192,31 @@ static int jump_on(struct bt *bt)
     return AFTER_JUMP;
 }
 
+/* Before the instruction, which may load its own address. Bases of segments and the stack are taken
+ * for aligned. */
+static bool aligned(const struct vcpu *cpu, const struct insn *in)
+{
+    const struct operand *m = insn_memory(in);
+
+    if (cpu_ops[in->mnem].attr & OP_STRING)
+        return !(in->opcode & 1) || !((cpu->gpr[ESI] | cpu->gpr[EDI]) & (in->opsize - 1u));
+    return !m || m->size <= 1 || !(insn_offset(cpu, in) & (m->size - 1u));
+}
+
+/* Runs an instruction that is C's because of what its operand did, and sees what it does now. */
+static bool run_learnt(struct bt *bt, const struct callout *co)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct tu *tu = co->tu;
+    u64 odd = cpu->mmu->odd_accesses;
+    bool plain = aligned(cpu, &co->insn), done = cpu_run_insn(cpu, &co->insn);
+
+    plain &= done && odd == cpu->mmu->odd_accesses;
+    if (form_served(bt, tu->gpa + (co->eip - tu->eip), plain))
+        tu_drop(bt, tu);
+    return done;
+}
+
 int bt_callout_c(struct vcpu *cpu, const struct callout *co);
 
 int bt_callout_c(struct vcpu *cpu, const struct callout *co)
@@ -210,6 +235,8 @@ int bt_callout_c(struct vcpu *cpu, const struct callout *co)
     if (co->fpu && bt_fpu_may_live(cpu)) {
         bt_fpu_start(cpu);
         done = false;
+    } else if (co->learnt) {
+        done = run_learnt(bt, co);
     } else {
         done = co->admitted ? cpu_run_admitted(cpu, &co->insn) : cpu_run_insn(cpu, &co->insn);
     }

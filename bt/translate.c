@@ -79,7 +79,7 @@ static void one(struct xl *x, const struct insn *in)
     const struct xl_row *row = &xl_rows[in->mnem];
     u8 *start = x->p;
     u32 slow = x->slow_count;
-    bool fpu;
+    bool learnt = x->site->form != FORM_FLAT && !x->bt->config.force_form, fpu;
 
     if (lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in)))) {
@@ -94,6 +94,7 @@ static void one(struct xl *x, const struct insn *in)
     x->ended = fpu || ends_tu(in);
     x->site->form = FORM_CALLOUT;
     xl_callout(x, x->site, fpu);
+    x->callouts[x->site - x->sites]->learnt = learnt;
 }
 
 /* mov r9, [r15+poll];  mov r9b, [r9] */

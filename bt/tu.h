@@ -74,6 +74,7 @@ struct callout {
     bool fpu;    /* first tries to make the FPU live */
     bool review; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
+    bool learnt; /* C runs it because of what its operand did: see adapt.c */
     bool admitted; /* the context says that privilege and mode allow it */
     struct insn insn;
 };
@@ -147,6 +148,8 @@ enum {
     STACK_SIZE = 1 << 16,
     MAX_CONTEXTS = 1 << 14,
     CONTEXT_MEMO = 64,
+    MISSES_BEFORE_CHECK = 3,  /* host signals at a site */
+    TRAPS_BEFORE_CALLOUT = 2,
 };
 
 /* See stats.def. */
@@ -186,6 +189,7 @@ struct bt {
     struct learnt {
         u32 gpa;
         u8 form, traps;
+        u16 served, term; /* executions in C: so far, until it is flat again */
     } learnt[FORM_SIZE];
     u8 fpu_cpl;   /* CPL the FPU is live for */
     u32 generation; /* for which the stack of return addresses holds */
@@ -268,6 +272,8 @@ void bt_fpu_take(struct vcpu *cpu);   /* after enter.S stored it */
 enum form form_of(struct bt *bt, gpa_t gpa, enum form start);
 void form_set(struct bt *bt, gpa_t gpa, enum form form);
 u32 form_trap(struct bt *bt, gpa_t gpa); /* counts; how many by now, 255 at most */
+/* C ran a site that is not flat; plain: it touched only aligned memory. True: it is flat from now on. */
+bool form_served(struct bt *bt, gpa_t gpa, bool plain);
 
 /* ---- fault.c ---- */
 void bt_signals_init(void); /* handlers, and the calling thread's signal stack */

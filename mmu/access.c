@@ -62,7 +62,10 @@ static void page_load(struct vcpu *cpu, u64 slot, gla_t gla, void *buf, u32 n)
 {
     if (slot_direct(slot)) {
         memcpy(buf, slot_hva(slot, gla), n);
-    } else if (n <= 4 || n == 8) {
+        return;
+    }
+    cpu->mmu->odd_accesses++;
+    if (n <= 4 || n == 8) {
         u64 val = device_read(cpu, slot_gpa(slot, gla), n);
 
         memcpy(buf, &val, n);
@@ -100,7 +103,10 @@ static void page_store(struct vcpu *cpu, u64 slot, gla_t gla, const void *buf, u
 {
     if (slot_direct(slot)) {
         memcpy(slot_hva(slot, gla), buf, n);
-    } else if (slot_guarded(slot)) {
+        return;
+    }
+    cpu->mmu->odd_accesses++;
+    if (slot_guarded(slot)) {
         guarded_store(cpu, slot_hva(slot, gla), gla, buf, n);
     } else if (n <= 4 || n == 8) {
         u64 val = 0;
@@ -125,6 +131,7 @@ bool mmu_load_bytes(struct vcpu *cpu, gla_t gla, void *buf, u32 n, enum mmu_acce
         page_load(cpu, slot, gla, buf, n);
         return true;
     }
+    cpu->mmu->odd_accesses++;
     if (!slot_get(cpu, gla + first, access, &slot2))
         return false;
     page_load(cpu, slot, gla, buf, first);
@@ -144,6 +151,7 @@ bool mmu_store_bytes(struct vcpu *cpu, gla_t gla, const void *buf, u32 n, enum m
         page_store(cpu, slot, gla, buf, n);
         return true;
     }
+    cpu->mmu->odd_accesses++;
     if (!slot_get(cpu, gla + first, access, &slot2))
         return false;
     page_store(cpu, slot, gla, buf, first);

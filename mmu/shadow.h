@@ -149,6 +149,7 @@ struct mmu {
     struct writer *writer_pool;
     u32 writer_free, writer_size;
 
+    u64 odd_accesses;     /* by C, that found no plain memory, or two pages */
     u32 fetch_generation; /* changes whenever a cached code page translation may be stale */
     void (*on_code_write)(void *owner, gpa_t gpa, u32 n);
     void *code_owner;
