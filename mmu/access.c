@@ -232,6 +232,26 @@ u8 *mmu_host(struct vcpu *cpu, gla_t gla, enum mmu_access access, bool *fault)
     return slot_direct(slot) ? slot_hva(slot, gla) : NULL;
 }
 
+u8 *mmu_host_overwrite(struct vcpu *cpu, gla_t gla, u32 n, bool *fault)
+{
+    struct mmu *mmu = cpu->mmu;
+    gpa_t gpa;
+    u64 slot;
+
+    *fault = !slot_get(cpu, gla, MMU_WRITE, &slot);
+    if (*fault)
+        return NULL;
+    if (slot_direct(slot))
+        return slot_hva(slot, gla);
+    if (!slot_guarded(slot))
+        return NULL;
+    if (guarded_gpa(cpu, slot_hva(slot, gla), gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT])
+        shadow_before_write(mmu, gpa, n);
+    else
+        shadow_forget_page(mmu, gla);
+    return slot_hva(slot, gla);
+}
+
 /* ---- What the CPU tells the MMU ---- */
 
 void mmu_cpl_changed(struct vcpu *cpu)

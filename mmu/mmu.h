@@ -56,6 +56,9 @@ bool mmu_store_bytes(struct vcpu *cpu, gla_t gla, const void *buf, u32 n, enum m
 /* Host address of the byte at gla, good to the end of its page; NULL with *fault false: device
  * memory (or traced, for writing); NULL with *fault true: #PF recorded. */
 u8 *mmu_host(struct vcpu *cpu, gla_t gla, enum mmu_access access, bool *fault);
+/* The same for n bytes inside a page that the caller overwrites at once: who guards the page has been
+ * told when it returns. */
+u8 *mmu_host_overwrite(struct vcpu *cpu, gla_t gla, u32 n, bool *fault);
 /* Physical address by the current tables, no exception, no A or D: for debuggers. false: unmapped */
 bool mmu_translate(struct vcpu *cpu, gla_t gla, gpa_t *gpa);
 

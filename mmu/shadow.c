@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { STALE_ROOT_WRITES = 64, /* to a directory not in use: it is no table any more */
+enum { STALE_ROOT_WRITES = 64, /* of entries of a directory not in use: it is none any more */
        MAX_TABLE_PLACES = 128  /* that one table serves, before all are dropped on a write */ };
 
 bool shadow_init(struct mmu *mmu)
@@ -322,6 +322,13 @@ static void user_before_write(struct mmu *mmu, struct table_user u, const u8 *pa
     struct space *s = &mmu->spaces[u.space];
     u32 size = entry_size(&s->root);
 
+    if (u.level == 2 && s != mmu->space) {
+        s->root_writes += (n + size - 1) / size;
+        if (s->root_writes > STALE_ROOT_WRITES) {
+            space_free(mmu, s);
+            return;
+        }
+    }
     for (u32 i = off / size; i <= (off + n - 1) / size; i++) {
         u64 old = page ? entry_at(page, i * size, size) : PTE_P;
 
@@ -330,8 +337,6 @@ static void user_before_write(struct mmu *mmu, struct table_user u, const u8 *pa
         else if (old & PTE_P)
             drop_page(mmu, s, u.first + i);
     }
-    if (u.level == 2 && s != mmu->space && ++s->root_writes > STALE_ROOT_WRITES)
-        space_free(mmu, s);
 }
 
 static void table_before_write(struct mmu *mmu, gpa_t gpa, u32 n)

@@ -335,6 +335,27 @@ static void do_store(struct world *w, gla_t gla, u32 size)
     model_write(w, b.gpa, buf + first, size - first);
 }
 
+/* As REP STOS does: as much of a page as it likes. */
+static void do_overwrite(struct world *w, gla_t gla)
+{
+    struct access a = { .gla = gla, .user = w->cpu->cpl == 3, .write = true };
+    u32 n = 1 + below(w, PAGE_SIZE - (gla & PAGE_MASK));
+    bool fault;
+    u8 *hva = mmu_host_overwrite(w->cpu, gla, n, &fault);
+
+    if (!model_walk(w, &a)) {
+        CHECK(fault);
+        check_fault(w, &a);
+        return;
+    }
+    CHECK(!fault && !hva == (a.gpa >= RAM));
+    if (!hva)
+        return;
+    CHECK(hva == mmu_ram(w->cpu->mmu) + a.gpa);
+    memset(hva, 0, n);
+    memset(w->model + a.gpa, 0, n);
+}
+
 /* Through the kernel's large page to an entry of some table. */
 static gla_t table_gla(struct world *w)
 {
@@ -388,8 +409,10 @@ static void turn(struct world *w)
         do_store(w, random_gla(w), 1u << below(w, 5));
     else if (what < 85)
         do_store(w, table_gla(w), below(w, 4) ? size_of_entry(w) : 1u << below(w, 7));
-    else if (what < 88)
+    else if (what < 87)
         do_dma(w);
+    else if (what < 88)
+        do_overwrite(w, below(w, 2) ? table_gla(w) : random_gla(w));
     else if (what < 93)
         load_cr3(w, below(w, SPACES));
     else if (what < 97)
