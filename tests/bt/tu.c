@@ -1,6 +1,6 @@
 /*
  * Which TUs a store drops (bt/tu.c): those whose bytes it changes, on both sides of a page boundary,
- * and no others.
+ * and no others. And that code and records stay within the cache's size (bt/cache.c).
  */
 #include "bt/tu.h"
 #include "cpu/system.h"
@@ -11,37 +11,36 @@
 
 enum { CODE = 0x10000, SECOND = CODE + PAGE_SIZE };
 
-static struct bt *bt_of(struct vcpu *cpu)
-{
-    struct bt_config config = { 0 };
-    const char *why = NULL;
-
-    return cpu->bt ? cpu->bt : bt_new(cpu, &config, &why);
-}
-
 /* Runs from CODE + offset, in real mode, to a HLT. */
 static void run(struct vcpu *cpu, u32 offset)
 {
     cpu->attention = 0;
     cpu->eip = offset;
-    for (u32 i = 0; i < 100 && !(cpu->attention & ATT_HALT); i++)
+    for (u32 i = 0; i < 10000 && !(cpu->attention & ATT_HALT); i++)
         bt_run(cpu);
     CHECK(cpu->attention & ATT_HALT);
 }
 
-static struct bt *start(const u8 *program, u32 n, u32 offset)
+static struct bt *start_sized(const u8 *program, u32 n, u32 offset, u64 cache_size)
 {
     struct machine *m = rig_new(NULL, NULL)->m;
+    struct bt_config config = { .cache_size = cache_size };
+    const char *why = NULL;
     struct bt *bt;
 
     cpu_reset(m->cpu);
-    bt = bt_of(m->cpu);
+    bt = bt_new(m->cpu, &config, &why);
     CHECK(bt != NULL);
     memcpy(mmu_ram(m->mmu) + CODE + offset, program, n);
     cpu_load_segment_real(m->cpu, CS, CODE >> 4);
     run(m->cpu, offset); /* interprets what crosses into a page not met yet */
     run(m->cpu, offset);
     return bt;
+}
+
+static struct bt *start(const u8 *program, u32 n, u32 offset)
+{
+    return start_sized(program, n, offset, 0);
 }
 
 /* What the store of n bytes drops. */
@@ -114,4 +113,22 @@ TEST(bt_tu, a_flush_forgets_all)
     run(bt->cpu, PAGE_SIZE - 2);
     CHECK(guarded(bt, CODE) && guarded(bt, SECOND));
     CHECK_EQ(dropped_by(bt, CODE, PAGE_SIZE) + dropped_by(bt, SECOND, PAGE_SIZE), 2);
+}
+
+/* Each INC and JMP is a unit: some 250 bytes of code and records for each. */
+TEST(bt_tu, code_and_records_share_the_cache)
+{
+    enum { UNITS = 5000, CACHE = 1 << 16 };
+    u8 program[3 * UNITS + 1];
+    struct bt *bt;
+
+    for (u32 i = 0; i < UNITS; i++)
+        memcpy(program + 3 * i, "\x40\xeb", 3); /* inc ax;  jmp $+2 */
+    program[3 * UNITS] = 0xf4;
+    bt = start_sized(program, sizeof(program), 0, CACHE);
+    CHECK_EQ(bt->size, CACHE);
+    CHECK_EQ(bt->cpu->gpr[EAX] & 0xffff, 2 * UNITS);
+    CHECK(bt->stats.flushes >= 10 && bt->stats.flushes < 200);
+    CHECK(bt->used + bt->tu_count * sizeof(struct tu) +
+          (u64)((u8 *)bt->tus + bt->size - bt->notes) <= bt->size);
 }
