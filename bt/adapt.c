@@ -74,7 +74,7 @@ bool form_served(struct bt *bt, gpa_t gpa, bool plain)
         return false;
     bt->stats.adapted[FORM_FLAT]++;
     l->form = FORM_FLAT;
-    l->traps = TRAPS_BEFORE_CALLOUT - 1;
+    l->traps = TRAPS_BEFORE_CONVICTION - 1;
     l->term = l->term < MAX_TERM ? l->term * 2 : MAX_TERM;
     return true;
 }

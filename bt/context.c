@@ -15,6 +15,8 @@ static u32 key_of(const struct vcpu *cpu)
     key |= cpu->eflags & FLAG_DF ? KEY_DF : 0;
     key |= cpu->cpl <= cpu_iopl(cpu) ? KEY_IOPL_OK : 0;
     key |= cpu->tc.fpu_live ? KEY_FPU_LIVE | (cpu->cr4 & CR4_OSFXSR ? KEY_SSE : 0) : 0;
+    if (unlikely(cpu->eflags & FLAG_AC) && cpu->cpl == 3 && cpu->cr0 & CR0_AM)
+        key |= KEY_AC;
     for (u32 s = ES; s <= DS; s++)
         key |= (u32)segment_class(&cpu->seg[s], s == CS) << (KEY_SEG_SHIFT + 3 * s);
     return key;

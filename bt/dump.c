@@ -157,7 +157,7 @@ static void guest_text(const struct dump *d, u32 number, char *text, size_t size
     const struct insn *in = &d->x->insns[number];
     const struct site *s = &d->x->tu->sites[number];
     u32 eip = d->x->tu->eip + s->eip_off;
-    static const char *const forms[FORMS] = { "", "", "checked", "callout" };
+    static const char *const forms[FORMS] = { "", "", "checked", "unaligned", "callout" };
     const u8 *p = in->raw;
     size_t n = in->len;
     u64 at = eip;

@@ -124,12 +124,127 @@ void emit_patch32(u8 *rel32, const u8 *to)
     memcpy(rel32, &rel, 4);
 }
 
-/* ---- The guest's instruction once more ---- */
+/* ---- Operands in memory ---- */
 
-static bool high_byte(const struct operand *o)
+/* movups xmm8, [r10+r9]: vector loads of 16 bytes do not mind alignment. xmm8-15 are not the guest's. */
+static void load_xmm(struct xl *x)
 {
-    return o->kind == OP_REG && o->size == 1 && o->reg >= 4;
+    EMIT(x, 0x47, 0x0f, 0x10, 0x04, 0x0a);
 }
+
+/* As many bytes from xmm8 as the mask says: movdqa xmm9, mask;  vpmaskmovd [r10+r9], xmm9, xmm8 */
+static void store_xmm(struct xl *x, u32 size)
+{
+    EMIT(x, 0x66, 0x45, 0x0f, 0x6f);
+    modrm_disp(x, 1, R15, VCPU_LANES + (size == 8 ? 16 : 0));
+    EMIT(x, 0xc4, 0x02, 0x31, 0x8e, 0x04, 0x0a);
+}
+
+/* mov [r10+r9], r11b;  rorx r11d, r11d, 8;  mov [r10+r9+1], r11b */
+static void store_two_bytes(struct xl *x)
+{
+    EMIT(x, 0x47, 0x88, 0x1c, 0x0a, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 8, 0x47, 0x88, 0x5c, 0x0a, 1);
+}
+
+static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
+{
+    if (size == 2)
+        emit8(x, 0x66);
+    EMIT(x, (u8)(0x43 | (reg >= 8) << 2), (u8)(opcode - (size == 1)), (u8)((reg & 7) << 3 | 4), 0x0a);
+}
+
+void emit_load(struct xl *x, u8 reg, u32 size)
+{
+    if (x->form != FORM_UNALIGNED || size == 1) {
+        move(x, 0x8b, reg, size);
+        return;
+    }
+    load_xmm(x);
+    if (size == 4) { /* movd reg, xmm8 */
+        EMIT(x, 0x66, (u8)(0x44 | reg >> 3), 0x0f, 0x7e, (u8)(0xc0 | (reg & 7)));
+        return;
+    }
+    EMIT(x, 0x66, 0x45, 0x0f, 0x7e, 0xc3, 0x66);  /* movd r11d, xmm8;  mov reg16, r11w */
+    EMIT(x, (u8)(0x44 | reg >> 3), 0x89, (u8)(0xd8 | (reg & 7)));
+}
+
+void emit_load_word(struct xl *x)
+{
+    emit_load(x, R11, 2);
+    emit_movzx16(x, R9, R11);
+}
+
+void emit_store(struct xl *x, u8 reg, u32 size)
+{
+    if (x->form != FORM_UNALIGNED || size == 1) {
+        move(x, 0x89, reg, size);
+    } else if (size == 4) { /* movd xmm8, reg */
+        EMIT(x, 0x66, (u8)(0x44 | reg >> 3), 0x0f, 0x6e, (u8)(0xc0 | (reg & 7)));
+        store_xmm(x, 4);
+    } else {
+        if (reg != R11)
+            emit_mov_rr(x, R11, reg);
+        store_two_bytes(x);
+    }
+}
+
+void emit_store_imm(struct xl *x, u32 imm, u32 size)
+{
+    if (x->form == FORM_UNALIGNED) {
+        emit_mov_ri(x, R11, imm);
+        emit_store(x, R11, size);
+        return;
+    }
+    if (size == 2)
+        emit8(x, 0x66);
+    EMIT(x, 0x43, 0xc7, 0x04, 0x0a); /* mov [r10+r9], imm */
+    if (size == 2)
+        EMIT(x, (u8)imm, (u8)(imm >> 8));
+    else
+        emit32(x, imm);
+}
+
+void emit_to_scratch(struct xl *x)
+{
+    load_xmm(x);
+    EMIT(x, 0x45, 0x0f, 0x29); /* movaps [r15+scratch], xmm8 */
+    modrm_disp(x, 0, R15, VCPU_SCRATCH);
+}
+
+void emit_from_scratch(struct xl *x, u32 size)
+{
+    if (size == 8) {
+        EMIT(x, 0xf3, 0x45, 0x0f, 0x7e); /* movq xmm8, [r15+scratch] */
+        modrm_disp(x, 0, R15, VCPU_SCRATCH);
+        store_xmm(x, 8);
+        return;
+    }
+    if (size == 2)
+        emit8(x, 0x66);
+    emit_op_rm(x, 0x8b, R11, R15, VCPU_SCRATCH, false);
+    emit_store(x, R11, size);
+}
+
+static bool looked_at(const struct xl *x, u8 seg)
+{
+    enum seg_class class = context_seg(x->context->key, seg);
+
+    return x->form != FORM_FLAT || (class != SEG_FLAT && class != SEG_BASE);
+}
+
+void emit_hold(struct xl *x, u8 seg)
+{
+    if (looked_at(x, seg))
+        emit_op_rm(x, 0x89, R11, R15, VCPU_SCRATCH + 16, false);
+}
+
+void emit_unhold(struct xl *x, u8 seg)
+{
+    if (looked_at(x, seg))
+        emit_op_rm(x, 0x8b, R11, R15, VCPU_SCRATCH + 16, false);
+}
+
+/* ---- The guest's instruction once more ---- */
 
 /* Encodings 64-bit mode gave to others: INC and DEC r (40-4F), and the moffs MOVs, which are made
  * in xl_mov. Writes FF /0 or /1. */
@@ -165,9 +280,12 @@ static void copy_prefixes(struct xl *x, const struct insn *in)
 }
 
 /* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
-static u8 copy_rex(const struct insn *in, bool memory)
+static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
 {
-    u8 r = memory ? 0x43 : 0x40;
+    u8 r = memory ? x->scratch ? 0x41 : 0x43 : 0x40;
+
+    if (x->reg_r11)
+        return r | 4;
 
     if (in->gpr_fields & GPR_REG && (in->modrm >> 3 & 7) == ESP)
         r |= 4;
@@ -179,9 +297,11 @@ static u8 copy_rex(const struct insn *in, bool memory)
 
 static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
 {
-    u8 reg = r & 4 ? R8 & 7 : in->modrm >> 3 & 7;
+    u8 reg = x->reg_r11 ? R11 & 7 : r & 4 ? R8 & 7 : in->modrm >> 3 & 7;
 
-    if (memory)
+    if (memory && x->scratch)
+        modrm_disp(x, reg, R15, VCPU_SCRATCH);
+    else if (memory)
         EMIT(x, (u8)(reg << 3 | 4), (u8)((R9 & 7) << 3 | (R10 & 7)));
     else
         emit8(x, (u8)(0xc0 | reg << 3 | (r & 1 ? R8 & 7 : in->modrm & 7)));
@@ -190,11 +310,11 @@ static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
 bool emit_copy(struct xl *x, const struct insn *in)
 {
     bool memory = in->has_modrm && in->modrm >> 6 != 3, high = false;
-    u8 r = copy_rex(in, memory), opcode = in->opcode;
+    u8 r = copy_rex(x, in, memory), opcode = in->opcode;
 
     for (u32 i = 0; i < in->nops; i++)
-        high |= high_byte(&in->op[i]);
-    if (high && r != 0x40)
+        high |= insn_high_byte(&in->op[i]);
+    if (high && r != 0x40 && !x->reg_r11)
         return false;
     if (in->map == 0 && (opcode & 0xf0) == 0x40) {
         copy_incdec(x, in);

@@ -15,7 +15,7 @@ static inline u8 hreg_of(u8 gpr)
     return gpr == ESP ? R8 : gpr;
 }
 
-enum { MAX_SLOW = 4 * 12 };
+enum { MAX_SLOW = 8 * 12 };
 
 /* A translation in progress. */
 struct xl {
@@ -30,13 +30,18 @@ struct xl {
     struct exit exits[MAX_EXITS]; /* so are these */
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
-    bool unaligned; /* a checked access tests for a page crossing, not for alignment */
+    enum form form; /* of memory operands, now */
+    bool again;     /* what is unusual in form checked goes on in form unaligned */
+    u8 span;     /* checked for a page crossing over so many bytes; 0: for alignment */
+    bool scratch; /* emit_copy(): the memory operand is in vcpu.scratch, not at [r10+r9] */
+    bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
     struct {
         u16 jump;   /* rel32 */
         u16 resume; /* where the next instruction starts */
         u8 site;
+        bool again; /* the instruction once more in form unaligned, not a callout */
     } slow[MAX_SLOW]; /* places are offsets in the CCF */
     u32 slow_count;
 };
@@ -98,6 +103,19 @@ void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF *
  * False (nothing written): it can't be encoded (AH-BH beside an extended register).
  */
 bool emit_copy(struct xl *x, const struct insn *in);
+/* mov reg, [r10+r9] and mov [r10+r9], reg, of 1, 2 or 4 bytes (2: the upper half is kept), as the
+ * site's form asks for: the address may be misaligned in form unaligned. A store uses r11. */
+void emit_load(struct xl *x, u8 reg, u32 size);
+void emit_store(struct xl *x, u8 reg, u32 size);
+/* movzx r9d, word [r10+r9]; may use r11 */
+void emit_load_word(struct xl *x);
+void emit_store_imm(struct xl *x, u32 imm, u32 size);
+/* The operand at [r10+r9], 2, 4 or 8 bytes, to vcpu.scratch and back (uses r11), however misaligned. */
+void emit_to_scratch(struct xl *x);
+void emit_from_scratch(struct xl *x, u32 size);
+/* r11d waits in memory, if the look at an address of this segment needs the register. */
+void emit_hold(struct xl *x, u8 seg);
+void emit_unhold(struct xl *x, u8 seg);
 
 /* ---- xl_mem.c ---- */
 

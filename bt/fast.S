@@ -8,6 +8,7 @@
 
 #define FLAG_NT 0x4000
 #define FLAG_IOPL 0x3000
+#define FLAG_AC 0x40000
 #define FLAGS_HELD 0x3e7500 /* what the quick IRET does not change: TF DF IOPL NT VM AC VIF VIP ID */
 
 /* Hidden parts: selector in the low half, attributes above. */
@@ -155,12 +156,14 @@ unusual:
         call    bt_callout              /* does not come back */
         ud2
 
-/* The same; r11d is for an IOPL below 3. */
+/* The same; r11d is for an IOPL below 3 and no AC. */
         .globl  bt_sysexit
         .type   bt_sysexit, @function
 bt_sysexit:
         flags_keep %r13d
         mov     VCPU_EFLAGS(%r15), %r10d
+        test    $FLAG_AC, %r10d
+        jnz     unusual
         not     %r10d
         test    $FLAG_IOPL, %r10d
         jz      unusual
@@ -229,7 +232,7 @@ bt_iret:
         jne     iret_unusual
         cmp     %cx, IRET_CS(%rsi)
         jne     iret_unusual
-        and     $FLAG_IOPL, %eax
+        and     $(FLAG_IOPL | FLAG_AC), %eax
         cmp     %eax, IRET_IOPL(%rsi)
         jne     iret_unusual
         shl     $16, %r9d

@@ -55,9 +55,9 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
 
     if ((i64)slot < 0) {
         bt->stats.signals_guard++;
-        if (traps < TRAPS_BEFORE_CALLOUT)
+        if (traps < TRAPS_BEFORE_CONVICTION)
             return;
-        form_set(bt, gpa, FORM_CALLOUT);
+        form_set(bt, gpa, FORM_CHECKED);
     } else {
         bt->stats.signals_miss++;
         if (traps < MISSES_BEFORE_CHECK)
@@ -71,11 +71,15 @@ static void learn(struct bt *bt, struct tu *tu, const struct site *site, const g
 {
     if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
+        if (form_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CONVICTION) {
+            form_set(bt, tu->gpa + site->eip_off, FORM_CALLOUT);
+            tu_drop(bt, tu);
+        }
     } else if (g[REG_TRAPNO] == TRAP_MF || g[REG_TRAPNO] == TRAP_XM) {
         bt->stats.signals_fpu++;
     } else if (g[REG_TRAPNO] == TRAP_AC) {
         bt->stats.signals_align++;
-        form_set(bt, tu->gpa + site->eip_off, FORM_CHECKED);
+        form_set(bt, tu->gpa + site->eip_off, FORM_UNALIGNED);
         tu_drop(bt, tu);
     } else {
         learn_memory(bt, tu, site, (u64)g[REG_R10]);

@@ -52,7 +52,8 @@
 #define VCPU_REACH (VCPU_SEG + 96)         /* 6 of 16 */
 #define VCPU_SEG_CACHE (VCPU_REACH + 96)   /* 16 of 64 */
 #define VCPU_SCRATCH (VCPU_SEG_CACHE + 1024)
-#define VCPU_IRETS (VCPU_SCRATCH + 32)     /* 4 of 16 */
+#define VCPU_LANES (VCPU_SCRATCH + 32)     /* masks for VPMASKMOVD: one lane, two lanes */
+#define VCPU_IRETS (VCPU_LANES + 32)       /* 4 of 16 */
 #define VCPU_SYSENTER_CS (VCPU_IRETS + 64)
 #define VCPU_SYSENTER_ESP (VCPU_SYSENTER_CS + 4)
 #define VCPU_SYSENTER_EIP (VCPU_SYSENTER_CS + 8)

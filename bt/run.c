@@ -41,6 +41,7 @@ AT(seg, VCPU_SEG);
 AT(reach, VCPU_REACH);
 AT(seg_cache, VCPU_SEG_CACHE);
 AT(scratch, VCPU_SCRATCH);
+AT(lanes, VCPU_LANES);
 AT(irets, VCPU_IRETS);
 AT(sysenter_cs, VCPU_SYSENTER_CS);
 AT(cr0, VCPU_CR0);
@@ -81,6 +82,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.sysenter = bt_sysenter;
     cpu->tc.sysexit = bt_sysexit;
     cpu->tc.iret = bt_iret;
+    cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;
     cpu->bt = bt;
@@ -217,9 +219,23 @@ static bool run_learnt(struct bt *bt, const struct callout *co)
     return done;
 }
 
-int bt_callout_c(struct vcpu *cpu, const struct callout *co);
+/* A checked operand that is misaligned now and again gets the form for such. */
+static void learn_alignment(struct vcpu *cpu, struct callout *co)
+{
+    const struct operand *m = insn_memory(&co->insn);
+    u32 gla = cpu->seg[co->insn.seg].base + insn_offset(cpu, &co->insn);
+    struct bt *bt = cpu->bt;
 
-int bt_callout_c(struct vcpu *cpu, const struct callout *co)
+    if (!m || m->size > 8 || !(gla & (m->size - 1u)) ||
+        bt->contexts[co->tu->context].key & KEY_AC || ++co->misaligned < 8)
+        return;
+    form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_UNALIGNED);
+    tu_drop(bt, co->tu);
+}
+
+int bt_callout_c(struct vcpu *cpu, struct callout *co);
+
+int bt_callout_c(struct vcpu *cpu, struct callout *co)
 {
     u32 from = cpu->tc.context;
     struct bt *bt = cpu->bt;
@@ -232,6 +248,8 @@ int bt_callout_c(struct vcpu *cpu, const struct callout *co)
     cpu->eip = co->eip;
     if (cpu->tc.fpu_live == 2)
         bt_fpu_take(cpu);
+    if (co->form == FORM_CHECKED)
+        learn_alignment(cpu, co);
     if (co->fpu && bt_fpu_may_live(cpu)) {
         bt_fpu_start(cpu);
         done = false;

@@ -175,7 +175,7 @@ void segment_learn_iret(struct bt *bt, u32 from)
     struct vcpu *cpu = bt->cpu;
     u32 to = cpu->tc.context, key = bt->contexts[from].key;
 
-    if ((key ^ bt->contexts[to].key) & same || !(key & KEY_PROT) || key >> KEY_CPL_SHIFT & 3 ||
+    if (cpu->eflags & FLAG_AC || (key ^ bt->contexts[to].key) & same || !(key & KEY_PROT) || key >> KEY_CPL_SHIFT & 3 ||
         context_seg(key, SS) != SEG_FLAT || context_class(&cpu->seg[SS], SS) != SEG_FLAT ||
         cpu->seg[CS].limit != ~0u || !(cpu->seg[SS].attr & ATTR_DB))
         return;

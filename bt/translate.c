@@ -56,7 +56,7 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
         *co = cache_note(x->bt, sizeof(**co));
         **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off, .fpu = fpu,
                                  .review = reviewed(in), .ends = fpu || ends_tu(in),
-                                 .admitted = admitted(x, in), .insn = *in };
+                                 .admitted = admitted(x, in), .form = site->form, .insn = *in };
     }
     emit_mov_ri64(x, R9, (u64)*co);
 }
@@ -74,14 +74,26 @@ static bool lock_ok(const struct insn *in)
            (cpu_ops[in->mnem].attr & OP_LOCK && in->op[0].kind == OP_MEM);
 }
 
+/* May its form unaligned stand out of line? Not if a host fault there would have to tell the site. */
+static bool works_again(const struct insn *in)
+{
+    return !xl_fpu_native(in) && !ends_tu(in) && in->mnem != ZYDIS_MNEMONIC_DIV &&
+           in->mnem != ZYDIS_MNEMONIC_IDIV;
+}
+
 static void one(struct xl *x, const struct insn *in)
 {
     const struct xl_row *row = &xl_rows[in->mnem];
     u8 *start = x->p;
     u32 slow = x->slow_count;
-    bool learnt = x->site->form != FORM_FLAT && !x->bt->config.force_form, fpu;
+    bool forced = x->bt->config.force_form, learnt = x->site->form != FORM_FLAT && !forced, fpu;
 
-    if (lock_ok(in) && cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
+    x->form = (enum form)x->site->form;
+    x->again = x->form == FORM_UNALIGNED && !forced && works_again(in);
+    if (x->again)
+        x->form = FORM_CHECKED;
+    if ((x->form != FORM_CALLOUT || forced) && lock_ok(in) &&
+        cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in)))) {
         for (u32 i = slow; i < x->slow_count; i++)
             x->slow[i].resume = (u16)(x->p - x->start);
@@ -103,6 +115,14 @@ static void head(struct xl *x)
     EMIT(x, 0x4d, 0x8b, 0x4f, VCPU_POLL, 0x45, 0x8a, 0x09);
 }
 
+/* Where the guest wants #AC itself, misaligned operands are C's. */
+static enum form start_form(const struct xl *x, gpa_t gpa)
+{
+    enum form form = form_of(x->bt, gpa, FORM_FLAT);
+
+    return form == FORM_UNALIGNED && x->context->key & KEY_AC ? FORM_CHECKED : form;
+}
+
 static void body(struct xl *x, u32 max)
 {
     struct tu *tu = x->tu;
@@ -115,7 +135,7 @@ static void body(struct xl *x, u32 max)
         x->site = &x->sites[i];
         x->last = i + 1 == max;
         *x->site = (struct site){ .host_off = (u16)(x->p - x->start), .eip_off = eip_off,
-                                  .form = (u8)form_of(x->bt, tu->gpa + eip_off, FORM_FLAT) };
+                                  .form = (u8)start_form(x, tu->gpa + eip_off) };
         eip += x->insns[i].len;
         x->next_eip = eip;
         tu->count++;

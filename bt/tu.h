@@ -26,6 +26,7 @@ enum form {
     FORM_ADAPT,
     FORM_FLAT,    /* the slot as it is; anything unusual faults */
     FORM_CHECKED, /* slot and alignment looked at first; unusual: callout. No fault ever */
+    FORM_UNALIGNED, /* slot and page crossing looked at first; misaligned operands are in order */
     FORM_CALLOUT, /* C does it */
     FORMS,
 };
@@ -48,6 +49,7 @@ enum {
     KEY_IOPL_OK = 1 << 7, /* CPL <= IOPL: CLI and STI need no look */
     KEY_FPU_LIVE = 1 << 8, /* the host's FPU holds the guest's state; CR0.EM and TS are clear */
     KEY_SSE = 1 << 9,      /* CR4.OSFXSR */
+    KEY_AC = 1 << 10,      /* the guest wants #AC: CPL 3, EFLAGS.AC and CR0.AM */
     KEY_SEG_SHIFT = 12,   /* three bits per segment register, ES to DS: enum seg_class */
 };
 enum seg_class {
@@ -75,6 +77,8 @@ struct callout {
     bool review; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
     bool learnt; /* C runs it because of what its operand did: see adapt.c */
+    u8 form;       /* of its site */
+    u8 misaligned; /* times it was here for that */
     bool admitted; /* the context says that privilege and mode allow it */
     struct insn insn;
 };
@@ -149,7 +153,7 @@ enum {
     MAX_CONTEXTS = 1 << 14,
     CONTEXT_MEMO = 64,
     MISSES_BEFORE_CHECK = 3,  /* host signals at a site */
-    TRAPS_BEFORE_CALLOUT = 2,
+    TRAPS_BEFORE_CONVICTION = 2,
 };
 
 /* See stats.def. */

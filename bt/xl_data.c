@@ -19,24 +19,124 @@ static bool bit_string(const struct insn *in)
             in->mnem == ZYDIS_MNEMONIC_BTR || in->mnem == ZYDIS_MNEMONIC_BTC);
 }
 
+/* The memory operand is at [r10+r9]; a misaligned one is worked on in the scratch. */
+static bool copy(struct xl *x, const struct insn *in)
+{
+    const struct operand *m = insn_memory(in);
+    bool away = m && x->form == FORM_UNALIGNED && m->size > 1 && m->size <= 8, done;
+
+    if (away)
+        emit_to_scratch(x);
+    x->scratch = away;
+    done = emit_copy(x, in);
+    x->scratch = false;
+    if (away && xl_rows[in->mnem].access == XL_WRITE &&
+        (m == &in->op[0] || in->mnem == ZYDIS_MNEMONIC_XCHG))
+        emit_from_scratch(x, m->size);
+    return done;
+}
+
+/* rorx r32, r32, by */
+static void rotate(struct xl *x, u8 dst, u8 src, u8 by)
+{
+    EMIT(x, 0xc4, (u8)(0x43 | (dst < 8) << 7 | (src < 8) << 5), 0x7b, 0xf0,
+         (u8)(0xc0 | (dst & 7) << 3 | (src & 7)), by);
+}
+
+/* AH to BH beside a host register above 7, which no encoding has: by a copy in r11, or with the
+ * register turned by a byte while it works on r11. */
+static bool copy_high(struct xl *x, const struct insn *in)
+{
+    struct insn as = *in;
+    bool done;
+    u8 reg;
+
+    if (in->mnem == ZYDIS_MNEMONIC_XCHG || in->mnem == ZYDIS_MNEMONIC_XADD ||
+        in->mnem == ZYDIS_MNEMONIC_CMPXCHG || in->map || insn_memory(in)->size != 1)
+        return false;
+    if (in->op[0].kind == OP_MEM) {
+        rotate(x, R11, in->op[1].reg & 3, 8);
+        x->reg_r11 = true;
+        done = emit_copy(x, in);
+        x->reg_r11 = false;
+        return done;
+    }
+    reg = in->op[0].reg & 3;
+    EMIT(x, 0x47, 0x0f, 0xb6, 0x1c, 0x0a); /* movzx r11d, byte [r10+r9] */
+    rotate(x, reg, reg, 8);
+    as.modrm = (u8)(0xc0 | reg << 3 | (R11 & 7));
+    as.op[0].reg = reg;
+    EMIT(x, 0x41, as.opcode, as.modrm); /* op reg8, r11b */
+    rotate(x, reg, reg, 24);
+    return true;
+}
+
+/* BT, BTS, BTR, BTC m, r: the register says which bit of a string that starts at the operand.
+ *      mov r11d, 5;  sarx r11d, index, r11d;  lea r9d, [offset];  lea r9d, [r9+r11*4]
+ *      …  mov r11d, 31;  pext r11d, index, r11d;  op [r10+r9], r11d */
+static bool copy_bit_string(struct xl *x, const struct insn *in, enum xl_access access)
+{
+    u8 index = hreg_of(in->op[1].reg), low = in->opsize == 4;
+    bool done;
+
+    if (in->opsize == 2) {
+        EMIT(x, (u8)(0x44 | index >> 3), 0x0f, 0xbf, (u8)(0xc0 | (R13 & 7) << 3 | (index & 7)));
+        index = R13; /* movsx r13d, index16 */
+    }
+    emit_mov_ri(x, R11, low ? 5 : 4);
+    EMIT(x, 0xc4, (u8)(0x42 | (index < 8) << 5), 0x22, 0xf7, (u8)(0xc0 | (R11 & 7) << 3 | (index & 7)));
+    xl_offset(x, in, R9);
+    emit_lea_sib(x, R9, R9, R11, low ? 4 : 2, 0, false);
+    if (in->addrsize == 2)
+        emit_movzx16(x, R9, R9);
+    if (!xl_bytes(x, in->seg, in->addrsize, in->opsize, access))
+        return false;
+    emit_mov_ri(x, R11, low ? 31 : 15);
+    index = hreg_of(in->op[1].reg);
+    EMIT(x, 0xc4, 0x42, (u8)((~index & 15) << 3 | 2), 0xf5, 0xdb); /* pext r11d, index, r11d */
+    x->reg_r11 = true;
+    done = copy(x, in);
+    x->reg_r11 = false;
+    return done;
+}
+
 bool xl_copy(struct xl *x, const struct insn *in)
 {
     const struct operand *m = insn_memory(in);
     u8 access = xl_rows[in->mnem].access;
 
-    if (!plain_operands(in) || bit_string(in))
+    if (!plain_operands(in))
         return false;
     if (m == &in->op[1] && !(in->mnem == ZYDIS_MNEMONIC_XCHG))
         access = XL_READ;
+    x->bt->stats.ident++;
+    if (bit_string(in))
+        return copy_bit_string(x, in, (enum xl_access)access);
     if (m && !xl_operand(x, in, m->size, (enum xl_access)access))
         return false;
-    if (!emit_copy(x, in))
-        return false;
-    x->bt->stats.ident++;
-    return true;
+    if (m && (insn_high_byte(&in->op[0]) || insn_high_byte(&in->op[1])))
+        return copy_high(x, in);
+    return copy(x, in);
 }
 
 static bool mov_selector(struct xl *x, const struct insn *in);
+
+/* Without the way through the scratch. */
+static bool mov_unaligned(struct xl *x, const struct insn *in)
+{
+    bool load = in->op[0].kind == OP_REG;
+    u32 size = insn_memory(in)->size;
+
+    if (!plain_operands(in) || !xl_operand(x, in, size, load ? XL_READ : XL_WRITE))
+        return false;
+    if (load)
+        emit_load(x, hreg_of(in->op[0].reg), size);
+    else if (in->op[1].kind == OP_IMM)
+        emit_store_imm(x, in->imm, size);
+    else
+        emit_store(x, hreg_of(in->op[1].reg), size);
+    return true;
+}
 
 /* MOV: copies, but for the moffs forms (A0-A3), whose encoding means 64 bits on the host. */
 bool xl_mov(struct xl *x, const struct insn *in)
@@ -50,6 +150,8 @@ bool xl_mov(struct xl *x, const struct insn *in)
         return xl_mov_to_segment(x, in);
     if (in->op[0].kind == OP_CR || in->op[1].kind == OP_CR)
         return xl_mov_cr(x, in);
+    if (x->form == FORM_UNALIGNED && insn_memory(in) && insn_memory(in)->size > 1)
+        return mov_unaligned(x, in);
     if (in->map || (in->opcode & 0xfc) != 0xa0)
         return xl_copy(x, in);
     if (!plain_operands(in))
@@ -115,48 +217,24 @@ bool xl_stack_top(struct xl *x, u32 size)
     return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, XL_READ);
 }
 
-/* mov [r10+r9], reg of 2 or 4 bytes */
-static void store_reg(struct xl *x, u8 reg, u32 size)
-{
-    if (size == 2)
-        emit8(x, 0x66);
-    EMIT(x, (u8)(0x43 | (reg >= 8) << 2), 0x89, (u8)((reg & 7) << 3 | 4), 0x0a);
-}
-
-/* mov [r10+r9], imm of 2 or 4 bytes */
-static void store_imm(struct xl *x, u32 imm, u32 size)
-{
-    if (size == 2)
-        emit8(x, 0x66);
-    EMIT(x, 0x43, 0xc7, 0x04, 0x0a);
-    if (size == 2)
-        EMIT(x, (u8)imm, (u8)(imm >> 8));
-    else
-        emit32(x, imm);
-}
-
-/* mov reg, [r10+r9] of 2 (upper half kept) or 4 bytes */
-static void load_reg(struct xl *x, u8 reg, u32 size)
-{
-    if (size == 2)
-        emit8(x, 0x66);
-    EMIT(x, (u8)(0x43 | (reg >= 8) << 2), 0x8b, (u8)((reg & 7) << 3 | 4), 0x0a);
-}
-
 bool xl_push_imm(struct xl *x, u32 imm, u32 size)
 {
     if (!push_room(x, size))
         return false;
-    store_imm(x, imm, size);
+    emit_store_imm(x, imm, size);
     xl_stack_move(x, -(i32)size);
     return true;
 }
 
 bool xl_push_reg(struct xl *x, u8 reg, u32 size)
 {
+    if (reg == R11)
+        emit_hold(x, SS);
     if (!push_room(x, size))
         return false;
-    store_reg(x, reg, size);
+    if (reg == R11)
+        emit_unhold(x, SS);
+    emit_store(x, reg, size);
     xl_stack_move(x, -(i32)size);
     return true;
 }
@@ -165,21 +243,16 @@ bool xl_pop_reg(struct xl *x, u8 reg, u32 size)
 {
     if (!xl_stack_top(x, size))
         return false;
-    load_reg(x, reg, size);
+    emit_load(x, reg, size);
     return true;
 }
 
-/* Loads a memory operand, keeping it where push_room in flat form leaves it alone. */
 static bool push_memory(struct xl *x, const struct insn *in)
 {
-    if (x->site->form != FORM_FLAT || !xl_operand(x, in, in->opsize, XL_READ))
+    if (!xl_operand(x, in, in->opsize, XL_READ))
         return false;
-    load_reg(x, R13, in->opsize);
-    if (context_seg(x->context->key, SS) == SEG_LIMIT || !push_room(x, in->opsize))
-        return false;
-    store_reg(x, R13, in->opsize);
-    xl_stack_move(x, -(i32)in->opsize);
-    return true;
+    emit_load(x, R11, in->opsize);
+    return xl_push_reg(x, R11, in->opsize);
 }
 
 /* movzx r11d, word [r15+selector] */
@@ -195,10 +268,10 @@ static void load_selector(struct xl *x, u8 dst, u8 seg)
 /* PUSH of a selector writes two bytes, whatever the operand size (SDM vol. 2, "PUSH"). */
 static bool push_selector(struct xl *x, const struct insn *in)
 {
-    if (x->site->form != FORM_FLAT || !push_room(x, in->opsize))
+    if (!push_room(x, in->opsize))
         return false;
     load_selector(x, R11, in->op[0].reg);
-    store_reg(x, R11, 2);
+    emit_store(x, R11, 2);
     xl_stack_move(x, -(i32)in->opsize);
     return true;
 }
@@ -232,10 +305,10 @@ bool xl_pop(struct xl *x, const struct insn *in)
     if (in->op[0].reg == ESP) {
         if (in->opsize != 4)
             return false;
-        load_reg(x, R8, 4);
+        emit_load(x, R8, 4);
         return true;
     }
-    load_reg(x, hreg_of(in->op[0].reg), in->opsize);
+    emit_load(x, hreg_of(in->op[0].reg), in->opsize);
     xl_stack_move(x, (i32)in->opsize);
     return true;
 }
@@ -248,7 +321,7 @@ bool xl_leave(struct xl *x, const struct insn *in)
     if (!xl_bytes(x, SS, 4, 4, XL_READ))
         return false;
     emit_lea_rm(x, R11, RBP, 4);
-    load_reg(x, RBP, 4);
+    emit_load(x, RBP, 4);
     emit_mov_rr(x, R8, R11);
     return true;
 }
@@ -258,10 +331,9 @@ bool xl_pop_target(struct xl *x, u32 size, u32 drop)
 {
     if (!xl_stack_top(x, size))
         return false;
+    emit_load(x, R13, size);
     if (size == 2)
-        EMIT(x, 0x47, 0x0f, 0xb7, 0x2c, 0x0a); /* movzx r13d, word [r10+r9] */
-    else
-        load_reg(x, R13, 4);
+        emit_movzx16(x, R13, R13);
     xl_stack_move(x, (i32)drop);
     emit_mov_rr(x, R9, R13);
     return true;
@@ -298,22 +370,6 @@ static bool string_address(struct xl *x, const struct insn *in, enum hreg reg, u
     return xl_bytes(x, seg, in->addrsize, string_size(in), access);
 }
 
-static void string_load(struct xl *x, u8 reg, u32 size) /* R13 or RAX */
-{
-    if (size == 1)
-        EMIT(x, (u8)(0x43 | (reg >= 8) << 2), 0x8a, (u8)((reg & 7) << 3 | 4), 0x0a);
-    else
-        load_reg(x, reg, size);
-}
-
-static void string_store(struct xl *x, u8 reg, u32 size)
-{
-    if (size == 1)
-        EMIT(x, (u8)(0x43 | (reg >= 8) << 2), 0x88, (u8)((reg & 7) << 3 | 4), 0x0a);
-    else
-        store_reg(x, reg, size);
-}
-
 static bool repeated(const struct insn *in)
 {
     return in->prefixes & (PFX_REP | PFX_REPNE) || in->map;
@@ -324,15 +380,14 @@ bool xl_movs(struct xl *x, const struct insn *in)
     u32 size = string_size(in);
     i32 step = string_step(x, size);
 
-    if (repeated(in) || x->site->form != FORM_FLAT ||
-        context_seg(x->context->key, ES) == SEG_LIMIT ||
-        !string_address(x, in, RSI, in->seg, XL_READ))
+    if (repeated(in) || !string_address(x, in, RSI, in->seg, XL_READ))
         return false;
-    string_load(x, R13, size);
-    if ((in->addrsize == 4 && context_seg(x->context->key, ES) == SEG_64K) ||
-        !string_address(x, in, RDI, ES, XL_WRITE))
+    emit_load(x, R11, size);
+    emit_hold(x, ES);
+    if (!string_address(x, in, RDI, ES, XL_WRITE))
         return false;
-    string_store(x, R13, size);
+    emit_unhold(x, ES);
+    emit_store(x, R11, size);
     index_move(x, in, RSI, step);
     index_move(x, in, RDI, step);
     return true;
@@ -344,7 +399,7 @@ bool xl_stos(struct xl *x, const struct insn *in)
 
     if (repeated(in) || !string_address(x, in, RDI, ES, XL_WRITE))
         return false;
-    string_store(x, RAX, size);
+    emit_store(x, RAX, size);
     index_move(x, in, RDI, string_step(x, size));
     return true;
 }
@@ -355,17 +410,18 @@ bool xl_lods(struct xl *x, const struct insn *in)
 
     if (repeated(in) || !string_address(x, in, RSI, in->seg, XL_READ))
         return false;
-    string_load(x, RAX, size);
+    emit_load(x, RAX, size);
     index_move(x, in, RSI, string_step(x, size));
     return true;
 }
 
-/* cmp AL, AX or EAX with [r10+r9]; or r13 */
-static void string_compare(struct xl *x, u8 reg, u32 size)
+/* cmp AL, AX or EAX with r11 (opcode 3A, 3B), or r11 with r13 */
+static void compare(struct xl *x, u8 a, u8 b, u32 size)
 {
     if (size == 2)
         emit8(x, 0x66);
-    EMIT(x, (u8)(0x43 | (reg >= 8) << 2), size == 1 ? 0x3a : 0x3b, (u8)((reg & 7) << 3 | 4), 0x0a);
+    EMIT(x, (u8)(0x40 | (a >> 3) << 2 | b >> 3), size == 1 ? 0x3a : 0x3b,
+         (u8)(0xc0 | (a & 7) << 3 | (b & 7)));
 }
 
 bool xl_scas(struct xl *x, const struct insn *in)
@@ -374,7 +430,8 @@ bool xl_scas(struct xl *x, const struct insn *in)
 
     if (repeated(in) || !string_address(x, in, RDI, ES, XL_READ))
         return false;
-    string_compare(x, RAX, size);
+    emit_load(x, R11, size);
+    compare(x, RAX, R11, size);
     index_move(x, in, RDI, string_step(x, size));
     return true;
 }
@@ -383,15 +440,15 @@ bool xl_cmps(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
 
-    if (repeated(in) || x->site->form != FORM_FLAT ||
-        context_seg(x->context->key, ES) == SEG_LIMIT ||
-        (in->addrsize == 4 && context_seg(x->context->key, ES) == SEG_64K) ||
-        !string_address(x, in, RSI, in->seg, XL_READ))
+    if (repeated(in) || !string_address(x, in, RSI, in->seg, XL_READ))
         return false;
-    string_load(x, R13, size);
+    emit_load(x, R11, size);
+    emit_hold(x, ES);
     if (!string_address(x, in, RDI, ES, XL_READ))
         return false;
-    string_compare(x, R13, size);
+    emit_load(x, R13, size);
+    emit_unhold(x, ES);
+    compare(x, R11, R13, size);
     index_move(x, in, RSI, string_step(x, size));
     index_move(x, in, RDI, string_step(x, size));
     return true;

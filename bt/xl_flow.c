@@ -40,7 +40,7 @@ static u32 rel_target(const struct xl *x, const struct insn *in)
     return wrap(in, x->next_eip + in->imm);
 }
 
-/* A register or memory operand to r9d (and r13d, when it is kept over a push). */
+/* A register or memory operand to r9d and r13d. */
 static bool load_target(struct xl *x, const struct insn *in)
 {
     if (in->modrm >> 3 & 1) /* FF /3 and /5: far */
@@ -52,9 +52,7 @@ static bool load_target(struct xl *x, const struct insn *in)
     } else {
         if (in->op[0].kind != OP_MEM || !xl_operand(x, in, in->opsize, XL_READ))
             return false;
-        if (in->opsize == 2)
-            EMIT(x, 0x66);
-        EMIT(x, 0x47, 0x8b, 0x2c, 0x0a); /* mov r13, [r10+r9] */
+        emit_load(x, R13, in->opsize);
     }
     if (in->opsize == 2)
         emit_movzx16(x, R13, R13);
@@ -148,10 +146,14 @@ bool xl_call(struct xl *x, const struct insn *in)
             return false;
         xl_exit(x, 1, 0xe8, rel_target(x, in));
     } else {
-        if (x->site->form != FORM_FLAT || !load_target(x, in) ||
-            !xl_push_imm(x, x->next_eip, in->opsize))
+        if (!load_target(x, in))
             return false;
-        emit_mov_rr(x, R9, R13);
+        emit_mov_rr(x, R11, R13);
+        emit_hold(x, SS);
+        if (!xl_push_imm(x, x->next_eip, in->opsize))
+            return false;
+        emit_unhold(x, SS);
+        emit_mov_rr(x, R9, R11);
         emit_call_vcpu(x, VCPU_INDIRECT);
     }
     continuation(x);
@@ -206,13 +208,53 @@ static void link_check(struct xl *x, struct exit *e)
     check(here(x) - e->check == CHECK_SIZE, "a link check of %u bytes", here(x) - e->check);
 }
 
-static void slow_path(struct xl *x, u8 *jump, const struct site *site, u8 *resume)
+static void jump_back(struct xl *x, u16 resume)
 {
-    emit_patch32(jump, x->p);
-    xl_callout(x, site, false);
     emit8(x, 0xe9);
-    emit_patch32(x->p, resume);
+    emit_patch32(x->p, x->start + resume);
     x->p += 4;
+}
+
+/* The instruction once more, for a misaligned operand. False: nothing is left of it. */
+static bool unaligned_path(struct xl *x, u8 site, u16 resume)
+{
+    const struct insn *in = &x->insns[site];
+    u32 slow = x->slow_count;
+    u8 *start = x->p;
+
+    x->site = &x->sites[site];
+    x->form = FORM_UNALIGNED;
+    x->again = false;
+    x->last = site + 1 == x->tu->count;
+    if (!xl_rows[in->mnem].translate(x, in)) {
+        x->p = start;
+        x->slow_count = slow;
+        return false;
+    }
+    for (u32 i = slow; i < x->slow_count; i++)
+        x->slow[i].resume = resume;
+    jump_back(x, resume);
+    return true;
+}
+
+/* One path of each kind for a site, however many jumps lead there. The list grows meanwhile. */
+static void slow_paths(struct xl *x)
+{
+    u16 again[MAX_INSNS] = { 0 }, callout[MAX_INSNS] = { 0 };
+
+    for (u32 i = 0; i < x->slow_count; i++) {
+        u8 site = x->slow[i].site;
+        u16 *path = x->slow[i].again ? &again[site] : &callout[site];
+
+        if (!*path) {
+            *path = here(x);
+            if (!x->slow[i].again || !unaligned_path(x, site, x->slow[i].resume)) {
+                xl_callout(x, &x->sites[site], false);
+                jump_back(x, x->slow[i].resume);
+            }
+        }
+        emit_patch32(x->start + x->slow[i].jump, x->start + *path);
+    }
 }
 
 static bool in_page_of(const struct xl *x, u32 target)
@@ -227,9 +269,7 @@ static bool at_page_end(const struct xl *x, u32 target)
 
 void xl_stubs(struct xl *x)
 {
-    for (u32 i = 0; i < x->slow_count; i++)
-        slow_path(x, x->start + x->slow[i].jump, &x->sites[x->slow[i].site],
-                  x->start + x->slow[i].resume);
+    slow_paths(x);
     for (u32 i = 0; i < x->tu->exit_count; i++) {
         struct exit *e = &x->tu->exits[i];
 

@@ -56,13 +56,21 @@ bool xl_fpu(struct xl *x, const struct insn *in)
     if (!(x->context->key & KEY_FPU_LIVE) || in->prefixes & PFX_LOCK || !sse_allowed(x, in))
         return false;
     if (m) {
-        if (x->site->form == FORM_FLAT)
-            x->site->form = FORM_CHECKED;
-        x->unaligned = may_be_unaligned(in);
+        if (x->form == FORM_FLAT)
+            x->form = FORM_CHECKED, x->site->form = FORM_CHECKED;
+        x->span = may_be_unaligned(in) ? (u8)m->size : 0;
         done = xl_operand(x, in, m->size, stores(in) ? XL_WRITE : XL_READ);
-        x->unaligned = false;
+        x->span = 0;
         if (!done)
             return false;
     }
-    return emit_copy(x, in);
+    if (!m || x->form != FORM_UNALIGNED || m->size > 8)
+        return emit_copy(x, in);
+    emit_to_scratch(x);
+    x->scratch = true;
+    done = emit_copy(x, in);
+    x->scratch = false;
+    if (stores(in))
+        emit_from_scratch(x, m->size);
+    return done;
 }

@@ -10,7 +10,9 @@
  *
  * Neither touches flags. A slot that is not direct leads to an address that faults, and a
  * misaligned access (the only kind that can cross a page, or a 64 KiB limit) raises #AC: flat
- * relies on it, checked sends both out of line to C before the host sees them.
+ * relies on it, checked sends both out of line to C before the host sees them. Unaligned is checked
+ * with a look for a page crossing instead; the access is then one that #AC does not know (emit_load()
+ * and its neighbours). What it loads are 16 bytes, so an operand near the page's end is C's, too.
  */
 #include "bt/emit.h"
 
@@ -44,6 +46,7 @@ static void slow_add(struct xl *x, u8 *jump)
 {
     check(x->slow_count < MAX_SLOW, "too many slow paths in one TU");
     x->slow[x->slow_count].jump = (u16)(jump - x->start);
+    x->slow[x->slow_count].again = x->again;
     x->slow[x->slow_count++].site = (u8)(x->site - x->sites);
 }
 
@@ -133,14 +136,16 @@ static void emit_crossing(struct xl *x, u32 size)
 
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
+    u32 span = x->form == FORM_UNALIGNED && size <= 8 ? 16 : x->span;
+
     emit_page(x, R10, R9);
-    if (x->unaligned)
-        emit_crossing(x, size);
+    if (span)
+        emit_crossing(x, span);
     emit_slot(x, R10, access);
     emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
     emit_top16(x, R13);
     if (size > 1) {
-        if (!x->unaligned)
+        if (!span)
             emit_misalignment(x, size == 10 ? 16 : size);
         emit_lea_sib(x, R11, R11, R13, 1, 0, true);
         xl_slow_unless_zero(x, R11, R13);
@@ -152,18 +157,18 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
 {
     enum seg_class class = context_seg(x->context->key, seg);
-    enum form form = (enum form)x->site->form;
+    enum form form = x->form;
 
     if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
-    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form == FORM_CHECKED)))
+    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form != FORM_FLAT)))
         check_limit(x, seg, size);
     if (class == SEG_ANY)
         check_reach(x, seg, size, access);
     if (class != SEG_FLAT)
         add_base(x, seg);
-    if (form == FORM_CHECKED || size > 4)
+    if (form != FORM_FLAT || size > 4)
         checked_access(x, size, access);
     else
         flat_access(x, access);

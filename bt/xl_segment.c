@@ -51,12 +51,6 @@ static bool load_segment(struct xl *x, u8 seg)
     return true;
 }
 
-/* movzx r9d, word [r10+r9] */
-static void load_word(struct xl *x)
-{
-    EMIT(x, 0x47, 0x0f, 0xb7, 0x0c, 0x0a);
-}
-
 bool xl_mov_to_segment(struct xl *x, const struct insn *in)
 {
     if (in->op[1].kind == OP_REG) {
@@ -64,7 +58,7 @@ bool xl_mov_to_segment(struct xl *x, const struct insn *in)
     } else {
         if (in->op[1].kind != OP_MEM || !xl_operand(x, in, 2, XL_READ))
             return false;
-        load_word(x);
+        emit_load_word(x);
     }
     return load_segment(x, in->op[0].reg);
 }
@@ -73,7 +67,7 @@ bool xl_pop_segment(struct xl *x, const struct insn *in)
 {
     if (!xl_stack_top(x, 2))
         return false;
-    load_word(x);
+    emit_load_word(x);
     if (!load_segment(x, in->op[0].reg))
         return false;
     xl_stack_move(x, (i32)in->opsize);
@@ -89,13 +83,11 @@ static bool load_pointer(struct xl *x, const struct insn *in, u8 seg)
     second.disp += in->opsize;
     if (in->op[1].kind != OP_MEM || !xl_operand(x, in, in->opsize, XL_READ))
         return false;
-    if (in->opsize == 2)
-        emit8(x, 0x66);
-    EMIT(x, 0x47, 0x8b, 0x1c, 0x0a); /* mov r11, [r10+r9] */
+    emit_load(x, R11, in->opsize);
     emit_op_rm(x, 0x89, R11, R15, VCPU_SCRATCH, false);
     if (!xl_operand(x, &second, 2, XL_READ))
         return false;
-    load_word(x);
+    emit_load_word(x);
     if (!load_segment(x, seg))
         return false;
     if (in->opsize == 2)

@@ -48,13 +48,10 @@ static void emit_and(struct xl *x, enum hreg reg, u32 mask)
     EMIT(x, 0xc4, 0x42, (u8)(v | 3), 0xf5, rm);
 }
 
-/* In V86, and where reaching the stack takes r11 for a check, it is C's. */
+/* In V86 it is C's. */
 static bool plain_flags(struct xl *x)
 {
-    enum seg_class ss = context_seg(x->context->key, SS);
-
-    return !(x->context->key & KEY_V86) && x->site->form == FORM_FLAT &&
-           (ss == SEG_FLAT || ss == SEG_BASE || (ss == SEG_64K && !x->stack32));
+    return !(x->context->key & KEY_V86);
 }
 
 /*
@@ -190,7 +187,7 @@ bool xl_verw(struct xl *x, const struct insn *in)
     } else {
         if (!xl_operand(x, in, 2, XL_READ))
             return false;
-        EMIT(x, 0x47, 0x0f, 0xb7, 0x0c, 0x0a); /* movzx r9d, word [r10+r9] */
+        emit_load_word(x);
     }
     emit_lea_rm(x, R9, R9,
                 (i32)(segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) | SEG_KEY_VERW));
@@ -218,7 +215,7 @@ static struct context flat_context(const struct xl *x, u32 cpl)
 {
     struct context to = { x->context->key, 0, ~0u };
 
-    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | 7u << (KEY_SEG_SHIFT + 3 * CS) |
+    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | 7u << (KEY_SEG_SHIFT + 3 * CS) |
                 7u << (KEY_SEG_SHIFT + 3 * SS));
     to.key |= KEY_CODE32 | KEY_STACK32 | cpl << KEY_CPL_SHIFT | (cpl ? 0 : KEY_IOPL_OK);
     static_assert(SEG_FLAT == 0, "CS and SS in a key");

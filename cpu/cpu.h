@@ -120,7 +120,7 @@ enum { SEG_CACHE = 16 };
 struct iret_cached {
     u32 from; /* context; 0: none */
     u16 cs, ss;
-    u32 iopl; /* the bits of EFLAGS */
+    u32 iopl; /* the bits of EFLAGS, AC clear beside them */
     u32 to;
 };
 
@@ -159,6 +159,7 @@ struct vcpu {
     i64 reach[GS + 1][2];
     struct seg_cached seg_cache[SEG_CACHE];
     u64 scratch[4] __attribute__((aligned(16))); /* of one translated instruction */
+    u32 lanes[2][4];                               /* constants: see bt/regs.h */
     struct iret_cached irets[4]; /* by the RPL of CS */
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
     u32 cr0, cr2, cr3, cr4;

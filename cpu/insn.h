@@ -89,6 +89,12 @@ static inline const struct operand *insn_memory(const struct insn *in)
     return NULL;
 }
 
+/* AH, CH, DH or BH */
+static inline bool insn_high_byte(const struct operand *o)
+{
+    return o->kind == OP_REG && o->size == 1 && o->reg >= 4;
+}
+
 /* ---- The table of instructions: cpu/ops.c, from ops_int.def, ops_sys.def and ops_fpu.def ---- */
 
 /*

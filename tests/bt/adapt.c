@@ -1,6 +1,6 @@
 /*
- * Sites change their form by what happens there, both ways (bt/adapt.c): a store that meets a code
- * page becomes C's, and is flat again after a term of plain ones.
+ * Sites change their form by what happens there, both ways (bt/adapt.c): a divide that faults becomes
+ * C's, and is the host's again after a term of good ones; a store that meets a code page is checked.
  */
 #include "bt/tu.h"
 #include "cpu/system.h"
@@ -9,89 +9,129 @@
 
 #include <string.h>
 
-enum { CODE = 0x10000, DATA = 0x20000, FIRST = 64, LAST = 1024 };
+enum { CODE = 0x10000, HANDLER = 0x800, DATA = 0x20000, FIRST = 64, LAST = 1024 };
 
+/* 1: div byte [bx];  loop 1b;  hlt.  The quotient of AX: 0; of a divisor 0: #DE */
+static const u8 divides[] = { 0xf6, 0x37, 0xe2, 0xfc, 0xf4 };
 /* 1: mov [bx], ax;  loop 1b;  hlt */
-static const u8 program[] = { 0x89, 0x07, 0xe2, 0xfc, 0xf4 };
+static const u8 stores[] = { 0x89, 0x07, 0xe2, 0xfc, 0xf4 };
+/* Behind the divide: push bp;  mov bp, sp;  add word [bp+2], 2;  pop bp;  iret */
+static const u8 handler[] = { 0x55, 0x89, 0xe5, 0x83, 0x46, 0x02, 0x02, 0x5d, 0xcf };
 
-static struct bt *start(void)
+static struct bt *start(const u8 *program)
 {
+    static const u16 vector0[2] = { HANDLER, CODE >> 4 };
     struct machine *m = rig_new(NULL, NULL)->m;
     struct bt_config config = { 0 };
     const char *why = NULL;
+    u8 *ram = mmu_ram(m->mmu);
 
     cpu_reset(m->cpu);
     CHECK(bt_new(m->cpu, &config, &why) != NULL);
-    memcpy(mmu_ram(m->mmu) + CODE, program, sizeof(program));
+    memcpy(ram, vector0, sizeof(vector0));
+    memcpy(ram + CODE, program, sizeof(stores));
+    memcpy(ram + CODE + HANDLER, handler, sizeof(handler));
     cpu_load_segment_real(m->cpu, CS, CODE >> 4);
+    m->cpu->gpr[ESP] = 0x8000;
     return m->cpu->bt;
 }
 
-/* Stores `times` words at one address. Returns how many of the stores C did. */
-static u64 store(struct bt *bt, gpa_t gpa, u16 times)
+/* The loop at an address, so often. */
+static void run(struct bt *bt, gpa_t gpa, u16 times)
 {
     struct vcpu *cpu = bt->cpu;
-    u64 before = bt->stats.callouts;
 
     cpu->attention = 0;
     cpu_load_segment_real(cpu, DS, (u16)(gpa >> 4 & 0xf000));
+    cpu->gpr[EAX] = 0;
     cpu->gpr[EBX] = gpa & 0xffff;
     cpu->gpr[ECX] = times;
     cpu->eip = 0;
     for (u32 i = 0; i < 100 && !(cpu->attention & ATT_HALT); i++)
         bt_run(cpu);
     CHECK(cpu->attention & ATT_HALT);
-    return bt->stats.callouts - before - 1; /* HLT */
 }
 
-static u64 offend(struct bt *bt)
+/* Divides by `divisor` so often. Returns how many of them C did. */
+static u64 divide(struct bt *bt, u8 divisor, u16 times)
 {
-    return store(bt, CODE + 0x800, 10);
+    u64 before = bt->stats.callout_by[ZYDIS_MNEMONIC_DIV];
+
+    mmu_ram(bt->cpu->mmu)[DATA] = divisor;
+    run(bt, DATA, times);
+    return bt->stats.callout_by[ZYDIS_MNEMONIC_DIV] - before;
+}
+
+static void offend(struct bt *bt)
+{
+    divide(bt, 0, 10);
 }
 
 TEST(bt_adapt, a_guilty_site_serves_its_term)
 {
-    struct bt *bt = start();
+    struct bt *bt = start(divides);
 
-    CHECK_EQ(store(bt, DATA, 100), 0);
-    CHECK(offend(bt) > 0);
+    CHECK_EQ(divide(bt, 1, 100), 0);
+    offend(bt);
+    CHECK(bt->stats.signals_divide <= 2);
     CHECK_EQ(bt->stats.adapted[FORM_CALLOUT], 1);
     CHECK_EQ(bt->stats.adapted[FORM_FLAT], 0);
-    CHECK_EQ(store(bt, DATA, FIRST - 1), FIRST - 1);
+    CHECK_EQ(divide(bt, 1, FIRST - 1), FIRST - 1);
     CHECK_EQ(bt->stats.adapted[FORM_FLAT], 0);
-    CHECK_EQ(store(bt, DATA, 100), 1);
+    CHECK_EQ(divide(bt, 1, 100), 1);
     CHECK_EQ(bt->stats.adapted[FORM_FLAT], 1);
-    CHECK_EQ(store(bt, DATA, 1000), 0);
+    CHECK_EQ(divide(bt, 1, 1000), 0);
 }
 
 TEST(bt_adapt, an_offence_within_the_term_starts_it_anew)
 {
-    struct bt *bt = start();
+    struct bt *bt = start(divides);
 
     offend(bt);
-    CHECK_EQ(store(bt, DATA, FIRST - 1), FIRST - 1);
-    CHECK_EQ(offend(bt), 10);
-    CHECK_EQ(store(bt, DATA, FIRST + 5), FIRST);
-}
-
-TEST(bt_adapt, a_misaligned_store_is_no_good_behaviour)
-{
-    struct bt *bt = start();
-
-    offend(bt);
-    CHECK_EQ(store(bt, DATA + 1, 5 * FIRST), 5 * FIRST);
-    CHECK_EQ(bt->stats.adapted[FORM_FLAT], 0);
+    CHECK_EQ(divide(bt, 1, FIRST - 1), FIRST - 1);
+    CHECK_EQ(divide(bt, 0, 10), 10);
+    CHECK_EQ(divide(bt, 1, FIRST + 5), FIRST);
 }
 
 TEST(bt_adapt, each_relapse_doubles_the_term_up_to_a_limit)
 {
-    struct bt *bt = start();
+    struct bt *bt = start(divides);
 
     for (u64 term = FIRST, signals; term <= 4 * LAST; term *= 2) {
-        signals = bt->stats.signals_guard;
+        signals = bt->stats.signals_divide;
         offend(bt);
         if (term > FIRST)
-            CHECK_EQ(bt->stats.signals_guard - signals, 1); /* convicted at once */
-        CHECK_EQ(store(bt, DATA, 5 * LAST), term < LAST ? term : LAST);
+            CHECK_EQ(bt->stats.signals_divide - signals, 1); /* convicted at once */
+        CHECK_EQ(divide(bt, 1, 5 * LAST), term < LAST ? term : LAST);
     }
+}
+
+TEST(bt_adapt, a_store_that_met_code_is_checked)
+{
+    struct bt *bt = start(stores);
+    u64 callouts;
+
+    run(bt, CODE + 0x900, 100);
+    CHECK_EQ(bt->stats.signals_guard, 2);
+    CHECK_EQ(bt->stats.adapted[FORM_CHECKED], 1);
+    run(bt, DATA, 1); /* fills the shadow */
+    callouts = bt->stats.callouts;
+    run(bt, DATA, 1000);
+    CHECK_EQ(bt->stats.callouts - callouts, 1); /* HLT */
+}
+
+TEST(bt_adapt, misaligned_stores_stay_in_the_cache)
+{
+    struct bt *bt = start(stores);
+    u64 callouts;
+
+    run(bt, DATA + 1, 10);
+    CHECK_EQ(bt->stats.signals_align, 1);
+    CHECK_EQ(bt->stats.adapted[FORM_UNALIGNED], 1);
+    callouts = bt->stats.callouts;
+    run(bt, DATA + 3, 1000);
+    run(bt, DATA + 4, 1000);
+    CHECK_EQ(bt->stats.callouts - callouts, 2); /* HLT */
+    run(bt, DATA + 0xfff, 10);
+    CHECK_EQ(bt->stats.callouts - callouts, 2 + 10 + 1); /* two pages: C's */
 }
