@@ -205,21 +205,31 @@ void group_join(struct mmu *mmu, struct space *s, struct group *g)
 
 /* ---- Making and finding ---- */
 
-/* Entries present and alike in both. */
-static u32 count_alike(const struct mmu *mmu, const struct root *a, const struct root *b)
+/* An entry of two directories: neither has it, both have the kernel's, or they are not to be shared. A
+ * process may have two directories with the same user part, which is no reason to share it. */
+enum kinship { NOTHING, SAME_KERNEL, STRANGE };
+
+static enum kinship kinship(u64 a, u64 b)
+{
+    if (!((a | b) & PTE_P))
+        return NOTHING;
+    return alike(a, b) && !(a & PTE_U) ? SAME_KERNEL : STRANGE;
+}
+
+/* Regions of the kernel that both have and a group does not share. */
+static u32 count_kernel(const struct mmu *mmu, const struct root *a, const struct root *b,
+                        const struct group *but)
 {
     struct reader ra = reader_of(mmu, a), rb = reader_of(mmu, b);
     u32 n = 0;
 
-    for (u32 i = 0; i < region_count(a); i++) {
-        u64 e = reader_entry(&ra, i);
-
-        n += e & PTE_P && alike(e, reader_entry(&rb, i));
-    }
+    for (u32 i = 0; i < region_count(a); i++)
+        n += kinship(reader_entry(&ra, i), reader_entry(&rb, i)) == SAME_KERNEL &&
+             !(but && bit_test(but->shared, i));
     return n;
 }
 
-/* Runs of regions that begin and end with entries alike in both, and hold none that differ. */
+/* Runs of regions that begin and end with the kernel's, and hold nothing strange. */
 static void settle_shared(const struct mmu *mmu, struct group *g, const struct root *a,
                           const struct root *b)
 {
@@ -228,14 +238,12 @@ static void settle_shared(const struct mmu *mmu, struct group *g, const struct r
 
     memset(g->shared, 0, sizeof(g->shared));
     for (u32 i = 0; i <= count && runs < MAX_RUNS; i++) {
-        u64 ea = i < count ? reader_entry(&ra, i) : PTE_P, eb = i < count ? reader_entry(&rb, i) : 0;
+        enum kinship k = i < count ? kinship(reader_entry(&ra, i), reader_entry(&rb, i)) : STRANGE;
 
-        if (!((ea | eb) & PTE_P))
-            continue;
-        if (alike(ea, eb)) {
+        if (k == SAME_KERNEL) {
             first = first < REGIONS ? first : i;
             last = i;
-        } else if (first < REGIONS) {
+        } else if (k == STRANGE && first < REGIONS) {
             for (u32 j = first; j <= last; j++)
                 g->shared[j / 64] |= 1ull << j % 64;
             first = REGIONS;
@@ -319,20 +327,40 @@ static u32 fit(const struct mmu *mmu, const struct group *g, const struct root *
     return yes >= 4 * no ? yes : 0;
 }
 
-struct group *group_find(struct mmu *mmu, const struct root *r, const struct space *other)
+static struct group *group_best(struct mmu *mmu, const struct root *r)
 {
     struct group *best = NULL;
     u32 most = 0, n;
 
-    if (!(r->mode & SPACE_PAGING))
-        return NULL;
     for (struct group *g = mmu->groups; g < mmu->groups + MAX_GROUPS; g++)
         if (g->id && g->slots->root.mode == r->mode && (n = fit(mmu, g, r)) > most) {
             best = g;
             most = n;
         }
-    if (!other || (best && other->group == best) || other->root.mode != r->mode ||
-        count_alike(mmu, r, &other->root) <= 2 * most)
+    return best;
+}
+
+static u32 count_shared(const struct group *g)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; g && i < REGIONS / 64; i++)
+        n += (u32)__builtin_popcountll(g->shared[i]);
+    return n;
+}
+
+struct group *group_find(struct mmu *mmu, const struct root *r, const struct space *other)
+{
+    struct group *best, *new;
+    u64 spaces = mmu->machine->stats.shadow_spaces;
+
+    if (!(r->mode & SPACE_PAGING))
+        return NULL;
+    best = group_best(mmu, r);
+    if (!other || other->root.mode != r->mode || (best && other->group == best) ||
+        spaces < mmu->group_due || count_kernel(mmu, r, &other->root, best) <= count_shared(best))
         return best;
-    return group_new(mmu, r, &other->root);
+    new = group_new(mmu, r, &other->root);
+    mmu->group_due = spaces + 2 * mmu->group_id; /* less and less often */
+    return new;
 }

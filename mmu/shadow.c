@@ -455,7 +455,7 @@ static bool keeps_slots(u64 old, u64 new)
 {
     u64 harmless = PTE_W | PTE_D | PTE_PWT | PTE_PCD | PTE_PAT | PTE_G | PTE_AVL;
 
-    return new & PTE_A && !((old ^ new) & ~harmless);
+    return !((old ^ new) & ~harmless);
 }
 
 /* Entry `index` of the user's table is `new` now. */

@@ -137,6 +137,7 @@ struct mmu {
     u64 bases[MAX_SPACES]; /* 1 + root.base of live spaces, else 0: what a switch looks at */
     struct group groups[MAX_GROUPS];
     u32 group_id;        /* the last one given */
+    u64 group_due;       /* no other is made before as many spaces have been */
     int group_fd;        /* memory of the groups' slots */
     struct space *space; /* current */
     u64 clock;           /* counts switches, for age */

@@ -161,7 +161,7 @@ static u32 kernel_region(const struct world *w)
 
 static u64 kernel_entry(u32 i)
 {
-    u32 rights = PTE_P | PTE_W | PTE_A | (i & 1 ? PTE_U : 0);
+    u32 rights = PTE_P | PTE_W | PTE_A | ((i & 6) == 2 ? PTE_U : 0);
 
     if (i == KERNEL_REGIONS - 1) /* RAM as it is, with the tables in it */
         return rights | PTE_D | PDE_PS;
@@ -305,15 +305,13 @@ static void random_bytes(struct world *w, u8 *buf, u32 n)
     }
 }
 
-static void do_store(struct world *w, gla_t gla, u32 size)
+static void store(struct world *w, gla_t gla, const u8 *buf, u32 size)
 {
     struct access a = { .gla = gla, .user = w->cpu->cpl == 3, .write = true }, b = a;
     u32 first = PAGE_SIZE - (gla & PAGE_MASK) < size ? PAGE_SIZE - (gla & PAGE_MASK) : size;
-    u8 buf[64];
     bool ok;
 
     b.gla += first;
-    random_bytes(w, buf, size);
     ok = mmu_store_bytes(w->cpu, gla, buf, size, MMU_WRITE);
     if (!model_walk(w, &a)) {
         CHECK(!ok);
@@ -335,6 +333,38 @@ static void do_store(struct world *w, gla_t gla, u32 size)
     model_write(w, b.gpa, buf + first, size - first);
 }
 
+static void do_store(struct world *w, gla_t gla, u32 size)
+{
+    u8 buf[64];
+
+    random_bytes(w, buf, size);
+    store(w, gla, buf, size);
+}
+
+/* Through the kernel's large page to an entry of some table. */
+static gla_t table_gla(struct world *w)
+{
+    u32 page = below(w, 4) ? POOL + below(w, POOL_PAGES) : KERNEL_TABLES + below(w, 9);
+    static const u16 entries[] = { 0, 1, 2, 3, 0x100, 0x101, 0x106, 0x120, 0x13f, 0x140, 0x142, 511 };
+    u32 entry = below(w, 3) ? entries[below(w, ARRAY_SIZE(entries))]
+                            : (kernel_region(w) + below(w, KERNEL_REGIONS)) & (w->pae ? 511 : 1023);
+
+    if (entry == (kernel_region(w) & (w->pae ? 511 : 1023)) + KERNEL_REGIONS - 1 && below(w, 8))
+        entry--; /* the entry this goes through */
+    return ((kernel_region(w) + KERNEL_REGIONS - 1) << (w->pae ? 21 : 22)) + (page << PAGE_SHIFT) +
+           entry * size_of_entry(w);
+}
+
+/* An entry changes in one bit: rights taken or given, aged, made clean. */
+static void do_flip(struct world *w)
+{
+    static const u64 bits[] = { PTE_P, PTE_W, PTE_U, PTE_A, PTE_D, PTE_G, PTE_NX, 0 };
+    gla_t gla = table_gla(w);
+    u64 e = model_entry(w, gla & ((1u << (w->pae ? 21 : 22)) - 1)) ^ bits[below(w, w->pae ? 8 : 6)];
+
+    store(w, gla, (u8 *)&e, size_of_entry(w));
+}
+
 /* As REP STOS does: as much of a page as it likes. */
 static void do_overwrite(struct world *w, gla_t gla)
 {
@@ -354,20 +384,6 @@ static void do_overwrite(struct world *w, gla_t gla)
     CHECK(hva == mmu_ram(w->cpu->mmu) + a.gpa);
     memset(hva, 0, n);
     memset(w->model + a.gpa, 0, n);
-}
-
-/* Through the kernel's large page to an entry of some table. */
-static gla_t table_gla(struct world *w)
-{
-    u32 page = below(w, 4) ? POOL + below(w, POOL_PAGES) : KERNEL_TABLES + below(w, 9);
-    static const u16 entries[] = { 0, 1, 2, 3, 0x100, 0x101, 0x106, 0x120, 0x13f, 0x140, 0x142, 511 };
-    u32 entry = below(w, 3) ? entries[below(w, ARRAY_SIZE(entries))]
-                            : (kernel_region(w) + below(w, KERNEL_REGIONS)) & (w->pae ? 511 : 1023);
-
-    if (entry == (kernel_region(w) & (w->pae ? 511 : 1023)) + KERNEL_REGIONS - 1 && below(w, 8))
-        entry--; /* the entry this goes through */
-    return ((kernel_region(w) + KERNEL_REGIONS - 1) << (w->pae ? 21 : 22)) + (page << PAGE_SHIFT) +
-           entry * size_of_entry(w);
 }
 
 static void do_dma(struct world *w)
@@ -407,6 +423,8 @@ static void turn(struct world *w)
         do_exec(w);
     else if (what < 60)
         do_store(w, random_gla(w), 1u << below(w, 5));
+    else if (what < 75)
+        do_flip(w);
     else if (what < 85)
         do_store(w, table_gla(w), below(w, 4) ? size_of_entry(w) : 1u << below(w, 7));
     else if (what < 87)
