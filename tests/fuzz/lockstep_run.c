@@ -103,12 +103,16 @@ static u64 tus_made(const struct pair *p)
     return s->tus[0] + s->tus[1];
 }
 
-/* A step of the interpreter. */
+/* A step of the interpreter: cpu_step(), with a look at the instruction. */
 static void step(struct pair *p)
 {
+    struct vcpu *c = p->interp->cpu;
+
+    if (__atomic_load_n(&c->attention, __ATOMIC_RELAXED) && !cpu_attend(c))
+        return;
     if (!p->pointers)
-        p->pointers = stores_pointers(p->interp->cpu);
-    cpu_step(p->interp->cpu);
+        p->pointers = stores_pointers(c);
+    cpu_run_one(c);
 }
 
 /* What differs may be due to such addresses, once the guest has stored them: then the launch ends. */
