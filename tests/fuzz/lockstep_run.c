@@ -132,6 +132,14 @@ static void interrupt(struct pair *p)
     cpu_set_intr(p->bt->cpu, true);
 }
 
+/* Shut down, both, by a triple fault: an engine may have run one more instruction since. */
+static bool shut_down(struct pair *p)
+{
+    if (!p->interp->events || p->interp->events != p->bt->events)
+        return false;
+    return p->ended = p->apart = true;
+}
+
 /* ---- TU by TU ---- */
 
 /* One or two TUs against as many steps as it takes. */
@@ -150,11 +158,9 @@ static bool turn(struct pair *p, const struct vcpu *before)
         if (!difference(a, b) && stands(p->interp) == stands(p->bt))
             return true;
     }
-    if (watch.expired) {
-        p->ended = p->apart = true;
-        return true;
-    }
-    return report(p, before, difference(a, b) ? difference(a, b) : "why it stops");
+    if (watch.expired)
+        return p->ended = p->apart = true;
+    return shut_down(p) || report(p, before, difference(a, b) ? difference(a, b) : "why it stops");
 }
 
 /*
@@ -246,6 +252,8 @@ static bool follow(struct pair *p, const struct vcpu *before, u32 *steps)
 
     for (*steps = 0; *steps < MAX_STEPS && !stands(p->interp); ++*steps)
         step(p);
+    if (shut_down(p))
+        return true;
     what = difference(a, b);
     if (!what && ((a->attention ^ b->attention) & (ATT_HALT | ATT_EVENT | timer) ||
                   p->interp->events != p->bt->events))
