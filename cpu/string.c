@@ -107,10 +107,11 @@ static bool step_scas(struct vcpu *cpu, const struct insn *in, u32 size)
 
 /* ---- Spans: several iterations at once, where none can fault or be watched ---- */
 
-/* Nobody wants to see single iterations? */
+/* Nobody wants to see single iterations, or waits for the next? */
 static bool spans_allowed(const struct vcpu *cpu)
 {
-    return !(cpu->eflags & (FLAG_DF | FLAG_TF | FLAG_AC)) && !cpu_debug_armed(cpu);
+    return !(cpu->eflags & (FLAG_DF | FLAG_TF | FLAG_AC)) && !cpu_debug_armed(cpu) &&
+           !__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED);
 }
 
 /*
