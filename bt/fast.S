@@ -313,4 +313,7 @@ iret_unusual:
         call    bt_callout
         ud2
 
+        .globl  bt_fast_end
+bt_fast_end:
+
         .section .note.GNU-stack, "", @progbits

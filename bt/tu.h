@@ -139,6 +139,7 @@ void bt_verw(void);
 void bt_sysenter(void);
 void bt_sysexit(void);
 void bt_iret(void);
+void bt_fast_end(void); /* behind the last of fast.S */
 void bt_signal_entry(int sig);
 
 enum {

@@ -25,7 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAUNCHES = 24 };
+enum { LAUNCHES = 24, SCRATCH_SIZE = 0x2000 };
+bool hostile;
 
 /* ---- The device at STOP_PORT ---- */
 
@@ -58,6 +59,42 @@ static const struct device_class stopper_class = {
     .name = "stopper", .size = sizeof(struct stopper), .attach = stopper_attach,
 };
 
+/* ---- The device at SCRATCH: bytes that are read and written by handlers ---- */
+
+struct scratch {
+    struct device dev;
+    u8 bytes[SCRATCH_SIZE];
+};
+
+static void scratch_write(struct device *dev, u32 off, enum io_size size, u32 val)
+{
+    memcpy(((struct scratch *)dev)->bytes + off, &val, size);
+}
+
+static u32 scratch_read(struct device *dev, u32 off, enum io_size size)
+{
+    u32 val = 0;
+
+    memcpy(&val, ((struct scratch *)dev)->bytes + off, size);
+    return val;
+}
+
+static void scratch_reset(struct device *dev)
+{
+    memset(((struct scratch *)dev)->bytes, 0x5a, SCRATCH_SIZE);
+}
+
+static bool scratch_attach(struct device *dev)
+{
+    static const struct io_ops ops = { scratch_read, scratch_write, IO_8 | IO_16 | IO_32 };
+
+    return bus_claim_memory(dev, SCRATCH, SCRATCH_SIZE, &ops);
+}
+
+static const struct device_class scratch_class = {
+    .name = "scratch", .size = sizeof(struct scratch), .attach = scratch_attach, .reset = scratch_reset,
+};
+
 /* ---- The two machines ---- */
 
 /* The interrupt controller: one request at a time. */
@@ -70,11 +107,16 @@ static int acknowledge(struct vcpu *cpu)
 static struct machine *new_machine(struct options *o)
 {
     struct machine *m = machine_bare(o);
+    u8 *rom;
 
     m->clock_manual = true;
     m->cpu->intr_ack = acknowledge;
-    check(device_new(m, &stopper_class, NULL) && device_new(m, &i8259_class, NULL),
+    check(device_new(m, &stopper_class, NULL) && device_new(m, &i8259_class, NULL) &&
+              device_new(m, &scratch_class, NULL),
           "no device to stop at");
+    rom = mmu_alloc(m->mmu, PAGE_SIZE);
+    memset(rom, 0xcc, PAGE_SIZE);
+    mmu_map_phys(m->mmu, ROM, PAGE_SIZE, rom, NULL);
     return m;
 }
 
@@ -181,7 +223,7 @@ static bool round_of(struct pair *p)
         if (!launch_run(p))
             return false;
     }
-    return true;
+    return !hostile || audit_memory(p);
 }
 
 /* ---- The command line ---- */
@@ -206,7 +248,8 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
         { "insns", 1, NULL, 'n' },     { "seed", 1, NULL, 's' },  { "mode", 1, NULL, 'm' },
         { "max-insns", 1, NULL, 'k' }, { "form", 1, NULL, 'f' },  { "cache", 1, NULL, 'c' },
         { "chain", 0, NULL, 'h' },     { "rounds", 1, NULL, 'r' },
-        { "trace", 1, NULL, 't' },     { "stats", 0, NULL, 'S' }, { 0 },
+        { "trace", 1, NULL, 't' },     { "stats", 0, NULL, 'S' },
+        { "hostile", 0, NULL, 'H' },   { "step", 0, NULL, 'p' },  { "cold", 0, NULL, 'C' }, { 0 },
     };
     int o;
 
@@ -239,6 +282,15 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
         case 't':
             if (trace_enable(optarg))
                 return false;
+            break;
+        case 'p':
+            p->step = true;
+            break;
+        case 'C':
+            p->cold = true;
+            break;
+        case 'H':
+            hostile = true;
             break;
         case 'S':
             a->stats = true;
@@ -274,7 +326,9 @@ int main(int argc, char **argv)
     p.interp = new_machine(&p.options);
     p.bt = new_machine(&p.options);
     check(bt_new(p.bt->cpu, &a.config, &why), "no translator: %s", why);
-    watch_start(p.chain);
+    watch_start(&p);
+    if (hostile || p.step)
+        audit_start(p.bt->cpu, p.step);
     for (; p.insns < a.insns && rounds < a.rounds; p.seed++, rounds++) {
         p.mode = mode_of(&a, p.seed);
         if (!round_of(&p)) {
@@ -284,6 +338,8 @@ int main(int argc, char **argv)
     }
     printf("lockstep: %llu instructions in %u launches of %llu rounds agree; %u launches given up\n",
            (unsigned long long)p.insns, p.launches, (unsigned long long)rounds, p.given_up);
+    if (p.step)
+        printf("lockstep: %llu steps of translated code looked at\n", (unsigned long long)audit_steps());
     if (a.stats)
         bt_stats_print(p.bt->cpu, stdout);
     printf("1 passed, 0 failed\n");

@@ -7,6 +7,7 @@
  *      1000 GDT                 10000 code                       40000 more code, for the second
  *      2000 TSS, I/O bitmap     1e000 16-bit handlers                  address space
  *      4800 LDT                 elsewhere INT3                   50000 page tables
+ *                                                                58000 a hostile guest's
  */
 #ifndef RING3_LOCKSTEP_H
 #define RING3_LOCKSTEP_H
@@ -14,10 +15,11 @@
 #include "runtime/machine.h"
 
 enum {
-    IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0xa8, TSS = 0x2000, LDT = 0x4800, LDT_SIZE = 0x10,
-    MXCSR = 0x4f00, HANDLERS = 0x5000, HANDLER_SIZE = 64, KERNEL_STACK = 0x8000, CODE = 0x10000,
+    IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x168, WILD_SELECTOR = 0xa8, TSS = 0x2000, LDT = 0x4800, LDT_SIZE = 0x10,
+    PAGE_FAULT = 0x4a00, COUNTER = 0x4e00, MXCSR = 0x4f00, HANDLERS = 0x5000, HANDLER_SIZE = 64, KERNEL_STACK = 0x8000, CODE = 0x10000,
     CODE_SIZE = 0x8000, HANDLERS16 = 0x1e000, DATA = 0x20000, DATA_SIZE = 0x10000, STACK = 0x2c000,
-    STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x50000, RAM = 0x58000,
+    STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x50000, WILD_TABLES = 0x58000,
+    RAM = 0x60000, SCRATCH = 0x70000, ROM = 0x74000,
     STOP_PORT = 0x80,
 };
 enum { TABLES_PAGE = TABLES >> 12 };
@@ -87,7 +89,8 @@ struct pair {
     bool pointers; /* the guest has stored the addresses of the last FPU instruction */
     bool apart;    /* the memories may differ */
     bool ended;    /* the launch, before its time */
-    bool chain, verbose;
+    bool chain, verbose, step;
+    bool cold;     /* the interpreter walks the guest's tables for each instruction */
 };
 /* NULL, or what differs of the CPUs, but for the addresses of the last FPU instruction. */
 const char *difference(const struct vcpu *a, const struct vcpu *b);
@@ -99,10 +102,20 @@ void describe(struct pair *p, const struct vcpu *before, const char *what);
 /* ---- lockstep_run.c ---- */
 /* Runs both until the launch is over. False: they differ; described. */
 bool launch_run(struct pair *p);
-void watch_start(bool chain);
+void watch_start(const struct pair *p);
+
+/* ---- lockstep_audit.c ---- */
+void audit_start(struct vcpu *cpu, bool step); /* of the translator's CPU */
+bool audit_pair(const struct pair *p);   /* slots and pointers; false: told */
+bool audit_memory(const struct pair *p); /* what lies beyond the guest's */
+u64 audit_steps(void);                   /* host instructions looked at */
 
 /* ---- lockstep.c ---- */
 void set_stop(struct machine *m, u32 left); /* writes to STOP_PORT until it stops; 0: never */
+
+/* ---- lockstep_hostile.c ---- */
+extern bool hostile; /* lockstep --hostile; lockstep.c */
+void hostile_memory(u8 *ram, enum mode mode);
 
 /* ---- lockstep_code.c ---- */
 void random_code(u8 *ram, enum mode mode);

@@ -104,6 +104,8 @@ static void one(struct gen *g)
         gen_insn(g);
     else if (kind < 91)
         branch(g);
+    else if (hostile && pick(2))
+        gen_hostile(g);
     else
         gen_sequence(g);
 }
@@ -219,6 +221,32 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
     check(g.p - p <= HANDLER_SIZE, "a handler of %u bytes", (u32)(g.p - p));
 }
 
+/*
+ * Demand paging: a page of the tables is made present, writable, the user's, in both spaces, and the
+ * instruction runs again; every eighth time, and elsewhere, it is the other handler's.
+ */
+static void make_page_fault(u8 *p, enum mode mode)
+{
+    u8 sib = mode == PAE ? 0xc5 : 0x85;
+    struct gen g = { p, PAGE_FAULT, mode, true };
+
+    GEN(&g, 0x50, 0x0f, 0x20, 0xd0, 0xc1, 0xe8, 12); /* push eax;  mov eax, cr2;  shr eax, 12 */
+    GEN(&g, 0x3d, 0xff, 0x01, 0, 0, 0x77, 44);       /* cmp eax, 511;  ja out */
+    GEN(&g, 0x36, 0xfe, 0x05);                       /* inc byte ss:[counter] */
+    gen_imm(&g, COUNTER, 4);
+    GEN(&g, 0x36, 0xf6, 0x05); /* test byte ss:[counter], 7 */
+    gen_imm(&g, COUNTER, 4);
+    GEN(&g, 7, 0x74, 27); /* jz out */
+    for (u32 n = 0; n < 2; n++) {
+        GEN(&g, 0x36, 0x83, 0x0c, sib); /* or dword ss:[eax*4+table], 7 */
+        gen_imm(&g, TABLES + (2 * n + 1) * PAGE_SIZE, 4);
+        GEN(&g, 7);
+    }
+    GEN(&g, 0x90, 0x90, 0x90, 0x90, 0x58, 0x83, 0xc4, 0x04, 0xcf); /* pop eax;  add esp, 4;  iret */
+    GEN(&g, 0x58, 0xe9); /* out: pop eax;  jmp the other handler */
+    gen_imm(&g, handler_of(EXC_PF) - (g.at + 4), 4);
+}
+
 /* Of real mode's vectors and of 16-bit gates. [mov ax, selector;  mov ds, ax;  mov es, ax]
  * [add sp, 2];  push bp;  mov bp, sp;  add word [bp+2], 31;  and word [bp+2], blocks;  pop bp;  iret */
 static void make_handler16(u8 *p, u32 vector, enum mode mode)
@@ -248,6 +276,7 @@ void random_code(u8 *ram, enum mode mode)
     fill(ram + CODE, mode);
     if (mode_paged(mode))
         fill(ram + CODE2, mode);
+    make_page_fault(ram + PAGE_FAULT, mode);
     for (u32 v = 0; v < 0x80; v++) {
         make_handler(ram + handler_of(v), v, mode);
         make_handler16(ram + CODE + handler16_of(v), v, mode);

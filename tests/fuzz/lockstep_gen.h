@@ -61,6 +61,7 @@ void gen_mov(struct gen *g, enum gpr reg, u32 val);
 
 /* ---- lockstep_seq.c ---- */
 void gen_sequence(struct gen *g);
+void gen_hostile(struct gen *g); /* lockstep_hostile.c */
 void gen_switch_space(struct gen *g);
 void gen_write_table(struct gen *g);
 void gen_flip_flag(struct gen *g);

@@ -50,14 +50,14 @@ static void on_tick(int sig)
     bt_kick(p->bt->cpu);
 }
 
-void watch_start(bool chain)
+void watch_start(const struct pair *p)
 {
     struct sigaction sa = { .sa_handler = on_tick, .sa_flags = SA_RESTART | SA_ONSTACK };
     struct itimerspec every = { { 0, TICK }, { 0, TICK } };
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
     timer_t timer;
 
-    watch.limit = chain ? LEG_TICKS : TURN_TICKS;
+    watch.limit = (p->chain ? LEG_TICKS : TURN_TICKS) * (p->verbose ? 1000 : p->step ? 100 : p->cold ? 10 : 1);
     sigaction(SIGALRM, &sa, NULL);
     check(!timer_create(CLOCK_MONOTONIC, &event, &timer) &&
               !timer_settime(timer, 0, &every, NULL),
@@ -112,6 +112,8 @@ static void step(struct pair *p)
         return;
     if (!p->pointers)
         p->pointers = stores_pointers(c);
+    if (p->cold)
+        shadow_drop_all(c->mmu);
     cpu_run_one(c);
 }
 
@@ -188,6 +190,10 @@ static bool run_by_tu(struct pair *p)
         before = *p->bt->cpu;
         if (!turn(p, &before))
             return false;
+        if (hostile && !pick(8) && !audit_pair(p)) {
+            describe(p, &before, "what the guest can reach");
+            return false;
+        }
         if (p->ended)
             return true;
         if (p->verbose && memory_difference(p) < RAM && !settle(p))
@@ -289,7 +295,7 @@ static bool run_chained(struct pair *p)
     u64 end = p->insns + LAUNCH_INSNS, made = tus_made(p);
 
     for (u32 i = 0, stale = 0; i < MAX_LEGS && p->insns < end && stale < STALE_LEGS; i++, stale++) {
-        if (!leg(p))
+        if (!leg(p) || (hostile && !audit_pair(p)))
             return false;
         if (p->ended || ended(p->bt))
             break;

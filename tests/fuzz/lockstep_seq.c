@@ -294,23 +294,59 @@ void gen_switch_space(struct gen *g)
     GEN(g, 0x0f, 0x22, 0xd8);
 }
 
-/* An entry of one of the tables of code and data pages: xor, or, and, or mov with an immediate; by
- * the tables' own mapping or the large page that shows them again. */
+/* The linear address of an entry for a page of code or data, by the tables' own mapping or by the
+ * large page that shows them again; sometimes of a directory. */
+static u32 table_entry(const struct gen *g, u32 page)
+{
+    u32 at = TABLES + 0x1000 * (1 + 2 * pick(2)) + page * (g->mode == PAE ? 8 : 4);
+
+    if (!pick(24))
+        at = (at & ~0x1fffu) | (g->mode == PAE && pick(2) ? 4 : 0);
+    return at + (pick(8) ? 0 : 0x400000);
+}
+
+/* op [at], and an immediate of 4 or 1 bytes */
+static void table_op(struct gen *g, u8 opcode, u8 reg, u32 at, u32 imm, u32 size)
+{
+    GEN(g, opcode, (u8)(reg << 3 | 5));
+    gen_imm(g, at, 4);
+    gen_imm(g, imm, size);
+}
+
 void gen_write_table(struct gen *g)
 {
-    static const u32 bits[] = { 1, 2, 4, 0x20, 0x40, 0x80, 0x1000, 0x2000, 0x61, 0x67, 0x8, 0x100 };
-    u32 page = (pick(2) ? CODE >> 12 : DATA >> 12) + pick(8), size = g->mode == PAE ? 8 : 4;
-    u32 gla = TABLES + 0x1000 * (1 + 2 * pick(2)) + page * size + (pick(8) ? 0 : 0x400000);
-    u32 how = pick(8);
+    static const u32 bits[] = { 1, 2, 4, 0x20, 0x40, 1, 2, 4, 3, 0x60, 0x1000, 0x2000, 0x67, 8, 0x100 };
+    static const u8 numbers[] = { 0, 1, 2, 5, 6, 12, 13, 8 };
+    u32 page = (pick(2) ? CODE : DATA) / PAGE_SIZE + pick(8), at = table_entry(g, page);
 
-    if (!pick(16))
-        gla = (gla & ~0x1fffu) | (g->mode == PAE && pick(2) ? 4 : 0); /* of a directory */
-    if (how == 0)
-        GEN(g, 0xc7, 0x05);
-    else
-        GEN(g, 0x81, (u8)(how < 5 ? 0x0d : how < 6 ? 0x25 : 0x35));
-    gen_imm(g, gla, 4);
-    gen_imm(g, how == 0 ? page << 12 | 7 : how == 5 ? ~ONE_OF(bits) : how < 5 ? 7 : ONE_OF(bits), 4);
+    switch (pick(8)) {
+    case 0: /* mov */
+        table_op(g, 0xc7, 0, at, page << 12 | 7, 4);
+        break;
+    case 1: /* or */
+        table_op(g, 0x81, 1, at, 7, 4);
+        break;
+    case 2: /* and */
+        table_op(g, 0x81, 4, at, ~ONE_OF(bits), 4);
+        break;
+    case 3: /* xor byte */
+        table_op(g, 0x80, 6, at, 1u << pick(7), 1);
+        break;
+    case 4: /* lock bts, btr, btc */
+        if (pick(2))
+            GEN(g, 0xf0);
+        GEN(g, 0x0f);
+        table_op(g, 0xba, (u8)(5 + pick(3)), at, ONE_OF(numbers), 1);
+        break;
+    case 5: /* mov eax, [another];  mov or xchg [at], eax */
+        GEN(g, 0xa1);
+        gen_imm(g, table_entry(g, DATA / PAGE_SIZE + pick(8)), 4);
+        GEN(g, (u8)(pick(2) ? 0x89 : 0x87), 0x05);
+        gen_imm(g, at, 4);
+        break;
+    default: /* xor */
+        table_op(g, 0x81, 6, at, ONE_OF(bits), 4);
+    }
 }
 
 /* invlpg [a page that is used] */
@@ -452,10 +488,10 @@ void gen_sequence(struct gen *g)
         shadow, short_string, short_string, bit_string, divide, new_stack,
     };
     static void (*const paged[])(struct gen *g) = {
-        gen_switch_space, gen_write_table, gen_write_table, invalidate,
+        gen_switch_space, gen_write_table, gen_write_table, gen_write_table, invalidate,
     };
 
-    if (mode_paged(g->mode) && !pick(4))
+    if (mode_paged(g->mode) && !pick(3))
         ONE_OF(paged)(g);
     else if (g->mode == V86 && !pick(4)) /* much of the rest is not for it */
         short_string(g);

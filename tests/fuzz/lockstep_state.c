@@ -159,6 +159,8 @@ static void make_idt(u8 *ram, enum mode mode)
         u32 to = pick(16) ? handler16_of(v) : pick(CODE_SIZE / 2), *gate = (u32 *)(ram + IDT + v * 8);
         u32 offset = mode == PROT16 ? to : pick(16) ? handler_of(v) : CODE + pick(CODE_SIZE / 2);
 
+        if (v == EXC_PF && mode_paged(mode) && pick(4))
+            offset = PAGE_FAULT;
         vectors[v] = (CODE >> 4) << 16 | to;
         if (mode == REAL)
             continue;
@@ -194,6 +196,8 @@ void make_memory(u8 *ram, enum mode mode)
     random_code(ram, mode);
     for (u32 n = 0; mode_paged(mode) && n < 2; n++)
         make_space(ram, mode, n);
+    if (hostile)
+        hostile_memory(ram, mode);
 }
 
 /* ---- The CPU ---- */

@@ -1,0 +1,371 @@
+/*
+ * Nothing of the monitor is reachable by a guest address: what lockstep --hostile and --step look at.
+ *
+ *   slots   every slot of the shadow in use leads to the memory the guest's tables name, with no more
+ *           rights than they give, and directly only where no write has to be told: against a walk
+ *   memory  beyond RAM nothing is ever written; ROM keeps its bytes
+ *   vcpu    pointers that only the monitor changes
+ *   faults  a SIGSEGV comes from an address that slots lead to when they are not direct: below 4 GiB,
+ *           or not canonical; or from the guard page of the stack of return addresses
+ *   steps   (--step) translated code runs with TF set; each memory operand of the next host
+ *           instruction is worked out, and has to lie where such code may go
+ */
+#include "tests/fuzz/lockstep.h"
+#include "bt/tu.h"
+#include <Zydis/Zydis.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ucontext.h>
+#include <unistd.h>
+
+enum {
+    FLAG_TF64 = 0x100,
+    STEP_CACHE = 1 << 16,
+    STEP_TIMES = 8, /* an instruction is looked at; then the code runs free until it is entered anew */
+    C_STACK = 4096,
+};
+
+static struct audit {
+    struct vcpu *cpu;  /* the translator's */
+    struct vcpu first; /* as it was at the start */
+    bool stepping;
+    u64 steps, operands;
+    ZydisDecoder decoder;
+    struct sigaction old;
+} audit;
+
+u64 audit_steps(void)
+{
+    return audit.steps;
+}
+
+static bool wrong(const struct machine *m, const char *what, gla_t gla, u64 slot)
+{
+    printf("lockstep: %s: gla %08x, slot %016llx, cr0 %08x cr3 %08x cr4 %x cpl %u\n", what, gla,
+           (unsigned long long)slot, m->cpu->cr0, m->cpu->cr3, m->cpu->cr4, m->cpu->cpl);
+    return false;
+}
+
+/* ---- Slots ---- */
+
+/* What table t (read, write, execute; the same for the user) may hold for a page. */
+static bool slot_right(const struct machine *m, u32 t, gla_t gla, u64 slot, const struct walk *w)
+{
+    const struct mmu *mmu = m->mmu;
+    gpa_t gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
+    bool known = gpa >> PAGE_SHIFT < PHYS_PAGES, write = t % 3 == 1, user = t >= 3;
+    u8 *const *map = write ? mmu->page_write : mmu->page_read;
+    const u8 *hva = known ? map[gpa >> PAGE_SHIFT] : NULL;
+
+    if (user && !w->user)
+        return wrong(m, "a user's slot for a page that is not", gla, slot);
+    if (write && !(w->dirty && (w->writable || (!user && !(m->cpu->cr0 & CR0_WP)))))
+        return wrong(m, "a write slot for a page that is clean or read-only", gla, slot);
+    if (t % 3 == 2 && w->nx && m->cpu->efer & EFER_NXE && m->cpu->cr4 & CR4_PAE)
+        return wrong(m, "an execute slot for a page that is not for that", gla, slot);
+    if (!hva)
+        return slot == (SLOT_DEVICE | ((gpa - gla) & SLOT_LOW)) ||
+               wrong(m, "device memory's slot", gla, slot);
+    if (slot_direct(slot) ? slot_hva(slot, gla) != hva : !slot_guarded(slot) || slot_hva(slot, gla) != hva)
+        return wrong(m, "a slot that leads elsewhere", gla, slot);
+    if (slot_direct(slot) && write && mmu->page_flags[gpa >> PAGE_SHIFT])
+        return wrong(m, "a direct slot for a guarded page", gla, slot);
+    if (hva < mmu->base || hva >= mmu->base + mmu->allocated)
+        return wrong(m, "a slot that leaves the guest's memory", gla, slot);
+    return true;
+}
+
+/* deep: that there are no others where the supervisor's read slot is empty, too */
+static bool page_right(const struct machine *m, u32 page, bool deep)
+{
+    const u64 *flat = m->mmu->space->flat;
+    gla_t gla = page << PAGE_SHIFT;
+    struct walk w;
+
+    if (!flat[page]) {
+        for (u32 t = 1; deep && t < FLAT_TABLES; t++)
+            if (flat[t * FLAT_SLOTS + page])
+                return wrong(m, "a slot without the supervisor's read slot", gla,
+                             flat[t * FLAT_SLOTS + page]);
+        return true;
+    }
+    if (!mmu_walk_quiet(m->mmu, gla, &w))
+        return wrong(m, "a slot for a page that is not present", gla, flat[page]);
+    for (u32 t = 0; t < FLAT_TABLES; t++)
+        if (flat[t * FLAT_SLOTS + page] && !slot_right(m, t, gla, flat[t * FLAT_SLOTS + page], &w))
+            return false;
+    return true;
+}
+
+static bool slots_right(const struct machine *m)
+{
+    struct space *s = m->mmu->space;
+    bool deep = !pick(16);
+
+    if (m->cpu->flat_system != s->flat || m->cpu->flat != s->flat + (m->cpu->cpl == 3 ? FLAT_USER : 0))
+        return wrong(m, "not the current space's slots", 0, 0);
+    for (u32 c = 0; c < COLUMNS; c++)
+        if (slot_owner(s, c * LEAF_SLOTS)->used[c])
+            for (u32 i = 0; i < LEAF_SLOTS; i++)
+                if (!page_right(m, c * LEAF_SLOTS + i, deep))
+                    return false;
+    return true;
+}
+
+/* ---- Memory and pointers ---- */
+
+/* No byte of the memory file's rest was ever touched, but for the ROM's page, which is first. */
+static bool beyond_untouched(const struct machine *m)
+{
+    const struct mmu *mmu = m->mmu;
+
+    for (u32 i = 0; i < PAGE_SIZE; i++)
+        if (mmu->base[RAM + i] != 0xcc)
+            return wrong(m, "ROM was written", ROM + i, mmu->base[RAM + i]);
+    if (lseek(mmu->fd, RAM + PAGE_SIZE, SEEK_DATA) >= 0)
+        return wrong(m, "memory beyond the guest's was written", 0, 0);
+    return true;
+}
+
+static bool pointers_kept(const struct vcpu *c)
+{
+    const struct vcpu *f = &audit.first;
+
+    return c->machine == f->machine && c->mmu == f->mmu && c->bt == f->bt && c->model == f->model &&
+           c->tc.callout == f->tc.callout && c->tc.leave == f->tc.leave &&
+           c->tc.indirect == f->tc.indirect && c->tc.jump_cache == f->tc.jump_cache &&
+           c->tc.stack_top == f->tc.stack_top && c->intr_ack == f->intr_ack;
+}
+
+bool audit_pair(const struct pair *p)
+{
+    if (!slots_right(p->interp) || !slots_right(p->bt))
+        return false;
+    return pointers_kept(p->bt->cpu) || wrong(p->bt, "the monitor's pointers changed", 0, 0);
+}
+
+bool audit_memory(const struct pair *p)
+{
+    return beyond_untouched(p->interp) && beyond_untouched(p->bt);
+}
+
+/* ---- Steps ---- */
+
+/* A host instruction's memory operands, of the last that was decoded at such an address. */
+struct step_insn {
+    const u8 *pc;
+    u8 bytes[15], len, count, seen;
+    struct {
+        u8 base, index, scale; /* of ucontext's registers; NO_GREG: none */
+        bool write, rip;
+        u32 size;
+        i64 disp;
+    } op[3];
+};
+enum { NO_GREG = 0xff };
+static struct step_insn *step_cache;
+
+static u8 greg_of(ZydisRegister reg)
+{
+    static const u8 gregs[16] = {
+        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+        REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    };
+
+    if (reg < ZYDIS_REGISTER_RAX || reg > ZYDIS_REGISTER_R15)
+        return NO_GREG;
+    return gregs[reg - ZYDIS_REGISTER_RAX];
+}
+
+static void step_decode(struct step_insn *s, const u8 *pc)
+{
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+
+    memset(s, 0, sizeof(*s));
+    check(ZYAN_SUCCESS(ZydisDecoderDecodeFull(&audit.decoder, pc, 15, &in, ops)),
+          "no instruction at %p in translated code", (const void *)pc);
+    s->pc = pc;
+    s->len = in.length;
+    memcpy(s->bytes, pc, in.length);
+    for (u32 i = 0; i < in.operand_count && s->count < ARRAY_SIZE(s->op); i++) {
+        const ZydisDecodedOperand *o = &ops[i];
+
+        if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || o->mem.type == ZYDIS_MEMOP_TYPE_AGEN ||
+            in.mnemonic == ZYDIS_MNEMONIC_NOP || in.mnemonic == ZYDIS_MNEMONIC_PREFETCHT0)
+            continue;
+        s->op[s->count].base = greg_of(o->mem.base);
+        s->op[s->count].index = greg_of(o->mem.index);
+        s->op[s->count].scale = o->mem.scale;
+        s->op[s->count].disp = o->mem.disp.has_displacement ? o->mem.disp.value : 0;
+        s->op[s->count].rip = o->mem.base == ZYDIS_REGISTER_RIP;
+        s->op[s->count].write = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+        s->op[s->count++].size = o->size / 8;
+    }
+}
+
+static struct step_insn *step_insn_at(const u8 *pc)
+{
+    struct step_insn *s = &step_cache[((uintptr_t)pc ^ (uintptr_t)pc >> 16) % STEP_CACHE];
+
+    if (s->pc != pc || memcmp(s->bytes, pc, s->len))
+        step_decode(s, pc);
+    return s;
+}
+
+static bool within(u64 at, u32 size, const void *start, u64 bytes)
+{
+    return at - (u64)start < bytes && at + size - (u64)start <= bytes;
+}
+
+/* In the guest's memory: inside a page, none that is guarded, by the slot the guest's address has. */
+static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t *g)
+{
+    const struct mmu *mmu = audit.cpu->mmu;
+    u64 off = at - (u64)mmu->base, gla = (u64)g[REG_R9], slot = (u64)g[REG_R10];
+    const u64 *flat = (const u64 *)g[REG_R14];
+    bool by_slot = s->op[i].base != NO_GREG && s->op[i].index != NO_GREG &&
+                   (s->op[i].base ^ s->op[i].index) == (REG_R9 ^ REG_R10);
+
+    if ((off & PAGE_MASK) + s->op[i].size > PAGE_SIZE)
+        return false;
+    if (s->op[i].write && (off >= RAM || mmu->page_flags[off >> PAGE_SHIFT]))
+        return false;
+    if (!by_slot || gla >> 32)
+        return !by_slot;
+    return slot == flat[FLAT_WRITE + (gla >> PAGE_SHIFT)] ||
+           (!s->op[i].write && slot == flat[gla >> PAGE_SHIFT]);
+}
+
+/* Does the host fault there, by construction? */
+static bool must_fault(u64 at, u32 size, const greg_t *g)
+{
+    if (at + size <= GIB(4) + 16)
+        return true;
+    if ((u64)((i64)(at << 16) >> 16) != at)
+        return true;
+    return g[REG_EFL] & HOST_FLAG_AC && size <= 8 && at & (size - 1);
+}
+
+static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g, bool in_cache)
+{
+    const struct vcpu *cpu = audit.cpu;
+    const struct bt *bt = cpu->bt;
+    bool write = s->op[i].write;
+    u32 size = s->op[i].size;
+
+    if (must_fault(at, size, g))
+        return true;
+    if (within(at, size, cpu->mmu->base, cpu->mmu->reserved))
+        return guest_access(s, i, at, g);
+    if (within(at, size, cpu, sizeof(*cpu)))
+        return !in_cache || (s->op[i].base == REG_R15 && s->op[i].index == NO_GREG);
+    if (within(at, size, bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE))
+        return true;
+    if (!in_cache && within(at, size, (const u8 *)cpu->tc.c_rsp - C_STACK, C_STACK + 512))
+        return true;
+    return !write && (within(at, size, cpu->mmu->space->flat, FLAT_BYTES) ||
+                      within(at, size, bt->jump_cache, JUMP_ENTRIES * 32) ||
+                      at == (u64)audit.first.tc.poll || s->op[i].rip);
+}
+
+/* False: it has been looked at often enough. */
+static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
+{
+    struct step_insn *s = step_insn_at(pc);
+
+    for (u32 i = 0; i < s->count; i++) {
+        u64 at = (u64)s->op[i].disp + (s->op[i].rip ? (u64)pc + s->len : 0);
+
+        at += s->op[i].base != NO_GREG ? (u64)g[s->op[i].base] : 0;
+        at += s->op[i].index != NO_GREG ? (u64)g[s->op[i].index] * s->op[i].scale : 0;
+        audit.operands++;
+        if (may_touch(s, i, at, g, in_cache))
+            continue;
+        printf("lockstep: translated code at %p %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx; ", (void *)pc,
+               s->op[i].write ? "writes" : "reads", s->op[i].size, (unsigned long long)at,
+               (unsigned long long)g[REG_R9], (unsigned long long)g[REG_R10],
+               (unsigned long long)g[REG_R14]);
+        for (u32 n = 0; n < s->len; n++)
+            printf("%02x ", s->bytes[n]);
+        printf("\n0 passed, 1 failed\n");
+        fflush(stdout);
+        _exit(1);
+    }
+    s->seen += s->seen < STEP_TIMES;
+    return s->seen < STEP_TIMES || !in_cache;
+}
+
+static bool in_routines(u64 pc)
+{
+    return pc - (u64)bt_indirect < (u64)bt_signal_entry - (u64)bt_indirect ||
+           pc - (u64)bt_load_segment < (u64)bt_fast_end - (u64)bt_load_segment;
+}
+
+/* C code runs free: TF comes back with the flags that the next entry loads. */
+void audit_signal(int sig, siginfo_t *info, void *context)
+{
+    greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
+    u64 pc = (u64)g[REG_RIP], at = (u64)info->si_addr;
+    const struct bt *bt = audit.cpu->bt;
+    bool in_cache = bt_in_code(audit.cpu, pc);
+
+    if (sig == SIGTRAP) {
+        g[REG_EFL] &= ~FLAG_TF64;
+        if (!audit.stepping || !(in_cache || in_routines(pc)))
+            return;
+        audit.steps++;
+        if (step_check((const u8 *)pc, g, in_cache))
+            g[REG_EFL] |= FLAG_TF64;
+        return;
+    }
+    if (at >= GIB(4) + 16 && info->si_code != SI_KERNEL && at - (u64)bt->stack + PAGE_SIZE >= PAGE_SIZE) {
+        printf("lockstep: the host faults at %#llx, from %#llx\n0 passed, 1 failed\n",
+               (unsigned long long)at, (unsigned long long)pc);
+        fflush(stdout);
+        _exit(1);
+    }
+    audit.old.sa_sigaction(sig, info, context);
+}
+
+/* Entered with the interrupted code's AC, as bt_signal_entry is. */
+void audit_signal_entry(int sig);
+__asm__(".text; .globl audit_signal_entry; audit_signal_entry:\n"
+        "pushfq; andl $0xfffbffff, (%rsp); popfq; jmp audit_signal");
+
+struct exit *__real_bt_enter(struct vcpu *cpu, const void *host);
+struct exit *__wrap_bt_enter(struct vcpu *cpu, const void *host);
+int __real_bt_callout_c(struct vcpu *cpu, void *callout);
+int __wrap_bt_callout_c(struct vcpu *cpu, void *callout);
+
+struct exit *__wrap_bt_enter(struct vcpu *cpu, const void *host)
+{
+    if (audit.stepping)
+        cpu->tc.host_flags |= FLAG_TF64;
+    return __real_bt_enter(cpu, host);
+}
+
+int __wrap_bt_callout_c(struct vcpu *cpu, void *callout)
+{
+    int after = __real_bt_callout_c(cpu, callout);
+
+    if (audit.stepping)
+        cpu->tc.host_flags |= FLAG_TF64;
+    return after;
+}
+
+void audit_start(struct vcpu *cpu, bool step)
+{
+    struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+
+    audit.cpu = cpu;
+    audit.first = *cpu;
+    audit.stepping = step;
+    ZydisDecoderInit(&audit.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    step_cache = calloc(STEP_CACHE, sizeof(*step_cache));
+    check(step_cache, "no memory to remember host instructions");
+    sa.sa_handler = audit_signal_entry;
+    sigaction(SIGSEGV, &sa, &audit.old);
+    sigaction(SIGTRAP, &sa, NULL);
+}
