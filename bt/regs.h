@@ -61,6 +61,7 @@
 #define VCPU_CR2 (VCPU_CR0 + 4)
 #define VCPU_CR3 (VCPU_CR0 + 8)
 #define VCPU_CR4 (VCPU_CR0 + 12)
+#define VCPU_PAUSES (VCPU_CR0 + 16)
 
 /* struct seg_cached */
 #define CACHED_KEY 0

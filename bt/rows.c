@@ -28,7 +28,7 @@ const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
 #define SET(cc) COPY(SET##cc)
     CONDITIONS(CMOV), CONDITIONS(SET),
     /* The same in another encoding. */
-    EMITS(MOV, xl_mov), EMITS(LEA, xl_lea), EMITS(NOP, xl_nop), EMITS(PAUSE, xl_nop),
+    EMITS(MOV, xl_mov), EMITS(LEA, xl_lea), EMITS(NOP, xl_nop), EMITS(PAUSE, xl_pause),
     EMITS(PUSH, xl_push), EMITS(POP, xl_pop), EMITS(LEAVE, xl_leave),
     EMITS(MOVSB, xl_movs), EMITS(MOVSW, xl_movs), EMITS(MOVSD, xl_movs),
     EMITS(STOSB, xl_stos), EMITS(STOSW, xl_stos), EMITS(STOSD, xl_stos),

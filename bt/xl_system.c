@@ -130,6 +130,19 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* PAUSE: counts down; at the end C looks whether the guest does nothing else (runtime/spin.c).
+ *      mov r9d, [pauses];  lea r9, [r9-1];  mov r11d, r9d;  out of line if negative;  mov [pauses], r11d */
+bool xl_pause(struct xl *x, const struct insn *in)
+{
+    emit_op_rm(x, 0x8b, R9, R15, VCPU_PAUSES, false);
+    emit_lea_sib(x, R9, R9, NO_REG, 1, -1, true);
+    emit_mov_rr(x, R11, R9);
+    emit_top16(x, R9);
+    xl_slow_unless_zero(x, R9, R10);
+    emit_op_rm(x, 0x89, R11, R15, VCPU_PAUSES, false);
+    return true;
+}
+
 /* ---- Control registers ---- */
 
 static bool cpl0(const struct xl *x)

@@ -163,6 +163,7 @@ struct vcpu {
     struct iret_cached irets[4]; /* by the RPL of CS */
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
     u32 cr0, cr2, cr3, cr4;
+    u32 pauses; /* PAUSEs until machine_paused() is asked */
 
     struct table_register gdtr, idtr;
     u32 dr[8];

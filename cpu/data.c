@@ -7,6 +7,7 @@
  */
 #include "cpu/operand.h"
 #include "cpu/system.h"
+#include "runtime/machine.h"
 
 static bool mov_special(struct vcpu *cpu, const struct insn *in)
 {
@@ -126,7 +127,14 @@ bool ex_xlat(struct vcpu *cpu, const struct insn *in)
     return true;
 }
 
-/* NOP, PAUSE, the hints of 0F 0D and 0F 18 to 0F 1F: only the 486 and Pentium lack the latter. */
+/* Counted, so that a guest that does nothing else can be left to wait. */
+bool ex_pause(struct vcpu *cpu, const struct insn *in)
+{
+    cpu->pauses = cpu->pauses ? cpu->pauses - 1 : machine_paused(cpu->machine);
+    return true;
+}
+
+/* NOP, the hints of 0F 0D and 0F 18 to 0F 1F: only the 486 and Pentium lack the latter. */
 bool ex_nop(struct vcpu *cpu, const struct insn *in)
 {
     return in->map == 0 || cpu_has(cpu, FEAT_NOPL) || cpu_fault(cpu, EXC_UD, 0);

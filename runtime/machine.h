@@ -58,6 +58,11 @@ struct machine {
         u64 idle, idle_since;       /* wall time asleep, and when that began */
         u64 spent[ACTIVITIES];      /* nanoseconds */
     } sampler;
+    struct { /* PAUSE after PAUSE: see spin.c */
+        u64 began, last, sleep; /* sleep: nanoseconds that are due */
+        u64 accesses;           /* to devices, by then */
+        u32 batch;
+    } spin;
     struct loop *loop;
     struct allocation *allocations;
     struct qmp *qmp;           /* the control socket's server, or NULL */
@@ -126,6 +131,12 @@ void loop_remove(struct machine *m, int fd);
 void loop_poll(struct machine *m, u64 timeout_ns);
 /* While the guest runs, descriptors are polled this often at least. */
 #define LOOP_INTERVAL MSEC(5)
+
+/* ---- spin.c ---- */
+/* The CPU has run a batch of PAUSEs. Returns how many make the next one. */
+u32 machine_paused(struct machine *m);
+/* Sleeps as it asked for, until the deadline in `next` nanoseconds at most. */
+void machine_spin_sleep(struct machine *m, u64 next);
 
 /* Tells QMP clients (runtime/qmp.c): an event's name and its "reason", or NULL. */
 void machine_notify(struct machine *m, const char *event, const char *reason);

@@ -7,6 +7,7 @@
  */
 #include "bt/bt.h"
 #include "runtime/machine.h"
+#include <sys/prctl.h>
 
 void machine_request(struct machine *m, enum machine_event event)
 {
@@ -102,6 +103,7 @@ int machine_run(struct machine *m)
     u64 last_poll = 0, now, next;
 
     clock_adopt_thread(m);
+    prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0); /* sleeps of microseconds */
     if (m->options->stats)
         sampler_start(m);
     if (m->state == RUN_RUNNING)
@@ -114,6 +116,10 @@ int machine_run(struct machine *m)
         next = m->state == RUN_RUNNING ? timers_run(m) : ~0ull;
         if (m->state != RUN_RUNNING || halted(m)) {
             idle(m, next);
+            continue;
+        }
+        if (m->spin.sleep) {
+            machine_spin_sleep(m, next);
             continue;
         }
         now = clock_now(m);
