@@ -146,11 +146,23 @@ static void store_two_bytes(struct xl *x)
     EMIT(x, 0x47, 0x88, 0x1c, 0x0a, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 8, 0x47, 0x88, 0x5c, 0x0a, 1);
 }
 
+/* The bits of REX and the SIB byte that say [r10+x->addr]. */
+static u8 memory_rex(const struct xl *x)
+{
+    return (u8)(0x41 | (x->addr >= 8) << 1);
+}
+
+static u8 memory_sib(const struct xl *x)
+{
+    return (u8)((x->addr & 7) << 3 | (R10 & 7));
+}
+
 static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
 {
     if (size == 2)
         emit8(x, 0x66);
-    EMIT(x, (u8)(0x43 | (reg >= 8) << 2), (u8)(opcode - (size == 1)), (u8)((reg & 7) << 3 | 4), 0x0a);
+    EMIT(x, (u8)(memory_rex(x) | (reg >= 8) << 2), (u8)(opcode - (size == 1)),
+         (u8)((reg & 7) << 3 | 4), memory_sib(x));
 }
 
 void emit_load(struct xl *x, u8 reg, u32 size)
@@ -197,7 +209,7 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size)
     }
     if (size == 2)
         emit8(x, 0x66);
-    EMIT(x, 0x43, 0xc7, 0x04, 0x0a); /* mov [r10+r9], imm */
+    EMIT(x, memory_rex(x), 0xc7, 0x04, memory_sib(x)); /* mov [r10+addr], imm */
     if (size == 2)
         EMIT(x, (u8)imm, (u8)(imm >> 8));
     else
@@ -282,7 +294,7 @@ static void copy_prefixes(struct xl *x, const struct insn *in)
 /* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
 static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
 {
-    u8 r = memory ? x->scratch ? 0x41 : 0x43 : 0x40;
+    u8 r = !memory ? 0x40 : x->scratch ? 0x41 : memory_rex(x);
 
     if (x->reg_r11)
         return r | 4;
@@ -302,7 +314,7 @@ static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
     if (memory && x->scratch)
         modrm_disp(x, reg, R15, VCPU_SCRATCH);
     else if (memory)
-        EMIT(x, (u8)(reg << 3 | 4), (u8)((R9 & 7) << 3 | (R10 & 7)));
+        EMIT(x, (u8)(reg << 3 | 4), memory_sib(x));
     else
         emit8(x, (u8)(0xc0 | reg << 3 | (r & 1 ? R8 & 7 : in->modrm & 7)));
 }

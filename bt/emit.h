@@ -31,6 +31,7 @@ struct xl {
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
     enum form form; /* of memory operands, now */
+    u8 addr;        /* host register that holds the guest's address: r9, or what it was made of */
     bool again;     /* what is unusual in form checked goes on in form unaligned */
     u8 span;     /* checked for a page crossing over so many bytes; 0: for alignment */
     bool scratch; /* emit_copy(): the memory operand is in vcpu.scratch, not at [r10+r9] */
@@ -99,15 +100,15 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF */
 
 /*
- * The guest's instruction once more, its registers renamed; a memory operand becomes [r10+r9].
+ * The guest's instruction once more, its registers renamed; a memory operand becomes [r10+x->addr].
  * False (nothing written): it can't be encoded (AH-BH beside an extended register).
  */
 bool emit_copy(struct xl *x, const struct insn *in);
-/* mov reg, [r10+r9] and mov [r10+r9], reg, of 1, 2 or 4 bytes (2: the upper half is kept), as the
+/* mov reg, [r10+x->addr] and mov [r10+x->addr], reg, of 1, 2 or 4 bytes (2: the upper half is kept), as the
  * site's form asks for: the address may be misaligned in form unaligned. A store uses r11. */
 void emit_load(struct xl *x, u8 reg, u32 size);
 void emit_store(struct xl *x, u8 reg, u32 size);
-/* movzx r9d, word [r10+r9]; may use r11 */
+/* movzx r9d, word [r10+x->addr]; may use r11 */
 void emit_load_word(struct xl *x);
 void emit_store_imm(struct xl *x, u32 imm, u32 size);
 /* The operand at [r10+r9], 2, 4 or 8 bytes, to vcpu.scratch and back (uses r11), however misaligned. */
@@ -121,10 +122,12 @@ void emit_unhold(struct xl *x, u8 seg);
 
 enum xl_access { XL_READ, XL_WRITE };
 /*
- * Makes [r10+r9] the host address of the site's memory operand (xl_operand), or of the bytes at
+ * Makes [r10+x->addr] the host address of the site's memory operand (xl_operand), or of the bytes at
  * the offset in r9d of a segment (xl_bytes). May use r11 and r13. False: C has to do it.
  */
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
+/* The same for a 32-bit offset in a host register. */
+bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access);
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
 /* Out of line to the site's callout, and on behind the instruction: unless reg is 0; if a host
  * condition (0F 8x: the x) holds. `save` is a free register. */

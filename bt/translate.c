@@ -109,7 +109,7 @@ static void one(struct xl *x, const struct insn *in)
     x->callouts[x->site - x->sites]->learnt = learnt;
 }
 
-/* mov r9, [r15+poll];  mov r9b, [r9] */
+/* POLL_SIZE bytes: mov r9, [r15+poll];  mov r9b, [r9] */
 static void head(struct xl *x)
 {
     EMIT(x, 0x4d, 0x8b, 0x4f, VCPU_POLL, 0x45, 0x8a, 0x09);

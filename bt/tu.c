@@ -134,6 +134,16 @@ static u64 expected_slot(const struct tu *to)
     return to->crossing ? to->crossing->slot : to->slot;
 }
 
+/* Where a chain enters: behind the poll if it leads forward. Whatever runs for ever comes back some
+ * time: by a chain that leads back, or by bt_indirect, which enters at the poll; a return that goes
+ * where its call said leads forward, too. */
+static u32 entry_of(const struct tu *from, const struct tu *to)
+{
+    bool forward = to->eip > from->eip && to->eip - from->eip >= from->guest_size;
+
+    return to->host + (forward ? POLL_SIZE : 0);
+}
+
 void tu_link(struct bt *bt, struct exit *e, struct tu *to)
 {
     const struct tu *tu = tu_at(bt, e->tu);
@@ -145,10 +155,10 @@ void tu_link(struct bt *bt, struct exit *e, struct tu *to)
         u64 minus = -expected_slot(to);
 
         memcpy(bt->write + tu->host + e->check + CHECK_SLOT, &minus, 8);
-        patch_rel32(bt, tu->host + e->check + CHECK_JUMP, to->host);
+        patch_rel32(bt, tu->host + e->check + CHECK_JUMP, entry_of(tu, to));
         patch_rel32(bt, tu->host + e->jump, tu->host + e->check);
     } else {
-        patch_rel32(bt, tu->host + e->jump, to->host);
+        patch_rel32(bt, tu->host + e->jump, entry_of(tu, to));
     }
     bt->stats.chained++;
     e->to = number_of(bt, to);

@@ -144,6 +144,7 @@ void bt_signal_entry(int sig);
 
 enum {
     MAX_CCF = 8192,
+    POLL_SIZE = 7, /* of the poll at a CCF's head */
     MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 17,
     LINES = 1 << 15,

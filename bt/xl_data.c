@@ -62,7 +62,7 @@ static bool copy_high(struct xl *x, const struct insn *in)
         return done;
     }
     reg = in->op[0].reg & 3;
-    EMIT(x, 0x47, 0x0f, 0xb6, 0x1c, 0x0a); /* movzx r11d, byte [r10+r9] */
+    emit_load(x, R11, 1);
     rotate(x, reg, reg, 8);
     as.modrm = (u8)(0xc0 | reg << 3 | (R11 & 7));
     as.op[0].reg = reg;
@@ -211,10 +211,10 @@ void xl_stack_move(struct xl *x, i32 by)
 
 bool xl_stack_top(struct xl *x, u32 size)
 {
-    emit_mov_rr(x, R9, R8);
-    if (!x->stack32)
-        emit_movzx16(x, R9, R9);
-    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, XL_READ);
+    if (x->stack32)
+        return xl_at(x, SS, R8, size, XL_READ);
+    emit_movzx16(x, R9, R8);
+    return xl_bytes(x, SS, 2, size, XL_READ);
 }
 
 bool xl_push_imm(struct xl *x, u32 imm, u32 size)
@@ -317,8 +317,7 @@ bool xl_leave(struct xl *x, const struct insn *in)
 {
     if (in->opsize != 4 || !x->stack32)
         return false;
-    emit_mov_rr(x, R9, RBP);
-    if (!xl_bytes(x, SS, 4, 4, XL_READ))
+    if (!xl_at(x, SS, RBP, 4, XL_READ))
         return false;
     emit_lea_rm(x, R11, RBP, 4);
     emit_load(x, RBP, 4);
@@ -364,10 +363,10 @@ static void index_move(struct xl *x, const struct insn *in, enum hreg reg, i32 b
 static bool string_address(struct xl *x, const struct insn *in, enum hreg reg, u8 seg,
                            enum xl_access access)
 {
-    emit_mov_rr(x, R9, reg);
-    if (in->addrsize == 2)
-        emit_movzx16(x, R9, R9);
-    return xl_bytes(x, seg, in->addrsize, string_size(in), access);
+    if (in->addrsize == 4)
+        return xl_at(x, seg, reg, string_size(in), access);
+    emit_movzx16(x, R9, reg);
+    return xl_bytes(x, seg, 2, string_size(in), access);
 }
 
 static bool repeated(const struct insn *in)

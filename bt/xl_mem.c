@@ -159,6 +159,7 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     enum seg_class class = context_seg(x->context->key, seg);
     enum form form = x->form;
 
+    x->addr = R9;
     if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
@@ -175,8 +176,24 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     return true;
 }
 
+/* The offset is the address, and nothing else is done with it. */
+bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access)
+{
+    if (x->form != FORM_FLAT || (size != 1 && size != 2 && size != 4) ||
+        context_seg(x->context->key, seg) != SEG_FLAT || (seg == CS && access == XL_WRITE)) {
+        emit_mov_rr(x, R9, reg);
+        return xl_bytes(x, seg, 4, size, access);
+    }
+    emit_page(x, R10, reg);
+    emit_slot(x, R10, access);
+    x->addr = reg;
+    return true;
+}
+
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
 {
+    if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
+        return xl_at(x, in->seg, hreg_of(in->base), size, access);
     xl_offset(x, in, R9);
     return xl_bytes(x, in->seg, in->addrsize, size, access);
 }
