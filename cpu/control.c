@@ -5,6 +5,7 @@
  *
  * Rows in ops_sys.def have tested the privilege where a row can; what depends on more is here.
  */
+#include "cpu/operand.h"
 #include "cpu/system.h"
 
 /* ---- Control registers ---- */
@@ -146,27 +147,13 @@ static bool write_word(struct vcpu *cpu, const struct insn *in, u32 wide)
     return true;
 }
 
-static bool read_word(struct vcpu *cpu, const struct insn *in, u32 i, u16 *val)
-{
-    u64 mem;
-
-    if (in->op[i].kind == OP_REG) {
-        *val = (u16)cpu->gpr[in->op[i].reg];
-        return true;
-    }
-    if (!cpu_read(cpu, in->seg, insn_offset(cpu, in), 2, &mem))
-        return false;
-    *val = (u16)mem;
-    return true;
-}
-
 /* LMSW: PE, MP, EM, TS; PE cannot be cleared. */
 bool ex_lmsw(struct vcpu *cpu, const struct insn *in)
 {
     u32 mask = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
     u16 val;
 
-    if (!read_word(cpu, in, 0, &val))
+    if (!op_read_word(cpu, in, 0, &val))
         return false;
     return cpu_set_cr0(cpu, (cpu->cr0 & ~mask) | (val & mask) | (cpu->cr0 & CR0_PE));
 }
@@ -274,7 +261,7 @@ bool ex_lldt(struct vcpu *cpu, const struct insn *in)
     u32 desc[2] = { 0 };
     u16 selector;
 
-    if (!read_word(cpu, in, 0, &selector))
+    if (!op_read_word(cpu, in, 0, &selector))
         return false;
     if (selector_null(selector)) {
         segment_make_null(&cpu->seg[LDTR], selector);
@@ -291,7 +278,7 @@ bool ex_ltr(struct vcpu *cpu, const struct insn *in)
     u32 desc[2] = { 0 };
     u16 selector;
 
-    if (!read_word(cpu, in, 0, &selector))
+    if (!op_read_word(cpu, in, 0, &selector))
         return false;
     if (selector_null(selector))
         return cpu_fault(cpu, EXC_GP, 0);
@@ -321,7 +308,7 @@ bool ex_mov_to_seg(struct vcpu *cpu, const struct insn *in)
 
     if (seg == CS || seg > GS)
         return cpu_fault(cpu, EXC_UD, 0);
-    if (!read_word(cpu, in, 1, &selector) || !cpu_load_segment(cpu, seg, selector))
+    if (!op_read_word(cpu, in, 1, &selector) || !cpu_load_segment(cpu, seg, selector))
         return false;
     shadow_ss(cpu, seg);
     return true;

@@ -246,9 +246,13 @@ static inline bool cpu_code32(const struct vcpu *cpu) /* CS.D: default operand a
 {
     return cpu->seg[CS].attr & ATTR_DB;
 }
-static inline u32 cpu_stack_mask(const struct vcpu *cpu) /* SS.B: ESP or SP */
+static inline u32 segment_stack_mask(const struct segment *ss) /* SS.B: ESP or SP */
 {
-    return cpu->seg[SS].attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+    return ss->attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+}
+static inline u32 cpu_stack_mask(const struct vcpu *cpu)
+{
+    return segment_stack_mask(&cpu->seg[SS]);
 }
 /* EFLAGS as the guest sees it, IF included. */
 static inline u32 cpu_eflags(const struct vcpu *cpu)

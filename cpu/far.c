@@ -271,23 +271,17 @@ bool far_check_return_code(struct vcpu *cpu, u16 selector, const u32 desc[2])
     return true;
 }
 
-/* SS for a return to privilege `rpl`; the outer stack in *s. */
-bool far_check_return_stack(struct vcpu *cpu, u16 ss, u32 rpl, struct stack *s)
+/* A 16-bit return to a 32-bit stack gives ESP the popped word. */
+bool far_pop_outer_stack(struct vcpu *cpu, u32 opsize, u32 *skip, u32 rpl, struct stack *s)
 {
-    u32 desc[2];
+    u32 esp, ss;
 
-    if (selector_null(ss))
-        return cpu_fault(cpu, EXC_GP, 0);
-    if (!cpu_read_descriptor(cpu, ss, EXC_GP, desc))
+    if (!cpu_pop(cpu, opsize, skip, &esp) || !cpu_pop(cpu, opsize, skip, &ss))
         return false;
-    if ((ss & 3u) != rpl || desc_dpl(desc) != rpl || !desc_is_writable(desc))
-        return cpu_fault(cpu, EXC_GP, selector_error(ss));
-    if (!desc_present(desc))
-        return cpu_fault(cpu, EXC_SS, selector_error(ss));
-    if (!segment_set_accessed(cpu, ss, desc))
+    *s = (struct stack){ .esp = esp };
+    if (!segment_read_stack(cpu, (u16)ss, rpl, EXC_GP, &s->ss))
         return false;
-    cpu_unpack_descriptor(&s->ss, ss, desc);
-    s->mask = s->ss.attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+    s->mask = segment_stack_mask(&s->ss);
     return true;
 }
 
@@ -307,18 +301,15 @@ static bool ret_real(struct vcpu *cpu, u32 opsize, u32 pop_bytes)
 static bool ret_outer(struct vcpu *cpu, u16 cs, u32 desc[2], u32 eip, u32 opsize, u32 skip,
                       u32 pop_bytes)
 {
-    u32 esp, ss, rpl = cs & 3;
+    u32 rpl = cs & 3;
     struct stack s;
 
     skip += pop_bytes;
-    if (!cpu_pop(cpu, opsize, &skip, &esp) || !cpu_pop(cpu, opsize, &skip, &ss) ||
-        !far_check_return_stack(cpu, (u16)ss, rpl, &s) || !check_eip(cpu, desc, eip) ||
+    if (!far_pop_outer_stack(cpu, opsize, &skip, rpl, &s) || !check_eip(cpu, desc, eip) ||
         !segment_set_accessed(cpu, cs, desc))
         return false;
-    cpu->seg[SS] = s.ss;
+    stack_commit(cpu, &s);
     cpu_commit_code(cpu, cs, desc, rpl, eip);
-    /* A 16-bit return to a 32-bit stack gives ESP the popped word. */
-    cpu->gpr[ESP] = s.mask == 0xffff ? (cpu->gpr[ESP] & ~0xffffu) | (esp & 0xffff) : esp;
     cpu_pop_commit(cpu, pop_bytes);
     segment_drop_inner(cpu);
     return true;

@@ -124,16 +124,14 @@ static u32 return_mask(const struct vcpu *cpu, u32 opsize)
 
 static bool iret_outer(struct vcpu *cpu, struct frame *f, u32 desc[2], u32 opsize)
 {
-    u32 esp, ss, rpl = f->cs & 3, mask = return_mask(cpu, opsize);
+    u32 rpl = f->cs & 3, mask = return_mask(cpu, opsize);
     struct stack s;
 
-    if (!cpu_pop(cpu, opsize, &f->skip, &esp) || !cpu_pop(cpu, opsize, &f->skip, &ss) ||
-        !far_check_return_stack(cpu, (u16)ss, rpl, &s) ||
+    if (!far_pop_outer_stack(cpu, opsize, &f->skip, rpl, &s) ||
         !check_limit(cpu, desc_limit(desc), f->eip) ||
         !segment_set_accessed(cpu, (u16)f->cs, desc))
         return false;
-    cpu->seg[SS] = s.ss;
-    cpu->gpr[ESP] = s.mask == 0xffff ? (cpu->gpr[ESP] & ~0xffffu) | (esp & 0xffff) : esp;
+    stack_commit(cpu, &s);
     cpu_set_eflags(cpu, f->flags, mask);
     cpu_commit_code(cpu, (u16)f->cs, desc, rpl, f->eip);
     segment_drop_inner(cpu);

@@ -77,6 +77,19 @@ static inline bool op_read(struct vcpu *cpu, const struct insn *in, u32 i, u32 *
     return true;
 }
 
+/* 16 bits of a register of any size, or of memory: a selector, or the operand of LMSW. */
+static inline bool op_read_word(struct vcpu *cpu, const struct insn *in, u32 i, u16 *val)
+{
+    u32 wide;
+
+    if (in->op[i].kind == OP_REG)
+        wide = cpu->gpr[in->op[i].reg];
+    else if (!mem_read(cpu, in, 2, &wide))
+        return false;
+    *val = (u16)wide;
+    return true;
+}
+
 /* Reads what op_write() will replace. */
 static inline bool op_modify(struct vcpu *cpu, const struct insn *in, u32 i, u32 *val)
 {

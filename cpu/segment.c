@@ -7,6 +7,7 @@
  * set in memory before the register holds the descriptor.
  */
 #include "cpu/debug.h"
+#include "cpu/operand.h"
 #include "cpu/system.h"
 
 /* ---- Descriptors ---- */
@@ -102,22 +103,23 @@ void cpu_load_segment_real(struct vcpu *cpu, enum seg seg, u16 selector)
     }
 }
 
-/* SS: writable data, RPL and DPL equal to the CPL (vol. 2, "MOV"). */
-static bool load_stack_segment(struct vcpu *cpu, u16 selector)
+/* Writable data, RPL and DPL equal to the level (vol. 2, "MOV"). */
+bool segment_read_stack(struct vcpu *cpu, u16 selector, u32 level, enum exception exc,
+                        struct segment *ss)
 {
     u32 desc[2];
 
     if (selector_null(selector))
-        return cpu_fault(cpu, EXC_GP, 0);
-    if (!cpu_read_descriptor(cpu, selector, EXC_GP, desc))
+        return cpu_fault(cpu, exc, 0);
+    if (!cpu_read_descriptor(cpu, selector, exc, desc))
         return false;
-    if ((selector & 3) != cpu->cpl || !desc_is_writable(desc) || desc_dpl(desc) != cpu->cpl)
-        return cpu_fault(cpu, EXC_GP, selector_error(selector));
+    if ((selector & 3u) != level || !desc_is_writable(desc) || desc_dpl(desc) != level)
+        return cpu_fault(cpu, exc, selector_error(selector));
     if (!desc_present(desc))
         return cpu_fault(cpu, EXC_SS, selector_error(selector));
     if (!segment_set_accessed(cpu, selector, desc))
         return false;
-    cpu_unpack_descriptor(&cpu->seg[SS], selector, desc);
+    cpu_unpack_descriptor(ss, selector, desc);
     return true;
 }
 
@@ -157,7 +159,9 @@ bool cpu_load_segment(struct vcpu *cpu, enum seg seg, u16 selector)
         cpu_load_segment_real(cpu, seg, selector);
         return true;
     }
-    return seg == SS ? load_stack_segment(cpu, selector) : load_data_segment(cpu, seg, selector);
+    if (seg == SS)
+        return segment_read_stack(cpu, selector, cpu->cpl, EXC_GP, &cpu->seg[SS]);
+    return load_data_segment(cpu, seg, selector);
 }
 
 /* Vol. 2, "RET": data and nonconforming code with DPL < CPL become null. */
@@ -202,23 +206,12 @@ static bool read_tss_stack(struct vcpu *cpu, u32 dpl, u16 *ss, u32 *esp)
 
 bool stack_from_tss(struct vcpu *cpu, u32 dpl, struct stack *s)
 {
-    u32 desc[2];
     u16 ss = 0;
 
-    if (!read_tss_stack(cpu, dpl, &ss, &s->esp))
+    if (!read_tss_stack(cpu, dpl, &ss, &s->esp) ||
+        !segment_read_stack(cpu, ss, dpl, EXC_TS, &s->ss))
         return false;
-    if (selector_null(ss))
-        return cpu_fault(cpu, EXC_TS, 0);
-    if (!cpu_read_descriptor(cpu, ss, EXC_TS, desc))
-        return false;
-    if ((ss & 3u) != dpl || desc_dpl(desc) != dpl || !desc_is_writable(desc))
-        return cpu_fault(cpu, EXC_TS, selector_error(ss));
-    if (!desc_present(desc))
-        return cpu_fault(cpu, EXC_SS, selector_error(ss));
-    if (!segment_set_accessed(cpu, ss, desc))
-        return false;
-    cpu_unpack_descriptor(&s->ss, ss, desc);
-    s->mask = s->ss.attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+    s->mask = segment_stack_mask(&s->ss);
     s->access = MMU_SYSTEM; /* inner levels are supervisor's */
     s->error = selector_error(ss);
     return true;
@@ -228,7 +221,7 @@ bool stack_from_tss(struct vcpu *cpu, u32 dpl, struct stack *s)
 static bool stack_inside(const struct stack *s, u32 off, u32 size)
 {
     u32 last = off + size - 1;
-    u32 top = s->ss.attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+    u32 top = segment_stack_mask(&s->ss);
 
     if (last < off)
         return false;
@@ -292,21 +285,6 @@ void stack_commit(struct vcpu *cpu, const struct stack *s)
 
 /* ---- Instructions that look at descriptors without loading them ---- */
 
-/* Reads a 16-bit operand: register or memory. */
-static bool selector_operand(struct vcpu *cpu, const struct insn *in, u32 i, u16 *val)
-{
-    u64 mem;
-
-    if (in->op[i].kind == OP_REG) {
-        *val = (u16)cpu->gpr[in->op[i].reg];
-        return true;
-    }
-    if (!cpu_read(cpu, in->seg, insn_offset(cpu, in), 2, &mem))
-        return false;
-    *val = (u16)mem;
-    return true;
-}
-
 static void set_zf(struct vcpu *cpu, bool on)
 {
     cpu->eflags = on ? cpu->eflags | FLAG_ZF : cpu->eflags & ~(u32)FLAG_ZF;
@@ -335,7 +313,7 @@ static bool look(struct vcpu *cpu, const struct insn *in, u32 system_types, bool
     u32 desc[2] = { 0 };
     bool ok;
 
-    if (!selector_operand(cpu, in, 1, &selector) || !peek_descriptor(cpu, selector, desc, &ok))
+    if (!op_read_word(cpu, in, 1, &selector) || !peek_descriptor(cpu, selector, desc, &ok))
         return false;
     ok = ok && visible_at(desc, selector & 3, cpu->cpl, system_types);
     if (ok)
@@ -362,7 +340,7 @@ bool ex_verr(struct vcpu *cpu, const struct insn *in)
     u32 desc[2] = { 0 };
     bool ok;
 
-    if (!selector_operand(cpu, in, 0, &selector) || !peek_descriptor(cpu, selector, desc, &ok))
+    if (!op_read_word(cpu, in, 0, &selector) || !peek_descriptor(cpu, selector, desc, &ok))
         return false;
     set_zf(cpu, ok && readable_at(desc, selector & 3, cpu->cpl));
     return true;
@@ -374,7 +352,7 @@ bool ex_verw(struct vcpu *cpu, const struct insn *in)
     u32 desc[2] = { 0 };
     bool ok;
 
-    if (!selector_operand(cpu, in, 0, &selector) || !peek_descriptor(cpu, selector, desc, &ok))
+    if (!op_read_word(cpu, in, 0, &selector) || !peek_descriptor(cpu, selector, desc, &ok))
         return false;
     set_zf(cpu, ok && desc_is_writable(desc) && readable_at(desc, selector & 3, cpu->cpl));
     return true;

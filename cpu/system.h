@@ -76,6 +76,12 @@ static inline u32 selector_error(u16 selector)
 
 /* Linear address of a descriptor; false: beyond its table. */
 bool segment_descriptor_gla(const struct vcpu *cpu, u16 selector, gla_t *gla);
+/*
+ * The descriptor of a stack for privilege `level`, checked and marked as accessed; *ss is written
+ * when nothing faults. #SS if it is not present, else `exc`, #GP or #TS.
+ */
+bool segment_read_stack(struct vcpu *cpu, u16 selector, u32 level, enum exception exc,
+                        struct segment *ss);
 /* Sets the accessed bit of a code or data descriptor just read, in memory and in desc. */
 bool segment_set_accessed(struct vcpu *cpu, u16 selector, u32 desc[2]);
 /* Sets or clears the busy bit of a TSS descriptor. */
@@ -116,8 +122,8 @@ void stack_commit(struct vcpu *cpu, const struct stack *s);
 
 /* May CS be returned to? A checked descriptor whose RPL is the new CPL; #GP, #NP. */
 bool far_check_return_code(struct vcpu *cpu, u16 selector, const u32 desc[2]);
-/* SS for a return to the outer level `rpl`: s->ss and s->mask. #GP, #SS. */
-bool far_check_return_stack(struct vcpu *cpu, u16 ss, u32 rpl, struct stack *s);
+/* Pops the stack of a return to the outer level `rpl`, for stack_commit(). #GP, #SS, #PF. */
+bool far_pop_outer_stack(struct vcpu *cpu, u32 opsize, u32 *skip, u32 rpl, struct stack *s);
 
 /* ---- Interrupts (deliver.c) ---- */
 

@@ -226,25 +226,6 @@ static bool qualify_cs(struct vcpu *cpu)
     return true;
 }
 
-static bool qualify_ss(struct vcpu *cpu)
-{
-    u16 selector = cpu->seg[SS].selector;
-    u32 desc[2] = { 0 };
-
-    if (selector_null(selector))
-        return invalid(cpu, selector);
-    if (!cpu_read_descriptor(cpu, selector, EXC_TS, desc))
-        return false;
-    if (!desc_is_writable(desc) || desc_dpl(desc) != cpu->cpl || (selector & 3) != cpu->cpl)
-        return invalid(cpu, selector);
-    if (!desc_present(desc))
-        return cpu_fault(cpu, EXC_SS, selector_error(selector));
-    if (!segment_set_accessed(cpu, selector, desc))
-        return false;
-    cpu_unpack_descriptor(&cpu->seg[SS], selector, desc);
-    return true;
-}
-
 /* As a load would, but what would be #GP is #TS. */
 static bool qualify_data(struct vcpu *cpu, enum seg seg)
 {
@@ -267,7 +248,8 @@ static bool qualify(struct vcpu *cpu)
         return false;
     if (cpu_v86(cpu))
         return true;
-    if (!qualify_cs(cpu) || !qualify_ss(cpu))
+    if (!qualify_cs(cpu) ||
+        !segment_read_stack(cpu, cpu->seg[SS].selector, cpu->cpl, EXC_TS, &cpu->seg[SS]))
         return false;
     for (u32 i = 0; i < ARRAY_SIZE(data); i++)
         if (!qualify_data(cpu, data[i]))
