@@ -22,11 +22,24 @@ u8 ps2_get(struct ps2_queue *q)
     return val;
 }
 
-void ps2_queue_sane(struct ps2_queue *q)
+static void queue_sane(struct ps2_queue *q)
 {
     q->head %= PS2_QUEUE;
     if (q->count > PS2_QUEUE)
         q->count = PS2_QUEUE;
+}
+
+void ps2_port_init(struct ps2_port *p, struct machine *m, void (*ready)(void *owner), void *owner)
+{
+    p->machine = m;
+    p->ready = ready;
+    p->owner = owner;
+}
+
+void ps2_port_loaded(struct ps2_port *p)
+{
+    queue_sane(&p->reply);
+    queue_sane(&p->event);
 }
 
 /* Replies nobody fetches are dropped: the guest asked too much. */

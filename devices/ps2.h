@@ -19,8 +19,6 @@ struct ps2_queue {
 bool ps2_put(struct ps2_queue *q, const u8 *data, u32 n);
 /* The oldest byte; only when count is not 0. */
 u8 ps2_get(struct ps2_queue *q);
-/* After a restore: indices that cannot hurt. */
-void ps2_queue_sane(struct ps2_queue *q);
 
 /* What both devices have in common. */
 struct ps2_port {
@@ -31,6 +29,9 @@ struct ps2_port {
     void *owner;
     struct machine *machine;
 };
+void ps2_port_init(struct ps2_port *p, struct machine *m, void (*ready)(void *owner), void *owner);
+/* After a restore: indices that cannot hurt. */
+void ps2_port_loaded(struct ps2_port *p);
 void ps2_reply(struct ps2_port *p, u8 val);
 bool ps2_pending(const struct ps2_port *p);
 u8 ps2_next(struct ps2_port *p);

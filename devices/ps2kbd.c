@@ -310,17 +310,14 @@ void ps2kbd_command(struct ps2kbd *k, u8 val)
 
 void ps2kbd_init(struct ps2kbd *k, struct machine *m, void (*ready)(void *owner), void *owner)
 {
-    k->port.machine = m;
-    k->port.ready = ready;
-    k->port.owner = owner;
+    ps2_port_init(&k->port, m, ready, owner);
     timer_init(&k->repeat, m, repeat_fire, k);
     ps2kbd_reset(k);
 }
 
 void ps2kbd_loaded(struct ps2kbd *k)
 {
-    ps2_queue_sane(&k->port.reply);
-    ps2_queue_sane(&k->port.event);
+    ps2_port_loaded(&k->port);
     if (k->set < 1 || k->set > 3)
         k->set = 2;
     k->repeating = 0;

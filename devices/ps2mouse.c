@@ -244,17 +244,14 @@ void ps2mouse_command(struct ps2mouse *s, u8 val)
 
 void ps2mouse_init(struct ps2mouse *s, struct machine *m, void (*ready)(void *owner), void *owner)
 {
-    s->port.machine = m;
-    s->port.ready = ready;
-    s->port.owner = owner;
+    ps2_port_init(&s->port, m, ready, owner);
     timer_init(&s->sample, m, sample_fire, s);
     ps2mouse_reset(s);
 }
 
 void ps2mouse_loaded(struct ps2mouse *s)
 {
-    ps2_queue_sane(&s->port.reply);
-    ps2_queue_sane(&s->port.event);
+    ps2_port_loaded(&s->port);
     s->sample_rate = (u8)clamp(s->sample_rate, 10, 200);
     s->dx = clamp(s->dx, -MAX_TRAVEL, MAX_TRAVEL);
     s->dy = clamp(s->dy, -MAX_TRAVEL, MAX_TRAVEL);
