@@ -181,17 +181,10 @@ static void info_tc(struct hmp *h)
     }
     bt_stats_print(m->cpu, h->out);
     say(h, "Shadow page tables\n");
-#define SHADOW(id) say(h, "  %-15s %11llu\n", #id, (unsigned long long)m->stats.id)
-    SHADOW(shadow_hidden);
-    SHADOW(shadow_true);
-    SHADOW(shadow_flushes);
-    SHADOW(shadow_spaces);
-    SHADOW(shadow_evicted);
-    SHADOW(shadow_groups);
-    SHADOW(shadow_quarrels);
-    SHADOW(pt_traces);
-    SHADOW(smc_events);
-#undef SHADOW
+#define SHADOW(id, help) say(h, "  %-15s %11llu\n", #id, (unsigned long long)m->stats.id);
+#define COUNTER(id, help)
+#include "runtime/stats.def"
+#undef COUNTER
     if (m->sampler.on)
         say(h, "Seconds\n");
     else

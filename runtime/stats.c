@@ -73,17 +73,10 @@ static struct json_object *translator(struct machine *m)
 {
     struct json_object *o = json_object_new_object(), *shadow = member(o, "shadow");
 
-#define SHADOW(id) json_object_object_add(shadow, #id, json_object_new_uint64(m->stats.id))
-    SHADOW(shadow_hidden);
-    SHADOW(shadow_true);
-    SHADOW(shadow_flushes);
-    SHADOW(shadow_spaces);
-    SHADOW(shadow_evicted);
-    SHADOW(shadow_groups);
-    SHADOW(shadow_quarrels);
-    SHADOW(pt_traces);
-    SHADOW(smc_events);
-#undef SHADOW
+#define SHADOW(id, help) json_object_object_add(shadow, #id, json_object_new_uint64(m->stats.id));
+#define COUNTER(id, help)
+#include "runtime/stats.def"
+#undef COUNTER
     bt_stats_each(m->cpu, add_stat, o);
     sampler_each(m, add_seconds, member(o, "seconds"));
     return o;
