@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,13 +134,48 @@ bool parse_size(const char *text, u64 unit, u64 *size)
     return true;
 }
 
-/* Takes one item off the list, "," ends it and ",," is a comma; allocated, never freed. */
+/* ---- Texts that live as long as the process ---- */
+
+static struct kept {
+    struct kept *next;
+    char text[];
+} *kept_texts;
+
+static char *keep(size_t size)
+{
+    struct kept *k = malloc(sizeof(*k) + size);
+
+    check(k, "out of memory");
+    k->next = kept_texts;
+    kept_texts = k;
+    return k->text;
+}
+
+char *keep_format(const char *fmt, ...)
+{
+    va_list args;
+    char *text;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    check(n >= 0, "'%s' cannot be formatted", fmt);
+    text = keep((size_t)n + 1);
+    va_start(args, fmt);
+    vsnprintf(text, (size_t)n + 1, fmt, args);
+    va_end(args);
+    return text;
+}
+
+/* ---- Lists ---- */
+
+/* Takes one item off the list: "," ends it and ",," is a comma. */
 static char *next_item(const char **list)
 {
     const char *p = *list;
-    char *item = malloc(strlen(p) + 1), *out = item;
+    char *item = keep(strlen(p) + 1), *out = item;
 
-    check(item, "out of memory");
     while (*p && (*p != ',' || p[1] == ',')) {
         if (*p == ',')
             p++;

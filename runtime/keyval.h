@@ -34,6 +34,9 @@ struct key_row {
 void keyval_read(const char *where, const char *list, const char *implied,
                  const struct key_row *rows, u32 n, void *target);
 
+/* A formatted text that lives as long as the process, as KEY_TEXT does. */
+char *keep_format(const char *fmt, ...) PRINTF(1, 2);
+
 /* Dies with "ring3: WHERE 'WORD' is not known; nearest is 'NAME'". Names are found at `first`, in
  * the first member of rows of `stride` bytes; empty names are passed over, and a word with a dash
  * gets a name with one. */

@@ -270,7 +270,6 @@ static const struct key_row chardev_keys[] = {
 static const char *chardev_target(const struct chardev_keys *k, const char *option)
 {
     bool socket = !strcmp(k->backend, "socket");
-    char *text;
 
     if (!socket && strcmp(k->backend, "file"))
         return !strcmp(k->backend, "stdio") && k->mux ? "mon:stdio" : k->backend;
@@ -278,10 +277,8 @@ static const char *chardev_target(const struct chardev_keys *k, const char *opti
         die("%s: path= is missing", option);
     if (socket && !k->server)
         die("%s: socket: only server=on", option);
-    if (asprintf(&text, "%s:%s%s", socket ? "unix" : "file", k->path,
-                 !socket ? "" : k->wait ? ",server=on,wait=on" : ",server=on,wait=off") < 0)
-        die("out of memory");
-    return text;
+    return keep_format("%s:%s%s", socket ? "unix" : "file", k->path,
+                       !socket ? "" : k->wait ? ",server=on,wait=on" : ",server=on,wait=off");
 }
 
 SETTER(set_chardev)
@@ -345,7 +342,7 @@ static void add_debug_exit(struct options *o, const char *option, const struct d
 SETTER(set_device)
 {
     struct device_keys k = { .iobase = ~0u, .iosize = ~0u };
-    char *where;
+    const char *where;
 
     keyval_read(option, arg, "driver", device_keys, ARRAY_SIZE(device_keys), &k);
     if (!k.driver)
@@ -354,8 +351,9 @@ SETTER(set_device)
         add_debug_exit(o, option, &k);
         return;
     }
-    if (!k.chardev || asprintf(&where, "chardev:%s", k.chardev) < 0)
+    if (!k.chardev)
         die("%s: %s: chardev= is missing", option, k.driver);
+    where = keep_format("chardev:%s", k.chardev);
     if (k.iobase != ~0u && k.iobase > 0xffff)
         die("%s: iobase=%#x: up to 0xffff", option, k.iobase);
     if (!strcmp(k.driver, "isa-debugcon"))
