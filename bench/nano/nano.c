@@ -14,6 +14,7 @@
 
 enum { MULTIBOOT = 0x2badb002, PORT_DEBUG = 0xe9, PORT_EXIT = 0xf4 };
 enum { SAMPLES = 100, SAMPLE_US = 200, ROW_US = 30000, MARK_CYCLES = 3000000 };
+enum { LEAST = 8, MOST = 1 << 22 }; /* operations of a sample */
 
 static const char *command_line = "marks";
 static u32 khz;
@@ -23,25 +24,21 @@ static u32 khz;
 static void put(const char *s)
 {
     while (*s)
-        out8(PORT_DEBUG, *s++);
+        outb(PORT_DEBUG, *s++);
 }
 
 static void put_number(u64 val)
 {
-    char digits[24], *p = digits + sizeof digits;
+    char digits[MAX_DIGITS];
 
-    *--p = 0;
-    do {
-        *--p = '0' + divide(&val, 10);
-    } while (val);
     put(" ");
-    put(p);
+    put(number_text(val, digits));
 }
 
 static void leave(void)
 {
     put("bench done\n");
-    out8(PORT_EXIT, 0);
+    outb(PORT_EXIT, 0);
     for (;;)
         __asm__ volatile("cli; hlt");
 }
@@ -100,27 +97,16 @@ static u32 tsc_rate(void)
     enum { TICKS = 11932 };
     u64 start, val;
 
-    out8(0x61, (in8(0x61) & ~2) | 1);
-    out8(0x43, 0xb0);
-    out8(0x42, TICKS & 0xff);
-    out8(0x42, TICKS >> 8);
+    outb(0x61, (inb(0x61) & ~2) | 1);
+    outb(0x43, 0xb0);
+    outb(0x42, TICKS & 0xff);
+    outb(0x42, TICKS >> 8);
     start = rdtsc();
-    while (!(in8(0x61) & 0x20))
+    while (!(inb(0x61) & 0x20))
         ;
     val = rdtsc() - start;
     divide(&val, 10);
     return val;
-}
-
-/* As many operations as take that many cycles. */
-static u32 sample_size(const struct row *row, u32 cycles)
-{
-    u32 n = 8;
-
-    row->run(n);
-    while (n < 1 << 22 && row->run(n) < cycles)
-        n *= 2;
-    return n;
 }
 
 static u32 hundredths(u64 cycles, u32 n)
@@ -132,27 +118,21 @@ static u32 hundredths(u64 cycles, u32 n)
 
 static void measure(const struct row *row)
 {
-    static u64 samples[SAMPLES];
-    u32 n = sample_size(row, khz / 1000 * SAMPLE_US), count = 0, i;
-    u64 end = rdtsc() + khz / 1000 * ROW_US, val;
+    u32 n = sample_size(row->run, khz / 1000 * SAMPLE_US, LEAST, MOST);
+    u64 best, median;
 
-    while (count < SAMPLES && (count < 9 || rdtsc() < end)) {
-        val = row->run(n);
-        for (i = count++; i && samples[i - 1] > val; i--)
-            samples[i] = samples[i - 1];
-        samples[i] = val;
-    }
+    sample(row->run, n, khz / 1000 * ROW_US, SAMPLES, &best, &median);
     put("row ");
     put(row->name);
-    put_number(hundredths(samples[0], n));
-    put_number(hundredths(samples[count / 2], n));
+    put_number(hundredths(best, n));
+    put_number(hundredths(median, n));
     put_number(n);
     put("\n");
 }
 
 static void mark(const struct row *row)
 {
-    u32 n = sample_size(row, MARK_CYCLES);
+    u32 n = sample_size(row->run, MARK_CYCLES, LEAST, MOST);
 
     put("begin ");
     put(row->name);
@@ -195,8 +175,8 @@ void nano_main(u32 magic, u32 *info)
 
     if (magic == MULTIBOOT)
         command_line = info[0] & 4 ? (const char *)info[4] : "";
-    out8(0x21, 0xff);
-    out8(0xa1, 0xff);
+    outb(0x21, 0xff);
+    outb(0xa1, 0xff);
     traps_init(cpu);
     map_init(cpu);
     khz = number_option("khz=");

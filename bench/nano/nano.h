@@ -6,7 +6,8 @@
 #ifndef BENCH_NANO_H
 #define BENCH_NANO_H
 
-#include "bench/user/compute.h"
+#include "bench/user/sample.h"
+#include "tests/guests/io.h"
 
 enum { PAGE = 4096, PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_G = 0x100 };
 enum { WINDOW = 0x40000000, WINDOW_PAGES = 512, NOT_PRESENT = WINDOW + 1000 * PAGE };
@@ -15,7 +16,7 @@ enum { CPUID_SEP = 1 << 11, CPUID_APIC = 1 << 9, CPUID_PGE = 1 << 13, CPUID_TSC 
 
 struct row {
     const char *name;
-    u64 (*run)(u32 n); /* n operations, a multiple of 8; returns TSC cycles */
+    run_fn *run;       /* n is a multiple of 8 */
     u32 needs;         /* CPUID.1:EDX bits */
 };
 extern const struct row rows[];
@@ -33,19 +34,6 @@ void load_tables(void);
 void run_user(void *code, u32 n);
 extern char user_nop[], user_int[], user_divide[], user_fault[], user_rdtsc[], user_sysenter[];
 extern u32 user_fault_address;
-
-static inline u8 in8(u16 port)
-{
-    u8 val;
-
-    __asm__ volatile("inb %1, %0" : "=a"(val) : "Nd"(port));
-    return val;
-}
-
-static inline void out8(u16 port, u8 val)
-{
-    __asm__ volatile("outb %0, %1" ::"a"(val), "Nd"(port));
-}
 
 static inline void set_cr3(u32 val)
 {

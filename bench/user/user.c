@@ -7,7 +7,7 @@
  * init what it does not know of its command line): a guest's own clock is not trusted. System calls
  * go through the vDSO's entry as a libc's do. only=NAME: that row; count=N: N operations of it.
  */
-#include "bench/user/compute.h"
+#include "bench/user/sample.h"
 
 enum {
     SYS_EXIT = 1, SYS_FORK = 2, SYS_READ = 3, SYS_WRITE = 4, SYS_OPEN = 5, SYS_WAITPID = 7, SYS_EXECVE = 11,
@@ -15,7 +15,7 @@ enum {
     SYS_MUNMAP = 91, SYS_MKDIR = 39, SYS_MADVISE = 219, SYS_MMAP2 = 192
 };
 enum { AT_NULL = 0, AT_SYSINFO = 32, MADV_NOHUGEPAGE = 15 };
-enum { PAGE = 4096, SAMPLES = 400, SAMPLE_US = 500, ROW_US = 120000 };
+enum { PAGE = 4096, SAMPLE_US = 500, ROW_US = 120000 };
 
 static void *entry; /* the vDSO's __kernel_vsyscall, or our own int 80h */
 static char **arguments, **environment;
@@ -164,7 +164,7 @@ static u64 run_exec(u32 n)
 
 static const struct row {
     const char *name;
-    u64 (*run)(u32 n);
+    run_fn *run;
 } rows[] = {
     { "integer", run_integer }, { "pointer-chase", run_chase }, { "copy-4k", run_copy },
     { "floating-point", run_float }, { "indirect-call", run_indirect }, { "recursion", run_recursion },
@@ -186,13 +186,9 @@ static void put(const char *s)
 
 static void put_number(u64 val)
 {
-    char digits[24], *p = digits + sizeof digits;
+    char digits[MAX_DIGITS];
 
-    *--p = 0;
-    do {
-        *--p = '0' + divide(&val, 10);
-    } while (val);
-    put(p);
+    put(number_text(val, digits));
 }
 
 static void flush(void)
@@ -204,8 +200,6 @@ static void flush(void)
 
 /* ---- Sampling ---- */
 
-static u64 samples[SAMPLES];
-
 static u64 picoseconds(u64 cycles, u32 n)
 {
     u64 val = cycles * 1000;
@@ -214,17 +208,6 @@ static u64 picoseconds(u64 cycles, u32 n)
     val *= 1000000;
     divide(&val, khz);
     return val;
-}
-
-/* As many operations as fill a sample. */
-static u32 sample_size(const struct row *row)
-{
-    u32 n = 1;
-
-    row->run(1);
-    while (n < 1u << 24 && row->run(n) < khz / 1000 * SAMPLE_US)
-        n *= 2;
-    return n;
 }
 
 /* count=N: that many operations, untimed, for counting what they cost the monitor. */
@@ -238,21 +221,16 @@ static void run_counted(const struct row *row, u32 n)
 
 static void measure(const struct row *row)
 {
-    u32 n = sample_size(row), count = 0, i;
-    u64 end = rdtsc() + khz / 1000 * ROW_US, val;
+    u32 n = sample_size(row->run, khz / 1000 * SAMPLE_US, 1, 1 << 24);
+    u64 best, median;
 
-    while (count < SAMPLES && (count < 9 || rdtsc() < end)) {
-        val = row->run(n);
-        for (i = count++; i && samples[i - 1] > val; i--)
-            samples[i] = samples[i - 1];
-        samples[i] = val;
-    }
+    sample(row->run, n, khz / 1000 * ROW_US, MAX_SAMPLES, &best, &median);
     put("row ");
     put(row->name);
     put(" ");
-    put_number(picoseconds(samples[0], n));
+    put_number(picoseconds(best, n));
     put(" ");
-    put_number(picoseconds(samples[count / 2], n));
+    put_number(picoseconds(median, n));
     flush();
 }
 

@@ -6,51 +6,15 @@
  * Prints to port E9: "ok NAME" or "FAIL NAME: got, want", and "N passed, N failed" at the end. Runs
  * under any PC emulator: -kernel board.elf -initrd "FILE one,FILE two" -append "alpha beta=2".
  */
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
+#include "tests/guests/io.h"
 
 enum { STAGE = 0x70, PASSED = 0x72, FAILED = 0x73 }; /* unused bytes of CMOS */
 
-static inline void outb(u16 port, u8 v)
+static void put(char c)
 {
-    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+    outb(0xe9, (u8)c);
 }
-
-static inline u8 inb(u16 port)
-{
-    u8 v;
-
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline void outw(u16 port, u16 v)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline u16 inw(u16 port)
-{
-    u16 v;
-
-    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline void outl(u16 port, u32 v)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline u32 inl(u16 port)
-{
-    u32 v;
-
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
+#include "tests/guests/say.h"
 
 static u8 cmos_read(u8 index)
 {
@@ -66,39 +30,20 @@ static void cmos_write(u8 index, u8 v)
 
 /* ---- Saying what happened ---- */
 
-static void print(const char *s)
-{
-    while (*s)
-        outb(0xe9, *s++);
-}
-
-static void print_hex(u32 v)
-{
-    for (int shift = 28; shift >= 0; shift -= 4)
-        outb(0xe9, "0123456789abcdef"[v >> shift & 15]);
-}
-
-static void print_decimal(u32 v)
-{
-    if (v >= 10)
-        print_decimal(v / 10);
-    outb(0xe9, '0' + v % 10);
-}
-
 static void expect(const char *name, u32 got, u32 want)
 {
     u8 counter = got == want ? PASSED : FAILED;
 
     cmos_write(counter, cmos_read(counter) + 1);
-    print(got == want ? "ok " : "FAIL ");
-    print(name);
+    say(got == want ? "ok " : "FAIL ");
+    say(name);
     if (got != want) {
-        print(": ");
-        print_hex(got);
-        print(", want ");
-        print_hex(want);
+        say(": ");
+        say_hex(got);
+        say(", want ");
+        say_hex(want);
     }
-    print("\n");
+    say("\n");
 }
 
 static int same(const void *a, const char *b, u32 n)
@@ -365,17 +310,17 @@ void board_main(u32 magic, const u32 *info)
         restarts[stage].restart();
         wait_long();
         cmos_write(FAILED, cmos_read(FAILED) + 1);
-        print("FAIL no restart by ");
-        print(restarts[stage].name);
-        print("\n");
+        say("FAIL no restart by ");
+        say(restarts[stage].name);
+        say("\n");
     }
     fadt = test_acpi();
-    print_decimal(cmos_read(PASSED));
-    print(" passed, ");
-    print_decimal(cmos_read(FAILED));
-    print(" failed\n");
+    say_number(cmos_read(PASSED));
+    say(" passed, ");
+    say_number(cmos_read(FAILED));
+    say(" failed\n");
     outw(word(fadt, 64), 1 << 13); /* SLP_EN, type 0: S5 */
     wait_long();
-    print("FAIL power-off by S5\n");
+    say("FAIL power-off by S5\n");
     outb(0xf4, 1);
 }

@@ -54,33 +54,7 @@ static void put(char c)
         ;
     outb(0x3f8, (u8)c);
 }
-
-static void say(const char *s)
-{
-    while (*s)
-        put(*s++);
-}
-
-static void say_hex(u32 v)
-{
-    bool started = false;
-
-    say("0x");
-    for (int shift = 28; shift >= 0; shift -= 4) {
-        u32 digit = v >> shift & 15;
-
-        started |= digit || !shift;
-        if (started)
-            put("0123456789abcdef"[digit]);
-    }
-}
-
-static void say_number(u32 v)
-{
-    if (v >= 10)
-        say_number(v / 10);
-    put((char)('0' + v % 10));
-}
+#include "tests/guests/say.h"
 
 void check_eq(u32 got, u32 want, const char *what, u32 line)
 {

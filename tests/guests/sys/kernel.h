@@ -10,13 +10,8 @@
 #define KERNEL_H
 
 #include "layout.h"
+#include "tests/guests/io.h"
 #include <stdbool.h>
-#include <stdint.h>
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
 
 enum { DE, DB, NMI, BP, OF, BR, UD, NM, DF, TS = 10, NP, SS_, GP, PF, MF = 16, AC };
 enum { CF = 1, ZF = 0x40, TF = 0x100, IF = 0x200, DF_ = 0x400, OF_ = 0x800, IOPL3 = 0x3000, NT = 0x4000,
@@ -174,16 +169,6 @@ static inline void write_dr0(u32 v)
 static inline void write_dr1(u32 v)
 {
     __asm__ volatile("mov %0, %%dr1" : : "r"(v));
-}
-static inline void outb(u16 port, u8 val)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(val), "Nd"(port));
-}
-static inline u8 inb(u16 port)
-{
-    u8 v;
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
 }
 static inline void wrmsr(u32 index, u64 val)
 {
