@@ -35,7 +35,7 @@ enum { MAX_RUNS = 16, MAX_QUARRELS = 32 };
 /* A directory's entries, read from guest memory. */
 struct reader {
     const u8 *directory[4];
-    u32 shift, size;
+    u32 size;
 };
 
 static struct reader reader_of(const struct mmu *mmu, const struct root *root)
@@ -51,11 +51,8 @@ static struct reader reader_of(const struct mmu *mmu, const struct root *root)
 static u64 reader_entry(const struct reader *r, u32 region)
 {
     const u8 *d = r->size == 8 ? r->directory[region >> 9] : r->directory[0];
-    u64 val = 0;
 
-    if (d)
-        memcpy(&val, d + (r->size == 8 ? (region & 511) * 8 : region * 4), r->size);
-    return val;
+    return d ? pte_read(d + (r->size == 8 ? (region & 511) * 8 : region * 4), r->size) : 0;
 }
 
 /* The CPU sets A and D in each directory by itself. */
@@ -205,51 +202,42 @@ void group_join(struct mmu *mmu, struct space *s, struct group *g)
 
 /* ---- Making and finding ---- */
 
-/* An entry of two directories: neither has it, both have the kernel's, or they are not to be shared. A
- * process may have two directories with the same user part, which is no reason to share it. */
-enum kinship { NOTHING, SAME_KERNEL, STRANGE };
+/* An entry of two directories: in neither, alike in both, or not to be shared. */
+enum kinship { NOTHING, FOR_SUPERVISOR, FOR_USER, STRANGE };
 
 static enum kinship kinship(u64 a, u64 b)
 {
     if (!((a | b) & PTE_P))
         return NOTHING;
-    return alike(a, b) && !(a & PTE_U) ? SAME_KERNEL : STRANGE;
+    return !alike(a, b) ? STRANGE : a & PTE_U ? FOR_USER : FOR_SUPERVISOR;
 }
 
-/* Regions of the kernel that both have and a group does not share. */
-static u32 count_kernel(const struct mmu *mmu, const struct root *a, const struct root *b,
-                        const struct group *but)
+/*
+ * Runs of regions that are alike in both or in neither. A run begins with one for supervisors only:
+ * two directories of one process may be alike in its user part, which is no reason to share that;
+ * but a kernel leaves its own regions to the tables below to protect. Returns how many are in both.
+ */
+static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *a, const struct root *b)
 {
     struct reader ra = reader_of(mmu, a), rb = reader_of(mmu, b);
-    u32 n = 0;
+    u32 runs = 0, first = REGIONS, last = 0, count = region_count(a), both = 0;
 
-    for (u32 i = 0; i < region_count(a); i++)
-        n += kinship(reader_entry(&ra, i), reader_entry(&rb, i)) == SAME_KERNEL &&
-             !(but && bit_test(but->shared, i));
-    return n;
-}
-
-/* Runs of regions that begin and end with the kernel's, and hold nothing strange. */
-static void settle_shared(const struct mmu *mmu, struct group *g, const struct root *a,
-                          const struct root *b)
-{
-    struct reader ra = reader_of(mmu, a), rb = reader_of(mmu, b);
-    u32 runs = 0, first = REGIONS, last = 0, count = region_count(a);
-
-    memset(g->shared, 0, sizeof(g->shared));
+    memset(shared, 0, REGIONS / 8);
     for (u32 i = 0; i <= count && runs < MAX_RUNS; i++) {
         enum kinship k = i < count ? kinship(reader_entry(&ra, i), reader_entry(&rb, i)) : STRANGE;
 
-        if (k == SAME_KERNEL) {
+        if (k == FOR_SUPERVISOR || (k == FOR_USER && first < REGIONS)) {
             first = first < REGIONS ? first : i;
             last = i;
+            both++;
         } else if (k == STRANGE && first < REGIONS) {
             for (u32 j = first; j <= last; j++)
-                g->shared[j / 64] |= 1ull << j % 64;
+                shared[j / 64] |= 1ull << j % 64;
             first = REGIONS;
             runs++;
         }
     }
+    return both;
 }
 
 void group_free(struct mmu *mmu, struct group *g)
@@ -290,14 +278,28 @@ static bool group_memory(struct mmu *mmu)
     return mmu->group_fd >= 0;
 }
 
-static struct group *group_new(struct mmu *mmu, const struct root *r, const struct root *other)
+/* The entries of the directory it was made from: nothing is filled from them yet, but who fits shows. */
+static void entries_take(const struct mmu *mmu, struct group *g, const struct root *r)
+{
+    struct reader reader = reader_of(mmu, r);
+
+    memset(g->filled, 0, sizeof(g->filled));
+    FOR_BITS(g->shared, i) {
+        g->entry[i] = reader_entry(&reader, (u32)i);
+        if (g->entry[i] & PTE_P)
+            g->filled[i / 64] |= 1ull << i % 64;
+    }
+}
+
+static struct group *group_new(struct mmu *mmu, const struct root *r, const u64 *shared, u32 both)
 {
     struct group *g = group_take(mmu);
     struct space *slots;
 
     if (!g || !group_memory(mmu))
         return NULL;
-    settle_shared(mmu, g, r, other);
+    memcpy(g->shared, shared, sizeof(g->shared));
+    g->both = both;
     slots = g->slots = &mmu->spaces[MAX_SPACES + (g - mmu->groups)];
     if (!slots->flat) {
         slots->flat = mmap(NULL, FLAT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
@@ -309,7 +311,7 @@ static struct group *group_new(struct mmu *mmu, const struct root *r, const stru
     }
     slots->live = true;
     slots->root = (struct root){ .mode = r->mode };
-    memset(g->filled, 0, sizeof(g->filled));
+    entries_take(mmu, g, r);
     g->id = ++mmu->group_id;
     g->version = 1;
     mmu->machine->stats.shadow_groups++;
@@ -340,27 +342,21 @@ static struct group *group_best(struct mmu *mmu, const struct root *r)
     return best;
 }
 
-static u32 count_shared(const struct group *g)
-{
-    u32 n = 0;
-
-    for (u32 i = 0; g && i < REGIONS / 64; i++)
-        n += (u32)__builtin_popcountll(g->shared[i]);
-    return n;
-}
-
 struct group *group_find(struct mmu *mmu, const struct root *r, const struct space *other)
 {
-    struct group *best, *new;
-    u64 spaces = mmu->machine->stats.shadow_spaces;
+    u64 spaces = mmu->machine->stats.shadow_spaces, shared[REGIONS / 64];
+    struct group *best;
+    u32 both;
 
     if (!(r->mode & SPACE_PAGING))
         return NULL;
     best = group_best(mmu, r);
     if (!other || other->root.mode != r->mode || (best && other->group == best) ||
-        spaces < mmu->group_due || count_kernel(mmu, r, &other->root, best) <= count_shared(best))
+        spaces < mmu->group_due)
         return best;
-    new = group_new(mmu, r, &other->root);
-    mmu->group_due = spaces + 2 * mmu->group_id; /* less and less often */
-    return new;
+    mmu->group_due = spaces + ++mmu->group_tries; /* looks less and less often */
+    both = settle_shared(mmu, shared, r, &other->root);
+    if (both <= (best ? 2 * best->both : 0))
+        return best;
+    return group_new(mmu, r, shared, both);
 }

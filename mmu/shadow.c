@@ -300,14 +300,6 @@ static void pools_review(struct mmu *mmu)
 
 /* ---- Guest page tables change ---- */
 
-static u64 entry_at(const u8 *page, u32 off, u32 size)
-{
-    u64 val = 0;
-
-    memcpy(&val, page + off, size);
-    return val;
-}
-
 static void directory_entry_changes(struct mmu *mmu, struct space *s, u32 region, u64 old)
 {
     if (s->group && bit_test(s->group->shared, region))
@@ -330,7 +322,7 @@ static void user_before_write(struct mmu *mmu, struct table_user u, const u8 *pa
         }
     }
     for (u32 i = off / size; i <= (off + n - 1) / size; i++) {
-        u64 old = page ? entry_at(page, i * size, size) : PTE_P;
+        u64 old = page ? pte_read(page + i * size, size) : PTE_P;
 
         if (u.level == 2)
             directory_entry_changes(mmu, s, u.first + i, old);
@@ -490,13 +482,27 @@ static bool changes_one_page(const struct mmu *mmu, u32 page, u32 off, u32 n)
     return true;
 }
 
+/* Most stores are of four bytes. */
+static bool same_bytes(const u8 *hva, const void *buf, u32 n)
+{
+    return n == 4 ? !memcmp(hva, buf, 4) : !memcmp(hva, buf, n);
+}
+
+static void copy_bytes(u8 *hva, const void *buf, u32 n)
+{
+    if (n == 4)
+        memcpy(hva, buf, 4);
+    else
+        memcpy(hva, buf, n);
+}
+
 static void table_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n)
 {
     u32 page = (u32)(gpa >> PAGE_SHIFT), off = gpa & PAGE_MASK;
     u8 *table = hva - off;
-    u64 before = entry_at(table, off & ~7u, 8);
+    u64 before = pte_read(table + (off & ~7u), 8);
 
-    if (!memcmp(hva, buf, n))
+    if (same_bytes(hva, buf, n))
         return;
     mmu->machine->stats.pt_traces++;
     pools_review(mmu);
@@ -506,13 +512,13 @@ static void table_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u3
         memcpy(hva, buf, n);
         return;
     }
-    memcpy(hva, buf, n);
+    copy_bytes(hva, buf, n);
     for (u32 i = mmu->table_head[page]; i; i = mmu->table_pool[i].next) {
         const struct table_user *u = &mmu->table_pool[i];
         u32 size = entry_size(&mmu->spaces[u->space].root);
         u64 old = size == 8 ? before : before >> (off & 4) * 8 & 0xffffffff;
 
-        entry_changed(mmu, u, off / size, old, entry_at(table, off & ~(size - 1), size));
+        entry_changed(mmu, u, off / size, old, pte_read(table + (off & ~(size - 1)), size));
     }
 }
 

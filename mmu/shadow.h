@@ -101,6 +101,7 @@ struct group {
     u32 id;              /* another for each group made; 0: free */
     u32 version;         /* of entry[] */
     u64 age;
+    u32 both;            /* shared entries that were there when it was made */
     u64 shared[REGIONS / 64];
     u64 filled[REGIONS / 64]; /* those of shared for which entry[] holds */
     u64 entry[REGIONS];       /* directory entries the slots were made from */
@@ -137,7 +138,8 @@ struct mmu {
     u64 bases[MAX_SPACES]; /* 1 + root.base of live spaces, else 0: what a switch looks at */
     struct group groups[MAX_GROUPS];
     u32 group_id;        /* the last one given */
-    u64 group_due;       /* no other is made before as many spaces have been */
+    u64 group_due;       /* spaces that have to be made before another group may be */
+    u32 group_tries;     /* times a space was looked at for that */
     int group_fd;        /* memory of the groups' slots */
     struct space *space; /* current */
     u64 clock;           /* counts switches, for age */

@@ -22,7 +22,7 @@ static struct entry entry_read(struct mmu *mmu, gpa_t gpa, u32 size)
     u8 *page = mmu->page_read[e.gpa >> PAGE_SHIFT];
 
     if (likely(page))
-        memcpy(&e.val, page + (e.gpa & PAGE_MASK), size);
+        e.val = pte_read(page + (e.gpa & PAGE_MASK), size);
     else
         phys_read(mmu->machine, e.gpa, &e.val, size);
     return e;

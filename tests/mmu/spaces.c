@@ -1,0 +1,160 @@
+/*
+ * Address spaces kept, shared, evicted, and bounded (mmu/space.c, mmu/group.c). 32-bit tables in a bare
+ * machine's 16 MiB: directory of space k at DIRECTORIES + k, its user table at TABLES + k, and for
+ * all, from C0000000 on, a kernel table that maps RAM from 0.
+ */
+#include "cpu/system.h"
+#include "devices/device.h"
+#include "mmu/pte.h"
+#include "mmu/shadow.h"
+#include "runtime/machine.h"
+#include "tests/harness/test.h"
+#include <string.h>
+
+enum { DIRECTORIES = 0x100, TABLES = 0x200, KERNEL_TABLE = 0x300, KERNEL_REGION = 768,
+       ENTRY = PTE_P | PTE_W | PTE_A | PTE_D, KERNEL = 0xc0000000 };
+
+static u32 *words(struct vcpu *cpu, u32 page)
+{
+    return (u32 *)(mmu_ram(cpu->mmu) + ((u64)page << PAGE_SHIFT));
+}
+
+static void make_space(struct vcpu *cpu, u32 k)
+{
+    words(cpu, DIRECTORIES + k)[0] = (TABLES + k) << PAGE_SHIFT | ENTRY | PTE_U;
+    words(cpu, DIRECTORIES + k)[KERNEL_REGION] = KERNEL_TABLE << PAGE_SHIFT | ENTRY;
+    for (u32 i = 0; i < 1024; i++)
+        words(cpu, TABLES + k)[i] = (0x400 + (k + i) % 0x400) << PAGE_SHIFT | ENTRY | PTE_U;
+}
+
+static void load_cr3(struct vcpu *cpu, u32 k)
+{
+    cpu->cr3 = (DIRECTORIES + k) << PAGE_SHIFT;
+    CHECK(mmu_mode_changed(cpu, false));
+}
+
+static struct vcpu *start(u32 spaces)
+{
+    struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
+
+    for (u32 i = 0; i < 1024; i++)
+        words(cpu, KERNEL_TABLE)[i] = i << PAGE_SHIFT | ENTRY;
+    for (u32 k = 0; k < spaces; k++)
+        make_space(cpu, k);
+    cpu->cr4 = CR4_PSE;
+    cpu->cr3 = DIRECTORIES << PAGE_SHIFT;
+    cpu->cr0 |= CR0_PE | CR0_PG | CR0_WP;
+    load_cr3(cpu, 0);
+    return cpu;
+}
+
+static u64 load(struct vcpu *cpu, gla_t gla)
+{
+    u64 val;
+
+    CHECK(mmu_load(cpu, gla, 4, MMU_READ, &val));
+    return val;
+}
+
+TEST(spaces, a_new_one_knows_the_kernel)
+{
+    struct vcpu *cpu = start(3);
+    u64 hidden;
+
+    load_cr3(cpu, 1);
+    CHECK(cpu->mmu->space->group);
+    for (u32 i = 0; i < 8; i++)
+        load(cpu, KERNEL + i * PAGE_SIZE);
+    load(cpu, 0x5000);
+    load_cr3(cpu, 2);
+    hidden = cpu->machine->stats.shadow_hidden;
+    for (u32 i = 0; i < 8; i++)
+        load(cpu, KERNEL + i * PAGE_SIZE);
+    CHECK_EQ(cpu->machine->stats.shadow_hidden, hidden);
+    load(cpu, 0x5000); /* user pages are each space's own */
+    CHECK_EQ(cpu->machine->stats.shadow_hidden, hidden + 1);
+    load_cr3(cpu, 1);
+    load(cpu, 0x5000);
+    CHECK_EQ(cpu->machine->stats.shadow_hidden, hidden + 1);
+}
+
+/* Its directory entry goes while another space is current: the shared slots must not serve it. */
+TEST(spaces, one_that_disagrees_is_heard)
+{
+    struct vcpu *cpu = start(3);
+    u32 zero = 0;
+
+    load_cr3(cpu, 1);
+    load(cpu, KERNEL);
+    load_cr3(cpu, 2);
+    load(cpu, KERNEL);
+    phys_write(cpu->machine, ((DIRECTORIES + 1) << PAGE_SHIFT) + KERNEL_REGION * 4, &zero, 4);
+    load(cpu, KERNEL);
+    load_cr3(cpu, 1);
+    CHECK(!mmu_load(cpu, KERNEL, 4, MMU_READ, &(u64){ 0 }));
+    CHECK_EQ(cpu->exc_vector, EXC_PF);
+    cpu->exc_vector = EXC_NONE;
+    load_cr3(cpu, 2);
+    load(cpu, KERNEL);
+}
+
+TEST(spaces, the_oldest_go)
+{
+    enum { MANY = MAX_SPACES + 36 };
+    struct vcpu *cpu = start(MANY);
+    u32 wrong = 0;
+
+    for (u32 i = 0; i < 1024; i++)
+        words(cpu, 0x400 + i)[0] = i;
+    for (u32 turn = 0; turn < 3; turn++)
+        for (u32 k = 0; k < MANY; k++) {
+            load_cr3(cpu, k);
+            wrong += load(cpu, 7 * PAGE_SIZE) != k + 7;
+        }
+    CHECK_EQ(wrong, 0);
+    CHECK(cpu->machine->stats.shadow_evicted >= 2 * MANY);
+}
+
+/* Every 2 MiB of the address space touched, for reading and writing, under many address spaces. */
+TEST(spaces, memory_is_bounded)
+{
+    struct vcpu *cpu = start(8);
+    u32 most = 0;
+
+    for (u32 k = 0; k < 8; k++) {
+        for (u32 i = 0; i < 1024; i++)
+            words(cpu, DIRECTORIES + k)[i] = (i & 1) << 22 | ENTRY | PTE_U | PDE_PS;
+        load_cr3(cpu, k);
+        for (u32 column = 0; column < COLUMNS; column++) {
+            CHECK_EQ(load(cpu, (column * LEAF_SLOTS + k) << PAGE_SHIFT),
+                     words(cpu, (column % 4 * LEAF_SLOTS + k))[0]);
+            most = cpu->mmu->leaves > most ? cpu->mmu->leaves : most;
+        }
+    }
+    CHECK(most > MAX_LEAVES / 2);
+    CHECK(most <= MAX_LEAVES + FLAT_TABLES);
+}
+
+/* The same addresses mapped to one page after the other, each written: each is one more writer. */
+TEST(spaces, bookkeeping_is_bounded)
+{
+    enum { PLACES = 600 };
+    struct vcpu *cpu = start(1);
+    u32 wrong = 0, most = 0;
+
+    for (u32 i = 0; i < 2048; i++) {
+        u32 page = 0x400 + i;
+
+        for (u32 place = 0; place < PLACES; place++) {
+            u32 entry = page << PAGE_SHIFT | ENTRY | PTE_U;
+
+            CHECK(mmu_store(cpu, KERNEL + (TABLES << PAGE_SHIFT) + place * 4, 4, MMU_WRITE, entry));
+            CHECK(mmu_store(cpu, place << PAGE_SHIFT, 4, MMU_WRITE, i * PLACES + place));
+            wrong += words(cpu, page)[0] != i * PLACES + place;
+        }
+        most = cpu->mmu->writer_size > most ? cpu->mmu->writer_size : most;
+    }
+    CHECK_EQ(wrong, 0);
+    CHECK(most >= MAX_WRITERS / 2);
+    CHECK(most <= MAX_WRITERS);
+}
