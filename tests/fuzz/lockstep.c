@@ -21,6 +21,7 @@
 #include "bt/tu.h"
 #include "devices/board.h"
 #include "devices/device.h"
+#include "mmu/shadow.h"
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,7 @@ static void start_round(struct pair *p)
     make_memory(p->image, p->mode);
     set_memory(p, 0, RAM);
     check(!memcmp(mmu_ram(p->interp->mmu), p->image, RAM), "memory not set");
+    p->interp->mmu->group_due = p->bt->mmu->group_due = 0; /* no matter how many there were */
     p->apart = false;
 }
 
@@ -220,7 +222,7 @@ static bool round_of(struct pair *p)
     start_round(p);
     for (p->launch = 0; p->launch < LAUNCHES; p->launch++) {
         start_launch(p);
-        if (!launch_run(p))
+        if (!launch_run(p) || !audit_pair(p))
             return false;
     }
     return !hostile || audit_memory(p);
@@ -327,8 +329,7 @@ int main(int argc, char **argv)
     p.bt = new_machine(&p.options);
     check(bt_new(p.bt->cpu, &a.config, &why), "no translator: %s", why);
     watch_start(&p);
-    if (hostile || p.step)
-        audit_start(p.bt->cpu, p.step);
+    audit_start(p.bt->cpu, p.step);
     for (; p.insns < a.insns && rounds < a.rounds; p.seed++, rounds++) {
         p.mode = mode_of(&a, p.seed);
         if (!round_of(&p)) {

@@ -98,11 +98,11 @@ static void branch(struct gen *g)
 
 static void one(struct gen *g)
 {
-    u32 kind = pick(100);
+    u32 kind = pick(100), plain = mode_paged(g->mode) ? 72 : 82;
 
-    if (kind < 85)
+    if (kind < plain)
         gen_insn(g);
-    else if (kind < 91)
+    else if (kind < plain + 6)
         branch(g);
     else if (hostile && pick(2))
         gen_hostile(g);
@@ -247,6 +247,17 @@ static void make_page_fault(u8 *p, enum mode mode)
     gen_imm(&g, handler_of(EXC_PF) - (g.at + 4), 4);
 }
 
+/* What SYSENTER's sequences enter, with ECX and EDX for the way back. */
+static void make_sysenter(u8 *p, enum mode mode)
+{
+    struct gen g = { p, SYSENTER, mode, true };
+
+    GEN(&g, 0x50, 0x9c, 0x9d, 0x58); /* push eax;  pushf;  popf;  pop eax */
+    if (pick(2))
+        GEN(&g, 0xfb); /* sti */
+    GEN(&g, 0x0f, 0x35);
+}
+
 /* Of real mode's vectors and of 16-bit gates. [mov ax, selector;  mov ds, ax;  mov es, ax]
  * [add sp, 2];  push bp;  mov bp, sp;  add word [bp+2], 31;  and word [bp+2], blocks;  pop bp;  iret */
 static void make_handler16(u8 *p, u32 vector, enum mode mode)
@@ -277,6 +288,7 @@ void random_code(u8 *ram, enum mode mode)
     if (mode_paged(mode))
         fill(ram + CODE2, mode);
     make_page_fault(ram + PAGE_FAULT, mode);
+    make_sysenter(ram + SYSENTER, mode);
     for (u32 v = 0; v < 0x80; v++) {
         make_handler(ram + handler_of(v), v, mode);
         make_handler16(ram + CODE + handler16_of(v), v, mode);

@@ -42,6 +42,8 @@ const char *difference(const struct vcpu *a, const struct vcpu *b)
     if (memcmp(a->dr, b->dr, sizeof(a->dr)) || a->efer != b->efer ||
         a->sysenter_cs != b->sysenter_cs || a->sysenter_eip != b->sysenter_eip)
         return "a debug or model-specific register";
+    if (a->intr != b->intr)
+        return "the interrupt that waits";
     return same_fpu(&a->fpu, &b->fpu) ? NULL : "the FPU";
 }
 

@@ -161,6 +161,8 @@ u32 random_pointer(enum mode mode)
         off &= pick(4) ? ~15u : ~3u;
     if (!pick(12)) /* near a page's end */
         off = (off | PAGE_MASK) - pick(20);
+    if (mode == PAGED || (mode == PAE && !pick(3)))
+        off += pick(4) ? 0 : KERNEL_HALF;
     return mode_flat(mode) ? DATA + off : off;
 }
 

@@ -203,7 +203,7 @@ static bool run_by_tu(struct pair *p)
         if (made != tus_made(p))
             stale = 0;
         made = tus_made(p);
-        if (!pick(64))
+        if (!pick(64) && settle(p)) /* an interrupt would make a turn's difference lasting */
             interrupt(p);
     }
     return settle(p) || report(p, &before, "memory at the end of the launch");

@@ -153,12 +153,12 @@ static void iret_to_v86(struct gen *g)
     GEN(g, 0xcf);
 }
 
-/* mov edx, next;  mov ecx, stack;  sysexit */
-static void sysexit(struct gen *g)
+/* mov edx, next;  mov ecx, stack;  sysexit, or sysenter, which comes back by it */
+static void fast_call(struct gen *g)
 {
     gen_mov(g, EDX, g->at + 12);
     gen_mov(g, ECX, STACK + pick(STACK_BYTES / 4) * 4);
-    GEN(g, 0x0f, 0x35);
+    GEN(g, 0x0f, (u8)(pick(3) ? 0x34 : 0x35));
 }
 
 /* CS:EIP for a far transfer: mostly the code's own, sometimes 16-bit code, a gate, a TSS, anything. */
@@ -223,7 +223,7 @@ static void interrupt(struct gen *g)
 
 static void transfer(struct gen *g)
 {
-    u32 kind = pick(g->code32 ? 12 : 5);
+    u32 kind = pick(g->code32 ? 13 : 5);
 
     if (kind < 2)
         interrupt(g);
@@ -235,10 +235,8 @@ static void transfer(struct gen *g)
         iret_to_user(g);
     else if (kind == 8)
         iret_to_v86(g);
-    else if (kind == 9)
-        sysexit(g);
     else
-        GEN(g, 0x0f, 0x34); /* sysenter */
+        fast_call(g);
 }
 
 /* ---- Control registers, ports, flags ---- */
@@ -298,10 +296,16 @@ void gen_switch_space(struct gen *g)
  * large page that shows them again; sometimes of a directory. */
 static u32 table_entry(const struct gen *g, u32 page)
 {
-    u32 at = TABLES + 0x1000 * (1 + 2 * pick(2)) + page * (g->mode == PAE ? 8 : 4);
+    bool pae = g->mode == PAE;
+    u32 at = TABLES + 0x1000 * (1 + 2 * pick(3)) + page * (pae ? 8 : 4);
 
-    if (!pick(24))
-        at = (at & ~0x1fffu) | (g->mode == PAE && pick(2) ? 4 : 0);
+    if (!pick(12)) { /* a directory's entry, for the first pages or the kernel's half */
+        at &= ~0x1fffu;
+        if (!pick(3))
+            at |= pae ? 4 : 0;
+        else
+            at = pae ? KERNEL_DIRECTORY + pick(2) * PAGE_SIZE : at | (u32)KERNEL_HALF >> 20;
+    }
     return at + (pick(8) ? 0 : 0x400000);
 }
 
@@ -346,6 +350,25 @@ void gen_write_table(struct gen *g)
         break;
     default: /* xor */
         table_op(g, 0x81, 6, at, ONE_OF(bits), 4);
+    }
+}
+
+/* A directory's entry for the kernel's half changes, or not; an access there; the same in the other
+ * space, or the same. */
+static void kernel_half(struct gen *g)
+{
+    static const u32 values[] = { TABLES + 0x5003, TABLES + 0x5003, TABLES + 0x5063, TABLES + 0x5001,
+                                  TABLES + 0x5007, TABLES + 0x1003, TABLES + 0x3007, 0 };
+    u32 space = pick(2), at = g->mode == PAE ? KERNEL_DIRECTORY + space * PAGE_SIZE
+                                             : TABLES + space * 0x2000 + ((u32)KERNEL_HALF >> 20);
+
+    if (pick(2))
+        table_op(g, 0xc7, 0, at, ONE_OF(values), 4);
+    for (u32 i = 0; i < 2; i++) {
+        GEN(g, (u8)(0xa0 + pick(4)));
+        gen_imm(g, (u32)KERNEL_HALF + DATA + (rnd() & 0xfffc), 4);
+        if (!i && pick(4))
+            gen_switch_space(g);
     }
 }
 
@@ -489,9 +512,10 @@ void gen_sequence(struct gen *g)
     };
     static void (*const paged[])(struct gen *g) = {
         gen_switch_space, gen_write_table, gen_write_table, gen_write_table, invalidate,
+        kernel_half,
     };
 
-    if (mode_paged(g->mode) && !pick(3))
+    if (mode_paged(g->mode) && pick(5) < 2)
         ONE_OF(paged)(g);
     else if (g->mode == V86 && !pick(4)) /* much of the rest is not for it */
         short_string(g);

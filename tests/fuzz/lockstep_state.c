@@ -42,8 +42,9 @@ u32 random_register(void)
 
 /* ---- Page tables ---- */
 
-/* Per space a directory and, behind it, a table of the first MiBs; PAE: directory pointers, too. */
-enum { SPACE_SIZE = 0x2000, POINTERS = TABLES + 2 * SPACE_SIZE };
+/* Per space a directory and, behind it, a table of the first MiBs; PAE: directory pointers, too. What
+ * both spaces have of the kernel: a table; for PAE, each its directory above it. */
+enum { SPACE_SIZE = 0x2000, POINTERS = TABLES + 2 * SPACE_SIZE, KERNEL_TABLE = POINTERS + PAGE_SIZE };
 
 u32 space_root(enum mode mode, u32 n)
 {
@@ -92,8 +93,20 @@ static void make_space(u8 *ram, enum mode mode, u32 n)
 
         entry(ram, table, i, page_frame(n, i) << 12 | page_rights(mode, i) | nx, pae);
     }
-    if (pae)
+    if (pae) {
         entry(ram, POINTERS + n * 32, 0, directory | 1, true);
+        entry(ram, POINTERS + n * 32, 3, (KERNEL_DIRECTORY + n * PAGE_SIZE) | 1, true);
+    } else {
+        entry(ram, directory, (u32)KERNEL_HALF >> 22, KERNEL_TABLE | 3, false);
+    }
+}
+
+static void make_kernel_half(u8 *ram, bool pae)
+{
+    for (u32 n = 0; n < 2; n++)
+        entry(ram, KERNEL_DIRECTORY + n * PAGE_SIZE, 0, KERNEL_TABLE | 3, pae);
+    for (u32 i = 0; i < RAM >> 12; i++)
+        entry(ram, KERNEL_TABLE, i, i << 12 | (pick(16) ? 3 : pick(8)) | (pick(2) ? 0x100 : 0), pae);
 }
 
 /* ---- Segments and tables ---- */
@@ -196,6 +209,8 @@ void make_memory(u8 *ram, enum mode mode)
     random_code(ram, mode);
     for (u32 n = 0; mode_paged(mode) && n < 2; n++)
         make_space(ram, mode, n);
+    if (mode_paged(mode))
+        make_kernel_half(ram, mode == PAE);
     if (hostile)
         hostile_memory(ram, mode);
 }
@@ -273,7 +288,7 @@ void random_state(struct vcpu *c, enum mode mode)
         c->idtr = (struct table_register){ IDT, 0x7ff };
         c->gdtr = (struct table_register){ GDT, GDT_SIZE - 1 };
     }
-    c->sysenter_cs = pick(2) ? KERNEL_CS : 0;
+    c->sysenter_cs = pick(8) ? KERNEL_CS : 0;
     c->sysenter_esp = KERNEL_STACK;
-    c->sysenter_eip = handler_of(0x61);
+    c->sysenter_eip = pick(4) ? SYSENTER : handler_of(0x61);
 }
