@@ -44,9 +44,11 @@
 #define VCPU_SYSENTER 168
 #define VCPU_SYSEXIT 176
 #define VCPU_IRET 184
-#define VCPU_STACK_CONTEXT 192
+#define VCPU_REP_MOVS 192
+#define VCPU_REP_STOS 200
+#define VCPU_STACK_CONTEXT 208
 
-#define VCPU_FPU 208
+#define VCPU_FPU 224
 #define VCPU_FPU_STORED (VCPU_FPU + 512)
 #define VCPU_SEG (VCPU_FPU_STORED + 512)   /* 8 of 12 bytes */
 #define VCPU_REACH (VCPU_SEG + 96)         /* 6 of 16 */

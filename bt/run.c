@@ -51,6 +51,8 @@ AT(tc.verw, VCPU_VERW);
 AT(tc.sysenter, VCPU_SYSENTER);
 AT(tc.sysexit, VCPU_SYSEXIT);
 AT(tc.iret, VCPU_IRET);
+AT(tc.rep_movs, VCPU_REP_MOVS);
+AT(tc.rep_stos, VCPU_REP_STOS);
 AT(tc.stack_context, VCPU_STACK_CONTEXT);
 static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
               "struct seg_cached: see bt/regs.h");
@@ -83,6 +85,8 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.sysenter = bt_sysenter;
     cpu->tc.sysexit = bt_sysexit;
     cpu->tc.iret = bt_iret;
+    cpu->tc.rep_movs = bt_rep_movs;
+    cpu->tc.rep_stos = bt_rep_stos;
     cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;

@@ -139,6 +139,8 @@ void bt_verw(void);
 void bt_sysenter(void);
 void bt_sysexit(void);
 void bt_iret(void);
+void bt_rep_movs(void);
+void bt_rep_stos(void);
 void bt_fast_end(void); /* behind the last of fast.S */
 void bt_signal_entry(int sig);
 

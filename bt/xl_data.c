@@ -374,12 +374,28 @@ static bool repeated(const struct insn *in)
     return in->prefixes & (PFX_REP | PFX_REPNE) || in->map;
 }
 
+/* REP MOVS and STOS where it is plain: fast.S. */
+static bool repeat(struct xl *x, const struct insn *in, u8 source, i32 routine)
+{
+    u32 key = x->context->key, size = string_size(in);
+
+    if (in->map || in->addrsize != 4 || key & (KEY_DF | KEY_AC) || x->form == FORM_CALLOUT ||
+        context_seg(key, ES) != SEG_FLAT || context_seg(key, source) != SEG_FLAT)
+        return false;
+    emit_mov_ri(x, R9, size == 4 ? 2 : size - 1);
+    emit_call_vcpu(x, routine);
+    xl_slow_unless_zero(x, R10, R11);
+    return true;
+}
+
 bool xl_movs(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
     i32 step = string_step(x, size);
 
-    if (repeated(in) || !string_address(x, in, RSI, in->seg, XL_READ))
+    if (repeated(in))
+        return repeat(x, in, in->seg, VCPU_REP_MOVS);
+    if (!string_address(x, in, RSI, in->seg, XL_READ))
         return false;
     emit_load(x, R11, size);
     emit_hold(x, ES);
@@ -396,7 +412,9 @@ bool xl_stos(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
 
-    if (repeated(in) || !string_address(x, in, RDI, ES, XL_WRITE))
+    if (repeated(in))
+        return repeat(x, in, ES, VCPU_REP_STOS);
+    if (!string_address(x, in, RDI, ES, XL_WRITE))
         return false;
     emit_store(x, RAX, size);
     index_move(x, in, RDI, string_step(x, size));

@@ -147,7 +147,7 @@ struct vcpu {
         u64 stack_top;      /* of the return addresses */
         u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
         void (*load_segment)(void), (*verw)(void), (*sysenter)(void), (*sysexit)(void),
-            (*iret)(void);
+            (*iret)(void), (*rep_movs)(void), (*rep_stos)(void);
         u32 stack_context; /* that the return addresses on the stack belong to */
     } tc;
     struct fxsave fpu;        /* exact whenever C runs */
