@@ -160,6 +160,13 @@ static void keep(struct xl *x)
     memcpy(tu->sites, x->sites, tu->count * sizeof(*tu->sites));
 }
 
+/* No interrupt comes between it and the next instruction, which is cheap inside one TU. */
+static bool casts_shadow(const struct insn *in)
+{
+    return in->mnem == ZYDIS_MNEMONIC_STI || in->mnem == ZYDIS_MNEMONIC_LSS ||
+           (in->op[0].kind == OP_SEG && in->op[0].reg == SS && in->mnem != ZYDIS_MNEMONIC_PUSH);
+}
+
 /* Pass 1: how many instructions from p fit. */
 static u32 scan(struct bt *bt, const u8 *p, u32 left, bool code32, struct insn *insns)
 {
@@ -171,9 +178,9 @@ static u32 scan(struct bt *bt, const u8 *p, u32 left, bool code32, struct insn *
         p += insns[n].len;
         left -= insns[n].len;
         if (ends_tu(&insns[n++]))
-            break;
+            return n;
     }
-    return n;
+    return n > 1 && casts_shadow(&insns[n - 1]) ? n - 1 : n;
 }
 
 static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const struct insn *insns,

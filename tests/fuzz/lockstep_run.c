@@ -127,9 +127,16 @@ static bool report(struct pair *p, const struct vcpu *before, const char *what)
     return p->ended;
 }
 
-/* Both are at the same instruction: an interrupt now, or once IF is set. */
+/* Both are at the same instruction: an interrupt now, or once IF is set. It pushes RF, which the
+ * translator lets fall at IRET where no breakpoint is armed (bt/fast.S). */
 static void interrupt(struct pair *p)
 {
+    struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
+
+    if (!(a->dr[7] & 0xff)) {
+        a->eflags &= ~(u32)FLAG_RF;
+        b->eflags &= ~(u32)FLAG_RF;
+    }
     cpu_set_intr(p->interp->cpu, true);
     cpu_set_intr(p->bt->cpu, true);
 }
