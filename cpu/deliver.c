@@ -12,6 +12,8 @@
 #include "devices/device.h"
 #include "runtime/machine.h"
 
+enum { INT_DOS_IDLE = 0x28 };
+
 /* ---- Recording ---- */
 
 /* Vectors that push an error code (table 6-1). */
@@ -277,6 +279,8 @@ bool cpu_int_n(struct vcpu *cpu, u8 vector, u32 next_eip)
 {
     bool to_program;
 
+    if (vector == INT_DOS_IDLE && (!cpu_protected(cpu) || cpu_v86(cpu)))
+        machine_dos_idle(cpu->machine);
     if (cpu_v86(cpu)) {
         if (cpu->cr4 & CR4_VME) {
             if (!redirected(cpu, vector, &to_program))

@@ -58,7 +58,7 @@ struct machine {
         u64 idle, idle_since;       /* wall time asleep, and when that began */
         u64 spent[ACTIVITIES];      /* nanoseconds */
     } sampler;
-    struct { /* PAUSE after PAUSE: see spin.c */
+    struct { /* a guest that waits: see spin.c */
         u64 began, last, sleep; /* sleep: nanoseconds that are due */
         u64 accesses;           /* to devices, by then */
         u32 batch;
@@ -135,6 +135,8 @@ void loop_poll(struct machine *m, u64 timeout_ns);
 /* ---- spin.c ---- */
 /* The CPU has run a batch of PAUSEs. Returns how many make the next one. */
 u32 machine_paused(struct machine *m);
+/* DOS says that it waits for a key. */
+void machine_dos_idle(struct machine *m);
 /* Sleeps as it asked for, until the deadline in `next` nanoseconds at most. */
 void machine_spin_sleep(struct machine *m, u64 next);
 

@@ -366,6 +366,34 @@ def halted_guest_sleeps_the_host(c):
         vm.close()
 
 
+def waiting(c, code):
+    """A boot sector's share of a core, and how often the host slept, in 2 s of a loop with INT 28h as DOS leaves it."""
+    set_vector = bytes.fromhex("31c0 8ed8 c706a000407c a3a200".replace(" ", ""))  # 0000:7c40
+    sector = (set_vector + code).ljust(0x40, b"\x90") + b"\xcf"
+    vm = VM(c.ring3, ["-fda", c.floppy(sector)])
+    try:
+        vm.wait(r"Booting from Floppy", 30)
+        time.sleep(1)
+        before, start = vm.cpu_seconds(), time.monotonic()
+        time.sleep(2)
+        sleeps = int(re.search(r"spin_sleeps +(\d+)", vm.qmp.human("info stats")).group(1))
+        return (vm.cpu_seconds() - before) / (time.monotonic() - start), sleeps
+    finally:
+        vm.close()
+
+
+@case
+def guest_that_waits_lets_the_host_sleep(c):
+    """A loop of PAUSE, and one of DOS's idle interrupt; neither where something else goes on between."""
+    for name, loop in (("pause", "f390 ebfc"), ("int 28h", "cd28 ebfc")):
+        used, sleeps = waiting(c, bytes.fromhex(loop.replace(" ", "")))
+        expect(sleeps > 100 and used < 0.3, "%s: %.1f %% of a core, %d sleeps" % (name, 100 * used, sleeps))
+    # A million turns of dec cx; jnz, then int 28h. in al, 61h; int 28h.
+    for name, loop in (("work", "ba1000 b9ffff 49 75fd 4a 75f7 cd28 ebf0"), ("device", "e461 cd28 ebfa")):
+        used, sleeps = waiting(c, bytes.fromhex(loop.replace(" ", "")))
+        expect(sleeps == 0, "%s between: %.1f %% of a core, %d sleeps" % (name, 100 * used, sleeps))
+
+
 @case
 def without_firmware_it_says_so(c):
     c.refused("nonexistent.*bios", "-L", "/nonexistent")
