@@ -1,6 +1,6 @@
 /*
  * What guests do often and the manual makes long, done again the way it went the last time: segment
- * loads, VERW, SYSENTER, SYSEXIT, IRET; and REP MOVS and STOS on plain memory. What each relied on is compared first (bt/segment.c); a
+ * loads, VERW, SYSENTER, SYSEXIT, IRET, INT n; and REP MOVS and STOS on plain memory. What each relied on is compared first (bt/segment.c); a
  * difference, or anything unusual, is a callout. See regs.h for the registers.
  */
 #include "bt/regs.h"
@@ -18,6 +18,7 @@
 
 #define SEG_CS (VCPU_SEG + 12)
 #define SEG_SS (VCPU_SEG + 24)
+#define SEG_TR (VCPU_SEG + 84)
 
         .text
 
@@ -111,6 +112,28 @@ bt_verw:
 1:      flags_give %r13d
         mov     $1, %r10d
         ret
+
+/* rcx := the host's address of a frame of up to 20 bytes at esp, ZF set; ZF clear: it is not aligned,
+ * in two pages, or not plain memory that may be written through `flat`. */
+.macro int_frame esp flat
+        mov     \esp, %ecx
+        and     $3, %ecx
+        jnz     8f
+        mov     \esp, %ecx
+        and     $0xfff, %ecx
+        sub     $(0x1000 - 20), %ecx
+        ja      8f
+        mov     \esp, %ecx
+        shr     $12, %ecx
+        mov     FLAT_WRITE*8(\flat,%rcx,8), %rcx
+        test    %rcx, %rcx
+        jle     7f
+        lea     (%rcx,%rbx), %rcx
+        xor     %r9d, %r9d              /* ZF */
+        jmp     8f
+7:      or      $1, %ecx                /* no ZF */
+8:
+.endm
 
 /* Into the context in r11d, whose TUs' returns are not on the stack; flags are still in AX. */
 .macro enter_context
@@ -315,6 +338,134 @@ iret_unusual:
 
         .globl  bt_fast_end
 bt_fast_end:
+
+/*
+ * INT n to CPL 0, in a context and through a gate it went through before. r9: struct callout *; r11d:
+ * the vector; vcpu.eip: of the next instruction. The frame lies in one page.
+ */
+        .globl  bt_int
+        .type   bt_int, @function
+bt_int:
+        flags_keep (%r15)
+        mov     %eax, VCPU_SCRATCH(%r15)
+        mov     %r9, VCPU_SCRATCH+8(%r15)
+        mov     %ecx, 4(%r15)
+        mov     %edx, 8(%r15)
+        mov     %ebx, 12(%r15)
+        mov     %esi, 24(%r15)
+        mov     VCPU_EFLAGS(%r15), %edx
+        test    $FLAG_NT, %edx
+        jnz     int_unusual
+        mov     %r11d, %esi
+        and     $7, %esi
+        shl     $6, %esi
+        lea     VCPU_INTS(%r15,%rsi), %rsi
+        mov     VCPU_CONTEXT(%r15), %ecx
+        cmp     %ecx, INT_FROM(%rsi)
+        jne     int_unusual
+        cmp     %r11d, INT_VECTOR(%rsi)
+        jne     int_unusual
+        mov     INT_PAGE(%rsi), %ecx
+        shl     $3, %rcx
+        add     VCPU_FLAT_SYSTEM(%r15), %rcx
+        mov     (%rcx), %rcx
+        add     INT_MINUS_SLOT(%rsi), %rcx
+        jne     int_unusual
+        mov     INT_GATE(%rsi), %rcx
+        mov     (%rcx), %rcx
+        add     INT_MINUS_GATE(%rsi), %rcx
+        jne     int_unusual
+        /* EFLAGS as pushed */
+        movzbl  %ah, %ecx
+        or      %ecx, %edx
+        movzbl  %al, %ecx
+        shl     $11, %ecx
+        or      %ecx, %edx
+        movzbl  VCPU_INT_FLAG(%r15), %ecx
+        shl     $9, %ecx
+        or      %ecx, %edx
+        movzwl  INT_CS(%rsi), %r9d
+        or      $(SEG_KEY_VALID | SEG_KEY_CODE), %r9d
+        find_segment
+        jne     int_unusual
+        cmpb    $0, VCPU_CPL(%r15)
+        je      int_same
+        mov     %r10, VCPU_SCRATCH+16(%r15)
+        mov     SEG_TR(%r15), %ebx      /* SS0:ESP0 */
+        add     $4, %ebx
+        test    $3, %bl
+        jnz     int_unusual
+        mov     %ebx, %ecx
+        and     $0xfff, %ecx
+        cmp     $0xff8, %ecx
+        ja      int_unusual
+        mov     %ebx, %ecx
+        shr     $12, %ecx
+        shl     $3, %rcx
+        add     VCPU_FLAT_SYSTEM(%r15), %rcx
+        mov     (%rcx), %rcx
+        test    %rcx, %rcx
+        jle     int_unusual
+        add     %rbx, %rcx
+        mov     (%rcx), %ebx
+        movzwl  4(%rcx), %r9d
+        cmp     %r9w, INT_SS(%rsi)
+        jne     int_unusual
+        or      $(SEG_KEY_VALID | SEG_KEY_SS | SEG_KEY_STACK32), %r9d
+        find_segment
+        jne     int_unusual
+        mov     VCPU_FLAT_SYSTEM(%r15), %r11
+        sub     $20, %ebx
+        int_frame %ebx, %r11
+        jne     int_unusual
+        mov     %r8d, 12(%rcx)
+        movzwl  SEG_SS+8(%r15), %r9d
+        mov     %r9d, 16(%rcx)
+        copy_segment SEG_SS(%r15)
+        movb    $0, VCPU_CPL(%r15)
+        mov     %r11, %r14
+        mov     %r14, VCPU_FLAT(%r15)
+        mov     VCPU_SCRATCH+16(%r15), %r10
+        jmp     int_commit
+
+int_same:
+        lea     -12(%r8), %ebx
+        int_frame %ebx, %r14
+        jne     int_unusual
+int_commit:
+        mov     %ebx, %r8d
+        mov     VCPU_EIP(%r15), %r9d
+        mov     %r9d, (%rcx)
+        movzwl  SEG_CS+8(%r15), %r9d
+        mov     %r9d, 4(%rcx)
+        mov     %edx, 8(%rcx)
+        copy_segment SEG_CS(%r15)
+        cmpl    $0, INT_TRAP(%rsi)
+        jne     1f
+        movb    $0, VCPU_INT_FLAG(%r15)
+1:      mov     INT_EIP(%rsi), %r9d
+        mov     INT_TO(%rsi), %r11d
+        cmp     %r11d, VCPU_CONTEXT(%r15)
+        je      2f
+        enter_context
+2:      mov     VCPU_SCRATCH(%r15), %eax
+        mov     4(%r15), %ecx
+        mov     8(%r15), %edx
+        mov     12(%r15), %ebx
+        mov     24(%r15), %esi
+        flags_give (%r15)
+        jmp     bt_indirect
+
+int_unusual:
+        mov     4(%r15), %ecx
+        mov     8(%r15), %edx
+        mov     12(%r15), %ebx
+        mov     24(%r15), %esi
+        mov     VCPU_SCRATCH+8(%r15), %r9
+        mov     VCPU_SCRATCH(%r15), %eax
+        flags_give (%r15)
+        call    bt_callout
+        ud2
 
 /*
  * REP MOVS and REP STOS upwards in flat segments, a page at a time, by the host's own. r9d: log2 of the

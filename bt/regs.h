@@ -46,7 +46,8 @@
 #define VCPU_IRET 184
 #define VCPU_REP_MOVS 192
 #define VCPU_REP_STOS 200
-#define VCPU_STACK_CONTEXT 208
+#define VCPU_INT_N 208
+#define VCPU_STACK_CONTEXT 216
 
 #define VCPU_FPU 224
 #define VCPU_FPU_STORED (VCPU_FPU + 512)
@@ -56,7 +57,8 @@
 #define VCPU_SCRATCH (VCPU_SEG_CACHE + 1024)
 #define VCPU_LANES (VCPU_SCRATCH + 32)     /* masks for VPMASKMOVD: one lane, two lanes */
 #define VCPU_IRETS (VCPU_LANES + 32)       /* 4 of 16 */
-#define VCPU_SYSENTER_CS (VCPU_IRETS + 64)
+#define VCPU_INTS (VCPU_IRETS + 64)        /* 8 of 64 */
+#define VCPU_SYSENTER_CS (VCPU_INTS + 512)
 #define VCPU_SYSENTER_ESP (VCPU_SYSENTER_CS + 4)
 #define VCPU_SYSENTER_EIP (VCPU_SYSENTER_CS + 8)
 #define VCPU_CR0 (VCPU_SYSENTER_CS + 12)
@@ -86,6 +88,19 @@
 #define IRET_SS 6
 #define IRET_IOPL 8
 #define IRET_TO 12
+
+/* struct int_cached */
+#define INT_MINUS_GATE 0
+#define INT_MINUS_SLOT 8
+#define INT_GATE 16
+#define INT_PAGE 24
+#define INT_FROM 28
+#define INT_TO 32
+#define INT_VECTOR 36
+#define INT_EIP 40
+#define INT_CS 44
+#define INT_SS 46
+#define INT_TRAP 48
 
 #define HOST_FLAG_AC 0x40000
 

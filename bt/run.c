@@ -43,6 +43,7 @@ AT(seg_cache, VCPU_SEG_CACHE);
 AT(scratch, VCPU_SCRATCH);
 AT(lanes, VCPU_LANES);
 AT(irets, VCPU_IRETS);
+AT(ints, VCPU_INTS);
 AT(sysenter_cs, VCPU_SYSENTER_CS);
 AT(cr0, VCPU_CR0);
 AT(cr4, VCPU_CR4);
@@ -53,9 +54,12 @@ AT(tc.sysexit, VCPU_SYSEXIT);
 AT(tc.iret, VCPU_IRET);
 AT(tc.rep_movs, VCPU_REP_MOVS);
 AT(tc.rep_stos, VCPU_REP_STOS);
+AT(tc.int_n, VCPU_INT_N);
 AT(tc.stack_context, VCPU_STACK_CONTEXT);
 static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
               "struct seg_cached: see bt/regs.h");
+static_assert(sizeof(struct int_cached) == 64 && offsetof(struct int_cached, trap) == INT_TRAP,
+              "struct int_cached: see bt/regs.h");
 
 static const u8 poll_good[1];
 
@@ -87,6 +91,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.iret = bt_iret;
     cpu->tc.rep_movs = bt_rep_movs;
     cpu->tc.rep_stos = bt_rep_stos;
+    cpu->tc.int_n = bt_int;
     cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;
@@ -267,6 +272,8 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
         after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
     if (done && co->insn.mnem == ZYDIS_MNEMONIC_IRETD && after == AFTER_JUMP)
         segment_learn_iret(bt, from);
+    if (done && co->insn.mnem == ZYDIS_MNEMONIC_INT && after == AFTER_JUMP)
+        segment_learn_int(bt, from, (u8)co->insn.imm);
     flags_to_host(cpu);
     return after;
 }

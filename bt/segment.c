@@ -36,19 +36,20 @@ static void reach_of(const struct segment *s, i64 reach[2])
 void segment_review(struct bt *bt)
 {
     struct vcpu *cpu = bt->cpu;
-    const struct segment *ldt = &cpu->seg[LDTR];
-    u32 ldt_limit = ldt->attr & ATTR_P ? ldt->limit : 0;
+    const struct segment *ldt = &cpu->seg[LDTR], *tr = &cpu->seg[TR];
+    struct tables now = { { cpu->gdtr.base, ldt->base, cpu->idtr.base, tr->base },
+                          { cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0, cpu->idtr.limit,
+                            tr->limit },
+                          tr->attr };
 
     reach_of(&cpu->seg[FS], cpu->reach[FS]);
     reach_of(&cpu->seg[GS], cpu->reach[GS]);
-    if (likely(bt->tables.base[0] == cpu->gdtr.base && bt->tables.limit[0] == cpu->gdtr.limit &&
-               bt->tables.base[1] == ldt->base && bt->tables.limit[1] == ldt_limit))
+    if (likely(!memcmp(&bt->tables, &now, sizeof(now))))
         return;
-    bt->tables.base[0] = cpu->gdtr.base;
-    bt->tables.limit[0] = cpu->gdtr.limit;
-    bt->tables.base[1] = ldt->base;
-    bt->tables.limit[1] = ldt_limit;
+    bt->tables = now;
     memset(cpu->seg_cache, 0, sizeof(cpu->seg_cache));
+    memset(cpu->irets, 0, sizeof(cpu->irets));
+    memset(cpu->ints, 0, sizeof(cpu->ints));
 }
 
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32)
@@ -109,7 +110,8 @@ static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct seg_cac
     return true;
 }
 
-/* What IRET relies on beside the context it came from: CS and SS. Anything else there forgets it. */
+/* What IRET and INT rely on beside the context they came from: CS and SS. Anything else there forgets
+ * them. */
 static void store(struct vcpu *cpu, u32 key, const struct segment *s)
 {
     struct seg_cached *to = &cpu->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
@@ -118,8 +120,10 @@ static void store(struct vcpu *cpu, u32 key, const struct segment *s)
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
         return;
     reach_of(s, c.reach);
-    if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
+    if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) { /* any kind but data */
         memset(cpu->irets, 0, sizeof(cpu->irets));
+        memset(cpu->ints, 0, sizeof(cpu->ints));
+    }
     *to = c;
 }
 
@@ -167,22 +171,71 @@ void segment_learn(struct bt *bt, const struct insn *in)
         learn(bt, seg);
 }
 
-/* Only returns from CPL 0 that leave DF, ES and DS as they are; the code looks at those itself. */
-void segment_learn_iret(struct bt *bt, u32 from)
+/* What IRET and INT may change of a context: the rest is as it was, and CS and SS are flat. */
+static bool plain_switch(struct bt *bt, u32 from)
 {
     const u32 same = KEY_DF | KEY_PROT | KEY_FPU_LIVE | 7 << (KEY_SEG_SHIFT + 3 * ES) |
                      7 << (KEY_SEG_SHIFT + 3 * DS);
-    struct vcpu *cpu = bt->cpu;
-    u32 to = cpu->tc.context, key = bt->contexts[from].key;
+    const struct vcpu *cpu = bt->cpu;
+    u32 key = bt->contexts[from].key;
 
-    if (cpu->eflags & FLAG_AC || (key ^ bt->contexts[to].key) & same || !(key & KEY_PROT) || key >> KEY_CPL_SHIFT & 3 ||
-        context_seg(key, SS) != SEG_FLAT || context_class(&cpu->seg[SS], SS) != SEG_FLAT ||
-        cpu->seg[CS].limit != ~0u || !(cpu->seg[SS].attr & ATTR_DB))
+    return !((key ^ bt->contexts[cpu->tc.context].key) & same) && key & KEY_PROT &&
+           context_class(&cpu->seg[SS], SS) == SEG_FLAT && cpu->seg[SS].attr & ATTR_DB &&
+           cpu->seg[CS].limit == ~0u;
+}
+
+/* Only returns from CPL 0. The code looks itself at the data segments and the flags. */
+void segment_learn_iret(struct bt *bt, u32 from)
+{
+    struct vcpu *cpu = bt->cpu;
+    u32 key = bt->contexts[from].key;
+
+    if (cpu->eflags & FLAG_AC || !plain_switch(bt, from) || key >> KEY_CPL_SHIFT & 3 ||
+        context_seg(key, SS) != SEG_FLAT)
         return;
     learn(bt, CS);
     if (cpu->cpl) /* to the same level it is not loaded */
         learn(bt, SS);
     cpu->irets[cpu->cpl] = (struct iret_cached){
-        from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, to
+        from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, cpu->tc.context
     };
+}
+
+/* The gate in host memory; false: not plain memory, or not aligned. */
+static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_cached *c)
+{
+    gla_t gla = cpu->idtr.base + vector * 8u;
+    u64 slot = cpu->flat_system[gla >> PAGE_SHIFT];
+
+    if (gla & 7 || !slot_direct(slot))
+        return false;
+    c->page = gla >> PAGE_SHIFT;
+    c->minus_slot = -slot;
+    c->gate = (const u64 *)slot_hva(slot, gla);
+    c->minus_gate = -*c->gate;
+    return true;
+}
+
+/* To CPL 0 through a 32-bit interrupt or trap gate, from there or from CPL 3. */
+void segment_learn_int(struct bt *bt, u32 from, u8 vector)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct int_cached c = { .from = from, .to = cpu->tc.context, .vector = vector, .eip = cpu->eip };
+    u32 key = bt->contexts[from].key, cpl = key >> KEY_CPL_SHIFT & 3;
+    u32 gate[2];
+
+    if (cpu->cpl || (cpl != 0 && cpl != 3) || !plain_switch(bt, from) || !find_gate(cpu, vector, &c) ||
+        (!cpl && context_seg(key, SS) != SEG_FLAT))
+        return;
+    memcpy(gate, c.gate, 8);
+    if ((gate[1] >> 8 & 0x1e) != TYPE_INT32 || (gate[0] & 0xffff) + (gate[1] & 0xffff0000) != c.eip ||
+        (gate[0] >> 16 & 0xfffc) != cpu->seg[CS].selector)
+        return;
+    learn(bt, CS);
+    if (cpl)
+        learn(bt, SS);
+    c.cs = cpu->seg[CS].selector;
+    c.ss = cpu->seg[SS].selector;
+    c.trap = gate[1] >> 8 & 1;
+    cpu->ints[vector & 7] = c;
 }

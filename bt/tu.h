@@ -141,6 +141,7 @@ void bt_sysexit(void);
 void bt_iret(void);
 void bt_rep_movs(void);
 void bt_rep_stos(void);
+void bt_int(void);
 void bt_fast_end(void); /* behind the last of fast.S */
 void bt_signal_entry(int sig);
 
@@ -189,9 +190,9 @@ struct bt {
     struct context *contexts;
     u32 context_count;
     u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */
-    struct {
-        u32 base[2], limit[2];
-    } tables; /* GDT and LDT that seg_cache is good for */
+    struct tables {
+        u32 base[4], limit[4], tss; /* tss: its attributes */
+    } tables; /* GDT, LDT, IDT and TSS that what segment.c keeps is good for */
     u8 *jump_cache;
     /* What was learnt about memory operands, by physical address of the instruction. */
     struct learnt {
@@ -236,6 +237,7 @@ enum seg_class segment_class(const struct segment *s, bool code);
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
 /* After C ran an IRET in the context `from`: next time the code does it. */
 void segment_learn_iret(struct bt *bt, u32 from);
+void segment_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
 /* After C ran a segment load: next time the code does it. */
 void segment_learn(struct bt *bt, const struct insn *in);
 /* Before a context is found: the reach of FS and GS; forgets loads after LGDT or LLDT. */

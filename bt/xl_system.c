@@ -275,3 +275,20 @@ bool xl_iret(struct xl *x, const struct insn *in)
     x->ended = true;
     return true;
 }
+
+/* mov dword [r15+eip], next;  mov r11d, vector */
+bool xl_int(struct xl *x, const struct insn *in)
+{
+    u32 key = x->context->key;
+
+    if (!(key & KEY_PROT) || x->bt->config.no_chaining || (key & KEY_FPU_LIVE && !cpl0(x)) ||
+        !x->stack32)
+        return false;
+    xl_callout_record(x, x->site, false);
+    EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);
+    emit32(x, x->next_eip);
+    emit_mov_ri(x, R11, in->imm & 0xff);
+    emit_jmp_vcpu(x, VCPU_INT_N);
+    x->ended = true;
+    return true;
+}

@@ -124,6 +124,18 @@ struct iret_cached {
     u32 to;
 };
 
+/* An INT n that went through a 32-bit gate to CPL 0: the same with the gate. */
+struct int_cached {
+    u64 minus_gate, minus_slot; /* -(the gate), -(the supervisor's read slot of its page) */
+    const u64 *gate;            /* in host memory */
+    u32 page;                   /* of the gate, gla >> 12 */
+    u32 from, to;               /* contexts; from 0: none */
+    u32 vector, eip;
+    u16 cs, ss;                 /* ss: of CPL 0, if the level changes */
+    u32 trap;                   /* a trap gate: IF stays */
+    u32 unused[3];
+};
+
 struct vcpu {
     /* What translated code reaches: keep within the first 128 bytes, offsets of one byte. */
     u32 gpr[8];      /* by enum gpr */
@@ -147,7 +159,8 @@ struct vcpu {
         u64 stack_top;      /* of the return addresses */
         u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
         void (*load_segment)(void), (*verw)(void), (*sysenter)(void), (*sysexit)(void),
-            (*iret)(void), (*rep_movs)(void), (*rep_stos)(void);
+            (*iret)(void), (*rep_movs)(void), (*rep_stos)(void),
+            (*int_n)(void);
         u32 stack_context; /* that the return addresses on the stack belong to */
     } tc;
     struct fxsave fpu;        /* exact whenever C runs */
@@ -161,6 +174,7 @@ struct vcpu {
     u64 scratch[4] __attribute__((aligned(16))); /* of one translated instruction */
     u32 lanes[2][4];                               /* constants: see bt/regs.h */
     struct iret_cached irets[4]; /* by the RPL of CS */
+    struct int_cached ints[8];   /* by the vector's low bits */
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
     u32 cr0, cr2, cr3, cr4;
     u32 pauses; /* PAUSEs until machine_paused() is asked */
