@@ -158,7 +158,7 @@ xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, x
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
     xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss, xl_lfs, xl_lgs,
     xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg,
-    xl_pause, xl_int;
+    xl_pause, xl_int, xl_cpuid;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

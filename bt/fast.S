@@ -1,6 +1,6 @@
 /*
  * What guests do often and the manual makes long, done again the way it went the last time: segment
- * loads, VERW, SYSENTER, SYSEXIT, IRET, INT n; and REP MOVS and STOS on plain memory. What each relied on is compared first (bt/segment.c); a
+ * loads, VERW, SYSENTER, SYSEXIT, IRET, INT n, CPUID; and REP MOVS and STOS on plain memory. What each relied on is compared first (bt/segment.c); a
  * difference, or anything unusual, is a callout. See regs.h for the registers.
  */
 #include "bt/regs.h"
@@ -338,6 +338,28 @@ iret_unusual:
 
         .globl  bt_fast_end
 bt_fast_end:
+
+/* CPUID, answered before. r10 := 0 if it is done; else nothing is. Flags stay. */
+        .globl  bt_cpuid
+        .type   bt_cpuid, @function
+bt_cpuid:
+        mov     %rcx, %r13
+        mov     $3, %ecx
+        pext    %ecx, %eax, %r10d
+        lea     (,%r10,8), %r10
+        lea     VCPU_CPUIDS(%r15,%r10,4), %r10
+        mov     (%r10), %rcx
+        lea     1(%rcx,%rax), %rcx
+        jrcxz   1f
+        mov     %r13, %rcx
+        mov     $1, %r10d
+        ret
+1:      mov     8(%r10), %eax
+        mov     12(%r10), %ebx
+        mov     16(%r10), %ecx
+        mov     20(%r10), %edx
+        mov     $0, %r10d
+        ret
 
 /*
  * INT n to CPL 0, in a context and through a gate it went through before. r9: struct callout *; r11d:

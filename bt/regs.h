@@ -47,16 +47,18 @@
 #define VCPU_REP_MOVS 192
 #define VCPU_REP_STOS 200
 #define VCPU_INT_N 208
-#define VCPU_STACK_CONTEXT 216
+#define VCPU_CPUID 216
+#define VCPU_STACK_CONTEXT 224
 
-#define VCPU_FPU 224
+#define VCPU_FPU 240
 #define VCPU_FPU_STORED (VCPU_FPU + 512)
 #define VCPU_SEG (VCPU_FPU_STORED + 512)   /* 8 of 12 bytes */
 #define VCPU_REACH (VCPU_SEG + 96)         /* 6 of 16 */
 #define VCPU_SEG_CACHE (VCPU_REACH + 96)   /* 16 of 64 */
 #define VCPU_SCRATCH (VCPU_SEG_CACHE + 1024)
 #define VCPU_LANES (VCPU_SCRATCH + 32)     /* masks for VPMASKMOVD: one lane, two lanes */
-#define VCPU_IRETS (VCPU_LANES + 32)       /* 4 of 16 */
+#define VCPU_CPUIDS (VCPU_LANES + 32)      /* 4 of 32 */
+#define VCPU_IRETS (VCPU_CPUIDS + 128)     /* 4 of 16 */
 #define VCPU_INTS (VCPU_IRETS + 64)        /* 8 of 64 */
 #define VCPU_SYSENTER_CS (VCPU_INTS + 512)
 #define VCPU_SYSENTER_ESP (VCPU_SYSENTER_CS + 4)

@@ -7,6 +7,8 @@
  */
 #include "bt/tu.h"
 #include "cpu/debug.h"
+#include "cpu/operand.h"
+#include "devices/device.h"
 #include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +44,7 @@ AT(reach, VCPU_REACH);
 AT(seg_cache, VCPU_SEG_CACHE);
 AT(scratch, VCPU_SCRATCH);
 AT(lanes, VCPU_LANES);
+AT(cpuids, VCPU_CPUIDS);
 AT(irets, VCPU_IRETS);
 AT(ints, VCPU_INTS);
 AT(sysenter_cs, VCPU_SYSENTER_CS);
@@ -55,6 +58,7 @@ AT(tc.iret, VCPU_IRET);
 AT(tc.rep_movs, VCPU_REP_MOVS);
 AT(tc.rep_stos, VCPU_REP_STOS);
 AT(tc.int_n, VCPU_INT_N);
+AT(tc.cpuid, VCPU_CPUID);
 AT(tc.stack_context, VCPU_STACK_CONTEXT);
 static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
               "struct seg_cached: see bt/regs.h");
@@ -92,6 +96,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.rep_movs = bt_rep_movs;
     cpu->tc.rep_stos = bt_rep_stos;
     cpu->tc.int_n = bt_int;
+    cpu->tc.cpuid = bt_cpuid;
     cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;
@@ -243,6 +248,32 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
     tu_drop(bt, co->tu);
 }
 
+/* The short way for a load from a device's memory. False: nothing has happened. */
+static bool load_from_device(struct vcpu *cpu, const struct insn *in)
+{
+    gla_t gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
+    u64 slot = cpu->flat[gla >> PAGE_SHIFT];
+    u32 size = in->op[0].size;
+
+    if (slot >> 61 != SLOT_DEVICE >> 61 || gla & (size - 1))
+        return false;
+    reg_write(cpu, in->op[0].reg, size, bus_mmio_read(cpu->machine, slot_gpa(slot, gla), size));
+    cpu->eip += in->len;
+    cpu->insns++;
+    return true;
+}
+
+static bool run_callout(struct vcpu *cpu, struct callout *co)
+{
+    if (co->load && load_from_device(cpu, &co->insn))
+        return true;
+    if (co->form == FORM_CHECKED)
+        learn_alignment(cpu, co);
+    if (co->learnt)
+        return run_learnt(cpu->bt, co);
+    return co->admitted ? cpu_run_admitted(cpu, &co->insn) : cpu_run_insn(cpu, &co->insn);
+}
+
 int bt_callout_c(struct vcpu *cpu, struct callout *co);
 
 int bt_callout_c(struct vcpu *cpu, struct callout *co)
@@ -250,7 +281,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     u32 from = cpu->tc.context;
     struct bt *bt = cpu->bt;
     int after = AFTER_LEAVE;
-    bool done = true;
+    bool done = false;
 
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
@@ -258,16 +289,10 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     cpu->eip = co->eip;
     if (cpu->tc.fpu_live == 2)
         bt_fpu_take(cpu);
-    if (co->form == FORM_CHECKED)
-        learn_alignment(cpu, co);
-    if (co->fpu && bt_fpu_may_live(cpu)) {
+    if (co->fpu && bt_fpu_may_live(cpu))
         bt_fpu_start(cpu);
-        done = false;
-    } else if (co->learnt) {
-        done = run_learnt(bt, co);
-    } else {
-        done = co->admitted ? cpu_run_admitted(cpu, &co->insn) : cpu_run_insn(cpu, &co->insn);
-    }
+    else
+        done = run_callout(cpu, co);
     if (likely(!cpu->attention))
         after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
     if (done && co->insn.mnem == ZYDIS_MNEMONIC_IRETD && after == AFTER_JUMP)

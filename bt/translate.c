@@ -47,6 +47,15 @@ static bool admitted(const struct xl *x, const struct insn *in)
            (!(row->attr & OP_PROT) || key & KEY_PROT);
 }
 
+/* A load that device memory may answer without a look at segments. */
+static bool loads(const struct xl *x, const struct insn *in)
+{
+    enum seg_class class = context_seg(x->context->key, in->seg);
+
+    return in->mnem == ZYDIS_MNEMONIC_MOV && in->op[0].kind == OP_REG && in->op[1].kind == OP_MEM &&
+           (class == SEG_FLAT || class == SEG_BASE) && !(in->prefixes & PFX_LOCK);
+}
+
 void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 {
     const struct insn *in = &x->insns[site - x->sites];
@@ -56,7 +65,8 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
         *co = cache_note(x->bt, sizeof(**co));
         **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off, .fpu = fpu,
                                  .review = reviewed(in), .ends = fpu || ends_tu(in),
-                                 .admitted = admitted(x, in), .form = site->form, .insn = *in };
+                                 .admitted = admitted(x, in), .load = loads(x, in),
+                                 .form = site->form, .insn = *in };
     }
     emit_mov_ri64(x, R9, (u64)*co);
 }

@@ -79,6 +79,7 @@ struct callout {
     bool learnt; /* C runs it because of what its operand did: see adapt.c */
     u8 form;       /* of its site */
     u8 misaligned; /* times it was here for that */
+    bool load;     /* MOV of a register from memory in a segment without a limit */
     bool admitted; /* the context says that privilege and mode allow it */
     struct insn insn;
 };
@@ -142,6 +143,7 @@ void bt_iret(void);
 void bt_rep_movs(void);
 void bt_rep_stos(void);
 void bt_int(void);
+void bt_cpuid(void);
 void bt_fast_end(void); /* behind the last of fast.S */
 void bt_signal_entry(int sig);
 

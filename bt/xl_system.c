@@ -292,3 +292,10 @@ bool xl_int(struct xl *x, const struct insn *in)
     x->ended = true;
     return true;
 }
+
+bool xl_cpuid(struct xl *x, const struct insn *in)
+{
+    emit_call_vcpu(x, VCPU_CPUID);
+    xl_slow_unless_zero(x, R10, R11);
+    return true;
+}

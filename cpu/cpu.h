@@ -160,7 +160,7 @@ struct vcpu {
         u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
         void (*load_segment)(void), (*verw)(void), (*sysenter)(void), (*sysexit)(void),
             (*iret)(void), (*rep_movs)(void), (*rep_stos)(void),
-            (*int_n)(void);
+            (*int_n)(void), (*cpuid)(void);
         u32 stack_context; /* that the return addresses on the stack belong to */
     } tc;
     struct fxsave fpu;        /* exact whenever C runs */
@@ -173,6 +173,11 @@ struct vcpu {
     struct seg_cached seg_cache[SEG_CACHE];
     u64 scratch[4] __attribute__((aligned(16))); /* of one translated instruction */
     u32 lanes[2][4];                               /* constants: see bt/regs.h */
+    struct cpuid_answer {
+        u64 minus_leaf; /* -(leaf + 1); 0: none */
+        u32 out[4];     /* EAX, EBX, ECX, EDX */
+        u64 unused;
+    } cpuids[4];        /* by the leaf's low bits: CPUID's answers so far; a WRMSR forgets them */
     struct iret_cached irets[4]; /* by the RPL of CS */
     struct int_cached ints[8];   /* by the vector's low bits */
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */

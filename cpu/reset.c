@@ -70,6 +70,7 @@ void cpu_reset(struct vcpu *cpu)
     cpu->eflags = FLAG_1;
     cpu->int_flag = cpu->cpl = cpu->nmi_blocked = 0;
     cpu->ext = cpu->ss_shadow = cpu->mid_rep = 0;
+    memset(cpu->cpuids, 0, sizeof(cpu->cpuids));
     cpu->db_pending = 0;
     cpu->exc_vector = EXC_NONE;
     cpu->cr0 = CR0_CD | CR0_NW | CR0_ET;
