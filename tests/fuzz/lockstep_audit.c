@@ -67,7 +67,7 @@ static bool slot_right(const struct machine *m, u32 t, gla_t gla, u64 slot, cons
     if (!hva)
         return slot == (SLOT_DEVICE | ((gpa - gla) & SLOT_LOW)) ||
                wrong(m, "device memory's slot", gla, slot);
-    if (slot_direct(slot) ? slot_hva(slot, gla) != hva : !slot_guarded(slot) || slot_hva(slot, gla) != hva)
+    if (!(slot_direct(slot) || slot_guarded(slot)) || slot_hva(slot, gla) != hva)
         return wrong(m, "a slot that leads elsewhere", gla, slot);
     if (slot_direct(slot) && write && mmu->page_flags[gpa >> PAGE_SHIFT])
         return wrong(m, "a direct slot for a guarded page", gla, slot);
@@ -283,10 +283,10 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
         audit.operands++;
         if (may_touch(s, i, at, g, in_cache))
             continue;
-        printf("lockstep: translated code at %p %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx; ", (void *)pc,
-               s->op[i].write ? "writes" : "reads", s->op[i].size, (unsigned long long)at,
-               (unsigned long long)g[REG_R9], (unsigned long long)g[REG_R10],
-               (unsigned long long)g[REG_R14]);
+        printf("lockstep: translated code at %p %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx; ",
+               (void *)pc, s->op[i].write ? "writes" : "reads", s->op[i].size,
+               (unsigned long long)at, (unsigned long long)g[REG_R9],
+               (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R14]);
         for (u32 n = 0; n < s->len; n++)
             printf("%02x ", s->bytes[n]);
         printf("\n0 passed, 1 failed\n");
@@ -320,7 +320,8 @@ void audit_signal(int sig, siginfo_t *info, void *context)
             g[REG_EFL] |= FLAG_TF64;
         return;
     }
-    if (at >= GIB(4) + 16 && info->si_code != SI_KERNEL && at - (u64)bt->stack + PAGE_SIZE >= PAGE_SIZE) {
+    if (at >= GIB(4) + 16 && info->si_code != SI_KERNEL &&
+        at - ((u64)bt->stack - PAGE_SIZE) >= PAGE_SIZE) {
         printf("lockstep: the host faults at %#llx, from %#llx\n0 passed, 1 failed\n",
                (unsigned long long)at, (unsigned long long)pc);
         fflush(stdout);

@@ -4,12 +4,15 @@
  * base and limit; and code that rewrites them and goes there.
  *
  *      58000 pages of random entries, used as tables and directories
- *      60000 end of RAM; 70000 a device's memory, 74000 ROM
+ *      60000 end of RAM;  70000 a device's memory;  74000 ROM
  */
 #include "tests/fuzz/lockstep_gen.h"
 #include "mmu/pte.h"
 
-enum { WILD_PAGES = (RAM - WILD_TABLES) / PAGE_SIZE, MADE_DESCRIPTORS = (GDT_SIZE - WILD_SELECTOR) / 8 };
+enum {
+    WILD_PAGES = (RAM - WILD_TABLES) / PAGE_SIZE,
+    MADE_DESCRIPTORS = (GDT_SIZE - WILD_SELECTOR) / 8,
+};
 
 /* ---- Tables ---- */
 
@@ -221,11 +224,17 @@ static void wild_stack(struct gen *g)
     gen_mov(g, ESP, STACK + pick(STACK_BYTES / 4) * 4);
 }
 
+/* mov al, 0 or 2;  out 92, al: A20 */
+static void flip_a20(struct gen *g)
+{
+    GEN(g, 0xb0, (u8)(pick(2) * 2), 0xe6, 0x92);
+}
+
 void gen_hostile(struct gen *g)
 {
     static void (*const any[])(struct gen *g) = {
         wild_pointer, wild_pointer, wild_pointer, wild_segment, wild_segment, wild_jump, wild_branch,
-        wild_stack,
+        wild_stack, flip_a20,
     };
     static void (*const paged[])(struct gen *g) = {
         wild_store, wild_store, wild_store, wild_root, wild_root, wild_mode, wild_pointer,

@@ -20,6 +20,7 @@ enum {
     VECR = 1 << 14, /* reg is no general one, r/m is */
     GREG = 1 << 15, /* reg is a general one, r/m is not */
     X87 = 1 << 16, /* r/m: as it comes */
+    CC = 1 << 17,  /* sixteen opcodes, by condition */
 };
 
 struct form {
@@ -70,12 +71,10 @@ static const struct form integer[] = {
     { 0, 0, 0xfe, 0x03, RM | BYTES | W_RM | LOCK }, { 0, 0, 0xff, 0x03, RM | W_RM | LOCK | INT },
 };
 static const struct form extended[] = {
-    { 0, 0x0f, 0x40, 0, RM | W_REG | INT }, { 0, 0x0f, 0x42, 0, RM | W_REG | INT },
-    { 0, 0x0f, 0x44, 0, RM | W_REG | INT }, { 0, 0x0f, 0x4c, 0, RM | W_REG | INT },
-    { 0, 0x0f, 0x4f, 0, RM | W_REG | INT }, { 0, 0x0f, 0x47, 0, RM | W_REG | INT },
-    { 0, 0x0f, 0x90, 0x01, RM | BYTES | W_RM }, { 0, 0x0f, 0x92, 0x01, RM | BYTES | W_RM },
-    { 0, 0x0f, 0x95, 0x01, RM | BYTES | W_RM }, { 0, 0x0f, 0x9a, 0x01, RM | BYTES | W_RM },
-    { 0, 0x0f, 0x9f, 0x01, RM | BYTES | W_RM },
+    { 0, 0x0f, 0x40, 0, RM | W_REG | INT | CC }, { 0, 0x0f, 0x40, 0, RM | W_REG | INT | CC },
+    { 0, 0x0f, 0x40, 0, RM | W_REG | INT | CC }, { 0, 0x0f, 0x40, 0, RM | W_REG | INT | CC },
+    { 0, 0x0f, 0x90, 0x01, RM | BYTES | W_RM | CC }, { 0, 0x0f, 0x90, 0x01, RM | BYTES | W_RM | CC },
+    { 0, 0x0f, 0x90, 0x01, RM | BYTES | W_RM | CC }, { 0, 0x0f, 0x90, 0x01, RM | BYTES | W_RM | CC },
     { 0, 0x0f, 0xa3, 0, RM | INT }, { 0, 0x0f, 0xab, 0, RM | W_RM | LOCK | INT },
     { 0, 0x0f, 0xb3, 0, RM | W_RM | LOCK | INT }, { 0, 0x0f, 0xbb, 0, RM | W_RM | LOCK | INT },
     { 0, 0x0f, 0xba, 0x10, RM | I8 | INT }, { 0, 0x0f, 0xba, 0xe0, RM | W_RM | I8 | LOCK | INT },
@@ -297,7 +296,7 @@ static void emit(struct gen *g, const struct form *f)
         GEN(g, f->prefix);
     if (f->escape)
         GEN(g, f->escape);
-    GEN(g, f->opcode);
+    GEN(g, (u8)(f->opcode + (f->how & CC ? pick(16) : 0)));
     if (f->how & X87)
         GEN(g, (u8)(0xc0 | rnd()));
     if (f->how & RM)

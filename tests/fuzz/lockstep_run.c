@@ -57,7 +57,8 @@ void watch_start(const struct pair *p)
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
     timer_t timer;
 
-    watch.limit = (p->chain ? LEG_TICKS : TURN_TICKS) * (p->verbose ? 1000 : p->step ? 100 : p->cold ? 10 : 1);
+    watch.limit = p->chain ? LEG_TICKS : TURN_TICKS;
+    watch.limit *= p->verbose ? 1000 : p->step ? 100 : p->cold ? 10 : 1;
     sigaction(SIGALRM, &sa, NULL);
     check(!timer_create(CLOCK_MONOTONIC, &event, &timer) &&
               !timer_settime(timer, 0, &every, NULL),

@@ -107,12 +107,26 @@ static void load_segment(struct gen *g, enum seg seg, u16 selector)
     }
 }
 
+/* xor dword [a descriptor], bits of its base, limit, type or rights */
+static void change_descriptor(struct gen *g, u16 selector)
+{
+    u32 at = (selector & 4 ? LDT : GDT) + (selector & ~7u), high = pick(4) ? 4 : 0;
+
+    GEN(g, 0x81, 0x35);
+    gen_imm(g, at + high, 4);
+    gen_imm(g, high ? 1u << ONE_OF(((const u8[]){ 8, 9, 9, 10, 13, 14, 15, 16, 19, 22, 23 }))
+                    : 1u << pick(32), 4);
+}
+
 static void segments(struct gen *g)
 {
     static const u8 often[] = { ES, FS, GS, FS, GS, ES, FS, GS, DS, SS };
     enum seg seg = ONE_OF(often);
+    u16 selector = some_selector(g);
 
-    load_segment(g, seg, some_selector(g));
+    if (g->code32 && selector > USER_DS && !pick(4))
+        change_descriptor(g, selector);
+    load_segment(g, seg, selector);
     for (u32 i = pick(3); i--;)
         use_segment(g, seg);
     if (seg == DS || seg == SS)
@@ -164,7 +178,8 @@ static void fast_call(struct gen *g)
 /* CS:EIP for a far transfer: mostly the code's own, sometimes 16-bit code, a gate, a TSS, anything. */
 static void far_target(struct gen *g, u32 *off, u16 *selector)
 {
-    static const u16 others[] = { CODE_16, CODE_16_USER, 0x18, 0x1b, GATE | 3, GATE2 | 3, 0x38, CODE_XO };
+    static const u16 others[] = { CODE_16, CODE_16_USER, 0x18, 0x1b, GATE | 3, GATE2 | 3, 0x38,
+                                  CODE_XO };
 
     *off = random_block(g->mode);
     *selector = good_code(g);
@@ -221,9 +236,18 @@ static void interrupt(struct gen *g)
     }
 }
 
+/* What a transfer finds: a gate's handler, ESP0 of the TSS. */
+static void change_way(struct gen *g)
+{
+    if (pick(3))
+        store(g, IDT + (0x60 + pick(8)) * 8, handler_of(0x60 + pick(8)), 2);
+    else
+        store(g, TSS + 4, KERNEL_STACK - pick(64) * 4, 4);
+}
+
 static void transfer(struct gen *g)
 {
-    u32 kind = pick(g->code32 ? 13 : 5);
+    u32 kind = pick(g->code32 ? 14 : 5);
 
     if (kind < 2)
         interrupt(g);
@@ -235,8 +259,10 @@ static void transfer(struct gen *g)
         iret_to_user(g);
     else if (kind == 8)
         iret_to_v86(g);
-    else
+    else if (kind < 12)
         fast_call(g);
+    else
+        change_way(g);
 }
 
 /* ---- Control registers, ports, flags ---- */
@@ -258,6 +284,22 @@ static void flip_control(struct gen *g)
     GEN(g, 0x0f, 0x22, reg);
 }
 
+/* Those of SYSENTER. */
+static void msr(struct gen *g)
+{
+    const u32 values[3] = { pick(4) ? KERNEL_CS : 0, KERNEL_STACK - pick(64) * 4,
+                            pick(3) ? SYSENTER : handler_of(0x60 + pick(8)) };
+    u32 n = pick(3);
+
+    gen_mov(g, ECX, 0x174 + n);
+    if (pick(2)) {
+        GEN(g, 0x0f, 0x32);
+        return;
+    }
+    gen_mov(g, EAX, values[n]);
+    GEN(g, 0x99, 0x0f, 0x30);
+}
+
 static void control(struct gen *g)
 {
     switch (pick(g->mode == REAL || g->mode == V86 ? 4 : 7)) {
@@ -267,11 +309,8 @@ static void control(struct gen *g)
     case 1: /* smsw ax;  xor al, bits;  lmsw ax */
         GEN(g, 0x0f, 0x01, 0xe0, 0x34, (u8)(pick(8) << 1), 0x0f, 0x01, 0xf0);
         break;
-    case 2: /* mov ecx, an MSR;  rdmsr or wrmsr */
-        GEN(g, 0x66);
-        GEN(g, 0xb9);
-        gen_imm(g, 0x174 + pick(3), g->code32 ? 2 : 4);
-        GEN(g, 0x0f, 0x32, 0x0f, (u8)(pick(2) ? 0x32 : 0x30));
+    case 2: /* mov ecx, an MSR;  rdmsr;  or mov eax, a value of it;  cdq;  wrmsr */
+        msr(g);
         break;
     case 3: /* cpuid */
         gen_mov(g, EAX, pick(3));
@@ -501,7 +540,9 @@ static void modify_code(struct gen *g)
 /* mov esp, a place in the stack */
 static void new_stack(struct gen *g)
 {
-    gen_mov(g, ESP, (g->code32 ? STACK : STACK - DATA) + pick(STACK_BYTES / 4) * 4 + (pick(8) ? 0 : pick(4)));
+    u32 at = (g->code32 ? STACK : STACK - DATA) + pick(STACK_BYTES / 4) * 4;
+
+    gen_mov(g, ESP, at + (pick(8) ? 0 : pick(4)));
 }
 
 void gen_sequence(struct gen *g)
