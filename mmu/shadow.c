@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 
 enum { STALE_ROOT_WRITES = 64, /* of entries of a directory not in use: it is none any more */
-       MAX_TABLE_PLACES = 128  /* that one table serves, before all are dropped on a write */ };
+       MAX_TABLE_PLACES = 4 * MAX_SPACES /* that one table serves, before a write drops all */ };
 
 bool shadow_init(struct mmu *mmu)
 {
@@ -51,7 +51,7 @@ static void drop_page(struct mmu *mmu, struct space *s, u32 page)
     u32 used = s->used[page / LEAF_SLOTS];
     u64 *slots = &s->flat[page];
 
-    if (!(used & 1) || !*slots)
+    if (!(used & 1 << TABLE_READ) || !*slots)
         return;
     for (; used; used &= used - 1) {
         u32 table = (u32)__builtin_ctz(used);
@@ -66,9 +66,9 @@ static void drop_writes(struct space *s, u32 page)
 {
     u32 used = s->used[page / LEAF_SLOTS];
 
-    if (used & 1 << 1)
+    if (used & 1 << TABLE_WRITE)
         s->flat[FLAT_WRITE + page] = 0;
-    if (used & 1 << 4)
+    if (used & 1 << (TABLE_USER + TABLE_WRITE))
         s->flat[FLAT_USER + FLAT_WRITE + page] = 0;
 }
 
@@ -154,13 +154,15 @@ static u32 pool_grow(void **pool, u32 *size, u32 *free_list, size_t item)
     return *free_list;
 }
 
-static bool writer_current(const struct mmu *mmu, const struct writer *w, u8 *hva)
+/* The write slot of a writer in one of the two tables, if it leads straight to hva; NULL: no longer. */
+static u64 *writer_slot(const struct mmu *mmu, const struct writer *w, const u8 *hva, u32 table)
 {
     const struct space *s = &mmu->spaces[w->space];
-    u64 delta = (u64)hva - ((u64)w->page << PAGE_SHIFT);
+    u64 *slot = &s->flat[table * FLAT_SLOTS + w->page];
 
-    return s->live && (s->flat[FLAT_WRITE + w->page] == delta ||
-                       s->flat[FLAT_USER + FLAT_WRITE + w->page] == delta);
+    if (!s->live || !(s->used[w->page / LEAF_SLOTS] >> table & 1))
+        return NULL; /* not even looked at: that would touch memory given back */
+    return *slot == (u64)hva - ((u64)w->page << PAGE_SHIFT) ? slot : NULL;
 }
 
 /* Adds a space's page to the writers of a physical page, unless it is there; removes those met
@@ -174,7 +176,8 @@ static void writer_add(struct mmu *mmu, u32 page, const struct space *s, u32 gla
 
         if (w->page == gla_page && w->space == space)
             return;
-        if (writer_current(mmu, w, hva)) {
+        if (writer_slot(mmu, w, hva, TABLE_WRITE) ||
+            writer_slot(mmu, w, hva, TABLE_USER + TABLE_WRITE)) {
             link = &w->next;
             continue;
         }
@@ -202,12 +205,13 @@ void shadow_guard(struct mmu *mmu, u32 page, u8 flag)
     mmu->page_flags[page] |= flag;
     while ((i = mmu->writer_head[page])) {
         struct writer *w = &mmu->writer_pool[i];
-        struct space *s = &mmu->spaces[w->space];
-        u64 delta = (u64)hva - ((u64)w->page << PAGE_SHIFT);
 
-        for (u32 user = 0; s->live && user <= FLAT_USER; user += FLAT_USER)
-            if (s->flat[user + FLAT_WRITE + w->page] == delta)
-                s->flat[user + FLAT_WRITE + w->page] = delta | SLOT_GUARDED;
+        for (u32 table = TABLE_WRITE; table < FLAT_TABLES; table += TABLE_USER) {
+            u64 *slot = writer_slot(mmu, w, hva, table);
+
+            if (slot)
+                *slot |= SLOT_GUARDED;
+        }
         mmu->writer_head[page] = w->next;
         w->next = mmu->writer_free;
         mmu->writer_free = i;
@@ -387,18 +391,18 @@ static void fill_slots(struct mmu *mmu, struct space *s, const struct walk *w, u
     u64 wr = slot_value(write, gpa, gla_page, guarded);
     bool super_write = w->dirty && (w->writable || !(s->root.mode & SPACE_WP));
 
-    slot_set(mmu, s, 0, index, rd);
+    slot_set(mmu, s, TABLE_READ, index, rd);
     if (exec)
-        slot_set(mmu, s, 2, index, rd);
+        slot_set(mmu, s, TABLE_EXEC, index, rd);
     if (w->user) {
-        slot_set(mmu, s, 3, index, rd);
+        slot_set(mmu, s, TABLE_USER + TABLE_READ, index, rd);
         if (exec)
-            slot_set(mmu, s, 5, index, rd);
+            slot_set(mmu, s, TABLE_USER + TABLE_EXEC, index, rd);
     }
     if (super_write)
-        slot_set(mmu, s, 1, index, wr);
+        slot_set(mmu, s, TABLE_WRITE, index, wr);
     if (w->dirty && w->writable && w->user)
-        slot_set(mmu, s, 4, index, wr);
+        slot_set(mmu, s, TABLE_USER + TABLE_WRITE, index, wr);
     if (super_write && write && !guarded)
         writer_add(mmu, page, s, index, write);
 }

@@ -50,7 +50,9 @@ static inline gpa_t slot_gpa(u64 slot, gla_t gla) /* of a device slot */
     return (slot + gla) & SLOT_LOW;
 }
 
-enum { TABLES_EXEC = 1 << 2 | 1 << 5 }; /* as bits of used[] */
+/* The six tables by number, which is also their bit in used[]; TABLE_USER is added. */
+enum { TABLE_READ, TABLE_WRITE, TABLE_EXEC, TABLE_USER,
+       TABLES_EXEC = 1 << TABLE_EXEC | 1 << (TABLE_USER + TABLE_EXEC) };
 
 /* What a physical page holds that a write to it must be told about. */
 enum { PG_CODE = 1, PG_TABLE = 2 };
@@ -59,7 +61,7 @@ enum { PG_CODE = 1, PG_TABLE = 2 };
 #define LEAF_SLOTS 512u /* slots in one 4 KiB page, a leaf, of a table: 2 MiB of guest addresses */
 #define COLUMNS (FLAT_SLOTS / LEAF_SLOTS) /* a leaf of each table */
 #define REGIONS 2048u /* directory entries of an address space: PAE's; without it, 1024 */
-#define MAX_SPACES 64
+#define MAX_SPACES 128
 #define MAX_GROUPS 4
 #define MAX_LEAVES 8192u   /* kept in all spaces: 32 MiB */
 #define MAX_WRITERS (1u << 20) /* 8 MiB */

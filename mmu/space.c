@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { REMAP_AGE = 4096 /* switches */ };
+
 void space_clear(struct mmu *mmu, struct space *s)
 {
     shadow_drop_slots(mmu, s);
@@ -49,23 +51,32 @@ static struct space *space_find(struct mmu *mmu, const struct root *r)
     return NULL;
 }
 
-/* How well a space would serve one of group g: free and bound to it, free, or the oldest. */
+/*
+ * How well a space would serve one of group g: free and mapped for it, free, or the oldest. Mapping
+ * another group costs as much as filling hundreds of slots: one of the same group goes first unless
+ * it has been used much later.
+ */
 static u64 space_worth(const struct mmu *mmu, const struct space *s, const struct group *g)
 {
+    bool mapped = s->bound == (g ? g->id : 0);
+
     if (s == mmu->space)
         return 0;
     if (s->live)
-        return ~0ull / 2 - s->age;
-    return ~0ull - (s->bound == (g ? g->id : 0) ? 0 : s->flat ? 2 : 1);
+        return ~0ull / 2 - s->age - (mapped ? 0 : REMAP_AGE);
+    return ~0ull - (mapped ? 0 : s->flat ? 2 : 1);
 }
 
 static struct space *space_take(struct mmu *mmu, const struct group *g)
 {
     struct space *best = NULL;
+    u64 most = 0, worth;
 
     for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
-        if (!best || space_worth(mmu, s, g) > space_worth(mmu, best, g))
+        if ((worth = space_worth(mmu, s, g)) > most) {
+            most = worth;
             best = s;
+        }
     if (best->live) {
         mmu->machine->stats.shadow_evicted++;
         space_free(mmu, best);
