@@ -39,8 +39,8 @@ const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     /* Sensitive: updates of the vcpu. */
     EMITS(LDS, xl_lds), EMITS(LES, xl_les), EMITS(LSS, xl_lss), EMITS(LFS, xl_lfs),
     EMITS(LGS, xl_lgs), EMITS(VERW, xl_verw), EMITS(SYSENTER, xl_sysenter),
-    EMITS(SYSEXIT, xl_sysexit), EMITS(IRETD, xl_iret), EMITS(INT, xl_int), EMITS(CPUID, xl_cpuid), EMITS(CLTS, xl_clts),
-    EMITS(INVLPG, xl_invlpg),
+    EMITS(SYSEXIT, xl_sysexit), EMITS(IRETD, xl_iret), EMITS(INT, xl_int),
+    EMITS(CPUID, xl_cpuid), EMITS(CLTS, xl_clts), EMITS(INVLPG, xl_invlpg),
     EMITS(STI, xl_sti), EMITS(PUSHF, xl_pushf), EMITS(PUSHFD, xl_pushf), EMITS(POPF, xl_popf),
     EMITS(POPFD, xl_popf), EMITS(RDTSC, xl_rdtsc),
     EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),

@@ -1,14 +1,11 @@
 /*
- * The loop around translated code: attend, find or make the TU, chain the exit that led here,
- * enter; and the C side of callouts.
+ * The loop around translated code: attend, find or make the TU, chain the exit that led here, enter.
  *
  * Order matters for one race: the poll is made good first, attention is read after it, and a signal
  * handler sets attention first and the poll after it. So a request is seen here or at a TU head.
  */
 #include "bt/tu.h"
 #include "cpu/debug.h"
-#include "cpu/operand.h"
-#include "devices/device.h"
 #include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -138,43 +135,17 @@ void bt_kick(struct vcpu *cpu)
     __atomic_store_n(&cpu->tc.poll, (const u8 *)16, __ATOMIC_RELAXED); /* nothing is mapped there */
 }
 
-/* ---- Flags: the guest's live in the host's while its code runs ---- */
-
-static void flags_to_host(struct vcpu *cpu)
-{
-    cpu->tc.host_flags = (cpu->eflags & FLAGS_ARITH) | FLAG_1 | FLAG_IF | HOST_FLAG_AC;
-    cpu->eflags &= ~(u32)FLAGS_ARITH; /* so that PUSHF only has to merge */
-}
-
-static void flags_from_host(struct vcpu *cpu)
-{
-    cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((u32)cpu->tc.host_flags & FLAGS_ARITH);
-}
-
 /* Single steps and breakpoints are the interpreter's. */
-static bool watched(const struct vcpu *cpu)
+bool bt_watched(const struct vcpu *cpu)
 {
     return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu);
 }
 
-/* Is what the TU was made for still so, after an instruction that may change it? */
-static bool same_context(struct bt *bt, const struct callout *co)
-{
-    u32 context = co->tu->context; /* one context too many frees the TU */
-    u64 flushes = bt->stats.flushes;
-
-    bt_fpu_review(bt->cpu);
-    return !watched(bt->cpu) && bt_context(bt) == context && flushes == bt->stats.flushes;
-}
-
-/* ---- Callouts: an instruction in C, its exceptions included ---- */
-
 /* A return address on the stack leads into a TU without a look at its context or page: true only
  * while neither has changed. */
-static void review_stack(struct bt *bt)
+void bt_review_stack(struct bt *bt)
 {
     u32 generation = bt->cpu->mmu->fetch_generation;
-
     struct tc_state *tc = &bt->cpu->tc;
 
     if (bt->generation == generation && tc->stack_context == tc->context)
@@ -182,125 +153,6 @@ static void review_stack(struct bt *bt)
     tc->tc_rsp = tc->stack_top;
     tc->stack_context = tc->context;
     bt->generation = generation;
-}
-
-/* May the TU go on behind the instruction that C has run? */
-static bool goes_on(struct bt *bt, const struct callout *co)
-{
-    const struct vcpu *cpu = bt->cpu;
-
-    if (co->review)
-        segment_learn(bt, &co->insn);
-    return !co->ends && !bt->dropped && cpu->eip == co->eip + co->insn.len &&
-           (!co->review || same_context(bt, co)) &&
-           bt->generation == cpu->mmu->fetch_generation;
-}
-
-/* On at EIP, in whatever context, without the run loop: bt_indirect finds the TU or leaves. */
-static int jump_on(struct bt *bt)
-{
-    bt_fpu_review(bt->cpu);
-    if (watched(bt->cpu))
-        return AFTER_LEAVE;
-    bt_context(bt);
-    review_stack(bt);
-    bt->dropped = false;
-    bt->stats.exits_callout++;
-    return AFTER_JUMP;
-}
-
-/* Before the instruction, which may load its own address. Bases of segments and the stack are taken
- * for aligned. */
-static bool aligned(const struct vcpu *cpu, const struct insn *in)
-{
-    const struct operand *m = insn_memory(in);
-
-    if (cpu_ops[in->mnem].attr & OP_STRING)
-        return !(in->opcode & 1) || !((cpu->gpr[ESI] | cpu->gpr[EDI]) & (in->opsize - 1u));
-    return !m || m->size <= 1 || !(insn_offset(cpu, in) & (m->size - 1u));
-}
-
-/* Runs an instruction that is C's because of what its operand did, and sees what it does now. */
-static bool run_learnt(struct bt *bt, const struct callout *co)
-{
-    struct vcpu *cpu = bt->cpu;
-    struct tu *tu = co->tu;
-    u64 odd = cpu->mmu->odd_accesses;
-    bool plain = aligned(cpu, &co->insn), done = cpu_run_insn(cpu, &co->insn);
-
-    plain &= done && odd == cpu->mmu->odd_accesses;
-    if (form_served(bt, tu->gpa + (co->eip - tu->eip), plain))
-        tu_drop(bt, tu);
-    return done;
-}
-
-/* A checked operand that is misaligned now and again gets the form for such. */
-static void learn_alignment(struct vcpu *cpu, struct callout *co)
-{
-    const struct operand *m = insn_memory(&co->insn);
-    u32 gla = cpu->seg[co->insn.seg].base + insn_offset(cpu, &co->insn);
-    struct bt *bt = cpu->bt;
-
-    if (!m || m->size > 8 || !(gla & (m->size - 1u)) ||
-        bt->contexts[co->tu->context].key & KEY_AC || ++co->misaligned < 8)
-        return;
-    form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_UNALIGNED);
-    tu_drop(bt, co->tu);
-}
-
-/* The short way for a load from a device's memory. False: nothing has happened. */
-static bool load_from_device(struct vcpu *cpu, const struct insn *in)
-{
-    gla_t gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
-    u64 slot = cpu->flat[gla >> PAGE_SHIFT];
-    u32 size = in->op[0].size;
-
-    if (slot >> 61 != SLOT_DEVICE >> 61 || gla & (size - 1))
-        return false;
-    reg_write(cpu, in->op[0].reg, size, bus_mmio_read(cpu->machine, slot_gpa(slot, gla), size));
-    cpu->eip += in->len;
-    cpu->insns++;
-    return true;
-}
-
-static bool run_callout(struct vcpu *cpu, struct callout *co)
-{
-    if (co->load && load_from_device(cpu, &co->insn))
-        return true;
-    if (co->form == FORM_CHECKED)
-        learn_alignment(cpu, co);
-    if (co->learnt)
-        return run_learnt(cpu->bt, co);
-    return co->admitted ? cpu_run_admitted(cpu, &co->insn) : cpu_run_insn(cpu, &co->insn);
-}
-
-int bt_callout_c(struct vcpu *cpu, struct callout *co);
-
-int bt_callout_c(struct vcpu *cpu, struct callout *co)
-{
-    u32 from = cpu->tc.context;
-    struct bt *bt = cpu->bt;
-    int after = AFTER_LEAVE;
-    bool done = false;
-
-    bt->stats.callouts++;
-    bt->stats.callout_by[co->insn.mnem]++;
-    flags_from_host(cpu);
-    cpu->eip = co->eip;
-    if (cpu->tc.fpu_live == 2)
-        bt_fpu_take(cpu);
-    if (co->fpu && bt_fpu_may_live(cpu))
-        bt_fpu_start(cpu);
-    else
-        done = run_callout(cpu, co);
-    if (likely(!cpu->attention))
-        after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
-    if (done && co->insn.mnem == ZYDIS_MNEMONIC_IRETD && after == AFTER_JUMP)
-        segment_learn_iret(bt, from);
-    if (done && co->insn.mnem == ZYDIS_MNEMONIC_INT && after == AFTER_JUMP)
-        segment_learn_int(bt, from, (u8)co->insn.imm);
-    flags_to_host(cpu);
-    return after;
 }
 
 /* ---- The loop ---- */
@@ -358,12 +210,12 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         cpu_run_one(cpu);
         return NULL;
     }
-    review_stack(bt);
+    bt_review_stack(bt);
     bt->dropped = false;
     bt->stats.entries++;
-    flags_to_host(cpu);
+    bt_flags_to_host(cpu);
     e = bt_enter(cpu, tu_host(bt, tu));
-    flags_from_host(cpu);
+    bt_flags_from_host(cpu);
     if (cpu->tc.fpu_live == 2)
         bt_fpu_take(cpu);
     bt->stats.exits_direct += e != NULL;
@@ -388,7 +240,7 @@ static bool attend(struct vcpu *cpu, bool *one)
 
 static struct exit *turn(struct bt *bt, struct exit *from, bool one)
 {
-    if (!one && !watched(bt->cpu))
+    if (!one && !bt_watched(bt->cpu))
         return run_code(bt, from);
     cpu_run_one(bt->cpu);
     return NULL;

@@ -209,6 +209,25 @@ struct bt {
     struct bt_stats stats;
 };
 
+/* ---- run.c ---- */
+/* The guest's arithmetic flags live in the host's while its code runs; in vcpu.eflags they are 0 then,
+ * so that PUSHF only has to merge. */
+static inline void bt_flags_to_host(struct vcpu *cpu)
+{
+    cpu->tc.host_flags = (cpu->eflags & FLAGS_ARITH) | FLAG_1 | FLAG_IF | HOST_FLAG_AC;
+    cpu->eflags &= ~(u32)FLAGS_ARITH;
+}
+static inline void bt_flags_from_host(struct vcpu *cpu)
+{
+    cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((u32)cpu->tc.host_flags & FLAGS_ARITH);
+}
+bool bt_watched(const struct vcpu *cpu); /* single steps and breakpoints are the interpreter's */
+/* Starts the stack of return addresses anew if its addresses may lead astray. */
+void bt_review_stack(struct bt *bt);
+
+/* ---- callout.c, for enter.S ---- */
+int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */
+
 /* ---- cache.c ---- */
 bool cache_init(struct bt *bt, const char **why);
 void cache_free(struct bt *bt);

@@ -267,8 +267,10 @@ bool xl_sysexit(struct xl *x, const struct insn *in)
 
 bool xl_iret(struct xl *x, const struct insn *in)
 {
-    if (!(x->context->key & KEY_PROT) || x->bt->config.no_chaining || !cpl0(x) || in->opsize != 4 || !x->stack32 ||
-        context_seg(x->context->key, SS) != SEG_FLAT)
+    u32 key = x->context->key;
+
+    if (!(key & KEY_PROT) || x->bt->config.no_chaining || !cpl0(x) || in->opsize != 4 ||
+        !x->stack32 || context_seg(key, SS) != SEG_FLAT)
         return false;
     xl_callout_record(x, x->site, false);
     emit_jmp_vcpu(x, VCPU_IRET);

@@ -1,0 +1,143 @@
+/*
+ * Callouts: an instruction in C, its exceptions included, and what comes behind it: the TU goes on, or
+ * the code at EIP, or the run loop (AFTER_* in regs.h). Called by enter.S.
+ */
+#include "bt/tu.h"
+#include "cpu/operand.h"
+#include "devices/device.h"
+#include "runtime/machine.h"
+
+/* Is what the TU was made for still so, after an instruction that may change it? */
+static bool same_context(struct bt *bt, const struct callout *co)
+{
+    u32 context = co->tu->context; /* one context too many frees the TU */
+    u64 flushes = bt->stats.flushes;
+
+    bt_fpu_review(bt->cpu);
+    return !bt_watched(bt->cpu) && bt_context(bt) == context && flushes == bt->stats.flushes;
+}
+
+/* May the TU go on behind the instruction that C has run? */
+static bool goes_on(struct bt *bt, const struct callout *co)
+{
+    const struct vcpu *cpu = bt->cpu;
+
+    if (co->review)
+        segment_learn(bt, &co->insn);
+    return !co->ends && !bt->dropped && cpu->eip == co->eip + co->insn.len &&
+           (!co->review || same_context(bt, co)) &&
+           bt->generation == cpu->mmu->fetch_generation;
+}
+
+/* On at EIP, in whatever context, without the run loop: bt_indirect finds the TU or leaves. */
+static int jump_on(struct bt *bt)
+{
+    bt_fpu_review(bt->cpu);
+    if (bt_watched(bt->cpu))
+        return AFTER_LEAVE;
+    bt_context(bt);
+    bt_review_stack(bt);
+    bt->dropped = false;
+    bt->stats.exits_callout++;
+    return AFTER_JUMP;
+}
+
+/* Before the instruction, which may load its own address. Bases of segments and the stack are taken
+ * for aligned. */
+static bool aligned(const struct vcpu *cpu, const struct insn *in)
+{
+    const struct operand *m = insn_memory(in);
+
+    if (cpu_ops[in->mnem].attr & OP_STRING)
+        return !(in->opcode & 1) || !((cpu->gpr[ESI] | cpu->gpr[EDI]) & (in->opsize - 1u));
+    return !m || m->size <= 1 || !(insn_offset(cpu, in) & (m->size - 1u));
+}
+
+/* Runs an instruction that is C's because of what its operand did, and sees what it does now. */
+static bool run_learnt(struct bt *bt, const struct callout *co)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct tu *tu = co->tu;
+    u64 odd = cpu->mmu->odd_accesses;
+    bool plain = aligned(cpu, &co->insn), done = cpu_run_insn(cpu, &co->insn);
+
+    plain &= done && odd == cpu->mmu->odd_accesses;
+    if (form_served(bt, tu->gpa + (co->eip - tu->eip), plain))
+        tu_drop(bt, tu);
+    return done;
+}
+
+/* A checked operand that is misaligned now and again gets the form for such. */
+static void learn_alignment(struct vcpu *cpu, struct callout *co)
+{
+    const struct operand *m = insn_memory(&co->insn);
+    u32 gla = cpu->seg[co->insn.seg].base + insn_offset(cpu, &co->insn);
+    struct bt *bt = cpu->bt;
+
+    if (!m || m->size > 8 || !(gla & (m->size - 1u)) ||
+        bt->contexts[co->tu->context].key & KEY_AC || ++co->misaligned < 8)
+        return;
+    form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_UNALIGNED);
+    tu_drop(bt, co->tu);
+}
+
+/* The short way for a load from a device's memory. False: nothing has happened. */
+static bool load_from_device(struct vcpu *cpu, const struct insn *in)
+{
+    gla_t gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
+    u64 slot = cpu->flat[gla >> PAGE_SHIFT];
+    u32 size = in->op[0].size;
+
+    if (slot >> 61 != SLOT_DEVICE >> 61 || gla & (size - 1))
+        return false;
+    reg_write(cpu, in->op[0].reg, size, bus_mmio_read(cpu->machine, slot_gpa(slot, gla), size));
+    cpu->eip += in->len;
+    cpu->insns++;
+    return true;
+}
+
+static bool run_callout(struct vcpu *cpu, struct callout *co)
+{
+    if (co->load && load_from_device(cpu, &co->insn))
+        return true;
+    if (co->form == FORM_CHECKED)
+        learn_alignment(cpu, co);
+    if (co->learnt)
+        return run_learnt(cpu->bt, co);
+    return co->admitted ? cpu_run_admitted(cpu, &co->insn) : cpu_run_insn(cpu, &co->insn);
+}
+
+/* Contexts keep their numbers up to a flush. */
+static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
+{
+    if (in->mnem == ZYDIS_MNEMONIC_IRETD)
+        segment_learn_iret(bt, from);
+    if (in->mnem == ZYDIS_MNEMONIC_INT)
+        segment_learn_int(bt, from, (u8)in->imm);
+}
+
+int bt_callout_c(struct vcpu *cpu, struct callout *co)
+{
+    u32 from = cpu->tc.context;
+    struct bt *bt = cpu->bt;
+    u64 flushes = bt->stats.flushes;
+    int after = AFTER_LEAVE;
+    bool done = false;
+
+    bt->stats.callouts++;
+    bt->stats.callout_by[co->insn.mnem]++;
+    bt_flags_from_host(cpu);
+    cpu->eip = co->eip;
+    if (cpu->tc.fpu_live == 2)
+        bt_fpu_take(cpu);
+    if (co->fpu && bt_fpu_may_live(cpu))
+        bt_fpu_start(cpu);
+    else
+        done = run_callout(cpu, co);
+    if (likely(!cpu->attention))
+        after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    if (done && after == AFTER_JUMP && flushes == bt->stats.flushes)
+        learn_switch(bt, &co->insn, from);
+    bt_flags_to_host(cpu);
+    return after;
+}
