@@ -147,13 +147,13 @@ void group_doubt(struct mmu *mmu)
 
 static bool map_run(struct mmu *mmu, struct space *s, const struct group *g, u32 first, u32 end)
 {
-    off_t file = (g - mmu->groups) * (off_t)FLAT_BYTES;
+    u64 file = (u64)(g - mmu->groups) * FLAT_BYTES, size = (u64)(end - first) * PAGE_SIZE;
 
     for (u32 t = 0; t < FLAT_TABLES; t++) {
         u64 at = ((u64)t * COLUMNS + first) * PAGE_SIZE;
 
-        if (mmap((u8 *)s->flat + at, (u64)(end - first) * PAGE_SIZE, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->group_fd, file + (off_t)at) == MAP_FAILED)
+        if (mmap((u8 *)s->flat + at, size, PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->group_fd, (off_t)(file + at)) == MAP_FAILED)
             return false;
     }
     return true;
@@ -344,7 +344,7 @@ static struct group *group_best(struct mmu *mmu, const struct root *r)
 
 struct group *group_find(struct mmu *mmu, const struct root *r, const struct space *other)
 {
-    u64 spaces = mmu->machine->stats.shadow_spaces, shared[REGIONS / 64];
+    u64 shared[REGIONS / 64];
     struct group *best;
     u32 both;
 
@@ -352,9 +352,9 @@ struct group *group_find(struct mmu *mmu, const struct root *r, const struct spa
         return NULL;
     best = group_best(mmu, r);
     if (!other || other->root.mode != r->mode || (best && other->group == best) ||
-        spaces < mmu->group_due)
+        mmu->spaces_made < mmu->group_due)
         return best;
-    mmu->group_due = spaces + ++mmu->group_tries; /* looks less and less often */
+    mmu->group_due = mmu->spaces_made + ++mmu->group_tries; /* less and less often */
     both = settle_shared(mmu, shared, r, &other->root);
     if (both <= (best ? 2 * best->both : 0))
         return best;

@@ -86,7 +86,7 @@ struct space {
     u64 *flat;        /* FLAT_BYTES, reserved */
     u32 leaves;       /* that hold memory of the host's */
     struct group *group; /* whose slots its shared regions are; NULL: all are its own */
-    u32 seen;         /* the group's version it agreed with; 0: look again */
+    u64 seen;         /* the group's version it agreed with; 0: look again */
     u32 quarrels;     /* times it did not agree */
     u32 bound;        /* id of the group whose memory is mapped in flat; 0: none */
     u8 used[COLUMNS];     /* leaves that may hold a slot: a bit for each table */
@@ -101,7 +101,7 @@ struct space {
 struct group {
     struct space *slots; /* has the flat table, the traces and the writers of the shared regions */
     u32 id;              /* another for each group made; 0: free */
-    u32 version;         /* of entry[] */
+    u64 version;         /* of entry[]; from 1 */
     u64 age;
     u32 both;            /* shared entries that were there when it was made */
     u64 shared[REGIONS / 64];
@@ -140,8 +140,9 @@ struct mmu {
     u64 bases[MAX_SPACES]; /* 1 + root.base of live spaces, else 0: what a switch looks at */
     struct group groups[MAX_GROUPS];
     u32 group_id;        /* the last one given */
-    u64 group_due;       /* spaces that have to be made before another group may be */
-    u32 group_tries;     /* times a space was looked at for that */
+    u64 spaces_made;
+    u64 group_due;       /* how many that has to be before a group is thought of again */
+    u32 group_tries;     /* times one was */
     int group_fd;        /* memory of the groups' slots */
     struct space *space; /* current */
     u64 clock;           /* counts switches, for age */

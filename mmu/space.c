@@ -93,6 +93,7 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct gro
 
     if (!group_bind(mmu, s, g))
         g = NULL;
+    mmu->spaces_made++;
     mmu->machine->stats.shadow_spaces++;
     mmu->bases[s - mmu->spaces] = 1ull + r->base;
     s->live = true;
@@ -174,12 +175,12 @@ static struct space *oldest(struct mmu *mmu)
     return old;
 }
 
-/* First the memory of free spaces, then the oldest ones', last the current one's. */
+/* First the memory of free spaces, then the oldest ones', last the current one's and the groups'. */
 static void shrink(struct mmu *mmu)
 {
-    struct space *s;
+    struct space *s, *end = mmu->spaces + ARRAY_SIZE(mmu->spaces);
 
-    for (s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
+    for (s = mmu->spaces; s < end; s++)
         if (!s->live)
             release(mmu, s);
     while (mmu->leaves > MAX_LEAVES / 2 && (s = oldest(mmu))) {
@@ -187,8 +188,7 @@ static void shrink(struct mmu *mmu)
         space_free(mmu, s);
         release(mmu, s);
     }
-    for (s = mmu->spaces; mmu->leaves > MAX_LEAVES / 2 && s < mmu->spaces + ARRAY_SIZE(mmu->spaces);
-         s++) {
+    for (s = mmu->spaces; mmu->leaves > MAX_LEAVES / 2 && s < end; s++) {
         shadow_drop_slots(mmu, s);
         release(mmu, s);
     }
