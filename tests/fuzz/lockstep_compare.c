@@ -44,6 +44,8 @@ const char *difference(const struct vcpu *a, const struct vcpu *b)
         return "a debug or model-specific register";
     if (a->intr != b->intr)
         return "the interrupt that waits";
+    if (a->mid_rep != b->mid_rep)
+        return "inside a repeated string instruction";
     return same_fpu(&a->fpu, &b->fpu) ? NULL : "the FPU";
 }
 
