@@ -251,6 +251,18 @@ static int usage(void)
     return 1;
 }
 
+static u8 form_named(const char *name)
+{
+    static const char *const names[FORMS] = { [FORM_FLAT] = "flat", [FORM_CHECKED] = "checked",
+                                              [FORM_UNALIGNED] = "unaligned",
+                                              [FORM_CALLOUT] = "callout" };
+
+    for (u8 i = 0; i < FORMS; i++)
+        if (names[i] && !strcmp(name, names[i]))
+            return i;
+    die("--form is flat, checked, unaligned or callout");
+}
+
 static bool parse(int argc, char **argv, struct pair *p, struct args *a)
 {
     static const struct option longs[] = {
@@ -280,7 +292,7 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
             a->config.max_insns = (u32)atoi(optarg);
             break;
         case 'f':
-            a->config.force_form = (u8)atoi(optarg);
+            a->config.force_form = form_named(optarg);
             break;
         case 'c':
             a->config.cache_size = strtoull(optarg, NULL, 0);

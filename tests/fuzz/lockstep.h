@@ -2,8 +2,8 @@
  * What the parts of lockstep share: the random numbers of a round, the modes, and where things lie
  * in the guest's memory.
  *
- *      0000 interrupt vectors   5000 handlers, 64 bytes each     20000 data
- *      0400 IDT                 8000 top of the kernel's stack   2c000 stack, part of the data
+ *      0000 interrupt vectors   5000 handlers, 96 bytes each     20000 data
+ *      0400 IDT                 a000 top of the kernel's stack   2c000 stack, part of the data
  *      1000 GDT                 10000 code                       40000 more code, for the second
  *      2000 TSS, I/O bitmap     1e000 16-bit handlers                  address space
  *      4800 LDT                 elsewhere INT3                   50000 page tables
@@ -17,7 +17,7 @@
 enum {
     IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x168, WILD_SELECTOR = 0xa8, TSS = 0x2000, LDT = 0x4800,
     LDT_SIZE = 0x10, PAGE_FAULT = 0x4a00, SYSENTER = 0x4b00, COUNTER = 0x4e00, MXCSR = 0x4f00,
-    HANDLERS = 0x5000, HANDLER_SIZE = 64, KERNEL_STACK = 0x8000, CODE = 0x10000,
+    HANDLERS = 0x5000, HANDLER_SIZE = 96, HANDLER16_SIZE = 64, KERNEL_STACK = 0xa000, CODE = 0x10000,
     CODE_SIZE = 0x8000, HANDLERS16 = 0x1e000, DATA = 0x20000, DATA_SIZE = 0x10000, STACK = 0x2c000,
     STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x50000, WILD_TABLES = 0x58000,
     KERNEL_DIRECTORY = TABLES + 0x6000, RAM = 0x60000, SCRATCH = 0x70000, ROM = 0x74000,
@@ -31,7 +31,7 @@ static inline u32 handler_of(u32 vector) /* interrupts from 80 on use those of 0
 
 static inline u32 handler16_of(u32 vector) /* offset in 16-bit code */
 {
-    return HANDLERS16 - CODE + vector % 0x80 * HANDLER_SIZE;
+    return HANDLERS16 - CODE + vector % 0x80 * HANDLER16_SIZE;
 }
 
 enum {

@@ -156,9 +156,13 @@ static void resume(struct gen *g)
     }
 }
 
-/* test byte [esp+4], 3;  mov byte [esp+4], USER_CS;  jnz over;  mov byte [esp+4], KERNEL_CS */
+/* Whoever ran other code than the mode's runs that again: from virtual-8086 mode to CPL 0, else CS.
+ * test byte [esp+10], 2;  jz over;  and byte [esp+10], ~2;  mov dword [esp+4], KERNEL_CS;  over:
+ * test byte [esp+4], 3;  mov byte [esp+4], USER_CS;  jnz over;  mov byte [esp+4], KERNEL_CS */
 static void set_code_segment(struct gen *g)
 {
+    GEN(g, 0xf6, 0x44, 0x24, 0x0a, 2, 0x74, 13, 0x80, 0x64, 0x24, 0x0a, 0xfd, 0xc7, 0x44, 0x24, 0x04);
+    gen_imm(g, KERNEL_CS, 4);
     GEN(g, 0xf6, 0x44, 0x24, 0x04, 3, 0xc6, 0x44, 0x24, 0x04, USER_CS, 0x75, 5, 0xc6, 0x44, 0x24, 0x04,
         KERNEL_CS);
 }
@@ -207,14 +211,18 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
         GEN(&g, 0xcf);
         return;
     }
-    if (pick(2))
+    if (error || pick(2))
         GEN(&g, 0x6a, USER_DS, 0x1f, 0x6a, USER_DS, 0x07); /* ds, es */
+    if (vector >= EXC_SS && vector <= EXC_PF && mode != V86 && pick(2)) {
+        GEN(&g, 0xc7, 0x44, 0x24, 0x0c); /* mov dword [esp+12], the stack: another privilege's */
+        gen_imm(&g, STACK + pick(STACK_BYTES / 4) * 4, 4);
+    }
     if (!pick(6))
         own_business(&g);
-    else if (mode != V86 && !pick(6))
+    if (mode != V86)
         set_code_segment(&g);
-    else
-        for (u32 i = pick(4); i--;)
+    if (g.p - p < HANDLER_SIZE - 44)
+        for (u32 i = 1 + pick(4); i--;)
             gen_mov(&g, ONE_OF(gen_pointers), random_pointer(mode));
     resume(&g);
     GEN(&g, 0xcf);
@@ -266,7 +274,7 @@ static void make_handler16(u8 *p, u32 vector, enum mode mode)
     u16 mask = (CODE_SIZE - 1) & ~(BLOCK - 1), data = mode == PROT16 ? KERNEL_DS : DATA >> 4;
     struct gen g = { p, 0, mode, false };
 
-    if (!pick(2))
+    if (error || !pick(2))
         GEN(&g, 0xb8, (u8)data, (u8)(data >> 8), 0x8e, 0xd8, 0x8e, 0xc0);
     if (cure_fpu(&g, vector) || vector >= 32) {
         GEN(&g, 0xcf);

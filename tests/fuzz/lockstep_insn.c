@@ -102,8 +102,7 @@ static const struct form stack[] = {
     { 0, 0, 0x68, 0, IZ | INT }, { 0, 0, 0x6a, 0, I8 | INT }, { 0, 0, 0x8f, 0x01, RM | W_RM | INT },
     { 0, 0, 0xff, 0x40, RM | INT }, { 0, 0, 0x9c, 0, INT }, { 0, 0, 0x9d, 0, INT }, { 0, 0, 0x60, 0, INT },
     { 0, 0, 0x61, 0, INT }, { 0, 0, 0x06, 0, 0 }, { 0, 0, 0x0e, 0, 0 }, { 0, 0, 0x16, 0, 0 }, { 0, 0, 0x1e, 0, 0 },
-    { 0, 0x0f, 0xa0, 0, 0 }, { 0, 0x0f, 0xa8, 0, 0 }, { 0, 0, 0x07, 0, 0 }, { 0, 0, 0x1f, 0, 0 },
-    { 0, 0x0f, 0xa1, 0, 0 }, { 0, 0x0f, 0xa9, 0, 0 }, { 0, 0, 0x8c, 0x3f, RM | W_RM | INT },
+    { 0, 0x0f, 0xa0, 0, 0 }, { 0, 0x0f, 0xa8, 0, 0 }, { 0, 0x0f, 0xa1, 0, 0 }, { 0, 0, 0x8c, 0x3f, RM | W_RM | INT },
 };
 /* Not in real mode: ARPL, LAR, LSL, SLDT and STR, VERR and VERW. */
 static const struct form protected[] = {

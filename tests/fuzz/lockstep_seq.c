@@ -66,14 +66,34 @@ static u16 some_selector(const struct gen *g)
     return pick(32) ? ONE_OF(data) : (u16)pick(GDT_SIZE + 16);
 }
 
-/* A load or store through the segment: op prefix:[pointer or address] */
-static void use_segment(struct gen *g, enum seg seg)
+/* The last byte within reach, or the first; 0: nowhere special. */
+static u32 edge_of(u16 selector)
+{
+    switch (selector) {
+    case DATA_64K:
+    case LDT_DATA:
+        return 0xffff;
+    case DATA_LIMIT:
+        return 0x7ff7;
+    case DATA_DOWN:
+        return 0x20000;
+    default:
+        return 0;
+    }
+}
+
+/* A load or store through the segment: op prefix:[pointer or address], often at its edge. */
+static void use_segment(struct gen *g, enum seg seg, u32 edge)
 {
     static const u8 prefix[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
     static const u8 op[] = { 0x8b, 0x89, 0x03, 0x01, 0x8a, 0x88, 0x33, 0x87, 0x39 };
 
+    if (!pick(6))
+        GEN(g, 0x66);
     GEN(g, prefix[seg], ONE_OF(op));
-    if (!pick(3) && g->code32)
+    if (edge && pick(2))
+        memory_op(g, (u8)pick(3), edge + 2 - pick(6));
+    else if (!pick(3) && g->code32)
         GEN(g, (u8)(0x43 | pick(3) << 3), (u8)(rnd() & 0x7c)); /* [ebx + 8 bits] */
     else
         memory_op(g, (u8)pick(3), pick(DATA_SIZE) & (pick(4) ? ~3u : ~0u));
@@ -128,16 +148,18 @@ static void segments(struct gen *g)
         change_descriptor(g, selector);
     load_segment(g, seg, selector);
     for (u32 i = pick(3); i--;)
-        use_segment(g, seg);
+        use_segment(g, seg, edge_of(selector));
     if (seg == DS || seg == SS)
         load_segment(g, seg, good_data(g));
 }
 
 /* ---- Transfers ---- */
 
-/* pushf;  push cs;  push next;  iret */
+/* pushf;  push cs;  push next;  iret; sometimes with NT set, by pushf;  or;  popf */
 static void iret_to_next(struct gen *g)
 {
+    if (g->code32 && !pick(8))
+        GEN(g, 0x9c, 0x80, 0x4c, 0x24, 0x01, FLAG_NT >> 8, 0x9d);
     GEN(g, 0x9c, 0x0e);
     push_imm(g, g->at + 2 + gen_word(g));
     GEN(g, 0xcf);
@@ -146,6 +168,8 @@ static void iret_to_next(struct gen *g)
 /* push ss;  push esp;  pushf;  push cs;  push next;  iret: to CPL 3 (from there, to the same) */
 static void iret_to_user(struct gen *g)
 {
+    if (!pick(4)) /* a segment register that may not keep its selector */
+        load_segment(g, pick(2) ? FS : GS, KERNEL_DS);
     push_imm(g, USER_DS);
     push_imm(g, STACK + pick(STACK_BYTES / 4) * 4);
     GEN(g, 0x9c);

@@ -170,7 +170,8 @@ static void make_idt(u8 *ram, enum mode mode)
 
     for (u32 v = 0; v < 256; v++) {
         u32 to = pick(16) ? handler16_of(v) : pick(CODE_SIZE / 2), *gate = (u32 *)(ram + IDT + v * 8);
-        u32 offset = mode == PROT16 ? to : pick(16) ? handler_of(v) : CODE + pick(CODE_SIZE / 2);
+        bool straight = !pick(v >> 3 == 0x60 >> 3 ? 3 : 16); /* into the code */
+        u32 offset = mode == PROT16 ? to : straight ? random_block(PROT32) : handler_of(v);
 
         if (v == EXC_PF && mode_paged(mode) && pick(4))
             offset = PAGE_FAULT;
@@ -277,6 +278,8 @@ void random_state(struct vcpu *c, enum mode mode)
         c->eflags |= FLAG_VM | (pick(4) ? FLAG_IOPL : 0);
     else
         c->eflags |= pick(4) << FLAG_IOPL_SHIFT;
+    if (mode != REAL && !pick(16))
+        c->eflags |= FLAG_NT;
     c->int_flag = (u8)pick(2);
     c->eip = random_block(mode);
     set_control(c, mode);
