@@ -320,7 +320,7 @@ static bool read_memory(struct hmp *h, const struct dump *d, u64 address, void *
         gpa_t gpa = address + i;
 
         if (!d->physical && !mmu_translate(h->machine->cpu, (gla_t)(address + i), &gpa)) {
-            say(h, "Cannot access memory\n");
+            say(h, " Cannot access memory\n");
             return false;
         }
         phys_read(h->machine, gpa, (u8 *)buf + i, 1);
