@@ -17,10 +17,8 @@ stop() {
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
     else
-        stop "to install packages I have to be root, or sudo has to be there: $*"
+        sudo "$@"
     fi
 }
 
@@ -48,6 +46,9 @@ need_packages() {
         stop "this is no Debian (no apt-get): install by hand: $*"
     missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+        stop "some packages are missing, and I am not root and see no sudo. As root, first:
+apt-get install" $missing
     say "Installing:" $missing
     update_lists
     # shellcheck disable=SC2086
