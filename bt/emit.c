@@ -30,14 +30,14 @@ void emit_mov_ri64(struct xl *x, enum hreg dst, u64 imm)
 /* ModRM with a base register and a displacement; RSP and R12 as base need a SIB. */
 static void modrm_disp(struct xl *x, u8 reg, u8 base, i32 disp)
 {
-    bool small = disp >= -128 && disp <= 127;
+    u8 mod = !disp && (base & 7) != RBP ? 0 : disp == (i8)disp ? 0x40 : 0x80;
 
-    emit8(x, (u8)((small ? 0x40 : 0x80) | (reg & 7) << 3 | (base & 7)));
+    emit8(x, (u8)(mod | (reg & 7) << 3 | (base & 7)));
     if ((base & 7) == RSP)
         emit8(x, 0x24);
-    if (small)
+    if (mod == 0x40)
         emit8(x, (u8)disp);
-    else
+    else if (mod)
         emit32(x, (u32)disp);
 }
 
@@ -54,7 +54,7 @@ void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 
 void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 disp, bool w)
 {
-    u8 shift = scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
+    u8 shift = scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0, mod;
 
     if (index == NO_REG && base != NO_REG) {
         emit_op_rm(x, 0x8d, dst, base, disp, w);
@@ -70,8 +70,12 @@ void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 
         emit32(x, (u32)disp);
         return;
     }
-    EMIT(x, (u8)(0x80 | (dst & 7) << 3 | 4), (u8)(shift << 6 | (index & 7) << 3 | (base & 7)));
-    emit32(x, (u32)disp);
+    mod = !disp && (base & 7) != RBP ? 0 : disp == (i8)disp ? 0x40 : 0x80;
+    EMIT(x, (u8)(mod | (dst & 7) << 3 | 4), (u8)(shift << 6 | (index & 7) << 3 | (base & 7)));
+    if (mod == 0x40)
+        emit8(x, (u8)disp);
+    else if (mod)
+        emit32(x, (u32)disp);
 }
 
 void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src)

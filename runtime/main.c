@@ -20,8 +20,8 @@ static void check_host(void)
 {
     int fd;
 
-    if (!__builtin_cpu_supports("bmi2"))
-        die("this processor lacks BMI2, which Intel's have since 2013 and AMD's since 2015");
+    if (!__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("avx2"))
+        die("this processor lacks BMI2 or AVX2, which Intel's have since 2013 and AMD's since 2015");
     if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE))
         die("this kernel keeps WRGSBASE from programs: want Linux 5.9 or newer, no nofsgsbase");
     fd = memfd_create("ring3", MFD_CLOEXEC);
