@@ -35,6 +35,10 @@
         mov     \keep, %eax
 .endm
 
+.macro count kind
+        incq    VCPU_QUICK+8*\kind(%r15)
+.endm
+
 /* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
 .macro find_segment
         mov     %r9d, %r10d
@@ -76,6 +80,7 @@ bt_load_segment:
         flags_keep %r13d
         find_segment
         jne     1f
+        count   QUICK_SEGMENT
         lea     (%r11,%r11,2), %r9
         lea     VCPU_SEG(%r15,%r9,4), %r9
         mov     %r11d, VCPU_SCRATCH+8(%r15)
@@ -105,6 +110,7 @@ bt_verw:
         flags_keep %r13d
         find_segment
         jne     1f
+        count   QUICK_VERW
         or      $0x40, %ah
         flags_give %r13d
         mov     $0, %r10d
@@ -164,6 +170,7 @@ bt_sysenter:
         mov     VCPU_SYSENTER_CS(%r15), %r10d
         and     $0xfffc, %r10d
         jz      unusual
+        count   QUICK_SYSENTER
         flat_segments 0
         movb    $0, VCPU_INT_FLAG(%r15)
         movb    $0, VCPU_CPL(%r15)
@@ -195,6 +202,7 @@ bt_sysexit:
         jz      unusual
         add     $16, %r10d
         movzwl  %r10w, %r10d
+        count   QUICK_SYSEXIT
         flat_segments (DPL3 + 3)
         movb    $3, VCPU_CPL(%r15)
         mov     VCPU_FLAT_SYSTEM(%r15), %r14
@@ -304,6 +312,7 @@ iret_outer:
         mov     %r14, VCPU_FLAT(%r15)
 3:
 iret_commit:
+        count   QUICK_IRET
         mov     (%rbx), %r9d
         mov     %edx, %ecx
         shr     $9, %ecx
@@ -455,6 +464,7 @@ int_same:
         int_frame %ebx, %r14
         jne     int_unusual
 int_commit:
+        count   QUICK_INT
         mov     %ebx, %r8d
         mov     VCPU_EIP(%r15), %r9d
         mov     %r9d, (%rcx)
@@ -539,6 +549,7 @@ bt_rep_movs:
         cmp     %r13, %rdx
         jb      rep_stop
         sub     %eax, %ecx
+        count   QUICK_MOVS
         mov     %ecx, 4(%r15)
         lea     (%rsi,%r13), %eax
         mov     %eax, 24(%r15)
@@ -589,6 +600,7 @@ bt_rep_stos:
         jle     rep_stop
         add     %rdi, %r11
         sub     %eax, %ecx
+        count   QUICK_STOS
         mov     %ecx, 4(%r15)
         shlx    %r9d, %eax, %r13d
         lea     (%rdi,%r13), %r10d

@@ -68,6 +68,18 @@
 #define VCPU_CR3 (VCPU_CR0 + 8)
 #define VCPU_CR4 (VCPU_CR0 + 12)
 #define VCPU_PAUSES (VCPU_CR0 + 16)
+#define VCPU_QUICK (VCPU_CR0 + 20)         /* counters, 8 of 8 */
+
+/* What they count: see fast.S */
+#define QUICK_SEGMENT 0
+#define QUICK_VERW 1
+#define QUICK_SYSENTER 2
+#define QUICK_SYSEXIT 3
+#define QUICK_INT 4
+#define QUICK_IRET 5
+#define QUICK_MOVS 6
+#define QUICK_STOS 7
+#define QUICK_KINDS 8
 
 /* struct seg_cached */
 #define CACHED_KEY 0

@@ -48,6 +48,7 @@ AT(sysenter_cs, VCPU_SYSENTER_CS);
 AT(cr0, VCPU_CR0);
 AT(cr4, VCPU_CR4);
 AT(pauses, VCPU_PAUSES);
+AT(quick, VCPU_QUICK);
 AT(tc.verw, VCPU_VERW);
 AT(tc.sysenter, VCPU_SYSENTER);
 AT(tc.sysexit, VCPU_SYSEXIT);

@@ -31,6 +31,14 @@ static const char *label_form(u32 index)
     return names[index] ? names[index] : "?";
 }
 
+static const char *label_quick(u32 index)
+{
+    static const char *const names[QUICK_KINDS] = { "segment load", "verw",  "sysenter", "sysexit",
+                                                    "int",          "iret", "rep movs", "rep stos" };
+
+    return names[index];
+}
+
 static const char *label_mnemonic(u32 index)
 {
     return ZydisMnemonicGetString((ZydisMnemonic)index);
@@ -61,7 +69,10 @@ static const u64 *values(const struct bt *bt, const struct row *r)
 void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg)
 {
     struct bt_stat s = { 0 };
+    struct bt *bt = cpu->bt;
 
+    if (bt)
+        memcpy(bt->stats.in_cache, cpu->quick, sizeof(bt->stats.in_cache));
     for (u32 i = 0; cpu->bt && i < ARRAY_SIZE(rows); i++) {
         const struct row *r = &rows[i];
 

@@ -183,6 +183,7 @@ struct vcpu {
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
     u32 cr0, cr2, cr3, cr4;
     u32 pauses; /* PAUSEs until machine_paused() is asked */
+    u64 quick[8]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
 
     struct table_register gdtr, idtr;
     u32 dr[8];
