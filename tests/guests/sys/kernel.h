@@ -112,64 +112,26 @@ void check_eq(u32 got, u32 want, const char *what, u32 line);
 #define LABEL(name) extern const u8 name[]
 #define EXIT "int $0x30\n"
 
-static inline u32 read_cr0(void)
-{
-    u32 v;
-    __asm__ volatile("mov %%cr0, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr0(u32 v)
-{
-    __asm__ volatile("mov %0, %%cr0" : : "r"(v) : "memory");
-}
-static inline u32 read_cr2(void)
-{
-    u32 v;
-    __asm__ volatile("mov %%cr2, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr3(u32 v)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
-}
-static inline u32 read_cr4(void)
-{
-    u32 v;
-    __asm__ volatile("mov %%cr4, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr4(u32 v)
-{
-    __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory");
-}
-static inline u32 read_dr6(void)
-{
-    u32 v;
-    __asm__ volatile("mov %%dr6, %0" : "=r"(v));
-    return v;
-}
-static inline void write_dr6(u32 v)
-{
-    __asm__ volatile("mov %0, %%dr6" : : "r"(v));
-}
-static inline u32 read_dr7(void)
-{
-    u32 v;
-    __asm__ volatile("mov %%dr7, %0" : "=r"(v));
-    return v;
-}
-static inline void write_dr7(u32 v)
-{
-    __asm__ volatile("mov %0, %%dr7" : : "r"(v));
-}
-static inline void write_dr0(u32 v)
-{
-    __asm__ volatile("mov %0, %%dr0" : : "r"(v));
-}
-static inline void write_dr1(u32 v)
-{
-    __asm__ volatile("mov %0, %%dr1" : : "r"(v));
-}
+/* read_cr0(), write_cr0(val), … */
+#define SYSTEM_REGISTER(name)                                                                  \
+    static inline u32 read_##name(void)                                                        \
+    {                                                                                          \
+        u32 v;                                                                                 \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(v));                                     \
+        return v;                                                                              \
+    }                                                                                          \
+    static inline void write_##name(u32 v)                                                     \
+    {                                                                                          \
+        __asm__ volatile("mov %0, %%" #name : : "r"(v) : "memory");                            \
+    }
+SYSTEM_REGISTER(cr0)
+SYSTEM_REGISTER(cr2)
+SYSTEM_REGISTER(cr3)
+SYSTEM_REGISTER(cr4)
+SYSTEM_REGISTER(dr0)
+SYSTEM_REGISTER(dr1)
+SYSTEM_REGISTER(dr6)
+SYSTEM_REGISTER(dr7)
 static inline void wrmsr(u32 index, u64 val)
 {
     __asm__ volatile("wrmsr" : : "c"(index), "A"(val));
