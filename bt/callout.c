@@ -81,16 +81,25 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
     tu_drop(bt, co->tu);
 }
 
-/* The short way for a load from a device's memory. False: nothing has happened. */
-static bool load_from_device(struct vcpu *cpu, const struct insn *in)
+/* The short way for a MOV from or to a device's memory. False: nothing has happened. */
+static bool move_device(struct vcpu *cpu, const struct insn *in)
 {
-    gla_t gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
-    u64 slot = cpu->flat[gla >> PAGE_SHIFT];
-    u32 size = in->op[0].size;
+    bool load = in->op[0].kind == OP_REG;
+    const struct operand *m = &in->op[load], *o = &in->op[!load];
+    u32 offset = insn_offset(cpu, in);
+    gla_t gla = cpu->seg[in->seg].base + offset;
+    u64 slot = cpu->flat[(load ? 0 : FLAT_WRITE) + (gla >> PAGE_SHIFT)];
+    gpa_t gpa = slot_gpa(slot, gla);
 
-    if (slot >> 61 != SLOT_DEVICE >> 61 || gla & (size - 1))
+    if (slot >> 61 != SLOT_DEVICE >> 61 || (gla | offset) & (m->size - 1u))
         return false;
-    reg_write(cpu, in->op[0].reg, size, bus_mmio_read(cpu->machine, slot_gpa(slot, gla), size));
+    if (load)
+        reg_write(cpu, o->reg, m->size, bus_mmio_read(cpu->machine, gpa, m->size));
+    else if (gpa >> PAGE_SHIFT >= PHYS_PAGES || cpu->mmu->page_read[gpa >> PAGE_SHIFT])
+        return false; /* ROM */
+    else
+        bus_mmio_write(cpu->machine, gpa, m->size,
+                       o->kind == OP_IMM ? in->imm : reg_read(cpu, o->reg, m->size));
     cpu->eip += in->len;
     cpu->insns++;
     return true;
@@ -98,7 +107,7 @@ static bool load_from_device(struct vcpu *cpu, const struct insn *in)
 
 static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
-    if (co->load && load_from_device(cpu, &co->insn))
+    if (co->move && move_device(cpu, &co->insn))
         return true;
     if (co->form == FORM_CHECKED)
         learn_alignment(cpu, co);
@@ -140,4 +149,39 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
         learn_switch(bt, &co->insn, from);
     bt_flags_to_host(cpu);
     return after;
+}
+
+/* ---- Light callouts: with AC set, so that enter.S need not change EFLAGS ---- */
+
+int bt_after_c(struct vcpu *cpu, struct callout *co)
+{
+    struct bt *bt = cpu->bt;
+    int after = AFTER_LEAVE;
+
+    bt_flags_from_host(cpu);
+    if (!cpu->attention)
+        after = goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    bt_flags_to_host(cpu);
+    return after;
+}
+
+/* Device accesses are what guests do most, and chips are plain C on aligned data. One that is not (its
+ * #AC is served by fault.c) is a callout from then on. The guest's arithmetic flags are not in the vcpu. */
+int bt_light_c(struct vcpu *cpu, struct callout *co)
+{
+    struct bt *bt = cpu->bt;
+
+    cpu->eip = co->eip;
+    if (!co->light || (co->move && !move_device(cpu, &co->insn)))
+        return LIGHT_NOT;
+    if (!co->move) {
+        cpu_ops[co->insn.mnem].exec(cpu, &co->insn);
+        cpu->eip += co->insn.len;
+        cpu->insns++;
+    }
+    bt->stats.callouts++;
+    bt->stats.callout_by[co->insn.mnem]++;
+    co->light = !cpu->tc.ac_lost;
+    return cpu->attention || bt->dropped || bt->generation != cpu->mmu->fetch_generation
+               ? LIGHT_AFTER : LIGHT_ON;
 }

@@ -136,7 +136,9 @@ void bt_signal(int sig, siginfo_t *info, void *context)
     } else if (bt && in_code(bt, (u64)g[REG_RIP])) {
         fault_in_code(bt, g);
     } else if (sig == SIGBUS && g[REG_TRAPNO] == TRAP_AC) {
-        g[REG_EFL] &= ~HOST_FLAG_AC; /* a host library met our AC: it may be misaligned */
+        g[REG_EFL] &= ~HOST_FLAG_AC; /* C met our AC: it may be misaligned */
+        if (current)
+            current->tc.ac_lost = 1;
     } else { /* our own crash: as if there were no handler */
         signal(sig, SIG_DFL);
     }

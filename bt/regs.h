@@ -48,7 +48,9 @@
 #define VCPU_REP_STOS 200
 #define VCPU_INT_N 208
 #define VCPU_CPUID 216
-#define VCPU_STACK_CONTEXT 224
+#define VCPU_LIGHT 224
+#define VCPU_STACK_CONTEXT 232
+#define VCPU_AC_LOST 236
 
 #define VCPU_FPU 240
 #define VCPU_FPU_STORED (VCPU_FPU + 512)
@@ -117,6 +119,11 @@
 #define INT_TRAP 48
 
 #define HOST_FLAG_AC 0x40000
+
+/* What bt_light_c() says. */
+#define LIGHT_NOT 0   /* nothing has happened: a callout */
+#define LIGHT_ON 1    /* done, and on */
+#define LIGHT_AFTER 2 /* done, but look what follows */
 
 /* What follows a callout. */
 #define AFTER_ON 0    /* the instruction behind it */

@@ -57,7 +57,9 @@ AT(tc.rep_movs, VCPU_REP_MOVS);
 AT(tc.rep_stos, VCPU_REP_STOS);
 AT(tc.int_n, VCPU_INT_N);
 AT(tc.cpuid, VCPU_CPUID);
+AT(tc.light, VCPU_LIGHT);
 AT(tc.stack_context, VCPU_STACK_CONTEXT);
+AT(tc.ac_lost, VCPU_AC_LOST);
 static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
               "struct seg_cached: see bt/regs.h");
 static_assert(sizeof(struct int_cached) == 64 && offsetof(struct int_cached, trap) == INT_TRAP,
@@ -95,6 +97,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.rep_stos = bt_rep_stos;
     cpu->tc.int_n = bt_int;
     cpu->tc.cpuid = bt_cpuid;
+    cpu->tc.light = bt_light;
     cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;

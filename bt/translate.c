@@ -47,13 +47,22 @@ static bool admitted(const struct xl *x, const struct insn *in)
            (!(row->attr & OP_PROT) || key & KEY_PROT);
 }
 
-/* A load that device memory may answer without a look at segments. */
-static bool loads(const struct xl *x, const struct insn *in)
+/* A MOV that device memory may serve without a look at segments: it is aligned. */
+static bool moves(const struct xl *x, const struct insn *in)
 {
     enum seg_class class = context_seg(x->context->key, in->seg);
+    const struct operand *m = insn_memory(in), *o = m == in->op ? &in->op[1] : &in->op[0];
 
-    return in->mnem == ZYDIS_MNEMONIC_MOV && in->op[0].kind == OP_REG && in->op[1].kind == OP_MEM &&
-           (class == SEG_FLAT || class == SEG_BASE) && !(in->prefixes & PFX_LOCK);
+    return in->mnem == ZYDIS_MNEMONIC_MOV && m && (o->kind == OP_REG || o->kind == OP_IMM) &&
+           (class == SEG_FLAT || class == SEG_BASE || (class == SEG_64K && in->addrsize == 2)) &&
+           in->seg != CS && !(in->prefixes & PFX_LOCK);
+}
+
+/* IN or OUT that cannot fault. */
+static bool port_access(const struct xl *x, const struct insn *in)
+{
+    return (in->mnem == ZYDIS_MNEMONIC_IN || in->mnem == ZYDIS_MNEMONIC_OUT) &&
+           x->context->key & KEY_IOPL_OK && !(x->context->key & KEY_V86) && admitted(x, in);
 }
 
 void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
@@ -65,8 +74,9 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
         *co = cache_note(x->bt, sizeof(**co));
         **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off, .fpu = fpu,
                                  .review = reviewed(in), .ends = fpu || ends_tu(in),
-                                 .admitted = admitted(x, in), .load = loads(x, in),
+                                 .admitted = admitted(x, in), .move = moves(x, in),
                                  .form = site->form, .insn = *in };
+        (*co)->light = !fpu && ((*co)->move || port_access(x, in));
     }
     emit_mov_ri64(x, R9, (u64)*co);
 }
@@ -74,7 +84,7 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 void xl_callout(struct xl *x, const struct site *site, bool fpu)
 {
     xl_callout_record(x, site, fpu);
-    emit_call_vcpu(x, VCPU_CALLOUT);
+    emit_call_vcpu(x, x->callouts[site - x->sites]->light ? VCPU_LIGHT : VCPU_CALLOUT);
 }
 
 /* LOCK is dropped where it is legal (one CPU); elsewhere C raises #UD. */

@@ -79,7 +79,8 @@ struct callout {
     bool learnt; /* C runs it because of what its operand did: see adapt.c */
     u8 form;       /* of its site */
     u8 misaligned; /* times it was here for that */
-    bool load;     /* MOV of a register from memory in a segment without a limit */
+    bool light;    /* a move, IN or OUT that may go by bt_light */
+    bool move;     /* MOV from or to memory in a segment without a limit */
     bool admitted; /* the context says that privilege and mode allow it */
     struct insn insn;
 };
@@ -133,6 +134,7 @@ struct exit *bt_enter(struct vcpu *cpu, const void *host);
 void bt_leave(void);
 void bt_leave_saved(void);
 void bt_callout(void);
+void bt_light(void);
 void bt_indirect(void);
 void bt_stack_empty(void);
 void bt_load_segment(void);
@@ -227,6 +229,8 @@ void bt_review_stack(struct bt *bt);
 
 /* ---- callout.c, for enter.S ---- */
 int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */
+int bt_after_c(struct vcpu *cpu, struct callout *co);   /* AFTER_* */
+int bt_light_c(struct vcpu *cpu, struct callout *co);   /* LIGHT_* */
 
 /* ---- cache.c ---- */
 bool cache_init(struct bt *bt, const char **why);

@@ -160,8 +160,9 @@ struct vcpu {
         u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
         void (*load_segment)(void), (*verw)(void), (*sysenter)(void), (*sysexit)(void),
             (*iret)(void), (*rep_movs)(void), (*rep_stos)(void),
-            (*int_n)(void), (*cpuid)(void);
+            (*int_n)(void), (*cpuid)(void), (*light)(void);
         u32 stack_context; /* that the return addresses on the stack belong to */
+        u8 ac_lost;        /* C ran with AC, and met a misaligned access */
     } tc;
     struct fxsave fpu;        /* exact whenever C runs */
     struct fxsave fpu_stored; /* by enter.S, see bt/fpu.c */
