@@ -1,9 +1,9 @@
 /*
  * What guests do often and the manual makes long, done again the way it went the last time: segment
- * loads, VERW, SYSENTER, SYSEXIT, IRET, INT n, CPUID; and REP MOVS and STOS on plain memory. What each relied on is compared first (bt/segment.c); a
- * difference, or anything unusual, is a callout. See regs.h for the registers.
+ * loads, VERW, SYSENTER, SYSEXIT, IRET, INT n, CPUID. What each relied on is compared first
+ * (bt/segment.c); a difference, or anything unusual, is a callout. See regs.h for the registers.
  */
-#include "bt/regs.h"
+#include "bt/macros.h"
 #include "mmu/slots.h"
 
 #define FLAG_NT 0x4000
@@ -21,23 +21,6 @@
 #define SEG_TR (VCPU_SEG + 84)
 
         .text
-
-/* The guest's arithmetic flags into AX; EAX waits in \keep. */
-.macro flags_keep keep
-        mov     %eax, \keep
-        lahf
-        seto    %al
-.endm
-
-.macro flags_give keep
-        add     $0x7f, %al
-        sahf
-        mov     \keep, %eax
-.endm
-
-.macro count kind
-        incq    VCPU_QUICK+8*\kind(%r15)
-.endm
 
 /* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
 .macro find_segment
@@ -498,126 +481,5 @@ int_unusual:
         flags_give (%r15)
         call    bt_callout
         ud2
-
-/*
- * REP MOVS and REP STOS upwards in flat segments, a page at a time, by the host's own. r9d: log2 of the
- * element's size. r10 := 0 if ECX has come to 0; else C goes on from where ESI, EDI and ECX are: what
- * is not plain memory, an element in two pages, a target just above its source, somebody waits.
- */
-
-/* eax := elements from `reg` to its page's end, at most those in `most`. */
-.macro elements_left reg most
-        mov     $0x1000, %eax
-        mov     \reg, %r10d
-        and     $0xfff, %r10d
-        sub     %r10d, %eax
-        shrx    %r9d, %eax, %eax
-        cmp     \most, %eax
-        cmova   \most, %eax
-.endm
-
-        .globl  bt_rep_movs
-        .type   bt_rep_movs, @function
-bt_rep_movs:
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %edx, 8(%r15)
-1:      test    %ecx, %ecx
-        jz      rep_done
-        cmpl    $0, VCPU_ATTENTION(%r15)
-        jne     rep_stop
-        elements_left %esi, %ecx
-        mov     %eax, %edx
-        elements_left %edi, %edx
-        test    %eax, %eax
-        jz      rep_stop
-        mov     %esi, %r10d
-        shr     $12, %r10d
-        mov     (%r14,%r10,8), %r10
-        mov     %edi, %r11d
-        shr     $12, %r11d
-        mov     FLAT_WRITE*8(%r14,%r11,8), %r11
-        test    %r10, %r10
-        jle     rep_stop
-        test    %r11, %r11
-        jle     rep_stop
-        add     %rsi, %r10
-        add     %rdi, %r11
-        shlx    %r9d, %eax, %r13d       /* bytes */
-        mov     %r11, %rdx
-        sub     %r10, %rdx
-        cmp     %r13, %rdx
-        jb      rep_stop
-        sub     %eax, %ecx
-        count   QUICK_MOVS
-        mov     %ecx, 4(%r15)
-        lea     (%rsi,%r13), %eax
-        mov     %eax, 24(%r15)
-        lea     (%rdi,%r13), %eax
-        mov     %eax, 28(%r15)
-        mov     %r10, %rsi
-        mov     %r11, %rdi
-        mov     %r13d, %ecx
-        rep movsb                       /* bytes know no alignment */
-        mov     4(%r15), %ecx
-        mov     24(%r15), %esi
-        mov     28(%r15), %edi
-        jmp     1b
-
-rep_done:
-        mov     VCPU_SCRATCH(%r15), %eax
-        mov     8(%r15), %edx
-        flags_give (%r15)
-        mov     $0, %r10d
-        ret
-rep_stop:
-        mov     VCPU_SCRATCH(%r15), %eax
-        mov     8(%r15), %edx
-        flags_give (%r15)
-        mov     $1, %r10d
-        ret
-
-        .globl  bt_rep_stos
-        .type   bt_rep_stos, @function
-bt_rep_stos:
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %edx, 8(%r15)
-        mov     $1, %edx
-        shlx    %r9d, %edx, %edx
-        dec     %edx
-        test    %edi, %edx              /* misaligned elements would trap */
-        jnz     rep_stop
-1:      test    %ecx, %ecx
-        jz      rep_done
-        cmpl    $0, VCPU_ATTENTION(%r15)
-        jne     rep_stop
-        elements_left %edi, %ecx
-        mov     %edi, %r11d
-        shr     $12, %r11d
-        mov     FLAT_WRITE*8(%r14,%r11,8), %r11
-        test    %r11, %r11
-        jle     rep_stop
-        add     %rdi, %r11
-        sub     %eax, %ecx
-        count   QUICK_STOS
-        mov     %ecx, 4(%r15)
-        shlx    %r9d, %eax, %r13d
-        lea     (%rdi,%r13), %r10d
-        mov     %r10d, 28(%r15)
-        mov     %eax, %ecx
-        mov     %r11, %rdi
-        mov     (%r15), %eax            /* the guest's */
-        cmp     $1, %r9d
-        je      3f
-        ja      4f
-        rep stosb
-        jmp     5f
-3:      rep stosw
-        jmp     5f
-4:      rep stosl
-5:      mov     4(%r15), %ecx
-        mov     28(%r15), %edi
-        jmp     1b
 
         .section .note.GNU-stack, "", @progbits
