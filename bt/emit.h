@@ -15,7 +15,16 @@ static inline u8 hreg_of(u8 gpr)
     return gpr == ESP ? R8 : gpr;
 }
 
-enum { MAX_SLOW = 8 * 12 };
+/*
+ * What one instruction may take: jumps out of line, bytes in its place (and, in form unaligned, as many
+ * out of line), bytes of the way to a callout. One that would take more is a callout. So each TU has
+ * room in MAX_CCF, whatever the guest's code is.
+ */
+enum {
+    INSN_SLOW = 8, INSN_ROOM = 512, PATH_ROOM = 64, EXITS_ROOM = 256, SLACK = 2048,
+    MAX_SLOW = (2 * MAX_INSNS + 2) * INSN_SLOW,
+};
+static_assert(2 * MAX_INSNS * (INSN_ROOM + PATH_ROOM) + EXITS_ROOM + SLACK <= MAX_CCF, "room for a TU");
 
 /* A translation in progress. */
 struct xl {
@@ -46,6 +55,12 @@ struct xl {
     } slow[MAX_SLOW]; /* places are offsets in the CCF */
     u32 slow_count;
 };
+
+/* Did the code from start on, with what is in slow[] from there, take no more than one may? */
+static inline bool xl_fits(const struct xl *x, const u8 *start, u32 slow)
+{
+    return x->p - start <= INSN_ROOM && x->slow_count - slow <= INSN_SLOW;
+}
 
 static inline void emit8(struct xl *x, u8 b)
 {

@@ -114,7 +114,8 @@ static void one(struct xl *x, const struct insn *in)
         x->form = FORM_CHECKED;
     if ((x->form != FORM_CALLOUT || forced) && lock_ok(in) &&
         cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
-        ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in)))) {
+        ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in))) &&
+        xl_fits(x, start, slow)) {
         for (u32 i = slow; i < x->slow_count; i++)
             x->slow[i].resume = (u16)(x->p - x->start);
         return;

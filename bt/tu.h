@@ -150,7 +150,7 @@ void bt_fast_end(void); /* behind the last of fast.S */
 void bt_signal_entry(int sig);
 
 enum {
-    MAX_CCF = 8192,
+    MAX_CCF = 16384, /* see emit.h */
     POLL_SIZE = 7, /* of the poll at a CCF's head */
     MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 17,

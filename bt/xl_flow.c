@@ -226,7 +226,7 @@ static bool unaligned_path(struct xl *x, u8 site, u16 resume)
     x->form = FORM_UNALIGNED;
     x->again = false;
     x->last = site + 1 == x->tu->count;
-    if (!xl_rows[in->mnem].translate(x, in)) {
+    if (!xl_rows[in->mnem].translate(x, in) || !xl_fits(x, start, slow)) {
         x->p = start;
         x->slow_count = slow;
         return false;
