@@ -196,6 +196,7 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
 {
     bool error = (vector >= 10 && vector <= 14) || vector == 8 || vector == 17;
     struct gen g = { p, handler_of(vector), mode, true };
+    u8 data = pick(4) ? 0x23 : USER_DS;
 
     if (cure_fpu(&g, vector) || vector >= 32) {
         if (!pick(4))
@@ -211,8 +212,8 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
         GEN(&g, 0xcf);
         return;
     }
-    if (error || pick(2))
-        GEN(&g, 0x6a, USER_DS, 0x1f, 0x6a, USER_DS, 0x07); /* ds, es */
+    if (error || pick(2)) /* ds, es; mostly not by the user's stack selector */
+        GEN(&g, 0x6a, data, 0x1f, 0x6a, data, 0x07);
     if (vector >= EXC_SS && vector <= EXC_PF && mode != V86 && pick(2)) {
         GEN(&g, 0xc7, 0x44, 0x24, 0x0c); /* mov dword [esp+12], the stack: another privilege's */
         gen_imm(&g, STACK + pick(STACK_BYTES / 4) * 4, 4);
@@ -221,10 +222,12 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
         own_business(&g);
     if (mode != V86)
         set_code_segment(&g);
-    if (g.p - p < HANDLER_SIZE - 44)
+    if (g.p - p < HANDLER_SIZE - 49)
         for (u32 i = 1 + pick(4); i--;)
             gen_mov(&g, ONE_OF(gen_pointers), random_pointer(mode));
     resume(&g);
+    if (pick(4))
+        GEN(&g, 0x80, 0x64, 0x24, 0x0a, 0xfe); /* and byte [esp+10], ~RF: which faults set */
     GEN(&g, 0xcf);
     check(g.p - p <= HANDLER_SIZE, "a handler of %u bytes", (u32)(g.p - p));
 }
