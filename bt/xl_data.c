@@ -385,6 +385,9 @@ static bool repeat(struct xl *x, const struct insn *in, u8 source, i32 routine)
     emit_mov_ri(x, R9, size == 4 ? 2 : size - 1);
     emit_call_vcpu(x, routine);
     xl_slow_unless_zero(x, R10, R11);
+    EMIT(x, 0x41, 0xc6, 0x87); /* mov byte [r15+mid_rep], 0: it may have been under way */
+    emit32(x, (u32)offsetof(struct vcpu, mid_rep));
+    emit8(x, 0);
     return true;
 }
 
