@@ -328,9 +328,6 @@ iret_unusual:
         call    bt_callout
         ud2
 
-        .globl  bt_fast_end
-bt_fast_end:
-
 /* CPUID, answered before. r10 := 0 if it is done; else nothing is. Flags stay. */
         .globl  bt_cpuid
         .type   bt_cpuid, @function
@@ -481,5 +478,8 @@ int_unusual:
         flags_give (%r15)
         call    bt_callout
         ud2
+
+        .globl  bt_fast_end
+bt_fast_end:
 
         .section .note.GNU-stack, "", @progbits

@@ -127,4 +127,7 @@ bt_rep_stos:
         mov     28(%r15), %edi
         jmp     1b
 
+        .globl  bt_strings_end
+bt_strings_end:
+
         .section .note.GNU-stack, "", @progbits

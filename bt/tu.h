@@ -146,7 +146,7 @@ void bt_rep_movs(void);
 void bt_rep_stos(void);
 void bt_int(void);
 void bt_cpuid(void);
-void bt_fast_end(void); /* behind the last of fast.S */
+void bt_fast_end(void), bt_strings_end(void); /* behind the last of fast.S and strings.S */
 void bt_signal_entry(int sig);
 
 enum {

@@ -300,7 +300,8 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
 static bool in_routines(u64 pc)
 {
     return pc - (u64)bt_indirect < (u64)bt_signal_entry - (u64)bt_indirect ||
-           pc - (u64)bt_load_segment < (u64)bt_fast_end - (u64)bt_load_segment;
+           pc - (u64)bt_load_segment < (u64)bt_fast_end - (u64)bt_load_segment ||
+           pc - (u64)bt_rep_movs < (u64)bt_strings_end - (u64)bt_rep_movs;
 }
 
 /* C code runs free: TF comes back with the flags that the next entry loads. */
