@@ -131,7 +131,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     struct bt *bt = cpu->bt;
     u64 flushes = bt->stats.flushes;
     int after = AFTER_LEAVE;
-    bool done = false;
+    bool done;
 
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
@@ -139,10 +139,9 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     cpu->eip = co->eip;
     if (cpu->tc.fpu_live == 2)
         bt_fpu_take(cpu);
-    if (co->fpu && bt_fpu_may_live(cpu))
-        bt_fpu_start(cpu);
-    else
-        done = run_callout(cpu, co);
+    done = run_callout(cpu, co);
+    if (done && co->fpu && bt_fpu_may_live(cpu))
+        bt_fpu_start(cpu); /* behind it: it may be in the shadow of STI, where nothing comes between */
     if (likely(!cpu->attention))
         after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
     if (done && after == AFTER_JUMP && flushes == bt->stats.flushes)
