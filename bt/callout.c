@@ -125,12 +125,20 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
         segment_learn_int(bt, from, (u8)in->imm);
 }
 
+/* AFTER_*, when C has run the instruction, or delivered its exception instead. */
+static int what_follows(struct bt *bt, const struct callout *co, bool done)
+{
+    if (unlikely(bt->cpu->attention))
+        return AFTER_LEAVE;
+    return done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+}
+
 int bt_callout_c(struct vcpu *cpu, struct callout *co)
 {
     u32 from = cpu->tc.context;
     struct bt *bt = cpu->bt;
     u64 flushes = bt->stats.flushes;
-    int after = AFTER_LEAVE;
+    int after;
     bool done;
 
     bt->stats.callouts++;
@@ -142,8 +150,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
         bt_fpu_start(cpu); /* behind it: it may be in the shadow of STI, where nothing comes between */
-    if (likely(!cpu->attention))
-        after = done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    after = what_follows(bt, co, done);
     if (done && after == AFTER_JUMP && flushes == bt->stats.flushes)
         learn_switch(bt, &co->insn, from);
     bt_flags_to_host(cpu);
@@ -154,12 +161,10 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
 
 int bt_after_c(struct vcpu *cpu, struct callout *co)
 {
-    struct bt *bt = cpu->bt;
-    int after = AFTER_LEAVE;
+    int after;
 
     bt_flags_from_host(cpu);
-    if (!cpu->attention)
-        after = goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    after = what_follows(cpu->bt, co, true);
     bt_flags_to_host(cpu);
     return after;
 }
@@ -173,11 +178,8 @@ int bt_light_c(struct vcpu *cpu, struct callout *co)
     cpu->eip = co->eip;
     if (!co->light || (co->move && !move_device(cpu, &co->insn)))
         return LIGHT_NOT;
-    if (!co->move) {
-        cpu_ops[co->insn.mnem].exec(cpu, &co->insn);
-        cpu->eip += co->insn.len;
-        cpu->insns++;
-    }
+    if (!co->move)
+        cpu_run_admitted(cpu, &co->insn);
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
     co->light = !cpu->tc.ac_lost;

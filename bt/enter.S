@@ -5,7 +5,7 @@
  *     runs from `host` until the code leaves; returns what bt_leave found in r9: the record of the
  *     exit (bt/tu.h), or 0. The guest's registers are in the vcpu again, EIP too.
  */
-#include "bt/regs.h"
+#include "bt/macros.h"
 
         .text
 
@@ -146,9 +146,7 @@ after:
         .globl  bt_light
         .type   bt_light, @function
 bt_light:
-        mov     %eax, 0(%r15)
-        lahf
-        seto    %al
+        flags_keep (%r15)
         mov     %r9, %r13
         cmpq    $0, VCPU_FPU_LIVE(%r15)
         jne     3f
@@ -184,18 +182,14 @@ bt_light:
         mov     28(%r15), %edi
         test    %r9d, %r9d
         jz      3f
-        add     $0x7f, %al
-        sahf
-        mov     0(%r15), %eax
+        flags_give (%r15)
         ret
 2:      pushfq
         orl     $HOST_FLAG_AC, (%rsp)
         popfq
         jmp     1b
 3:      mov     %r13, %r9               /* nothing has happened */
-        add     $0x7f, %al
-        sahf
-        mov     0(%r15), %eax
+        flags_give (%r15)
         jmp     bt_callout
 4:      mov     %ebp, %eax
         add     $0x7f, %al

@@ -124,6 +124,24 @@ bt_verw:
 8:
 .endm
 
+/* The flags to the scratch, r9 behind them; the registers that are needed to the vcpu, and back. */
+.macro registers_keep
+        flags_keep (%r15)
+        mov     %eax, VCPU_SCRATCH(%r15)
+        mov     %r9, VCPU_SCRATCH+8(%r15)
+        mov     %ecx, 4(%r15)
+        mov     %edx, 8(%r15)
+        mov     %ebx, 12(%r15)
+        mov     %esi, 24(%r15)
+.endm
+
+.macro registers_give
+        mov     4(%r15), %ecx
+        mov     8(%r15), %edx
+        mov     12(%r15), %ebx
+        mov     24(%r15), %esi
+.endm
+
 /* Into the context in r11d, whose TUs' returns are not on the stack; flags are still in AX. */
 .macro enter_context
         mov     %r11d, VCPU_CONTEXT(%r15)
@@ -165,7 +183,9 @@ bt_sysenter:
         flags_give %r13d
         jmp     bt_indirect
 unusual:
-        flags_give %r13d
+        mov     %r13d, (%r15)
+unusual_in_ax:
+        flags_give (%r15)
         call    bt_callout              /* does not come back */
         ud2
 
@@ -205,36 +225,30 @@ bt_sysexit:
         .globl  bt_iret
         .type   bt_iret, @function
 bt_iret:
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %r9, VCPU_SCRATCH+8(%r15)
-        mov     %ecx, 4(%r15)
-        mov     %edx, 8(%r15)
-        mov     %ebx, 12(%r15)
-        mov     %esi, 24(%r15)
+        registers_keep
         mov     VCPU_EFLAGS(%r15), %eax
         mov     VCPU_INT_FLAG(%r15), %ecx
         and     $0xffffff00, %ecx       /* CPL, INTR, NMI blocked */
-        jnz     iret_unusual
+        jnz     kept_unusual
         test    $FLAG_NT, %eax
-        jnz     iret_unusual
+        jnz     kept_unusual
         mov     %r8d, %ecx
         and     $0xfff, %ecx
         cmp     $(0x1000 - 20), %ecx
-        ja      iret_unusual
+        ja      kept_unusual
         test    $3, %cl
-        jnz     iret_unusual
+        jnz     kept_unusual
         mov     %r8d, %ecx
         shr     $12, %ecx
         mov     (%r14,%rcx,8), %rbx
         test    %rbx, %rbx
-        jle     iret_unusual
+        jle     kept_unusual
         add     %r8, %rbx               /* EIP, CS, EFLAGS, ESP, SS */
         mov     8(%rbx), %edx
         mov     %edx, %ecx
         xor     %eax, %ecx
         test    $FLAGS_HELD, %ecx
-        jnz     iret_unusual
+        jnz     kept_unusual
         movzwl  4(%rbx), %ecx
         mov     %ecx, %esi
         and     $3, %esi
@@ -243,17 +257,17 @@ bt_iret:
         lea     VCPU_IRETS(%r15,%rsi), %rsi
         mov     VCPU_CONTEXT(%r15), %r11d
         cmp     %r11d, IRET_FROM(%rsi)
-        jne     iret_unusual
+        jne     kept_unusual
         cmp     %cx, IRET_CS(%rsi)
-        jne     iret_unusual
+        jne     kept_unusual
         and     $(FLAG_IOPL | FLAG_AC), %eax
         cmp     %eax, IRET_IOPL(%rsi)
-        jne     iret_unusual
+        jne     kept_unusual
         shl     $16, %r9d
         lea     (%r9,%rcx), %r9d
         or      $(SEG_KEY_VALID | SEG_KEY_CODE), %r9d
         find_segment
-        jne     iret_unusual
+        jne     kept_unusual
         mov     IRET_TO(%rsi), %r11d
         test    $3, %cl
         jnz     iret_outer
@@ -265,13 +279,13 @@ iret_outer:
         mov     %r10, VCPU_SCRATCH+16(%r15)
         movzwl  16(%rbx), %eax
         cmp     %ax, IRET_SS(%rsi)
-        jne     iret_unusual
+        jne     kept_unusual
         and     $3, %ecx
         shl     $16, %ecx
         lea     (%rcx,%rax), %r9d
         or      $(SEG_KEY_VALID | SEG_KEY_SS | SEG_KEY_STACK32), %r9d
         find_segment
-        jne     iret_unusual
+        jne     kept_unusual
         /* Data segments that would have to go are C's: present, and DPL below 3. */
         .irp    seg, 0, 3, 4, 5
         movzwl  VCPU_SEG+12*\seg+10(%r15), %eax
@@ -279,7 +293,7 @@ iret_outer:
         test    $0x60, %al
         jz      2f
         test    $0x80, %al
-        jz      iret_unusual
+        jz      kept_unusual
 2:
         .endr
         copy_segment SEG_SS(%r15)
@@ -311,22 +325,14 @@ iret_commit:
         add     $0x7f, %al
         sahf
         mov     (%r15), %eax
-        mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     24(%r15), %esi
+        registers_give
         jmp     bt_indirect
 
-iret_unusual:
-        mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     24(%r15), %esi
+kept_unusual:
+        registers_give
         mov     VCPU_SCRATCH+8(%r15), %r9
         mov     VCPU_SCRATCH(%r15), %eax
-        flags_give (%r15)
-        call    bt_callout
-        ud2
+        jmp     unusual_in_ax
 
 /* CPUID, answered before. r10 := 0 if it is done; else nothing is. Flags stay. */
         .globl  bt_cpuid
@@ -357,35 +363,29 @@ bt_cpuid:
         .globl  bt_int
         .type   bt_int, @function
 bt_int:
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %r9, VCPU_SCRATCH+8(%r15)
-        mov     %ecx, 4(%r15)
-        mov     %edx, 8(%r15)
-        mov     %ebx, 12(%r15)
-        mov     %esi, 24(%r15)
+        registers_keep
         mov     VCPU_EFLAGS(%r15), %edx
         test    $FLAG_NT, %edx
-        jnz     int_unusual
+        jnz     kept_unusual
         mov     %r11d, %esi
         and     $7, %esi
         shl     $6, %esi
         lea     VCPU_INTS(%r15,%rsi), %rsi
         mov     VCPU_CONTEXT(%r15), %ecx
         cmp     %ecx, INT_FROM(%rsi)
-        jne     int_unusual
+        jne     kept_unusual
         cmp     %r11d, INT_VECTOR(%rsi)
-        jne     int_unusual
+        jne     kept_unusual
         mov     INT_PAGE(%rsi), %ecx
         shl     $3, %rcx
         add     VCPU_FLAT_SYSTEM(%r15), %rcx
         mov     (%rcx), %rcx
         add     INT_MINUS_SLOT(%rsi), %rcx
-        jne     int_unusual
+        jne     kept_unusual
         mov     INT_GATE(%rsi), %rcx
         mov     (%rcx), %rcx
         add     INT_MINUS_GATE(%rsi), %rcx
-        jne     int_unusual
+        jne     kept_unusual
         /* EFLAGS as pushed */
         movzbl  %ah, %ecx
         or      %ecx, %edx
@@ -398,37 +398,37 @@ bt_int:
         movzwl  INT_CS(%rsi), %r9d
         or      $(SEG_KEY_VALID | SEG_KEY_CODE), %r9d
         find_segment
-        jne     int_unusual
+        jne     kept_unusual
         cmpb    $0, VCPU_CPL(%r15)
         je      int_same
         mov     %r10, VCPU_SCRATCH+16(%r15)
         mov     SEG_TR(%r15), %ebx      /* SS0:ESP0 */
         add     $4, %ebx
         test    $3, %bl
-        jnz     int_unusual
+        jnz     kept_unusual
         mov     %ebx, %ecx
         and     $0xfff, %ecx
         cmp     $0xff8, %ecx
-        ja      int_unusual
+        ja      kept_unusual
         mov     %ebx, %ecx
         shr     $12, %ecx
         shl     $3, %rcx
         add     VCPU_FLAT_SYSTEM(%r15), %rcx
         mov     (%rcx), %rcx
         test    %rcx, %rcx
-        jle     int_unusual
+        jle     kept_unusual
         add     %rbx, %rcx
         mov     (%rcx), %ebx
         movzwl  4(%rcx), %r9d
         cmp     %r9w, INT_SS(%rsi)
-        jne     int_unusual
+        jne     kept_unusual
         or      $(SEG_KEY_VALID | SEG_KEY_SS | SEG_KEY_STACK32), %r9d
         find_segment
-        jne     int_unusual
+        jne     kept_unusual
         mov     VCPU_FLAT_SYSTEM(%r15), %r11
         sub     $20, %ebx
         int_frame %ebx, %r11
-        jne     int_unusual
+        jne     kept_unusual
         mov     %r8d, 12(%rcx)
         movzwl  SEG_SS+8(%r15), %r9d
         mov     %r9d, 16(%rcx)
@@ -442,7 +442,7 @@ bt_int:
 int_same:
         lea     -12(%r8), %ebx
         int_frame %ebx, %r14
-        jne     int_unusual
+        jne     kept_unusual
 int_commit:
         count   QUICK_INT
         mov     %ebx, %r8d
@@ -461,23 +461,9 @@ int_commit:
         je      2f
         enter_context
 2:      mov     VCPU_SCRATCH(%r15), %eax
-        mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     24(%r15), %esi
+        registers_give
         flags_give (%r15)
         jmp     bt_indirect
-
-int_unusual:
-        mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     24(%r15), %esi
-        mov     VCPU_SCRATCH+8(%r15), %r9
-        mov     VCPU_SCRATCH(%r15), %eax
-        flags_give (%r15)
-        call    bt_callout
-        ud2
 
         .globl  bt_fast_end
 bt_fast_end:

@@ -1,6 +1,6 @@
 /*
  * Segments as translated code sees them: the class of each in a context, the reach of FS and GS, and
- * the cache of segment loads (enter.S does them again: bt_load_segment).
+ * the cache of segment loads, IRETs and INTs (fast.S does them again).
  *
  * A cached load is good while everything it looked at is the same: the key (selector, register,
  * CPL), the tables' bases and limits, and the descriptor's eight bytes in memory, which are compared
@@ -33,6 +33,12 @@ static void reach_of(const struct segment *s, i64 reach[2])
     reach[1] = memory && !(type & SEG_CODE) && type & SEG_W ? (i64)s->limit : INT64_MIN / 2;
 }
 
+static void forget_switches(struct vcpu *cpu)
+{
+    memset(cpu->irets, 0, sizeof(cpu->irets));
+    memset(cpu->ints, 0, sizeof(cpu->ints));
+}
+
 void segment_review(struct bt *bt)
 {
     struct vcpu *cpu = bt->cpu;
@@ -48,8 +54,7 @@ void segment_review(struct bt *bt)
         return;
     bt->tables = now;
     memset(cpu->seg_cache, 0, sizeof(cpu->seg_cache));
-    memset(cpu->irets, 0, sizeof(cpu->irets));
-    memset(cpu->ints, 0, sizeof(cpu->ints));
+    forget_switches(cpu);
 }
 
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32)
@@ -95,17 +100,25 @@ static bool loads(const struct insn *in, enum seg *seg)
     }
 }
 
-/* The descriptor's place in host memory; false: not plain memory, or not aligned. */
-static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct seg_cached *c)
+/* A descriptor or gate in host memory; NULL: not plain memory, or not aligned. */
+static const u64 *find_entry(const struct vcpu *cpu, gla_t gla, u32 *page, u64 *minus_slot)
 {
-    gla_t gla = (selector & 4 ? cpu->seg[LDTR].base : cpu->gdtr.base) + (selector & ~7u);
     u64 slot = cpu->flat_system[gla >> PAGE_SHIFT];
 
     if (gla & 7 || !slot_direct(slot))
+        return NULL;
+    *page = gla >> PAGE_SHIFT;
+    *minus_slot = -slot;
+    return (const u64 *)slot_hva(slot, gla);
+}
+
+static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct seg_cached *c)
+{
+    gla_t gla = (selector & 4 ? cpu->seg[LDTR].base : cpu->gdtr.base) + (selector & ~7u);
+
+    c->desc = find_entry(cpu, gla, &c->page, &c->minus_slot);
+    if (!c->desc)
         return false;
-    c->page = gla >> PAGE_SHIFT;
-    c->minus_slot = -slot;
-    c->desc = (const u64 *)slot_hva(slot, gla);
     c->minus_desc = -*c->desc;
     return true;
 }
@@ -120,10 +133,8 @@ static void store(struct vcpu *cpu, u32 key, const struct segment *s)
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
         return;
     reach_of(s, c.reach);
-    if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) { /* any kind but data */
-        memset(cpu->irets, 0, sizeof(cpu->irets));
-        memset(cpu->ints, 0, sizeof(cpu->ints));
-    }
+    if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
+        forget_switches(cpu);
     *to = c;
 }
 
@@ -201,17 +212,11 @@ void segment_learn_iret(struct bt *bt, u32 from)
     };
 }
 
-/* The gate in host memory; false: not plain memory, or not aligned. */
 static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_cached *c)
 {
-    gla_t gla = cpu->idtr.base + vector * 8u;
-    u64 slot = cpu->flat_system[gla >> PAGE_SHIFT];
-
-    if (gla & 7 || !slot_direct(slot))
+    c->gate = find_entry(cpu, cpu->idtr.base + vector * 8u, &c->page, &c->minus_slot);
+    if (!c->gate)
         return false;
-    c->page = gla >> PAGE_SHIFT;
-    c->minus_slot = -slot;
-    c->gate = (const u64 *)slot_hva(slot, gla);
     c->minus_gate = -*c->gate;
     return true;
 }

@@ -72,16 +72,14 @@ bt_rep_movs:
         jmp     1b
 
 rep_done:
-        mov     VCPU_SCRATCH(%r15), %eax
-        mov     8(%r15), %edx
-        flags_give (%r15)
         mov     $0, %r10d
-        ret
+        jmp     rep_end
 rep_stop:
+        mov     $1, %r10d
+rep_end:
         mov     VCPU_SCRATCH(%r15), %eax
         mov     8(%r15), %edx
         flags_give (%r15)
-        mov     $1, %r10d
         ret
 
         .globl  bt_rep_stos

@@ -47,7 +47,6 @@ static void rotate(struct xl *x, u8 dst, u8 src, u8 by)
  * register turned by a byte while it works on r11. */
 static bool copy_high(struct xl *x, const struct insn *in)
 {
-    struct insn as = *in;
     bool done;
     u8 reg;
 
@@ -64,9 +63,7 @@ static bool copy_high(struct xl *x, const struct insn *in)
     reg = in->op[0].reg & 3;
     emit_load(x, R11, 1);
     rotate(x, reg, reg, 8);
-    as.modrm = (u8)(0xc0 | reg << 3 | (R11 & 7));
-    as.op[0].reg = reg;
-    EMIT(x, 0x41, as.opcode, as.modrm); /* op reg8, r11b */
+    EMIT(x, 0x41, in->opcode, (u8)(0xc0 | reg << 3 | (R11 & 7))); /* op reg8, r11b */
     rotate(x, reg, reg, 24);
     return true;
 }
