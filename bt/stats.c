@@ -66,14 +66,22 @@ static const u64 *values(const struct bt *bt, const struct row *r)
     return (const u64 *)((const u8 *)&bt->stats + r->offset);
 }
 
-void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg)
+/* NULL: no translator. */
+static const struct bt *counted(const struct vcpu *cpu)
 {
-    struct bt_stat s = { 0 };
     struct bt *bt = cpu->bt;
 
     if (bt)
         memcpy(bt->stats.in_cache, cpu->quick, sizeof(bt->stats.in_cache));
-    for (u32 i = 0; cpu->bt && i < ARRAY_SIZE(rows); i++) {
+    return bt;
+}
+
+void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg)
+{
+    const struct bt *bt = counted(cpu);
+    struct bt_stat s = { 0 };
+
+    for (u32 i = 0; bt && i < ARRAY_SIZE(rows); i++) {
         const struct row *r = &rows[i];
 
         if (r->group) {
@@ -84,7 +92,7 @@ void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg)
         s.help = r->help;
         for (u32 k = 0; k < (r->size ? r->size : 1); k++) {
             s.label = r->label ? r->label(k) : NULL;
-            s.value = values(cpu->bt, r)[k];
+            s.value = values(bt, r)[k];
             if (s.value || !r->label)
                 fn(arg, &s);
         }
@@ -129,7 +137,7 @@ static void print_table(const u64 *val, const struct row *r, FILE *out)
 
 void bt_stats_print(const struct vcpu *cpu, FILE *out)
 {
-    const struct bt *bt = cpu->bt;
+    const struct bt *bt = counted(cpu);
 
     for (u32 i = 0; bt && i < ARRAY_SIZE(rows); i++) {
         const struct row *r = &rows[i];
