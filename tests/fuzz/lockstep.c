@@ -10,6 +10,9 @@
  *   lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] [--form F]
  *            [--cache BYTES] [--chain] [--hostile] [--cold] [--step] [--stats] [--trace CHANNELS] [-v]
  *
+ * Both use the shadow of mmu/. So that its mistakes differ, the interpreter's forgets what it knows at
+ * each switch between address spaces, in half of the rounds.
+ *
  *   --hostile    the guest tries to reach what is not its own (lockstep_hostile.c)
  *   --cold       the interpreter walks the guest's page tables anew for each instruction
  *   --step       each host instruction of translated code is looked at first (lockstep_audit.c)
@@ -198,6 +201,7 @@ static void start_round(struct pair *p)
     check(!memcmp(mmu_ram(p->interp->mmu), p->image, RAM), "memory not set");
     p->interp->mmu->group_due = p->bt->mmu->group_due = 0; /* no matter how many there were */
     p->apart = false;
+    p->cold_spaces = pick(2);
 }
 
 static void start_launch(struct pair *p)
@@ -348,7 +352,7 @@ int main(int argc, char **argv)
     p.bt = new_machine(&p.options);
     check(bt_new(p.bt->cpu, &a.config, &why), "no translator: %s", why);
     watch_start(&p);
-    audit_start(p.bt->cpu, p.step);
+    audit_start(&p);
     for (; p.insns < a.insns && rounds < a.rounds; p.seed++, rounds++) {
         p.mode = mode_of(&a, p.seed);
         if (!round_of(&p)) {

@@ -2,11 +2,11 @@
  * What the parts of lockstep share: the random numbers of a round, the modes, and where things lie
  * in the guest's memory.
  *
- *      0000 interrupt vectors   5000 handlers, 96 bytes each     20000 data
+ *      0000 interrupt vectors   5000 handlers, 112 bytes each    20000 data
  *      0400 IDT                 a000 top of the kernel's stack   2c000 stack, part of the data
  *      1000 GDT                 10000 code                       40000 more code, for the second
  *      2000 TSS, I/O bitmap     1e000 16-bit handlers                  address space
- *      4800 LDT                 elsewhere INT3                   50000 page tables
+ *      4800 LDT                 elsewhere INT3                   4c000 page tables
  *                                                                58000 a hostile guest's
  */
 #ifndef RING3_LOCKSTEP_H
@@ -16,12 +16,11 @@
 
 enum {
     IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x168, WILD_SELECTOR = 0xa8, TSS = 0x2000, LDT = 0x4800,
-    LDT_SIZE = 0x10, PAGE_FAULT = 0x4a00, SYSENTER = 0x4b00, COUNTER = 0x4e00, MXCSR = 0x4f00,
-    HANDLERS = 0x5000, HANDLER_SIZE = 96, HANDLER16_SIZE = 64, KERNEL_STACK = 0xa000, CODE = 0x10000,
-    CODE_SIZE = 0x8000, HANDLERS16 = 0x1e000, DATA = 0x20000, DATA_SIZE = 0x10000, STACK = 0x2c000,
-    STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x50000, WILD_TABLES = 0x58000,
-    KERNEL_DIRECTORY = TABLES + 0x6000, RAM = 0x60000, SCRATCH = 0x70000, ROM = 0x74000,
-    STOP_PORT = 0x80,
+    LDT_SIZE = 0x10, PAGE_FAULT = 0x4a00, SYSENTER = 0x4b00, COUNTER = 0x4e00, RETURNS = 0x4e04,
+    MXCSR = 0x4f00, HANDLERS = 0x5000, HANDLER_SIZE = 112, HANDLER16_SIZE = 64, KERNEL_STACK = 0xa000,
+    CODE = 0x10000, CODE_SIZE = 0x8000, HANDLERS16 = 0x1e000, DATA = 0x20000, DATA_SIZE = 0x10000,
+    STACK = 0x2c000, STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x4c000, WILD_TABLES = 0x58000,
+    RAM = 0x60000, SCRATCH = 0x70000, ROM = 0x74000, STOP_PORT = 0x80, SPACES = 4,
 };
 enum { TABLES_PAGE = TABLES >> 12, KERNEL_HALF = (int)0xc0000000 }; /* RAM again, for CPL 0 */
 static inline u32 handler_of(u32 vector) /* interrupts from 80 on use those of 0 on */
@@ -73,8 +72,11 @@ u32 random_register(void);
 /* Tables of the CPU, code and data, into RAM bytes; then the CPU's state. */
 void make_memory(u8 *ram, enum mode mode);
 void random_state(struct vcpu *c, enum mode mode);
-/* CR3 of one of the two address spaces. */
-u32 space_root(enum mode mode, u32 n);
+
+/* ---- lockstep_paging.c ---- */
+void make_spaces(u8 *ram, enum mode mode);
+u32 space_root(enum mode mode, u32 n);    /* CR3 of one of the SPACES */
+u32 random_kernel_region(enum mode mode); /* where one starts */
 
 /* ---- lockstep_compare.c ---- */
 extern const char *const mode_names[MODES];
@@ -91,13 +93,16 @@ struct pair {
     bool apart;    /* the memories may differ */
     bool ended;    /* the launch, before its time */
     bool chain, verbose, step;
-    bool cold;     /* the interpreter walks the guest's tables for each instruction */
+    bool cold;     /* the interpreter walks the guest's tables for each instruction, */
+    bool cold_spaces; /* or anew in each address space it comes to: in half of the rounds */
 };
 /* NULL, or what differs of the CPUs, but for the addresses of the last FPU instruction. */
 const char *difference(const struct vcpu *a, const struct vcpu *b);
 u32 memory_difference(const struct pair *p); /* a byte of RAM that differs; RAM: none */
 /* Would the next instruction store the addresses of the last FPU instruction? True too often. */
 bool stores_pointers(struct vcpu *c);
+/* what, and which launch of which round it is. */
+void tell_where(const struct pair *p, const char *what);
 void describe(struct pair *p, const struct vcpu *before, const char *what);
 
 /* ---- lockstep_run.c ---- */
@@ -106,7 +111,7 @@ bool launch_run(struct pair *p);
 void watch_start(const struct pair *p);
 
 /* ---- lockstep_audit.c ---- */
-void audit_start(struct vcpu *cpu, bool step); /* of the translator's CPU */
+void audit_start(const struct pair *p);
 bool audit_pair(const struct pair *p);   /* slots and pointers; false: told */
 bool audit_memory(const struct pair *p); /* what lies beyond the guest's */
 u64 audit_steps(void);                   /* host instructions looked at */

@@ -1,10 +1,12 @@
 /*
- * Nothing of the monitor is reachable by a guest address: what lockstep --hostile and --step look at.
+ * What holds at all times, and is looked at beside the comparison: that nothing of the monitor is
+ * reachable by a guest address (above all by lockstep --hostile and --step), and the context.
  *
  *   slots   every slot of the shadow in use leads to the memory the guest's tables name, with no more
  *           rights than they give, and directly only where no write has to be told: against a walk
  *   memory  beyond RAM nothing is ever written; ROM keeps its bytes
  *   vcpu    pointers that only the monitor changes
+ *   context what translated code relies on is what the CPU is, where it comes to C
  *   faults  a SIGSEGV comes from an address that slots lead to when they are not direct: below 4 GiB,
  *           or not canonical; or from the guard page of the stack of return addresses
  *   steps   (--step) translated code runs with TF set; each memory operand of the next host
@@ -24,13 +26,16 @@ enum {
     STEP_CACHE = 1 << 16,
     STEP_TIMES = 8, /* an instruction is looked at; then the code runs free until it is entered anew */
     C_STACK = 4096,
+    CONTEXT_EVERY = 4, /* callouts */
 };
 
 static struct audit {
+    const struct pair *pair;
     struct vcpu *cpu;  /* the translator's */
     struct vcpu first; /* as it was at the start */
     bool stepping;
-    u64 steps, operands;
+    bool left_in_c; /* the last code, by a callout, which may have changed the context */
+    u64 steps, operands, callouts;
     ZydisDecoder decoder;
     struct sigaction old;
 } audit;
@@ -42,9 +47,18 @@ u64 audit_steps(void)
 
 static bool wrong(const struct machine *m, const char *what, gla_t gla, u64 slot)
 {
-    printf("lockstep: %s: gla %08x, slot %016llx, cr0 %08x cr3 %08x cr4 %x cpl %u\n", what, gla,
+    tell_where(audit.pair, what);
+    printf("gla %08x, slot %016llx, cr0 %08x cr3 %08x cr4 %x cpl %u\n", gla,
            (unsigned long long)slot, m->cpu->cr0, m->cpu->cr3, m->cpu->cr4, m->cpu->cpl);
     return false;
+}
+
+/* From a signal handler, or between translated code and C. */
+static void fail_now(void)
+{
+    printf("0 passed, 1 failed\n");
+    fflush(stdout);
+    _exit(1);
 }
 
 /* ---- Slots ---- */
@@ -283,15 +297,15 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
         audit.operands++;
         if (may_touch(s, i, at, g, in_cache))
             continue;
-        printf("lockstep: translated code at %p %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx; ",
+        tell_where(audit.pair, "translated code goes astray");
+        printf("at %p it %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx; ",
                (void *)pc, s->op[i].write ? "writes" : "reads", s->op[i].size,
                (unsigned long long)at, (unsigned long long)g[REG_R9],
                (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R14]);
         for (u32 n = 0; n < s->len; n++)
             printf("%02x ", s->bytes[n]);
-        printf("\n0 passed, 1 failed\n");
-        fflush(stdout);
-        _exit(1);
+        printf("\n");
+        fail_now();
     }
     s->seen += s->seen < STEP_TIMES;
     return s->seen < STEP_TIMES || !in_cache;
@@ -323,10 +337,9 @@ void audit_signal(int sig, siginfo_t *info, void *context)
     }
     if (at >= GIB(4) + 16 && info->si_code != SI_KERNEL &&
         at - ((u64)bt->stack - PAGE_SIZE) >= PAGE_SIZE) {
-        printf("lockstep: the host faults at %#llx, from %#llx\n0 passed, 1 failed\n",
-               (unsigned long long)at, (unsigned long long)pc);
-        fflush(stdout);
-        _exit(1);
+        tell_where(audit.pair, "the host faults");
+        printf("at %#llx, from %#llx\n", (unsigned long long)at, (unsigned long long)pc);
+        fail_now();
     }
     audit.old.sa_sigaction(sig, info, context);
 }
@@ -336,6 +349,48 @@ void audit_signal_entry(int sig);
 __asm__(".text; .globl audit_signal_entry; audit_signal_entry:\n"
         "pushfq; andl $0xfffbffff, (%rsp); popfq; jmp audit_signal");
 
+/* ---- The context ---- */
+
+/* Worked out anew. What bt_context() puts right beside it must not hide a mistake: that stays. */
+static bool context_right(struct vcpu *cpu)
+{
+    static struct {
+        __typeof__(cpu->reach) reach;
+        __typeof__(cpu->seg_cache) cache;
+        __typeof__(cpu->irets) irets;
+        __typeof__(cpu->ints) ints;
+        struct tables tables;
+    } kept;
+    struct bt *bt = cpu->bt;
+    u32 context = cpu->tc.context, right;
+
+    if (bt->context_count > MAX_CONTEXTS / 2) /* one too many drops the code we come from */
+        return true;
+    memcpy(kept.reach, cpu->reach, sizeof(kept.reach));
+    memcpy(kept.cache, cpu->seg_cache, sizeof(kept.cache));
+    memcpy(kept.irets, cpu->irets, sizeof(kept.irets));
+    memcpy(kept.ints, cpu->ints, sizeof(kept.ints));
+    kept.tables = bt->tables;
+    right = bt_context(bt);
+    memcpy(cpu->reach, kept.reach, sizeof(kept.reach));
+    memcpy(cpu->seg_cache, kept.cache, sizeof(kept.cache));
+    memcpy(cpu->irets, kept.irets, sizeof(kept.irets));
+    memcpy(cpu->ints, kept.ints, sizeof(kept.ints));
+    bt->tables = kept.tables;
+    cpu->tc.context = context;
+    return right == context;
+}
+
+static void check_context(struct vcpu *cpu)
+{
+    if (context_right(cpu))
+        return;
+    wrong(cpu->machine, "another context than that of the code", 0, cpu->tc.context);
+    fail_now();
+}
+
+/* ---- Around the translator's entry and callouts ---- */
+
 struct exit *__real_bt_enter(struct vcpu *cpu, const void *host);
 struct exit *__wrap_bt_enter(struct vcpu *cpu, const void *host);
 int __real_bt_callout_c(struct vcpu *cpu, void *callout);
@@ -343,27 +398,39 @@ int __wrap_bt_callout_c(struct vcpu *cpu, void *callout);
 
 struct exit *__wrap_bt_enter(struct vcpu *cpu, const void *host)
 {
+    struct exit *e;
+
     if (audit.stepping)
         cpu->tc.host_flags |= FLAG_TF64;
-    return __real_bt_enter(cpu, host);
+    audit.left_in_c = false;
+    e = __real_bt_enter(cpu, host);
+    if (audit.pair->chain && !audit.left_in_c)
+        check_context(cpu);
+    return e;
 }
 
 int __wrap_bt_callout_c(struct vcpu *cpu, void *callout)
 {
-    int after = __real_bt_callout_c(cpu, callout);
+    int after;
 
+    if (!(++audit.callouts % CONTEXT_EVERY))
+        check_context(cpu);
+    after = __real_bt_callout_c(cpu, callout);
+    audit.left_in_c = after == AFTER_LEAVE;
     if (audit.stepping)
         cpu->tc.host_flags |= FLAG_TF64;
     return after;
 }
 
-void audit_start(struct vcpu *cpu, bool step)
+void audit_start(const struct pair *p)
 {
+    struct vcpu *cpu = p->bt->cpu;
     struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
+    audit.pair = p;
     audit.cpu = cpu;
     audit.first = *cpu;
-    audit.stepping = step;
+    audit.stepping = p->step;
     ZydisDecoderInit(&audit.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     step_cache = calloc(STEP_CACHE, sizeof(*step_cache));
     check(step_cache, "no memory to remember host instructions");

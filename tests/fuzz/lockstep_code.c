@@ -167,6 +167,13 @@ static void set_code_segment(struct gen *g)
         KERNEL_CS);
 }
 
+/* Loops by way of a handler are compared as they go, not broken off by the clock: out STOP_PORT, al */
+static void stop(struct gen *g)
+{
+    if (pick(8))
+        GEN(g, 0xe6, STOP_PORT);
+}
+
 /* Takes away what the FPU complains of. False: nothing known. */
 static bool cure_fpu(struct gen *g, u32 vector)
 {
@@ -198,9 +205,12 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
     struct gen g = { p, handler_of(vector), mode, true };
     u8 data = pick(4) ? 0x23 : USER_DS;
 
+    stop(&g);
     if (cure_fpu(&g, vector) || vector >= 32) {
         if (!pick(4))
             own_business(&g);
+        if (pick(2))
+            gen_change_return(&g);
         GEN(&g, 0xcf);
         return;
     }
@@ -220,6 +230,8 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
     }
     if (!pick(6))
         own_business(&g);
+    else if (!pick(3))
+        gen_change_return(&g);
     if (mode != V86)
         set_code_segment(&g);
     if (g.p - p < HANDLER_SIZE - 49)
@@ -233,7 +245,7 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
 }
 
 /*
- * Demand paging: a page of the tables is made present, writable, the user's, in both spaces, and the
+ * Demand paging: a page of the tables is made present, writable, the user's, in both tables, and the
  * instruction runs again; every eighth time, and elsewhere, it is the other handler's.
  */
 static void make_page_fault(u8 *p, enum mode mode)
@@ -277,6 +289,7 @@ static void make_handler16(u8 *p, u32 vector, enum mode mode)
     u16 mask = (CODE_SIZE - 1) & ~(BLOCK - 1), data = mode == PROT16 ? KERNEL_DS : DATA >> 4;
     struct gen g = { p, 0, mode, false };
 
+    stop(&g);
     if (error || !pick(2))
         GEN(&g, 0xb8, (u8)data, (u8)(data >> 8), 0x8e, 0xd8, 0x8e, 0xc0);
     if (cure_fpu(&g, vector) || vector >= 32) {

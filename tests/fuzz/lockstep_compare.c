@@ -81,14 +81,19 @@ static void print_state(const char *name, const struct vcpu *c)
     printf(" attention %x events %x\n", c->attention, c->machine->events);
 }
 
+void tell_where(const struct pair *p, const char *what)
+{
+    printf("lockstep: %s: mode %s, seed %llu, launch %u, %llu instructions\n", what,
+           mode_names[p->mode], (unsigned long long)p->seed, p->launch,
+           (unsigned long long)p->insns);
+}
+
 void describe(struct pair *p, const struct vcpu *before, const char *what)
 {
     u32 at = before->seg[CS].base + before->eip, byte = memory_difference(p);
     gpa_t gpa;
 
-    printf("lockstep: %s: mode %s, seed %llu, launch %u, %llu instructions\n", what,
-           mode_names[p->mode], (unsigned long long)p->seed, p->launch,
-           (unsigned long long)p->insns);
+    tell_where(p, what);
     if (byte < RAM)
         printf("memory at %06x: interpreter %02x, translator %02x\n", byte,
                mmu_ram(p->interp->mmu)[byte], mmu_ram(p->bt->mmu)[byte]);

@@ -1,6 +1,6 @@
 /*
- * How random guest code is put together (lockstep_code.c, _insn.c, _seq.c): a place to write to, and
- * what every writer must know of it.
+ * How random guest code is put together (lockstep_code.c, _insn.c, _seq.c, _transfer.c, _paging.c): a
+ * place to write to, and what every writer must know of it.
  *
  * The code consists of blocks of 32 bytes, each of which starts with an instruction, so that
  * branches and handlers have somewhere good to go. To keep most accesses inside the data, EBX, EBP,
@@ -61,9 +61,27 @@ void gen_mov(struct gen *g, enum gpr reg, u32 val);
 
 /* ---- lockstep_seq.c ---- */
 void gen_sequence(struct gen *g);
-void gen_hostile(struct gen *g); /* lockstep_hostile.c */
+void gen_flip_flag(struct gen *g);
+bool gen_real_like(const struct gen *g); /* selectors are paragraphs */
+u16 gen_good_code(const struct gen *g);  /* a selector the code's own privilege can run with */
+void gen_push(struct gen *g, u32 val);
+/* mov [at], val; of the code's word, or of 16 bits */
+void gen_store(struct gen *g, u32 at, u32 val, u32 size);
+/* Behind an opcode: [at] as its operand */
+void gen_memory_op(struct gen *g, u8 reg, u32 at);
+void gen_load_segment(struct gen *g, enum seg seg, u16 selector);
+
+/* ---- lockstep_transfer.c ---- */
+void gen_transfer(struct gen *g);
+/* In a handler of 32 bits, the frame on top of the stack: every other time, something that IRET has to
+ * look at changes. */
+void gen_change_return(struct gen *g);
+
+/* ---- lockstep_paging.c ---- */
+void gen_paging(struct gen *g);
 void gen_switch_space(struct gen *g);
 void gen_write_table(struct gen *g);
-void gen_flip_flag(struct gen *g);
+
+void gen_hostile(struct gen *g); /* lockstep_hostile.c */
 
 #endif

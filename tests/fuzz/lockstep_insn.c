@@ -160,7 +160,7 @@ u32 random_pointer(enum mode mode)
     if (!pick(12)) /* near a page's end */
         off = (off | PAGE_MASK) - pick(20);
     if (mode == PAGED || (mode == PAE && !pick(3)))
-        off += pick(4) ? 0 : KERNEL_HALF;
+        off += pick(4) ? 0 : random_kernel_region(mode);
     return mode_flat(mode) ? DATA + off : off;
 }
 

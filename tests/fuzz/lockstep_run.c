@@ -23,7 +23,7 @@ enum {
     MAX_COMPARES = 5000,
     TICK = 100000,        /* ns */
     TURN_TICKS = 50,      /* of a launch by TUs */
-    LEG_TICKS = 2,
+    LEG_TICKS = 8, /* what then has not come to its port is in a loop, where differences may go unseen */
     FOLLOW_TICKS = 200,
 };
 
@@ -108,6 +108,7 @@ static u64 tus_made(const struct pair *p)
 static void step(struct pair *p)
 {
     struct vcpu *c = p->interp->cpu;
+    const struct space *space = c->mmu->space;
 
     if (__atomic_load_n(&c->attention, __ATOMIC_RELAXED) && !cpu_attend(c))
         return;
@@ -116,6 +117,8 @@ static void step(struct pair *p)
     if (p->cold)
         shadow_drop_all(c->mmu);
     cpu_run_one(c);
+    if (p->cold_spaces && c->mmu->space != space)
+        shadow_drop_all(c->mmu);
 }
 
 /* What differs may be due to such addresses, once the guest has stored them: then the launch ends. */
@@ -279,7 +282,7 @@ static bool follow(struct pair *p, const struct vcpu *before, u32 *steps)
 
 static bool leg(struct pair *p)
 {
-    u32 stop = 1 + pick(pick(2) ? 4 : 40), steps;
+    u32 stop = 1 + pick(pick(4) ? 3 : 40), steps;
     struct vcpu before = *p->bt->cpu;
     bool good = true;
 

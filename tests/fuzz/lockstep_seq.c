@@ -1,11 +1,11 @@
 /*
- * Short sequences that do something to what the translator relies on: segments, privilege, control
- * registers, address spaces, page tables, flags, the code itself; with operands set up so that most
- * of them succeed.
+ * Short sequences that do something to what the translator relies on: segments, control registers,
+ * flags, the code itself; with operands set up so that most of them succeed. Transfers and page tables
+ * have files of their own.
  */
 #include "tests/fuzz/lockstep_gen.h"
 
-static bool real_like(const struct gen *g) /* selectors are paragraphs */
+bool gen_real_like(const struct gen *g)
 {
     return g->mode == REAL || g->mode == V86;
 }
@@ -18,22 +18,21 @@ static bool at_user(const struct gen *g)
 
 static u16 good_data(const struct gen *g)
 {
-    return real_like(g) ? DATA >> 4 : at_user(g) ? USER_DS : KERNEL_DS;
+    return gen_real_like(g) ? DATA >> 4 : at_user(g) ? USER_DS : KERNEL_DS;
 }
 
-static u16 good_code(const struct gen *g)
+u16 gen_good_code(const struct gen *g)
 {
-    return real_like(g) ? CODE >> 4 : at_user(g) ? USER_CS : KERNEL_CS;
+    return gen_real_like(g) ? CODE >> 4 : at_user(g) ? USER_CS : KERNEL_CS;
 }
 
-static void push_imm(struct gen *g, u32 val)
+void gen_push(struct gen *g, u32 val)
 {
     GEN(g, 0x68);
     gen_imm(g, val, gen_word(g));
 }
 
-/* mov [at], val; of the code's word, or of 16 bits */
-static void store(struct gen *g, u32 at, u32 val, u32 size)
+void gen_store(struct gen *g, u32 at, u32 val, u32 size)
 {
     if (size < gen_word(g))
         GEN(g, 0x66);
@@ -45,8 +44,7 @@ static void store(struct gen *g, u32 at, u32 val, u32 size)
     gen_imm(g, val, size);
 }
 
-/* opcode with [at] as its operand */
-static void memory_op(struct gen *g, u8 reg, u32 at)
+void gen_memory_op(struct gen *g, u8 reg, u32 at)
 {
     GEN(g, (u8)(reg << 3 | (g->code32 ? 5 : 6)));
     gen_imm(g, at, gen_word(g));
@@ -61,7 +59,7 @@ static u16 some_selector(const struct gen *g)
         DATA_BASE, DATA_BASE, 0x28, 0x30, USER_CS, CODE_XO, DATA_DOWN, LDT_DATA, LDT_DATA, 0x38, 0x0c,
     };
 
-    if (real_like(g))
+    if (gen_real_like(g))
         return (u16)(pick(8) ? (DATA >> 4) + pick(0x400) : rnd());
     return pick(32) ? ONE_OF(data) : (u16)pick(GDT_SIZE + 16);
 }
@@ -92,15 +90,15 @@ static void use_segment(struct gen *g, enum seg seg, u32 edge)
         GEN(g, 0x66);
     GEN(g, prefix[seg], ONE_OF(op));
     if (edge && pick(2))
-        memory_op(g, (u8)pick(3), edge + 2 - pick(6));
+        gen_memory_op(g, (u8)pick(3), edge + 2 - pick(6));
     else if (!pick(3) && g->code32)
         GEN(g, (u8)(0x43 | pick(3) << 3), (u8)(rnd() & 0x7c)); /* [ebx + 8 bits] */
     else
-        memory_op(g, (u8)pick(3), pick(DATA_SIZE) & (pick(4) ? ~3u : ~0u));
+        gen_memory_op(g, (u8)pick(3), pick(DATA_SIZE) & (pick(4) ? ~3u : ~0u));
 }
 
 /* mov, pop, or a far pointer's load */
-static void load_segment(struct gen *g, enum seg seg, u16 selector)
+void gen_load_segment(struct gen *g, enum seg seg, u16 selector)
 {
     static const u8 pops[] = { 0x07, 0, 0x17, 0x1f }, pointers[] = { 0xc4, 0, 0xb2, 0xc5, 0xb4, 0xb5 };
     u32 at = random_pointer(g->mode), how = pick(4);
@@ -109,21 +107,21 @@ static void load_segment(struct gen *g, enum seg seg, u16 selector)
         gen_mov(g, EAX, selector);
         GEN(g, 0x8e, (u8)(0xc0 | seg << 3));
     } else if (how == 1) {
-        push_imm(g, selector);
+        gen_push(g, selector);
         if (seg >= FS)
             GEN(g, 0x0f, (u8)(seg == FS ? 0xa1 : 0xa9));
         else
             GEN(g, pops[seg]);
     } else if (how == 2) {
-        store(g, at, selector, 2);
+        gen_store(g, at, selector, 2);
         GEN(g, 0x8e);
-        memory_op(g, (u8)seg, at);
+        gen_memory_op(g, (u8)seg, at);
     } else {
-        store(g, at + gen_word(g), selector, 2);
+        gen_store(g, at + gen_word(g), selector, 2);
         if (seg == SS || seg >= FS)
             GEN(g, 0x0f);
         GEN(g, pointers[seg]);
-        memory_op(g, (u8)pick(3), at);
+        gen_memory_op(g, (u8)pick(3), at);
     }
 }
 
@@ -146,147 +144,11 @@ static void segments(struct gen *g)
 
     if (g->code32 && selector > USER_DS && !pick(4))
         change_descriptor(g, selector);
-    load_segment(g, seg, selector);
+    gen_load_segment(g, seg, selector);
     for (u32 i = pick(3); i--;)
         use_segment(g, seg, edge_of(selector));
     if (seg == DS || seg == SS)
-        load_segment(g, seg, good_data(g));
-}
-
-/* ---- Transfers ---- */
-
-/* pushf;  push cs;  push next;  iret; sometimes with NT set, by pushf;  or;  popf */
-static void iret_to_next(struct gen *g)
-{
-    if (g->code32 && !pick(8))
-        GEN(g, 0x9c, 0x80, 0x4c, 0x24, 0x01, FLAG_NT >> 8, 0x9d);
-    GEN(g, 0x9c, 0x0e);
-    push_imm(g, g->at + 2 + gen_word(g));
-    GEN(g, 0xcf);
-}
-
-/* push ss;  push esp;  pushf;  push cs;  push next;  iret: to CPL 3 (from there, to the same) */
-static void iret_to_user(struct gen *g)
-{
-    if (!pick(4)) /* a segment register that may not keep its selector */
-        load_segment(g, pick(2) ? FS : GS, KERNEL_DS);
-    push_imm(g, USER_DS);
-    push_imm(g, STACK + pick(STACK_BYTES / 4) * 4);
-    GEN(g, 0x9c);
-    push_imm(g, USER_CS);
-    push_imm(g, g->at + 2 + gen_word(g));
-    GEN(g, 0xcf);
-}
-
-/* The nine words of a frame of virtual-8086 mode. */
-static void iret_to_v86(struct gen *g)
-{
-    for (u32 i = 0; i < 4; i++)
-        push_imm(g, DATA >> 4);
-    push_imm(g, DATA >> 4);
-    push_imm(g, 0xf000);
-    push_imm(g, FLAG_VM | FLAG_1 | (pick(3) ? FLAG_IOPL : 0));
-    push_imm(g, CODE >> 4);
-    push_imm(g, pick(CODE_SIZE / BLOCK) * BLOCK);
-    GEN(g, 0xcf);
-}
-
-/* mov edx, next;  mov ecx, stack;  sysexit, or sysenter, which comes back by it */
-static void fast_call(struct gen *g)
-{
-    gen_mov(g, EDX, g->at + 12);
-    gen_mov(g, ECX, STACK + pick(STACK_BYTES / 4) * 4);
-    GEN(g, 0x0f, (u8)(pick(3) ? 0x34 : 0x35));
-}
-
-/* CS:EIP for a far transfer: mostly the code's own, sometimes 16-bit code, a gate, a TSS, anything. */
-static void far_target(struct gen *g, u32 *off, u16 *selector)
-{
-    static const u16 others[] = { CODE_16, CODE_16_USER, 0x18, 0x1b, GATE | 3, GATE2 | 3, 0x38,
-                                  CODE_XO };
-
-    *off = random_block(g->mode);
-    *selector = good_code(g);
-    if (!real_like(g) && !pick(4)) {
-        *selector = ONE_OF(others);
-        if (*selector == CODE_16 || *selector == CODE_16_USER)
-            *off -= code_origin(g->mode);
-    }
-}
-
-static void far_transfer(struct gen *g)
-{
-    u32 at = random_pointer(g->mode), off;
-    u16 selector;
-
-    far_target(g, &off, &selector);
-    switch (pick(4)) {
-    case 0: /* jmp or call off:selector */
-        GEN(g, (u8)(pick(2) ? 0xea : 0x9a));
-        gen_imm(g, off, gen_word(g));
-        gen_imm(g, selector, 2);
-        break;
-    case 1: /* by memory */
-        store(g, at, off, gen_word(g));
-        store(g, at + gen_word(g), selector, 2);
-        GEN(g, 0xff);
-        memory_op(g, pick(2) ? 5 : 3, at);
-        break;
-    case 2: /* push selector;  push off;  retf */
-        push_imm(g, selector);
-        push_imm(g, off);
-        GEN(g, 0xcb);
-        break;
-    default: /* push cs;  call next;  next: add esp, word;  push next2;  retf */
-        GEN(g, 0x0e, 0xe8);
-        gen_imm(g, 0, gen_word(g));
-        GEN(g, 0x83, 0xc4, (u8)gen_word(g));
-        push_imm(g, g->at + 2 + gen_word(g));
-        GEN(g, 0xcb);
-    }
-}
-
-static void interrupt(struct gen *g)
-{
-    switch (pick(6)) {
-    case 0:
-        GEN(g, 0xcc);
-        break;
-    case 1:
-        GEN(g, 0xce);
-        break;
-    default:
-        GEN(g, 0xcd, (u8)(pick(8) ? 0x60 + pick(8) : rnd()));
-    }
-}
-
-/* What a transfer finds: a gate's handler, ESP0 of the TSS. */
-static void change_way(struct gen *g)
-{
-    if (pick(3))
-        store(g, IDT + (0x60 + pick(8)) * 8, handler_of(0x60 + pick(8)), 2);
-    else
-        store(g, TSS + 4, KERNEL_STACK - pick(64) * 4, 4);
-}
-
-static void transfer(struct gen *g)
-{
-    u32 kind = pick(g->code32 ? 14 : 5);
-
-    if (kind < 2)
-        interrupt(g);
-    else if (kind == 2)
-        iret_to_next(g);
-    else if (kind < 6)
-        far_transfer(g);
-    else if (kind < 8)
-        iret_to_user(g);
-    else if (kind == 8)
-        iret_to_v86(g);
-    else if (kind < 12)
-        fast_call(g);
-    else
-        change_way(g);
+        gen_load_segment(g, seg, good_data(g));
 }
 
 /* ---- Control registers, ports, flags ---- */
@@ -343,103 +205,6 @@ static void control(struct gen *g)
     default:
         flip_control(g);
     }
-}
-
-/* mov eax, root;  mov cr3, eax;  or the same root again */
-void gen_switch_space(struct gen *g)
-{
-    if (pick(3))
-        gen_mov(g, EAX, space_root(g->mode, pick(2)));
-    else
-        GEN(g, 0x0f, 0x20, 0xd8);
-    GEN(g, 0x0f, 0x22, 0xd8);
-}
-
-/* The linear address of an entry for a page of code or data, by the tables' own mapping or by the
- * large page that shows them again; sometimes of a directory. */
-static u32 table_entry(const struct gen *g, u32 page)
-{
-    bool pae = g->mode == PAE;
-    u32 at = TABLES + 0x1000 * (1 + 2 * pick(3)) + page * (pae ? 8 : 4);
-
-    if (!pick(12)) { /* a directory's entry, for the first pages or the kernel's half */
-        at &= ~0x1fffu;
-        if (!pick(3))
-            at |= pae ? 4 : 0;
-        else
-            at = pae ? KERNEL_DIRECTORY + pick(2) * PAGE_SIZE : at | (u32)KERNEL_HALF >> 20;
-    }
-    return at + (pick(8) ? 0 : 0x400000);
-}
-
-/* op [at], and an immediate of 4 or 1 bytes */
-static void table_op(struct gen *g, u8 opcode, u8 reg, u32 at, u32 imm, u32 size)
-{
-    GEN(g, opcode, (u8)(reg << 3 | 5));
-    gen_imm(g, at, 4);
-    gen_imm(g, imm, size);
-}
-
-void gen_write_table(struct gen *g)
-{
-    static const u32 bits[] = { 1, 2, 4, 0x20, 0x40, 1, 2, 4, 3, 0x60, 0x1000, 0x2000, 0x67, 8, 0x100 };
-    static const u8 numbers[] = { 0, 1, 2, 5, 6, 12, 13, 8 };
-    u32 page = (pick(2) ? CODE : DATA) / PAGE_SIZE + pick(8), at = table_entry(g, page);
-
-    switch (pick(8)) {
-    case 0: /* mov */
-        table_op(g, 0xc7, 0, at, page << 12 | 7, 4);
-        break;
-    case 1: /* or */
-        table_op(g, 0x81, 1, at, 7, 4);
-        break;
-    case 2: /* and */
-        table_op(g, 0x81, 4, at, ~ONE_OF(bits), 4);
-        break;
-    case 3: /* xor byte */
-        table_op(g, 0x80, 6, at, 1u << pick(7), 1);
-        break;
-    case 4: /* lock bts, btr, btc */
-        if (pick(2))
-            GEN(g, 0xf0);
-        GEN(g, 0x0f);
-        table_op(g, 0xba, (u8)(5 + pick(3)), at, ONE_OF(numbers), 1);
-        break;
-    case 5: /* mov eax, [another];  mov or xchg [at], eax */
-        GEN(g, 0xa1);
-        gen_imm(g, table_entry(g, DATA / PAGE_SIZE + pick(8)), 4);
-        GEN(g, (u8)(pick(2) ? 0x89 : 0x87), 0x05);
-        gen_imm(g, at, 4);
-        break;
-    default: /* xor */
-        table_op(g, 0x81, 6, at, ONE_OF(bits), 4);
-    }
-}
-
-/* A directory's entry for the kernel's half changes, or not; an access there; the same in the other
- * space, or the same. */
-static void kernel_half(struct gen *g)
-{
-    static const u32 values[] = { TABLES + 0x5003, TABLES + 0x5003, TABLES + 0x5063, TABLES + 0x5001,
-                                  TABLES + 0x5007, TABLES + 0x1003, TABLES + 0x3007, 0 };
-    u32 space = pick(2), at = g->mode == PAE ? KERNEL_DIRECTORY + space * PAGE_SIZE
-                                             : TABLES + space * 0x2000 + ((u32)KERNEL_HALF >> 20);
-
-    if (pick(2))
-        table_op(g, 0xc7, 0, at, ONE_OF(values), 4);
-    for (u32 i = 0; i < 2; i++) {
-        GEN(g, (u8)(0xa0 + pick(4)));
-        gen_imm(g, (u32)KERNEL_HALF + DATA + (rnd() & 0xfffc), 4);
-        if (!i && pick(4))
-            gen_switch_space(g);
-    }
-}
-
-/* invlpg [a page that is used] */
-static void invalidate(struct gen *g)
-{
-    GEN(g, 0x0f, 0x01, 0x3d);
-    gen_imm(g, (pick(2) ? CODE : DATA) + pick(8) * PAGE_SIZE, 4);
 }
 
 /* in, out, ins, outs: the stopper, the interrupt controller, nobody */
@@ -526,7 +291,7 @@ static void bit_string(struct gen *g)
     if (!pick(3))
         GEN(g, 0x66);
     GEN(g, 0x0f, ONE_OF(op));
-    memory_op(g, EAX, random_pointer(g->mode));
+    gen_memory_op(g, EAX, random_pointer(g->mode));
 }
 
 /* Dividends and divisors near the edge: cdq;  mov ecx, n;  div or idiv */
@@ -555,10 +320,43 @@ static void modify_code(struct gen *g)
     if (!g->code32)
         GEN(g, (u8)(g->mode == PROT16 ? 0x36 : 0x2e));
     GEN(g, (u8)(size ? 0xc7 : 0xc6));
-    memory_op(g, 0, to);
+    gen_memory_op(g, 0, to);
     for (u32 i = 0; i < 4; i++)
         bytes[i] = ONE_OF(new_code);
     gen_put(g, bytes, size == 0 ? 1 : size == 1 || !g->code32 ? 2 : 4);
+}
+
+/*
+ * Along a page's end: the next page is another one elsewhere, or none, so that what crosses it shows.
+ *     mov bx, short of the end;  mov cx, n;  again: op [bx + disp];  [paddb xmm1, xmm0];  add bx, step;
+ *     loop again
+ */
+static void page_edge(struct gen *g)
+{
+    static const struct edge_op {
+        u8 bytes[3], len, reg, sum; /* sum: it loads XMM0 */
+    } ops[] = {
+        { { 0x0f, 0x10 }, 2, 0, 1 }, { { 0x0f, 0x11 }, 2, 2, 0 },
+        { { 0xf3, 0x0f, 0x6f }, 3, 0, 1 }, { { 0xf3, 0x0f, 0x7f }, 3, 2, 0 },
+        { { 0x66, 0x0f, 0x10 }, 3, 0, 1 }, { { 0x66, 0x0f, 0x11 }, 3, 2, 0 },
+        { { 0xf3, 0x0f, 0x7e }, 3, 0, 1 }, { { 0x66, 0x0f, 0xd6 }, 3, 2, 0 }, /* movq */
+        { { 0x0f, 0x12 }, 2, 0, 1 }, { { 0x0f, 0x13 }, 2, 2, 0 }, /* movlps */
+        { { 0xdf }, 1, 5, 0 }, { { 0xdd }, 1, 3, 0 }, { { 0xdb }, 1, 7, 0 }, /* fild, fstp */
+        { { 0x03 }, 1, EDX, 0 }, { { 0x11 }, 1, EDX, 0 },
+    };
+    const struct edge_op *op = &ONE_OF(ops);
+    u32 disp = pick(3) ? 0 : pick(16) * 4, turns = 4 + pick(13);
+    u32 edge = random_pointer(g->mode) | PAGE_MASK, again;
+
+    gen_mov(g, EBX, edge - disp - pick(24));
+    gen_mov(g, ECX, turns);
+    again = g->at;
+    gen_put(g, op->bytes, op->len);
+    GEN(g, (u8)(0x40 | op->reg << 3 | (g->code32 ? 3 : 7)), (u8)disp);
+    if (op->sum)
+        GEN(g, 0x66, 0x0f, 0xfc, 0xc8);
+    GEN(g, 0x83, 0xc3, (u8)(pick(3) ? 1 : pick(32) - 8));
+    GEN(g, 0xe2, (u8)(again - g->at - 2));
 }
 
 /* mov esp, a place in the stack */
@@ -572,16 +370,11 @@ static void new_stack(struct gen *g)
 void gen_sequence(struct gen *g)
 {
     static void (*const any[])(struct gen *g) = {
-        gen_flip_flag, transfer, transfer, modify_code, segments, segments, segments, control, port,
-        shadow, short_string, short_string, bit_string, divide, new_stack,
+        gen_flip_flag, gen_transfer, gen_transfer, modify_code, segments, segments, segments, control, port,
+        shadow, short_string, short_string, bit_string, divide, new_stack, page_edge,
     };
-    static void (*const paged[])(struct gen *g) = {
-        gen_switch_space, gen_write_table, gen_write_table, gen_write_table, invalidate,
-        kernel_half,
-    };
-
     if (mode_paged(g->mode) && pick(5) < 2)
-        ONE_OF(paged)(g);
+        gen_paging(g);
     else if (g->mode == V86 && !pick(4)) /* much of the rest is not for it */
         short_string(g);
     else

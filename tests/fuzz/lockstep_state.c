@@ -1,9 +1,5 @@
 /*
- * The random state a round starts in: registers, segments, descriptor tables, page tables.
- *
- * Two address spaces share all but some pages of code and data. Each also shows the first 4 MiB
- * once more at 400000 by a large page, so that code and tables can be written behind the back of
- * their own mapping.
+ * The random state a round starts in: registers, segments, descriptor tables.
  */
 #include "cpu/system.h"
 #include "tests/fuzz/lockstep_gen.h"
@@ -38,75 +34,6 @@ u32 random_register(void)
     default:
         return CODE + pick(CODE_SIZE);
     }
-}
-
-/* ---- Page tables ---- */
-
-/* Per space a directory and, behind it, a table of the first MiBs; PAE: directory pointers, too. What
- * both spaces have of the kernel: a table; for PAE, each its directory above it. */
-enum { SPACE_SIZE = 0x2000, POINTERS = TABLES + 2 * SPACE_SIZE, KERNEL_TABLE = POINTERS + PAGE_SIZE };
-
-u32 space_root(enum mode mode, u32 n)
-{
-    return mode == PAE ? POINTERS + n * 32 : TABLES + n * SPACE_SIZE;
-}
-
-/* Present, writable, user; kernel pages mostly without the last. */
-static u32 page_rights(enum mode mode, u32 page)
-{
-    if (page < 16 || page >= TABLES_PAGE) /* the system's; its tables are everybody's */
-        return mode == PAGED || page >= TABLES_PAGE ? 7 : 3;
-    if (page >= CODE >> 12 && page < (CODE + CODE_SIZE) >> 12)
-        return pick(8) ? 7 : 5;
-    return pick(6) ? 7 : pick(8);
-}
-
-/* Data pages in an odd order; the second space has other code and data in some. */
-static u32 page_frame(u32 space, u32 page)
-{
-    bool code = page >= CODE >> 12 && page < (CODE + CODE_SIZE) >> 12;
-
-    if (page < 16 || page >= TABLES_PAGE)
-        return page;
-    if (code)
-        return space && pick(2) ? page + ((CODE2 - CODE) >> 12) : page;
-    if (page >= CODE2 >> 12 && page < (CODE2 + CODE_SIZE) >> 12)
-        return page;
-    return (page & ~3u) | (3 - ((page + (space && pick(2))) & 3));
-}
-
-static void entry(u8 *ram, u32 at, u32 index, u64 val, bool pae)
-{
-    memcpy(ram + at + index * (pae ? 8 : 4), &val, pae ? 8 : 4);
-}
-
-static void make_space(u8 *ram, enum mode mode, u32 n)
-{
-    u32 directory = TABLES + n * SPACE_SIZE, table = directory + PAGE_SIZE;
-    bool pae = mode == PAE;
-
-    memset(ram + directory, 0, SPACE_SIZE);
-    entry(ram, directory, 0, table | 7, pae);
-    entry(ram, directory, pae ? 2 : 1, 0x80 | 7 | (pick(2) ? 0x100 : 0), pae);
-    for (u32 i = 0; i < 512; i++) {
-        u64 nx = pae && i >= DATA >> 12 && i < TABLES_PAGE && pick(2) ? 1ull << 63 : 0;
-
-        entry(ram, table, i, page_frame(n, i) << 12 | page_rights(mode, i) | nx, pae);
-    }
-    if (pae) {
-        entry(ram, POINTERS + n * 32, 0, directory | 1, true);
-        entry(ram, POINTERS + n * 32, 3, (KERNEL_DIRECTORY + n * PAGE_SIZE) | 1, true);
-    } else {
-        entry(ram, directory, (u32)KERNEL_HALF >> 22, KERNEL_TABLE | 3, false);
-    }
-}
-
-static void make_kernel_half(u8 *ram, bool pae)
-{
-    for (u32 n = 0; n < 2; n++)
-        entry(ram, KERNEL_DIRECTORY + n * PAGE_SIZE, 0, KERNEL_TABLE | 3, pae);
-    for (u32 i = 0; i < RAM >> 12; i++)
-        entry(ram, KERNEL_TABLE, i, i << 12 | (pick(16) ? 3 : pick(8)) | (pick(2) ? 0x100 : 0), pae);
 }
 
 /* ---- Segments and tables ---- */
@@ -208,10 +135,8 @@ void make_memory(u8 *ram, enum mode mode)
     *(u32 *)(ram + TSS + 8) = KERNEL_DS;
     *(u32 *)(ram + TSS + 100) = 0x68 << 16;
     random_code(ram, mode);
-    for (u32 n = 0; mode_paged(mode) && n < 2; n++)
-        make_space(ram, mode, n);
     if (mode_paged(mode))
-        make_kernel_half(ram, mode == PAE);
+        make_spaces(ram, mode);
     if (hostile)
         hostile_memory(ram, mode);
 }
