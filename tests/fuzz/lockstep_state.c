@@ -54,7 +54,8 @@ static void descriptor(u8 *at, u32 base, u32 limit, u32 attr)
 /*
  * Null, code, data, conforming code, user data, an expand-down one, one absent; TSS, user code and
  * data, the LDT, a call gate; for CPL 3: 64 KiB at DATA, read-only, with an odd limit, with a base,
- * execute-only, 16-bit code (for CPL 0, too), expand-down above DATA; a call gate of two words.
+ * execute-only, 16-bit code (for CPL 0, too), expand-down above DATA; a call gate of two words; the
+ * second task's TSS.
  */
 static void make_gdt(u8 *gdt, enum mode mode)
 {
@@ -81,6 +82,27 @@ static void make_gdt(u8 *gdt, enum mode mode)
     descriptor(gdt + (CODE_16_USER & ~7), CODE, 0xffff, 0xfa);
     descriptor(gdt + (DATA_DOWN & ~7), 0, 0x1ffff >> (size ? 12 : 0), 0xf6 | size);
     memcpy(gdt + GATE2, (const u32[]){ KERNEL_CS << 16 | handler, 0xec02 }, 8);
+}
+
+/* A second task: where IRET with NT set goes back to, or a far branch goes on. */
+static void make_task(u8 *ram, enum mode mode)
+{
+    bool user = mode == USER || (mode == PAE && pick(2)), nested = pick(2);
+    u32 data = user ? USER_DS : KERNEL_DS, *regs = (u32 *)(ram + TSS2);
+
+    descriptor(ram + GDT + TASK2, TSS2, 0x67, nested ? 0x8b : 0xe9);
+    *(u16 *)(ram + TSS) = pick(2) ? TASK2 : 0;
+    regs[1] = KERNEL_STACK;
+    regs[2] = KERNEL_DS;
+    regs[7] = mode_paged(mode) ? space_root(mode, pick(SPACES)) : 0;
+    regs[8] = random_block(mode);
+    regs[9] = FLAG_1 | (pick(2) ? FLAG_IF : 0) | (pick(8) ? 0 : FLAG_NT) | pick(4) << FLAG_IOPL_SHIFT;
+    for (u32 i = 0; i < 8; i++)
+        regs[10 + i] = i == ESP ? STACK + pick(STACK_BYTES / 4) * 4 : random_pointer(mode);
+    for (u32 s = ES; s <= GS; s++)
+        regs[18 + s] = s == CS ? (user ? USER_CS : KERNEL_CS) : data;
+    regs[24] = LDT_SELECTOR;
+    regs[25] = 0x68 << 16;
 }
 
 static void make_ldt(u8 *ldt)
@@ -134,6 +156,8 @@ void make_memory(u8 *ram, enum mode mode)
     *(u32 *)(ram + TSS + 4) = KERNEL_STACK;
     *(u32 *)(ram + TSS + 8) = KERNEL_DS;
     *(u32 *)(ram + TSS + 100) = 0x68 << 16;
+    if (mode_flat(mode))
+        make_task(ram, mode);
     random_code(ram, mode);
     if (mode_paged(mode))
         make_spaces(ram, mode);

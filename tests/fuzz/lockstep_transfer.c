@@ -61,7 +61,7 @@ static void fast_call(struct gen *g)
 static void far_target(struct gen *g, u32 *off, u16 *selector)
 {
     static const u16 others[] = { CODE_16, CODE_16_USER, 0x18, 0x1b, GATE | 3, GATE2 | 3, 0x38,
-                                  CODE_XO };
+                                  CODE_XO, TASK2 | 3, TASK2 | 3 };
 
     *off = random_block(g->mode);
     *selector = gen_good_code(g);
