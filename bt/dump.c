@@ -90,6 +90,8 @@ static const char *remark(const char *operands)
 
     if (slot)
         return strstr(slot, "*8 + ") ? "  ; write slot" : "  ; read slot";
+    if (strstr(operands, "gs:["))
+        return "  ; window";
     if (strstr(operands, "[r14"))
         return "  ; execute slot";
     for (u32 i = 0; p && i < ARRAY_SIZE(vcpu_names); i++)
@@ -157,7 +159,7 @@ static void guest_text(const struct dump *d, u32 number, char *text, size_t size
     const struct insn *in = &d->x->insns[number];
     const struct site *s = &d->x->tu->sites[number];
     u32 eip = d->x->tu->eip + s->eip_off;
-    static const char *const forms[FORMS] = { "", "", "checked", "unaligned", "callout" };
+    static const char *const forms[FORMS] = { "", "", "", "checked", "unaligned", "unaligned", "callout" };
     const u8 *p = in->raw;
     size_t n = in->len;
     u64 at = eip;

@@ -130,10 +130,52 @@ void emit_patch32(u8 *rel32, const u8 *to)
 
 /* ---- Operands in memory ---- */
 
-/* movups xmm8, [r10+r9]: vector loads of 16 bytes do not mind alignment. xmm8-15 are not the guest's. */
+
+/* What says x->m: prefixes, REX, ModRM and what belongs to it. */
+static void place_prefixes(struct xl *x)
+{
+    if (x->m.window)
+        emit8(x, 0x65);
+    if (x->m.wraps)
+        emit8(x, 0x67);
+}
+
+static u8 place_rex(const struct xl *x)
+{
+    const struct xl_place *m = &x->m;
+
+    return rex(false, 0, m->index == NO_REG ? 0 : m->index, m->base == NO_REG ? 0 : m->base);
+}
+
+static void place_modrm(struct xl *x, u8 reg)
+{
+    const struct xl_place *m = &x->m;
+    u8 shift = m->scale == 8 ? 3 : m->scale == 4 ? 2 : m->scale == 2 ? 1 : 0;
+    u8 index = m->index == NO_REG ? RSP : m->index & 7, mod;
+
+    if (m->base != NO_REG && m->index == NO_REG) {
+        modrm_disp(x, reg, m->base, m->disp);
+        return;
+    }
+    if (m->base == NO_REG) {
+        EMIT(x, (u8)(reg << 3 | 4), (u8)(shift << 6 | index << 3 | 5));
+        emit32(x, (u32)m->disp);
+        return;
+    }
+    mod = !m->disp && (m->base & 7) != RBP ? 0 : m->disp == (i8)m->disp ? 0x40 : 0x80;
+    EMIT(x, (u8)(mod | reg << 3 | 4), (u8)(shift << 6 | index << 3 | (m->base & 7)));
+    if (mod == 0x40)
+        emit8(x, (u8)m->disp);
+    else if (mod)
+        emit32(x, (u32)m->disp);
+}
+
+/* movups xmm8, m: vector loads of 16 bytes do not mind alignment. xmm8-15 are not the guest's. */
 static void load_xmm(struct xl *x)
 {
-    EMIT(x, 0x47, 0x0f, 0x10, 0x04, 0x0a);
+    place_prefixes(x);
+    EMIT(x, (u8)(place_rex(x) | 4), 0x0f, 0x10);
+    place_modrm(x, 0);
 }
 
 /* As many bytes from xmm8 as the mask says: movdqa xmm9, mask;  vpmaskmovd [r10+r9], xmm9, xmm8 */
@@ -150,23 +192,13 @@ static void store_two_bytes(struct xl *x)
     EMIT(x, 0x47, 0x88, 0x1c, 0x0a, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 8, 0x47, 0x88, 0x5c, 0x0a, 1);
 }
 
-/* The bits of REX and the SIB byte that say [r10+x->addr]. */
-static u8 memory_rex(const struct xl *x)
-{
-    return (u8)(0x41 | (x->addr >= 8) << 1);
-}
-
-static u8 memory_sib(const struct xl *x)
-{
-    return (u8)((x->addr & 7) << 3 | (R10 & 7));
-}
-
 static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
 {
     if (size == 2)
         emit8(x, 0x66);
-    EMIT(x, (u8)(memory_rex(x) | (reg >= 8) << 2), (u8)(opcode - (size == 1)),
-         (u8)((reg & 7) << 3 | 4), memory_sib(x));
+    place_prefixes(x);
+    EMIT(x, (u8)(place_rex(x) | (reg >= 8) << 2), (u8)(opcode - (size == 1)));
+    place_modrm(x, reg & 7);
 }
 
 void emit_load(struct xl *x, u8 reg, u32 size)
@@ -213,7 +245,8 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size)
     }
     if (size == 2)
         emit8(x, 0x66);
-    EMIT(x, memory_rex(x), 0xc7, 0x04, memory_sib(x)); /* mov [r10+addr], imm */
+    EMIT(x, place_rex(x), 0xc7); /* mov m, imm */
+    place_modrm(x, 0);
     if (size == 2)
         EMIT(x, (u8)imm, (u8)(imm >> 8));
     else
@@ -298,7 +331,7 @@ static void copy_prefixes(struct xl *x, const struct insn *in)
 /* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
 static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
 {
-    u8 r = !memory ? 0x40 : x->scratch ? 0x41 : memory_rex(x);
+    u8 r = !memory ? 0x40 : x->scratch ? 0x41 : place_rex(x);
 
     if (x->reg_r11)
         return r | 4;
@@ -318,7 +351,7 @@ static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
     if (memory && x->scratch)
         modrm_disp(x, reg, R15, VCPU_SCRATCH);
     else if (memory)
-        EMIT(x, (u8)(reg << 3 | 4), memory_sib(x));
+        place_modrm(x, reg);
     else
         emit8(x, (u8)(0xc0 | reg << 3 | (r & 1 ? R8 & 7 : in->modrm & 7)));
 }
@@ -337,6 +370,8 @@ bool emit_copy(struct xl *x, const struct insn *in)
         return true;
     }
     copy_prefixes(x, in);
+    if (memory && !x->scratch)
+        place_prefixes(x);
     if (r != 0x40)
         emit8(x, r);
     if (in->map == 0 && opcode == 0x82)

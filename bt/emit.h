@@ -40,7 +40,12 @@ struct xl {
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
     enum form form; /* of memory operands, now */
-    u8 addr;        /* host register that holds the guest's address: r9, or what it was made of */
+    bool window;    /* loads go by the window */
+    struct xl_place {
+        bool window, wraps; /* gs:[...]; its sum wraps at 4 GiB */
+        u8 base, index, scale; /* host registers, or NO_REG */
+        i32 disp;
+    } m; /* where the memory operand is */
     bool again;     /* what is unusual in form checked goes on in form unaligned */
     u8 span;     /* checked for a page crossing over so many bytes; 0: for alignment */
     bool scratch; /* emit_copy(): the memory operand is in vcpu.scratch, not at [r10+r9] */
@@ -115,15 +120,15 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF */
 
 /*
- * The guest's instruction once more, its registers renamed; a memory operand becomes [r10+x->addr].
+ * The guest's instruction once more, its registers renamed; a memory operand becomes x->m.
  * False (nothing written): it can't be encoded (AH-BH beside an extended register).
  */
 bool emit_copy(struct xl *x, const struct insn *in);
-/* mov reg, [r10+x->addr] and mov [r10+x->addr], reg, of 1, 2 or 4 bytes (2: the upper half is kept), as the
+/* mov reg, m and mov m, reg, where m is x->m, of 1, 2 or 4 bytes (2: the upper half is kept), as the
  * site's form asks for: the address may be misaligned in form unaligned. A store uses r11. */
 void emit_load(struct xl *x, u8 reg, u32 size);
 void emit_store(struct xl *x, u8 reg, u32 size);
-/* movzx r9d, word [r10+x->addr]; may use r11 */
+/* movzx r9d, word m; may use r11 */
 void emit_load_word(struct xl *x);
 void emit_store_imm(struct xl *x, u32 imm, u32 size);
 /* The operand at [r10+r9], 2, 4 or 8 bytes, to vcpu.scratch and back (uses r11), however misaligned. */
@@ -137,7 +142,7 @@ void emit_unhold(struct xl *x, u8 seg);
 
 enum xl_access { XL_READ, XL_WRITE };
 /*
- * Makes [r10+x->addr] the host address of the site's memory operand (xl_operand), or of the bytes at
+ * Makes x->m the place of the site's memory operand (xl_operand), or of the bytes at
  * the offset in r9d of a segment (xl_bytes). May use r11 and r13. False: C has to do it.
  */
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
@@ -169,6 +174,9 @@ bool xl_mov_cr(struct xl *x, const struct insn *in);
 
 /* ---- xl_*.c: one instruction; false: nothing of it stays, C has to do it ---- */
 typedef bool xl_handler(struct xl *x, const struct insn *in);
+/* Does it read its memory operand and access no other memory? */
+bool xl_only_loads(const struct insn *in);
+
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
     xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss, xl_lfs, xl_lgs,

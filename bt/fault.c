@@ -5,6 +5,7 @@
  * fills the shadow, reaches the device, or raises the guest's exception.
  *
  *   poll      the head's load of [poll]: somebody wants us out
+ *   window    a load by gs:[address] of what is in no window
  *   miss      slot 0: a hidden or true page fault
  *   guarded   code, page table or device memory
  *   align     #AC: a misaligned access in flat form, which might cross a page
@@ -18,7 +19,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-enum { TRAP_DE = 0, TRAP_MF = 16, TRAP_AC = 17, TRAP_XM = 19 };
+enum { TRAP_DE = 0, TRAP_PF = 14, TRAP_MF = 16, TRAP_AC = 17, TRAP_XM = 19 };
 enum { ALT_STACK = 256 << 10, STACK_KEPT = 512 };
 
 static _Thread_local struct vcpu *current;
@@ -67,9 +68,21 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
     tu_drop(bt, tu);
 }
 
-static void learn(struct bt *bt, struct tu *tu, const struct site *site, const greg_t *g)
+/* Whether it will find it next time is looked at when the instruction has been run: run.c. */
+static void note_window_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off)
 {
-    if (g[REG_TRAPNO] == TRAP_DE) {
+    bt->stats.signals_window++;
+    bt->window_miss.set = true;
+    bt->window_miss.gla = (gla_t)off;
+    bt->window_miss.tu = (u32)(tu - bt->tus);
+    bt->window_miss.gpa = tu->gpa + site->eip_off;
+}
+
+static void learn(struct bt *bt, struct tu *tu, const struct site *site, const greg_t *g, u64 at)
+{
+    if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->window <= GIB(4)) {
+        note_window_miss(bt, tu, site, at - bt->cpu->window);
+    } else if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
         if (form_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CONVICTION) {
             form_set(bt, tu->gpa + site->eip_off, FORM_CALLOUT);
@@ -79,7 +92,8 @@ static void learn(struct bt *bt, struct tu *tu, const struct site *site, const g
         bt->stats.signals_fpu++;
     } else if (g[REG_TRAPNO] == TRAP_AC) {
         bt->stats.signals_align++;
-        form_set(bt, tu->gpa + site->eip_off, FORM_UNALIGNED);
+        form_set(bt, tu->gpa + site->eip_off,
+                 site->form == FORM_WINDOW ? FORM_WINDOW_UNALIGNED : FORM_UNALIGNED);
         tu_drop(bt, tu);
     } else {
         learn_memory(bt, tu, site, (u64)g[REG_R10]);
@@ -106,7 +120,7 @@ static void restart_stack(struct bt *bt, greg_t *g)
     g[REG_RSP] = (greg_t)top;
 }
 
-static void fault_in_code(struct bt *bt, greg_t *g)
+static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
 {
     struct vcpu *cpu = bt->cpu;
     struct tu *tu = tu_by_host(bt, (const u8 *)g[REG_RIP]);
@@ -119,7 +133,7 @@ static void fault_in_code(struct bt *bt, greg_t *g)
     cpu->eip = tu->eip + (site ? site->eip_off : 0);
     bt->interpret = site != NULL;
     if (site)
-        learn(bt, tu, site, g);
+        learn(bt, tu, site, g, at);
     else
         bt->stats.signals_poll++;
     leave(g);
@@ -134,7 +148,7 @@ void bt_signal(int sig, siginfo_t *info, void *context)
     if (bt && sig == SIGSEGV && in_stack_guard(bt, info)) {
         restart_stack(bt, g);
     } else if (bt && in_code(bt, (u64)g[REG_RIP])) {
-        fault_in_code(bt, g);
+        fault_in_code(bt, g, (u64)info->si_addr);
     } else if (sig == SIGBUS && g[REG_TRAPNO] == TRAP_AC) {
         g[REG_EFL] &= ~HOST_FLAG_AC; /* C met our AC: it may be misaligned */
         if (current)

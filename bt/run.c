@@ -176,6 +176,25 @@ static bool code_page(struct vcpu *cpu)
     return !fault;
 }
 
+static u64 made(const struct bt *bt)
+{
+    return bt->stats.tus[0] + bt->stats.tus[1];
+}
+
+/* Code made while there was no window is made anew when there is one. */
+static void follow_window(struct bt *bt)
+{
+    bool use = mmu_window_use(bt->cpu);
+
+    if (likely(use == bt->windowed))
+        return;
+    bt->windowed = use;
+    if (!use)
+        bt->windowless = made(bt);
+    else if (made(bt) - bt->windowless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS)
+        bt_flush(bt);
+}
+
 /* The TU to run next, chained to the exit that led here. NULL: interpret. */
 static struct tu *next_tu(struct bt *bt, struct exit *from)
 {
@@ -183,6 +202,7 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     u32 context;
     struct tu *tu;
 
+    follow_window(bt);
     bt_fpu_review(bt->cpu);
     context = bt_context(bt);
     tu = tu_lookup(bt, context, bt->cpu->eip);
@@ -199,12 +219,30 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     return tu;
 }
 
+/* A load that found nothing in the window has been interpreted. */
+static void review_window(struct bt *bt, u64 flushes)
+{
+    enum form form;
+
+    bt->window_miss.set = false;
+    if (mmu_window_extend(bt->cpu, bt->window_miss.gla))
+        return;
+    form = form_of(bt, bt->window_miss.gpa, FORM_WINDOW);
+    if (form == FORM_WINDOW)
+        form_set(bt, bt->window_miss.gpa, FORM_FLAT);
+    if (form == FORM_WINDOW_UNALIGNED)
+        form_set(bt, bt->window_miss.gpa, FORM_UNALIGNED);
+    if (flushes == bt->stats.flushes && !tu_at(bt, bt->window_miss.tu)->dead)
+        tu_drop(bt, tu_at(bt, bt->window_miss.tu));
+}
+
 /* Runs from EIP until the code leaves. Returns the exit it left by, if it can be chained. */
 static struct exit *run_code(struct bt *bt, struct exit *from)
 {
     struct vcpu *cpu = bt->cpu;
     struct exit *e;
     struct tu *tu;
+    u64 flushes;
 
     if (!code_page(cpu))
         return NULL;
@@ -214,6 +252,7 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         cpu_run_one(cpu);
         return NULL;
     }
+    flushes = bt->stats.flushes;
     bt_review_stack(bt);
     bt->dropped = false;
     bt->stats.entries++;
@@ -227,6 +266,8 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         bt->interpret = false;
         bt->stats.interpreted++;
         cpu_run_one(cpu);
+        if (bt->window_miss.set)
+            review_window(bt, flushes);
     }
     return e;
 }
@@ -250,19 +291,29 @@ static struct exit *turn(struct bt *bt, struct exit *from, bool one)
     return NULL;
 }
 
+/* This thread runs the CPU's code from now on. */
+static void adopt(struct vcpu *cpu)
+{
+    bt_fault_adopt(cpu);
+    cpu->window_loaded = true;
+    mmu_window_load(cpu);
+}
+
 void bt_run(struct vcpu *cpu)
 {
     struct exit *from = NULL;
 
-    bt_fault_adopt(cpu);
+    adopt(cpu);
     for (;;) {
         bool one = false;
 
         __atomic_store_n(&cpu->tc.poll, poll_good, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST)) {
             from = NULL;
-            if (!attend(cpu, &one))
+            if (!attend(cpu, &one)) {
+                cpu->window_loaded = false;
                 return;
+            }
         }
         from = turn(cpu->bt, from, one);
     }
@@ -272,9 +323,9 @@ void bt_run_one(struct vcpu *cpu)
 {
     bool one = false;
 
-    bt_fault_adopt(cpu);
+    adopt(cpu);
     cpu->tc.poll = poll_good;
-    if (cpu->attention && !attend(cpu, &one))
-        return;
-    turn(cpu->bt, NULL, one);
+    if (!cpu->attention || attend(cpu, &one))
+        turn(cpu->bt, NULL, one);
+    cpu->window_loaded = false;
 }

@@ -101,17 +101,28 @@ static bool works_again(const struct insn *in)
            in->mnem != ZYDIS_MNEMONIC_IDIV;
 }
 
+/* What the site's form means for this instruction. */
+static void set_form(struct xl *x, const struct insn *in, bool forced)
+{
+    x->form = (enum form)x->site->form;
+    x->window = x->form == FORM_WINDOW || (x->form == FORM_WINDOW_UNALIGNED && xl_only_loads(in));
+    if (x->form == FORM_WINDOW)
+        x->form = FORM_FLAT;
+    if (x->form == FORM_WINDOW_UNALIGNED)
+        x->form = FORM_UNALIGNED;
+    x->again = x->form == FORM_UNALIGNED && !x->window && !forced && works_again(in);
+    if (x->again)
+        x->form = FORM_CHECKED;
+}
+
 static void one(struct xl *x, const struct insn *in)
 {
     const struct xl_row *row = &xl_rows[in->mnem];
     u8 *start = x->p;
     u32 slow = x->slow_count;
-    bool forced = x->bt->config.force_form, learnt = x->site->form != FORM_FLAT && !forced, fpu;
+    bool forced = x->bt->config.force_form, learnt = x->site->form > FORM_FLAT && !forced, fpu;
 
-    x->form = (enum form)x->site->form;
-    x->again = x->form == FORM_UNALIGNED && !forced && works_again(in);
-    if (x->again)
-        x->form = FORM_CHECKED;
+    set_form(x, in, forced);
     if ((x->form != FORM_CALLOUT || forced) && lock_ok(in) &&
         cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in))) &&
@@ -136,11 +147,16 @@ static void head(struct xl *x)
     EMIT(x, 0x4d, 0x8b, 0x4f, VCPU_POLL, 0x45, 0x8a, 0x09);
 }
 
-/* Where the guest wants #AC itself, misaligned operands are C's. */
+/* The window is the supervisor's. Where the guest wants #AC itself, misaligned operands are C's. */
 static enum form start_form(const struct xl *x, gpa_t gpa)
 {
-    enum form form = form_of(x->bt, gpa, FORM_FLAT);
+    bool window = (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_window_use(x->bt->cpu);
+    enum form form = form_of(x->bt, gpa, window ? FORM_WINDOW : FORM_FLAT);
 
+    if (form == FORM_WINDOW && !window)
+        return FORM_FLAT;
+    if (form == FORM_WINDOW_UNALIGNED && !window)
+        form = FORM_UNALIGNED;
     return form == FORM_UNALIGNED && x->context->key & KEY_AC ? FORM_CHECKED : form;
 }
 

@@ -24,9 +24,11 @@ enum { MAX_INSNS = 12, MAX_EXITS = 2 };
 /* How a memory operand is reached. */
 enum form {
     FORM_ADAPT,
+    FORM_WINDOW,  /* loads by gs:[address], stores flat */
     FORM_FLAT,    /* the slot as it is; anything unusual faults */
     FORM_CHECKED, /* slot and alignment looked at first; unusual: callout. No fault ever */
-    FORM_UNALIGNED, /* slot and page crossing looked at first; misaligned operands are in order */
+    FORM_WINDOW_UNALIGNED, /* loads by gs:[address], misaligned ones, too; stores as in unaligned */
+    FORM_UNALIGNED, /* the slots of both ends looked at first; misaligned operands are in order */
     FORM_CALLOUT, /* C does it */
     FORMS,
 };
@@ -157,12 +159,14 @@ enum {
     LINES = 1 << 15,
     LINE_SHIFT = 6,
     MAX_TU_BYTES = MAX_INSNS * 15,
-    FORM_SIZE = 1 << 14,
+    FORM_SIZE = 1 << 15,
     STACK_SIZE = 1 << 16,
     MAX_CONTEXTS = 1 << 14,
     CONTEXT_MEMO = 64,
     MISSES_BEFORE_CHECK = 3,  /* host signals at a site */
     TRAPS_BEFORE_CONVICTION = 2,
+    REBUILD_TUS = 512, /* made without a window that are worth a flush when there is one */
+    MAX_REBUILDS = 8,
 };
 
 /* See stats.def. */
@@ -208,6 +212,15 @@ struct bt {
     u32 generation; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
     bool interpret; /* set by the signal handler: run the instruction at EIP in C */
+    bool windowed; /* loads of new code go by the window */
+    u64 windowless; /* TUs made when they did last */
+    u32 rebuilds;  /* flushes because they do again */
+    struct {
+        bool set; /* its load found nothing in the window */
+        gla_t gla;
+        u32 tu;   /* number, */
+        gpa_t gpa; /* and of the instruction */
+    } window_miss;
     struct bt_stats stats;
 };
 

@@ -97,6 +97,16 @@ static bool copy_bit_string(struct xl *x, const struct insn *in, enum xl_access 
     return done;
 }
 
+bool xl_only_loads(const struct insn *in)
+{
+    const struct operand *m = insn_memory(in);
+    const struct xl_row *row = &xl_rows[in->mnem];
+
+    return m && plain_operands(in) && in->mnem != ZYDIS_MNEMONIC_XCHG &&
+           (row->translate == xl_copy || row->translate == xl_mov) &&
+           (m == &in->op[1] || row->access == XL_READ);
+}
+
 bool xl_copy(struct xl *x, const struct insn *in)
 {
     const struct operand *m = insn_memory(in);
@@ -112,7 +122,7 @@ bool xl_copy(struct xl *x, const struct insn *in)
     if (m && !xl_operand(x, in, m->size, (enum xl_access)access))
         return false;
     if (m && (insn_high_byte(&in->op[0]) || insn_high_byte(&in->op[1])))
-        return copy_high(x, in);
+        return (x->m.window && emit_copy(x, in)) || copy_high(x, in);
     return copy(x, in);
 }
 

@@ -224,6 +224,7 @@ static bool unaligned_path(struct xl *x, u8 site, u16 resume)
 
     x->site = &x->sites[site];
     x->form = FORM_UNALIGNED;
+    x->window = false;
     x->again = false;
     x->last = site + 1 == x->tu->count;
     if (!xl_rows[in->mnem].translate(x, in) || !xl_fits(x, start, slow)) {

@@ -1,5 +1,7 @@
 /*
- * Memory operands: from a guest offset to [r10+r9], in the form the site is in.
+ * Memory operands: from a guest offset to x->m, in the form the site is in.
+ *
+ *   window    op gs:[offset]      a load by the supervisor; a store is flat
  *
  *   flat      lea  r9d, [offset]                 checked   lea  r9d, [offset]
  *             shrx r10d, r9d, r12d                         shrx r10d, r9d, r12d
@@ -11,8 +13,8 @@
  * Neither touches flags. A slot that is not direct leads to an address that faults, and a
  * misaligned access (the only kind that can cross a page, or a 64 KiB limit) raises #AC: flat
  * relies on it, checked sends both out of line to C before the host sees them. Unaligned is checked
- * with a look for a page crossing instead; the access is then one that #AC does not know (emit_load()
- * and its neighbours). What it loads are 16 bytes, so an operand near the page's end is C's, too.
+ * with a look at the slot of the last byte instead; the access is then one that #AC does not know
+ * (emit_load() and its neighbours). What it loads are 16 bytes, so an operand near the page's end needs the next.
  */
 #include "bt/emit.h"
 
@@ -123,15 +125,17 @@ static void emit_misalignment(struct xl *x, u32 size)
     EMIT(x, 0xc4, 0x42, 0x32, 0xf5, 0xdb);
 }
 
-/* r11 := 0 if the operand lies in one page; r10d is the number of its first.
- * lea r11d, [r9+size-1];  shrx r11d, r11d, r12d;  mov r13d, r10d;  not r13;  lea r11d, [r11+r13+1] */
-static void emit_crossing(struct xl *x, u32 size)
+/* r11 := 0 if the operand's last byte has the same slot as its first, r10: it lies in one page, or in two
+ * that are neighbours in the host's memory, too. (The first page of all is no neighbour of the last:
+ * behind a window, and behind RAM, lies nothing.)
+ * lea r11d, [r9+size-1];  shrx r11d, r11d, r12d;  mov r11, [r14+r11*8+table];  not r11;  lea r11, [r11+r10+1] */
+static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
 {
     emit_lea_rm(x, R11, R9, (i32)size - 1);
     emit_page(x, R11, R11);
-    emit_mov_rr(x, R13, R10);
-    emit_not64(x, R13);
-    emit_lea_sib(x, R11, R11, R13, 1, 1, false);
+    emit_slot(x, R11, access);
+    emit_not64(x, R11);
+    emit_lea_sib(x, R11, R11, R10, 1, 1, true);
 }
 
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
@@ -139,9 +143,9 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
     u32 span = x->form == FORM_UNALIGNED && size <= 8 ? 16 : x->span;
 
     emit_page(x, R10, R9);
-    if (span)
-        emit_crossing(x, span);
     emit_slot(x, R10, access);
+    if (span)
+        emit_crossing(x, span, access);
     emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
     emit_top16(x, R13);
     if (size > 1) {
@@ -154,12 +158,17 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
     }
 }
 
+static bool by_window(const struct xl *x, u32 size, enum xl_access access)
+{
+    return x->window && (x->form == FORM_FLAT || x->form == FORM_UNALIGNED) && access == XL_READ && size <= 4;
+}
+
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
 {
     enum seg_class class = context_seg(x->context->key, seg);
     enum form form = x->form;
 
-    x->addr = R9;
+    x->m = (struct xl_place){ .base = R10, .index = R9 };
     if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
@@ -169,7 +178,9 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
         check_reach(x, seg, size, access);
     if (class != SEG_FLAT)
         add_base(x, seg);
-    if (form != FORM_FLAT || size > 4)
+    if (by_window(x, size, access))
+        x->m = (struct xl_place){ .window = true, .base = R9, .index = NO_REG };
+    else if (form != FORM_FLAT || size > 4)
         checked_access(x, size, access);
     else
         flat_access(x, access);
@@ -184,16 +195,36 @@ bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access)
         emit_mov_rr(x, R9, reg);
         return xl_bytes(x, seg, 4, size, access);
     }
+    if (by_window(x, size, access)) {
+        x->m = (struct xl_place){ .window = true, .base = reg, .index = NO_REG };
+        return true;
+    }
     emit_page(x, R10, reg);
     emit_slot(x, R10, access);
-    x->addr = reg;
+    x->m = (struct xl_place){ .base = R10, .index = reg };
     return true;
+}
+
+/* In a flat segment, the host adds up the address. */
+static struct xl_place place_in_window(const struct insn *in)
+{
+    return (struct xl_place){ .window = true,
+                              .wraps = true,
+                              .base = in->base == NO_REG ? NO_REG : hreg_of(in->base),
+                              .index = in->index == NO_REG ? NO_REG : hreg_of(in->index),
+                              .scale = in->scale,
+                              .disp = in->disp };
 }
 
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
 {
     if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
         return xl_at(x, in->seg, hreg_of(in->base), size, access);
+    if (by_window(x, size, access) && in->addrsize == 4 &&
+        context_seg(x->context->key, in->seg) == SEG_FLAT && (size == 1 || size == 2 || size == 4)) {
+        x->m = place_in_window(in);
+        return true;
+    }
     xl_offset(x, in, R9);
     return xl_bytes(x, in->seg, in->addrsize, size, access);
 }

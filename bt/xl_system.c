@@ -56,22 +56,25 @@ static bool plain_flags(struct xl *x)
 
 /*
  * PUSHF: the host's arithmetic flags, and the vcpu's other ones, whose arithmetic bits are 0 while
- * translated code runs.
- *      pushfq;  pop r11;  r11d &= mask
- *      movzx r9d, byte [int_flag];  rorx r9d, r9d, 23;  lea r11d, [r11+r9]
- *      mov r9d, [eflags];  lea r11d, [r11+r9];  push r11
+ * translated code runs. By LAHF, since PUSHFQ takes 9 cycles; its bit 1 is set, and that of [eflags], too.
+ *      movzx r9d, byte [int_flag];  rorx r9d, r9d, 23;  mov r11d, [eflags];  lea r9d, [r9+r11-2]
+ *      mov r10d, eax;  seto r11b;  movzx r11d, r11b;  rorx r11d, r11d, 21;  lea r9d, [r9+r11]
+ *      lahf;  movzx eax, ah;  lea r11d, [r9+rax];  mov eax, r10d;  push r11
  */
 bool xl_pushf(struct xl *x, const struct insn *in)
 {
     if (!plain_flags(x))
         return false;
-    EMIT(x, 0x9c, 0x41, 0x5b);
-    emit_and(x, R11, FLAGS_ARITH);
     EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, VCPU_INT_FLAG);
-    EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 23);   /* rorx r9d, r9d, 23 */
-    emit_lea_sib(x, R11, R11, R9, 1, 0, false);
-    emit_op_rm(x, 0x8b, R9, R15, VCPU_EFLAGS, false);
-    emit_lea_sib(x, R11, R11, R9, 1, 0, false);
+    EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 23);
+    emit_op_rm(x, 0x8b, R11, R15, VCPU_EFLAGS, false);
+    emit_lea_sib(x, R9, R9, R11, 1, -2, false);
+    emit_mov_rr(x, R10, RAX);
+    EMIT(x, 0x41, 0x0f, 0x90, 0xc3, 0x45, 0x0f, 0xb6, 0xdb, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 21);
+    emit_lea_sib(x, R9, R9, R11, 1, 0, false);
+    EMIT(x, 0x9f, 0x0f, 0xb6, 0xc4);
+    emit_lea_sib(x, R11, R9, RAX, 1, 0, false);
+    emit_mov_rr(x, RAX, R10);
     return xl_push_reg(x, R11, in->opsize);
 }
 

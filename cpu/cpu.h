@@ -214,6 +214,8 @@ struct vcpu {
     const struct cpu_model *model;
     struct machine *machine;
     struct mmu *mmu;
+    u64 window;   /* the MMU's: what gs leads to in translated code, see mmu/window.c */
+    bool window_loaded; /* such code may run on this thread */
     void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
     void *bt;     /* the translator; owned by bt/ */
 

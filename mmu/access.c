@@ -95,7 +95,7 @@ static void guarded_store(struct vcpu *cpu, u8 *hva, gla_t gla, const void *buf,
         shadow_store(mmu, gpa, hva, buf, n);
         return;
     }
-    shadow_forget_page(mmu, gla); /* no longer guarded: let the next fill make the slot direct */
+    shadow_forget_writes(mmu, gla); /* no longer guarded: let the next fill make the slot direct */
     memcpy(hva, buf, n);
 }
 
@@ -107,7 +107,7 @@ static void page_store(struct vcpu *cpu, u64 slot, gla_t gla, const void *buf, u
     }
     cpu->mmu->odd_accesses++;
     if (slot_guarded(slot)) {
-        guarded_store(cpu, slot_hva(slot, gla), gla, buf, n);
+        guarded_store(cpu, window_memory(cpu->mmu, slot_hva(slot, gla)), gla, buf, n);
     } else if (n <= 4 || n == 8) {
         u64 val = 0;
 
@@ -229,7 +229,7 @@ u8 *mmu_host(struct vcpu *cpu, gla_t gla, enum mmu_access access, bool *fault)
         *fault = true;
         return NULL;
     }
-    return slot_direct(slot) ? slot_hva(slot, gla) : NULL;
+    return slot_direct(slot) ? window_memory(cpu->mmu, slot_hva(slot, gla)) : NULL;
 }
 
 u8 *mmu_host_overwrite(struct vcpu *cpu, gla_t gla, u32 n, bool *fault)
@@ -237,19 +237,21 @@ u8 *mmu_host_overwrite(struct vcpu *cpu, gla_t gla, u32 n, bool *fault)
     struct mmu *mmu = cpu->mmu;
     gpa_t gpa;
     u64 slot;
+    u8 *hva;
 
     *fault = !slot_get(cpu, gla, MMU_WRITE, &slot);
     if (*fault)
         return NULL;
+    hva = window_memory(mmu, slot_hva(slot, gla));
     if (slot_direct(slot))
-        return slot_hva(slot, gla);
+        return hva;
     if (!slot_guarded(slot))
         return NULL;
-    if (guarded_gpa(cpu, slot_hva(slot, gla), gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT])
+    if (guarded_gpa(cpu, hva, gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT])
         shadow_before_write(mmu, gpa, n);
     else
-        shadow_forget_page(mmu, gla);
-    return slot_hva(slot, gla);
+        shadow_forget_writes(mmu, gla);
+    return hva;
 }
 
 /* ---- What the CPU tells the MMU ---- */

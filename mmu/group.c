@@ -215,12 +215,13 @@ static enum kinship kinship(u64 a, u64 b)
 /*
  * Runs of regions that are alike in both or in neither. A run begins with one for supervisors only:
  * two directories of one process may be alike in its user part, which is no reason to share that;
- * but a kernel leaves its own regions to the tables below to protect. Returns how many are in both.
+ * but a kernel leaves its own regions to the tables below to protect. Returns how many are in both; 0 if
+ * more are alike that would not be shared: such spaces are better off with windows of their own.
  */
 static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *a, const struct root *b)
 {
     struct reader ra = reader_of(mmu, a), rb = reader_of(mmu, b);
-    u32 runs = 0, first = REGIONS, last = 0, count = region_count(a), both = 0;
+    u32 runs = 0, first = REGIONS, last = 0, count = region_count(a), both = 0, left = 0;
 
     memset(shared, 0, REGIONS / 8);
     for (u32 i = 0; i <= count && runs < MAX_RUNS; i++) {
@@ -230,6 +231,8 @@ static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *
             first = first < REGIONS ? first : i;
             last = i;
             both++;
+        } else if (k == FOR_USER) {
+            left++;
         } else if (k == STRANGE && first < REGIONS) {
             for (u32 j = first; j <= last; j++)
                 shared[j / 64] |= 1ull << j % 64;
@@ -237,7 +240,7 @@ static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *
             runs++;
         }
     }
-    return both;
+    return both >= left ? both : 0;
 }
 
 void group_free(struct mmu *mmu, struct group *g)

@@ -71,6 +71,17 @@ void mmu_cpl_changed(struct vcpu *cpu);
 void mmu_invlpg(struct vcpu *cpu, gla_t gla);
 void mmu_flush(struct vcpu *cpu); /* all, global too */
 
+/* ---- Windows, for the translator's loads: gs:[gla] (window.c) ---- */
+
+/* Lets gs lead to vcpu.window: once before code runs on this thread that uses it. While
+ * vcpu.window_loaded is set, each change of the window does it, too. */
+void mmu_window_load(struct vcpu *cpu);
+/* Is there one that loads are worth to be tried by? */
+bool mmu_window_use(const struct vcpu *cpu);
+/* A load at gla found nothing in the window, and was done otherwise by now. True: it will find it; false:
+ * let it go by a slot. */
+bool mmu_window_extend(struct vcpu *cpu, gla_t gla);
+
 /* ---- Who else must know (bt/, the decode cache) ---- */
 
 /* Called before the bytes [gpa, gpa+n) of a page marked with mmu_guard_code() change. */

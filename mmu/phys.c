@@ -39,7 +39,7 @@ struct mmu *mmu_new(struct machine *m, u64 ram)
     mmu->page_write = mmu_reserve(PHYS_PAGES * sizeof(u8 *));
     mmu->page_flags = mmu_reserve(PHYS_PAGES);
     if (mmu->base == MAP_FAILED || !mmu->page_read || !mmu->page_write || !mmu->page_flags ||
-        !shadow_init(mmu))
+        !shadow_init(mmu) || !window_init(mmu))
         goto fail;
     mmu_map_phys(mmu, 0, ram, mmu->base, mmu->base);
     return mmu;
@@ -65,6 +65,7 @@ void mmu_free(struct mmu *mmu)
     if (mmu->writer_head)
         munmap(mmu->writer_head, PHYS_PAGES * sizeof(u32));
     space_done(mmu);
+    window_done(mmu);
     if (mmu->fd >= 0)
         close(mmu->fd);
     free(mmu->table_pool);

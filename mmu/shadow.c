@@ -51,6 +51,7 @@ static void drop_page(struct mmu *mmu, struct space *s, u32 page)
     u32 used = s->used[page / LEAF_SLOTS];
     u64 *slots = &s->flat[page];
 
+    window_cut(mmu, s, page, 1);
     if (!(used & 1 << TABLE_READ) || !*slots)
         return;
     for (; used; used &= used - 1) {
@@ -72,17 +73,18 @@ static void drop_writes(struct space *s, u32 page)
         s->flat[FLAT_USER + FLAT_WRITE + page] = 0;
 }
 
-void shadow_forget_page(struct mmu *mmu, gla_t gla)
+void shadow_forget_writes(struct mmu *mmu, gla_t gla)
 {
     u32 page = gla >> PAGE_SHIFT;
 
-    drop_page(mmu, slot_owner(mmu->space, page), page);
+    drop_writes(slot_owner(mmu->space, page), page);
 }
 
-static void drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
+void shadow_drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
 {
     u32 end = first + count, n;
 
+    window_cut(mmu, s, first, count);
     for (u32 page = first; page < end; page += n) {
         u32 used = s->used[page / LEAF_SLOTS];
 
@@ -101,10 +103,11 @@ void shadow_drop_slots(struct mmu *mmu, struct space *s)
     u64 eight;
 
     mmu->fetch_generation++;
+    window_close(mmu, s);
     for (u32 column = 0; column < COLUMNS; column += 8) {
         memcpy(&eight, &s->used[column], 8);
         if (eight)
-            drop_range(mmu, s, column * LEAF_SLOTS, 8 * LEAF_SLOTS);
+            shadow_drop_range(mmu, s, column * LEAF_SLOTS, 8 * LEAF_SLOTS);
     }
 }
 
@@ -131,7 +134,7 @@ void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size)
         if (s->root.mode & SPACE_PAGING || mmu->a20_mask != ~0u)
             shadow_drop_slots(mmu, s);
         else if (gpa < GIB(4))
-            drop_range(mmu, s, (u32)(gpa >> PAGE_SHIFT),
+            shadow_drop_range(mmu, s, (u32)(gpa >> PAGE_SHIFT),
                        (u32)((size < GIB(4) - gpa ? size : GIB(4) - gpa) >> PAGE_SHIFT));
     }
     group_doubt(mmu);
@@ -154,6 +157,16 @@ static u32 pool_grow(void **pool, u32 *size, u32 *free_list, size_t item)
     return *free_list;
 }
 
+/* A direct slot that leads to host memory hva: by the window, if the page is there. */
+static u64 slot_base(const struct mmu *mmu, const struct space *s, const u8 *hva, u32 page)
+{
+    u32 frame = s->window ? s->window->frame[page] : 0;
+
+    if (frame && hva == mmu->base + ((u64)(frame - 1) << PAGE_SHIFT))
+        return (u64)s->window->at;
+    return (u64)hva - ((u64)page << PAGE_SHIFT);
+}
+
 /* The write slot of a writer in one of the two tables, if it leads straight to hva; NULL: no longer. */
 static u64 *writer_slot(const struct mmu *mmu, const struct writer *w, const u8 *hva, u32 table)
 {
@@ -162,7 +175,7 @@ static u64 *writer_slot(const struct mmu *mmu, const struct writer *w, const u8 
 
     if (!s->live || !(s->used[w->page / LEAF_SLOTS] >> table & 1))
         return NULL; /* not even looked at: that would touch memory given back */
-    return *slot == (u64)hva - ((u64)w->page << PAGE_SHIFT) ? slot : NULL;
+    return *slot == slot_base(mmu, s, hva, w->page) ? slot : NULL;
 }
 
 /* Adds a space's page to the writers of a physical page, unless it is there; removes those met
@@ -282,7 +295,7 @@ void shadow_drop_region(struct mmu *mmu, struct space *s, u32 region)
 {
     u32 shift = region_shift(&s->root), first = region << shift;
 
-    drop_range(mmu, s, first, 1u << shift);
+    shadow_drop_range(mmu, s, first, 1u << shift);
     if (s->table[region])
         shadow_untrace(mmu, s->table[region] - 1, s, first, 1);
     s->table[region] = 0;
@@ -371,33 +384,32 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 
 /* ---- Filling ---- */
 
-/* What a slot becomes: `hva` answers the access, or the bus does. */
-static u64 slot_value(const u8 *hva, gpa_t gpa, gla_t gla_page, bool guarded)
+/* What a data slot becomes: `hva` answers the access, or the bus does. */
+static u64 slot_value(const struct mmu *mmu, const struct space *s, u32 page, const u8 *hva, gpa_t gpa)
 {
-    if (!hva)
-        return SLOT_DEVICE | ((gpa - gla_page) & SLOT_LOW);
-    return ((u64)hva - gla_page) | (guarded ? SLOT_GUARDED : 0);
+    return hva ? slot_base(mmu, s, hva, page)
+               : SLOT_DEVICE | ((gpa - ((u64)page << PAGE_SHIFT)) & SLOT_LOW);
 }
 
 static void fill_slots(struct mmu *mmu, struct space *s, const struct walk *w, u32 index, bool exec)
 {
-    u32 gla_page = index << PAGE_SHIFT;
     gpa_t gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
     u32 page = (u32)(gpa >> PAGE_SHIFT);
     bool known = gpa >> PAGE_SHIFT < PHYS_PAGES;
     u8 *read = known ? mmu->page_read[page] : NULL, *write = known ? mmu->page_write[page] : NULL;
     bool guarded = known && mmu->page_flags[page];
-    u64 rd = slot_value(read, gpa, gla_page, false);
-    u64 wr = slot_value(write, gpa, gla_page, guarded);
+    u64 rd = slot_value(mmu, s, index, read, gpa);
+    u64 wr = slot_value(mmu, s, index, write, gpa) | (write && guarded ? SLOT_GUARDED : 0);
+    u64 ex = read ? (u64)read - ((u64)index << PAGE_SHIFT) : rd; /* stays, whatever the windows do */
     bool super_write = w->dirty && (w->writable || !(s->root.mode & SPACE_WP));
 
     slot_set(mmu, s, TABLE_READ, index, rd);
     if (exec)
-        slot_set(mmu, s, TABLE_EXEC, index, rd);
+        slot_set(mmu, s, TABLE_EXEC, index, ex);
     if (w->user) {
         slot_set(mmu, s, TABLE_USER + TABLE_READ, index, rd);
         if (exec)
-            slot_set(mmu, s, TABLE_USER + TABLE_EXEC, index, rd);
+            slot_set(mmu, s, TABLE_USER + TABLE_EXEC, index, ex);
     }
     if (super_write)
         slot_set(mmu, s, TABLE_WRITE, index, wr);
@@ -407,8 +419,7 @@ static void fill_slots(struct mmu *mmu, struct space *s, const struct walk *w, u
         writer_add(mmu, page, s, index, write);
 }
 
-/* Traces the tables the walk has read. */
-static void trace_walk(struct mmu *mmu, const struct walk *w, struct space *owner, u32 region)
+void shadow_trace_walk(struct mmu *mmu, const struct walk *w, struct space *owner, u32 region)
 {
     struct space *s = mmu->space;
 
@@ -439,8 +450,10 @@ bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access)
     pools_review(mmu);
     space_shrink(mmu);
     owner = slot_owner(mmu->space, index);
-    trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
+    shadow_trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
     fill_slots(mmu, owner, &w, index, access & MMU_EXEC);
+    if (cpu->window_loaded && !(access & MMU_EXEC) && !mmu_user(cpu, access))
+        mmu_window_extend(cpu, gla);
     return true;
 }
 

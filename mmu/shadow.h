@@ -64,6 +64,8 @@ enum { PG_CODE = 1, PG_TABLE = 2 };
 #define MAX_SPACES 128
 #define MAX_GROUPS 4
 #define MAX_LEAVES 8192u   /* kept in all spaces: 32 MiB */
+#define MAX_WINDOWS 8
+#define WINDOW_SPANS 1024 /* see window.c */
 #define MAX_WRITERS (1u << 20) /* 8 MiB */
 #define MAX_TABLE_USERS (1u << 18) /* 4 MiB */
 
@@ -85,6 +87,7 @@ struct space {
     u32 root_writes;  /* to its directories since then */
     u64 *flat;        /* FLAT_BYTES, reserved */
     u32 leaves;       /* that hold memory of the host's */
+    struct window *window; /* that has pages of its slots; NULL: none */
     struct group *group; /* whose slots its shared regions are; NULL: all are its own */
     u64 seen;         /* the group's version it agreed with; 0: look again */
     u32 quarrels;     /* times it did not agree */
@@ -107,6 +110,19 @@ struct group {
     u64 shared[REGIONS / 64];
     u64 filled[REGIONS / 64]; /* those of shared for which entry[] holds */
     u64 entry[REGIONS];       /* directory entries the slots were made from */
+};
+
+/* A guest address space as it is, for loads. See window.c. */
+struct window {
+    u8 *at;              /* where guest address 0 lies: 4 GiB and a page, reserved */
+    struct space *owner; /* of the slots that lead here; NULL: free */
+    u32 *frame;          /* [FLAT_SLOTS] page of RAM that is mapped there, + 1; 0: none */
+    u32 maps;            /* and cuts, since it was opened */
+    bool good;           /* it has pages, or had some */
+    u16 mapped[WINDOW_SPANS]; /* pages */
+    bool grown[WINDOW_SPANS]; /* since it lost pages last */
+    u8 cuts[WINDOW_SPANS];    /* times it lost pages, having grown */
+    u16 vain[WINDOW_SPANS];   /* misses since it had pages to give */
 };
 
 /* Guest page table page → the spaces and places it was read for. */
@@ -147,6 +163,11 @@ struct mmu {
     struct space *space; /* current */
     u64 clock;           /* counts switches, for age */
     u32 leaves;          /* that hold memory, in all spaces */
+
+    struct window windows[MAX_WINDOWS];
+    u8 *nowhere;         /* the window of who has none: every load there faults */
+    u32 windows_closed;  /* so far */
+    u32 window_run;      /* pages in a row that are worth mapping */
 
     u32 *table_head;     /* [PHYS_PAGES] into table_pool */
     struct table_user *table_pool;
@@ -196,6 +217,7 @@ struct walk {
     u8 levels;      /* tables read */
     u8 rights;      /* PTE_W and PTE_U of the directory's entry */
     gpa_t table[2]; /* pages read: directory, table */
+    bool accessed;  /* in all of them */
     u64 entry;      /* the directory's, as it is now */
 };
 /* Walks for an access; sets A (and D for writes). Returns 0 or -1, else *error is the #PF code. */
@@ -216,14 +238,17 @@ bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access);
 void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n);
 /* A store of the CPU to such a page, whose memory is at hva. */
 void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n);
-/* Clears the current space's slots of one page: the next access fills them anew. */
-void shadow_forget_page(struct mmu *mmu, gla_t gla);
+/* Clears the current space's write slots of one page: the next store fills them anew. */
+void shadow_forget_writes(struct mmu *mmu, gla_t gla);
 void shadow_drop_all(struct mmu *mmu);
 void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size);
 void shadow_guard(struct mmu *mmu, u32 page, u8 flag);
 /* Parts of the above, for space.c and group.c. */
 void shadow_drop_slots(struct mmu *mmu, struct space *s);
+void shadow_drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count); /* pages */
 void shadow_drop_region(struct mmu *mmu, struct space *s, u32 region);
+/* Traces the tables that a walk for the current space has read. `owner`: slot_owner() */
+void shadow_trace_walk(struct mmu *mmu, const struct walk *w, struct space *owner, u32 region);
 void shadow_trace_directory(struct mmu *mmu, struct space *s, u32 page, u32 number);
 void shadow_untrace(struct mmu *mmu, u32 page, const struct space *s, u32 first, u8 level);
 
@@ -235,6 +260,27 @@ void space_free(struct mmu *mmu, struct space *s); /* not the current one */
 /* Gives memory of the spaces back when they hold too much: the oldest go. */
 void space_shrink(struct mmu *mmu);
 void space_done(struct mmu *mmu);
+
+/* ---- window.c ---- */
+bool window_init(struct mmu *mmu);
+void window_done(struct mmu *mmu);
+/* The current space has changed, or its window. */
+void window_switch(struct mmu *mmu);
+/* What pages [first, first+count) lead to is about to change: no load finds it there any more. */
+void window_cut_pages(struct mmu *mmu, struct window *w, u32 first, u32 count);
+static inline void window_cut(struct mmu *mmu, struct space *s, u32 first, u32 count)
+{
+    if (s->window)
+        window_cut_pages(mmu, s->window, first, count);
+}
+void window_close(struct mmu *mmu, struct space *s); /* all of it; none is fine */
+/* Is the page of s in its window? */
+static inline bool window_has(const struct space *s, u32 page)
+{
+    return s->window && s->window->frame[page];
+}
+/* What a slot of the current space leads to, where no cut reaches it. */
+u8 *window_memory(const struct mmu *mmu, u8 *hva);
 
 /* ---- group.c ---- */
 /* The group a new space belongs to, made if the directory agrees with that of `other`. NULL: none */

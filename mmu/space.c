@@ -145,6 +145,7 @@ void space_switch(struct vcpu *cpu)
     if (mmu->group_id != groups) /* a group made for it and us: it joins when it is next current */
         space_free(mmu, old);
     mmu->fetch_generation++;
+    window_switch(mmu);
     mmu_cpl_changed(cpu);
 }
 

@@ -141,6 +141,7 @@ static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, 
         entry_set(mmu, &pte, PTE_A | (access & MMU_WRITE ? PTE_D : 0));
     }
     w->dirty = pte.val & PTE_D;
+    w->accessed = touch || pde.val & pte.val & PTE_A;
     w->entry = large ? pte.val : pde.val;
     return true;
 }
@@ -149,7 +150,8 @@ bool mmu_walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, str
               u32 *error)
 {
     if (!(mmu->space->root.mode & SPACE_PAGING)) {
-        *w = (struct walk){ .gpa = gla & ~PAGE_MASK, .writable = true, .user = true, .dirty = true };
+        *w = (struct walk){ .gpa = gla & ~PAGE_MASK, .writable = true, .user = true, .dirty = true,
+                           .accessed = true };
         return true;
     }
     return walk(mmu, gla, access, user, true, w, error);

@@ -200,6 +200,8 @@ static void start_round(struct pair *p)
     set_memory(p, 0, RAM);
     check(!memcmp(mmu_ram(p->interp->mmu), p->image, RAM), "memory not set");
     p->interp->mmu->group_due = p->bt->mmu->group_due = 0; /* no matter how many there were */
+    p->bt->mmu->windows_closed = 0;
+    p->bt->mmu->window_run = pick(4) ? 1 : 3;
     p->apart = false;
     p->cold_spaces = pick(2);
 }
@@ -257,14 +259,15 @@ static int usage(void)
 
 static u8 form_named(const char *name)
 {
-    static const char *const names[FORMS] = { [FORM_FLAT] = "flat", [FORM_CHECKED] = "checked",
+    static const char *const names[FORMS] = { [FORM_WINDOW] = "window", [FORM_FLAT] = "flat", [FORM_CHECKED] = "checked",
+                                              [FORM_WINDOW_UNALIGNED] = "window-unaligned",
                                               [FORM_UNALIGNED] = "unaligned",
                                               [FORM_CALLOUT] = "callout" };
 
     for (u8 i = 0; i < FORMS; i++)
         if (names[i] && !strcmp(name, names[i]))
             return i;
-    die("--form is flat, checked, unaligned or callout");
+    die("--form is window, flat, checked, window-unaligned, unaligned or callout");
 }
 
 static bool parse(int argc, char **argv, struct pair *p, struct args *a)

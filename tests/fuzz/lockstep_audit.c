@@ -4,11 +4,12 @@
  *
  *   slots   every slot of the shadow in use leads to the memory the guest's tables name, with no more
  *           rights than they give, and directly only where no write has to be told: against a walk
+ *   window  every page of it is one that such a slot could lead to, accessed, at that page's memory
  *   memory  beyond RAM nothing is ever written; ROM keeps its bytes
  *   vcpu    pointers that only the monitor changes
  *   context what translated code relies on is what the CPU is, where it comes to C
  *   faults  a SIGSEGV comes from an address that slots lead to when they are not direct: below 4 GiB,
- *           or not canonical; or from the guard page of the stack of return addresses
+ *           or not canonical; from the window; or from the guard page of the stack of return addresses
  *   steps   (--step) translated code runs with TF set; each memory operand of the next host
  *           instruction is worked out, and has to lie where such code may go
  */
@@ -63,6 +64,12 @@ static void fail_now(void)
 
 /* ---- Slots ---- */
 
+/* Guest memory at a host address, where it lies by itself, not by the window. */
+static const u8 *memory_at(const struct machine *m, const u8 *hva)
+{
+    return m->cpu->window ? window_memory(m->mmu, (u8 *)hva) : hva;
+}
+
 /* What table t (read, write, execute; the same for the user) may hold for a page. */
 static bool slot_right(const struct machine *m, u32 t, gla_t gla, u64 slot, const struct walk *w)
 {
@@ -81,7 +88,8 @@ static bool slot_right(const struct machine *m, u32 t, gla_t gla, u64 slot, cons
     if (!hva)
         return slot == (SLOT_DEVICE | ((gpa - gla) & SLOT_LOW)) ||
                wrong(m, "device memory's slot", gla, slot);
-    if (!(slot_direct(slot) || slot_guarded(slot)) || slot_hva(slot, gla) != hva)
+    if (!(slot_direct(slot) || slot_guarded(slot)) ||
+        (t % 3 == 2 ? slot_hva(slot, gla) : memory_at(m, slot_hva(slot, gla))) != hva)
         return wrong(m, "a slot that leads elsewhere", gla, slot);
     if (slot_direct(slot) && write && mmu->page_flags[gpa >> PAGE_SHIFT])
         return wrong(m, "a direct slot for a guarded page", gla, slot);
@@ -112,10 +120,35 @@ static bool page_right(const struct machine *m, u32 page, bool deep)
     return true;
 }
 
+static bool window_right(const struct machine *m)
+{
+    const struct mmu *mmu = m->mmu;
+    const struct space *s = mmu->space->group ? mmu->space->group->slots : mmu->space;
+    struct walk w;
+
+    if (m->cpu->window && m->cpu->window != (u64)(s->window ? s->window->at : mmu->nowhere))
+        return wrong(m, "not the current space's window", 0, m->cpu->window);
+    for (u32 page = 0; s->window && page < FLAT_SLOTS; page++) {
+        u32 frame = s->window->frame[page];
+        gla_t gla = page << PAGE_SHIFT;
+
+        if (!s->window->mapped[page / (FLAT_SLOTS / WINDOW_SPANS)])
+            page |= FLAT_SLOTS / WINDOW_SPANS - 1;
+        else if (frame && (!mmu_walk_quiet(m->mmu, gla, &w) || !w.accessed ||
+                           (w.gpa & mmu->a20_mask) != (gpa_t)(frame - 1) << PAGE_SHIFT ||
+                           mmu->page_read[frame - 1] != mmu->base + ((u64)(frame - 1) << PAGE_SHIFT)))
+            return wrong(m, "a page of the window that the tables do not give", gla, frame);
+    }
+    return true;
+}
+
 static bool slots_right(const struct machine *m)
 {
     struct space *s = m->mmu->space;
     bool deep = !pick(16);
+
+    if (!window_right(m))
+        return false;
 
     if (m->cpu->flat_system != s->flat || m->cpu->flat != s->flat + (m->cpu->cpl == 3 ? FLAT_USER : 0))
         return wrong(m, "not the current space's slots", 0, 0);
@@ -172,7 +205,7 @@ struct step_insn {
     u8 bytes[15], len, count, seen;
     struct {
         u8 base, index, scale; /* of ucontext's registers; NO_GREG: none */
-        bool write, rip;
+        bool write, rip, window;
         u32 size;
         i64 disp;
     } op[3];
@@ -213,6 +246,7 @@ static void step_decode(struct step_insn *s, const u8 *pc)
         s->op[s->count].index = greg_of(o->mem.index);
         s->op[s->count].scale = o->mem.scale;
         s->op[s->count].disp = o->mem.disp.has_displacement ? o->mem.disp.value : 0;
+        s->op[s->count].window = o->mem.segment == ZYDIS_REGISTER_GS;
         s->op[s->count].rip = o->mem.base == ZYDIS_REGISTER_RIP;
         s->op[s->count].write = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
         s->op[s->count++].size = o->size / 8;
@@ -233,7 +267,8 @@ static bool within(u64 at, u32 size, const void *start, u64 bytes)
     return at - (u64)start < bytes && at + size - (u64)start <= bytes;
 }
 
-/* In the guest's memory: inside a page, none that is guarded, by the slot the guest's address has. */
+/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is guarded; by the
+ * slot the guest's address has. */
 static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t *g)
 {
     const struct mmu *mmu = audit.cpu->mmu;
@@ -242,9 +277,12 @@ static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t 
     bool by_slot = s->op[i].base != NO_GREG && s->op[i].index != NO_GREG &&
                    (s->op[i].base ^ s->op[i].index) == (REG_R9 ^ REG_R10);
 
-    if ((off & PAGE_MASK) + s->op[i].size > PAGE_SIZE)
+    u64 last = off + s->op[i].size - 1;
+
+    if (off >> PAGE_SHIFT != last >> PAGE_SHIFT &&
+        (!by_slot || slot != flat[(s->op[i].write ? FLAT_WRITE : 0) + ((gla + s->op[i].size - 1) >> PAGE_SHIFT)]))
         return false;
-    if (s->op[i].write && (off >= RAM || mmu->page_flags[off >> PAGE_SHIFT]))
+    if (s->op[i].write && (last >= RAM || mmu->page_flags[off >> PAGE_SHIFT] || mmu->page_flags[last >> PAGE_SHIFT]))
         return false;
     if (!by_slot || gla >> 32)
         return !by_slot;
@@ -269,8 +307,12 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
     bool write = s->op[i].write;
     u32 size = s->op[i].size;
 
+    if (s->op[i].window)
+        return !write && at - cpu->window < GIB(4);
     if (must_fault(at, size, g))
         return true;
+    if (at - cpu->window < GIB(4) && cpu->mmu->space->live)
+        at = (u64)memory_at(cpu->machine, (const u8 *)at);
     if (within(at, size, cpu->mmu->base, cpu->mmu->reserved))
         return guest_access(s, i, at, g);
     if (within(at, size, cpu, sizeof(*cpu)))
@@ -294,6 +336,8 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
 
         at += s->op[i].base != NO_GREG ? (u64)g[s->op[i].base] : 0;
         at += s->op[i].index != NO_GREG ? (u64)g[s->op[i].index] * s->op[i].scale : 0;
+        if (s->op[i].window)
+            at = audit.cpu->window + (u32)at;
         audit.operands++;
         if (may_touch(s, i, at, g, in_cache))
             continue;
@@ -335,7 +379,7 @@ void audit_signal(int sig, siginfo_t *info, void *context)
             g[REG_EFL] |= FLAG_TF64;
         return;
     }
-    if (at >= GIB(4) + 16 && info->si_code != SI_KERNEL &&
+    if (at >= GIB(4) + 16 && at - audit.cpu->window > GIB(4) && info->si_code != SI_KERNEL &&
         at - ((u64)bt->stack - PAGE_SIZE) >= PAGE_SIZE) {
         tell_where(audit.pair, "the host faults");
         printf("at %#llx, from %#llx\n", (unsigned long long)at, (unsigned long long)pc);

@@ -1,0 +1,195 @@
+/*
+ * Windows (mmu/window.c): what is mapped there is what a load may find without a look, and it goes when the
+ * guest's tables say otherwise. A kernel's table at C0000000 maps RAM from 0 on in a bare machine's 16 MiB.
+ */
+#include "cpu/system.h"
+#include "devices/device.h"
+#include "mmu/pte.h"
+#include "mmu/shadow.h"
+#include "runtime/machine.h"
+#include "tests/harness/test.h"
+#include <string.h>
+
+enum { DIRECTORY = 0x100, OTHER_DIRECTORY = 0x101, TABLE = 0x300, REGION = 768, PAGE_0 = 0xc0000,
+       ENTRY = PTE_P | PTE_W | PTE_A | PTE_D, KERNEL = 0xc0000000 };
+
+static u32 *words(struct vcpu *cpu, u32 page)
+{
+    return (u32 *)(mmu_ram(cpu->mmu) + ((u64)page << PAGE_SHIFT));
+}
+
+static void load_cr3(struct vcpu *cpu, u32 page)
+{
+    cpu->cr3 = page << PAGE_SHIFT;
+    CHECK(mmu_mode_changed(cpu, false));
+}
+
+static struct vcpu *start(u32 bits)
+{
+    struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
+
+    for (u32 i = 0; i < 1024; i++)
+        words(cpu, TABLE)[i] = i << PAGE_SHIFT | bits;
+    words(cpu, DIRECTORY)[REGION] = TABLE << PAGE_SHIFT | ENTRY;
+    cpu->cr0 |= CR0_PE | CR0_PG | CR0_WP;
+    load_cr3(cpu, DIRECTORY);
+    return cpu;
+}
+
+static bool mapped(struct vcpu *cpu, u32 page)
+{
+    return window_has(cpu->mmu->space, PAGE_0 + page);
+}
+
+/* By the window, as translated code would. */
+static u32 look(struct vcpu *cpu, gla_t gla)
+{
+    return *(volatile u32 *)(cpu->window + gla);
+}
+
+static void store(struct vcpu *cpu, gla_t gla, u32 val)
+{
+    CHECK(mmu_store(cpu, gla, 4, MMU_WRITE, val));
+}
+
+/* RAM but for the hole at 640 KiB, which is not. */
+TEST(window, what_is_in_step_is_mapped)
+{
+    struct vcpu *cpu = start(ENTRY);
+
+    CHECK(!mmu_window_use(cpu));
+    CHECK(mmu_window_extend(cpu, KERNEL + 0x200000));
+    CHECK(mmu_window_use(cpu));
+    CHECK(mapped(cpu, 1023));
+    store(cpu, KERNEL + 0x234568, 77);
+    CHECK_EQ(look(cpu, KERNEL + 0x234568), 77);
+    CHECK_EQ(words(cpu, 0x234)[0x568 / 4], 77);
+    words(cpu, 0x234)[0] = 78; /* DMA */
+    CHECK_EQ(look(cpu, KERNEL + 0x234000), 78);
+    CHECK_EQ(cpu->flat_system[PAGE_0 + 0x234], cpu->window); /* by slots, too */
+    CHECK(!mmu_window_extend(cpu, 0x1000)); /* not present */
+}
+
+TEST(window, what_was_not_accessed_is_not)
+{
+    struct vcpu *cpu = start(PTE_P | PTE_W);
+    u64 val;
+
+    CHECK(!mmu_window_extend(cpu, KERNEL + 0x5000));
+    CHECK(mmu_load(cpu, KERNEL + 0x5000, 4, MMU_READ, &val));
+    CHECK(mmu_window_extend(cpu, KERNEL + 0x5000));
+    CHECK(mapped(cpu, 5));
+    CHECK(!mapped(cpu, 6));
+    CHECK_EQ(words(cpu, TABLE)[6] & PTE_A, 0);
+}
+
+TEST(window, a_short_run_is_not_worth_it)
+{
+    struct vcpu *cpu = start(ENTRY);
+
+    for (u32 i = 0; i < 1024; i += 16)
+        words(cpu, TABLE)[i] = 0;
+    CHECK(!mmu_window_extend(cpu, KERNEL + 0x5000));
+    CHECK(!mmu_window_use(cpu));
+}
+
+/* Each change of an entry takes the page out; the others stay. */
+TEST(window, a_change_of_the_tables_cuts)
+{
+    static const u32 changes[] = { 0, PTE_P | PTE_W, ENTRY | 0x200 << PAGE_SHIFT };
+    struct vcpu *cpu = start(ENTRY);
+
+    CHECK(mmu_window_extend(cpu, KERNEL));
+    for (u32 i = 0; i < ARRAY_SIZE(changes); i++) {
+        store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + (0x20 + i) * 4, changes[i]);
+        CHECK(!mapped(cpu, 0x20 + i));
+        CHECK_EQ(cpu->flat_system[PAGE_0 + 0x20 + i] == cpu->window, false);
+        CHECK(mapped(cpu, 0x1f));
+        CHECK(mapped(cpu, 0x24));
+    }
+    store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x30 * 4, (0x30 << PAGE_SHIFT) | (ENTRY & ~PTE_W));
+    CHECK(mapped(cpu, 0x30)); /* loads need no W */
+    phys_write(cpu->machine, (DIRECTORY << PAGE_SHIFT) + REGION * 4, &(u32){ 0 }, 4);
+    CHECK(!mapped(cpu, 0x24));
+    CHECK_EQ(cpu->machine->stats.window_cuts, 4);
+}
+
+/* A page table that lies in the window, written through it, by a store that takes away its own page. */
+TEST(window, a_table_may_cut_itself_off)
+{
+    struct vcpu *cpu = start(ENTRY);
+
+    CHECK(mmu_window_extend(cpu, KERNEL));
+    store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + TABLE * 4, 0);
+    CHECK(!mapped(cpu, TABLE));
+    CHECK_EQ(words(cpu, TABLE)[TABLE], 0);
+}
+
+TEST(window, each_space_has_its_own)
+{
+    struct vcpu *cpu = start(ENTRY);
+    u64 first;
+
+    CHECK(mmu_window_extend(cpu, KERNEL));
+    first = cpu->window;
+    load_cr3(cpu, OTHER_DIRECTORY);
+    CHECK(cpu->window != first);
+    CHECK(!mmu_window_use(cpu));
+    load_cr3(cpu, DIRECTORY);
+    CHECK_EQ(cpu->window, first);
+    CHECK(mapped(cpu, 0));
+}
+
+/* Unpaged: RAM as it is, without what the chipset maps elsewhere. */
+TEST(window, the_memory_map_cuts)
+{
+    struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
+
+    CHECK(mmu_window_extend(cpu, 0x100000));
+    CHECK(window_has(cpu->mmu->space, 0x100));
+    CHECK(window_has(cpu->mmu->space, 0xc0));
+    mmu_map_phys(cpu->mmu, 0xc0000, 0x4000, NULL, NULL);
+    CHECK(!window_has(cpu->mmu->space, 0xc3));
+    CHECK(window_has(cpu->mmu->space, 0xc4));
+    mmu_set_a20(cpu->mmu, false);
+    CHECK(!window_has(cpu->mmu->space, 0xc4));
+}
+
+/* One page comes and goes: the window is grown again less and less often. */
+TEST(window, what_keeps_changing_is_left_alone)
+{
+    struct vcpu *cpu = start(ENTRY);
+    u32 grown = 0;
+
+    for (u32 i = 0; i < 4096; i++) {
+        grown += !mapped(cpu, 0x20) && mmu_window_extend(cpu, KERNEL + 0x20000);
+        store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x20 * 4, 0);
+        store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x20 * 4, 0x20 << PAGE_SHIFT | ENTRY);
+    }
+    CHECK(grown >= 5);
+    CHECK(grown <= 16);
+}
+
+/* As many areas of the host's as a guest can make: single pages taken out, everywhere, in every window. */
+TEST(window, areas_are_bounded)
+{
+    struct vcpu *cpu = start(ENTRY);
+    u32 areas = 0;
+    char line[256];
+    FILE *maps;
+
+    for (u32 i = 0; i < 1024; i++)
+        words(cpu, DIRECTORY)[i] = TABLE << PAGE_SHIFT | ENTRY;
+    phys_write(cpu->machine, DIRECTORY << PAGE_SHIFT, words(cpu, DIRECTORY), PAGE_SIZE);
+    for (u32 i = 0; i < 1024; i++)
+        mmu_window_extend(cpu, i << 22);
+    for (u32 page = 0; page < 1024; page += 2)
+        phys_write(cpu->machine, (TABLE << PAGE_SHIFT) + page * 4, &(u32){ 0 }, 4);
+    maps = fopen("/proc/self/maps", "r");
+    CHECK(maps);
+    while (fgets(line, sizeof(line), maps))
+        areas++;
+    fclose(maps);
+    CHECK(areas < 8192);
+    CHECK(!mapped(cpu, 0));
+}
