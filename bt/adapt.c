@@ -44,6 +44,13 @@ enum form form_of(struct bt *bt, gpa_t gpa, enum form start)
     return start;
 }
 
+void form_forget_flat(struct bt *bt)
+{
+    for (struct learnt *l = bt->learnt; l < bt->learnt + FORM_SIZE; l++)
+        if (l->form == FORM_FLAT && l->term == FIRST_TERM)
+            l->form = FORM_ADAPT;
+}
+
 void form_set(struct bt *bt, gpa_t gpa, enum form form)
 {
     struct learnt *l = learnt_at(bt, gpa);

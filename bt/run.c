@@ -191,8 +191,10 @@ static void follow_window(struct bt *bt)
     bt->windowed = use;
     if (!use)
         bt->windowless = made(bt);
-    else if (made(bt) - bt->windowless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS)
+    else if (made(bt) - bt->windowless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS) {
+        form_forget_flat(bt);
         bt_flush(bt);
+    }
 }
 
 /* The TU to run next, chained to the exit that led here. NULL: interpret. */

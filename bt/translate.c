@@ -101,11 +101,19 @@ static bool works_again(const struct insn *in)
            in->mnem != ZYDIS_MNEMONIC_IDIV;
 }
 
+/* A local variable is loaded soon after it was stored; that store waits for its slot to know where it goes,
+ * and a load that did not wait is done anew by the host, as it finds then. Such loads go by slots as well. */
+static bool local(const struct insn *in)
+{
+    return insn_memory(in) && (in->base == ESP || in->base == EBP);
+}
+
 /* What the site's form means for this instruction. */
 static void set_form(struct xl *x, const struct insn *in, bool forced)
 {
     x->form = (enum form)x->site->form;
-    x->window = x->form == FORM_WINDOW || (x->form == FORM_WINDOW_UNALIGNED && xl_only_loads(in));
+    x->window = !local(in) && (x->form == FORM_WINDOW ||
+                               (x->form == FORM_WINDOW_UNALIGNED && xl_only_loads(in)));
     if (x->form == FORM_WINDOW)
         x->form = FORM_FLAT;
     if (x->form == FORM_WINDOW_UNALIGNED)

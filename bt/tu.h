@@ -319,6 +319,8 @@ void bt_fpu_take(struct vcpu *cpu);   /* after enter.S stored it */
 /* ---- adapt.c ---- */
 enum form form_of(struct bt *bt, gpa_t gpa, enum form start);
 void form_set(struct bt *bt, gpa_t gpa, enum form form);
+/* There is another window: sites that are flat because they missed the last one may try it. */
+void form_forget_flat(struct bt *bt);
 u32 form_trap(struct bt *bt, gpa_t gpa); /* counts; how many by now, 255 at most */
 /* C ran a site that is not flat; plain: it touched only aligned memory. True: it is flat from now on. */
 bool form_served(struct bt *bt, gpa_t gpa, bool plain);
