@@ -1,6 +1,7 @@
 /*
  * Sites change their form by what happens there, both ways (bt/adapt.c): a divide that faults becomes
- * C's, and is the host's again after a term of good ones; a store that meets a code page is checked.
+ * C's, and is the host's again after a term of good ones; a store that meets a code page is checked; a load
+ * goes by the window until it finds nothing there.
  */
 #include "bt/tu.h"
 #include "cpu/system.h"
@@ -15,6 +16,8 @@ enum { CODE = 0x10000, HANDLER = 0x800, DATA = 0x20000, FIRST = 64, LAST = 1024 
 static const u8 divides[] = { 0xf6, 0x37, 0xe2, 0xfc, 0xf4 };
 /* 1: mov [bx], ax;  loop 1b;  hlt */
 static const u8 stores[] = { 0x89, 0x07, 0xe2, 0xfc, 0xf4 };
+/* 1: mov ax, [bx];  loop 1b;  hlt */
+static const u8 loads[] = { 0x8b, 0x07, 0xe2, 0xfc, 0xf4 };
 /* Behind the divide: push bp;  mov bp, sp;  add word [bp+2], 2;  pop bp;  iret */
 static const u8 handler[] = { 0x55, 0x89, 0xe5, 0x83, 0x46, 0x02, 0x02, 0x5d, 0xcf };
 
@@ -136,4 +139,48 @@ TEST(bt_adapt, misaligned_stores_stay_in_the_cache)
     callouts = bt->stats.callouts;
     run(bt, DATA + 0xfff, 10);
     CHECK_EQ(bt->stats.callouts - callouts, 1);
+}
+
+/* The window comes to be when the first slot is filled; what was made before then is flat. */
+static struct bt *with_window(const u8 *program)
+{
+    struct bt *bt = start(program);
+
+    run(bt, DATA, 1);
+    CHECK(mmu_window_use(bt->cpu));
+    bt_flush(bt);
+    return bt;
+}
+
+TEST(bt_adapt, a_load_goes_by_the_window_until_it_misses)
+{
+    struct bt *bt = with_window(loads);
+    u64 missed = bt->stats.signals_miss;
+
+    mmu_map_phys(bt->cpu->mmu, 0xb8000, PAGE_SIZE, NULL, NULL);
+    run(bt, DATA, 1000);
+    run(bt, DATA + 0x8000, 1000);
+    CHECK_EQ(bt->stats.signals_miss, missed);
+    CHECK_EQ(bt->stats.signals_window, 0);
+    run(bt, 0xb8000, 10); /* no memory */
+    CHECK_EQ(bt->stats.signals_window, 1);
+    CHECK_EQ(bt->stats.adapted[FORM_FLAT], 1);
+    run(bt, DATA, 1000);
+    CHECK_EQ(bt->stats.signals_window, 1);
+}
+
+TEST(bt_adapt, misaligned_loads_come_from_the_window)
+{
+    struct bt *bt = with_window(loads);
+    u64 callouts;
+
+    mmu_ram(bt->cpu->mmu)[DATA + 0xfff] = 0x34;
+    mmu_ram(bt->cpu->mmu)[DATA + 0x1000] = 0x12;
+    run(bt, DATA + 0xfff, 10); /* over the end of a page, even */
+    CHECK_EQ(bt->stats.signals_align, 1);
+    CHECK_EQ(bt->stats.adapted[FORM_WINDOW_UNALIGNED], 1);
+    callouts = bt->stats.callouts;
+    run(bt, DATA + 0xfff, 1000);
+    CHECK_EQ(bt->stats.callouts - callouts, 1); /* HLT */
+    CHECK_EQ(bt->cpu->gpr[EAX] & 0xffff, 0x1234);
 }
