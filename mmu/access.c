@@ -20,6 +20,14 @@ static inline bool slot_get(struct vcpu *cpu, gla_t gla, enum mmu_access access,
     return true;
 }
 
+/* The same slot, but not by the window, from which the page may go while another slot is filled. */
+static u64 slot_kept(const struct vcpu *cpu, u64 slot, gla_t gla)
+{
+    u8 *hva = slot_hva(slot, gla);
+
+    return slot_direct(slot) || slot_guarded(slot) ? slot + (u64)(window_memory(cpu->mmu, hva) - hva) : slot;
+}
+
 static bool crosses(gla_t gla, u32 size)
 {
     return (gla & PAGE_MASK) + size > PAGE_SIZE;
@@ -132,6 +140,7 @@ bool mmu_load_bytes(struct vcpu *cpu, gla_t gla, void *buf, u32 n, enum mmu_acce
         return true;
     }
     cpu->mmu->odd_accesses++;
+    slot = slot_kept(cpu, slot, gla);
     if (!slot_get(cpu, gla + first, access, &slot2))
         return false;
     page_load(cpu, slot, gla, buf, first);
@@ -152,6 +161,7 @@ bool mmu_store_bytes(struct vcpu *cpu, gla_t gla, const void *buf, u32 n, enum m
         return true;
     }
     cpu->mmu->odd_accesses++;
+    slot = slot_kept(cpu, slot, gla);
     if (!slot_get(cpu, gla + first, access, &slot2))
         return false;
     page_store(cpu, slot, gla, buf, first);

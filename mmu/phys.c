@@ -39,8 +39,9 @@ struct mmu *mmu_new(struct machine *m, u64 ram)
     mmu->page_write = mmu_reserve(PHYS_PAGES * sizeof(u8 *));
     mmu->page_flags = mmu_reserve(PHYS_PAGES);
     if (mmu->base == MAP_FAILED || !mmu->page_read || !mmu->page_write || !mmu->page_flags ||
-        !shadow_init(mmu) || !window_init(mmu))
+        !shadow_init(mmu))
         goto fail;
+    window_init(mmu);
     mmu_map_phys(mmu, 0, ram, mmu->base, mmu->base);
     return mmu;
 fail:

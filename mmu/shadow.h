@@ -262,7 +262,7 @@ void space_shrink(struct mmu *mmu);
 void space_done(struct mmu *mmu);
 
 /* ---- window.c ---- */
-bool window_init(struct mmu *mmu);
+void window_init(struct mmu *mmu); /* a host that refuses the address space: there will be none */
 void window_done(struct mmu *mmu);
 /* The current space has changed, or its window. */
 void window_switch(struct mmu *mmu);

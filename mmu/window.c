@@ -41,11 +41,10 @@ static u8 *reserve_nothing(void *at, u64 size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-bool window_init(struct mmu *mmu)
+void window_init(struct mmu *mmu)
 {
     mmu->nowhere = reserve_nothing(NULL, WINDOW_BYTES);
     mmu->window_run = MIN_RUN;
-    return mmu->nowhere;
 }
 
 void window_done(struct mmu *mmu)
@@ -194,7 +193,7 @@ static struct window *window_open(struct mmu *mmu, struct space *s)
 {
     struct window *w = window_take(mmu);
 
-    if (!w || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON || !window_memory_get(w))
+    if (!w || !mmu->nowhere || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON || !window_memory_get(w))
         return NULL;
     memset(w->cuts, 0, sizeof(w->cuts));
     memset(w->vain, 0, sizeof(w->vain));

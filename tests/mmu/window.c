@@ -193,3 +193,25 @@ TEST(window, areas_are_bounded)
     CHECK(areas < 8192);
     CHECK(!mapped(cpu, 0));
 }
+
+/* The second page's slot is filled when shadows hold too much: all are dropped, the window closes. */
+TEST(window, it_may_close_inside_an_access)
+{
+    struct vcpu *cpu = start(ENTRY);
+    u64 val;
+
+    for (u32 i = 0; i < 2; i++) {
+        gla_t gla = KERNEL + 0x200ffe + i * 0x10000;
+
+        CHECK(mmu_window_extend(cpu, KERNEL));
+        store(cpu, gla - 2, 0x11223344);
+        CHECK_EQ(cpu->flat_system[gla >> PAGE_SHIFT], cpu->window);
+        cpu->mmu->leaves += MAX_LEAVES;
+        if (i)
+            store(cpu, gla, 0x55667788);
+        CHECK(mmu_load(cpu, gla, 4, MMU_READ, &val));
+        CHECK_EQ(val, i ? 0x55667788 : 0x1122);
+        CHECK(!mapped(cpu, gla >> PAGE_SHIFT & 1023));
+        cpu->mmu->leaves -= MAX_LEAVES;
+    }
+}
