@@ -191,14 +191,17 @@ static bool window_memory_get(struct window *w)
 
 static struct window *window_open(struct mmu *mmu, struct space *s)
 {
-    struct window *w = window_take(mmu);
+    struct window *w;
 
-    if (!w || !mmu->nowhere || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON || !window_memory_get(w))
+    if (!mmu->nowhere || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON)
         return NULL;
+    w = window_take(mmu);
+    if (!w || !window_memory_get(w))
+        return NULL;
+    memset(w->grown, 0, sizeof(w->grown));
     memset(w->cuts, 0, sizeof(w->cuts));
     memset(w->vain, 0, sizeof(w->vain));
     w->maps = 0;
-    memset(w->grown, 0, sizeof(w->grown));
     w->good = false;
     w->owner = s;
     s->window = w;
@@ -246,6 +249,7 @@ static u32 count_in_step(struct mmu *mmu, const struct window *window, u32 page,
     }
     return n;
 }
+
 /* Traces the tables that say so, of pages [first, first+count). */
 static void trace_run(struct mmu *mmu, struct space *owner, u32 first, u32 count)
 {
