@@ -128,6 +128,20 @@ void emit_patch32(u8 *rel32, const u8 *to)
     memcpy(rel32, &rel, 4);
 }
 
+u8 *emit_count(struct xl *x, u32 which, u32 by)
+{
+    u8 *imm;
+
+    if (!x->bt->config.count_runs)
+        return NULL;
+    emit_op_rm(x, 0x8b, R10, R15, VCPU_RUNS + 8 * (i32)which, true);
+    EMIT(x, 0x4d, 0x8d, 0x92);
+    imm = x->p;
+    emit32(x, by);
+    emit_op_rm(x, 0x89, R10, R15, VCPU_RUNS + 8 * (i32)which, true);
+    return imm;
+}
+
 /* ---- Operands in memory ---- */
 
 

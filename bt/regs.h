@@ -72,6 +72,8 @@
 #define VCPU_PAUSES (VCPU_CR0 + 16)
 #define VCPU_QUICK (VCPU_CR0 + 20)         /* counters, 8 of 8 */
 
+#define VCPU_RUNS (VCPU_QUICK + 64)        /* counters, 4 of 8 */
+
 /* What they count: see fast.S */
 #define QUICK_SEGMENT 0
 #define QUICK_VERW 1
@@ -82,6 +84,12 @@
 #define QUICK_MOVS 6
 #define QUICK_STOS 7
 #define QUICK_KINDS 8
+/* See stats.def */
+#define RUNS_TUS 0
+#define RUNS_INSNS 1
+#define RUNS_RETURNS 2
+#define RUNS_PREDICTED 3
+#define RUNS_KINDS 4
 
 /* struct seg_cached */
 #define CACHED_KEY 0

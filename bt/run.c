@@ -49,6 +49,7 @@ AT(cr0, VCPU_CR0);
 AT(cr4, VCPU_CR4);
 AT(pauses, VCPU_PAUSES);
 AT(quick, VCPU_QUICK);
+AT(runs, VCPU_RUNS);
 AT(tc.verw, VCPU_VERW);
 AT(tc.sysenter, VCPU_SYSENTER);
 AT(tc.sysexit, VCPU_SYSEXIT);

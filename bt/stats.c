@@ -39,6 +39,14 @@ static const char *label_quick(u32 index)
     return names[index];
 }
 
+static const char *label_runs(u32 index)
+{
+    static const char *const names[RUNS_KINDS] = { "TUs", "instructions of these", "near returns",
+                                                   "returns predicted" };
+
+    return names[index];
+}
+
 static const char *label_mnemonic(u32 index)
 {
     return ZydisMnemonicGetString((ZydisMnemonic)index);
@@ -71,8 +79,10 @@ static const struct bt *counted(const struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
 
-    if (bt)
+    if (bt) {
         memcpy(bt->stats.in_cache, cpu->quick, sizeof(bt->stats.in_cache));
+        memcpy(bt->stats.runs, cpu->runs, sizeof(bt->stats.runs));
+    }
     return bt;
 }
 

@@ -172,8 +172,11 @@ static void body(struct xl *x, u32 max)
 {
     struct tu *tu = x->tu;
     u32 eip = tu->eip;
+    u8 *insns;
 
     head(x);
+    emit_count(x, RUNS_TUS, 1);
+    insns = emit_count(x, RUNS_INSNS, 0);
     for (u32 i = 0; i < max && !x->ended; i++) {
         u8 eip_off = (u8)(eip - tu->eip);
 
@@ -189,6 +192,8 @@ static void body(struct xl *x, u32 max)
     if (!x->ended)
         xl_exit(x, 0, 0xe9, eip);
     tu->guest_size = (u8)(eip - tu->eip);
+    if (insns)
+        *insns = tu->count;
 }
 
 /* What a finished TU keeps of the translation. Before the stubs, which hold addresses of exits. */

@@ -135,6 +135,7 @@ static void continuation(struct xl *x)
     emit_test_zero(x, R10, R11, 4);
     emit_jmp_vcpu(x, VCPU_INDIRECT);
     EMIT(x, 0x4c, 0x89, 0xd9); /* mov rcx, r11 */
+    emit_count(x, RUNS_PREDICTED, 1);
     xl_exit(x, 0, 0xe9, x->next_eip);
     x->ended = true;
 }
@@ -170,6 +171,7 @@ bool xl_ret(struct xl *x, const struct insn *in)
         return false; /* far */
     if (!xl_pop_target(x, in->opsize, drop))
         return false;
+    emit_count(x, RUNS_RETURNS, 1);
     emit8(x, 0xc3);
     x->ended = true;
     return true;

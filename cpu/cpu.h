@@ -185,6 +185,7 @@ struct vcpu {
     u32 cr0, cr2, cr3, cr4;
     u32 pauses; /* PAUSEs until machine_paused() is asked */
     u64 quick[8]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
+    u64 runs[4];  /* and, if it is asked to count, what RUNS_* there name */
 
     struct table_register gdtr, idtr;
     u32 dr[8];

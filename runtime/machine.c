@@ -292,7 +292,7 @@ struct machine *machine_bare(struct options *o)
 /* The translator; where the host lacks what it needs, the interpreter, said once. */
 static void make_engine(struct machine *m)
 {
-    struct bt_config config = { .cache_size = m->options->tc_size };
+    struct bt_config config = { .cache_size = m->options->tc_size, .count_runs = m->options->tc_count };
     const char *why = NULL;
 
     if (m->options->engine == ENGINE_BT && !bt_new(m->cpu, &config, &why))

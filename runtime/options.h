@@ -44,6 +44,7 @@ struct options {
     } debug_exit;
     const char *trace, *stats;
     u64 tc_size;       /* bytes of the translation cache, code and records */
+    bool tc_count;     /* translated code counts what it runs */
 };
 
 /* Parses argv; die()s on mistakes; prints and exits 0 for --help and --version. */

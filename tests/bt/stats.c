@@ -12,21 +12,27 @@
 /* mov cx, 5;  1: inc ax;  rdtsc;  rdtsc;  loop 1b;  hlt */
 static const u8 program[] = { 0xb9, 5, 0, 0x40, 0x0f, 0x31, 0x0f, 0x31, 0xe2, 0xf9, 0xf4 };
 
-static struct vcpu *run_program(void)
+static struct vcpu *run(const u8 *code, u32 size, bool count)
 {
     struct machine *m = rig_new(NULL, NULL)->m;
-    struct bt_config config = { .cache_size = 1 << 16 };
+    struct bt_config config = { .cache_size = 1 << 16, .count_runs = count };
     const char *why = NULL;
 
     cpu_reset(m->cpu);
     CHECK(bt_new(m->cpu, &config, &why) != NULL);
-    memcpy(mmu_ram(m->mmu) + 0x10000, program, sizeof(program));
+    memcpy(mmu_ram(m->mmu) + 0x10000, code, size);
     cpu_load_segment_real(m->cpu, CS, 0x1000);
     m->cpu->eip = 0;
+    m->cpu->gpr[ESP] = 0x8000;
     for (u32 i = 0; i < 100 && !(m->cpu->attention & ATT_HALT); i++)
         bt_run(m->cpu);
     CHECK(m->cpu->attention & ATT_HALT);
     return m->cpu;
+}
+
+static struct vcpu *run_program(void)
+{
+    return run(program, sizeof(program), false);
 }
 
 struct wanted {
@@ -84,4 +90,17 @@ TEST(bt_stats, nothing_without_a_translator)
     struct machine *m = rig_new(NULL, NULL)->m;
 
     CHECK_EQ(stat_of(m->cpu, "callouts", NULL), ~0ull);
+}
+
+TEST(bt_stats, runs_are_counted_when_asked_for)
+{
+    /* mov cx, 5;  1: call 2f;  loop 1b;  hlt;  2: ret */
+    static const u8 calls[] = { 0xb9, 5, 0, 0xe8, 3, 0, 0xe2, 0xfb, 0xf4, 0xc3 };
+    struct vcpu *cpu = run(calls, sizeof(calls), true);
+
+    CHECK_EQ(stat_of(cpu, "runs", "near returns"), 5);
+    CHECK(stat_of(cpu, "runs", "returns predicted") >= 4); /* the first call was not chained yet */
+    CHECK_EQ(stat_of(cpu, "runs", "instructions of these"), 1 + 3 * 5 + 1);
+    cpu = run(calls, sizeof(calls), false);
+    CHECK_EQ(stat_of(cpu, "runs", "near returns"), ~0ull);
 }
