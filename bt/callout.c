@@ -81,8 +81,9 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
     tu_drop(bt, co->tu);
 }
 
-/* The short way for a MOV from or to a device's memory. False: nothing has happened. */
-static bool move_device(struct vcpu *cpu, const struct insn *in)
+/* The short way for a MOV from or to a device's memory, or to a page that is guarded: nothing of it can
+ * fault. False: nothing has happened. */
+static bool move_short(struct vcpu *cpu, const struct insn *in)
 {
     bool load = in->op[0].kind == OP_REG;
     const struct operand *m = &in->op[load], *o = &in->op[!load];
@@ -91,9 +92,11 @@ static bool move_device(struct vcpu *cpu, const struct insn *in)
     u64 slot = cpu->flat[(load ? 0 : FLAT_WRITE) + (gla >> PAGE_SHIFT)];
     gpa_t gpa = slot_gpa(slot, gla);
 
-    if (slot >> 61 != SLOT_DEVICE >> 61 || (gla | offset) & (m->size - 1u))
+    if ((gla | offset) & (m->size - 1u) || (slot >> 61 != SLOT_DEVICE >> 61 && (load || !slot_guarded(slot))))
         return false;
-    if (load)
+    if (slot_guarded(slot))
+        mmu_store(cpu, gla, m->size, MMU_WRITE, o->kind == OP_IMM ? in->imm : reg_read(cpu, o->reg, m->size));
+    else if (load)
         reg_write(cpu, o->reg, m->size, bus_mmio_read(cpu->machine, gpa, m->size));
     else if (gpa >> PAGE_SHIFT >= PHYS_PAGES || cpu->mmu->page_read[gpa >> PAGE_SHIFT])
         return false; /* ROM */
@@ -107,7 +110,7 @@ static bool move_device(struct vcpu *cpu, const struct insn *in)
 
 static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
-    if (co->move && move_device(cpu, &co->insn))
+    if (co->move && move_short(cpu, &co->insn))
         return true;
     if (co->form == FORM_CHECKED)
         learn_alignment(cpu, co);
@@ -169,14 +172,14 @@ int bt_after_c(struct vcpu *cpu, struct callout *co)
     return after;
 }
 
-/* Device accesses are what guests do most, and chips are plain C on aligned data. One that is not (its
+/* Device accesses and page tables are what guests do most, and chips are plain C on aligned data. One that is not (its
  * #AC is served by fault.c) is a callout from then on. The guest's arithmetic flags are not in the vcpu. */
 int bt_light_c(struct vcpu *cpu, struct callout *co)
 {
     struct bt *bt = cpu->bt;
 
     cpu->eip = co->eip;
-    if (!co->light || (co->move && !move_device(cpu, &co->insn)))
+    if (!co->light || (co->move && !move_short(cpu, &co->insn)))
         return LIGHT_NOT;
     if (!co->move)
         cpu_run_admitted(cpu, &co->insn);
