@@ -172,7 +172,8 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
-    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form != FORM_FLAT)))
+    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form != FORM_FLAT)) ||
+        (class == SEG_BASE && (form == FORM_UNALIGNED || x->span))) /* only these can wrap at 4 GiB */
         check_limit(x, seg, size);
     if (class == SEG_ANY)
         check_reach(x, seg, size, access);

@@ -184,3 +184,26 @@ TEST(bt_adapt, misaligned_loads_come_from_the_window)
     CHECK_EQ(bt->stats.callouts - callouts, 1); /* HLT */
     CHECK_EQ(bt->cpu->gpr[EAX] & 0xffff, 0x1234);
 }
+
+/* A segment of 4 GiB with a base: what #AC no longer catches must not wrap. */
+TEST(bt_adapt, misaligned_operands_end_at_the_limit)
+{
+    static const u8 wraps[] = { 0x67, 0x8b, 0x00, 0xf4, 0x90 }; /* mov ax, [eax];  hlt */
+    static const u16 vector13[2] = { HANDLER + 0x40, CODE >> 4 };
+    struct bt *bt = start(wraps);
+    struct vcpu *cpu = bt->cpu;
+
+    memcpy(mmu_ram(cpu->mmu) + 13 * 4, vector13, sizeof(vector13));
+    mmu_ram(cpu->mmu)[CODE + HANDLER + 0x40] = 0xf4;
+    cpu->seg[DS].limit = ~0u;
+    for (u32 i = 0; i < 8; i++) {
+        cpu->attention = 0;
+        cpu->seg[DS].base = 0x100;
+        cpu->gpr[EAX] = i < 6 ? DATA + 1 : 0xffffffff;
+        cpu->eip = 0;
+        for (u32 n = 0; n < 100 && !(cpu->attention & ATT_HALT); n++)
+            bt_run(cpu);
+        CHECK_EQ(cpu->eip, i < 6 ? 4 : HANDLER + 0x41);
+    }
+    CHECK_EQ(bt->stats.signals_align, 1);
+}

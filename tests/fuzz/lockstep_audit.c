@@ -395,6 +395,17 @@ __asm__(".text; .globl audit_signal_entry; audit_signal_entry:\n"
 
 /* ---- The context ---- */
 
+/* Does code of one context do for another? Real mode loads a base of 0 like any other. */
+static bool serves(const struct context *have, const struct context *right)
+{
+    u32 key = have->key;
+
+    for (u32 seg = ES; seg <= DS; seg++)
+        if (context_seg(key, seg) == SEG_BASE && context_seg(right->key, seg) == SEG_FLAT)
+            key -= (u32)(SEG_BASE - SEG_FLAT) << (KEY_SEG_SHIFT + 3 * seg);
+    return key == right->key && have->cs_base == right->cs_base && have->cs_limit == right->cs_limit;
+}
+
 /* Worked out anew. What bt_context() puts right beside it must not hide a mistake: that stays. */
 static bool context_right(struct vcpu *cpu)
 {
@@ -422,7 +433,7 @@ static bool context_right(struct vcpu *cpu)
     memcpy(cpu->ints, kept.ints, sizeof(kept.ints));
     bt->tables = kept.tables;
     cpu->tc.context = context;
-    return right == context;
+    return serves(&bt->contexts[context], &bt->contexts[right]);
 }
 
 static void check_context(struct vcpu *cpu)
