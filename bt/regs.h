@@ -73,6 +73,9 @@
 #define VCPU_QUICK (VCPU_CR0 + 20)         /* counters, 8 of 8 */
 
 #define VCPU_RUNS (VCPU_QUICK + 64)        /* counters, 4 of 8 */
+#define VCPU_WINDOW (VCPU_RUNS + 32)
+#define VCPU_WINDOW_FRAMES (VCPU_WINDOW + 8)
+#define VCPU_RAM (VCPU_WINDOW + 16)
 
 /* What they count: see fast.S */
 #define QUICK_SEGMENT 0

@@ -23,6 +23,27 @@
         cmova   \most, %eax
 .endm
 
+/*
+ * edx := number of the memory's page at host address `reg`: by the window it may be that of another
+ * address. Changes rax.
+ */
+.macro memory_page reg
+        mov     \reg, %rdx
+        sub     VCPU_WINDOW(%r15), %rdx
+        mov     %rdx, %rax
+        shr     $32, %rax
+        jnz     8f
+        shr     $12, %edx
+        mov     VCPU_WINDOW_FRAMES(%r15), %rax
+        mov     (%rax,%rdx,4), %edx
+        dec     %edx
+        jmp     9f
+8:      mov     \reg, %rdx
+        sub     VCPU_RAM(%r15), %rdx
+        shr     $12, %rdx
+9:
+.endm
+
         .globl  bt_rep_movs
         .type   bt_rep_movs, @function
 bt_rep_movs:
@@ -51,11 +72,20 @@ bt_rep_movs:
         add     %rsi, %r10
         add     %rdi, %r11
         shlx    %r9d, %eax, %r13d       /* bytes */
-        mov     %r11, %rdx
-        sub     %r10, %rdx
-        cmp     %r13, %rdx
-        jb      rep_stop
-        sub     %eax, %ecx
+        mov     %edi, %edx              /* just above, if they are in one page of memory? */
+        sub     %esi, %edx
+        and     $0xfff, %edx
+        jz      2f
+        cmp     %r13d, %edx
+        jae     2f
+        mov     %eax, 16(%r15)
+        memory_page %r10
+        mov     %edx, 20(%r15)
+        memory_page %r11
+        mov     16(%r15), %eax
+        cmp     20(%r15), %edx
+        je      rep_stop
+2:      sub     %eax, %ecx
         count   QUICK_MOVS
         mov     %ecx, 4(%r15)
         lea     (%rsi,%r13), %eax

@@ -186,6 +186,9 @@ struct vcpu {
     u32 pauses; /* PAUSEs until machine_paused() is asked */
     u64 quick[8]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
     u64 runs[4];  /* and, if it is asked to count, what RUNS_* there name */
+    u64 window;   /* the MMU's: what gs leads to in translated code, see mmu/window.c; */
+    const u32 *window_frames; /* page of RAM + 1 by page there; */
+    u8 *ram;      /* and where RAM lies by itself */
 
     struct table_register gdtr, idtr;
     u32 dr[8];
@@ -215,8 +218,7 @@ struct vcpu {
     const struct cpu_model *model;
     struct machine *machine;
     struct mmu *mmu;
-    u64 window;   /* the MMU's: what gs leads to in translated code, see mmu/window.c */
-    bool window_loaded; /* such code may run on this thread */
+    bool window_loaded; /* code that uses the window may run on this thread */
     void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
     void *bt;     /* the translator; owned by bt/ */
 

@@ -133,6 +133,7 @@ void space_switch(struct vcpu *cpu)
     u32 groups = mmu->group_id;
 
     mmu->cpu = cpu;
+    cpu->ram = mmu->base;
     if (!s)
         s = space_new(mmu, &r, group_find(mmu, &r, old));
     s->age = ++mmu->clock;

@@ -75,6 +75,7 @@ void window_switch(struct mmu *mmu)
     if (cpu->window == (u64)at)
         return;
     cpu->window = (u64)at;
+    cpu->window_frames = w ? w->frame : NULL;
     if (cpu->window_loaded)
         mmu_window_load(cpu);
 }

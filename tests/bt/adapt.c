@@ -207,3 +207,33 @@ TEST(bt_adapt, misaligned_operands_end_at_the_limit)
     }
     CHECK_EQ(bt->stats.signals_align, 1);
 }
+
+/* Without A20, a target a megabyte up is just above its source: the pattern repeats, window or not. */
+TEST(bt_adapt, copies_see_that_memory_overlaps)
+{
+    static const u8 copy[] = { 0xf3, 0x67, 0x66, 0xa5, 0xf4 }; /* rep movsd [edi], [esi];  hlt */
+    struct bt *bt = start(copy);
+    struct vcpu *cpu = bt->cpu;
+    u32 *data = (u32 *)(mmu_ram(cpu->mmu) + DATA);
+
+    mmu_set_a20(cpu->mmu, false);
+    cpu->seg[DS].base = cpu->seg[ES].base = 0;
+    cpu->seg[DS].limit = cpu->seg[ES].limit = ~0u;
+    for (u32 turn = 0; turn < 4; turn++) {
+        u32 moved = (u32)cpu->quick[QUICK_MOVS];
+
+        for (u32 i = 0; i < 64; i++)
+            data[i] = i;
+        cpu->gpr[ESI] = DATA + 4;
+        cpu->gpr[EDI] = DATA + (turn & 1 ? 8 : 0x200) + 0x100000;
+        cpu->gpr[ECX] = 16;
+        cpu->attention = 0;
+        cpu->eip = 0;
+        for (u32 n = 0; n < 100 && !(cpu->attention & ATT_HALT); n++)
+            bt_run(cpu);
+        CHECK_EQ(data[turn & 1 ? 17 : 0x200 / 4 + 15], turn & 1 ? 1 : 16);
+        if (turn)
+            CHECK_EQ((u32)cpu->quick[QUICK_MOVS] - moved, turn & 1 ? 0 : 1);
+    }
+    CHECK(mmu_window_use(cpu));
+}
