@@ -236,6 +236,12 @@ static void step_after(struct pair *p)
     __atomic_fetch_and(&a->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
 }
 
+/* A place may be met twice: before what waits there comes, and behind it. */
+static bool same_waits(const struct vcpu *a, const struct vcpu *b)
+{
+    return !((a->attention ^ b->attention) & (ATT_TRAP | ATT_SHADOW));
+}
+
 /* The clock stopped the translator anywhere. Finds that place, or gives the launch up. */
 static u32 find_place(struct pair *p)
 {
@@ -245,7 +251,7 @@ static u32 find_place(struct pair *p)
     watch.ticks = 0;
     __atomic_store_n(&watch.follower, a, __ATOMIC_SEQ_CST);
     for (steps = 0; steps < EXPIRED_STEPS && watch.ticks < FOLLOW_TICKS; steps++) {
-        if (!difference(a, b)) {
+        if (same_waits(a, b) && !difference(a, b)) {
             if (memory_difference(p) == RAM)
                 break;
             if (++compares == MAX_COMPARES)
