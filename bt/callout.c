@@ -90,19 +90,20 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
     u32 offset = insn_offset(cpu, in);
     gla_t gla = cpu->seg[in->seg].base + offset;
     u64 slot = cpu->flat[(load ? 0 : FLAT_WRITE) + (gla >> PAGE_SHIFT)];
+    u32 val = o->kind == OP_IMM ? in->imm : reg_read(cpu, o->reg, m->size);
     gpa_t gpa = slot_gpa(slot, gla);
 
-    if ((gla | offset) & (m->size - 1u) || (slot >> 61 != SLOT_DEVICE >> 61 && (load || !slot_guarded(slot))))
+    if ((gla | offset) & (m->size - 1u) ||
+        (slot >> 61 != SLOT_DEVICE >> 61 && (load || !slot_guarded(slot))))
         return false;
-    if (slot_guarded(slot))
-        mmu_store(cpu, gla, m->size, MMU_WRITE, o->kind == OP_IMM ? in->imm : reg_read(cpu, o->reg, m->size));
-    else if (load)
+    if (load)
         reg_write(cpu, o->reg, m->size, bus_mmio_read(cpu->machine, gpa, m->size));
+    else if (slot_guarded(slot))
+        mmu_store(cpu, gla, m->size, MMU_WRITE, val);
     else if (gpa >> PAGE_SHIFT >= PHYS_PAGES || cpu->mmu->page_read[gpa >> PAGE_SHIFT])
         return false; /* ROM */
     else
-        bus_mmio_write(cpu->machine, gpa, m->size,
-                       o->kind == OP_IMM ? in->imm : reg_read(cpu, o->reg, m->size));
+        bus_mmio_write(cpu->machine, gpa, m->size, val);
     cpu->eip += in->len;
     cpu->insns++;
     return true;
@@ -172,8 +173,11 @@ int bt_after_c(struct vcpu *cpu, struct callout *co)
     return after;
 }
 
-/* Device accesses and page tables are what guests do most, and chips are plain C on aligned data. One that is not (its
- * #AC is served by fault.c) is a callout from then on. The guest's arithmetic flags are not in the vcpu. */
+/*
+ * Device accesses and stores to page tables are what guests do most, and both are plain C on aligned
+ * data. One that is not (its #AC is served by fault.c) is a callout from then on. The guest's
+ * arithmetic flags are not in the vcpu.
+ */
 int bt_light_c(struct vcpu *cpu, struct callout *co)
 {
     struct bt *bt = cpu->bt;

@@ -138,7 +138,8 @@ void emit_from_scratch(struct xl *x, u32 size);
 void emit_hold(struct xl *x, u8 seg);
 void emit_unhold(struct xl *x, u8 seg);
 
-/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back. The address of `by`. */
+/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back. Returns the
+ * place of `by`; NULL: it is not. */
 u8 *emit_count(struct xl *x, u32 which, u32 by);
 
 /* ---- xl_mem.c ---- */

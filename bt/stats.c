@@ -26,7 +26,9 @@ static const char *label_number(u32 index)
 
 static const char *label_form(u32 index)
 {
-    static const char *const names[FORMS] = { "adapt", "window", "flat", "checked", "window-unaligned", "unaligned", "callout" };
+    static const char *const names[FORMS] = { "adapt",   "window",           "flat",
+                                              "checked", "window-unaligned", "unaligned",
+                                              "callout" };
 
     return names[index] ? names[index] : "?";
 }
