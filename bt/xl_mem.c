@@ -126,8 +126,7 @@ static void emit_misalignment(struct xl *x, u32 size)
 }
 
 /* r11 := 0 if the operand's last byte has the same slot as its first, r10: it lies in one page, or in two
- * that are neighbours in the host's memory, too. (The first page of all is no neighbour of the last:
- * behind a window, and behind RAM, lies nothing.)
+ * that are neighbours in the host's memory, too. (The first page of all never has the last one's slot.)
  * lea r11d, [r9+size-1];  shrx r11d, r11d, r12d;  mov r11, [r14+r11*8+table];  not r11;  lea r11, [r11+r10+1] */
 static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
 {

@@ -212,12 +212,13 @@ static struct window *window_open(struct mmu *mmu, struct space *s)
 }
 
 /* RAM that a load at the page would find as it is; its number in *frame. Without any look or change, if it
- * is w->accessed. */
+ * is w->accessed. The last page of all is left out: the first is no neighbour of it in the host's memory,
+ * though both would have the same slot. */
 static bool look(struct mmu *mmu, u32 page, u32 *frame, struct walk *w)
 {
     gpa_t gpa;
 
-    if (!mmu_walk_quiet(mmu, page << PAGE_SHIFT, w))
+    if (page == FLAT_SLOTS - 1 || !mmu_walk_quiet(mmu, page << PAGE_SHIFT, w))
         return false;
     gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
     *frame = (u32)(gpa >> PAGE_SHIFT);

@@ -237,3 +237,26 @@ TEST(bt_adapt, copies_see_that_memory_overlaps)
     }
     CHECK(mmu_window_use(cpu));
 }
+
+/* By slots, out of line: the last page and the first are no neighbours. */
+TEST(bt_adapt, misaligned_operands_end_with_the_address_space)
+{
+    static const u8 wraps[] = { 0x67, 0x03, 0x45, 0x00, 0xf4 }; /* add ax, [ebp];  hlt */
+    static const u16 vector12[2] = { HANDLER + 0x40, CODE >> 4 };
+    struct bt *bt = start(wraps);
+    struct vcpu *cpu = bt->cpu;
+
+    mmu_map_phys(cpu->mmu, 0xfffff000, PAGE_SIZE, mmu_ram(cpu->mmu) + 0x30000, NULL);
+    memcpy(mmu_ram(cpu->mmu) + 12 * 4, vector12, sizeof(vector12));
+    mmu_ram(cpu->mmu)[CODE + HANDLER + 0x40] = 0xf4;
+    cpu->seg[SS].limit = ~0u;
+    cpu->seg[SS].base = 0;
+    for (u32 i = 0; i < 8; i++) {
+        cpu->attention = 0;
+        cpu->gpr[EBP] = i < 6 ? DATA + 1 : 0xffffffff;
+        cpu->eip = 0;
+        for (u32 n = 0; n < 100 && !(cpu->attention & ATT_HALT); n++)
+            bt_run(cpu);
+        CHECK_EQ(cpu->eip, i < 6 ? 5 : HANDLER + 0x41);
+    }
+}

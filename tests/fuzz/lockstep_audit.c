@@ -323,6 +323,7 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
         return true;
     return !write && (within(at, size, cpu->mmu->space->flat, FLAT_BYTES) ||
                       within(at, size, bt->jump_cache, JUMP_ENTRIES * 32) ||
+                      within(at, size, cpu->window_frames, FLAT_SLOTS * sizeof(u32)) ||
                       at == (u64)audit.first.tc.poll || s->op[i].rip);
 }
 

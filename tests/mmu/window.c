@@ -215,3 +215,15 @@ TEST(window, it_may_close_inside_an_access)
         cpu->mmu->leaves -= MAX_LEAVES;
     }
 }
+
+/* Or an operand at its end could go on behind the window, where page 0 is not. */
+TEST(window, the_last_page_is_never_mapped)
+{
+    struct vcpu *cpu = start(ENTRY);
+
+    phys_write(cpu->machine, (DIRECTORY << PAGE_SHIFT) + 1023 * 4, &(u32){ TABLE << PAGE_SHIFT | ENTRY }, 4);
+    CHECK(mmu_window_extend(cpu, 0xffffe000));
+    CHECK(window_has(cpu->mmu->space, 0xffffe));
+    CHECK(!window_has(cpu->mmu->space, 0xfffff));
+    CHECK(!mmu_window_extend(cpu, 0xfffff000));
+}
