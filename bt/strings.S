@@ -9,7 +9,8 @@
 /*
  * REP MOVS and REP STOS upwards in flat segments, a page at a time, by the host's own. r9d: log2 of the
  * element's size. r10 := 0 if ECX has come to 0; else C goes on from where ESI, EDI and ECX are: what
- * is not plain memory, an element in two pages, a target just above its source, somebody waits.
+ * is not plain memory, an element in two pages, a target just above its source, somebody waits; and
+ * one page of memory at two addresses, of which the host's REP MOVSB does not know.
  */
 
 /* eax := elements from `reg` to its page's end, at most those in `most`. */
@@ -72,20 +73,23 @@ bt_rep_movs:
         add     %rsi, %r10
         add     %rdi, %r11
         shlx    %r9d, %eax, %r13d       /* bytes */
-        mov     %edi, %edx              /* just above, if they are in one page of memory? */
+        mov     %edi, %edx
+        xor     %esi, %edx
+        shr     $12, %edx
+        jnz     2f
+        mov     %edi, %edx              /* in one page: just above? */
         sub     %esi, %edx
-        and     $0xfff, %edx
-        jz      2f
         cmp     %r13d, %edx
-        jae     2f
-        mov     %eax, 16(%r15)
+        jb      rep_stop
+        jmp     3f
+2:      mov     %eax, 16(%r15)          /* one page of memory at two addresses? */
         memory_page %r10
         mov     %edx, 20(%r15)
         memory_page %r11
         mov     16(%r15), %eax
         cmp     20(%r15), %edx
         je      rep_stop
-2:      sub     %eax, %ecx
+3:      sub     %eax, %ecx
         count   QUICK_MOVS
         mov     %ecx, 4(%r15)
         lea     (%rsi,%r13), %eax

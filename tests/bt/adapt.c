@@ -225,13 +225,13 @@ TEST(bt_adapt, copies_see_that_memory_overlaps)
         for (u32 i = 0; i < 64; i++)
             data[i] = i;
         cpu->gpr[ESI] = DATA + 4;
-        cpu->gpr[EDI] = DATA + (turn & 1 ? 8 : 0x200) + 0x100000;
+        cpu->gpr[EDI] = DATA + (turn & 1 ? 8 : 0x2000) + 0x100000;
         cpu->gpr[ECX] = 16;
         cpu->attention = 0;
         cpu->eip = 0;
         for (u32 n = 0; n < 100 && !(cpu->attention & ATT_HALT); n++)
             bt_run(cpu);
-        CHECK_EQ(data[turn & 1 ? 17 : 0x200 / 4 + 15], turn & 1 ? 1 : 16);
+        CHECK_EQ(data[turn & 1 ? 17 : 0x2000 / 4 + 15], turn & 1 ? 1 : 16);
         if (turn)
             CHECK_EQ((u32)cpu->quick[QUICK_MOVS] - moved, turn & 1 ? 0 : 1);
     }
