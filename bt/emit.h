@@ -131,7 +131,7 @@ void emit_store(struct xl *x, u8 reg, u32 size);
 /* movzx r9d, word m; may use r11 */
 void emit_load_word(struct xl *x);
 void emit_store_imm(struct xl *x, u32 imm, u32 size);
-/* The operand at [r10+r9], 2, 4 or 8 bytes, to vcpu.scratch and back (uses r11), however misaligned. */
+/* The operand at x->m, 2, 4 or 8 bytes, to vcpu.scratch and (from a slot's place) back (uses r11), however misaligned. */
 void emit_to_scratch(struct xl *x);
 void emit_from_scratch(struct xl *x, u32 size);
 /* r11d waits in memory, if the look at an address of this segment needs the register. */

@@ -9,8 +9,7 @@
 
         .text
 
-.macro save_guest
-        mov     %eax, 0(%r15)
+.macro save_but_eax
         mov     %ecx, 4(%r15)
         mov     %edx, 8(%r15)
         mov     %ebx, 12(%r15)
@@ -20,8 +19,7 @@
         mov     %edi, 28(%r15)
 .endm
 
-.macro load_guest
-        mov     0(%r15), %eax
+.macro load_but_eax
         mov     4(%r15), %ecx
         mov     8(%r15), %edx
         mov     12(%r15), %ebx
@@ -29,6 +27,16 @@
         mov     20(%r15), %ebp
         mov     24(%r15), %esi
         mov     28(%r15), %edi
+.endm
+
+.macro save_guest
+        mov     %eax, 0(%r15)
+        save_but_eax
+.endm
+
+.macro load_guest
+        mov     0(%r15), %eax
+        load_but_eax
         mov     VCPU_FLAT(%r15), %r14
         mov     $12, %r12d
 .endm
@@ -150,13 +158,7 @@ bt_light:
         mov     %r9, %r13
         cmpq    $0, VCPU_FPU_LIVE(%r15)
         jne     3f
-        mov     %ecx, 4(%r15)
-        mov     %edx, 8(%r15)
-        mov     %ebx, 12(%r15)
-        mov     %r8d, 16(%r15)
-        mov     %ebp, 20(%r15)
-        mov     %esi, 24(%r15)
-        mov     %edi, 28(%r15)
+        save_but_eax
         mov     %eax, %ebp
         pop     %rbx
         mov     %rsp, VCPU_TC_RSP(%r15)
@@ -172,14 +174,8 @@ bt_light:
         push    %rbx
         cmpb    $0, VCPU_AC_LOST(%r15)
         jne     2f
-1:      mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     16(%r15), %r8d
-        mov     %ebp, %eax
-        mov     20(%r15), %ebp
-        mov     24(%r15), %esi
-        mov     28(%r15), %edi
+1:      mov     %ebp, %eax
+        load_but_eax
         test    %r9d, %r9d
         jz      3f
         flags_give (%r15)

@@ -9,6 +9,7 @@
  *   r12                           12, the page shift, for SHRX
  *   r14                           vcpu.flat: the shadow of the current privilege
  *   r15                           struct vcpu
+ *   gs                            leads to the window (mmu/window.c), for loads
  *   rsp                           a stack of host return addresses, so that guest CALL and RET use
  *                                 the host's return predictor; the guest never sees it
  *   RFLAGS                        the guest's arithmetic flags; AC set, so that a misaligned access

@@ -13,6 +13,13 @@
  * one page of memory at two addresses, of which the host's REP MOVSB does not know.
  */
 
+/* Flags and EDX wait in the vcpu: see rep_end. */
+.macro string_begin
+        flags_keep (%r15)
+        mov     %eax, VCPU_SCRATCH(%r15)
+        mov     %edx, 8(%r15)
+.endm
+
 /* eax := elements from `reg` to its page's end, at most those in `most`. */
 .macro elements_left reg most
         mov     $0x1000, %eax
@@ -48,9 +55,7 @@
         .globl  bt_rep_movs
         .type   bt_rep_movs, @function
 bt_rep_movs:
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %edx, 8(%r15)
+        string_begin
 1:      test    %ecx, %ecx
         jz      rep_done
         cmpl    $0, VCPU_ATTENTION(%r15)
@@ -119,9 +124,7 @@ rep_end:
         .globl  bt_rep_stos
         .type   bt_rep_stos, @function
 bt_rep_stos:
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %edx, 8(%r15)
+        string_begin
         mov     $1, %edx
         shlx    %r9d, %edx, %edx
         dec     %edx
