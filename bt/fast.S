@@ -220,7 +220,8 @@ bt_sysexit:
 /*
  * IRET of 32 bits from CPL 0 with flat 32-bit stacks. r9: struct callout *. A frame in one page,
  * EFLAGS that change only arithmetic flags and IF, and selectors met before in this context. RF falls:
- * code runs here only while there is no breakpoint to be shielded from.
+ * code runs here only while there is no breakpoint to be shielded from, and what the next instruction
+ * could push of RF is set (faults) or clear (INT n, a double fault) whatever it was.
  */
         .globl  bt_iret
         .type   bt_iret, @function

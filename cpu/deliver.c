@@ -63,20 +63,28 @@ struct event {
     bool has_error; /* pushed; of a #DB, error is DR6_BD for general detect */
 };
 
+static bool is_double_fault(const struct event *e)
+{
+    return e->how == DELIVER_EXCEPTION && e->vector == EXC_DF;
+}
+
 static bool is_fault(const struct event *e)
 {
-    if (e->how != DELIVER_EXCEPTION || e->vector == EXC_DF || e->vector == EXC_MC)
+    if (e->how != DELIVER_EXCEPTION || is_double_fault(e) || e->vector == EXC_MC)
         return false;
     return e->vector != EXC_DB || e->error == DR6_BD;
 }
 
 /* EFLAGS as pushed: RF is set for faults, and inside a repeated string instruction, so that an
- * instruction breakpoint does not hit again on return (vol. 3, 17.3.1.1). */
+ * instruction breakpoint does not hit again on return (vol. 3, 17.3.1.1). Nothing returns from a
+ * double fault, and what it saves is undefined (vol. 3, 6.15): here RF is clear. */
 static u32 pushed_eflags(const struct vcpu *cpu, const struct event *e)
 {
     u32 flags = cpu_eflags(cpu);
 
-    return cpu->mid_rep || is_fault(e) ? flags | FLAG_RF : flags;
+    if (cpu->mid_rep || is_fault(e))
+        return flags | FLAG_RF;
+    return is_double_fault(e) ? flags & ~(u32)FLAG_RF : flags;
 }
 
 /* ---- Real mode: the IVT ---- */

@@ -218,6 +218,36 @@ TEST(deliver, small_ivt_becomes_double_fault)
     CHECK_EQ(pushed_ip(cpu), CODE_AT);
 }
 
+/* Flat protected mode, RF set; runs one instruction. Gates: #UD and #DF to 2000. EFLAGS as pushed
+ * beneath `error_bytes` of error code. */
+static u32 flags_of_frame(const void *code, u32 n, u32 error_bytes)
+{
+    struct vcpu *cpu = start(code, n);
+    u64 *ram = (u64 *)mmu_ram(cpu->mmu);
+
+    for (u32 i = ES; i <= GS; i++)
+        cpu->seg[i] = (struct segment){ 0, ~0u, i == CS ? 0x8 : 0x10,
+                                        (u16)(i == CS ? 0xc09b : 0xc093) };
+    ram[0x100 + 1] = 0x00cf9b000000ffff;
+    cpu->gdtr = (struct table_register){ 0x800, 0xf };
+    memset(ram + 0x600, 0, 0x100);
+    ram[0x600 + EXC_UD] = ram[0x600 + EXC_DF] = 0x00008e0000082000;
+    cpu->idtr = (struct table_register){ 0x3000, 0xff };
+    CHECK(cpu_set_cr0(cpu, CR0_PE | CR0_ET));
+    cpu_set_eflags(cpu, FLAG_RF, FLAG_RF);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, HANDLER);
+    CHECK_EQ(*(u32 *)((u8 *)ram + cpu->gpr[ESP] + error_bytes), CODE_AT);
+    return *(u32 *)((u8 *)ram + cpu->gpr[ESP] + error_bytes + 8);
+}
+
+/* Code in the cache lets RF fall at IRET (bt/fast.S), so nothing pushed may depend on it. */
+TEST(deliver, rf_as_pushed_is_not_rf_before)
+{
+    CHECK_EQ(flags_of_frame("\x0f\x0b", 2, 0) & FLAG_RF, FLAG_RF); /* ud2 */
+    CHECK_EQ(flags_of_frame("\xcd\x80", 2, 4) & FLAG_RF, 0);       /* int 80h: #GP, #GP, #DF */
+}
+
 TEST(deliver, triple_fault_asks_for_reset)
 {
     struct vcpu *cpu = START("\xcd\x80");
