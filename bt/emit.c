@@ -200,10 +200,37 @@ static void store_xmm(struct xl *x, u32 size)
     EMIT(x, 0xc4, 0x02, 0x31, 0x8e, 0x04, 0x0a);
 }
 
-/* mov [r10+r9], r11b;  rorx r11d, r11d, 8;  mov [r10+r9+1], r11b */
-static void store_two_bytes(struct xl *x)
+/* mov [r10+r9+at], r11b or r13b */
+static void store_byte(struct xl *x, enum hreg reg, u8 at)
 {
-    EMIT(x, 0x47, 0x88, 0x1c, 0x0a, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 8, 0x47, 0x88, 0x5c, 0x0a, 1);
+    EMIT(x, 0x47, 0x88, (u8)(0x44 | (reg & 7) << 3), 0x0a, at);
+}
+
+/* rorx r13d, r11d or r13d, by */
+static void rotate_r13(struct xl *x, enum hreg from, u8 by)
+{
+    EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, (u8)(0xe8 | (from & 7)), by);
+}
+
+/* A store by bytes forwards to a load by bytes; to no other. */
+void emit_store_bytes(struct xl *x, u32 size)
+{
+    store_byte(x, R11, 0);
+    for (u8 i = 1; i < size; i++) {
+        rotate_r13(x, R11, (u8)(8 * i));
+        store_byte(x, R13, i);
+    }
+}
+
+/* movzx r11d, byte [r10+r9];  movzx r13d, byte [r10+r9+1];  rorx r13d, r13d, 24;  lea r11d, [r11+r13]; … */
+void emit_load_bytes(struct xl *x, u32 size)
+{
+    EMIT(x, 0x47, 0x0f, 0xb6, 0x1c, 0x0a);
+    for (u8 i = 1; i < size; i++) {
+        EMIT(x, 0x47, 0x0f, 0xb6, 0x6c, 0x0a, i);
+        rotate_r13(x, R13, (u8)(32 - 8 * i));
+        emit_lea_sib(x, R11, R11, R13, 1, 0, false);
+    }
 }
 
 static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
@@ -246,7 +273,7 @@ void emit_store(struct xl *x, u8 reg, u32 size)
     } else {
         if (reg != R11)
             emit_mov_rr(x, R11, reg);
-        store_two_bytes(x);
+        emit_store_bytes(x, 2);
     }
 }
 
@@ -345,7 +372,7 @@ static void copy_prefixes(struct xl *x, const struct insn *in)
 /* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
 static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
 {
-    u8 r = !memory ? 0x40 : x->scratch ? 0x41 : place_rex(x);
+    u8 r = !memory ? 0x40 : x->away ? 0x41 : place_rex(x);
 
     if (x->reg_r11)
         return r | 4;
@@ -362,7 +389,9 @@ static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
 {
     u8 reg = x->reg_r11 ? R11 & 7 : r & 4 ? R8 & 7 : in->modrm >> 3 & 7;
 
-    if (memory && x->scratch)
+    if (memory && x->away == AWAY_R11)
+        emit8(x, (u8)(0xc0 | reg << 3 | (R11 & 7)));
+    else if (memory && x->away)
         modrm_disp(x, reg, R15, VCPU_SCRATCH);
     else if (memory)
         place_modrm(x, reg);
@@ -384,7 +413,7 @@ bool emit_copy(struct xl *x, const struct insn *in)
         return true;
     }
     copy_prefixes(x, in);
-    if (memory && !x->scratch)
+    if (memory && !x->away)
         place_prefixes(x);
     if (r != 0x40)
         emit8(x, r);

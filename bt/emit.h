@@ -48,7 +48,7 @@ struct xl {
     } m; /* where the memory operand is */
     bool again;     /* what is unusual in form checked goes on in form unaligned */
     u8 span;     /* checked for a page crossing over so many bytes; 0: for alignment */
-    bool scratch; /* emit_copy(): the memory operand is in vcpu.scratch, not at [r10+r9] */
+    enum { AWAY_NOT, AWAY_R11, AWAY_SCRATCH } away; /* where emit_copy() finds the memory operand, not at x->m */
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
@@ -125,12 +125,15 @@ void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF *
  */
 bool emit_copy(struct xl *x, const struct insn *in);
 /* mov reg, m and mov m, reg, where m is x->m, of 1, 2 or 4 bytes (2: the upper half is kept), as the
- * site's form asks for: the address may be misaligned in form unaligned. A store uses r11. */
+ * site's form asks for: the address may be misaligned in form unaligned. A store uses r11 and r13. */
 void emit_load(struct xl *x, u8 reg, u32 size);
 void emit_store(struct xl *x, u8 reg, u32 size);
 /* movzx r9d, word m; may use r11 */
 void emit_load_word(struct xl *x);
 void emit_store_imm(struct xl *x, u32 imm, u32 size);
+/* r11d := zero-extended m, and m := r11, of 2 or 4 bytes, byte by byte; m is in a slot's place. Use r13. */
+void emit_load_bytes(struct xl *x, u32 size);
+void emit_store_bytes(struct xl *x, u32 size);
 /* The operand at x->m, 2, 4 or 8 bytes, to vcpu.scratch and (from a slot's place) back (uses r11), however misaligned. */
 void emit_to_scratch(struct xl *x);
 void emit_from_scratch(struct xl *x, u32 size);

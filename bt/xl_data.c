@@ -19,19 +19,29 @@ static bool bit_string(const struct insn *in)
             in->mnem == ZYDIS_MNEMONIC_BTR || in->mnem == ZYDIS_MNEMONIC_BTC);
 }
 
-/* The memory operand is at [r10+r9]; a misaligned one is worked on in the scratch. */
+/* The memory operand is at x->m; a misaligned one is worked on in r11, or in the scratch. What is changed
+ * goes by bytes, since it may be changed again soon, and vector stores forward to nothing. */
 static bool copy(struct xl *x, const struct insn *in)
 {
     const struct operand *m = insn_memory(in);
-    bool away = m && x->form == FORM_UNALIGNED && m->size > 1 && m->size <= 8, done;
+    bool stores, r11, done;
 
-    if (away)
+    if (!m || x->form != FORM_UNALIGNED || m->size == 1 || m->size > 8)
+        return emit_copy(x, in);
+    stores = xl_rows[in->mnem].access == XL_WRITE && (m == &in->op[0] || in->mnem == ZYDIS_MNEMONIC_XCHG);
+    r11 = m->size <= 4 && !x->reg_r11;
+    if (!r11)
         emit_to_scratch(x);
-    x->scratch = away;
+    else if (stores)
+        emit_load_bytes(x, m->size);
+    else
+        emit_load(x, R11, m->size);
+    x->away = r11 ? AWAY_R11 : AWAY_SCRATCH;
     done = emit_copy(x, in);
-    x->scratch = false;
-    if (away && xl_rows[in->mnem].access == XL_WRITE &&
-        (m == &in->op[0] || in->mnem == ZYDIS_MNEMONIC_XCHG))
+    x->away = AWAY_NOT;
+    if (stores && r11)
+        emit_store_bytes(x, m->size);
+    else if (stores)
         emit_from_scratch(x, m->size);
     return done;
 }

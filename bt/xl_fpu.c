@@ -67,9 +67,9 @@ bool xl_fpu(struct xl *x, const struct insn *in)
     if (!m || x->form != FORM_UNALIGNED || m->size > 8)
         return emit_copy(x, in);
     emit_to_scratch(x);
-    x->scratch = true;
+    x->away = AWAY_SCRATCH;
     done = emit_copy(x, in);
-    x->scratch = false;
+    x->away = AWAY_NOT;
     if (stores(in))
         emit_from_scratch(x, m->size);
     return done;
