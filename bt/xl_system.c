@@ -58,7 +58,7 @@ static bool plain_flags(struct xl *x)
  * PUSHF: the host's arithmetic flags, and the vcpu's other ones, whose arithmetic bits are 0 while
  * translated code runs. By LAHF, since PUSHFQ takes 9 cycles; its bit 1 is set, and that of [eflags], too.
  *      movzx r9d, byte [int_flag];  rorx r9d, r9d, 23;  mov r11d, [eflags];  lea r9d, [r9+r11-2]
- *      mov r10d, eax;  seto r11b;  movzx r11d, r11b;  rorx r11d, r11d, 21;  lea r9d, [r9+r11]
+ *      mov r10d, eax;  mov r11d, 0;  seto r11b;  rorx r11d, r11d, 21;  lea r9d, [r9+r11]
  *      lahf;  movzx eax, ah;  lea r11d, [r9+rax];  mov eax, r10d;  push r11
  */
 bool xl_pushf(struct xl *x, const struct insn *in)
@@ -70,7 +70,8 @@ bool xl_pushf(struct xl *x, const struct insn *in)
     emit_op_rm(x, 0x8b, R11, R15, VCPU_EFLAGS, false);
     emit_lea_sib(x, R9, R9, R11, 1, -2, false);
     emit_mov_rr(x, R10, RAX);
-    EMIT(x, 0x41, 0x0f, 0x90, 0xc3, 0x45, 0x0f, 0xb6, 0xdb, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 21);
+    emit_mov_ri(x, R11, 0);
+    EMIT(x, 0x41, 0x0f, 0x90, 0xc3, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 21);
     emit_lea_sib(x, R9, R9, R11, 1, 0, false);
     EMIT(x, 0x9f, 0x0f, 0xb6, 0xc4);
     emit_lea_sib(x, R11, R9, RAX, 1, 0, false);
@@ -80,15 +81,15 @@ bool xl_pushf(struct xl *x, const struct insn *in)
 
 /*
  * The arithmetic flags from an image in r13d, by SAHF, since POPFQ takes 20 cycles:
- *      mov r11d, eax;  mov eax, r13d;  shl eax, 8;  shr r13d, 11;  and r13d, 1;  or eax, r13d
- *      add al, 7f (OF);  sahf (the others);  mov eax, r11d
+ *      mov r11d, eax;  mov r10d, 7f;  rorx eax, r13d, 24;  bt r13d, 11;  adc r10b, 0 (OF)
+ *      sahf (the others);  mov eax, r11d
  */
 static void flags_from_r13(struct xl *x)
 {
     emit_mov_rr(x, R11, RAX);
-    emit_mov_rr(x, RAX, R13);
-    EMIT(x, 0xc1, 0xe0, 8, 0x41, 0xc1, 0xed, 11, 0x41, 0x83, 0xe5, 1, 0x44, 0x09, 0xe8);
-    EMIT(x, 0x04, 0x7f, 0x9e);
+    emit_mov_ri(x, R10, 0x7f);
+    EMIT(x, 0xc4, 0xc3, 0x7b, 0xf0, 0xc5, 24, 0x41, 0x0f, 0xba, 0xe5, 11);
+    EMIT(x, 0x41, 0x80, 0xd2, 0, 0x9e);
     emit_mov_rr(x, RAX, R11);
 }
 
