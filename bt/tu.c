@@ -144,13 +144,28 @@ static u32 entry_of(const struct tu *from, const struct tu *to)
     return to->host + (forward ? POLL_SIZE : 0);
 }
 
+/* What the site compares its target with, and whose page is checked. */
+static void set_guess(struct bt *bt, const struct tu *tu, const struct exit *e)
+{
+    u32 page = (bt->contexts[tu->context].cs_base + e->target) >> PAGE_SHIFT;
+    u32 minus = -e->target, slot = (FLAT_EXEC + page) * 8;
+
+    memcpy(bt->write + tu->host + e->guess, &minus, 4);
+    memcpy(bt->write + tu->host + e->check + CHECK_PAGE, &slot, 4);
+    patch_rel32(bt, tu->host + e->guess + GUESS_MISS, tu->host + e->check + CHECK_SIZE);
+}
+
 void tu_link(struct bt *bt, struct exit *e, struct tu *to)
 {
     const struct tu *tu = tu_at(bt, e->tu);
 
+    if (e->guess && !e->to)
+        e->target = to->eip;
     if (bt->config.no_chaining || e->to || e->target != to->eip || tu->context != to->context ||
         (to->crossing && !e->second))
         return;
+    if (e->guess)
+        set_guess(bt, tu, e);
     if (e->check && e->second == !!to->crossing) {
         u64 minus = -expected_slot(to);
 
@@ -171,6 +186,8 @@ static void unlink_exit(struct bt *bt, struct exit *e)
     const struct tu *tu = tu_at(bt, e->tu);
 
     patch_rel32(bt, tu->host + e->jump, tu->host + e->stub);
+    if (e->guess)
+        patch_rel32(bt, tu->host + e->guess + GUESS_MISS, tu->host + e->stub);
     e->to = 0;
 }
 

@@ -97,9 +97,11 @@ struct exit {
     u16 stub;             /* where it points while not chained */
     u16 check;            /* another page: the link check; 0: none needed */
     bool second;          /* the target may cross into the next page: the check is for that page */
+    u16 guess;            /* an indirect branch: the disp32 of its guess, `target`; 0: direct */
 };
-/* In a link check: the imm64 that is compared, and the rel32 at its end. */
-enum { CHECK_SLOT = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
+/* In a link check: the place of the execute slot, the imm64 that is compared, and the rel32 at its end. */
+enum { CHECK_PAGE = 3, CHECK_SLOT = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
+enum { GUESS_MISS = 16 }; /* from a guess to the rel32 of the jump for another target */
 
 /* Of a TU of one instruction that crosses into another page: its second part. Such a TU is chained
  * to only from its own page. */

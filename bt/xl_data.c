@@ -19,8 +19,37 @@ static bool bit_string(const struct insn *in)
             in->mnem == ZYDIS_MNEMONIC_BTR || in->mnem == ZYDIS_MNEMONIC_BTC);
 }
 
+/* No flag is undefined, so that it does not matter whether the operand is memory or a register. (The OF of
+ * a rotation by more than 1, for one, differs.) */
+static bool alike_in_register(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_ADC:
+    case ZYDIS_MNEMONIC_SBB:
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_XOR:
+    case ZYDIS_MNEMONIC_CMP:
+    case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_DEC:
+    case ZYDIS_MNEMONIC_NOT:
+    case ZYDIS_MNEMONIC_NEG:
+    case ZYDIS_MNEMONIC_XCHG:
+    case ZYDIS_MNEMONIC_XADD:
+    case ZYDIS_MNEMONIC_CMPXCHG:
+    case ZYDIS_MNEMONIC_MOVZX:
+    case ZYDIS_MNEMONIC_MOVSX:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The memory operand is at x->m; a misaligned one is worked on in r11, or in the scratch. What is changed
- * goes by bytes, since it may be changed again soon, and vector stores forward to nothing. */
+ * in r11 goes by bytes, since it may be changed again soon, and vector stores forward to nothing. */
 static bool copy(struct xl *x, const struct insn *in)
 {
     const struct operand *m = insn_memory(in);
@@ -29,7 +58,7 @@ static bool copy(struct xl *x, const struct insn *in)
     if (!m || x->form != FORM_UNALIGNED || m->size == 1 || m->size > 8)
         return emit_copy(x, in);
     stores = xl_rows[in->mnem].access == XL_WRITE && (m == &in->op[0] || in->mnem == ZYDIS_MNEMONIC_XCHG);
-    r11 = m->size <= 4 && !x->reg_r11;
+    r11 = alike_in_register(in) && m->size <= 4 && !x->reg_r11;
     if (!r11)
         emit_to_scratch(x);
     else if (stores)

@@ -60,6 +60,23 @@ static bool load_target(struct xl *x, const struct insn *in)
     return true;
 }
 
+/*
+ * An indirect branch to r9d: an inline cache of where it went first, then the table. While there is no
+ * guess, both ways lead to the stub.
+ *      lea r10d, [r9-guess];  unless zero → table;  jmp rel32 → link check
+ */
+static void indirect(struct xl *x, u32 number)
+{
+    u16 guess;
+
+    EMIT(x, 0x45, 0x8d, 0x91);
+    guess = here(x);
+    emit32(x, 0);
+    emit_unless_zero(x, R10, R11);
+    xl_exit(x, number, 0xe9, 0);
+    x->exits[number].guess = guess;
+}
+
 bool xl_jmp(struct xl *x, const struct insn *in)
 {
     if (in->op[0].kind == OP_REL) {
@@ -69,7 +86,7 @@ bool xl_jmp(struct xl *x, const struct insn *in)
     } else {
         if (!load_target(x, in))
             return false;
-        emit_jmp_vcpu(x, VCPU_INDIRECT);
+        indirect(x, 0);
     }
     x->ended = true;
     return true;
@@ -142,22 +159,29 @@ static void continuation(struct xl *x)
 
 bool xl_call(struct xl *x, const struct insn *in)
 {
+    u8 *call;
+
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, rel_target(x, in)) || !xl_push_imm(x, x->next_eip, in->opsize))
             return false;
         xl_exit(x, 1, 0xe8, rel_target(x, in));
-    } else {
-        if (!load_target(x, in))
-            return false;
-        emit_mov_rr(x, R11, R13);
-        emit_hold(x, SS);
-        if (!xl_push_imm(x, x->next_eip, in->opsize))
-            return false;
-        emit_unhold(x, SS);
-        emit_mov_rr(x, R9, R11);
-        emit_call_vcpu(x, VCPU_INDIRECT);
+        continuation(x);
+        return true;
     }
+    if (!load_target(x, in))
+        return false;
+    emit_mov_rr(x, R11, R13);
+    emit_hold(x, SS);
+    if (!xl_push_imm(x, x->next_eip, in->opsize))
+        return false;
+    emit_unhold(x, SS);
+    emit_mov_rr(x, R9, R11);
+    emit8(x, 0xe8); /* call rel32 → behind the continuation */
+    call = x->p;
+    emit32(x, 0);
     continuation(x);
+    emit_patch32(call, x->p);
+    indirect(x, 1);
     return true;
 }
 
@@ -179,13 +203,18 @@ bool xl_ret(struct xl *x, const struct insn *in)
 
 /* ---- Stubs, behind the code ---- */
 
-/* mov dword [r15+eip], target;  mov r9, exit;  jmp [r15+leave] */
+/* mov dword [r15+eip], target (or r9d);  mov r9, exit;  jmp [r15+leave] */
 static void exit_stub(struct xl *x, struct exit *e)
 {
     e->stub = here(x);
     emit_patch32(x->start + e->jump, x->p);
-    EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);
-    emit32(x, e->target);
+    if (e->guess) {
+        emit_patch32(x->start + e->guess + GUESS_MISS, x->p);
+        emit_op_rm(x, 0x89, R9, R15, VCPU_EIP, false);
+    } else {
+        EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);
+        emit32(x, e->target);
+    }
     emit_mov_ri64(x, R9, (u64)e);
     emit_jmp_vcpu(x, VCPU_LEAVE);
 }
@@ -277,8 +306,10 @@ void xl_stubs(struct xl *x)
         struct exit *e = &x->tu->exits[i];
 
         exit_stub(x, e);
-        e->second = in_page_of(x, e->target) && at_page_end(x, e->target);
-        if (e->second || !in_page_of(x, e->target))
+        e->second = !e->guess && in_page_of(x, e->target) && at_page_end(x, e->target);
+        if (e->guess || e->second || !in_page_of(x, e->target))
             link_check(x, e);
+        if (e->guess) /* CHECK_SIZE behind the check: another target */
+            emit_jmp_vcpu(x, VCPU_INDIRECT);
     }
 }

@@ -1,6 +1,7 @@
 /*
  * Which TUs a store drops (bt/tu.c): those whose bytes it changes, on both sides of a page boundary,
- * and no others. And that code and records stay within the cache's size (bt/cache.c).
+ * and no others; where an indirect branch goes (bt/xl_flow.c); and that code and records stay within
+ * the cache's size (bt/cache.c).
  */
 #include "bt/tu.h"
 #include "cpu/system.h"
@@ -131,4 +132,42 @@ TEST(bt_tu, code_and_records_share_the_cache)
     CHECK(bt->stats.flushes >= 10 && bt->stats.flushes < 200);
     CHECK(bt->used + bt->tu_count * sizeof(struct tu) +
           (u64)((u8 *)bt->tus + bt->size - bt->notes) <= bt->size);
+}
+
+static u64 lookups_of_jump_to(struct bt *bt, u32 offset, u32 expected)
+{
+    u64 before = bt->stats.lookups;
+
+    bt->cpu->gpr[EBX] = offset;
+    run(bt->cpu, 0x10);
+    CHECK_EQ(bt->cpu->gpr[EAX], expected);
+    return bt->stats.lookups - before;
+}
+
+/* jmp bx: to where it went first by its inline cache, elsewhere by the table. The first look-up is the JMP's. */
+TEST(bt_tu, an_indirect_branch_guesses)
+{
+    enum { NEAR = 0x20, FAR = PAGE_SIZE + 0x30 };
+    struct bt *bt = start((const u8 *)"\xf4", 1, 0);
+    u8 *ram = mmu_ram(bt->cpu->mmu) + CODE;
+
+    memcpy(ram + 0x10, "\xff\xe3", 2);
+    memcpy(ram + NEAR, "\xb8\x01\x00\xf4", 4); /* mov ax, 1;  hlt */
+    memcpy(ram + FAR, "\xb8\x02\x00\xf4", 4);
+    for (u32 i = 0; i < 2; i++) {
+        lookups_of_jump_to(bt, FAR, 2);
+        lookups_of_jump_to(bt, NEAR, 1);
+    }
+    CHECK_EQ(lookups_of_jump_to(bt, FAR, 2), 1);
+    CHECK_EQ(lookups_of_jump_to(bt, NEAR, 1), 1);
+    CHECK_EQ(dropped_by(bt, CODE + FAR, 4), 1); /* the guess is void, */
+    memcpy(ram + FAR, "\xb8\x03\x00\xf4", 4);
+    CHECK(lookups_of_jump_to(bt, NEAR, 1) > 1); /* another is made, */
+    CHECK(lookups_of_jump_to(bt, FAR, 3) > 1);  /* and the table learns */
+    CHECK_EQ(lookups_of_jump_to(bt, NEAR, 1), 1);
+    CHECK_EQ(lookups_of_jump_to(bt, FAR, 3), 1);
+    CHECK_EQ(dropped_by(bt, CODE + NEAR, 4), 1);
+    memcpy(ram + NEAR, "\xb8\x04\x00\xf4", 4);
+    CHECK(lookups_of_jump_to(bt, NEAR, 4) > 1);
+    CHECK_EQ(lookups_of_jump_to(bt, FAR, 3), 1);
 }
