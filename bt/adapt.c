@@ -11,11 +11,16 @@
  */
 #include "bt/tu.h"
 
-enum { FIRST_TERM = 64, MAX_TERM = 1024 };
+enum { FIRST_TERM = 64, MAX_TERM = 1024, PATCHES_BEFORE_CONVICTION = 4 };
+
+static u32 index_of(gpa_t gpa)
+{
+    return (gpa ^ gpa >> 14) % FORM_SIZE;
+}
 
 static struct learnt *slot_of(struct bt *bt, gpa_t gpa)
 {
-    return &bt->learnt[(gpa ^ gpa >> 14) % FORM_SIZE];
+    return &bt->learnt[index_of(gpa)];
 }
 
 /* 0: free */
@@ -66,6 +71,23 @@ u32 form_trap(struct bt *bt, gpa_t gpa)
     struct learnt *l = learnt_at(bt, gpa);
 
     return l->traps < 255 ? ++l->traps : 255;
+}
+
+void form_patch(struct bt *bt, gpa_t insn, u32 len, gpa_t gpa, u32 n)
+{
+    struct learnt *l;
+
+    if (gpa <= insn || gpa + n > insn + len) /* not its operand alone: new code, more likely */
+        return;
+    l = learnt_at(bt, insn);
+    l->patched += l->patched < PATCHES_BEFORE_CONVICTION;
+}
+
+bool form_patched(const struct bt *bt, gpa_t gpa)
+{
+    const struct learnt *l = &bt->learnt[index_of(gpa)];
+
+    return l->gpa == key_of(gpa) && l->patched == PATCHES_BEFORE_CONVICTION;
 }
 
 bool form_served(struct bt *bt, gpa_t gpa, bool plain)

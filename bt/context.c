@@ -18,7 +18,7 @@ static u32 key_of(const struct vcpu *cpu)
     if (unlikely(cpu->eflags & FLAG_AC) && cpu->cpl == 3 && cpu->cr0 & CR0_AM)
         key |= KEY_AC;
     for (u32 s = ES; s <= DS; s++)
-        key |= (u32)segment_class(&cpu->seg[s], s == CS) << (KEY_SEG_SHIFT + 3 * s);
+        key |= (u32)segment_class(&cpu->seg[s], s == CS, cpu_protected(cpu)) << (KEY_SEG_SHIFT + 3 * s);
     return key;
 }
 

@@ -156,6 +156,8 @@ bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access ac
 /* The same for a 32-bit offset in a host register. */
 bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access);
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
+/* May it be accessed so? CS is not writable in protected mode, where its class is flat or other. */
+bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);
 /* Out of line to the site's callout, and on behind the instruction: unless reg is 0; if a host
  * condition (0F 8x: the x) holds. `save` is a free register. */
 void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
@@ -172,6 +174,8 @@ bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not m
 void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
 bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */
 bool xl_pop_target(struct xl *x, u32 size, u32 drop);
+/* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10, r11. */
+void xl_target_fits(struct xl *x, u32 size);
 
 /* ---- xl_segment.c ---- */
 bool xl_mov_to_segment(struct xl *x, const struct insn *in);

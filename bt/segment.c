@@ -9,14 +9,16 @@
 #include "bt/tu.h"
 #include <string.h>
 
-enum seg_class segment_class(const struct segment *s, bool code)
+/* Type rights are not looked at in real mode and V86 (cpu/access.c): CS is still a code segment after
+ * protected mode, and written to. */
+enum seg_class segment_class(const struct segment *s, bool code, bool protected)
 {
     u32 type = s->attr & ATTR_TYPE;
 
-    if (!(s->attr & ATTR_P) || !(s->attr & ATTR_S))
+    if (!(s->attr & ATTR_P) || !(s->attr & ATTR_S) || (type & (SEG_CODE | SEG_E)) == SEG_E)
         return SEG_OTHER;
-    if (type & SEG_CODE ? !(code && type & SEG_R) || s->base || s->limit != ~0u
-                        : !(type & SEG_W) || type & SEG_E)
+    if (protected && (type & SEG_CODE ? !(code && type & SEG_R) || s->base || s->limit != ~0u
+                                      : !(type & SEG_W)))
         return SEG_OTHER;
     if (s->limit == ~0u)
         return s->base ? SEG_BASE : SEG_FLAT;
@@ -24,13 +26,15 @@ enum seg_class segment_class(const struct segment *s, bool code)
 }
 
 /* Expand-down segments are C's. */
-static void reach_of(const struct segment *s, i64 reach[2])
+static void reach_of(const struct segment *s, bool protected, i64 reach[2])
 {
     u32 type = s->attr & ATTR_TYPE;
     bool memory = s->attr & ATTR_P && s->attr & ATTR_S && (type & SEG_CODE || !(type & SEG_E));
+    bool read = !protected || !(type & SEG_CODE) || type & SEG_R;
+    bool write = !protected || (!(type & SEG_CODE) && type & SEG_W);
 
-    reach[0] = memory && (!(type & SEG_CODE) || type & SEG_R) ? (i64)s->limit : INT64_MIN / 2;
-    reach[1] = memory && !(type & SEG_CODE) && type & SEG_W ? (i64)s->limit : INT64_MIN / 2;
+    reach[0] = memory && read ? (i64)s->limit : INT64_MIN / 2;
+    reach[1] = memory && write ? (i64)s->limit : INT64_MIN / 2;
 }
 
 static void forget_switches(struct vcpu *cpu)
@@ -48,8 +52,8 @@ void segment_review(struct bt *bt)
                             tr->limit },
                           tr->attr };
 
-    reach_of(&cpu->seg[FS], cpu->reach[FS]);
-    reach_of(&cpu->seg[GS], cpu->reach[GS]);
+    reach_of(&cpu->seg[FS], cpu_protected(cpu), cpu->reach[FS]);
+    reach_of(&cpu->seg[GS], cpu_protected(cpu), cpu->reach[GS]);
     if (likely(!memcmp(&bt->tables, &now, sizeof(now))))
         return;
     bt->tables = now;
@@ -68,9 +72,10 @@ u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool 
     return key | (u32)class << 19;
 }
 
+/* In protected mode. */
 static enum seg_class context_class(const struct segment *s, enum seg seg)
 {
-    return seg >= FS ? SEG_ANY : segment_class(s, seg == CS);
+    return seg >= FS ? SEG_ANY : segment_class(s, seg == CS, true);
 }
 
 static bool loads(const struct insn *in, enum seg *seg)
@@ -132,7 +137,7 @@ static void store(struct vcpu *cpu, u32 key, const struct segment *s)
 
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
         return;
-    reach_of(s, c.reach);
+    reach_of(s, true, c.reach);
     if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
         forget_switches(cpu);
     *to = c;

@@ -55,7 +55,7 @@ static bool moves(const struct xl *x, const struct insn *in)
 
     return in->mnem == ZYDIS_MNEMONIC_MOV && m && (o->kind == OP_REG || o->kind == OP_IMM) &&
            (class == SEG_FLAT || class == SEG_BASE || (class == SEG_64K && in->addrsize == 2)) &&
-           in->seg != CS && !(in->prefixes & PFX_LOCK);
+           xl_allowed(x, in->seg, XL_WRITE) && !(in->prefixes & PFX_LOCK);
 }
 
 /* IN or OUT that cannot fault. */
@@ -217,15 +217,20 @@ static bool casts_shadow(const struct insn *in)
            (in->op[0].kind == OP_SEG && in->op[0].reg == SS && in->mnem != ZYDIS_MNEMONIC_PUSH);
 }
 
-/* Pass 1: how many instructions from p fit. */
-static u32 scan(struct bt *bt, const u8 *p, u32 left, bool code32, struct insn *insns)
+/* Pass 1: how many instructions from p fit. One that is patched often stands alone. */
+static u32 scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32, struct insn *insns)
 {
     u32 max = bt->config.max_insns ? bt->config.max_insns : MAX_INSNS, n = 0;
 
     while (n < max && left) {
         if (insn_decode(p, left, code32, &insns[n]) != DECODE_OK)
             break;
+        if (form_patched(bt, gpa)) {
+            n += !n;
+            break;
+        }
         p += insns[n].len;
+        gpa += insns[n].len;
         left -= insns[n].len;
         if (ends_tu(&insns[n++]))
             return n;
@@ -313,7 +318,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     if (cpu->seg[CS].limit - cpu->eip < left - 1)
         left = cpu->seg[CS].limit - cpu->eip + 1;
     activity = activity_enter(cpu->machine, ACT_TRANSLATOR);
-    count = scan(bt, slot_hva(slot, gla), left, cpu_code32(cpu), insns);
+    count = scan(bt, slot_hva(slot, gla), gpa, left, cpu_code32(cpu), insns);
     tu = count ? make(bt, context, gpa, slot, insns, count)
                : make_crossing(bt, context, gpa, slot, left);
     if (tu) {

@@ -297,14 +297,25 @@ static bool overlaps(const struct tu *t, gpa_t gpa, u32 n)
     return c && c->gpa < gpa + n && gpa < (gpa_t)c->gpa + (t->guest_size - first);
 }
 
+static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
+{
+    for (u32 i = 0; i < t->count && !t->crossing; i++) {
+        u32 end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
+
+        form_patch(bt, t->gpa + t->sites[i].eip_off, end - t->sites[i].eip_off, gpa, n);
+    }
+}
+
 static void drop_in_line(struct bt *bt, u32 line, gpa_t gpa, u32 n)
 {
     for (u32 i = bt->lines[line], next; i; i = next) {
         struct tu *t = tu_at(bt, i);
 
         next = *line_link(t, line);
-        if (overlaps(t, gpa, n))
-            tu_drop(bt, t);
+        if (!overlaps(t, gpa, n))
+            continue;
+        note_patch(bt, t, gpa, n);
+        tu_drop(bt, t);
     }
 }
 

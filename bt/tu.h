@@ -207,7 +207,7 @@ struct bt {
     /* What was learnt about memory operands, by physical address of the instruction. */
     struct learnt {
         u32 gpa;
-        u8 form, traps;
+        u8 form, traps, patched;
         u16 served, term; /* executions in C: so far, until it is flat again */
     } learnt[FORM_SIZE];
     u8 fpu_cpl;   /* CPL the FPU is live for */
@@ -272,7 +272,7 @@ static inline enum seg_class context_seg(u32 key, u32 seg)
 }
 
 /* ---- segment.c ---- */
-enum seg_class segment_class(const struct segment *s, bool code);
+enum seg_class segment_class(const struct segment *s, bool code, bool protected);
 /* What a load of `selector` into `seg` depends on, beside the descriptor: the key of seg_cache. */
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
 /* After C ran an IRET in the context `from`: next time the code does it. */
@@ -324,6 +324,10 @@ void form_set(struct bt *bt, gpa_t gpa, enum form form);
 /* There is another window: sites that are flat because they missed the last one may try it. */
 void form_forget_flat(struct bt *bt);
 u32 form_trap(struct bt *bt, gpa_t gpa); /* counts; how many by now, 255 at most */
+/* n bytes inside the instruction are overwritten. One whose operand the guest patches again and again is a
+ * TU by itself, so that little is made anew. */
+void form_patch(struct bt *bt, gpa_t insn, u32 len, gpa_t gpa, u32 n);
+bool form_patched(const struct bt *bt, gpa_t gpa);
 /* C ran a site that is not flat; plain: it touched only aligned memory. True: it is flat from now on. */
 bool form_served(struct bt *bt, gpa_t gpa, bool plain);
 

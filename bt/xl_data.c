@@ -322,12 +322,27 @@ static bool push_selector(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* MOV r32, sreg */
+/* MOV r/m, sreg: memory and r16 take two bytes, r32 the selector with zeros above. */
 static bool mov_selector(struct xl *x, const struct insn *in)
 {
-    if (in->op[0].kind != OP_REG || in->opsize != 4 || in->op[1].reg > GS)
+    u8 seg = in->op[1].reg, dst;
+
+    if (seg > GS)
         return false;
-    load_selector(x, hreg_of(in->op[0].reg), in->op[1].reg);
+    if (in->op[0].kind == OP_MEM) {
+        if (!xl_operand(x, in, 2, XL_WRITE))
+            return false;
+        load_selector(x, R11, seg);
+        emit_store(x, R11, 2);
+        return true;
+    }
+    dst = hreg_of(in->op[0].reg);
+    if (in->opsize == 4) {
+        load_selector(x, dst, seg);
+        return true;
+    }
+    load_selector(x, R11, seg);
+    EMIT(x, 0x66, (u8)(0x44 | dst >> 3), 0x89, (u8)(0xc0 | (R11 & 7) << 3 | (dst & 7))); /* mov dst16, r11w */
     return true;
 }
 
@@ -342,10 +357,26 @@ bool xl_push(struct xl *x, const struct insn *in)
     return in->op[0].kind == OP_REG && xl_push_reg(x, hreg_of(in->op[0].reg), in->opsize);
 }
 
+/* The address is computed after ESP has moved (SDM vol. 2, "POP"): one by ESP is C's. */
+static bool pop_memory(struct xl *x, const struct insn *in)
+{
+    if (in->base == ESP || !xl_pop_reg(x, R11, in->opsize))
+        return false;
+    emit_hold(x, in->seg);
+    if (!xl_operand(x, in, in->opsize, XL_WRITE))
+        return false;
+    emit_unhold(x, in->seg);
+    emit_store(x, R11, in->opsize);
+    xl_stack_move(x, (i32)in->opsize);
+    return true;
+}
+
 bool xl_pop(struct xl *x, const struct insn *in)
 {
     if (in->op[0].kind == OP_SEG)
         return xl_pop_segment(x, in);
+    if (in->op[0].kind == OP_MEM)
+        return pop_memory(x, in);
     if (in->op[0].kind != OP_REG || !xl_stack_top(x, in->opsize))
         return false;
     if (in->op[0].reg == ESP) {
@@ -377,8 +408,7 @@ bool xl_pop_target(struct xl *x, u32 size, u32 drop)
     if (!xl_stack_top(x, size))
         return false;
     emit_load(x, R13, size);
-    if (size == 2)
-        emit_movzx16(x, R13, R13);
+    xl_target_fits(x, size);
     xl_stack_move(x, (i32)drop);
     emit_mov_rr(x, R9, R13);
     return true;

@@ -157,6 +157,11 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
     }
 }
 
+bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access)
+{
+    return seg != CS || access == XL_READ || context_seg(x->context->key, CS) != SEG_FLAT;
+}
+
 static bool by_window(const struct xl *x, u32 size, enum xl_access access)
 {
     return x->window && (x->form == FORM_FLAT || x->form == FORM_UNALIGNED) && access == XL_READ && size <= 4;
@@ -168,7 +173,7 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     enum form form = x->form;
 
     x->m = (struct xl_place){ .base = R10, .index = R9 };
-    if (form == FORM_CALLOUT || class == SEG_OTHER || (seg == CS && access == XL_WRITE) ||
+    if (form == FORM_CALLOUT || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
     if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form != FORM_FLAT)) ||
@@ -191,7 +196,7 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
 bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access)
 {
     if (x->form != FORM_FLAT || (size != 1 && size != 2 && size != 4) ||
-        context_seg(x->context->key, seg) != SEG_FLAT || (seg == CS && access == XL_WRITE)) {
+        context_seg(x->context->key, seg) != SEG_FLAT || !xl_allowed(x, seg, access)) {
         emit_mov_rr(x, R9, reg);
         return xl_bytes(x, seg, 4, size, access);
     }
