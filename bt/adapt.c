@@ -10,8 +10,48 @@
  * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
  */
 #include "bt/tu.h"
+#include "cpu/operand.h"
 
 enum { FIRST_TERM = 64, MAX_TERM = 1024, PATCHES_BEFORE_CONVICTION = 4 };
+
+static bool by_stack(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_POP:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_PUSHF:
+    case ZYDIS_MNEMONIC_PUSHFD:
+    case ZYDIS_MNEMONIC_POPF:
+    case ZYDIS_MNEMONIC_POPFD:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool stack_misaligned(const struct vcpu *cpu, const struct insn *in)
+{
+    return by_stack(in) && (cpu->seg[SS].base + cpu->gpr[ESP]) & (in->opsize - 1u);
+}
+
+bool operand_misaligned(const struct vcpu *cpu, const struct insn *in)
+{
+    const struct operand *m = insn_memory(in);
+
+    return stack_misaligned(cpu, in) ||
+           (m && m->size <= 8 && (cpu->seg[in->seg].base + insn_offset(cpu, in)) & (m->size - 1u));
+}
+
+bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in)
+{
+    bool frame = in->base == ESP || (in->base == EBP && in->addrsize == 2), fixed = in->base == NO_REG;
+
+    if (in->index == NO_REG && (frame || fixed))
+        return operand_misaligned(cpu, in);
+    return stack_misaligned(cpu, in);
+}
 
 static u32 index_of(gpa_t gpa)
 {

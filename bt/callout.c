@@ -67,39 +67,12 @@ static bool run_learnt(struct bt *bt, const struct callout *co)
     return done;
 }
 
-static bool by_stack(const struct insn *in)
-{
-    switch (in->mnem) {
-    case ZYDIS_MNEMONIC_PUSH:
-    case ZYDIS_MNEMONIC_POP:
-    case ZYDIS_MNEMONIC_CALL:
-    case ZYDIS_MNEMONIC_RET:
-    case ZYDIS_MNEMONIC_LEAVE:
-    case ZYDIS_MNEMONIC_PUSHF:
-    case ZYDIS_MNEMONIC_PUSHFD:
-    case ZYDIS_MNEMONIC_POPF:
-    case ZYDIS_MNEMONIC_POPFD:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool odd(const struct vcpu *cpu, const struct insn *in)
-{
-    const struct operand *m = insn_memory(in);
-
-    if (by_stack(in) && (cpu->seg[SS].base + cpu->gpr[in->mnem == ZYDIS_MNEMONIC_LEAVE ? EBP : ESP]) & (in->opsize - 1u))
-        return true;
-    return m && m->size <= 8 && (cpu->seg[in->seg].base + insn_offset(cpu, in)) & (m->size - 1u);
-}
-
 /* A checked operand that is misaligned now and again gets the form for such. */
 static void learn_alignment(struct vcpu *cpu, struct callout *co)
 {
     struct bt *bt = cpu->bt;
 
-    if (!odd(cpu, &co->insn) || bt->contexts[co->tu->context].key & KEY_AC || ++co->misaligned < 8)
+    if (!operand_misaligned(cpu, &co->insn) || bt->contexts[co->tu->context].key & KEY_AC || ++co->misaligned < 8)
         return;
     form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_UNALIGNED);
     tu_drop(bt, co->tu);

@@ -155,11 +155,13 @@ static void head(struct xl *x)
     EMIT(x, 0x4d, 0x8b, 0x4f, VCPU_POLL, 0x45, 0x8a, 0x09);
 }
 
-/* The window is the supervisor's. Where the guest wants #AC itself, misaligned operands are C's. */
-static enum form start_form(const struct xl *x, gpa_t gpa)
+/* The window is the supervisor's. A host fault for each operand of a stack that is misaligned would be dear.
+ * Where the guest wants #AC itself, misaligned operands are C's. */
+static enum form start_form(const struct xl *x, gpa_t gpa, const struct insn *in)
 {
     bool window = (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_window_use(x->bt->cpu);
-    enum form form = form_of(x->bt, gpa, window ? FORM_WINDOW : FORM_FLAT);
+    enum form start = operand_likely_misaligned(x->bt->cpu, in) ? FORM_WINDOW_UNALIGNED : FORM_WINDOW;
+    enum form form = form_of(x->bt, gpa, start);
 
     if (form == FORM_WINDOW && !window)
         return FORM_FLAT;
@@ -183,7 +185,7 @@ static void body(struct xl *x, u32 max)
         x->site = &x->sites[i];
         x->last = i + 1 == max;
         *x->site = (struct site){ .host_off = (u16)(x->p - x->start), .eip_off = eip_off,
-                                  .form = (u8)start_form(x, tu->gpa + eip_off) };
+                                  .form = (u8)start_form(x, tu->gpa + eip_off, &x->insns[i]) };
         eip += x->insns[i].len;
         x->next_eip = eip;
         tu->count++;

@@ -320,6 +320,10 @@ void bt_fpu_take(struct vcpu *cpu);   /* after enter.S stored it */
 
 /* ---- adapt.c ---- */
 enum form form_of(struct bt *bt, gpa_t gpa, enum form start);
+/* Is its operand, or the top of the stack that it uses, misaligned? */
+bool operand_misaligned(const struct vcpu *cpu, const struct insn *in);
+/* The same by registers as they are before the TU it is in, if those it uses are likely to stay as odd. */
+bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in);
 void form_set(struct bt *bt, gpa_t gpa, enum form form);
 /* There is another window: sites that are flat because they missed the last one may try it. */
 void form_forget_flat(struct bt *bt);
