@@ -46,7 +46,8 @@ struct xl {
         u8 base, index, scale; /* host registers, or NO_REG */
         i32 disp;
     } m; /* where the memory operand is */
-    bool again;     /* what is unusual in form checked goes on in form unaligned */
+    bool again;     /* what is unusual in form checked goes on out of line, as below */
+    bool beside;    /* stores to guarded pages ask whether there is code (beside.S) */
     u8 span;     /* checked for a page crossing over so many bytes; 0: for alignment */
     enum { AWAY_NOT, AWAY_R11, AWAY_SCRATCH } away; /* where emit_copy() finds the memory operand, not at x->m */
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
@@ -56,7 +57,7 @@ struct xl {
         u16 jump;   /* rel32 */
         u16 resume; /* where the next instruction starts */
         u8 site;
-        bool again; /* the instruction once more in form unaligned, not a callout */
+        bool again; /* the instruction once more: unaligned, if that is its form, and beside code */
     } slow[MAX_SLOW]; /* places are offsets in the CCF */
     u32 slow_count;
 };

@@ -71,12 +71,16 @@
 #define VCPU_CR3 (VCPU_CR0 + 8)
 #define VCPU_CR4 (VCPU_CR0 + 12)
 #define VCPU_PAUSES (VCPU_CR0 + 16)
-#define VCPU_QUICK (VCPU_CR0 + 20)         /* counters, 8 of 8 */
+#define VCPU_QUICK (VCPU_CR0 + 20)         /* counters, 9 of 8 */
 
-#define VCPU_RUNS (VCPU_QUICK + 64)        /* counters, 4 of 8 */
+#define VCPU_RUNS (VCPU_QUICK + 72)        /* counters, 4 of 8 */
 #define VCPU_WINDOW (VCPU_RUNS + 32)
 #define VCPU_WINDOW_FRAMES (VCPU_WINDOW + 8)
 #define VCPU_RAM (VCPU_WINDOW + 16)
+#define VCPU_RAM_PAGES (VCPU_WINDOW + 24)
+#define VCPU_PAGE_FLAGS (VCPU_WINDOW + 32)
+#define VCPU_CODE_MAP (VCPU_WINDOW + 40)
+#define VCPU_BESIDE (VCPU_WINDOW + 48)
 
 /* What they count: see fast.S */
 #define QUICK_SEGMENT 0
@@ -87,7 +91,8 @@
 #define QUICK_IRET 5
 #define QUICK_MOVS 6
 #define QUICK_STOS 7
-#define QUICK_KINDS 8
+#define QUICK_BESIDE 8
+#define QUICK_KINDS 9
 /* See stats.def */
 #define RUNS_TUS 0
 #define RUNS_INSNS 1

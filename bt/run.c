@@ -53,6 +53,10 @@ AT(runs, VCPU_RUNS);
 AT(window, VCPU_WINDOW);
 AT(window_frames, VCPU_WINDOW_FRAMES);
 AT(ram, VCPU_RAM);
+AT(ram_pages, VCPU_RAM_PAGES);
+AT(page_flags, VCPU_PAGE_FLAGS);
+AT(code_map, VCPU_CODE_MAP);
+AT(beside, VCPU_BESIDE);
 AT(tc.verw, VCPU_VERW);
 AT(tc.sysenter, VCPU_SYSENTER);
 AT(tc.sysexit, VCPU_SYSEXIT);
@@ -83,9 +87,11 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     bt->contexts[0].key = ~0u; /* no context */
     bt->page_tus = mmap(NULL, PHYS_PAGES * sizeof(*bt->page_tus), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->code_map = mmap(NULL, CODE_MAP_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * 32);
     memset(bt->jump_cache, 0, JUMP_ENTRIES * 32);
-    if (bt->page_tus == MAP_FAILED || !cache_init(bt, why)) {
+    if (bt->page_tus == MAP_FAILED || bt->code_map == MAP_FAILED || !cache_init(bt, why)) {
         bt_free(bt);
         return NULL;
     }
@@ -102,6 +108,8 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.int_n = bt_int;
     cpu->tc.cpuid = bt_cpuid;
     cpu->tc.light = bt_light;
+    cpu->code_map = bt->code_map;
+    cpu->beside = bt_beside;
     cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;
@@ -123,6 +131,8 @@ void bt_free(struct bt *bt)
         tu_forget_all(bt);
         munmap(bt->page_tus, PHYS_PAGES * sizeof(*bt->page_tus));
     }
+    if (bt->code_map && bt->code_map != MAP_FAILED)
+        munmap(bt->code_map, CODE_MAP_BYTES);
     cache_free(bt);
     free(bt->contexts);
     free(bt->jump_cache);

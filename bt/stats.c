@@ -36,7 +36,8 @@ static const char *label_form(u32 index)
 static const char *label_quick(u32 index)
 {
     static const char *const names[QUICK_KINDS] = { "segment load", "verw",  "sysenter", "sysexit",
-                                                    "int",          "iret", "rep movs", "rep stos" };
+                                                    "int",          "iret", "rep movs", "rep stos",
+                                                    "store beside code" };
 
     return names[index];
 }

@@ -31,27 +31,6 @@
         cmova   \most, %eax
 .endm
 
-/*
- * edx := number of the memory's page at host address `reg`: by the window it may be that of another
- * address. Changes rax.
- */
-.macro memory_page reg
-        mov     \reg, %rdx
-        sub     VCPU_WINDOW(%r15), %rdx
-        mov     %rdx, %rax
-        shr     $32, %rax
-        jnz     8f
-        shr     $12, %edx
-        mov     VCPU_WINDOW_FRAMES(%r15), %rax
-        mov     (%rax,%rdx,4), %edx
-        dec     %edx
-        jmp     9f
-8:      mov     \reg, %rdx
-        sub     VCPU_RAM(%r15), %rdx
-        shr     $12, %rdx
-9:
-.endm
-
         .globl  bt_rep_movs
         .type   bt_rep_movs, @function
 bt_rep_movs:
@@ -88,9 +67,9 @@ bt_rep_movs:
         jb      rep_stop
         jmp     3f
 2:      mov     %eax, 16(%r15)          /* one page of memory at two addresses? */
-        memory_page %r10
+        memory_page %r10, %rax
         mov     %edx, 20(%r15)
-        memory_page %r11
+        memory_page %r11, %rax
         mov     16(%r15), %eax
         cmp     20(%r15), %edx
         je      rep_stop

@@ -94,7 +94,25 @@ static bool lock_ok(const struct insn *in)
            (cpu_ops[in->mnem].attr & OP_LOCK && in->op[0].kind == OP_MEM);
 }
 
-/* May its form unaligned stand out of line? Not if a host fault there would have to tell the site. */
+static bool stores(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_PUSHF:
+    case ZYDIS_MNEMONIC_PUSHFD:
+    case ZYDIS_MNEMONIC_MOVSB:
+    case ZYDIS_MNEMONIC_MOVSW:
+    case ZYDIS_MNEMONIC_MOVSD:
+    case ZYDIS_MNEMONIC_STOSB:
+    case ZYDIS_MNEMONIC_STOSW:
+    case ZYDIS_MNEMONIC_STOSD:
+        return true;
+    default:
+        return insn_memory(in) == &in->op[0] && xl_rows[in->mnem].access == XL_WRITE;
+    }
+}
+
+/* May what is unusual stand out of line? Not if a host fault there would have to tell the site. */
 static bool works_again(const struct insn *in)
 {
     return !xl_fpu_native(in) && !ends_tu(in) && in->mnem != ZYDIS_MNEMONIC_DIV &&
@@ -118,9 +136,11 @@ static void set_form(struct xl *x, const struct insn *in, bool forced)
         x->form = FORM_FLAT;
     if (x->form == FORM_WINDOW_UNALIGNED)
         x->form = FORM_UNALIGNED;
-    x->again = x->form == FORM_UNALIGNED && !x->window && !forced && works_again(in);
+    x->again = works_again(in) && ((x->form == FORM_UNALIGNED && !x->window && !forced) ||
+                                   (x->form == FORM_CHECKED && stores(in)));
     if (x->again)
         x->form = FORM_CHECKED;
+    x->beside = in->mnem == ZYDIS_MNEMONIC_CALL && x->form >= FORM_CHECKED;
 }
 
 static void one(struct xl *x, const struct insn *in)

@@ -70,10 +70,38 @@ static void line_insert(struct bt *bt, struct tu *tu, gpa_t gpa)
     bt->lines[line] = number_of(bt, tu);
 }
 
+/* The n bytes at gpa, all in one page, in the map. */
+static void map_set(struct bt *bt, gpa_t gpa, u32 n, bool code)
+{
+    while (n) {
+        u32 shift = gpa & 63, count = n < 64 - shift ? n : 64 - shift;
+        u64 bits = ~0ull >> (64 - count) << shift;
+
+        bt->code_map[gpa >> 6] = (bt->code_map[gpa >> 6] & ~bits) | (code ? bits : 0);
+        gpa += count;
+        n -= count;
+    }
+}
+
 static void page_insert(struct bt *bt, gpa_t gpa)
 {
     if (!bt->page_tus[gpa >> PAGE_SHIFT]++)
         mmu_guard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+}
+
+/* Its bytes in its own page; the others are the crossing's. */
+static u32 first_part(const struct tu *t)
+{
+    return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->guest_size;
+}
+
+static void map_tu(struct bt *bt, const struct tu *t)
+{
+    u32 n = first_part(t);
+
+    map_set(bt, t->gpa, n, true);
+    if (t->crossing)
+        map_set(bt, t->crossing->gpa, t->guest_size - n, true);
 }
 
 void tu_insert(struct bt *bt, struct tu *tu)
@@ -89,6 +117,7 @@ void tu_insert(struct bt *bt, struct tu *tu)
         line_insert(bt, tu, tu->crossing->gpa);
     if (in_two_pages(tu))
         page_insert(bt, tu->crossing->gpa);
+    map_tu(bt, tu);
 }
 
 struct tu *tu_by_host(struct bt *bt, const u8 *pc)
@@ -257,8 +286,10 @@ static void line_remove(struct bt *bt, struct tu *tu, gpa_t gpa)
 
 static void page_remove(struct bt *bt, gpa_t gpa)
 {
-    if (!--bt->page_tus[gpa >> PAGE_SHIFT])
-        mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+    if (--bt->page_tus[gpa >> PAGE_SHIFT])
+        return;
+    mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+    map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
 }
 
 /* Nobody finds it any more. Its host code stays until the next flush: the stack of return
@@ -290,7 +321,7 @@ void tu_drop(struct bt *bt, struct tu *tu)
 static bool overlaps(const struct tu *t, gpa_t gpa, u32 n)
 {
     const struct crossing *c = t->crossing;
-    u32 first = c ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->guest_size;
+    u32 first = first_part(t);
 
     if (t->gpa < gpa + n && gpa < (gpa_t)t->gpa + first)
         return true;
@@ -329,12 +360,16 @@ void bt_code_written(void *owner, gpa_t gpa, u32 n)
 
     for (gpa_t at = first >> LINE_SHIFT << LINE_SHIFT; at < gpa + n; at += 1 << LINE_SHIFT)
         drop_in_line(bt, line_of(at), gpa, n);
+    map_set(bt, gpa, n, false);
 }
 
 static void start_forget(struct bt *bt, gpa_t gpa)
 {
     bt->lines[line_of(gpa)] = 0;
+    if (!bt->page_tus[gpa >> PAGE_SHIFT])
+        return;
     bt->page_tus[gpa >> PAGE_SHIFT] = 0;
+    map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
     mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
 

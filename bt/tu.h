@@ -150,6 +150,7 @@ void bt_rep_movs(void);
 void bt_rep_stos(void);
 void bt_int(void);
 void bt_cpuid(void);
+void bt_beside(void);
 void bt_fast_end(void), bt_strings_end(void); /* behind the last of fast.S and strings.S */
 void bt_signal_entry(int sig);
 
@@ -182,6 +183,10 @@ struct bt_stats {
 #undef TABLE
 };
 
+/* A page's part of the map is 64 words; its last byte is looked at together with the word behind. */
+enum { CODE_MAP_WORDS = PAGE_SIZE / 64 };
+#define CODE_MAP_BYTES ((PHYS_PAGES * (u64)CODE_MAP_WORDS + 1) * 8)
+
 struct bt {
     struct vcpu *cpu;
     struct bt_config config;
@@ -197,6 +202,7 @@ struct bt {
     u32 hash[HASH_SIZE];
     u32 lines[LINES]; /* lists by line_next: the 64 bytes a TU (or its second part) starts in */
     u32 *page_tus; /* [PHYS_PAGES] how many TUs have bytes there */
+    u64 *code_map; /* a bit for each byte of memory: it may be some TU's */
     struct context *contexts;
     u32 context_count;
     u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */

@@ -260,17 +260,18 @@ static void jump_back(struct xl *x, u16 resume)
     x->p += 4;
 }
 
-/* The instruction once more, for a misaligned operand. False: nothing is left of it. */
-static bool unaligned_path(struct xl *x, u8 site, u16 resume)
+/* The instruction once more, for a misaligned operand or a store beside code. False: nothing is left of it. */
+static bool path_again(struct xl *x, u8 site, u16 resume)
 {
     const struct insn *in = &x->insns[site];
     u32 slow = x->slow_count;
     u8 *start = x->p;
 
     x->site = &x->sites[site];
-    x->form = FORM_UNALIGNED;
+    x->form = x->site->form == FORM_CHECKED ? FORM_CHECKED : FORM_UNALIGNED;
     x->window = false;
     x->again = false;
+    x->beside = true;
     x->last = site + 1 == x->tu->count;
     if (!xl_rows[in->mnem].translate(x, in) || !xl_fits(x, start, slow)) {
         x->p = start;
@@ -294,7 +295,7 @@ static void slow_paths(struct xl *x)
 
         if (!*path) {
             *path = here(x);
-            if (!x->slow[i].again || !unaligned_path(x, site, x->slow[i].resume)) {
+            if (!x->slow[i].again || !path_again(x, site, x->slow[i].resume)) {
                 xl_callout(x, &x->sites[site], false);
                 jump_back(x, x->slow[i].resume);
             }

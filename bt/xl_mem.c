@@ -137,6 +137,18 @@ static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
     emit_lea_sib(x, R11, R11, R10, 1, 1, true);
 }
 
+/* r10 := a direct slot, if it is guarded for code that is not here. r11 is 0 or a misalignment that has
+ * not been computed yet. */
+static void look_beside(struct xl *x, bool span, u32 size)
+{
+    if (span)
+        xl_slow_unless_zero(x, R11, R13);
+    emit_mov_ri(x, R11, size);
+    emit_call_vcpu(x, VCPU_BESIDE);
+    if (span)
+        emit_mov_ri(x, R11, 0);
+}
+
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
     u32 span = x->form == FORM_UNALIGNED && size <= 8 ? 16 : x->span;
@@ -145,6 +157,8 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
     emit_slot(x, R10, access);
     if (span)
         emit_crossing(x, span, access);
+    if (x->beside && access == XL_WRITE)
+        look_beside(x, span, size);
     emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
     emit_top16(x, R13);
     if (size > 1) {

@@ -184,11 +184,15 @@ struct vcpu {
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
     u32 cr0, cr2, cr3, cr4;
     u32 pauses; /* PAUSEs until machine_paused() is asked */
-    u64 quick[8]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
+    u64 quick[9]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
     u64 runs[4];  /* and, if it is asked to count, what RUNS_* there name */
     u64 window;   /* the MMU's: what gs leads to in translated code, see mmu/window.c; */
     const u32 *window_frames; /* page of RAM + 1 by page there; */
-    u8 *ram;      /* and where RAM lies by itself */
+    u8 *ram;      /* where RAM lies by itself, */
+    u64 ram_pages;
+    const u8 *page_flags;   /* and why its pages are guarded; */
+    const u64 *code_map;    /* the translator's: which bytes of memory are code, a bit each; */
+    void (*beside)(void);   /* and who looks there */
 
     struct table_register gdtr, idtr;
     u32 dr[8];

@@ -54,9 +54,6 @@ static inline gpa_t slot_gpa(u64 slot, gla_t gla) /* of a device slot */
 enum { TABLE_READ, TABLE_WRITE, TABLE_EXEC, TABLE_USER,
        TABLES_EXEC = 1 << TABLE_EXEC | 1 << (TABLE_USER + TABLE_EXEC) };
 
-/* What a physical page holds that a write to it must be told about. */
-enum { PG_CODE = 1, PG_TABLE = 2 };
-
 #define PHYS_PAGES (1u << 20) /* 4 GiB; above: nobody */
 #define LEAF_SLOTS 512u /* slots in one 4 KiB page, a leaf, of a table: 2 MiB of guest addresses */
 #define COLUMNS (FLAT_SLOTS / LEAF_SLOTS) /* a leaf of each table */

@@ -9,4 +9,8 @@
 #define FLAT_EXEC (2 * FLAT_SLOTS) /* from read to execute slots */
 #define FLAT_USER (3 * FLAT_SLOTS) /* from supervisor to user slots */
 
+/* What a physical page holds that a write to it must be told about. */
+#define PG_CODE 1
+#define PG_TABLE 2
+
 #endif

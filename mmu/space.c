@@ -134,6 +134,8 @@ void space_switch(struct vcpu *cpu)
 
     mmu->cpu = cpu;
     cpu->ram = mmu->base;
+    cpu->ram_pages = mmu->ram_size >> PAGE_SHIFT;
+    cpu->page_flags = mmu->page_flags;
     if (!s)
         s = space_new(mmu, &r, group_find(mmu, &r, old));
     s->age = ++mmu->clock;

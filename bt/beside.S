@@ -1,0 +1,61 @@
+/*
+ * Stores beside code: a page with TUs is guarded, but what guests write there is, as a rule, data or a
+ * stack that shares it. Such a store goes on if what it writes are no TU's bytes.
+ */
+#include "bt/macros.h"
+#include "mmu/slots.h"
+
+        .text
+
+/*
+ * r9d: the address; r10: its write slot; r11d: how many bytes. A guarded slot becomes a direct one if the
+ * page is guarded for code alone, and none is there; else 0, which is C's. Other slots stay. Changes
+ * r11 and r13.
+ */
+        .globl  bt_beside
+        .type   bt_beside, @function
+bt_beside:
+        flags_keep %r13d
+        mov     %ecx, 4(%r15)
+        mov     %r10, %rcx
+        shr     $62, %rcx
+        cmp     $3, %ecx
+        jne     2f
+        mov     %edx, 8(%r15)
+        mov     %ebx, 12(%r15)
+        shl     $3, %r10
+        shr     $3, %r10
+        mov     %r9d, %ecx
+        and     $0xfff, %ecx
+        add     %r11d, %ecx
+        cmp     $0x1000, %ecx
+        ja      3f
+        lea     (%r10,%r9), %rcx
+        memory_page %rcx, %rbx
+        cmp     VCPU_RAM_PAGES(%r15), %rdx
+        jae     3f
+        mov     VCPU_PAGE_FLAGS(%r15), %rbx
+        cmpb    $PG_CODE, (%rbx,%rdx)
+        jne     3f
+        shl     $12, %rdx
+        mov     %r9d, %ecx
+        and     $0xfff, %ecx
+        add     %rcx, %rdx
+        shr     $6, %rdx                /* of the map's words, 64 bytes each */
+        mov     VCPU_CODE_MAP(%r15), %rbx
+        lea     (%rbx,%rdx,8), %rbx
+        mov     8(%rbx), %rdx
+        mov     (%rbx), %rbx
+        shrd    %cl, %rdx, %rbx
+        bzhi    %r11, %rbx, %rbx
+        jnz     3f
+        count   QUICK_BESIDE
+1:      mov     12(%r15), %ebx
+        mov     8(%r15), %edx
+2:      mov     4(%r15), %ecx
+        flags_give %r13d
+        ret
+3:      xor     %r10d, %r10d
+        jmp     1b
+
+        .section .note.GNU-stack, "", @progbits
