@@ -164,6 +164,7 @@ bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);
 void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void xl_slow_jcc(struct xl *x, u8 opcode);
 /* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
+void emit_not64(struct xl *x, enum hreg reg);
 void emit_top16(struct xl *x, enum hreg reg);
 /* r9d := offset of the memory operand. */
 void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);
@@ -175,8 +176,8 @@ bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not m
 void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
 bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */
 bool xl_pop_target(struct xl *x, u32 size, u32 drop);
-/* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10, r11. */
-void xl_target_fits(struct xl *x, u32 size);
+/* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10, r11. False: C has to do it. */
+bool xl_target_fits(struct xl *x, u32 size);
 
 /* ---- xl_segment.c ---- */
 bool xl_mov_to_segment(struct xl *x, const struct insn *in);

@@ -408,7 +408,8 @@ bool xl_pop_target(struct xl *x, u32 size, u32 drop)
     if (!xl_stack_top(x, size))
         return false;
     emit_load(x, R13, size);
-    xl_target_fits(x, size);
+    if (!xl_target_fits(x, size))
+        return false;
     xl_stack_move(x, (i32)drop);
     emit_mov_rr(x, R9, R13);
     return true;

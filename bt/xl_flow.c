@@ -40,29 +40,30 @@ static u32 rel_target(const struct xl *x, const struct insn *in)
     return wrap(in, x->next_eip + in->imm);
 }
 
-/* Segments whose end a target in a register is easily compared with. */
-static bool limit_fits(const struct xl *x, u32 size)
+/* limit - target, in 64 bits, is negative beyond the end.
+ * mov r10d, r13d;  not r10;  lea r10, [r10+limit+1];  out of line unless its top is 0 */
+bool xl_target_fits(struct xl *x, u32 size)
 {
     u32 limit = x->context->cs_limit;
 
-    return limit == 0xffff || limit == ~0u || (size == 2 && limit > 0xffff);
-}
-
-void xl_target_fits(struct xl *x, u32 size)
-{
-    if (size == 2) {
+    if (size == 2)
         emit_movzx16(x, R13, R13);
-    } else if (x->context->cs_limit != ~0u) {
-        EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, 0xd5, 16); /* rorx r10d, r13d, 16 */
-        emit_movzx16(x, R10, R10);
-        xl_slow_unless_zero(x, R10, R11);
-    }
+    if (limit == ~0u || (size == 2 && limit >= 0xffff))
+        return true;
+    if (limit >= 0x7fffffff)
+        return false;
+    emit_mov_rr(x, R10, R13);
+    emit_not64(x, R10);
+    emit_lea_sib(x, R10, R10, NO_REG, 1, (i32)limit + 1, true);
+    emit_top16(x, R10);
+    xl_slow_unless_zero(x, R10, R11);
+    return true;
 }
 
 /* A register or memory operand to r9d and r13d. */
 static bool load_target(struct xl *x, const struct insn *in)
 {
-    if (in->modrm >> 3 & 1 || !limit_fits(x, in->opsize)) /* FF /3 and /5: far */
+    if (in->modrm >> 3 & 1) /* FF /3 and /5: far */
         return false;
     if (in->op[0].kind == OP_REG) {
         emit_mov_rr(x, R13, hreg_of(in->op[0].reg));
@@ -71,7 +72,8 @@ static bool load_target(struct xl *x, const struct insn *in)
             return false;
         emit_load(x, R13, in->opsize);
     }
-    xl_target_fits(x, in->opsize);
+    if (!xl_target_fits(x, in->opsize))
+        return false;
     emit_mov_rr(x, R9, R13);
     return true;
 }
@@ -205,8 +207,8 @@ bool xl_ret(struct xl *x, const struct insn *in)
 {
     u32 drop = in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0);
 
-    if (!limit_fits(x, in->opsize) || (in->opcode != 0xc3 && in->opcode != 0xc2)) /* the others are far */
-        return false;
+    if (in->opcode != 0xc3 && in->opcode != 0xc2)
+        return false; /* far */
     if (!xl_pop_target(x, in->opsize, drop))
         return false;
     emit_count(x, RUNS_RETURNS, 1);

@@ -73,7 +73,7 @@ void emit_top16(struct xl *x, enum hreg reg)
 }
 
 /* not r64 */
-static void emit_not64(struct xl *x, enum hreg reg)
+void emit_not64(struct xl *x, enum hreg reg)
 {
     EMIT(x, (u8)(0x48 | (reg >= 8)), 0xf7, (u8)(0xd0 | (reg & 7)));
 }
