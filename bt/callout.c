@@ -120,10 +120,27 @@ static bool run_callout(struct vcpu *cpu, struct callout *co)
 /* Contexts keep their numbers up to a flush. */
 static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
 {
-    if (in->mnem == ZYDIS_MNEMONIC_IRETD)
-        segment_learn_iret(bt, from);
-    if (in->mnem == ZYDIS_MNEMONIC_INT)
-        segment_learn_int(bt, from, (u8)in->imm);
+    bool real = !(bt->contexts[from].key & KEY_PROT);
+
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_INT:
+        if (real)
+            segment_learn_far(bt, from);
+        else if (in->mnem == ZYDIS_MNEMONIC_INT)
+            segment_learn_int(bt, from, (u8)in->imm);
+        else if (in->mnem == ZYDIS_MNEMONIC_IRETD)
+            segment_learn_iret(bt, from);
+        break;
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_RET:
+        segment_learn_far(bt, from);
+        break;
+    default:
+        break;
+    }
 }
 
 /* AFTER_*, when C has run the instruction, or delivered its exception instead. */

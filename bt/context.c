@@ -56,7 +56,7 @@ static void forget_contexts(struct bt *bt)
 {
     bt_flush(bt);
     memset(bt->context_memo, 0, sizeof(bt->context_memo));
-    memset(bt->cpu->irets, 0, sizeof(bt->cpu->irets));
+    segment_forget_switches(bt->cpu);
     bt->context_count = 1;
 }
 

@@ -101,6 +101,13 @@ static void emit_mov64(struct xl *x, enum hreg dst, enum hreg src)
     EMIT(x, rex(1, src, 0, dst), 0x89, (u8)(0xc0 | (src & 7) << 3 | (dst & 7)));
 }
 
+void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size)
+{
+    if (size == 2)
+        emit8(x, 0x66);
+    emit_mov_rr(x, dst, src);
+}
+
 void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip)
 {
     emit_mov64(x, save, RCX);

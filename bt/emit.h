@@ -164,6 +164,7 @@ bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);
 void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void xl_slow_jcc(struct xl *x, u8 opcode);
 /* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
+void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size); /* 2 bytes: the upper half is kept */
 void emit_not64(struct xl *x, enum hreg reg);
 void emit_top16(struct xl *x, enum hreg reg);
 /* r9d := offset of the memory operand. */
@@ -175,6 +176,7 @@ bool xl_push_reg(struct xl *x, u8 reg, u32 size); /* reg may be r11 (or r13 in f
 bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not move yet */
 void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
 bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */
+void xl_load_selector(struct xl *x, u8 dst, u8 seg); /* zero-extended */
 bool xl_pop_target(struct xl *x, u32 size, u32 drop);
 /* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10, r11. False: C has to do it. */
 bool xl_target_fits(struct xl *x, u32 size);
@@ -194,7 +196,8 @@ xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, x
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
     xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss, xl_lfs, xl_lgs,
     xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg,
-    xl_pause, xl_int, xl_cpuid;
+    xl_pause, xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real,
+    xl_pusha, xl_popa, xl_loop_flags;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

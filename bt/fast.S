@@ -8,7 +8,6 @@
 
 #define FLAG_NT 0x4000
 #define FLAG_IOPL 0x3000
-#define FLAG_AC 0x40000
 #define FLAGS_HELD 0x3e7500 /* what the quick IRET does not change: TF DF IOPL NT VM AC VIF VIP ID */
 
 /* Hidden parts: selector in the low half, attributes above. */
@@ -16,44 +15,7 @@
 #define FLAT_DATA 0xc0930000
 #define DPL3 0x00600000
 
-#define SEG_CS (VCPU_SEG + 12)
-#define SEG_SS (VCPU_SEG + 24)
-#define SEG_TR (VCPU_SEG + 84)
-
         .text
-
-/* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
-.macro find_segment
-        mov     %r9d, %r10d
-        shr     $3, %r10d
-        and     $15, %r10d
-        shl     $6, %r10d
-        lea     VCPU_SEG_CACHE(%r15,%r10), %r10
-        add     CACHED_KEY(%r10), %r9
-        jne     9f
-        cmp     %r9, CACHED_DESC(%r10)
-        je      9f                      /* a null selector */
-        mov     CACHED_PAGE(%r10), %r9d
-        shl     $3, %r9
-        add     VCPU_FLAT_SYSTEM(%r15), %r9
-        mov     (%r9), %r9
-        add     CACHED_SLOT(%r10), %r9
-        jne     9f
-        mov     CACHED_DESC(%r10), %r9
-        mov     (%r9), %r9
-        add     CACHED_MINUS_DESC(%r10), %r9
-9:
-.endm
-
-/* The hidden part of r10 to the vcpu's at `to`. */
-.macro copy_segment to
-        mov     CACHED_SEG(%r10), %r9d
-        mov     %r9d, \to
-        mov     CACHED_SEG+4(%r10), %r9d
-        mov     %r9d, 4+\to
-        mov     CACHED_SEG+8(%r10), %r9d
-        mov     %r9d, 8+\to
-.endm
 
 /* r9d: the key of a load (segment_key()); r11d: the register's number. r10 := 0 if it is done, else
  * nothing has changed. */
@@ -122,31 +84,6 @@ bt_verw:
         jmp     8f
 7:      or      $1, %ecx                /* no ZF */
 8:
-.endm
-
-/* The flags to the scratch, r9 behind them; the registers that are needed to the vcpu, and back. */
-.macro registers_keep
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %r9, VCPU_SCRATCH+8(%r15)
-        mov     %ecx, 4(%r15)
-        mov     %edx, 8(%r15)
-        mov     %ebx, 12(%r15)
-        mov     %esi, 24(%r15)
-.endm
-
-.macro registers_give
-        mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     24(%r15), %esi
-.endm
-
-/* Into the context in r11d, whose TUs' returns are not on the stack; flags are still in AX. */
-.macro enter_context
-        mov     %r11d, VCPU_CONTEXT(%r15)
-        mov     %r11d, VCPU_STACK_CONTEXT(%r15)
-        mov     VCPU_STACK_TOP(%r15), %rsp
 .endm
 
 /* CS of selector r10w, SS eight above, flat by decree (SDM vol. 2, "SYSENTER"). */
@@ -329,6 +266,8 @@ iret_commit:
         registers_give
         jmp     bt_indirect
 
+        .globl  bt_kept_unusual
+bt_kept_unusual:
 kept_unusual:
         registers_give
         mov     VCPU_SCRATCH+8(%r15), %r9

@@ -1,10 +1,12 @@
 /*
- * Macros of the assembly that translated code calls (fast.S, strings.S).
+ * Macros of the assembly that translated code calls: fast.S, far.S, strings.S, beside.S.
  */
 #ifndef RING3_BT_MACROS_H
 #define RING3_BT_MACROS_H
 
 #include "bt/regs.h"
+
+#define FLAG_AC 0x40000
 
 /* The guest's arithmetic flags into AX; EAX waits in \keep. */
 .macro flags_keep keep
@@ -42,6 +44,69 @@
         sub     VCPU_RAM(%r15), %rdx
         shr     $12, %rdx
 9:
+.endm
+
+#define SEG_CS (VCPU_SEG + 12)
+#define SEG_SS (VCPU_SEG + 24)
+#define SEG_TR (VCPU_SEG + 84)
+
+
+/* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
+.macro find_segment
+        mov     %r9d, %r10d
+        shr     $3, %r10d
+        and     $15, %r10d
+        shl     $6, %r10d
+        lea     VCPU_SEG_CACHE(%r15,%r10), %r10
+        add     CACHED_KEY(%r10), %r9
+        jne     9f
+        cmp     %r9, CACHED_DESC(%r10)
+        je      9f                      /* a null selector */
+        mov     CACHED_PAGE(%r10), %r9d
+        shl     $3, %r9
+        add     VCPU_FLAT_SYSTEM(%r15), %r9
+        mov     (%r9), %r9
+        add     CACHED_SLOT(%r10), %r9
+        jne     9f
+        mov     CACHED_DESC(%r10), %r9
+        mov     (%r9), %r9
+        add     CACHED_MINUS_DESC(%r10), %r9
+9:
+.endm
+
+/* The hidden part of r10 to the vcpu's at `to`. */
+.macro copy_segment to
+        mov     CACHED_SEG(%r10), %r9d
+        mov     %r9d, \to
+        mov     CACHED_SEG+4(%r10), %r9d
+        mov     %r9d, 4+\to
+        mov     CACHED_SEG+8(%r10), %r9d
+        mov     %r9d, 8+\to
+.endm
+
+/* The flags to the scratch, r9 behind them; the registers that are needed to the vcpu, and back. */
+.macro registers_keep
+        flags_keep (%r15)
+        mov     %eax, VCPU_SCRATCH(%r15)
+        mov     %r9, VCPU_SCRATCH+8(%r15)
+        mov     %ecx, 4(%r15)
+        mov     %edx, 8(%r15)
+        mov     %ebx, 12(%r15)
+        mov     %esi, 24(%r15)
+.endm
+
+.macro registers_give
+        mov     4(%r15), %ecx
+        mov     8(%r15), %edx
+        mov     12(%r15), %ebx
+        mov     24(%r15), %esi
+.endm
+
+/* Into the context in r11d, whose TUs' returns are not on the stack; flags are still in AX. */
+.macro enter_context
+        mov     %r11d, VCPU_CONTEXT(%r15)
+        mov     %r11d, VCPU_STACK_CONTEXT(%r15)
+        mov     VCPU_STACK_TOP(%r15), %rsp
 .endm
 
 #endif

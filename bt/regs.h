@@ -71,9 +71,9 @@
 #define VCPU_CR3 (VCPU_CR0 + 8)
 #define VCPU_CR4 (VCPU_CR0 + 12)
 #define VCPU_PAUSES (VCPU_CR0 + 16)
-#define VCPU_QUICK (VCPU_CR0 + 20)         /* counters, 9 of 8 */
+#define VCPU_QUICK (VCPU_CR0 + 20)         /* counters, 10 of 8 */
 
-#define VCPU_RUNS (VCPU_QUICK + 72)        /* counters, 4 of 8 */
+#define VCPU_RUNS (VCPU_QUICK + 80)        /* counters, 4 of 8 */
 #define VCPU_WINDOW (VCPU_RUNS + 32)
 #define VCPU_WINDOW_FRAMES (VCPU_WINDOW + 8)
 #define VCPU_RAM (VCPU_WINDOW + 16)
@@ -81,6 +81,12 @@
 #define VCPU_PAGE_FLAGS (VCPU_WINDOW + 32)
 #define VCPU_CODE_MAP (VCPU_WINDOW + 40)
 #define VCPU_BESIDE (VCPU_WINDOW + 48)
+#define VCPU_FAR (VCPU_WINDOW + 56)        /* routines of far.S, FAR_* of 8 */
+#define VCPU_FAR_EIP (VCPU_FAR + 96)       /* their operands */
+#define VCPU_FAR_SELECTOR (VCPU_FAR + 100)
+#define VCPU_FAR_DROP (VCPU_FAR + 104)
+#define VCPU_FARS (VCPU_FAR + 112)         /* 32 of 16 */
+#define VCPU_IDTR (VCPU_FARS + 512 + 8)
 
 /* What they count: see fast.S */
 #define QUICK_SEGMENT 0
@@ -92,7 +98,8 @@
 #define QUICK_MOVS 6
 #define QUICK_STOS 7
 #define QUICK_BESIDE 8
-#define QUICK_KINDS 9
+#define QUICK_FAR 9
+#define QUICK_KINDS 10
 /* See stats.def */
 #define RUNS_TUS 0
 #define RUNS_INSNS 1
@@ -121,6 +128,23 @@
 #define IRET_SS 6
 #define IRET_IOPL 8
 #define IRET_TO 12
+
+/* struct far_cached */
+#define FAR_FROM 0
+#define FAR_SELECTOR 4
+#define FAR_TO 8
+#define FAR_VALID 0x10000
+#define FAR_ENTRIES 32
+/* far.S: operands of 16 bits; plus FAR_WIDE of 32; plus FAR_PROT in protected mode */
+#define FAR_CALL 0
+#define FAR_RET 1
+#define FAR_JMP 2
+#define FAR_WIDE 3
+#define FAR_PROT 6
+#define FAR_KINDS 12
+/* in place of the two JMPs of 32 bits, which are no different */
+#define FAR_INT 5
+#define FAR_IRET 11
 
 /* struct int_cached */
 #define INT_MINUS_GATE 0

@@ -30,6 +30,8 @@ const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     /* The same in another encoding. */
     EMITS(MOV, xl_mov), EMITS(LEA, xl_lea), EMITS(NOP, xl_nop), EMITS(PAUSE, xl_pause),
     EMITS(PUSH, xl_push), EMITS(POP, xl_pop), EMITS(LEAVE, xl_leave),
+    EMITS(PUSHA, xl_pusha), EMITS(PUSHAD, xl_pusha), EMITS(POPA, xl_popa), EMITS(POPAD, xl_popa),
+    EMITS(XLAT, xl_xlat),
     EMITS(MOVSB, xl_movs), EMITS(MOVSW, xl_movs), EMITS(MOVSD, xl_movs),
     EMITS(STOSB, xl_stos), EMITS(STOSW, xl_stos), EMITS(STOSD, xl_stos),
     EMITS(LODSB, xl_lods), EMITS(LODSW, xl_lods), EMITS(LODSD, xl_lods),
@@ -39,13 +41,13 @@ const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     /* Sensitive: updates of the vcpu. */
     EMITS(LDS, xl_lds), EMITS(LES, xl_les), EMITS(LSS, xl_lss), EMITS(LFS, xl_lfs),
     EMITS(LGS, xl_lgs), EMITS(VERW, xl_verw), EMITS(SYSENTER, xl_sysenter),
-    EMITS(SYSEXIT, xl_sysexit), EMITS(IRETD, xl_iret), EMITS(INT, xl_int),
+    EMITS(SYSEXIT, xl_sysexit), EMITS(IRETD, xl_iret), EMITS(IRET, xl_iret), EMITS(INT, xl_int),
     EMITS(CPUID, xl_cpuid), EMITS(CLTS, xl_clts), EMITS(INVLPG, xl_invlpg),
     EMITS(STI, xl_sti), EMITS(PUSHF, xl_pushf), EMITS(PUSHFD, xl_pushf), EMITS(POPF, xl_popf),
     EMITS(POPFD, xl_popf), EMITS(RDTSC, xl_rdtsc),
     EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),
     /* Closes the TU. */
-    EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),
+    EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop), EMITS(LOOPE, xl_loop_flags), EMITS(LOOPNE, xl_loop_flags),
     EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
 #define JCC(cc) EMITS(J##cc, xl_jcc)
     CONDITIONS(JCC),

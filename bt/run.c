@@ -57,6 +57,12 @@ AT(ram_pages, VCPU_RAM_PAGES);
 AT(page_flags, VCPU_PAGE_FLAGS);
 AT(code_map, VCPU_CODE_MAP);
 AT(beside, VCPU_BESIDE);
+AT(far, VCPU_FAR);
+AT(far_eip, VCPU_FAR_EIP);
+AT(far_selector, VCPU_FAR_SELECTOR);
+AT(far_drop, VCPU_FAR_DROP);
+AT(fars, VCPU_FARS);
+AT(idtr, VCPU_IDTR);
 AT(tc.verw, VCPU_VERW);
 AT(tc.sysenter, VCPU_SYSENTER);
 AT(tc.sysexit, VCPU_SYSEXIT);
@@ -74,6 +80,21 @@ static_assert(sizeof(struct int_cached) == 64 && offsetof(struct int_cached, tra
               "struct int_cached: see bt/regs.h");
 
 static const u8 poll_good[1];
+
+static void (*const far_routines[FAR_KINDS])(void) = {
+    [FAR_CALL] = bt_far_call,
+    [FAR_RET] = bt_far_ret,
+    [FAR_JMP] = bt_far_jmp,
+    [FAR_CALL + FAR_WIDE] = bt_far_call_wide,
+    [FAR_RET + FAR_WIDE] = bt_far_ret_wide,
+    [FAR_CALL + FAR_PROT] = bt_far_call_prot,
+    [FAR_RET + FAR_PROT] = bt_far_ret_prot,
+    [FAR_JMP + FAR_PROT] = bt_far_jmp_prot,
+    [FAR_CALL + FAR_PROT + FAR_WIDE] = bt_far_call_prot_wide,
+    [FAR_RET + FAR_PROT + FAR_WIDE] = bt_far_ret_prot_wide,
+    [FAR_INT] = bt_int_real,
+    [FAR_IRET] = bt_iret_real,
+};
 
 struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char **why)
 {
@@ -110,6 +131,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->tc.light = bt_light;
     cpu->code_map = bt->code_map;
     cpu->beside = bt_beside;
+    memcpy(cpu->far, far_routines, sizeof(cpu->far));
     cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;

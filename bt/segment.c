@@ -37,8 +37,9 @@ static void reach_of(const struct segment *s, bool protected, i64 reach[2])
     reach[1] = memory && write ? (i64)s->limit : INT64_MIN / 2;
 }
 
-static void forget_switches(struct vcpu *cpu)
+void segment_forget_switches(struct vcpu *cpu)
 {
+    memset(cpu->fars, 0, sizeof(cpu->fars));
     memset(cpu->irets, 0, sizeof(cpu->irets));
     memset(cpu->ints, 0, sizeof(cpu->ints));
 }
@@ -58,7 +59,7 @@ void segment_review(struct bt *bt)
         return;
     bt->tables = now;
     memset(cpu->seg_cache, 0, sizeof(cpu->seg_cache));
-    forget_switches(cpu);
+    segment_forget_switches(cpu);
 }
 
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32)
@@ -139,7 +140,7 @@ static void store(struct vcpu *cpu, u32 key, const struct segment *s)
         return;
     reach_of(s, true, c.reach);
     if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
-        forget_switches(cpu);
+        segment_forget_switches(cpu);
     *to = c;
 }
 
@@ -215,6 +216,25 @@ void segment_learn_iret(struct bt *bt, u32 from)
     cpu->irets[cpu->cpl] = (struct iret_cached){
         from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, cpu->tc.context
     };
+}
+
+/* Where a transfer to CS led that changed nothing else of the context. Its selector may have been asked for with
+ * another RPL, which far.S does not find. */
+void segment_learn_far(struct bt *bt, u32 from)
+{
+    const u32 code = KEY_CODE32 | 7 << (KEY_SEG_SHIFT + 3 * CS);
+    struct vcpu *cpu = bt->cpu;
+    u32 selector = cpu->seg[CS].selector;
+    const struct context *a = &bt->contexts[from], *b = &bt->contexts[cpu->tc.context];
+
+    if ((a->key ^ b->key) & ~code)
+        return;
+    if (a->key & KEY_PROT)
+        learn(bt, CS);
+    else if (b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
+        return;
+    cpu->fars[(selector ^ selector >> 5) % FAR_ENTRIES] =
+        (struct far_cached){ from, selector | FAR_VALID, cpu->tc.context, 0 };
 }
 
 static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_cached *c)

@@ -37,7 +37,7 @@ static const char *label_quick(u32 index)
 {
     static const char *const names[QUICK_KINDS] = { "segment load", "verw",  "sysenter", "sysexit",
                                                     "int",          "iret", "rep movs", "rep stos",
-                                                    "store beside code" };
+                                                    "store beside code", "far transfer" };
 
     return names[index];
 }

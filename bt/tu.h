@@ -151,6 +151,9 @@ void bt_rep_stos(void);
 void bt_int(void);
 void bt_cpuid(void);
 void bt_beside(void);
+void bt_far_call(void), bt_far_ret(void), bt_far_jmp(void), bt_far_call_wide(void), bt_far_ret_wide(void);
+void bt_far_call_prot(void), bt_far_ret_prot(void), bt_far_jmp_prot(void);
+void bt_far_call_prot_wide(void), bt_far_ret_prot_wide(void), bt_int_real(void), bt_iret_real(void);
 void bt_fast_end(void), bt_strings_end(void); /* behind the last of fast.S and strings.S */
 void bt_signal_entry(int sig);
 
@@ -284,6 +287,8 @@ u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool 
 /* After C ran an IRET in the context `from`: next time the code does it. */
 void segment_learn_iret(struct bt *bt, u32 from);
 void segment_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
+void segment_learn_far(struct bt *bt, u32 from); /* and a far transfer */
+void segment_forget_switches(struct vcpu *cpu);
 /* After C ran a segment load: next time the code does it. */
 void segment_learn(struct bt *bt, const struct insn *in);
 /* Before a context is found: the reach of FS and GS; forgets loads after LGDT or LLDT. */

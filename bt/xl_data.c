@@ -165,7 +165,38 @@ bool xl_copy(struct xl *x, const struct insn *in)
     return copy(x, in);
 }
 
-static bool mov_selector(struct xl *x, const struct insn *in);
+void xl_load_selector(struct xl *x, u8 dst, u8 seg)
+{
+    i32 at = (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+                   offsetof(struct segment, selector));
+
+    EMIT(x, (u8)(0x41 | (dst >= 8) << 2), 0x0f, 0xb7, (u8)(0x87 | (dst & 7) << 3));
+    emit32(x, (u32)at);
+}
+
+/* MOV r/m, sreg: memory and r16 take two bytes, r32 the selector with zeros above. */
+static bool mov_selector(struct xl *x, const struct insn *in)
+{
+    u8 seg = in->op[1].reg, dst;
+
+    if (seg > GS)
+        return false;
+    if (in->op[0].kind == OP_MEM) {
+        if (!xl_operand(x, in, 2, XL_WRITE))
+            return false;
+        xl_load_selector(x, R11, seg);
+        emit_store(x, R11, 2);
+        return true;
+    }
+    dst = hreg_of(in->op[0].reg);
+    if (in->opsize == 4) {
+        xl_load_selector(x, dst, seg);
+        return true;
+    }
+    xl_load_selector(x, R11, seg);
+    emit_mov_part(x, dst, R11, 2);
+    return true;
+}
 
 /* Without the way through the scratch. */
 static bool mov_unaligned(struct xl *x, const struct insn *in)
@@ -228,190 +259,20 @@ bool xl_lea(struct xl *x, const struct insn *in)
     return true;
 }
 
+bool xl_xlat(struct xl *x, const struct insn *in)
+{
+    EMIT(x, 0x44, 0x0f, 0xb6, 0xc8); /* movzx r9d, al */
+    emit_lea_sib(x, R9, R9, RBX, 1, 0, false);
+    if (in->addrsize == 2)
+        emit_movzx16(x, R9, R9);
+    if (!xl_bytes(x, in->seg, in->addrsize, 1, XL_READ))
+        return false;
+    emit_load(x, RAX, 1);
+    return true;
+}
+
 bool xl_nop(struct xl *x, const struct insn *in)
 {
-    return true;
-}
-
-/* ---- The stack: [SS:ESP], or SP when SS.B is clear ---- */
-
-/* Makes [r10+r9] the host address of the new top, `size` bytes below the present one. ESP moves
- * after the store, by xl_stack_move. */
-static bool push_room(struct xl *x, u32 size)
-{
-    emit_lea_rm(x, R9, R8, -(i32)size);
-    if (!x->stack32)
-        emit_movzx16(x, R9, R9);
-    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, XL_WRITE);
-}
-
-void xl_stack_move(struct xl *x, i32 by)
-{
-    if (x->stack32) {
-        emit_lea_rm(x, R8, R8, by);
-        return;
-    }
-    emit_lea_rm(x, R9, R8, by);
-    EMIT(x, 0x66, 0x45, 0x89, 0xc8); /* mov r8w, r9w */
-}
-
-bool xl_stack_top(struct xl *x, u32 size)
-{
-    if (x->stack32)
-        return xl_at(x, SS, R8, size, XL_READ);
-    emit_movzx16(x, R9, R8);
-    return xl_bytes(x, SS, 2, size, XL_READ);
-}
-
-bool xl_push_imm(struct xl *x, u32 imm, u32 size)
-{
-    if (!push_room(x, size))
-        return false;
-    emit_store_imm(x, imm, size);
-    xl_stack_move(x, -(i32)size);
-    return true;
-}
-
-bool xl_push_reg(struct xl *x, u8 reg, u32 size)
-{
-    if (reg == R11)
-        emit_hold(x, SS);
-    if (!push_room(x, size))
-        return false;
-    if (reg == R11)
-        emit_unhold(x, SS);
-    emit_store(x, reg, size);
-    xl_stack_move(x, -(i32)size);
-    return true;
-}
-
-bool xl_pop_reg(struct xl *x, u8 reg, u32 size)
-{
-    if (!xl_stack_top(x, size))
-        return false;
-    emit_load(x, reg, size);
-    return true;
-}
-
-static bool push_memory(struct xl *x, const struct insn *in)
-{
-    if (!xl_operand(x, in, in->opsize, XL_READ))
-        return false;
-    emit_load(x, R11, in->opsize);
-    return xl_push_reg(x, R11, in->opsize);
-}
-
-/* movzx r11d, word [r15+selector] */
-static void load_selector(struct xl *x, u8 dst, u8 seg)
-{
-    i32 at = (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
-                   offsetof(struct segment, selector));
-
-    EMIT(x, (u8)(0x41 | (dst >= 8) << 2), 0x0f, 0xb7, (u8)(0x87 | (dst & 7) << 3));
-    emit32(x, (u32)at);
-}
-
-/* PUSH of a selector writes two bytes, whatever the operand size (SDM vol. 2, "PUSH"). */
-static bool push_selector(struct xl *x, const struct insn *in)
-{
-    if (!push_room(x, in->opsize))
-        return false;
-    load_selector(x, R11, in->op[0].reg);
-    emit_store(x, R11, 2);
-    xl_stack_move(x, -(i32)in->opsize);
-    return true;
-}
-
-/* MOV r/m, sreg: memory and r16 take two bytes, r32 the selector with zeros above. */
-static bool mov_selector(struct xl *x, const struct insn *in)
-{
-    u8 seg = in->op[1].reg, dst;
-
-    if (seg > GS)
-        return false;
-    if (in->op[0].kind == OP_MEM) {
-        if (!xl_operand(x, in, 2, XL_WRITE))
-            return false;
-        load_selector(x, R11, seg);
-        emit_store(x, R11, 2);
-        return true;
-    }
-    dst = hreg_of(in->op[0].reg);
-    if (in->opsize == 4) {
-        load_selector(x, dst, seg);
-        return true;
-    }
-    load_selector(x, R11, seg);
-    EMIT(x, 0x66, (u8)(0x44 | dst >> 3), 0x89, (u8)(0xc0 | (R11 & 7) << 3 | (dst & 7))); /* mov dst16, r11w */
-    return true;
-}
-
-bool xl_push(struct xl *x, const struct insn *in)
-{
-    if (in->op[0].kind == OP_SEG)
-        return push_selector(x, in);
-    if (in->op[0].kind == OP_IMM)
-        return xl_push_imm(x, in->imm, in->opsize);
-    if (in->op[0].kind == OP_MEM)
-        return push_memory(x, in);
-    return in->op[0].kind == OP_REG && xl_push_reg(x, hreg_of(in->op[0].reg), in->opsize);
-}
-
-/* The address is computed after ESP has moved (SDM vol. 2, "POP"): one by ESP is C's. */
-static bool pop_memory(struct xl *x, const struct insn *in)
-{
-    if (in->base == ESP || !xl_pop_reg(x, R11, in->opsize))
-        return false;
-    emit_hold(x, in->seg);
-    if (!xl_operand(x, in, in->opsize, XL_WRITE))
-        return false;
-    emit_unhold(x, in->seg);
-    emit_store(x, R11, in->opsize);
-    xl_stack_move(x, (i32)in->opsize);
-    return true;
-}
-
-bool xl_pop(struct xl *x, const struct insn *in)
-{
-    if (in->op[0].kind == OP_SEG)
-        return xl_pop_segment(x, in);
-    if (in->op[0].kind == OP_MEM)
-        return pop_memory(x, in);
-    if (in->op[0].kind != OP_REG || !xl_stack_top(x, in->opsize))
-        return false;
-    if (in->op[0].reg == ESP) {
-        if (in->opsize != 4)
-            return false;
-        emit_load(x, R8, 4);
-        return true;
-    }
-    emit_load(x, hreg_of(in->op[0].reg), in->opsize);
-    xl_stack_move(x, (i32)in->opsize);
-    return true;
-}
-
-bool xl_leave(struct xl *x, const struct insn *in)
-{
-    if (in->opsize != 4 || !x->stack32)
-        return false;
-    if (!xl_at(x, SS, RBP, 4, XL_READ))
-        return false;
-    emit_lea_rm(x, R11, RBP, 4);
-    emit_load(x, RBP, 4);
-    emit_mov_rr(x, R8, R11);
-    return true;
-}
-
-/* The return address at the top of the stack to r9d, and `drop` bytes with it off the stack. */
-bool xl_pop_target(struct xl *x, u32 size, u32 drop)
-{
-    if (!xl_stack_top(x, size))
-        return false;
-    emit_load(x, R13, size);
-    if (!xl_target_fits(x, size))
-        return false;
-    xl_stack_move(x, (i32)drop);
-    emit_mov_rr(x, R9, R13);
     return true;
 }
 

@@ -63,8 +63,6 @@ bool xl_target_fits(struct xl *x, u32 size)
 /* A register or memory operand to r9d and r13d. */
 static bool load_target(struct xl *x, const struct insn *in)
 {
-    if (in->modrm >> 3 & 1) /* FF /3 and /5: far */
-        return false;
     if (in->op[0].kind == OP_REG) {
         emit_mov_rr(x, R13, hreg_of(in->op[0].reg));
     } else {
@@ -95,8 +93,16 @@ static void indirect(struct xl *x, u32 number)
     x->exits[number].guess = guess;
 }
 
+/* EA, 9A, FF /3 and /5 */
+static bool far(const struct insn *in)
+{
+    return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);
+}
+
 bool xl_jmp(struct xl *x, const struct insn *in)
 {
+    if (far(in))
+        return xl_far(x, in);
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, rel_target(x, in)))
             return false;
@@ -163,6 +169,35 @@ bool xl_loop(struct xl *x, const struct insn *in)
     return true;
 }
 
+static void swap_r9_rcx(struct xl *x)
+{
+    EMIT(x, 0x49, 0x87, 0xc9);
+}
+
+/* LOOPE, LOOPNE: on while the count is not 0 and ZF says so. */
+bool xl_loop_flags(struct xl *x, const struct insn *in)
+{
+    u8 jcc = in->mnem == ZYDIS_MNEMONIC_LOOPE ? 0x84 : 0x85, *zero;
+
+    if (!target_fits(x, rel_target(x, in)))
+        return false;
+    emit_lea_rm(x, R9, RCX, -1);
+    emit_mov_part(x, RCX, R9, in->addrsize);
+    if (in->addrsize == 2)
+        emit_movzx16(x, R9, RCX);
+    swap_r9_rcx(x);
+    EMIT(x, 0xe3, 0); /* jrcxz */
+    zero = x->p;
+    swap_r9_rcx(x);
+    xl_exit(x, 1, jcc, rel_target(x, in));
+    EMIT(x, 0xeb, 3); /* jmp over the swap */
+    zero[-1] = (u8)(x->p - zero);
+    swap_r9_rcx(x);
+    xl_exit(x, 0, 0xe9, x->next_eip);
+    x->ended = true;
+    return true;
+}
+
 /* Behind a host call: on, if the guest returned to where we are. */
 static void continuation(struct xl *x)
 {
@@ -179,6 +214,8 @@ bool xl_call(struct xl *x, const struct insn *in)
 {
     u8 *call;
 
+    if (far(in))
+        return xl_far(x, in);
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, rel_target(x, in)) || !xl_push_imm(x, x->next_eip, in->opsize))
             return false;
@@ -208,7 +245,7 @@ bool xl_ret(struct xl *x, const struct insn *in)
     u32 drop = in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0);
 
     if (in->opcode != 0xc3 && in->opcode != 0xc2)
-        return false; /* far */
+        return xl_far_ret(x, in);
     if (!xl_pop_target(x, in->opsize, drop))
         return false;
     emit_count(x, RUNS_RETURNS, 1);

@@ -273,7 +273,9 @@ bool xl_iret(struct xl *x, const struct insn *in)
 {
     u32 key = x->context->key;
 
-    if (!(key & KEY_PROT) || x->bt->config.no_chaining || !cpl0(x) || in->opsize != 4 ||
+    if (!(key & KEY_PROT))
+        return xl_iret_real(x, in);
+    if (x->bt->config.no_chaining || !cpl0(x) || in->opsize != 4 ||
         !x->stack32 || context_seg(key, SS) != SEG_FLAT)
         return false;
     xl_callout_record(x, x->site, false);
@@ -287,8 +289,9 @@ bool xl_int(struct xl *x, const struct insn *in)
 {
     u32 key = x->context->key;
 
-    if (!(key & KEY_PROT) || x->bt->config.no_chaining || (key & KEY_FPU_LIVE && !cpl0(x)) ||
-        !x->stack32)
+    if (!(key & KEY_PROT))
+        return xl_int_real(x, in);
+    if (x->bt->config.no_chaining || (key & KEY_FPU_LIVE && !cpl0(x)) || !x->stack32)
         return false;
     xl_callout_record(x, x->site, false);
     EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);

@@ -184,7 +184,7 @@ struct vcpu {
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
     u32 cr0, cr2, cr3, cr4;
     u32 pauses; /* PAUSEs until machine_paused() is asked */
-    u64 quick[9]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
+    u64 quick[10]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
     u64 runs[4];  /* and, if it is asked to count, what RUNS_* there name */
     u64 window;   /* the MMU's: what gs leads to in translated code, see mmu/window.c; */
     const u32 *window_frames; /* page of RAM + 1 by page there; */
@@ -193,6 +193,11 @@ struct vcpu {
     const u8 *page_flags;   /* and why its pages are guarded; */
     const u64 *code_map;    /* the translator's: which bytes of memory are code, a bit each; */
     void (*beside)(void);   /* and who looks there */
+    void (*far[12])(void);  /* far transfers in the cache: see bt/far.S; */
+    u32 far_eip, far_selector, far_drop; /* their operands, */
+    struct far_cached {
+        u32 from, selector, to, unused;
+    } fars[32] __attribute__((aligned(8))); /* and where they led */
 
     struct table_register gdtr, idtr;
     u32 dr[8];
@@ -259,6 +264,8 @@ void cpu_fetch_free(struct vcpu *cpu); /* by cpu_free() */
 void cpu_reset(struct vcpu *cpu);
 
 /* ---- Modes ---- */
+
+enum { INT_DOS_IDLE = 0x28 }; /* DOS, and programs under it, call it while they wait for input */
 
 static inline bool cpu_protected(const struct vcpu *cpu) /* protected, and not V86 */
 {

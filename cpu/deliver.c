@@ -12,8 +12,6 @@
 #include "devices/device.h"
 #include "runtime/machine.h"
 
-enum { INT_DOS_IDLE = 0x28 };
-
 /* ---- Recording ---- */
 
 /* Vectors that push an error code (table 6-1). */

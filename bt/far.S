@@ -1,0 +1,251 @@
+/*
+ * Transfers to another code segment, by whatever instruction, and INT n and IRET of real mode: done as
+ * they were the last time from this context to this selector. What can't be, or anything unusual, is
+ * C's; it notes where it led (segment_learn_far()). See regs.h for the registers.
+ */
+#include "bt/macros.h"
+#include "mmu/slots.h"
+
+#define FLAGS_HELD_16 0x7500 /* what IRET of 16 bits does not change here: TF DF IOPL NT */
+
+        .text
+
+/* To selector esi, edx in it. rcx := the entry of fars; r10 := the segment, in protected mode. Changes
+ * rax, r9. */
+.macro find_far prot
+        mov     %esi, %ecx
+        shr     $5, %ecx
+        xor     %esi, %ecx
+        and     $(FAR_ENTRIES - 1), %ecx
+        shl     $4, %ecx
+        lea     VCPU_FARS(%r15,%rcx), %rcx
+        lea     FAR_VALID(%rsi), %rax
+        cmp     %eax, FAR_SELECTOR(%rcx)
+        jne     bt_kept_unusual
+        mov     VCPU_CONTEXT(%r15), %eax
+        cmp     %eax, FAR_FROM(%rcx)
+        jne     bt_kept_unusual
+        .if     \prot
+        movzbl  VCPU_CPL(%r15), %r9d
+        shl     $16, %r9d
+        lea     (%r9,%rsi), %r9d
+        or      $(SEG_KEY_VALID | SEG_KEY_CODE), %r9d
+        find_segment
+        jne     bt_kept_unusual
+        cmp     %edx, CACHED_SEG+4(%r10)
+        .else
+        cmp     %edx, SEG_CS+4(%r15)
+        .endif
+        jb      bt_kept_unusual
+.endm
+
+/* All is known: there. The flags are in the scratch. */
+.macro go_far prot
+        count   QUICK_FAR
+        .if     \prot
+        copy_segment SEG_CS(%r15)
+        .else
+        mov     %si, SEG_CS+8(%r15)
+        shl     $4, %esi
+        mov     %esi, SEG_CS(%r15)
+        .endif
+        mov     FAR_TO(%rcx), %r11d
+        mov     %edx, %r9d
+        cmp     %r11d, VCPU_CONTEXT(%r15)
+        je      5f
+        enter_context
+5:      mov     VCPU_SCRATCH(%r15), %eax
+        registers_give
+        flags_give (%r15)
+        jmp     bt_indirect
+.endm
+
+/* rbx: an offset in SS; it becomes the host's address of n bytes there: in one page, plain memory,
+ * aligned, inside the segment. r11d: the stack's mask. Changes rax. */
+.macro frame n, align, table
+        mov     %ebx, %eax
+        add     $(\n - 1), %eax
+        jc      bt_kept_unusual
+        cmp     %eax, %r11d
+        jb      bt_kept_unusual
+        cmp     %eax, SEG_SS+4(%r15)
+        jb      bt_kept_unusual
+        add     SEG_SS(%r15), %ebx
+        test    $(\align - 1), %bl
+        jnz     bt_kept_unusual
+        mov     %ebx, %eax
+        and     $0xfff, %eax
+        cmp     $(0x1000 - \n), %eax
+        ja      bt_kept_unusual
+        mov     %ebx, %eax
+        shr     $12, %eax
+        mov     \table*8(%r14,%rax,8), %rax
+        test    %rax, %rax
+        jle     bt_kept_unusual
+        add     %rax, %rbx
+.endm
+
+/* SP or ESP := the offset in `reg`. */
+.macro set_stack reg
+        andn    %r8d, %r11d, %r8d
+        or      \reg, %r8d
+.endm
+
+/*
+ * r9: struct callout *; r11d: the stack's mask. CALL: vcpu.eip is the return address, vcpu.far_eip and
+ * far_selector the target; JMP: so they are; RET: vcpu.far_drop is how many bytes go.
+ */
+.macro far_call n, prot, name
+        .globl  \name
+        .type   \name, @function
+\name:
+        registers_keep
+        lea     -2*\n(%r8), %ebx
+        and     %r11d, %ebx
+        mov     %ebx, %r13d
+        frame   2*\n, \n, FLAT_WRITE
+        mov     VCPU_FAR_EIP(%r15), %edx
+        movzwl  VCPU_FAR_SELECTOR(%r15), %esi
+        find_far \prot
+        mov     VCPU_EIP(%r15), %r9d
+        movzwl  SEG_CS+8(%r15), %eax
+        .if     \n == 2
+        mov     %r9w, (%rbx)
+        mov     %ax, 2(%rbx)
+        .else
+        mov     %r9d, (%rbx)
+        mov     %eax, 4(%rbx)
+        .endif
+        set_stack %r13d
+        go_far  \prot
+.endm
+
+.macro far_ret n, prot, name
+        .globl  \name
+        .type   \name, @function
+\name:
+        registers_keep
+        mov     %r8d, %ebx
+        and     %r11d, %ebx
+        frame   2*\n, \n, 0
+        .if     \n == 2
+        movzwl  (%rbx), %edx
+        movzwl  2(%rbx), %esi
+        .else
+        mov     (%rbx), %edx
+        movzwl  4(%rbx), %esi
+        .endif
+        find_far \prot
+        mov     VCPU_FAR_DROP(%r15), %ebx
+        add     %r8d, %ebx
+        and     %r11d, %ebx
+        set_stack %ebx
+        go_far  \prot
+.endm
+
+.macro far_jmp prot, name
+        .globl  \name
+        .type   \name, @function
+\name:
+        registers_keep
+        mov     VCPU_FAR_EIP(%r15), %edx
+        movzwl  VCPU_FAR_SELECTOR(%r15), %esi
+        find_far \prot
+        go_far  \prot
+.endm
+
+        far_call 2, 0, bt_far_call
+        far_ret  2, 0, bt_far_ret
+        far_jmp  0, bt_far_jmp
+        far_call 4, 0, bt_far_call_wide
+        far_ret  4, 0, bt_far_ret_wide
+        far_call 2, 1, bt_far_call_prot
+        far_ret  2, 1, bt_far_ret_prot
+        far_jmp  1, bt_far_jmp_prot
+        far_call 4, 1, bt_far_call_prot_wide
+        far_ret  4, 1, bt_far_ret_prot_wide
+
+/* INT n of real mode. r9: struct callout *; r11d: the vector; vcpu.eip: of the next instruction. */
+        .globl  bt_int_real
+        .type   bt_int_real, @function
+bt_int_real:
+        registers_keep
+        testl   $FLAG_AC, VCPU_EFLAGS(%r15)
+        jnz     bt_kept_unusual
+        lea     3(,%r11,4), %ecx
+        movzwl  VCPU_IDTR+4(%r15), %eax
+        cmp     %eax, %ecx
+        ja      bt_kept_unusual
+        mov     VCPU_IDTR(%r15), %ecx
+        test    $3, %cl
+        jnz     bt_kept_unusual
+        lea     (%rcx,%r11,4), %ecx
+        mov     %ecx, %eax
+        shr     $12, %eax
+        mov     (%r14,%rax,8), %rax
+        test    %rax, %rax
+        jle     bt_kept_unusual
+        movzwl  (%rax,%rcx), %edx
+        movzwl  2(%rax,%rcx), %esi
+        mov     $0xffff, %r11d
+        lea     -6(%r8), %ebx
+        and     %r11d, %ebx
+        mov     %ebx, %r13d
+        frame   6, 2, FLAT_WRITE
+        movzbl  VCPU_SCRATCH+1(%r15), %r9d /* FLAGS as pushed */
+        movzbl  VCPU_SCRATCH(%r15), %ecx
+        shl     $11, %ecx
+        or      %ecx, %r9d
+        movzbl  VCPU_INT_FLAG(%r15), %ecx
+        shl     $9, %ecx
+        or      %ecx, %r9d
+        or      VCPU_EFLAGS(%r15), %r9d
+        find_far 0
+        mov     %r9w, 4(%rbx)
+        movzwl  SEG_CS+8(%r15), %eax
+        mov     %ax, 2(%rbx)
+        mov     VCPU_EIP(%r15), %eax
+        mov     %ax, (%rbx)
+        movb    $0, VCPU_INT_FLAG(%r15)
+        set_stack %r13d
+        go_far  0
+
+/* IRET of real mode, 16 bits. r9: struct callout * */
+        .globl  bt_iret_real
+        .type   bt_iret_real, @function
+bt_iret_real:
+        registers_keep
+        mov     VCPU_INT_FLAG(%r15), %ecx
+        and     $0xffffff00, %ecx       /* CPL, INTR, NMI blocked */
+        jnz     bt_kept_unusual
+        mov     $0xffff, %r11d
+        movzwl  %r8w, %ebx
+        frame   6, 2, 0
+        movzwl  (%rbx), %edx
+        movzwl  2(%rbx), %esi
+        movzwl  4(%rbx), %r13d
+        mov     VCPU_EFLAGS(%r15), %eax
+        xor     %r13d, %eax
+        test    $FLAGS_HELD_16, %eax
+        jnz     bt_kept_unusual
+        find_far 0
+        mov     %r13d, %eax
+        shr     $9, %eax
+        and     $1, %eax
+        mov     %al, VCPU_INT_FLAG(%r15)
+        mov     %r13d, %eax
+        shr     $11, %eax
+        and     $1, %eax
+        movzbl  %r13b, %ebx
+        shl     $8, %ebx
+        or      %ebx, %eax
+        mov     %eax, VCPU_SCRATCH(%r15)
+        lea     6(%r8), %ebx
+        and     %r11d, %ebx
+        set_stack %ebx
+        go_far  0
+
+        .globl  bt_far_end
+bt_far_end:
+
+        .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,111 @@
+/*
+ * Far transfers: their operands to the vcpu, and on to far.S, which knows where the selector led the last
+ * time. INT n and IRET of real mode go the same way.
+ */
+#include "bt/emit.h"
+
+static bool may_transfer(const struct xl *x)
+{
+    return !x->bt->config.no_chaining && context_seg(x->context->key, SS) != SEG_OTHER &&
+           x->form != FORM_CALLOUT;
+}
+
+static bool real_mode(const struct xl *x)
+{
+    return !(x->context->key & (KEY_PROT | KEY_V86));
+}
+
+/* mov dword [r15+at], imm */
+static void set_vcpu(struct xl *x, i32 at, u32 imm)
+{
+    EMIT(x, 0x41, 0xc7, 0x87);
+    emit32(x, (u32)at);
+    emit32(x, imm);
+}
+
+/* To the routine, which has the callout in r9 and the stack's mask in r11d. */
+static bool leave(struct xl *x, u32 routine)
+{
+    if (x->context->key & KEY_PROT)
+        routine += FAR_PROT;
+    emit_mov_ri(x, R11, x->stack32 ? ~0u : 0xffff);
+    xl_callout_record(x, x->site, false);
+    emit_jmp_vcpu(x, VCPU_FAR + 8 * (i32)routine);
+    x->ended = true;
+    return true;
+}
+
+static u32 width(const struct insn *in)
+{
+    return in->opsize == 4 ? FAR_WIDE : 0;
+}
+
+/* The offset, then the selector. */
+static bool target_from_memory(struct xl *x, const struct insn *in)
+{
+    struct insn second = *in;
+
+    second.disp += in->opsize;
+    if (!xl_operand(x, in, in->opsize, XL_READ))
+        return false;
+    emit_load(x, R11, in->opsize);
+    if (in->opsize == 2)
+        emit_movzx16(x, R11, R11);
+    emit_op_rm(x, 0x89, R11, R15, VCPU_FAR_EIP, false);
+    if (!xl_operand(x, &second, 2, XL_READ))
+        return false;
+    emit_load_word(x);
+    emit_op_rm(x, 0x89, R9, R15, VCPU_FAR_SELECTOR, false);
+    return true;
+}
+
+bool xl_far(struct xl *x, const struct insn *in)
+{
+    bool call = in->mnem == ZYDIS_MNEMONIC_CALL;
+
+    if (!may_transfer(x))
+        return false;
+    if (in->op[0].kind == OP_FAR) {
+        set_vcpu(x, VCPU_FAR_EIP, in->opsize == 2 ? in->imm & 0xffff : in->imm);
+        set_vcpu(x, VCPU_FAR_SELECTOR, in->imm2);
+    } else if (in->op[0].kind != OP_MEM || !target_from_memory(x, in)) {
+        return false;
+    }
+    if (!call)
+        return leave(x, FAR_JMP);
+    set_vcpu(x, VCPU_EIP, x->next_eip);
+    return leave(x, FAR_CALL + width(in));
+}
+
+bool xl_far_ret(struct xl *x, const struct insn *in)
+{
+    if (!may_transfer(x))
+        return false;
+    set_vcpu(x, VCPU_FAR_DROP, 2 * in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0));
+    return leave(x, FAR_RET + width(in));
+}
+
+/* A DOS that waits tells by INT 28h: C's. */
+bool xl_int_real(struct xl *x, const struct insn *in)
+{
+    u32 vector = in->imm & 0xff;
+
+    if (!may_transfer(x) || !real_mode(x) || x->stack32 || vector == INT_DOS_IDLE)
+        return false;
+    set_vcpu(x, VCPU_EIP, x->next_eip);
+    xl_callout_record(x, x->site, false);
+    emit_mov_ri(x, R11, vector);
+    emit_jmp_vcpu(x, VCPU_FAR + 8 * FAR_INT);
+    x->ended = true;
+    return true;
+}
+
+bool xl_iret_real(struct xl *x, const struct insn *in)
+{
+    if (!may_transfer(x) || !real_mode(x) || x->stack32 || in->opsize != 2)
+        return false;
+    xl_callout_record(x, x->site, false);
+    emit_jmp_vcpu(x, VCPU_FAR + 8 * FAR_IRET);
+    x->ended = true;
+    return true;
+}

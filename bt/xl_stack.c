@@ -1,0 +1,204 @@
+/*
+ * The stack: [SS:ESP], or [SS:SP] when SS.B is clear. ESP moves when all accesses have been made.
+ */
+#include "bt/emit.h"
+
+/* Makes [r10+r9] the host address of the new top, `size` bytes below the present one. ESP moves
+ * after the store, by xl_stack_move. */
+static bool push_room(struct xl *x, u32 size)
+{
+    emit_lea_rm(x, R9, R8, -(i32)size);
+    if (!x->stack32)
+        emit_movzx16(x, R9, R9);
+    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, XL_WRITE);
+}
+
+void xl_stack_move(struct xl *x, i32 by)
+{
+    if (x->stack32) {
+        emit_lea_rm(x, R8, R8, by);
+        return;
+    }
+    emit_lea_rm(x, R9, R8, by);
+    EMIT(x, 0x66, 0x45, 0x89, 0xc8); /* mov r8w, r9w */
+}
+
+bool xl_stack_top(struct xl *x, u32 size)
+{
+    if (x->stack32)
+        return xl_at(x, SS, R8, size, XL_READ);
+    emit_movzx16(x, R9, R8);
+    return xl_bytes(x, SS, 2, size, XL_READ);
+}
+
+bool xl_push_imm(struct xl *x, u32 imm, u32 size)
+{
+    if (!push_room(x, size))
+        return false;
+    emit_store_imm(x, imm, size);
+    xl_stack_move(x, -(i32)size);
+    return true;
+}
+
+bool xl_push_reg(struct xl *x, u8 reg, u32 size)
+{
+    if (reg == R11)
+        emit_hold(x, SS);
+    if (!push_room(x, size))
+        return false;
+    if (reg == R11)
+        emit_unhold(x, SS);
+    emit_store(x, reg, size);
+    xl_stack_move(x, -(i32)size);
+    return true;
+}
+
+bool xl_pop_reg(struct xl *x, u8 reg, u32 size)
+{
+    if (!xl_stack_top(x, size))
+        return false;
+    emit_load(x, reg, size);
+    return true;
+}
+
+static bool push_memory(struct xl *x, const struct insn *in)
+{
+    if (!xl_operand(x, in, in->opsize, XL_READ))
+        return false;
+    emit_load(x, R11, in->opsize);
+    return xl_push_reg(x, R11, in->opsize);
+}
+
+/* PUSH of a selector writes two bytes, whatever the operand size (SDM vol. 2, "PUSH"). */
+static bool push_selector(struct xl *x, const struct insn *in)
+{
+    if (!push_room(x, in->opsize))
+        return false;
+    xl_load_selector(x, R11, in->op[0].reg);
+    emit_store(x, R11, 2);
+    xl_stack_move(x, -(i32)in->opsize);
+    return true;
+}
+
+bool xl_push(struct xl *x, const struct insn *in)
+{
+    if (in->op[0].kind == OP_SEG)
+        return push_selector(x, in);
+    if (in->op[0].kind == OP_IMM)
+        return xl_push_imm(x, in->imm, in->opsize);
+    if (in->op[0].kind == OP_MEM)
+        return push_memory(x, in);
+    return in->op[0].kind == OP_REG && xl_push_reg(x, hreg_of(in->op[0].reg), in->opsize);
+}
+
+/* The address is computed after ESP has moved (SDM vol. 2, "POP"): one by ESP is C's. */
+static bool pop_memory(struct xl *x, const struct insn *in)
+{
+    if (in->base == ESP || !xl_pop_reg(x, R11, in->opsize))
+        return false;
+    emit_hold(x, in->seg);
+    if (!xl_operand(x, in, in->opsize, XL_WRITE))
+        return false;
+    emit_unhold(x, in->seg);
+    emit_store(x, R11, in->opsize);
+    xl_stack_move(x, (i32)in->opsize);
+    return true;
+}
+
+bool xl_pop(struct xl *x, const struct insn *in)
+{
+    if (in->op[0].kind == OP_SEG)
+        return xl_pop_segment(x, in);
+    if (in->op[0].kind == OP_MEM)
+        return pop_memory(x, in);
+    if (in->op[0].kind != OP_REG || !xl_stack_top(x, in->opsize))
+        return false;
+    if (in->op[0].reg == ESP) {
+        if (in->opsize != 4)
+            return false;
+        emit_load(x, R8, 4);
+        return true;
+    }
+    emit_load(x, hreg_of(in->op[0].reg), in->opsize);
+    xl_stack_move(x, (i32)in->opsize);
+    return true;
+}
+
+/* r9d := EBP or BP, as wide as the stack */
+static void frame_pointer(struct xl *x)
+{
+    if (x->stack32)
+        emit_mov_rr(x, R9, RBP);
+    else
+        emit_movzx16(x, R9, RBP);
+}
+
+bool xl_leave(struct xl *x, const struct insn *in)
+{
+    frame_pointer(x);
+    if (!xl_bytes(x, SS, x->stack32 ? 4 : 2, in->opsize, XL_READ))
+        return false;
+    emit_load(x, R11, in->opsize);
+    emit_lea_rm(x, R9, RBP, (i32)in->opsize);
+    emit_mov_part(x, R8, R9, x->stack32 ? 4 : 2);
+    emit_mov_part(x, RBP, R11, in->opsize);
+    return true;
+}
+
+/* [r10+r9] := `by` bytes above the top of the stack. */
+static bool stack_place(struct xl *x, i32 by, u32 size, enum xl_access access)
+{
+    emit_lea_rm(x, R9, R8, by);
+    if (!x->stack32)
+        emit_movzx16(x, R9, R9);
+    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, access);
+}
+
+bool xl_pusha(struct xl *x, const struct insn *in)
+{
+    i32 size = (i32)in->opsize;
+
+    for (i32 i = 0; i < 8; i++) {
+        if (!stack_place(x, -(i + 1) * size, in->opsize, XL_WRITE))
+            return false;
+        emit_store(x, hreg_of((u8)i), in->opsize);
+    }
+    xl_stack_move(x, -8 * size);
+    return true;
+}
+
+/* No register may change before the last access that can fault. So the top is looked at first: what
+ * lies between it and the other end is in the same page as either, if the limit is none. */
+bool xl_popa(struct xl *x, const struct insn *in)
+{
+    enum seg_class class = context_seg(x->context->key, SS);
+    i32 size = (i32)in->opsize;
+
+    if (x->form == FORM_UNALIGNED || (x->stack32 ? class != SEG_FLAT && class != SEG_BASE : class == SEG_LIMIT))
+        return false;
+    if (!stack_place(x, 7 * size, in->opsize, XL_READ))
+        return false;
+    emit_load(x, R11, in->opsize);
+    for (i32 i = 0; i < 8; i++) {
+        if (7 - i == ESP)
+            continue;
+        if (!stack_place(x, i * size, in->opsize, XL_READ))
+            return false;
+        emit_load(x, hreg_of((u8)(7 - i)), in->opsize);
+    }
+    xl_stack_move(x, 8 * size);
+    return true;
+}
+
+/* The return address at the top of the stack to r9d, and `drop` bytes with it off the stack. */
+bool xl_pop_target(struct xl *x, u32 size, u32 drop)
+{
+    if (!xl_stack_top(x, size))
+        return false;
+    emit_load(x, R13, size);
+    if (!xl_target_fits(x, size))
+        return false;
+    xl_stack_move(x, (i32)drop);
+    emit_mov_rr(x, R9, R13);
+    return true;
+}
