@@ -13,17 +13,18 @@
 /* To selector esi, edx in it. rcx := the entry of fars; r10 := the segment, in protected mode. Changes
  * rax, r9. */
 .macro find_far prot
-        mov     %esi, %ecx
-        shr     $5, %ecx
-        xor     %esi, %ecx
-        and     $(FAR_ENTRIES - 1), %ecx
+        mov     VCPU_CONTEXT(%r15), %eax
+        mov     %eax, %ecx
+        shl     $16, %ecx
+        or      %esi, %ecx
+        imul    $FAR_HASH, %ecx, %ecx
+        shr     $FAR_HASH_SHIFT, %ecx
         shl     $4, %ecx
         lea     VCPU_FARS(%r15,%rcx), %rcx
+        cmp     %eax, FAR_FROM(%rcx)
+        jne     bt_kept_unusual
         lea     FAR_VALID(%rsi), %rax
         cmp     %eax, FAR_SELECTOR(%rcx)
-        jne     bt_kept_unusual
-        mov     VCPU_CONTEXT(%r15), %eax
-        cmp     %eax, FAR_FROM(%rcx)
         jne     bt_kept_unusual
         .if     \prot
         movzbl  VCPU_CPL(%r15), %r9d

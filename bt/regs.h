@@ -85,8 +85,8 @@
 #define VCPU_FAR_EIP (VCPU_FAR + 96)       /* their operands */
 #define VCPU_FAR_SELECTOR (VCPU_FAR + 100)
 #define VCPU_FAR_DROP (VCPU_FAR + 104)
-#define VCPU_FARS (VCPU_FAR + 112)         /* 32 of 16 */
-#define VCPU_IDTR (VCPU_FARS + 512 + 8)
+#define VCPU_FARS (VCPU_FAR + 112)         /* 128 of 16 */
+#define VCPU_IDTR (VCPU_FARS + 2048 + 8)
 
 /* What they count: see fast.S */
 #define QUICK_SEGMENT 0
@@ -134,7 +134,10 @@
 #define FAR_SELECTOR 4
 #define FAR_TO 8
 #define FAR_VALID 0x10000
-#define FAR_ENTRIES 32
+/* The entry is (context << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT, in 32 bits. */
+#define FAR_ENTRIES 128
+#define FAR_HASH 0x9e3779b1
+#define FAR_HASH_SHIFT 25
 /* far.S: operands of 16 bits; plus FAR_WIDE of 32; plus FAR_PROT in protected mode */
 #define FAR_CALL 0
 #define FAR_RET 1

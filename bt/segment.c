@@ -233,7 +233,7 @@ void segment_learn_far(struct bt *bt, u32 from)
         learn(bt, CS);
     else if (b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
         return;
-    cpu->fars[(selector ^ selector >> 5) % FAR_ENTRIES] =
+    cpu->fars[(from << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
         (struct far_cached){ from, selector | FAR_VALID, cpu->tc.context, 0 };
 }
 

@@ -197,7 +197,7 @@ struct vcpu {
     u32 far_eip, far_selector, far_drop; /* their operands, */
     struct far_cached {
         u32 from, selector, to, unused;
-    } fars[32] __attribute__((aligned(8))); /* and where they led */
+    } fars[128] __attribute__((aligned(8))); /* and where they led */
 
     struct table_register gdtr, idtr;
     u32 dr[8];

@@ -1,0 +1,125 @@
+/*
+ * Far transfers in the cache (bt/far.S): done again where they led the last time, and given to C where
+ * that would be wrong.
+ */
+#include "bt/tu.h"
+#include "cpu/system.h"
+#include "runtime/machine.h"
+#include "tests/harness/test.h"
+
+#include <string.h>
+
+enum { CODE = 0x10000, OTHER = 0x20000, START = 0x100, STACK = 0x8000, HANDLER = 0x400, FLAGS = 0x600 };
+
+static struct bt *start(const u8 *program, u32 n)
+{
+    struct machine *m = rig_new(NULL, NULL)->m;
+    struct bt_config config = { 0 };
+    const char *why = NULL;
+    struct bt *bt;
+    u8 *ram = mmu_ram(m->mmu);
+
+    cpu_reset(m->cpu);
+    bt = bt_new(m->cpu, &config, &why);
+    CHECK(bt != NULL);
+    memcpy(ram + CODE + START, program, n);
+    memcpy(ram + OTHER + START, "\x43\xcb", 2);   /* inc bx;  retf */
+    memcpy(ram + CODE + HANDLER, "\x46\xcf", 2);  /* inc si;  iret */
+    for (u32 v = 0; v < 256; v++)
+        memcpy(ram + 4 * v, &(u32){ HANDLER | CODE << 12 }, 4);
+    for (u32 s = ES; s <= DS; s++)
+        cpu_load_segment_real(m->cpu, (enum seg)s, CODE >> 4);
+    return bt;
+}
+
+static void run(struct bt *bt)
+{
+    struct vcpu *cpu = bt->cpu;
+
+    cpu->attention = 0;
+    cpu->eip = START;
+    cpu->gpr[ESP] = STACK;
+    for (u32 i = 0; i < 10000 && !(cpu->attention & ATT_HALT); i++)
+        bt_run(cpu);
+    CHECK(cpu->attention & ATT_HALT);
+    CHECK_EQ(cpu->seg[CS].selector, CODE >> 4);
+}
+
+/* Far transfers done in the cache by a run. */
+static u64 quick_in_run(struct bt *bt)
+{
+    u64 before = bt->cpu->quick[QUICK_FAR];
+
+    run(bt);
+    return bt->cpu->quick[QUICK_FAR] - before;
+}
+
+TEST(bt_far, calls_and_interrupts_are_done_again)
+{
+    static const u8 program[] = {
+        0x9a, 0x00, 0x01, 0x00, 0x20, /* call 2000:0100 */
+        0xcd, 0x60,                   /* int 60h */
+        0xea, 0x0c, 0x01, 0x00, 0x10, /* jmp 1000:010c */
+        0xf4,
+    };
+    struct bt *bt = start(program, sizeof(program));
+    struct vcpu *cpu = bt->cpu;
+
+    run(bt);
+    for (u32 i = 2; i < 5; i++) {
+        cpu->int_flag = 1;
+        CHECK_EQ(quick_in_run(bt), 5);
+        CHECK_EQ(cpu->gpr[EBX], i);
+        CHECK_EQ(cpu->gpr[ESI], i);
+        CHECK_EQ(cpu->gpr[ESP], STACK);
+        CHECK_EQ(cpu->int_flag, 1);
+    }
+    memcpy(mmu_ram(cpu->mmu) + 4 * 0x60, &(u32){ (HANDLER + 1) | CODE << 12 }, 4); /* another handler */
+    run(bt);
+    CHECK_EQ(cpu->gpr[ESI], 4);
+}
+
+TEST(bt_far, not_beyond_the_limit)
+{
+    static const u8 program[] = {
+        0x66, 0xff, 0x2d,                         /* jmp far dword [di] */
+        0xf4,
+    };
+    struct bt *bt = start(program, sizeof(program));
+    struct vcpu *cpu = bt->cpu;
+    u8 *ram = mmu_ram(cpu->mmu);
+
+    memcpy(ram + 4 * EXC_GP, &(u32){ HANDLER | CODE << 12 }, 4);
+    memcpy(ram + CODE + HANDLER, "\xbe\x0d\x00\xf4", 4); /* mov si, 13;  hlt */
+    memcpy(ram + CODE + 0x700, "\xf4", 1);
+    memcpy(ram + CODE + 0x800, "\x00\x07\x00\x00\x00\x10", 6); /* 1000:00000700 */
+    memcpy(ram + CODE + 0x808, "\x00\x07\x01\x00\x00\x10", 6); /* 1000:00010700 */
+    cpu->gpr[EDI] = 0x800;
+    for (u32 i = 0; i < 3; i++)
+        CHECK_EQ(quick_in_run(bt), i > 0);
+    CHECK_EQ(cpu->eip, 0x701);
+    cpu->gpr[EDI] = 0x808;
+    CHECK_EQ(quick_in_run(bt), 0);
+    CHECK_EQ(cpu->gpr[ESI], 13);
+}
+
+/* IOPL and NT, which IRET of real mode sets: the flags are pushed behind it. */
+TEST(bt_far, iret_that_changes_more_is_not)
+{
+    static const u8 program[] = {
+        0xff, 0x36, 0x00, 0x06, /* push word [FLAGS] */
+        0x0e,                   /* push cs */
+        0x68, 0x09, 0x01,       /* push 0109 */
+        0xcf,                   /* iret */
+        0x9c, 0x58,             /* pushf;  pop ax */
+        0xf4,
+    };
+    struct bt *bt = start(program, sizeof(program));
+    static const u16 flags[] = { 0x0002, 0x3002, 0x2002, 0x0046, 0x4202, 0x0ad7, 0x7002, 0x0002 };
+
+    for (u32 i = 0; i < 4 * ARRAY_SIZE(flags); i++) {
+        memcpy(mmu_ram(bt->cpu->mmu) + CODE + FLAGS, &flags[i / 4], 2);
+        CHECK_EQ(quick_in_run(bt), i % 4 != 0);
+        CHECK_EQ(bt->cpu->gpr[EAX] & 0xffff, flags[i / 4]);
+    }
+}
