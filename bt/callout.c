@@ -91,6 +91,7 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
     gpa_t gpa = slot_gpa(slot, gla);
 
     if ((gla | offset) & (m->size - 1u) ||
+        (in->seg >= FS && cpu->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
         (slot >> 61 != SLOT_DEVICE >> 61 && (load || !slot_guarded(slot))))
         return false;
     if (load)

@@ -47,14 +47,15 @@ static bool admitted(const struct xl *x, const struct insn *in)
            (!(row->attr & OP_PROT) || key & KEY_PROT);
 }
 
-/* A MOV that device memory may serve without a look at segments: it is aligned. */
+/* A MOV that device memory may serve, if it is aligned: the segment allows it, or reach tells (FS, GS). */
 static bool moves(const struct xl *x, const struct insn *in)
 {
     enum seg_class class = context_seg(x->context->key, in->seg);
     const struct operand *m = insn_memory(in), *o = m == in->op ? &in->op[1] : &in->op[0];
 
     return in->mnem == ZYDIS_MNEMONIC_MOV && m && (o->kind == OP_REG || o->kind == OP_IMM) &&
-           (class == SEG_FLAT || class == SEG_BASE || (class == SEG_64K && in->addrsize == 2)) &&
+           (class == SEG_FLAT || class == SEG_BASE || class == SEG_ANY ||
+            (class == SEG_64K && in->addrsize == 2)) &&
            xl_allowed(x, in->seg, XL_WRITE) && !(in->prefixes & PFX_LOCK);
 }
 
