@@ -135,7 +135,8 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size);
 /* r11d := zero-extended m, and m := r11, of 2 or 4 bytes, byte by byte; m is in a slot's place. Use r13. */
 void emit_load_bytes(struct xl *x, u32 size);
 void emit_store_bytes(struct xl *x, u32 size);
-/* The operand at x->m, 2, 4 or 8 bytes, to vcpu.scratch and (from a slot's place) back (uses r11), however misaligned. */
+/* The operand at x->m, 2, 4 or 8 bytes, to vcpu.scratch and (from a slot's place) back (uses r11),
+ * however misaligned. */
 void emit_to_scratch(struct xl *x);
 void emit_from_scratch(struct xl *x, u32 size);
 /* r11d waits in memory, if the look at an address of this segment needs the register. */
@@ -178,7 +179,8 @@ void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
 bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */
 void xl_load_selector(struct xl *x, u8 dst, u8 seg); /* zero-extended */
 bool xl_pop_target(struct xl *x, u32 size, u32 drop);
-/* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10, r11. False: C has to do it. */
+/* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10, r11. False: C
+ * has to do it. */
 bool xl_target_fits(struct xl *x, u32 size);
 
 /* ---- xl_segment.c ---- */

@@ -47,8 +47,8 @@ const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
     EMITS(POPFD, xl_popf), EMITS(RDTSC, xl_rdtsc),
     EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),
     /* Closes the TU. */
-    EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop), EMITS(LOOPE, xl_loop_flags), EMITS(LOOPNE, xl_loop_flags),
-    EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
+    EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),
+    EMITS(LOOPE, xl_loop_flags), EMITS(LOOPNE, xl_loop_flags), EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
 #define JCC(cc) EMITS(J##cc, xl_jcc)
     CONDITIONS(JCC),
 };
