@@ -3,7 +3,6 @@
  * stack that shares it. Such a store goes on if what it writes are no TU's bytes.
  */
 #include "bt/macros.h"
-#include "mmu/slots.h"
 
         .text
 
@@ -23,33 +22,7 @@ bt_beside:
         jne     2f
         mov     %edx, 8(%r15)
         mov     %ebx, 12(%r15)
-        shl     $3, %r10
-        shr     $3, %r10
-        mov     %r9d, %ecx
-        and     $0xfff, %ecx
-        add     %r11d, %ecx
-        cmp     $0x1000, %ecx
-        ja      3f
-        lea     (%r10,%r9), %rcx
-        memory_page %rcx, %rbx
-        cmp     VCPU_RAM_PAGES(%r15), %rdx
-        jae     3f
-        mov     VCPU_PAGE_FLAGS(%r15), %rbx
-        cmpb    $PG_CODE, (%rbx,%rdx)
-        jne     3f
-        shl     $12, %rdx
-        mov     %r9d, %ecx
-        and     $0xfff, %ecx
-        add     %rcx, %rdx
-        shr     $6, %rdx                /* of the map's words, 64 bytes each */
-        mov     VCPU_CODE_MAP(%r15), %rbx
-        lea     (%rbx,%rdx,8), %rbx
-        mov     8(%rbx), %rdx
-        mov     (%rbx), %rbx
-        shrd    %cl, %rdx, %rbx
-        bzhi    %r11, %rbx, %rbx
-        jnz     3f
-        count   QUICK_BESIDE
+        look_beside %r9d, %r10, %r11, %rbx, 3f
 1:      mov     12(%r15), %ebx
         mov     8(%r15), %edx
 2:      mov     4(%r15), %ecx

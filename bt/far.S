@@ -1,10 +1,9 @@
 /*
- * Transfers to another code segment, by whatever instruction, and INT n and IRET of real mode: done as
+ * Transfers to another code segment, by whatever instruction, and INT n of real mode, and its IRET: done as
  * they were the last time from this context to this selector. What can't be, or anything unusual, is
  * C's; it notes where it led (segment_learn_far()). See regs.h for the registers.
  */
 #include "bt/macros.h"
-#include "mmu/slots.h"
 
 #define FLAGS_HELD_16 0x7500 /* what IRET of 16 bits does not change here: TF DF IOPL NT */
 
@@ -62,7 +61,8 @@
 .endm
 
 /* rbx: an offset in SS; it becomes the host's address of n bytes there: in one page, plain memory,
- * aligned, inside the segment. r11d: the stack's mask. Changes rax. */
+ * aligned, inside the segment. r11d: the stack's mask. Changes rax; if they are to be written, rcx, rdx,
+ * r9 and r10, too: beside code is plain enough. */
 .macro frame n, align, table
         mov     %ebx, %eax
         add     $(\n - 1), %eax
@@ -82,7 +82,14 @@
         shr     $12, %eax
         mov     \table*8(%r14,%rax,8), %rax
         test    %rax, %rax
+        .if     \table == FLAT_WRITE
+        jg      6f
+        mov     $\n, %r9d
+        look_beside %ebx, %rax, %r9, %r10, bt_kept_unusual
+6:
+        .else
         jle     bt_kept_unusual
+        .endif
         add     %rax, %rbx
 .endm
 
@@ -173,14 +180,20 @@ bt_int_real:
         registers_keep
         testl   $FLAG_AC, VCPU_EFLAGS(%r15)
         jnz     bt_kept_unusual
-        lea     3(,%r11,4), %ecx
+        mov     %r11d, %esi
+        mov     $0xffff, %r11d
+        lea     -6(%r8), %ebx
+        and     %r11d, %ebx
+        mov     %ebx, %r13d
+        frame   6, 2, FLAT_WRITE
+        lea     3(,%rsi,4), %ecx
         movzwl  VCPU_IDTR+4(%r15), %eax
         cmp     %eax, %ecx
         ja      bt_kept_unusual
         mov     VCPU_IDTR(%r15), %ecx
         test    $3, %cl
         jnz     bt_kept_unusual
-        lea     (%rcx,%r11,4), %ecx
+        lea     (%rcx,%rsi,4), %ecx
         mov     %ecx, %eax
         shr     $12, %eax
         mov     (%r14,%rax,8), %rax
@@ -188,11 +201,6 @@ bt_int_real:
         jle     bt_kept_unusual
         movzwl  (%rax,%rcx), %edx
         movzwl  2(%rax,%rcx), %esi
-        mov     $0xffff, %r11d
-        lea     -6(%r8), %ebx
-        and     %r11d, %ebx
-        mov     %ebx, %r13d
-        frame   6, 2, FLAT_WRITE
         movzbl  VCPU_SCRATCH+1(%r15), %r9d /* FLAGS as pushed */
         movzbl  VCPU_SCRATCH(%r15), %ecx
         shl     $11, %ecx
@@ -211,13 +219,13 @@ bt_int_real:
         set_stack %r13d
         go_far  0
 
-/* IRET of real mode, 16 bits. r9: struct callout * */
+/* IRET of 16 bits, of real mode, or of V86 at an IOPL of 3. r9: struct callout * */
         .globl  bt_iret_real
         .type   bt_iret_real, @function
 bt_iret_real:
         registers_keep
         mov     VCPU_INT_FLAG(%r15), %ecx
-        and     $0xffffff00, %ecx       /* CPL, INTR, NMI blocked */
+        and     $0xffff0000, %ecx       /* INTR, NMI blocked */
         jnz     bt_kept_unusual
         mov     $0xffff, %r11d
         movzwl  %r8w, %ebx

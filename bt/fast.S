@@ -4,7 +4,6 @@
  * (bt/segment.c); a difference, or anything unusual, is a callout. See regs.h for the registers.
  */
 #include "bt/macros.h"
-#include "mmu/slots.h"
 
 #define FLAG_NT 0x4000
 #define FLAG_IOPL 0x3000

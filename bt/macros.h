@@ -5,6 +5,7 @@
 #define RING3_BT_MACROS_H
 
 #include "bt/regs.h"
+#include "mmu/slots.h"
 
 #define FLAG_AC 0x40000
 
@@ -23,6 +24,45 @@
 
 .macro count kind
         incq    VCPU_QUICK+8*\kind(%r15)
+.endm
+
+/*
+ * A store to `address`, whose write slot is guarded: `slot` becomes a direct one, if the page is guarded for
+ * code alone and the `n` (a register) bytes are no TU's. Changes rcx, rdx and `free`.
+ */
+.macro look_beside address, slot, n, free, fail
+        mov     \slot, %rcx
+        shr     $62, %rcx
+        cmp     $3, %ecx
+        jne     \fail
+        shl     $3, \slot
+        shr     $3, \slot
+        mov     \address, %ecx
+        and     $0xfff, %ecx
+        add     \n, %rcx
+        cmp     $0x1000, %ecx
+        ja      \fail
+        mov     \address, %ecx
+        add     \slot, %rcx
+        memory_page %rcx, \free
+        cmp     VCPU_RAM_PAGES(%r15), %rdx
+        jae     \fail
+        mov     VCPU_PAGE_FLAGS(%r15), \free
+        cmpb    $PG_CODE, (\free,%rdx)
+        jne     \fail
+        shl     $12, %rdx
+        mov     \address, %ecx
+        and     $0xfff, %ecx
+        add     %rcx, %rdx
+        shr     $6, %rdx                /* of the map's words, 64 bytes each */
+        mov     VCPU_CODE_MAP(%r15), \free
+        lea     (\free,%rdx,8), \free
+        mov     8(\free), %rdx
+        mov     (\free), \free
+        shrd    %cl, %rdx, \free
+        bzhi    \n, \free, \free
+        jnz     \fail
+        count   QUICK_BESIDE
 .endm
 
 /*

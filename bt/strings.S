@@ -2,7 +2,6 @@
  * REP MOVS and REP STOS on plain memory, done without C.
  */
 #include "bt/macros.h"
-#include "mmu/slots.h"
 
         .text
 

@@ -1,6 +1,6 @@
 /*
  * Far transfers: their operands to the vcpu, and on to far.S, which knows where the selector led the last
- * time. INT n and IRET of real mode go the same way.
+ * time. INT n of real mode and its IRET go the same way.
  */
 #include "bt/emit.h"
 
@@ -8,11 +8,6 @@ static bool may_transfer(const struct xl *x)
 {
     return !x->bt->config.no_chaining && context_seg(x->context->key, SS) != SEG_OTHER &&
            x->form != FORM_CALLOUT;
-}
-
-static bool real_mode(const struct xl *x)
-{
-    return !(x->context->key & (KEY_PROT | KEY_V86));
 }
 
 /* mov dword [r15+at], imm */
@@ -90,7 +85,7 @@ bool xl_int_real(struct xl *x, const struct insn *in)
 {
     u32 vector = in->imm & 0xff;
 
-    if (!may_transfer(x) || !real_mode(x) || x->stack32 || vector == INT_DOS_IDLE)
+    if (!may_transfer(x) || x->context->key & (KEY_PROT | KEY_V86) || x->stack32 || vector == INT_DOS_IDLE)
         return false;
     set_vcpu(x, VCPU_EIP, x->next_eip);
     xl_callout_record(x, x->site, false);
@@ -102,7 +97,8 @@ bool xl_int_real(struct xl *x, const struct insn *in)
 
 bool xl_iret_real(struct xl *x, const struct insn *in)
 {
-    if (!may_transfer(x) || !real_mode(x) || x->stack32 || in->opsize != 2)
+    if (!may_transfer(x) || x->context->key & KEY_PROT || !(x->context->key & KEY_IOPL_OK) || x->stack32 ||
+        in->opsize != 2)
         return false;
     xl_callout_record(x, x->site, false);
     emit_jmp_vcpu(x, VCPU_FAR + 8 * FAR_IRET);

@@ -48,10 +48,10 @@ static void emit_and(struct xl *x, enum hreg reg, u32 mask)
     EMIT(x, 0xc4, 0x42, (u8)(v | 3), 0xf5, rm);
 }
 
-/* In V86 it is C's. */
-static bool plain_flags(struct xl *x)
+/* In V86 32 bits would show VM, and an IOPL below 3 is C's. */
+static bool plain_flags(const struct xl *x, const struct insn *in)
 {
-    return !(x->context->key & KEY_V86);
+    return !(x->context->key & KEY_V86) || (in->opsize == 2 && x->context->key & KEY_IOPL_OK);
 }
 
 /*
@@ -63,7 +63,7 @@ static bool plain_flags(struct xl *x)
  */
 bool xl_pushf(struct xl *x, const struct insn *in)
 {
-    if (!plain_flags(x))
+    if (!plain_flags(x, in))
         return false;
     EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, VCPU_INT_FLAG);
     EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 23);
@@ -102,7 +102,7 @@ bool xl_popf(struct xl *x, const struct insn *in)
     const u32 others = FLAG_TF | FLAG_DF | FLAG_IOPL | FLAG_NT |
                        (in->opsize == 4 ? FLAG_AC | FLAG_ID : 0);
 
-    if (!plain_flags(x) || !(x->context->key & KEY_IOPL_OK) || !xl_pop_reg(x, R13, in->opsize))
+    if (!plain_flags(x, in) || !(x->context->key & KEY_IOPL_OK) || !xl_pop_reg(x, R13, in->opsize))
         return false;
     emit_mov_rr(x, R11, R13);
     emit_op_rm(x, 0x33, R11, R15, VCPU_EFLAGS, false); /* xor r11d, [eflags] */
