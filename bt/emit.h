@@ -16,15 +16,19 @@ static inline u8 hreg_of(u8 gpr)
 }
 
 /*
- * What one instruction may take: jumps out of line, bytes in its place (and, in form unaligned, as many
- * out of line), bytes of the way to a callout. One that would take more is a callout. So each TU has
+ * What one instruction may take: jumps out of line, bytes in its place (and as many for each path out of
+ * line), bytes of the way to a callout. One that would take more is a callout. So each TU has
  * room in MAX_CCF, whatever the guest's code is.
  */
 enum {
     INSN_SLOW = 8, INSN_ROOM = 512, PATH_ROOM = 64, EXITS_ROOM = 256, SLACK = 2048,
-    MAX_SLOW = (2 * MAX_INSNS + 2) * INSN_SLOW,
+    MAX_SLOW = (3 * MAX_INSNS + 2) * INSN_SLOW,
 };
-static_assert(2 * MAX_INSNS * (INSN_ROOM + PATH_ROOM) + EXITS_ROOM + SLACK <= MAX_CCF, "room for a TU");
+static_assert(3 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF, "room for a TU");
+
+/* Where an instruction goes on out of line: in C; or once more, for a misaligned operand; or once more, for a
+ * store to a guarded page, which asks whether there is code (beside.S). */
+enum path { PATH_CALLOUT, PATH_UNALIGNED, PATH_BESIDE, PATHS };
 
 /* A translation in progress. */
 struct xl {
@@ -46,8 +50,8 @@ struct xl {
         u8 base, index, scale; /* host registers, or NO_REG */
         i32 disp;
     } m; /* where the memory operand is */
-    bool again;     /* what is unusual in form checked goes on out of line, as below */
-    bool beside;    /* stores to guarded pages ask whether there is code (beside.S) */
+    enum path next; /* of what is unusual in form checked */
+    bool beside;    /* stores to guarded pages ask whether there is code */
     u8 span;     /* checked for a page crossing over so many bytes; 0: for alignment */
     enum { AWAY_NOT, AWAY_R11, AWAY_SCRATCH } away; /* where emit_copy() finds the memory operand, not at x->m */
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
@@ -57,7 +61,7 @@ struct xl {
         u16 jump;   /* rel32 */
         u16 resume; /* where the next instruction starts */
         u8 site;
-        bool again; /* the instruction once more: unaligned, if that is its form, and beside code */
+        u8 path;    /* enum path */
     } slow[MAX_SLOW]; /* places are offsets in the CCF */
     u32 slow_count;
 };
@@ -193,6 +197,8 @@ bool xl_mov_cr(struct xl *x, const struct insn *in);
 typedef bool xl_handler(struct xl *x, const struct insn *in);
 /* Does it read its memory operand and access no other memory? */
 bool xl_only_loads(const struct insn *in);
+/* Does it store, so that it has a path beside code? */
+bool xl_stores(const struct insn *in);
 
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,

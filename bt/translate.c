@@ -95,7 +95,7 @@ static bool lock_ok(const struct insn *in)
            (cpu_ops[in->mnem].attr & OP_LOCK && in->op[0].kind == OP_MEM);
 }
 
-static bool stores(const struct insn *in)
+bool xl_stores(const struct insn *in)
 {
     switch (in->mnem) {
     case ZYDIS_MNEMONIC_PUSH:
@@ -127,6 +127,15 @@ static bool local(const struct insn *in)
     return insn_memory(in) && (in->base == ESP || in->base == EBP);
 }
 
+static enum path next_path(const struct xl *x, const struct insn *in, bool forced)
+{
+    if (!works_again(in))
+        return PATH_CALLOUT;
+    if (x->form == FORM_UNALIGNED)
+        return x->window || forced ? PATH_CALLOUT : PATH_UNALIGNED;
+    return x->form == FORM_CHECKED && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
+}
+
 /* What the site's form means for this instruction. */
 static void set_form(struct xl *x, const struct insn *in, bool forced)
 {
@@ -137,9 +146,8 @@ static void set_form(struct xl *x, const struct insn *in, bool forced)
         x->form = FORM_FLAT;
     if (x->form == FORM_WINDOW_UNALIGNED)
         x->form = FORM_UNALIGNED;
-    x->again = works_again(in) && ((x->form == FORM_UNALIGNED && !x->window && !forced) ||
-                                   (x->form == FORM_CHECKED && stores(in)));
-    if (x->again)
+    x->next = next_path(x, in, forced);
+    if (x->next)
         x->form = FORM_CHECKED;
     x->beside = in->mnem == ZYDIS_MNEMONIC_CALL && x->form >= FORM_CHECKED;
 }

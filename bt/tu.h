@@ -158,7 +158,7 @@ void bt_fast_end(void), bt_strings_end(void); /* behind the last of fast.S and s
 void bt_signal_entry(int sig);
 
 enum {
-    MAX_CCF = 16384, /* see emit.h */
+    MAX_CCF = 24576, /* see emit.h */
     POLL_SIZE = 7, /* of the poll at a CCF's head */
     MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 17,

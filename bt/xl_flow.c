@@ -299,18 +299,18 @@ static void jump_back(struct xl *x, u16 resume)
     x->p += 4;
 }
 
-/* The instruction once more, for a misaligned operand or a store beside code. False: nothing is left of it. */
-static bool path_again(struct xl *x, u8 site, u16 resume)
+/* The instruction once more. False: nothing is left of it. */
+static bool path_again(struct xl *x, u8 site, enum path path, u16 resume)
 {
     const struct insn *in = &x->insns[site];
     u32 slow = x->slow_count;
     u8 *start = x->p;
 
     x->site = &x->sites[site];
-    x->form = x->site->form == FORM_CHECKED ? FORM_CHECKED : FORM_UNALIGNED;
+    x->form = path == PATH_BESIDE && x->site->form == FORM_CHECKED ? FORM_CHECKED : FORM_UNALIGNED;
     x->window = false;
-    x->again = false;
-    x->beside = true;
+    x->beside = path == PATH_BESIDE;
+    x->next = path == PATH_UNALIGNED && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
     x->last = site + 1 == x->tu->count;
     if (!xl_rows[in->mnem].translate(x, in) || !xl_fits(x, start, slow)) {
         x->p = start;
@@ -326,20 +326,21 @@ static bool path_again(struct xl *x, u8 site, u16 resume)
 /* One path of each kind for a site, however many jumps lead there. The list grows meanwhile. */
 static void slow_paths(struct xl *x)
 {
-    u16 again[MAX_INSNS] = { 0 }, callout[MAX_INSNS] = { 0 };
+    u16 paths[PATHS][MAX_INSNS] = { 0 };
 
     for (u32 i = 0; i < x->slow_count; i++) {
         u8 site = x->slow[i].site;
-        u16 *path = x->slow[i].again ? &again[site] : &callout[site];
+        enum path path = (enum path)x->slow[i].path;
+        u16 *at = &paths[path][site];
 
-        if (!*path) {
-            *path = here(x);
-            if (!x->slow[i].again || !path_again(x, site, x->slow[i].resume)) {
+        if (!*at) {
+            *at = here(x);
+            if (path == PATH_CALLOUT || !path_again(x, site, path, x->slow[i].resume)) {
                 xl_callout(x, &x->sites[site], false);
                 jump_back(x, x->slow[i].resume);
             }
         }
-        emit_patch32(x->start + x->slow[i].jump, x->start + *path);
+        emit_patch32(x->start + x->slow[i].jump, x->start + *at);
     }
 }
 

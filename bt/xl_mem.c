@@ -48,7 +48,7 @@ static void slow_add(struct xl *x, u8 *jump)
 {
     check(x->slow_count < MAX_SLOW, "too many slow paths in one TU");
     x->slow[x->slow_count].jump = (u16)(jump - x->start);
-    x->slow[x->slow_count].again = x->again;
+    x->slow[x->slow_count].path = (u8)x->next;
     x->slow[x->slow_count++].site = (u8)(x->site - x->sites);
 }
 
