@@ -33,9 +33,9 @@ static bool goes_on(struct bt *bt, const struct callout *co)
 static int jump_on(struct bt *bt)
 {
     bt_fpu_review(bt->cpu);
+    bt_context(bt);
     if (bt_watched(bt->cpu))
         return AFTER_LEAVE;
-    bt_context(bt);
     bt_review_stack(bt);
     bt->dropped = false;
     bt->stats.exits_callout++;
@@ -170,7 +170,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     if (done && co->fpu && bt_fpu_may_live(cpu))
         bt_fpu_start(cpu); /* behind it: it may be in the shadow of STI, where nothing comes between */
     after = what_follows(bt, co, done);
-    if (done && after == AFTER_JUMP && flushes == bt->stats.flushes)
+    if (done && after != AFTER_ON && !cpu->attention && flushes == bt->stats.flushes)
         learn_switch(bt, &co->insn, from);
     bt_flags_to_host(cpu);
     return after;
