@@ -137,7 +137,8 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
     case ZYDIS_MNEMONIC_CALL:
     case ZYDIS_MNEMONIC_JMP:
     case ZYDIS_MNEMONIC_RET:
-        segment_learn_far(bt, from);
+        if (insn_far(in))
+            segment_learn_far(bt, from);
         break;
     default:
         break;

@@ -129,19 +129,33 @@ static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct seg_cac
     return true;
 }
 
-/* What IRET and INT rely on beside the context they came from: CS and SS. Anything else there forgets
- * them. */
-static void store(struct vcpu *cpu, u32 key, const struct segment *s)
+/* Is the segment what its descriptor says? Not if the guest has written to that since, or by the transfer's own
+ * pushes. */
+static bool as_described(const struct segment *s, u64 desc)
+{
+    const u32 d[2] = { (u32)desc, (u32)(desc >> 32) };
+    struct segment now;
+
+    cpu_unpack_descriptor(&now, s->selector, d);
+    return !memcmp(&now, s, sizeof(now));
+}
+
+/* What IRET, INT and far transfers rely on beside the context they came from: CS and SS. Anything else there
+ * forgets them. False: nothing is stored. */
+static bool store(struct vcpu *cpu, u32 key, const struct segment *s)
 {
     struct seg_cached *to = &cpu->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
     struct seg_cached c = { .minus_key = -(u64)key, .seg = *s };
 
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
-        return;
+        return false;
+    if (s->selector > 3 && (key & SEG_KEY_VERW) != SEG_KEY_VERW && !as_described(s, *c.desc))
+        return false;
     reach_of(s, true, c.reach);
     if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
         segment_forget_switches(cpu);
     *to = c;
+    return true;
 }
 
 /* Its operand, looked at once more. */
@@ -167,12 +181,12 @@ static void learn_verw(struct vcpu *cpu, const struct insn *in)
         store(cpu, segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_VERW, &s);
 }
 
-static void learn(struct bt *bt, enum seg seg)
+static bool learn(struct bt *bt, enum seg seg)
 {
     struct vcpu *cpu = bt->cpu;
     const struct segment *s = &cpu->seg[seg];
 
-    store(cpu, segment_key(s->selector, seg, cpu->cpl, context_class(s, seg), s->attr & ATTR_DB), s);
+    return store(cpu, segment_key(s->selector, seg, cpu->cpl, context_class(s, seg), s->attr & ATTR_DB), s);
 }
 
 void segment_learn(struct bt *bt, const struct insn *in)
@@ -210,9 +224,8 @@ void segment_learn_iret(struct bt *bt, u32 from)
     if (cpu->eflags & FLAG_AC || !plain_switch(bt, from) || key >> KEY_CPL_SHIFT & 3 ||
         context_seg(key, SS) != SEG_FLAT)
         return;
-    learn(bt, CS);
-    if (cpu->cpl) /* to the same level it is not loaded */
-        learn(bt, SS);
+    if (!learn(bt, CS) || (cpu->cpl && !learn(bt, SS))) /* to the same level SS is not loaded */
+        return;
     cpu->irets[cpu->cpl] = (struct iret_cached){
         from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, cpu->tc.context
     };
@@ -229,9 +242,7 @@ void segment_learn_far(struct bt *bt, u32 from)
 
     if ((a->key ^ b->key) & ~code)
         return;
-    if (a->key & KEY_PROT)
-        learn(bt, CS);
-    else if (b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
+    if (a->key & KEY_PROT ? !learn(bt, CS) : b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
         return;
     cpu->fars[(from << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
         (struct far_cached){ from, selector | FAR_VALID, cpu->tc.context, 0 };
@@ -261,9 +272,8 @@ void segment_learn_int(struct bt *bt, u32 from, u8 vector)
     if ((gate[1] >> 8 & 0x1e) != TYPE_INT32 || (gate[0] & 0xffff) + (gate[1] & 0xffff0000) != c.eip ||
         (gate[0] >> 16 & 0xfffc) != cpu->seg[CS].selector)
         return;
-    learn(bt, CS);
-    if (cpl)
-        learn(bt, SS);
+    if (!learn(bt, CS) || (cpl && !learn(bt, SS)))
+        return;
     c.cs = cpu->seg[CS].selector;
     c.ss = cpu->seg[SS].selector;
     c.trap = gate[1] >> 8 & 1;

@@ -281,6 +281,13 @@ static inline enum seg_class context_seg(u32 key, u32 seg)
 }
 
 /* ---- segment.c ---- */
+/* Of JMP, CALL and RET: EA, 9A, FF /3 and /5, CA and CB */
+static inline bool insn_far(const struct insn *in)
+{
+    if (in->mnem == ZYDIS_MNEMONIC_RET)
+        return in->opcode >= 0xca;
+    return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);
+}
 enum seg_class segment_class(const struct segment *s, bool code, bool protected);
 /* What a load of `selector` into `seg` depends on, beside the descriptor: the key of seg_cache. */
 u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);

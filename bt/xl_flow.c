@@ -93,15 +93,9 @@ static void indirect(struct xl *x, u32 number)
     x->exits[number].guess = guess;
 }
 
-/* EA, 9A, FF /3 and /5 */
-static bool far(const struct insn *in)
-{
-    return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);
-}
-
 bool xl_jmp(struct xl *x, const struct insn *in)
 {
-    if (far(in))
+    if (insn_far(in))
         return xl_far(x, in);
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, rel_target(x, in)))
@@ -214,7 +208,7 @@ bool xl_call(struct xl *x, const struct insn *in)
 {
     u8 *call;
 
-    if (far(in))
+    if (insn_far(in))
         return xl_far(x, in);
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, rel_target(x, in)) || !xl_push_imm(x, x->next_eip, in->opsize))
@@ -244,7 +238,7 @@ bool xl_ret(struct xl *x, const struct insn *in)
 {
     u32 drop = in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0);
 
-    if (in->opcode != 0xc3 && in->opcode != 0xc2)
+    if (insn_far(in))
         return xl_far_ret(x, in);
     if (!xl_pop_target(x, in->opsize, drop))
         return false;

@@ -123,3 +123,35 @@ TEST(bt_far, iret_that_changes_more_is_not)
         CHECK_EQ(bt->cpu->gpr[EAX] & 0xffff, flags[i / 4]);
     }
 }
+
+static u32 known_transfers(const struct vcpu *cpu)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < FAR_ENTRIES; i++)
+        n += cpu->fars[i].selector != 0;
+    return n;
+}
+
+/* The guest may write to the descriptor when it is loaded, or the transfer's own pushes may. */
+TEST(bt_far, nothing_is_learnt_from_another_descriptor)
+{
+    struct bt *bt = start((const u8 *)"\xf4", 1);
+    struct vcpu *cpu = bt->cpu;
+    u64 *desc = (u64 *)(mmu_ram(cpu->mmu) + 0x808), good = 0x00cf9b000000ffff;
+
+    *desc = good;
+    cpu->gdtr = (struct table_register){ 0x800, 0xf };
+    for (u32 s = ES; s <= GS; s++)
+        cpu->seg[s] = (struct segment){ 0, ~0u, s == CS ? 8 : 0, (u16)(s == CS ? 0xc09b : 0xc093) };
+    CHECK(cpu_set_cr0(cpu, CR0_PE | CR0_ET));
+    cpu->eip = CODE;
+    bt_run_one(cpu); /* fills the slots; the byte is a HLT */
+    mmu_host(cpu, 0x808, MMU_READ | MMU_SYSTEM, &(bool){ false });
+    *desc = good & ~(1ull << 40); /* accessed: no more */
+    segment_learn_far(bt, bt_context(bt));
+    CHECK_EQ(known_transfers(cpu), 0);
+    *desc = good;
+    segment_learn_far(bt, bt_context(bt));
+    CHECK_EQ(known_transfers(cpu), 1);
+}
