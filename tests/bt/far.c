@@ -155,3 +155,22 @@ TEST(bt_far, nothing_is_learnt_from_another_descriptor)
     segment_learn_far(bt, bt_context(bt));
     CHECK_EQ(known_transfers(cpu), 1);
 }
+
+/* What is known of transfers names contexts by number. */
+TEST(bt_far, forgotten_contexts_leave_nothing)
+{
+    struct bt *bt = start((const u8 *)"\xcd\x60\xf4", 3); /* int 60h;  hlt */
+    struct vcpu *cpu = bt->cpu;
+    struct context c = { .cs_limit = 0x12345 };
+
+    run(bt);
+    CHECK(known_transfers(cpu) > 0);
+    cpu->ints[1].from = cpu->irets[1].from = 1;
+    while (context_number(bt, &c))
+        c.cs_base += 16;
+    cpu_load_segment_real(cpu, CS, 0x1234);
+    CHECK(bt_context(bt) != 0);
+    CHECK_EQ(known_transfers(cpu), 0);
+    CHECK_EQ(cpu->ints[1].from, 0);
+    CHECK_EQ(cpu->irets[1].from, 0);
+}
