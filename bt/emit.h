@@ -168,9 +168,9 @@ bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);
  * condition (0F 8x: the x) holds. `save` is a free register. */
 void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void xl_slow_jcc(struct xl *x, u8 opcode);
-/* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
 void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size); /* 2 bytes: the upper half is kept */
 void emit_not64(struct xl *x, enum hreg reg);
+/* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
 void emit_top16(struct xl *x, enum hreg reg);
 /* r9d := offset of the memory operand. */
 void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);

@@ -254,7 +254,4 @@ bt_iret_real:
         set_stack %ebx
         go_far  0
 
-        .globl  bt_far_end
-bt_far_end:
-
         .section .note.GNU-stack, "", @progbits

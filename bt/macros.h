@@ -90,7 +90,6 @@
 #define SEG_SS (VCPU_SEG + 24)
 #define SEG_TR (VCPU_SEG + 84)
 
-
 /* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
 .macro find_segment
         mov     %r9d, %r10d

@@ -3,14 +3,19 @@
  */
 #include "bt/emit.h"
 
-/* Makes [r10+r9] the host address of the new top, `size` bytes below the present one. ESP moves
- * after the store, by xl_stack_move. */
-static bool push_room(struct xl *x, u32 size)
+/* Makes [r10+r9] the host address of what lies `by` bytes above the top of the stack. */
+static bool stack_place(struct xl *x, i32 by, u32 size, enum xl_access access)
 {
-    emit_lea_rm(x, R9, R8, -(i32)size);
+    emit_lea_rm(x, R9, R8, by);
     if (!x->stack32)
         emit_movzx16(x, R9, R9);
-    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, XL_WRITE);
+    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, access);
+}
+
+/* The new top. ESP moves after the store, by xl_stack_move. */
+static bool push_room(struct xl *x, u32 size)
+{
+    return stack_place(x, -(i32)size, size, XL_WRITE);
 }
 
 void xl_stack_move(struct xl *x, i32 by)
@@ -20,7 +25,7 @@ void xl_stack_move(struct xl *x, i32 by)
         return;
     }
     emit_lea_rm(x, R9, R8, by);
-    EMIT(x, 0x66, 0x45, 0x89, 0xc8); /* mov r8w, r9w */
+    emit_mov_part(x, R8, R9, 2);
 }
 
 bool xl_stack_top(struct xl *x, u32 size)
@@ -143,15 +148,6 @@ bool xl_leave(struct xl *x, const struct insn *in)
     emit_mov_part(x, R8, R9, x->stack32 ? 4 : 2);
     emit_mov_part(x, RBP, R11, in->opsize);
     return true;
-}
-
-/* [r10+r9] := `by` bytes above the top of the stack. */
-static bool stack_place(struct xl *x, i32 by, u32 size, enum xl_access access)
-{
-    emit_lea_rm(x, R9, R8, by);
-    if (!x->stack32)
-        emit_movzx16(x, R9, R9);
-    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, access);
 }
 
 bool xl_pusha(struct xl *x, const struct insn *in)

@@ -415,6 +415,7 @@ static bool context_right(struct vcpu *cpu)
         __typeof__(cpu->seg_cache) cache;
         __typeof__(cpu->irets) irets;
         __typeof__(cpu->ints) ints;
+        __typeof__(cpu->fars) fars;
         struct tables tables;
     } kept;
     struct bt *bt = cpu->bt;
@@ -426,12 +427,14 @@ static bool context_right(struct vcpu *cpu)
     memcpy(kept.cache, cpu->seg_cache, sizeof(kept.cache));
     memcpy(kept.irets, cpu->irets, sizeof(kept.irets));
     memcpy(kept.ints, cpu->ints, sizeof(kept.ints));
+    memcpy(kept.fars, cpu->fars, sizeof(kept.fars));
     kept.tables = bt->tables;
     right = bt_context(bt);
     memcpy(cpu->reach, kept.reach, sizeof(kept.reach));
     memcpy(cpu->seg_cache, kept.cache, sizeof(kept.cache));
     memcpy(cpu->irets, kept.irets, sizeof(kept.irets));
     memcpy(cpu->ints, kept.ints, sizeof(kept.ints));
+    memcpy(cpu->fars, kept.fars, sizeof(kept.fars));
     bt->tables = kept.tables;
     cpu->tc.context = context;
     return serves(&bt->contexts[context], &bt->contexts[right]);
