@@ -17,8 +17,8 @@ bt_beside:
         flags_keep %r13d
         mov     %ecx, 4(%r15)
         mov     %r10, %rcx
-        shr     $62, %rcx
-        cmp     $3, %ecx
+        shr     $58, %rcx
+        cmp     $0x21, %ecx
         jne     2f
         mov     %edx, 8(%r15)
         mov     %ebx, 12(%r15)
@@ -30,5 +30,8 @@ bt_beside:
         ret
 3:      xor     %r10d, %r10d
         jmp     1b
+
+        .globl  bt_beside_end
+bt_beside_end:
 
         .section .note.GNU-stack, "", @progbits

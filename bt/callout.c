@@ -92,7 +92,7 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
 
     if ((gla | offset) & (m->size - 1u) ||
         (in->seg >= FS && cpu->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
-        (slot >> 61 != SLOT_DEVICE >> 61 && (load || !slot_guarded(slot))))
+        (!slot_device(slot) && (load || !slot_guarded(slot))))
         return false;
     if (load)
         reg_write(cpu, o->reg, m->size, bus_mmio_read(cpu->machine, gpa, m->size));
@@ -177,7 +177,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     return after;
 }
 
-/* ---- Light callouts: with AC set, so that enter.S need not change EFLAGS ---- */
+/* ---- Light callouts ---- */
 
 int bt_after_c(struct vcpu *cpu, struct callout *co)
 {
@@ -190,9 +190,8 @@ int bt_after_c(struct vcpu *cpu, struct callout *co)
 }
 
 /*
- * Device accesses and stores to page tables are what guests do most, and both are plain C on aligned
- * data. One that is not (its #AC is served by fault.c) is a callout from then on. The guest's
- * arithmetic flags are not in the vcpu.
+ * Device accesses and stores to page tables are what guests do most. They know neither EIP nor flags: the
+ * guest's arithmetic flags are not in the vcpu.
  */
 int bt_light_c(struct vcpu *cpu, struct callout *co)
 {
@@ -205,7 +204,6 @@ int bt_light_c(struct vcpu *cpu, struct callout *co)
         cpu_run_admitted(cpu, &co->insn);
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
-    co->light = !cpu->tc.ac_lost;
     return cpu->attention || bt->dropped || bt->generation != cpu->mmu->fetch_generation
                ? LIGHT_AFTER : LIGHT_ON;
 }

@@ -151,7 +151,6 @@ u8 *emit_count(struct xl *x, u32 which, u32 by)
 
 /* ---- Operands in memory ---- */
 
-
 /* What says x->m: prefixes, REX, ModRM and what belongs to it. */
 static void place_prefixes(struct xl *x)
 {
@@ -191,55 +190,6 @@ static void place_modrm(struct xl *x, u8 reg)
         emit32(x, (u32)m->disp);
 }
 
-/* movups xmm8, m: vector loads of 16 bytes do not mind alignment. xmm8-15 are not the guest's. */
-static void load_xmm(struct xl *x)
-{
-    place_prefixes(x);
-    EMIT(x, (u8)(place_rex(x) | 4), 0x0f, 0x10);
-    place_modrm(x, 0);
-}
-
-/* As many bytes from xmm8 as the mask says: movdqa xmm9, mask;  vpmaskmovd [r10+r9], xmm9, xmm8 */
-static void store_xmm(struct xl *x, u32 size)
-{
-    EMIT(x, 0x66, 0x45, 0x0f, 0x6f);
-    modrm_disp(x, 1, R15, VCPU_LANES + (size == 8 ? 16 : 0));
-    EMIT(x, 0xc4, 0x02, 0x31, 0x8e, 0x04, 0x0a);
-}
-
-/* mov [r10+r9+at], r11b or r13b */
-static void store_byte(struct xl *x, enum hreg reg, u8 at)
-{
-    EMIT(x, 0x47, 0x88, (u8)(0x44 | (reg & 7) << 3), 0x0a, at);
-}
-
-/* rorx r13d, r11d or r13d, by */
-static void rotate_r13(struct xl *x, enum hreg from, u8 by)
-{
-    EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, (u8)(0xe8 | (from & 7)), by);
-}
-
-/* A store by bytes forwards to a load by bytes; to no other. */
-void emit_store_bytes(struct xl *x, u32 size)
-{
-    store_byte(x, R11, 0);
-    for (u8 i = 1; i < size; i++) {
-        rotate_r13(x, R11, (u8)(8 * i));
-        store_byte(x, R13, i);
-    }
-}
-
-/* movzx r11d, byte [r10+r9];  movzx r13d, byte [r10+r9+1];  rorx r13d, r13d, 24;  lea r11d, [r11+r13]; … */
-void emit_load_bytes(struct xl *x, u32 size)
-{
-    EMIT(x, 0x47, 0x0f, 0xb6, 0x1c, 0x0a);
-    for (u8 i = 1; i < size; i++) {
-        EMIT(x, 0x47, 0x0f, 0xb6, 0x6c, 0x0a, i);
-        rotate_r13(x, R13, (u8)(32 - 8 * i));
-        emit_lea_sib(x, R11, R11, R13, 1, 0, false);
-    }
-}
-
 static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
 {
     if (size == 2)
@@ -251,17 +201,7 @@ static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
 
 void emit_load(struct xl *x, u8 reg, u32 size)
 {
-    if (x->form != FORM_UNALIGNED || size == 1) {
-        move(x, 0x8b, reg, size);
-        return;
-    }
-    load_xmm(x);
-    if (size == 4) { /* movd reg, xmm8 */
-        EMIT(x, 0x66, (u8)(0x44 | reg >> 3), 0x0f, 0x7e, (u8)(0xc0 | (reg & 7)));
-        return;
-    }
-    EMIT(x, 0x66, 0x45, 0x0f, 0x7e, 0xc3, 0x66);  /* movd r11d, xmm8;  mov reg16, r11w */
-    EMIT(x, (u8)(0x44 | reg >> 3), 0x89, (u8)(0xd8 | (reg & 7)));
+    move(x, 0x8b, reg, size);
 }
 
 void emit_load_word(struct xl *x)
@@ -272,25 +212,11 @@ void emit_load_word(struct xl *x)
 
 void emit_store(struct xl *x, u8 reg, u32 size)
 {
-    if (x->form != FORM_UNALIGNED || size == 1) {
-        move(x, 0x89, reg, size);
-    } else if (size == 4) { /* movd xmm8, reg */
-        EMIT(x, 0x66, (u8)(0x44 | reg >> 3), 0x0f, 0x6e, (u8)(0xc0 | (reg & 7)));
-        store_xmm(x, 4);
-    } else {
-        if (reg != R11)
-            emit_mov_rr(x, R11, reg);
-        emit_store_bytes(x, 2);
-    }
+    move(x, 0x89, reg, size);
 }
 
 void emit_store_imm(struct xl *x, u32 imm, u32 size)
 {
-    if (x->form == FORM_UNALIGNED) {
-        emit_mov_ri(x, R11, imm);
-        emit_store(x, R11, size);
-        return;
-    }
     if (size == 2)
         emit8(x, 0x66);
     EMIT(x, place_rex(x), 0xc7); /* mov m, imm */
@@ -299,27 +225,6 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size)
         EMIT(x, (u8)imm, (u8)(imm >> 8));
     else
         emit32(x, imm);
-}
-
-void emit_to_scratch(struct xl *x)
-{
-    load_xmm(x);
-    EMIT(x, 0x45, 0x0f, 0x29); /* movaps [r15+scratch], xmm8 */
-    modrm_disp(x, 0, R15, VCPU_SCRATCH);
-}
-
-void emit_from_scratch(struct xl *x, u32 size)
-{
-    if (size == 8) {
-        EMIT(x, 0xf3, 0x45, 0x0f, 0x7e); /* movq xmm8, [r15+scratch] */
-        modrm_disp(x, 0, R15, VCPU_SCRATCH);
-        store_xmm(x, 8);
-        return;
-    }
-    if (size == 2)
-        emit8(x, 0x66);
-    emit_op_rm(x, 0x8b, R11, R15, VCPU_SCRATCH, false);
-    emit_store(x, R11, size);
 }
 
 static bool looked_at(const struct xl *x, u8 seg)
@@ -379,7 +284,7 @@ static void copy_prefixes(struct xl *x, const struct insn *in)
 /* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
 static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
 {
-    u8 r = !memory ? 0x40 : x->away ? 0x41 : place_rex(x);
+    u8 r = memory ? place_rex(x) : 0x40;
 
     if (x->reg_r11)
         return r | 4;
@@ -396,11 +301,7 @@ static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
 {
     u8 reg = x->reg_r11 ? R11 & 7 : r & 4 ? R8 & 7 : in->modrm >> 3 & 7;
 
-    if (memory && x->away == AWAY_R11)
-        emit8(x, (u8)(0xc0 | reg << 3 | (R11 & 7)));
-    else if (memory && x->away)
-        modrm_disp(x, reg, R15, VCPU_SCRATCH);
-    else if (memory)
+    if (memory)
         place_modrm(x, reg);
     else
         emit8(x, (u8)(0xc0 | reg << 3 | (r & 1 ? R8 & 7 : in->modrm & 7)));
@@ -420,7 +321,7 @@ bool emit_copy(struct xl *x, const struct insn *in)
         return true;
     }
     copy_prefixes(x, in);
-    if (memory && !x->away)
+    if (memory)
         place_prefixes(x);
     if (r != 0x40)
         emit8(x, r);

@@ -22,13 +22,13 @@ static inline u8 hreg_of(u8 gpr)
  */
 enum {
     INSN_SLOW = 8, INSN_ROOM = 512, PATH_ROOM = 64, EXITS_ROOM = 256, SLACK = 2048,
-    MAX_SLOW = (3 * MAX_INSNS + 2) * INSN_SLOW,
+    MAX_SLOW = (2 * MAX_INSNS + 2) * INSN_SLOW,
 };
-static_assert(3 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF, "room for a TU");
+static_assert(2 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF, "room for a TU");
 
-/* Where an instruction goes on out of line: in C; or once more, for a misaligned operand; or once more, for a
- * store to a guarded page, which asks whether there is code (beside.S). */
-enum path { PATH_CALLOUT, PATH_UNALIGNED, PATH_BESIDE, PATHS };
+/* Where an instruction goes on out of line: in C; or once more, for a store to a guarded page, which asks
+ * whether there is code (beside.S). */
+enum path { PATH_CALLOUT, PATH_BESIDE, PATHS };
 
 /* A translation in progress. */
 struct xl {
@@ -52,8 +52,7 @@ struct xl {
     } m; /* where the memory operand is */
     enum path next; /* of what is unusual in form checked */
     bool beside;    /* stores to guarded pages ask whether there is code */
-    u8 span;     /* checked for a page crossing over so many bytes; 0: for alignment */
-    enum { AWAY_NOT, AWAY_R11, AWAY_SCRATCH } away; /* where emit_copy() finds the memory operand, not at x->m */
+    u8 span;     /* looked at for a page crossing over so many bytes; 0: for alignment, but in form unaligned */
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
@@ -129,20 +128,12 @@ void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF *
  * False (nothing written): it can't be encoded (AH-BH beside an extended register).
  */
 bool emit_copy(struct xl *x, const struct insn *in);
-/* mov reg, m and mov m, reg, where m is x->m, of 1, 2 or 4 bytes (2: the upper half is kept), as the
- * site's form asks for: the address may be misaligned in form unaligned. A store uses r11 and r13. */
+/* mov reg, m and mov m, reg, where m is x->m, of 1, 2 or 4 bytes (2: the upper half is kept) */
 void emit_load(struct xl *x, u8 reg, u32 size);
 void emit_store(struct xl *x, u8 reg, u32 size);
-/* movzx r9d, word m; may use r11 */
+/* movzx r9d, word m; uses r11 */
 void emit_load_word(struct xl *x);
 void emit_store_imm(struct xl *x, u32 imm, u32 size);
-/* r11d := zero-extended m, and m := r11, of 2 or 4 bytes, byte by byte; m is in a slot's place. Use r13. */
-void emit_load_bytes(struct xl *x, u32 size);
-void emit_store_bytes(struct xl *x, u32 size);
-/* The operand at x->m, 2, 4 or 8 bytes, to vcpu.scratch and (from a slot's place) back (uses r11),
- * however misaligned. */
-void emit_to_scratch(struct xl *x);
-void emit_from_scratch(struct xl *x, u32 size);
 /* r11d waits in memory, if the look at an address of this segment needs the register. */
 void emit_hold(struct xl *x, u8 seg);
 void emit_unhold(struct xl *x, u8 seg);
@@ -156,7 +147,8 @@ u8 *emit_count(struct xl *x, u32 which, u32 by);
 enum xl_access { XL_READ, XL_WRITE };
 /*
  * Makes x->m the place of the site's memory operand (xl_operand), or of the bytes at
- * the offset in r9d of a segment (xl_bytes). May use r11 and r13. False: C has to do it.
+ * the offset in r9d of a segment (xl_bytes). Uses r13, and r11 where emit_hold() says so. False: C has
+ * to do it.
  */
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
 /* The same for a 32-bit offset in a host register. */
@@ -177,7 +169,7 @@ void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);
 
 /* ---- xl_data.c: the stack ---- */
 bool xl_push_imm(struct xl *x, u32 imm, u32 size);
-bool xl_push_reg(struct xl *x, u8 reg, u32 size); /* reg may be r11 (or r13 in flat form) */
+bool xl_push_reg(struct xl *x, u8 reg, u32 size); /* reg may be r11 */
 bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not move yet */
 void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
 bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */

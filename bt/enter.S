@@ -35,19 +35,22 @@
 .endm
 
 .macro load_guest
-        mov     0(%r15), %eax
         load_but_eax
         mov     VCPU_FLAT(%r15), %r14
+        lea     FLAT_BIAS(%r14), %r14
         mov     $12, %r12d
 .endm
 
-/* The guest's flags to memory; for C, AC clear. */
+/* The guest's flags to memory, when EAX has been saved, and back, when nothing changes them any more. */
 .macro save_flags
-        pushfq
-        pop     %r10
-        mov     %r10, VCPU_HOST_FLAGS(%r15)
-        push    $0x202
-        popfq
+        lahf
+        seto    %al
+        mov     %eax, VCPU_HOST_FLAGS(%r15)
+.endm
+
+.macro load_flags
+        mov     VCPU_HOST_FLAGS(%r15), %eax
+        flags_give (%r15)
 .endm
 
 /* The guest's FPU state to memory, and the host's defaults for C; both only when it is live. */
@@ -84,8 +87,7 @@ bt_enter:
         mov     VCPU_TC_RSP(%r15), %rsp
         load_fpu
         load_guest
-        push    VCPU_HOST_FLAGS(%r15)
-        popfq
+        load_flags
         jmp     *%r9
 
 /* Leaves: r9 is the exit's record; EIP is stored already. */
@@ -134,22 +136,20 @@ after:
         push    %rbx
         load_fpu
         load_guest
-        push    VCPU_HOST_FLAGS(%r15)
-        popfq
+        load_flags
         ret
 1:      mov     VCPU_TC_RSP(%r15), %rsp
         load_fpu
         load_guest
         mov     VCPU_EIP(%r15), %r9d
-        push    VCPU_HOST_FLAGS(%r15)
-        popfq
+        load_flags
         jmp     bt_indirect
 2:      xor     %eax, %eax
         jmp     bt_return
 
 /*
- * r9: struct callout * of a device access. As bt_callout, but flags are kept by LAHF and AC stays set:
- * a POPFQ takes 20 cycles, and a callout two.
+ * r9: struct callout * of a device access, or of a store to a guarded page. As bt_callout, but what C need
+ * not know stays in registers: flags, and EAX.
  */
         .globl  bt_light
         .type   bt_light, @function
@@ -163,7 +163,6 @@ bt_light:
         pop     %rbx
         mov     %rsp, VCPU_TC_RSP(%r15)
         mov     VCPU_C_RSP(%r15), %rsp
-        movb    $0, VCPU_AC_LOST(%r15)
         mov     %r15, %rdi
         mov     %r9, %rsi
         call    bt_light_c
@@ -172,28 +171,16 @@ bt_light:
         mov     %eax, %r9d
         mov     VCPU_TC_RSP(%r15), %rsp
         push    %rbx
-        cmpb    $0, VCPU_AC_LOST(%r15)
-        jne     2f
-1:      mov     %ebp, %eax
+        mov     %ebp, %eax
         load_but_eax
         test    %r9d, %r9d
         jz      3f
         flags_give (%r15)
         ret
-2:      pushfq
-        orl     $HOST_FLAG_AC, (%rsp)
-        popfq
-        jmp     1b
 3:      mov     %r13, %r9               /* nothing has happened */
         flags_give (%r15)
         jmp     bt_callout
-4:      mov     %ebp, %eax
-        add     $0x7f, %al
-        sahf
-        pushfq
-        pop     VCPU_HOST_FLAGS(%r15)
-        push    $0x202
-        popfq
+4:      mov     %ebp, VCPU_HOST_FLAGS(%r15)
         mov     %r15, %rdi
         mov     %r13, %rsi
         call    bt_after_c
@@ -221,7 +208,7 @@ bt_indirect:
         jrcxz   1f
         jmp     2f
 1:      mov     JUMP_PAGE(%r11), %rcx
-        mov     (%r14,%rcx,8), %rcx
+        mov     -FLAT_BIAS(%r14,%rcx,8), %rcx
         mov     JUMP_SLOT(%r11), %r10
         lea     (%rcx,%r10), %rcx
         jrcxz   3f
@@ -239,17 +226,8 @@ bt_stack_empty:
         mov     VCPU_STACK_TOP(%r15), %rsp
         jmp     bt_indirect
 
-/*
- * Signal handlers are entered with the interrupted code's AC: clear it before C runs. The
- * handler's arguments stay in rdi, rsi, rdx.
- */
-        .globl  bt_signal_entry
-        .type   bt_signal_entry, @function
-bt_signal_entry:
-        pushfq
-        andl    $~HOST_FLAG_AC, (%rsp)
-        popfq
-        jmp     bt_signal
+        .globl  bt_enter_end
+bt_enter_end:
 
         .section .rodata
 default_mxcsr:

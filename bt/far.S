@@ -80,7 +80,7 @@
         ja      bt_kept_unusual
         mov     %ebx, %eax
         shr     $12, %eax
-        mov     \table*8(%r14,%rax,8), %rax
+        mov     \table*8-FLAT_BIAS(%r14,%rax,8), %rax
         test    %rax, %rax
         .if     \table == FLAT_WRITE
         jg      6f
@@ -196,7 +196,7 @@ bt_int_real:
         lea     (%rcx,%rsi,4), %ecx
         mov     %ecx, %eax
         shr     $12, %eax
-        mov     (%r14,%rax,8), %rax
+        mov     -FLAT_BIAS(%r14,%rax,8), %rax
         test    %rax, %rax
         jle     bt_kept_unusual
         movzwl  (%rax,%rcx), %edx
@@ -253,5 +253,8 @@ bt_iret_real:
         and     %r11d, %ebx
         set_stack %ebx
         go_far  0
+
+        .globl  bt_far_end
+bt_far_end:
 
         .section .note.GNU-stack, "", @progbits

@@ -113,6 +113,7 @@ bt_sysenter:
         movb    $0, VCPU_CPL(%r15)
         mov     VCPU_FLAT_SYSTEM(%r15), %r14
         mov     %r14, VCPU_FLAT(%r15)
+        add     $FLAT_BIAS, %r14
         mov     VCPU_SYSENTER_ESP(%r15), %r8d
         mov     VCPU_SYSENTER_EIP(%r15), %r9d
         enter_context
@@ -147,6 +148,7 @@ bt_sysexit:
         mov     VCPU_FLAT_SYSTEM(%r15), %r14
         add     $(FLAT_USER * 8), %r14
         mov     %r14, VCPU_FLAT(%r15)
+        add     $FLAT_BIAS, %r14
         mov     %ecx, %r8d
         mov     %edx, %r9d
         enter_context
@@ -177,7 +179,7 @@ bt_iret:
         jnz     kept_unusual
         mov     %r8d, %ecx
         shr     $12, %ecx
-        mov     (%r14,%rcx,8), %rbx
+        mov     -FLAT_BIAS(%r14,%rcx,8), %rbx
         test    %rbx, %rbx
         jle     kept_unusual
         add     %r8, %rbx               /* EIP, CS, EFLAGS, ESP, SS */
@@ -244,6 +246,7 @@ iret_outer:
         mov     VCPU_FLAT_SYSTEM(%r15), %r14
         add     $(FLAT_USER * 8), %r14
         mov     %r14, VCPU_FLAT(%r15)
+        add     $FLAT_BIAS, %r14
 3:
 iret_commit:
         count   QUICK_IRET
@@ -373,14 +376,15 @@ bt_int:
         mov     %r9d, 16(%rcx)
         copy_segment SEG_SS(%r15)
         movb    $0, VCPU_CPL(%r15)
-        mov     %r11, %r14
-        mov     %r14, VCPU_FLAT(%r15)
+        mov     %r11, VCPU_FLAT(%r15)
+        lea     FLAT_BIAS(%r11), %r14
         mov     VCPU_SCRATCH+16(%r15), %r10
         jmp     int_commit
 
 int_same:
         lea     -12(%r8), %ebx
-        int_frame %ebx, %r14
+        lea     -FLAT_BIAS(%r14), %r11
+        int_frame %ebx, %r11
         jne     kept_unusual
 int_commit:
         count   QUICK_INT

@@ -8,7 +8,7 @@
  *   window    a load by gs:[address] of what is in no window
  *   miss      slot 0: a hidden or true page fault
  *   guarded   code, page table or device memory
- *   align     #AC: a misaligned access in flat form, which might cross a page
+ *   align     a misaligned access in flat form, which might cross a page: no canonical address (xl_mem.c)
  *   divide    #DE
  *   fpu       #MF, #XM: an unmasked exception
  *   stack     the stack of return addresses is full
@@ -19,12 +19,10 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-enum { TRAP_DE = 0, TRAP_PF = 14, TRAP_MF = 16, TRAP_AC = 17, TRAP_XM = 19 };
+enum { TRAP_DE = 0, TRAP_SS = 12, TRAP_GP = 13, TRAP_PF = 14, TRAP_MF = 16, TRAP_XM = 19 };
 enum { ALT_STACK = 256 << 10, STACK_KEPT = 512 };
 
 static _Thread_local struct vcpu *current;
-
-void bt_signal(int sig, siginfo_t *info, void *context);
 
 void bt_fault_adopt(struct vcpu *cpu)
 {
@@ -38,7 +36,7 @@ static void save_guest(struct vcpu *cpu, const greg_t *g)
 
     for (u32 i = 0; i < 8; i++)
         cpu->gpr[i] = (u32)g[from[i]];
-    cpu->tc.host_flags = (u64)g[REG_EFL];
+    cpu->tc.host_flags = (g[REG_EFL] & 0xff) << 8 | (g[REG_EFL] >> 11 & 1);
 }
 
 /* Resumes behind bt_enter(). */
@@ -78,6 +76,12 @@ static void note_window_miss(struct bt *bt, const struct tu *tu, const struct si
     bt->window_miss.gpa = tu->gpa + site->eip_off;
 }
 
+/* Its low bits were put on top of the address. */
+static bool misaligned(const greg_t *g)
+{
+    return (g[REG_TRAPNO] == TRAP_GP || g[REG_TRAPNO] == TRAP_SS) && (u64)g[REG_R9] >> 60;
+}
+
 static void learn(struct bt *bt, struct tu *tu, const struct site *site, const greg_t *g, u64 at)
 {
     if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->window <= GIB(4)) {
@@ -90,7 +94,7 @@ static void learn(struct bt *bt, struct tu *tu, const struct site *site, const g
         }
     } else if (g[REG_TRAPNO] == TRAP_MF || g[REG_TRAPNO] == TRAP_XM) {
         bt->stats.signals_fpu++;
-    } else if (g[REG_TRAPNO] == TRAP_AC) {
+    } else if (misaligned(g)) {
         bt->stats.signals_align++;
         form_set(bt, tu->gpa + site->eip_off,
                  site->form == FORM_WINDOW ? FORM_WINDOW_UNALIGNED : FORM_UNALIGNED);
@@ -120,6 +124,12 @@ static void restart_stack(struct bt *bt, greg_t *g)
     g[REG_RSP] = (greg_t)top;
 }
 
+/* What is out of line looks first: a fault there is no site's, and none may be blamed for it. */
+static bool in_body(const struct bt *bt, const struct tu *tu, u64 pc)
+{
+    return pc - (u64)tu_host(bt, tu) < tu->body_size;
+}
+
 static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
 {
     struct vcpu *cpu = bt->cpu;
@@ -127,6 +137,8 @@ static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
     const struct site *site;
 
     check(tu, "fault at %#llx in no TU", (unsigned long long)g[REG_RIP]);
+    check(in_body(bt, tu, (u64)g[REG_RIP]), "fault at %#llx, behind the code of its TU at %08x",
+          (unsigned long long)g[REG_RIP], tu->eip);
     site = tu_site(bt, tu, (const u8 *)g[REG_RIP]);
     bt->stats.exits_fault++;
     save_guest(cpu, g);
@@ -139,8 +151,7 @@ static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
     leave(g);
 }
 
-/* Called by bt_signal_entry, with AC clear. */
-void bt_signal(int sig, siginfo_t *info, void *context)
+static void bt_signal(int sig, siginfo_t *info, void *context)
 {
     greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct bt *bt = current ? current->bt : NULL;
@@ -149,10 +160,6 @@ void bt_signal(int sig, siginfo_t *info, void *context)
         restart_stack(bt, g);
     } else if (bt && in_code(bt, (u64)g[REG_RIP])) {
         fault_in_code(bt, g, (u64)info->si_addr);
-    } else if (sig == SIGBUS && g[REG_TRAPNO] == TRAP_AC) {
-        g[REG_EFL] &= ~HOST_FLAG_AC; /* C met our AC: it may be misaligned */
-        if (current)
-            current->tc.ac_lost = 1;
     } else { /* our own crash: as if there were no handler */
         signal(sig, SIG_DFL);
     }
@@ -163,7 +170,7 @@ void bt_signals_init(void)
     struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
     stack_t st = { .ss_size = ALT_STACK };
 
-    sa.sa_handler = bt_signal_entry;
+    sa.sa_sigaction = bt_signal;
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
     sigaction(SIGFPE, &sa, NULL);

@@ -32,11 +32,11 @@
  */
 .macro look_beside address, slot, n, free, fail
         mov     \slot, %rcx
-        shr     $62, %rcx
-        cmp     $3, %ecx
+        shr     $58, %rcx
+        cmp     $0x21, %ecx             /* SLOT_GUARDED */
         jne     \fail
-        shl     $3, \slot
-        shr     $3, \slot
+        shl     $8, \slot
+        shr     $8, \slot
         mov     \address, %ecx
         and     $0xfff, %ecx
         add     \n, %rcx

@@ -7,13 +7,14 @@
  *   r9 r10 r11 r13                free inside one guest instruction; r9 carries a branch target or
  *                                 a record from the code to the routines below
  *   r12                           12, the page shift, for SHRX
- *   r14                           vcpu.flat: the shadow of the current privilege
+ *   r14                           vcpu.flat, the shadow of the current privilege, plus FLAT_BIAS: SHLX
+ *                                 takes its low six bits for a count of 62
  *   r15                           struct vcpu
  *   gs                            leads to the window (mmu/window.c), for loads
  *   rsp                           a stack of host return addresses, so that guest CALL and RET use
  *                                 the host's return predictor; the guest never sees it
- *   RFLAGS                        the guest's arithmetic flags; AC set, so that a misaligned access
- *                                 traps; DF clear (the guest's DF is part of the context)
+ *   RFLAGS                        the guest's arithmetic flags; DF clear (the guest's DF is part of the
+ *                                 context), and AC, as everywhere: what #AC spares differs by vendor
  */
 #ifndef RING3_BT_REGS_H
 #define RING3_BT_REGS_H
@@ -31,7 +32,7 @@
 #define VCPU_CALLOUT 72
 #define VCPU_LEAVE 80
 #define VCPU_INDIRECT 88
-#define VCPU_HOST_FLAGS 96
+#define VCPU_HOST_FLAGS 96 /* AX as by LAHF and SETO AL */
 #define VCPU_TC_RSP 104
 #define VCPU_C_RSP 112
 #define VCPU_JUMP_CACHE 120
@@ -51,16 +52,13 @@
 #define VCPU_CPUID 216
 #define VCPU_LIGHT 224
 #define VCPU_STACK_CONTEXT 232
-#define VCPU_AC_LOST 236
-
 #define VCPU_FPU 240
 #define VCPU_FPU_STORED (VCPU_FPU + 512)
 #define VCPU_SEG (VCPU_FPU_STORED + 512)   /* 8 of 12 bytes */
 #define VCPU_REACH (VCPU_SEG + 96)         /* 6 of 16 */
 #define VCPU_SEG_CACHE (VCPU_REACH + 96)   /* 16 of 64 */
 #define VCPU_SCRATCH (VCPU_SEG_CACHE + 1024)
-#define VCPU_LANES (VCPU_SCRATCH + 32)     /* masks for VPMASKMOVD: one lane, two lanes */
-#define VCPU_CPUIDS (VCPU_LANES + 32)      /* 4 of 32 */
+#define VCPU_CPUIDS (VCPU_SCRATCH + 32)    /* 4 of 32 */
 #define VCPU_IRETS (VCPU_CPUIDS + 128)     /* 4 of 16 */
 #define VCPU_INTS (VCPU_IRETS + 64)        /* 8 of 64 */
 #define VCPU_SYSENTER_CS (VCPU_INTS + 512)
@@ -161,8 +159,6 @@
 #define INT_CS 44
 #define INT_SS 46
 #define INT_TRAP 48
-
-#define HOST_FLAG_AC 0x40000
 
 /* What bt_light_c() says. */
 #define LIGHT_NOT 0   /* nothing has happened: a callout */

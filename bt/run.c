@@ -40,7 +40,6 @@ AT(seg, VCPU_SEG);
 AT(reach, VCPU_REACH);
 AT(seg_cache, VCPU_SEG_CACHE);
 AT(scratch, VCPU_SCRATCH);
-AT(lanes, VCPU_LANES);
 AT(cpuids, VCPU_CPUIDS);
 AT(irets, VCPU_IRETS);
 AT(ints, VCPU_INTS);
@@ -73,7 +72,6 @@ AT(tc.int_n, VCPU_INT_N);
 AT(tc.cpuid, VCPU_CPUID);
 AT(tc.light, VCPU_LIGHT);
 AT(tc.stack_context, VCPU_STACK_CONTEXT);
-AT(tc.ac_lost, VCPU_AC_LOST);
 static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
               "struct seg_cached: see bt/regs.h");
 static_assert(sizeof(struct int_cached) == 64 && offsetof(struct int_cached, trap) == INT_TRAP,
@@ -132,7 +130,6 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     cpu->code_map = bt->code_map;
     cpu->beside = bt_beside;
     memcpy(cpu->far, far_routines, sizeof(cpu->far));
-    cpu->lanes[0][0] = cpu->lanes[1][0] = cpu->lanes[1][1] = ~0u;
     cpu->tc.jump_cache = bt->jump_cache;
     cpu->tc.poll = poll_good;
     cpu->bt = bt;

@@ -20,6 +20,8 @@ enum seg_class segment_class(const struct segment *s, bool code, bool protected)
     if (protected && (type & SEG_CODE ? !(code && type & SEG_R) || s->base || s->limit != ~0u
                                       : !(type & SEG_W)))
         return SEG_OTHER;
+    if (s->base & 15)
+        return SEG_LIMIT; /* an aligned address is no aligned offset */
     if (s->limit == ~0u)
         return s->base ? SEG_BASE : SEG_FLAT;
     return s->limit >= 0xffff ? SEG_64K : SEG_LIMIT;

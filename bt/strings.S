@@ -45,10 +45,10 @@ bt_rep_movs:
         jz      rep_stop
         mov     %esi, %r10d
         shr     $12, %r10d
-        mov     (%r14,%r10,8), %r10
+        mov     -FLAT_BIAS(%r14,%r10,8), %r10
         mov     %edi, %r11d
         shr     $12, %r11d
-        mov     FLAT_WRITE*8(%r14,%r11,8), %r11
+        mov     FLAT_WRITE*8-FLAT_BIAS(%r14,%r11,8), %r11
         test    %r10, %r10
         jle     rep_stop
         test    %r11, %r11
@@ -82,7 +82,7 @@ bt_rep_movs:
         mov     %r10, %rsi
         mov     %r11, %rdi
         mov     %r13d, %ecx
-        rep movsb                       /* bytes know no alignment */
+        rep movsb
         mov     4(%r15), %ecx
         mov     24(%r15), %esi
         mov     28(%r15), %edi
@@ -103,19 +103,16 @@ rep_end:
         .type   bt_rep_stos, @function
 bt_rep_stos:
         string_begin
-        mov     $1, %edx
-        shlx    %r9d, %edx, %edx
-        dec     %edx
-        test    %edi, %edx              /* misaligned elements would trap */
-        jnz     rep_stop
 1:      test    %ecx, %ecx
         jz      rep_done
         cmpl    $0, VCPU_ATTENTION(%r15)
         jne     rep_stop
         elements_left %edi, %ecx
+        test    %eax, %eax
+        jz      rep_stop
         mov     %edi, %r11d
         shr     $12, %r11d
-        mov     FLAT_WRITE*8(%r14,%r11,8), %r11
+        mov     FLAT_WRITE*8-FLAT_BIAS(%r14,%r11,8), %r11
         test    %r11, %r11
         jle     rep_stop
         add     %rdi, %r11

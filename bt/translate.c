@@ -127,17 +127,15 @@ static bool local(const struct insn *in)
     return insn_memory(in) && (in->base == ESP || in->base == EBP);
 }
 
-static enum path next_path(const struct xl *x, const struct insn *in, bool forced)
+static enum path next_path(const struct xl *x, const struct insn *in)
 {
     if (!works_again(in))
         return PATH_CALLOUT;
-    if (x->form == FORM_UNALIGNED)
-        return x->window || forced ? PATH_CALLOUT : PATH_UNALIGNED;
-    return x->form == FORM_CHECKED && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
+    return (x->form == FORM_CHECKED || x->form == FORM_UNALIGNED) && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
 }
 
 /* What the site's form means for this instruction. */
-static void set_form(struct xl *x, const struct insn *in, bool forced)
+static void set_form(struct xl *x, const struct insn *in)
 {
     x->form = (enum form)x->site->form;
     x->window = !local(in) && (x->form == FORM_WINDOW ||
@@ -146,9 +144,7 @@ static void set_form(struct xl *x, const struct insn *in, bool forced)
         x->form = FORM_FLAT;
     if (x->form == FORM_WINDOW_UNALIGNED)
         x->form = FORM_UNALIGNED;
-    x->next = next_path(x, in, forced);
-    if (x->next)
-        x->form = FORM_CHECKED;
+    x->next = next_path(x, in);
     x->beside = in->mnem == ZYDIS_MNEMONIC_CALL && x->form >= FORM_CHECKED;
 }
 
@@ -159,7 +155,7 @@ static void one(struct xl *x, const struct insn *in)
     u32 slow = x->slow_count;
     bool forced = x->bt->config.force_form, learnt = x->site->form > FORM_FLAT && !forced, fpu;
 
-    set_form(x, in, forced);
+    set_form(x, in);
     if ((x->form != FORM_CALLOUT || forced) && lock_ok(in) &&
         cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in))) &&
@@ -283,6 +279,7 @@ static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const st
     x.stack32 = x.context->key & KEY_STACK32;
     body(&x, count);
     keep(&x);
+    tu->body_size = (u16)(x.p - x.start);
     xl_stubs(&x);
     tu->host_size = (u16)(x.p - x.start);
     cache_commit(bt, tu->host_size);

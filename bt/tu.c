@@ -177,7 +177,7 @@ static u32 entry_of(const struct tu *from, const struct tu *to)
 static void set_guess(struct bt *bt, const struct tu *tu, const struct exit *e)
 {
     u32 page = (bt->contexts[tu->context].cs_base + e->target) >> PAGE_SHIFT;
-    u32 minus = -e->target, slot = (FLAT_EXEC + page) * 8;
+    u32 minus = -e->target, slot = (FLAT_EXEC + page) * 8 - FLAT_BIAS;
 
     memcpy(bt->write + tu->host + e->guess, &minus, 4);
     memcpy(bt->write + tu->host + e->check + CHECK_PAGE, &slot, 4);

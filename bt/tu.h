@@ -121,6 +121,7 @@ struct tu {
     u32 gpa;       /* of its first byte */
     u32 host;      /* offset of its CCF in the code memory */
     u16 host_size;
+    u16 body_size; /* up to what is out of line */
     u8 guest_size;
     u8 count;      /* instructions */
     u8 exit_count;
@@ -154,8 +155,8 @@ void bt_beside(void);
 void bt_far_call(void), bt_far_ret(void), bt_far_jmp(void), bt_far_call_wide(void), bt_far_ret_wide(void);
 void bt_far_call_prot(void), bt_far_ret_prot(void), bt_far_jmp_prot(void);
 void bt_far_call_prot_wide(void), bt_far_ret_prot_wide(void), bt_int_real(void), bt_iret_real(void);
-void bt_fast_end(void), bt_strings_end(void); /* behind the last of fast.S and strings.S */
-void bt_signal_entry(int sig);
+/* Behind the last routine of each file. */
+void bt_enter_end(void), bt_fast_end(void), bt_far_end(void), bt_strings_end(void), bt_beside_end(void);
 
 enum {
     MAX_CCF = 24576, /* see emit.h */
@@ -240,12 +241,14 @@ struct bt {
  * so that PUSHF only has to merge. */
 static inline void bt_flags_to_host(struct vcpu *cpu)
 {
-    cpu->tc.host_flags = (cpu->eflags & FLAGS_ARITH) | FLAG_1 | FLAG_IF | HOST_FLAG_AC;
+    cpu->tc.host_flags = (cpu->eflags & 0xff) << 8 | (cpu->eflags >> 11 & 1);
     cpu->eflags &= ~(u32)FLAGS_ARITH;
 }
 static inline void bt_flags_from_host(struct vcpu *cpu)
 {
-    cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((u32)cpu->tc.host_flags & FLAGS_ARITH);
+    u32 low = (u32)cpu->tc.host_flags >> 8 & 0xff, overflow = (u32)cpu->tc.host_flags & 1;
+
+    cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((low | overflow << 11) & FLAGS_ARITH);
 }
 bool bt_watched(const struct vcpu *cpu); /* single steps and breakpoints are the interpreter's */
 /* Starts the stack of return addresses anew if its addresses may lead astray. */

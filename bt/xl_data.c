@@ -19,62 +19,6 @@ static bool bit_string(const struct insn *in)
             in->mnem == ZYDIS_MNEMONIC_BTR || in->mnem == ZYDIS_MNEMONIC_BTC);
 }
 
-/* No flag is undefined, so that it does not matter whether the operand is memory or a register. (The OF of
- * a rotation by more than 1, for one, differs.) */
-static bool alike_in_register(const struct insn *in)
-{
-    switch (in->mnem) {
-    case ZYDIS_MNEMONIC_ADD:
-    case ZYDIS_MNEMONIC_OR:
-    case ZYDIS_MNEMONIC_ADC:
-    case ZYDIS_MNEMONIC_SBB:
-    case ZYDIS_MNEMONIC_AND:
-    case ZYDIS_MNEMONIC_SUB:
-    case ZYDIS_MNEMONIC_XOR:
-    case ZYDIS_MNEMONIC_CMP:
-    case ZYDIS_MNEMONIC_TEST:
-    case ZYDIS_MNEMONIC_INC:
-    case ZYDIS_MNEMONIC_DEC:
-    case ZYDIS_MNEMONIC_NOT:
-    case ZYDIS_MNEMONIC_NEG:
-    case ZYDIS_MNEMONIC_XCHG:
-    case ZYDIS_MNEMONIC_XADD:
-    case ZYDIS_MNEMONIC_CMPXCHG:
-    case ZYDIS_MNEMONIC_MOVZX:
-    case ZYDIS_MNEMONIC_MOVSX:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The memory operand is at x->m; a misaligned one is worked on in r11, or in the scratch. What is changed
- * in r11 goes by bytes, since it may be changed again soon, and vector stores forward to nothing. */
-static bool copy(struct xl *x, const struct insn *in)
-{
-    const struct operand *m = insn_memory(in);
-    bool stores, r11, done;
-
-    if (!m || x->form != FORM_UNALIGNED || m->size == 1 || m->size > 8)
-        return emit_copy(x, in);
-    stores = xl_rows[in->mnem].access == XL_WRITE && (m == &in->op[0] || in->mnem == ZYDIS_MNEMONIC_XCHG);
-    r11 = alike_in_register(in) && m->size <= 4 && !x->reg_r11;
-    if (!r11)
-        emit_to_scratch(x);
-    else if (stores)
-        emit_load_bytes(x, m->size);
-    else
-        emit_load(x, R11, m->size);
-    x->away = r11 ? AWAY_R11 : AWAY_SCRATCH;
-    done = emit_copy(x, in);
-    x->away = AWAY_NOT;
-    if (stores && r11)
-        emit_store_bytes(x, m->size);
-    else if (stores)
-        emit_from_scratch(x, m->size);
-    return done;
-}
-
 /* rorx r32, r32, by */
 static void rotate(struct xl *x, u8 dst, u8 src, u8 by)
 {
@@ -131,7 +75,7 @@ static bool copy_bit_string(struct xl *x, const struct insn *in, enum xl_access 
     index = hreg_of(in->op[1].reg);
     EMIT(x, 0xc4, 0x42, (u8)((~index & 15) << 3 | 2), 0xf5, 0xdb); /* pext r11d, index, r11d */
     x->reg_r11 = true;
-    done = copy(x, in);
+    done = emit_copy(x, in);
     x->reg_r11 = false;
     return done;
 }
@@ -162,7 +106,7 @@ bool xl_copy(struct xl *x, const struct insn *in)
         return false;
     if (m && (insn_high_byte(&in->op[0]) || insn_high_byte(&in->op[1])))
         return (x->m.window && emit_copy(x, in)) || copy_high(x, in);
-    return copy(x, in);
+    return emit_copy(x, in);
 }
 
 void xl_load_selector(struct xl *x, u8 dst, u8 seg)
@@ -198,23 +142,6 @@ static bool mov_selector(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* Without the way through the scratch. */
-static bool mov_unaligned(struct xl *x, const struct insn *in)
-{
-    bool load = in->op[0].kind == OP_REG;
-    u32 size = insn_memory(in)->size;
-
-    if (!plain_operands(in) || !xl_operand(x, in, size, load ? XL_READ : XL_WRITE))
-        return false;
-    if (load)
-        emit_load(x, hreg_of(in->op[0].reg), size);
-    else if (in->op[1].kind == OP_IMM)
-        emit_store_imm(x, in->imm, size);
-    else
-        emit_store(x, hreg_of(in->op[1].reg), size);
-    return true;
-}
-
 /* MOV: copies, but for the moffs forms (A0-A3), whose encoding means 64 bits on the host. */
 bool xl_mov(struct xl *x, const struct insn *in)
 {
@@ -227,8 +154,6 @@ bool xl_mov(struct xl *x, const struct insn *in)
         return xl_mov_to_segment(x, in);
     if (in->op[0].kind == OP_CR || in->op[1].kind == OP_CR)
         return xl_mov_cr(x, in);
-    if (x->form == FORM_UNALIGNED && insn_memory(in) && insn_memory(in)->size > 1)
-        return mov_unaligned(x, in);
     if (in->map || (in->opcode & 0xfc) != 0xa0)
         return xl_copy(x, in);
     if (!plain_operands(in))

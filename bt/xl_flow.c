@@ -275,7 +275,7 @@ static void link_check(struct xl *x, struct exit *e)
 
     e->check = here(x);
     EMIT(x, 0x4d, 0x8b, 0x96); /* mov r10, [r14+disp32] */
-    emit32(x, (FLAT_EXEC + (page & (FLAT_SLOTS - 1))) * 8);
+    emit32(x, (FLAT_EXEC + (page & (FLAT_SLOTS - 1))) * 8 - FLAT_BIAS);
     EMIT(x, 0x49, 0xbb);
     emit64(x, 0);
     EMIT(x, 0x4f, 0x8d, 0x1c, 0x1a);
@@ -293,18 +293,18 @@ static void jump_back(struct xl *x, u16 resume)
     x->p += 4;
 }
 
-/* The instruction once more. False: nothing is left of it. */
-static bool path_again(struct xl *x, u8 site, enum path path, u16 resume)
+/* The instruction once more, as a store that may go beside code. False: nothing is left of it. */
+static bool path_beside(struct xl *x, u8 site, u16 resume)
 {
     const struct insn *in = &x->insns[site];
     u32 slow = x->slow_count;
     u8 *start = x->p;
 
     x->site = &x->sites[site];
-    x->form = path == PATH_BESIDE && x->site->form == FORM_CHECKED ? FORM_CHECKED : FORM_UNALIGNED;
+    x->form = x->site->form == FORM_CHECKED ? FORM_CHECKED : FORM_UNALIGNED;
     x->window = false;
-    x->beside = path == PATH_BESIDE;
-    x->next = path == PATH_UNALIGNED && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
+    x->beside = true;
+    x->next = PATH_CALLOUT;
     x->last = site + 1 == x->tu->count;
     if (!xl_rows[in->mnem].translate(x, in) || !xl_fits(x, start, slow)) {
         x->p = start;
@@ -329,7 +329,7 @@ static void slow_paths(struct xl *x)
 
         if (!*at) {
             *at = here(x);
-            if (path == PATH_CALLOUT || !path_again(x, site, path, x->slow[i].resume)) {
+            if (path == PATH_CALLOUT || !path_beside(x, site, x->slow[i].resume)) {
                 xl_callout(x, &x->sites[site], false);
                 jump_back(x, x->slow[i].resume);
             }

@@ -2,8 +2,7 @@
  * x87, MMX and SSE in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's state, and
  * the guest's instructions run on it as they are. bt/fpu.c says when that is.
  *
- * Memory operands are always looked at (form checked): numbers in memory are misaligned more often,
- * and an 8-byte one at a 4-byte boundary is no reason to trap.
+ * What need not be aligned is looked at for the end of the page only.
  */
 #include "bt/emit.h"
 
@@ -51,26 +50,14 @@ static bool sse_allowed(const struct xl *x, const struct insn *in)
 bool xl_fpu(struct xl *x, const struct insn *in)
 {
     const struct operand *m = insn_memory(in);
-    bool done;
+    bool done = true;
 
     if (!(x->context->key & KEY_FPU_LIVE) || in->prefixes & PFX_LOCK || !sse_allowed(x, in))
         return false;
     if (m) {
-        if (x->form == FORM_FLAT)
-            x->form = FORM_CHECKED, x->site->form = FORM_CHECKED;
         x->span = may_be_unaligned(in) ? (u8)m->size : 0;
         done = xl_operand(x, in, m->size, stores(in) ? XL_WRITE : XL_READ);
         x->span = 0;
-        if (!done)
-            return false;
     }
-    if (!m || x->form != FORM_UNALIGNED || m->size > 8)
-        return emit_copy(x, in);
-    emit_to_scratch(x);
-    x->away = AWAY_SCRATCH;
-    done = emit_copy(x, in);
-    x->away = AWAY_NOT;
-    if (stores(in))
-        emit_from_scratch(x, m->size);
-    return done;
+    return done && emit_copy(x, in);
 }

@@ -6,15 +6,16 @@
  *   flat      lea  r9d, [offset]                 checked   lea  r9d, [offset]
  *             shrx r10d, r9d, r12d                         shrx r10d, r9d, r12d
  *             mov  r10, [r14+r10*8+table]                  mov  r10, [r14+r10*8+table]
- *             op   [r10+r9]                                r11 := misalignment + (r10 not direct)
- *                                                          jump out of line unless r11 = 0
- *                                                          op   [r10+r9]
+ *             shlx r13, r9, r14                            r11 := misalignment + (r10 not direct)
+ *             lea  r9, [r9+r13]                            jump out of line unless r11 = 0
+ *             op   [r10+r9]                                op   [r10+r9]
  *
- * Neither touches flags. A slot that is not direct leads to an address that faults, and a
- * misaligned access (the only kind that can cross a page, or a 64 KiB limit) raises #AC: flat
- * relies on it, checked sends both out of line to C before the host sees them. Unaligned is checked
- * with a look at the slot of the last byte instead; the access is then one that #AC does not know
- * (emit_load() and its neighbours). What it loads are 16 bytes, so an operand near the page's end needs the next.
+ * Neither touches flags. A slot that is not direct leads to an address that faults. So does one that is not
+ * aligned (the only kind that can cross a page, or a 64 KiB limit): SHLX, by 62, puts the low bits of the
+ * address where they make it non-canonical. Flat relies on both, checked sends them out of line to C before
+ * the host sees them. Unaligned is checked with a look at the slot of the last byte instead of the alignment.
+ * EFLAGS.AC would see misaligned operands without an instruction, but which it sees differs by vendor, it
+ * costs 20 to 140 cycles to clear for C, and C must not run with it.
  */
 #include "bt/emit.h"
 
@@ -31,7 +32,39 @@ static void emit_slot(struct xl *x, enum hreg reg, enum xl_access access)
 {
     EMIT(x, (u8)(0x48 | (reg >= 8 ? 7 : 1)), 0x8b, (u8)(0x84 | (reg & 7) << 3),
          (u8)(0xc0 | (reg & 7) << 3 | (R14 & 7)));
-    emit32(x, access == XL_WRITE ? FLAT_WRITE * 8 : 0);
+    emit32(x, (access == XL_WRITE ? FLAT_WRITE * 8 : 0) - FLAT_BIAS);
+}
+
+/* shlx r64, r64, count */
+static void emit_shlx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
+{
+    /* VEX.LZ.66.0F38.W1 F7 /r */
+    EMIT(x, 0xc4, (u8)((dst >= 8 ? 0 : 0x80) | 0x40 | (src >= 8 ? 0 : 0x20) | 2),
+         (u8)(0x81 | (~count & 15) << 3), 0xf7, (u8)(0xc0 | (dst & 7) << 3 | (src & 7)));
+}
+
+/* dst := the low bits of src that are 0 in an aligned address, on top. Uses nothing else. By r14's low six bits
+ * for operands of 2 and 4 bytes. */
+static void emit_low_bits_up(struct xl *x, enum hreg dst, enum hreg src, u32 size)
+{
+    if (size == 4) {
+        emit_shlx(x, dst, src, R14);
+    } else if (size == 2) {
+        emit_lea_sib(x, dst, src, src, 1, 0, true);
+        emit_shlx(x, dst, dst, R14);
+    } else {
+        emit_mov_ri(x, dst, size == 8 ? 61 : 60);
+        emit_shlx(x, dst, src, dst);
+    }
+}
+
+/* r9 := the address in reg, not canonical if it is no multiple of size. */
+static void emit_align(struct xl *x, enum hreg reg, u32 size)
+{
+    enum hreg up = reg == R9 ? R13 : R9;
+
+    emit_low_bits_up(x, up, reg, size);
+    emit_lea_sib(x, R9, up, reg, 1, 0, true);
 }
 
 void xl_offset(struct xl *x, const struct insn *in, enum hreg dst)
@@ -112,17 +145,22 @@ static void add_base(struct xl *x, u8 seg)
     emit_lea_sib(x, R9, R9, R10, 1, 0, false);
 }
 
-static void flat_access(struct xl *x, enum xl_access access)
+/* The address is in reg: [r10+reg], or [r10+r9], of more than a byte. */
+static void flat_access(struct xl *x, enum hreg reg, u32 size, enum xl_access access)
 {
-    emit_page(x, R10, R9);
+    emit_page(x, R10, reg);
     emit_slot(x, R10, access);
+    if (size > 1)
+        emit_align(x, reg, size);
+    x->m = (struct xl_place){ .base = R10, .index = size > 1 ? R9 : reg };
 }
 
-/* r11 := the low bits of r9d that are 0 in an aligned address. mov r11d, size-1;  pext r11d, r9d, r11d */
-static void emit_misalignment(struct xl *x, u32 size)
+/* The same by gs: [r9]. */
+static void window_access(struct xl *x, enum seg_class class, u32 size)
 {
-    emit_mov_ri(x, R11, size - 1);
-    EMIT(x, 0xc4, 0x42, 0x32, 0xf5, 0xdb);
+    if (size > 1 && x->form == FORM_FLAT && !x->span && (class == SEG_64K || class == SEG_BASE))
+        emit_align(x, R9, size); /* only a misaligned operand passes the limit */
+    x->m = (struct xl_place){ .window = true, .base = R9, .index = NO_REG };
 }
 
 /* r11 := 0 if the operand's last byte has the same slot as its first, r10: it lies in one page, or in two
@@ -151,7 +189,7 @@ static void look_beside(struct xl *x, bool span, u32 size)
 
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
-    u32 span = x->form == FORM_UNALIGNED && size <= 8 ? 16 : x->span;
+    u32 span = x->form == FORM_UNALIGNED && size > 1 && size <= 10 ? size : x->span;
 
     emit_page(x, R10, R9);
     emit_slot(x, R10, access);
@@ -163,7 +201,7 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
     emit_top16(x, R13);
     if (size > 1) {
         if (!span)
-            emit_misalignment(x, size == 10 ? 16 : size);
+            emit_low_bits_up(x, R11, R9, size);
         emit_lea_sib(x, R11, R11, R13, 1, 0, true);
         xl_slow_unless_zero(x, R11, R13);
     } else {
@@ -176,9 +214,9 @@ bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access)
     return seg != CS || access == XL_READ || context_seg(x->context->key, CS) != SEG_FLAT;
 }
 
-static bool by_window(const struct xl *x, u32 size, enum xl_access access)
+static bool by_window(const struct xl *x, enum xl_access access)
 {
-    return x->window && (x->form == FORM_FLAT || x->form == FORM_UNALIGNED) && access == XL_READ && size <= 4;
+    return x->window && (x->form == FORM_FLAT || x->form == FORM_UNALIGNED) && access == XL_READ;
 }
 
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
@@ -190,37 +228,34 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     if (form == FORM_CALLOUT || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
-    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form != FORM_FLAT)) ||
+    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form != FORM_FLAT || x->span)) ||
         (class == SEG_BASE && (form == FORM_UNALIGNED || x->span))) /* only these can wrap at 4 GiB */
         check_limit(x, seg, size);
     if (class == SEG_ANY)
         check_reach(x, seg, size, access);
     if (class != SEG_FLAT)
         add_base(x, seg);
-    if (by_window(x, size, access))
-        x->m = (struct xl_place){ .window = true, .base = R9, .index = NO_REG };
-    else if (form != FORM_FLAT || size > 4)
+    if (by_window(x, access))
+        window_access(x, class, size);
+    else if (form != FORM_FLAT || x->span)
         checked_access(x, size, access);
     else
-        flat_access(x, access);
+        flat_access(x, R9, size, access);
     return true;
 }
 
 /* The offset is the address, and nothing else is done with it. */
 bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access)
 {
-    if (x->form != FORM_FLAT || (size != 1 && size != 2 && size != 4) ||
+    if (x->form != FORM_FLAT || x->span ||
         context_seg(x->context->key, seg) != SEG_FLAT || !xl_allowed(x, seg, access)) {
         emit_mov_rr(x, R9, reg);
         return xl_bytes(x, seg, 4, size, access);
     }
-    if (by_window(x, size, access)) {
+    if (by_window(x, access))
         x->m = (struct xl_place){ .window = true, .base = reg, .index = NO_REG };
-        return true;
-    }
-    emit_page(x, R10, reg);
-    emit_slot(x, R10, access);
-    x->m = (struct xl_place){ .base = R10, .index = reg };
+    else
+        flat_access(x, (enum hreg)reg, size, access);
     return true;
 }
 
@@ -239,8 +274,7 @@ bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access ac
 {
     if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
         return xl_at(x, in->seg, hreg_of(in->base), size, access);
-    if (by_window(x, size, access) && in->addrsize == 4 &&
-        context_seg(x->context->key, in->seg) == SEG_FLAT && (size == 1 || size == 2 || size == 4)) {
+    if (by_window(x, access) && in->addrsize == 4 && context_seg(x->context->key, in->seg) == SEG_FLAT) {
         x->m = place_in_window(in);
         return true;
     }

@@ -151,7 +151,7 @@ struct vcpu {
     struct tc_state { /* the translator's, while its code runs: see bt/regs.h */
         const u8 *poll;     /* readable, or not: then the next TU head leaves by a signal */
         void (*callout)(void), (*leave)(void), (*indirect)(void);
-        u64 host_flags;     /* RFLAGS as the code left them */
+        u64 host_flags;     /* the arithmetic flags as the code left them: AX as by LAHF and SETO AL */
         u64 tc_rsp, c_rsp;  /* stack of return addresses; stack of the C caller */
         u8 *jump_cache;
         u32 unused;
@@ -162,7 +162,7 @@ struct vcpu {
             (*iret)(void), (*rep_movs)(void), (*rep_stos)(void),
             (*int_n)(void), (*cpuid)(void), (*light)(void);
         u32 stack_context; /* that the return addresses on the stack belong to */
-        u8 ac_lost;        /* C ran with AC, and met a misaligned access */
+        u32 unused2;
     } tc;
     struct fxsave fpu;        /* exact whenever C runs */
     struct fxsave fpu_stored; /* by enter.S, see bt/fpu.c */
@@ -173,7 +173,6 @@ struct vcpu {
     i64 reach[GS + 1][2];
     struct seg_cached seg_cache[SEG_CACHE];
     u64 scratch[4] __attribute__((aligned(16))); /* of one translated instruction */
-    u32 lanes[2][4];                               /* constants: see bt/regs.h */
     struct cpuid_answer {
         u64 minus_leaf; /* -(leaf + 1); 0: none */
         u32 out[4];     /* EAX, EBX, ECX, EDX */

@@ -7,18 +7,19 @@
  *
  *   flat ──▶ [supervisor read][write][execute][user read][write][execute]
  *
- *   slot   63  62  61 60 ............................ 12 11 ... 0
- *           0   0   0 │ hva - gla (direct)              │ 0        add gla: the host address
- *           1   1   0 │ hva - gla (guarded)             │ 0        plain memory, but a write must
- *                     │                                 │          be told: code, page table
- *           1   0   1 │ gpa - gla, 61 bits (device)     │ 0        ask the bus
- *           0   0   0 │ 0                               │ 0        not known: walk
+ *   slot   63 62 61 60 59 58 57 56 55 ................ 12 11 ... 0
+ *           0  0  0  0  0  0  0  0 │ hva - gla (direct)  │ 0        add gla: the host address
+ *           1  0  0  0  0  1  0  0 │ hva - gla (guarded) │ 0        plain memory, but a write must
+ *                                  │                     │          be told: code, page table
+ *           1  0  0  0  1  0  0  0 │ gpa - gla (device)  │ 0        ask the bus
+ *           0  0  0  0  0  0  0  0 │ 0                   │ 0        not known: walk
  *
  * The supervisor's read slot is set whenever one of the six is.
  *
  * A direct slot is positive. A guarded or device slot makes gla + slot a non-canonical address, so
- * generated code that uses it without looking faults; slot 0 leads into the low 4 GiB, where
- * nothing of ours is mapped.
+ * generated code that uses it without looking faults, whatever is added to the two highest bits (where
+ * it puts the low bits of a misaligned address); slot 0 leads into the low 4 GiB, where nothing of ours
+ * is mapped.
  */
 #ifndef RING3_SHADOW_H
 #define RING3_SHADOW_H
@@ -28,9 +29,9 @@
 
 #define FLAT_TABLES 6
 #define FLAT_BYTES (FLAT_TABLES * (u64)FLAT_SLOTS * 8)
-#define SLOT_GUARDED (3ull << 62)
-#define SLOT_DEVICE (5ull << 61)
-#define SLOT_LOW ((1ull << 61) - 1)
+#define SLOT_GUARDED (0x21ull << 58)
+#define SLOT_DEVICE (0x22ull << 58)
+#define SLOT_LOW ((1ull << 56) - 1)
 
 /* May be used as it is: one test of the sign. */
 static inline bool slot_direct(u64 slot)
@@ -39,7 +40,11 @@ static inline bool slot_direct(u64 slot)
 }
 static inline bool slot_guarded(u64 slot)
 {
-    return slot >> 62 == 3;
+    return slot >> 58 == SLOT_GUARDED >> 58;
+}
+static inline bool slot_device(u64 slot)
+{
+    return slot >> 58 == SLOT_DEVICE >> 58;
 }
 static inline u8 *slot_hva(u64 slot, gla_t gla) /* of a direct or guarded slot */
 {

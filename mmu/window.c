@@ -19,8 +19,16 @@
  */
 #include "mmu/shadow.h"
 #include "runtime/machine.h"
+#include <asm/prctl.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE 2 /* asm/hwcap2.h: WRGSBASE works in user mode */
+#endif
 
 enum {
     WINDOW_SPAN = 1 << 10,  /* pages that are mapped at most at once: 4 MiB, aligned */
@@ -80,9 +88,19 @@ void window_switch(struct mmu *mmu)
         mmu_window_load(cpu);
 }
 
+/* By WRGSBASE, if the kernel lets programs have it (Linux 5.9, and a processor that has it); else by a call of
+ * the host, some ten times as dear: for most guests there is one window. */
 void mmu_window_load(struct vcpu *cpu)
 {
-    __asm__ volatile("wrgsbase %0" : : "r"(cpu->window));
+    static _Thread_local u64 loaded;
+
+    if (loaded == cpu->window)
+        return;
+    loaded = cpu->window;
+    if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)
+        __asm__ volatile("wrgsbase %0" : : "r"(loaded));
+    else
+        check(!syscall(SYS_arch_prctl, ARCH_SET_GS, loaded), "the host refuses a base of GS");
 }
 
 bool mmu_window_use(const struct vcpu *cpu)

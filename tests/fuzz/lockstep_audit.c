@@ -10,8 +10,9 @@
  *   context what translated code relies on is what the CPU is, where it comes to C
  *   faults  a SIGSEGV comes from an address that slots lead to when they are not direct: below 4 GiB,
  *           or not canonical; from the window; or from the guard page of the stack of return addresses
- *   steps   (--step) translated code runs with TF set; each memory operand of the next host
- *           instruction is worked out, and has to lie where such code may go
+ *   steps   (--step) translated code and its routines run with TF set; each memory operand of the next host
+ *           instruction is worked out, and has to lie where such code may go. AC is never set: what #AC
+ *           spares differs by vendor
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/tu.h"
@@ -35,6 +36,7 @@ static struct audit {
     struct vcpu *cpu;  /* the translator's */
     struct vcpu first; /* as it was at the start */
     bool stepping;
+    bool resuming; /* TF was set in C, on the way to translated code */
     bool left_in_c; /* the last code, by a callout, which may have changed the context */
     u64 steps, operands, callouts;
     ZydisDecoder decoder;
@@ -267,37 +269,53 @@ static bool within(u64 at, u32 size, const void *start, u64 bytes)
     return at - (u64)start < bytes && at + size - (u64)start <= bytes;
 }
 
-/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is guarded; by the
- * slot the guest's address has. */
+/* May n bytes of a page be written without a word? Not if a page table is there, or code. */
+static bool untold(const struct mmu *mmu, u64 off, u32 n)
+{
+    const u64 *map = audit.cpu->code_map;
+
+    if (!mmu->page_flags[off >> PAGE_SHIFT])
+        return true;
+    for (u64 at = off; at < off + n; at++)
+        if (mmu->page_flags[at >> PAGE_SHIFT] != PG_CODE || map[at >> 6] >> (at & 63) & 1)
+            return false;
+    return true;
+}
+
+/* A slot as it is used: what is guarded for code alone, too. */
+static u64 slot_used(u64 slot)
+{
+    return slot_guarded(slot) ? slot & SLOT_LOW : slot;
+}
+
+/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is guarded, but
+ * beside code; by the slot the guest's address has. */
 static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t *g)
 {
     const struct mmu *mmu = audit.cpu->mmu;
-    u64 off = at - (u64)mmu->base, gla = (u64)g[REG_R9], slot = (u64)g[REG_R10];
-    const u64 *flat = (const u64 *)g[REG_R14];
-    bool by_slot = s->op[i].base != NO_GREG && s->op[i].index != NO_GREG &&
-                   (s->op[i].base ^ s->op[i].index) == (REG_R9 ^ REG_R10);
+    u64 off = at - (u64)mmu->base, gla = (u32)g[REG_R9], slot = (u64)g[REG_R10];
+    const u64 *flat = (const u64 *)(g[REG_R14] - FLAT_BIAS);
+    bool by_slot = s->op[i].base == REG_R10 && s->op[i].index == REG_R9;
 
     u64 last = off + s->op[i].size - 1;
 
     if (off >> PAGE_SHIFT != last >> PAGE_SHIFT &&
         (!by_slot || slot != flat[(s->op[i].write ? FLAT_WRITE : 0) + ((gla + s->op[i].size - 1) >> PAGE_SHIFT)]))
         return false;
-    if (s->op[i].write && (last >= RAM || mmu->page_flags[off >> PAGE_SHIFT] || mmu->page_flags[last >> PAGE_SHIFT]))
+    if (s->op[i].write && (last >= RAM || !untold(mmu, off, s->op[i].size)))
         return false;
     if (!by_slot || gla >> 32)
         return !by_slot;
-    return slot == flat[FLAT_WRITE + (gla >> PAGE_SHIFT)] ||
+    return slot == slot_used(flat[FLAT_WRITE + (gla >> PAGE_SHIFT)]) ||
            (!s->op[i].write && slot == flat[gla >> PAGE_SHIFT]);
 }
 
 /* Does the host fault there, by construction? */
-static bool must_fault(u64 at, u32 size, const greg_t *g)
+static bool must_fault(u64 at, u32 size)
 {
     if (at + size <= GIB(4) + 16)
         return true;
-    if ((u64)((i64)(at << 16) >> 16) != at)
-        return true;
-    return g[REG_EFL] & HOST_FLAG_AC && size <= 8 && at & (size - 1);
+    return (u64)((i64)(at << 16) >> 16) != at;
 }
 
 static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g, bool in_cache)
@@ -309,7 +327,7 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
 
     if (s->op[i].window)
         return !write && at - cpu->window < GIB(4);
-    if (must_fault(at, size, g))
+    if (must_fault(at, size))
         return true;
     if (at - cpu->window < GIB(4) && cpu->mmu->space->live)
         at = (u64)memory_at(cpu->machine, (const u8 *)at);
@@ -324,6 +342,8 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
     return !write && (within(at, size, cpu->mmu->space->flat, FLAT_BYTES) ||
                       within(at, size, bt->jump_cache, JUMP_ENTRIES * 32) ||
                       within(at, size, cpu->window_frames, FLAT_SLOTS * sizeof(u32)) ||
+                      within(at, size, cpu->page_flags, PHYS_PAGES) ||
+                      within(at, size, cpu->code_map, CODE_MAP_BYTES) ||
                       at == (u64)audit.first.tc.poll || s->op[i].rip);
 }
 
@@ -343,10 +363,11 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
         if (may_touch(s, i, at, g, in_cache))
             continue;
         tell_where(audit.pair, "translated code goes astray");
-        printf("at %p it %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx; ",
+        printf("at %p it %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx, window %llx, memory %p; ",
                (void *)pc, s->op[i].write ? "writes" : "reads", s->op[i].size,
                (unsigned long long)at, (unsigned long long)g[REG_R9],
-               (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R14]);
+               (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R14],
+               (unsigned long long)audit.cpu->window, (void *)audit.cpu->mmu->base);
         for (u32 n = 0; n < s->len; n++)
             printf("%02x ", s->bytes[n]);
         printf("\n");
@@ -358,26 +379,49 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
 
 static bool in_routines(u64 pc)
 {
-    return pc - (u64)bt_indirect < (u64)bt_signal_entry - (u64)bt_indirect ||
-           pc - (u64)bt_load_segment < (u64)bt_fast_end - (u64)bt_load_segment ||
-           pc - (u64)bt_rep_movs < (u64)bt_strings_end - (u64)bt_rep_movs;
+    static const struct {
+        void (*first)(void), (*end)(void);
+    } files[] = {
+        { bt_indirect, bt_enter_end }, { bt_load_segment, bt_fast_end }, { bt_far_call, bt_far_end },
+        { bt_rep_movs, bt_strings_end }, { bt_beside, bt_beside_end },
+    };
+
+    for (u32 i = 0; i < ARRAY_SIZE(files); i++)
+        if (pc - (u64)files[i].first < (u64)files[i].end - (u64)files[i].first)
+            return true;
+    return false;
 }
 
-/* C code runs free: TF comes back with the flags that the next entry loads. */
-void audit_signal(int sig, siginfo_t *info, void *context)
+/* C code, and the ways in and out of it, run free: TF comes back with the next entry. */
+static void step_trap(greg_t *g)
+{
+    u64 pc = (u64)g[REG_RIP];
+    bool in_cache = bt_in_code(audit.cpu, pc), looked = in_cache || in_routines(pc);
+
+    if (looked)
+        audit.resuming = false;
+    else if (audit.stepping && audit.resuming)
+        return;
+    g[REG_EFL] &= ~FLAG_TF64;
+    if (!audit.stepping || !looked)
+        return;
+    audit.steps++;
+    if (g[REG_EFL] & FLAG_AC) {
+        tell_where(audit.pair, "translated code runs with AC set");
+        fail_now();
+    }
+    if (step_check((const u8 *)pc, g, in_cache))
+        g[REG_EFL] |= FLAG_TF64;
+}
+
+static void audit_signal(int sig, siginfo_t *info, void *context)
 {
     greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
     u64 pc = (u64)g[REG_RIP], at = (u64)info->si_addr;
     const struct bt *bt = audit.cpu->bt;
-    bool in_cache = bt_in_code(audit.cpu, pc);
 
     if (sig == SIGTRAP) {
-        g[REG_EFL] &= ~FLAG_TF64;
-        if (!audit.stepping || !(in_cache || in_routines(pc)))
-            return;
-        audit.steps++;
-        if (step_check((const u8 *)pc, g, in_cache))
-            g[REG_EFL] |= FLAG_TF64;
+        step_trap(g);
         return;
     }
     if (at >= GIB(4) + 16 && at - audit.cpu->window > GIB(4) && info->si_code != SI_KERNEL &&
@@ -388,11 +432,6 @@ void audit_signal(int sig, siginfo_t *info, void *context)
     }
     audit.old.sa_sigaction(sig, info, context);
 }
-
-/* Entered with the interrupted code's AC, as bt_signal_entry is. */
-void audit_signal_entry(int sig);
-__asm__(".text; .globl audit_signal_entry; audit_signal_entry:\n"
-        "pushfq; andl $0xfffbffff, (%rsp); popfq; jmp audit_signal");
 
 /* ---- The context ---- */
 
@@ -455,13 +494,21 @@ struct exit *__wrap_bt_enter(struct vcpu *cpu, const void *host);
 int __real_bt_callout_c(struct vcpu *cpu, void *callout);
 int __wrap_bt_callout_c(struct vcpu *cpu, void *callout);
 
+/* The host's TF, from here to where the code is entered. */
+static void step_on(void)
+{
+    if (!audit.stepping)
+        return;
+    audit.resuming = true;
+    __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+}
+
 struct exit *__wrap_bt_enter(struct vcpu *cpu, const void *host)
 {
     struct exit *e;
 
-    if (audit.stepping)
-        cpu->tc.host_flags |= FLAG_TF64;
     audit.left_in_c = false;
+    step_on();
     e = __real_bt_enter(cpu, host);
     if (audit.pair->chain && !audit.left_in_c)
         check_context(cpu);
@@ -476,8 +523,8 @@ int __wrap_bt_callout_c(struct vcpu *cpu, void *callout)
         check_context(cpu);
     after = __real_bt_callout_c(cpu, callout);
     audit.left_in_c = after == AFTER_LEAVE;
-    if (audit.stepping)
-        cpu->tc.host_flags |= FLAG_TF64;
+    if (after != AFTER_LEAVE)
+        step_on();
     return after;
 }
 
@@ -493,7 +540,7 @@ void audit_start(const struct pair *p)
     ZydisDecoderInit(&audit.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     step_cache = calloc(STEP_CACHE, sizeof(*step_cache));
     check(step_cache, "no memory to remember host instructions");
-    sa.sa_handler = audit_signal_entry;
+    sa.sa_sigaction = audit_signal;
     sigaction(SIGSEGV, &sa, &audit.old);
     sigaction(SIGTRAP, &sa, NULL);
 }
