@@ -50,6 +50,16 @@ struct xl {
         u8 base, index, scale; /* host registers, or NO_REG */
         i32 disp;
     } m; /* where the memory operand is */
+    /* The low two bits of guest registers, as far as they are known (align.c); and those of the address that is
+     * being made, with the register that an access there tells of. */
+    struct low_bits {
+        u8 mask, value;
+    } low[8];
+    struct xl_at {
+        struct low_bits low;
+        u8 base; /* guest register; NO_REG: none */
+        i32 disp;
+    } at;
     enum path next; /* of what is unusual in form checked */
     bool beside;    /* stores to guarded pages ask whether there is code */
     u8 span;     /* looked at for a page crossing over so many bytes; 0: for alignment, but in form unaligned */
@@ -142,6 +152,19 @@ void emit_unhold(struct xl *x, u8 seg);
  * place of `by`; NULL: it is not. */
 u8 *emit_count(struct xl *x, u32 which, u32 by);
 
+/* ---- align.c ---- */
+
+/* The next access is at base + index*scale + disp, of guest registers (or NO_REG); or at what nothing is known of. */
+void align_address(struct xl *x, u8 base, u8 index, u8 scale, i32 disp);
+void align_nowhere(struct xl *x);
+/* Is it aligned for certain, of 2 or 4 bytes? */
+bool align_known(const struct xl *x, u32 size);
+/* It is: the host would have faulted. */
+void align_learn(struct xl *x, u32 size);
+/* What an instruction done in place makes of the registers; one done in C, or that is unlike others: forget. */
+void align_follow(struct xl *x, const struct insn *in);
+void align_forget(struct xl *x);
+
 /* ---- xl_mem.c ---- */
 
 enum xl_access { XL_READ, XL_WRITE };
@@ -151,8 +174,10 @@ enum xl_access { XL_READ, XL_WRITE };
  * to do it.
  */
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
-/* The same for a 32-bit offset in a host register. */
-bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access);
+/* The same for a guest register of 32 bits as the offset; or for the offset in r9d if it is such a register
+ * plus disp. */
+bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access);
+bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size, enum xl_access access);
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
 /* May it be accessed so? CS is not writable in protected mode, where its class is flat or other. */
 bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);

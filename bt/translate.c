@@ -153,8 +153,10 @@ static void one(struct xl *x, const struct insn *in)
     const struct xl_row *row = &xl_rows[in->mnem];
     u8 *start = x->p;
     u32 slow = x->slow_count;
+    struct low_bits low[8];
     bool forced = x->bt->config.force_form, learnt = x->site->form > FORM_FLAT && !forced, fpu;
 
+    memcpy(low, x->low, sizeof(low));
     set_form(x, in);
     if ((x->form != FORM_CALLOUT || forced) && lock_ok(in) &&
         cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
@@ -162,8 +164,12 @@ static void one(struct xl *x, const struct insn *in)
         xl_fits(x, start, slow)) {
         for (u32 i = slow; i < x->slow_count; i++)
             x->slow[i].resume = (u16)(x->p - x->start);
+        if (x->slow_count > slow) /* it may go on behind C */
+            memcpy(x->low, low, sizeof(low));
+        align_follow(x, in);
         return;
     }
+    align_forget(x);
     x->p = start;
     x->slow_count = slow;
     memset(x->exits, 0, sizeof(x->exits));

@@ -227,7 +227,7 @@ static bool string_address(struct xl *x, const struct insn *in, enum hreg reg, u
                            enum xl_access access)
 {
     if (in->addrsize == 4)
-        return xl_at(x, seg, reg, string_size(in), access);
+        return xl_at(x, seg, (u8)reg, string_size(in), access);
     emit_movzx16(x, R9, reg);
     return xl_bytes(x, seg, 2, string_size(in), access);
 }

@@ -145,20 +145,25 @@ static void add_base(struct xl *x, u8 seg)
     emit_lea_sib(x, R9, R9, R10, 1, 0, false);
 }
 
-/* The address is in reg: [r10+reg], or [r10+r9], of more than a byte. */
+/* The address is in reg; if it has to be looked at, in r9 then. */
 static void flat_access(struct xl *x, enum hreg reg, u32 size, enum xl_access access)
 {
     emit_page(x, R10, reg);
     emit_slot(x, R10, access);
-    if (size > 1)
-        emit_align(x, reg, size);
-    x->m = (struct xl_place){ .base = R10, .index = size > 1 ? R9 : reg };
+    x->m = (struct xl_place){ .base = R10, .index = reg };
+    if (size == 1 || (size <= 4 && align_known(x, size)))
+        return;
+    emit_align(x, reg, size);
+    align_learn(x, size);
+    x->m.index = R9;
 }
 
 /* The same by gs: [r9]. */
 static void window_access(struct xl *x, enum seg_class class, u32 size)
 {
-    if (size > 1 && x->form == FORM_FLAT && !x->span && (class == SEG_64K || class == SEG_BASE))
+    bool limited = x->form == FORM_FLAT && !x->span && (class == SEG_64K || class == SEG_BASE);
+
+    if (limited && size > 1 && !(size <= 4 && align_known(x, size)))
         emit_align(x, R9, size); /* only a misaligned operand passes the limit */
     x->m = (struct xl_place){ .window = true, .base = R9, .index = NO_REG };
 }
@@ -219,7 +224,13 @@ static bool by_window(const struct xl *x, enum xl_access access)
     return x->window && (x->form == FORM_FLAT || x->form == FORM_UNALIGNED) && access == XL_READ;
 }
 
-bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
+/* The low bits of an address are those of its offset where a base is a multiple of 16. */
+static bool base_aligned(enum seg_class class)
+{
+    return class == SEG_FLAT || class == SEG_BASE || class == SEG_64K;
+}
+
+static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
 {
     enum seg_class class = context_seg(x->context->key, seg);
     enum form form = x->form;
@@ -233,6 +244,8 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
         check_limit(x, seg, size);
     if (class == SEG_ANY)
         check_reach(x, seg, size, access);
+    if (!base_aligned(class))
+        align_nowhere(x);
     if (class != SEG_FLAT)
         add_base(x, seg);
     if (by_window(x, access))
@@ -244,18 +257,33 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     return true;
 }
 
-/* The offset is the address, and nothing else is done with it. */
-bool xl_at(struct xl *x, u8 seg, u8 reg, u32 size, enum xl_access access)
+bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
 {
+    align_nowhere(x);
+    return bytes_at(x, seg, addrsize, size, access);
+}
+
+bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size, enum xl_access access)
+{
+    align_address(x, gpr, NO_REG, 0, disp);
+    return bytes_at(x, seg, addrsize, size, access);
+}
+
+/* The offset is the address, and nothing else is done with it. */
+bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access)
+{
+    enum hreg reg = hreg_of(gpr);
+
+    align_address(x, gpr, NO_REG, 0, 0);
     if (x->form != FORM_FLAT || x->span ||
         context_seg(x->context->key, seg) != SEG_FLAT || !xl_allowed(x, seg, access)) {
         emit_mov_rr(x, R9, reg);
-        return xl_bytes(x, seg, 4, size, access);
+        return bytes_at(x, seg, 4, size, access);
     }
     if (by_window(x, access))
         x->m = (struct xl_place){ .window = true, .base = reg, .index = NO_REG };
     else
-        flat_access(x, (enum hreg)reg, size, access);
+        flat_access(x, reg, size, access);
     return true;
 }
 
@@ -273,11 +301,12 @@ static struct xl_place place_in_window(const struct insn *in)
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
 {
     if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
-        return xl_at(x, in->seg, hreg_of(in->base), size, access);
+        return xl_at(x, in->seg, in->base, size, access);
     if (by_window(x, access) && in->addrsize == 4 && context_seg(x->context->key, in->seg) == SEG_FLAT) {
         x->m = place_in_window(in);
         return true;
     }
     xl_offset(x, in, R9);
-    return xl_bytes(x, in->seg, in->addrsize, size, access);
+    align_address(x, in->base, in->index, in->scale, in->disp);
+    return bytes_at(x, in->seg, in->addrsize, size, access);
 }

@@ -9,7 +9,7 @@ static bool stack_place(struct xl *x, i32 by, u32 size, enum xl_access access)
     emit_lea_rm(x, R9, R8, by);
     if (!x->stack32)
         emit_movzx16(x, R9, R9);
-    return xl_bytes(x, SS, x->stack32 ? 4 : 2, size, access);
+    return xl_near(x, SS, ESP, by, x->stack32 ? 4 : 2, size, access);
 }
 
 /* The new top. ESP moves after the store, by xl_stack_move. */
@@ -31,9 +31,9 @@ void xl_stack_move(struct xl *x, i32 by)
 bool xl_stack_top(struct xl *x, u32 size)
 {
     if (x->stack32)
-        return xl_at(x, SS, R8, size, XL_READ);
+        return xl_at(x, SS, ESP, size, XL_READ);
     emit_movzx16(x, R9, R8);
-    return xl_bytes(x, SS, 2, size, XL_READ);
+    return xl_near(x, SS, ESP, 0, 2, size, XL_READ);
 }
 
 bool xl_push_imm(struct xl *x, u32 imm, u32 size)
