@@ -14,6 +14,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+enum { CODE_STEP = 256 << 10 };
+
 static bool map_code(struct bt *bt)
 {
     bt->fd = memfd_create("translation cache", MFD_CLOEXEC);
@@ -33,6 +39,7 @@ static bool map_records(struct bt *bt)
     if (p == MAP_FAILED)
         return false;
     bt->tus = p;
+    madvise(p, bt->size, MADV_HUGEPAGE); /* fewer faults as it fills */
     bt->notes = (u8 *)p + bt->size;
     bt->tu_count = 1;
     return true;
@@ -112,10 +119,24 @@ static u64 records_size(const struct bt *bt)
     return bt->tu_count * sizeof(struct tu) + (u64)((u8 *)bt->tus + bt->size - bt->notes);
 }
 
+/* Asks the host for the next pages of code at once, in both mappings: one by one, each is a fault, of 0.2 to
+ * 10 us. Linux before 5.14 knows nothing of it. */
+static void take_code(struct bt *bt)
+{
+    u64 end = bt->used + MAX_CCF, n = bt->size - bt->taken < CODE_STEP ? bt->size - bt->taken : CODE_STEP;
+
+    if (likely(end <= bt->taken) || !n)
+        return;
+    madvise(bt->write + bt->taken, n, MADV_POPULATE_WRITE);
+    madvise(bt->exec + bt->taken, n, MADV_POPULATE_READ);
+    bt->taken += n;
+}
+
 u8 *cache_reserve(struct bt *bt)
 {
     if (bt->used + records_size(bt) + MAX_CCF + sizeof(struct tu) + MAX_NOTES > bt->size)
         bt_flush(bt);
+    take_code(bt);
     return bt->write + bt->used;
 }
 
@@ -137,6 +158,6 @@ void cache_clear(struct bt *bt)
     madvise(bt->tus, bt->size, MADV_DONTNEED); /* reads zero again */
     bt->notes = (u8 *)bt->tus + bt->size;
     bt->tu_count = 1;
-    bt->used = 0;
+    bt->used = bt->taken = 0;
     cache_reset_stack(bt);
 }

@@ -74,7 +74,7 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
 
     if (!operand_misaligned(cpu, &co->insn) || bt->contexts[co->tu->context].key & KEY_AC || ++co->misaligned < 8)
         return;
-    form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_UNALIGNED);
+    form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_CHECKED_UNALIGNED);
     tu_drop(bt, co->tu);
 }
 

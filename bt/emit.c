@@ -231,7 +231,7 @@ static bool looked_at(const struct xl *x, u8 seg)
 {
     enum seg_class class = context_seg(x->context->key, seg);
 
-    return x->form != FORM_FLAT || (class != SEG_FLAT && class != SEG_BASE);
+    return x->checked || x->unaligned || (class != SEG_FLAT && class != SEG_BASE);
 }
 
 void emit_hold(struct xl *x, u8 seg)

@@ -43,8 +43,10 @@ struct xl {
     struct exit exits[MAX_EXITS]; /* so are these */
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
-    enum form form; /* of memory operands, now */
+    bool callout;   /* memory operands are C's, now; or: */
     bool window;    /* loads go by the window */
+    bool checked;   /* slots are looked at first */
+    bool unaligned; /* misaligned operands are in order */
     struct xl_place {
         bool window, wraps; /* gs:[...]; its sum wraps at 4 GiB */
         u8 base, index, scale; /* host registers, or NO_REG */
@@ -60,9 +62,9 @@ struct xl {
         u8 base; /* guest register; NO_REG: none */
         i32 disp;
     } at;
-    enum path next; /* of what is unusual in form checked */
+    enum path next; /* of what is unusual */
     bool beside;    /* stores to guarded pages ask whether there is code */
-    u8 span;     /* looked at for a page crossing over so many bytes; 0: for alignment, but in form unaligned */
+    u8 span;     /* looked at for a page crossing over so many bytes; 0: for alignment, if not unaligned */
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */

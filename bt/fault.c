@@ -49,20 +49,14 @@ static void leave(greg_t *g)
 
 static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, u64 slot)
 {
+    bool unaligned = site->form == FORM_UNALIGNED || site->form == FORM_WINDOW_UNALIGNED, guarded = (i64)slot < 0;
     gpa_t gpa = tu->gpa + site->eip_off;
-    u32 traps = form_trap(bt, gpa);
 
-    if ((i64)slot < 0) {
-        bt->stats.signals_guard++;
-        if (traps < TRAPS_BEFORE_CONVICTION)
-            return;
-        form_set(bt, gpa, FORM_CHECKED);
-    } else {
-        bt->stats.signals_miss++;
-        if (traps < MISSES_BEFORE_CHECK)
-            return;
-        form_set(bt, gpa, FORM_CHECKED);
-    }
+    bt->stats.signals_guard += guarded;
+    bt->stats.signals_miss += !guarded;
+    if (form_trap(bt, gpa) < (guarded ? TRAPS_BEFORE_CONVICTION : MISSES_BEFORE_CHECK))
+        return;
+    form_set(bt, gpa, unaligned ? FORM_CHECKED_UNALIGNED : FORM_CHECKED);
     tu_drop(bt, tu);
 }
 

@@ -28,7 +28,7 @@ static const char *label_form(u32 index)
 {
     static const char *const names[FORMS] = { "adapt",   "window",           "flat",
                                               "checked", "window-unaligned", "unaligned",
-                                              "callout" };
+                                              "checked-unaligned", "callout" };
 
     return names[index] ? names[index] : "?";
 }

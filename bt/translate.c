@@ -131,21 +131,20 @@ static enum path next_path(const struct xl *x, const struct insn *in)
 {
     if (!works_again(in))
         return PATH_CALLOUT;
-    return (x->form == FORM_CHECKED || x->form == FORM_UNALIGNED) && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
+    return x->checked && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
 }
 
 /* What the site's form means for this instruction. */
 static void set_form(struct xl *x, const struct insn *in)
 {
-    x->form = (enum form)x->site->form;
-    x->window = !local(in) && (x->form == FORM_WINDOW ||
-                               (x->form == FORM_WINDOW_UNALIGNED && xl_only_loads(in)));
-    if (x->form == FORM_WINDOW)
-        x->form = FORM_FLAT;
-    if (x->form == FORM_WINDOW_UNALIGNED)
-        x->form = FORM_UNALIGNED;
+    enum form form = (enum form)x->site->form;
+
+    x->callout = form == FORM_CALLOUT;
+    x->checked = form == FORM_CHECKED || form == FORM_CHECKED_UNALIGNED;
+    x->unaligned = form == FORM_UNALIGNED || form == FORM_CHECKED_UNALIGNED || form == FORM_WINDOW_UNALIGNED;
+    x->window = !local(in) && (form == FORM_WINDOW || (form == FORM_WINDOW_UNALIGNED && xl_only_loads(in)));
     x->next = next_path(x, in);
-    x->beside = in->mnem == ZYDIS_MNEMONIC_CALL && x->form >= FORM_CHECKED;
+    x->beside = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
 }
 
 static void one(struct xl *x, const struct insn *in)
@@ -158,7 +157,7 @@ static void one(struct xl *x, const struct insn *in)
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
-    if ((x->form != FORM_CALLOUT || forced) && lock_ok(in) &&
+    if ((!x->callout || forced) && lock_ok(in) &&
         cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in))) &&
         xl_fits(x, start, slow)) {
@@ -198,7 +197,7 @@ static enum form start_form(const struct xl *x, gpa_t gpa, const struct insn *in
         return FORM_FLAT;
     if (form == FORM_WINDOW_UNALIGNED && !window)
         form = FORM_UNALIGNED;
-    return form == FORM_UNALIGNED && x->context->key & KEY_AC ? FORM_CHECKED : form;
+    return form > FORM_CHECKED && form < FORM_CALLOUT && x->context->key & KEY_AC ? FORM_CHECKED : form;
 }
 
 static void body(struct xl *x, u32 max)

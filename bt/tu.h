@@ -28,7 +28,8 @@ enum form {
     FORM_FLAT,    /* the slot as it is; anything unusual faults */
     FORM_CHECKED, /* slot and alignment looked at first; unusual: callout. No fault ever */
     FORM_WINDOW_UNALIGNED, /* loads by gs:[address], misaligned ones, too; stores as in unaligned */
-    FORM_UNALIGNED, /* the slots of both ends looked at first; misaligned operands are in order */
+    FORM_UNALIGNED, /* flat, but misaligned operands are in order: the slots of both ends must be one */
+    FORM_CHECKED_UNALIGNED, /* so they are, and the slot is looked at first */
     FORM_CALLOUT, /* C does it */
     FORMS,
 };
@@ -198,6 +199,7 @@ struct bt {
     int fd;
     u8 *write, *exec;
     u64 size, used;
+    u64 taken; /* of the code, from the host: see cache.c */
     u8 *stack; /* of return addresses, with a guard page below */
     /* Records: TUs by number from below, what belongs to them (notes) from above. */
     struct tu *tus;

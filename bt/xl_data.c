@@ -242,7 +242,7 @@ static bool repeat(struct xl *x, const struct insn *in, u8 source, i32 routine)
 {
     u32 key = x->context->key, size = string_size(in);
 
-    if (in->map || in->addrsize != 4 || key & (KEY_DF | KEY_AC) || x->form == FORM_CALLOUT ||
+    if (in->map || in->addrsize != 4 || key & (KEY_DF | KEY_AC) || x->callout ||
         context_seg(key, ES) != SEG_FLAT || context_seg(key, source) != SEG_FLAT)
         return false;
     emit_mov_ri(x, R9, size == 4 ? 2 : size - 1);

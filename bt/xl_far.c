@@ -7,7 +7,7 @@
 static bool may_transfer(const struct xl *x)
 {
     return !x->bt->config.no_chaining && context_seg(x->context->key, SS) != SEG_OTHER &&
-           x->form != FORM_CALLOUT;
+           !x->callout;
 }
 
 /* mov dword [r15+at], imm */

@@ -301,9 +301,9 @@ static bool path_beside(struct xl *x, u8 site, u16 resume)
     u8 *start = x->p;
 
     x->site = &x->sites[site];
-    x->form = x->site->form == FORM_CHECKED ? FORM_CHECKED : FORM_UNALIGNED;
     x->window = false;
-    x->beside = true;
+    x->checked = x->beside = true;
+    x->unaligned = x->site->form != FORM_CHECKED;
     x->next = PATH_CALLOUT;
     x->last = site + 1 == x->tu->count;
     if (!xl_rows[in->mnem].translate(x, in) || !xl_fits(x, start, slow)) {

@@ -13,7 +13,7 @@
  * Neither touches flags. A slot that is not direct leads to an address that faults. So does one that is not
  * aligned (the only kind that can cross a page, or a 64 KiB limit): SHLX, by 62, puts the low bits of the
  * address where they make it non-canonical. Flat relies on both, checked sends them out of line to C before
- * the host sees them. Unaligned is checked with a look at the slot of the last byte instead of the alignment.
+ * the host sees them. Unaligned looks at the slot of the last byte instead of the alignment; alone, or checked.
  * EFLAGS.AC would see misaligned operands without an instruction, but which it sees differs by vendor, it
  * costs 20 to 140 cycles to clear for C, and C must not run with it.
  */
@@ -161,7 +161,7 @@ static void flat_access(struct xl *x, enum hreg reg, u32 size, enum xl_access ac
 /* The same by gs: [r9]. */
 static void window_access(struct xl *x, enum seg_class class, u32 size)
 {
-    bool limited = x->form == FORM_FLAT && !x->span && (class == SEG_64K || class == SEG_BASE);
+    bool limited = !x->unaligned && !x->span && (class == SEG_64K || class == SEG_BASE);
 
     if (limited && size > 1 && !(size <= 4 && align_known(x, size)))
         emit_align(x, R9, size); /* only a misaligned operand passes the limit */
@@ -192,9 +192,10 @@ static void look_beside(struct xl *x, bool span, u32 size)
         emit_mov_ri(x, R11, 0);
 }
 
+/* What is known of the slot in r10 and the address in r9 must come to 0 in one register. */
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
-    u32 span = x->form == FORM_UNALIGNED && size > 1 && size <= 10 ? size : x->span;
+    u32 span = x->unaligned && size > 1 && size <= 10 ? size : x->span;
 
     emit_page(x, R10, R9);
     emit_slot(x, R10, access);
@@ -202,16 +203,20 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
         emit_crossing(x, span, access);
     if (x->beside && access == XL_WRITE)
         look_beside(x, span, size);
+    if (!span && size > 1)
+        emit_low_bits_up(x, R11, R9, size);
+    if (!x->checked) {
+        xl_slow_unless_zero(x, R11, R13);
+        return;
+    }
     emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
     emit_top16(x, R13);
-    if (size > 1) {
-        if (!span)
-            emit_low_bits_up(x, R11, R9, size);
-        emit_lea_sib(x, R11, R11, R13, 1, 0, true);
-        xl_slow_unless_zero(x, R11, R13);
-    } else {
+    if (size == 1) {
         xl_slow_unless_zero(x, R13, R11);
+        return;
     }
+    emit_lea_sib(x, R11, R11, R13, 1, 0, true);
+    xl_slow_unless_zero(x, R11, R13);
 }
 
 bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access)
@@ -221,7 +226,7 @@ bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access)
 
 static bool by_window(const struct xl *x, enum xl_access access)
 {
-    return x->window && (x->form == FORM_FLAT || x->form == FORM_UNALIGNED) && access == XL_READ;
+    return x->window && access == XL_READ;
 }
 
 /* The low bits of an address are those of its offset where a base is a multiple of 16. */
@@ -233,14 +238,13 @@ static bool base_aligned(enum seg_class class)
 static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
 {
     enum seg_class class = context_seg(x->context->key, seg);
-    enum form form = x->form;
 
     x->m = (struct xl_place){ .base = R10, .index = R9 };
-    if (form == FORM_CALLOUT || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
+    if (x->callout || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
-    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || form != FORM_FLAT || x->span)) ||
-        (class == SEG_BASE && (form == FORM_UNALIGNED || x->span))) /* only these can wrap at 4 GiB */
+    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || x->checked || x->unaligned || x->span)) ||
+        (class == SEG_BASE && (x->unaligned || x->span))) /* only these can wrap at 4 GiB */
         check_limit(x, seg, size);
     if (class == SEG_ANY)
         check_reach(x, seg, size, access);
@@ -250,7 +254,7 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
         add_base(x, seg);
     if (by_window(x, access))
         window_access(x, class, size);
-    else if (form != FORM_FLAT || x->span)
+    else if (x->checked || (x->unaligned && size > 1) || x->span)
         checked_access(x, size, access);
     else
         flat_access(x, R9, size, access);
@@ -275,7 +279,7 @@ bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access)
     enum hreg reg = hreg_of(gpr);
 
     align_address(x, gpr, NO_REG, 0, 0);
-    if (x->form != FORM_FLAT || x->span ||
+    if (x->checked || x->unaligned || x->span ||
         context_seg(x->context->key, seg) != SEG_FLAT || !xl_allowed(x, seg, access)) {
         emit_mov_rr(x, R9, reg);
         return bytes_at(x, seg, 4, size, access);

@@ -170,7 +170,7 @@ bool xl_popa(struct xl *x, const struct insn *in)
     enum seg_class class = context_seg(x->context->key, SS);
     i32 size = (i32)in->opsize;
 
-    if (x->form == FORM_UNALIGNED || (x->stack32 ? class != SEG_FLAT && class != SEG_BASE : class == SEG_LIMIT))
+    if (x->unaligned || (x->stack32 ? class != SEG_FLAT && class != SEG_BASE : class == SEG_LIMIT))
         return false;
     if (!stack_place(x, 7 * size, in->opsize, XL_READ))
         return false;

@@ -88,8 +88,14 @@ void window_switch(struct mmu *mmu)
         mmu_window_load(cpu);
 }
 
-/* By WRGSBASE, if the kernel lets programs have it (Linux 5.9, and a processor that has it); else by a call of
- * the host, some ten times as dear: for most guests there is one window. */
+/* May programs use WRGSBASE? Linux 5.9 and later let them, if the processor has it. */
+static bool fast_gs(void)
+{
+    return getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+}
+
+/* Else it is a call of the host, of a thousand cycles and more: there, only what spaces share, and memory
+ * without paging, has a window, which lasts. */
 void mmu_window_load(struct vcpu *cpu)
 {
     static _Thread_local u64 loaded;
@@ -97,7 +103,7 @@ void mmu_window_load(struct vcpu *cpu)
     if (loaded == cpu->window)
         return;
     loaded = cpu->window;
-    if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)
+    if (fast_gs())
         __asm__ volatile("wrgsbase %0" : : "r"(loaded));
     else
         check(!syscall(SYS_arch_prctl, ARCH_SET_GS, loaded), "the host refuses a base of GS");
@@ -210,9 +216,10 @@ static bool window_memory_get(struct window *w)
 
 static struct window *window_open(struct mmu *mmu, struct space *s)
 {
+    bool alone = s->root.mode & SPACE_PAGING && s < mmu->spaces + MAX_SPACES;
     struct window *w;
 
-    if (!mmu->nowhere || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON)
+    if (!mmu->nowhere || (alone && !fast_gs()) || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON)
         return NULL;
     w = window_take(mmu);
     if (!w || !window_memory_get(w))
