@@ -159,7 +159,7 @@ static void guest_text(const struct dump *d, u32 number, char *text, size_t size
     const struct insn *in = &d->x->insns[number];
     const struct site *s = &d->x->tu->sites[number];
     u32 eip = d->x->tu->eip + s->eip_off;
-    static const char *const forms[FORMS] = { "", "", "", "checked", "unaligned", "unaligned", "callout" };
+    const char *form = s->form >= FORM_CHECKED ? form_name(s->form) : "";
     const u8 *p = in->raw;
     size_t n = in->len;
     u64 at = eip;
@@ -167,7 +167,7 @@ static void guest_text(const struct dump *d, u32 number, char *text, size_t size
 
     if (i && cs_disasm_iter(d->guest, &p, &n, &at, i))
         snprintf(text, size, "%08x  %s %s%s%s", eip, i->mnemonic, i->op_str,
-                 *forms[s->form] ? "  ; " : "", forms[s->form]);
+                 *form ? "  ; " : "", form);
     else
         snprintf(text, size, "%08x  %s", eip, ZydisMnemonicGetString(in->mnem));
     shorten(text);

@@ -24,13 +24,20 @@ static const char *label_number(u32 index)
     return names[index];
 }
 
-static const char *label_form(u32 index)
+const char *form_name(u32 form)
 {
-    static const char *const names[FORMS] = { "adapt",   "window",           "flat",
-                                              "checked", "window-unaligned", "unaligned",
-                                              "checked-unaligned", "callout" };
+    static const char *const names[FORMS] = {
+        [FORM_ADAPT] = "adapt",
+        [FORM_WINDOW] = "window",
+        [FORM_FLAT] = "flat",
+        [FORM_CHECKED] = "checked",
+        [FORM_WINDOW_UNALIGNED] = "window-unaligned",
+        [FORM_UNALIGNED] = "unaligned",
+        [FORM_CHECKED_UNALIGNED] = "checked-unaligned",
+        [FORM_CALLOUT] = "callout",
+    };
 
-    return names[index] ? names[index] : "?";
+    return form < FORMS ? names[form] : "?";
 }
 
 static const char *label_quick(u32 index)

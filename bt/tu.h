@@ -341,6 +341,9 @@ void bt_fpu_start(struct vcpu *cpu);
 void bt_fpu_review(struct vcpu *cpu); /* before a context is found: still live? */
 void bt_fpu_take(struct vcpu *cpu);   /* after enter.S stored it */
 
+/* ---- stats.c ---- */
+const char *form_name(u32 form); /* as in statistics, and lockstep's --form */
+
 /* ---- adapt.c ---- */
 enum form form_of(struct bt *bt, gpa_t gpa, enum form start);
 /* Is its operand, or the top of the stack that it uses, misaligned? */

@@ -15,9 +15,6 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
-#include <x86intrin.h>
-
-enum { FLAG_AC_HOST = 1 << 18 };
 
 static _Thread_local struct machine *sampled;
 static _Thread_local timer_t timer; /* while sampled is set */
@@ -46,13 +43,11 @@ static void book(struct machine *m, enum activity what)
     m->sampler.last = now;
 }
 
-/* May interrupt translated code, whose AC C must not run with. */
 static void on_sample(int sig, siginfo_t *info, void *context)
 {
     const greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct machine *m = sampled;
 
-    __writeeflags(__readeflags() & ~(unsigned long long)FLAG_AC_HOST);
     if (m)
         book(m, bt_in_code(m->cpu, (u64)g[REG_RIP]) ? ACT_CODE : m->activity);
 }

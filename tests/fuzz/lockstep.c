@@ -259,15 +259,9 @@ static int usage(void)
 
 static u8 form_named(const char *name)
 {
-    static const char *const names[FORMS] = { [FORM_WINDOW] = "window", [FORM_FLAT] = "flat", [FORM_CHECKED] = "checked",
-                                              [FORM_WINDOW_UNALIGNED] = "window-unaligned",
-                                              [FORM_UNALIGNED] = "unaligned",
-                                              [FORM_CHECKED_UNALIGNED] = "checked-unaligned",
-                                              [FORM_CALLOUT] = "callout" };
-
-    for (u8 i = 0; i < FORMS; i++)
-        if (names[i] && !strcmp(name, names[i]))
-            return i;
+    for (u8 form = FORM_WINDOW; form < FORMS; form++)
+        if (!strcmp(form_name(form), name))
+            return form;
     die("--form is window, flat, checked, window-unaligned, unaligned, checked-unaligned or callout");
 }
 
