@@ -209,6 +209,25 @@ void dump_tu(const struct xl *x)
     cs_close(&d.host);
 }
 
+
+void dump_host(const struct bt *bt, const struct tu *tu, const u8 *pc)
+{
+    const u8 *p = tu_host(bt, tu);
+    size_t n = tu->host_size;
+    u64 at = 0;
+    cs_insn *i;
+    csh cs;
+
+    if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
+        return;
+    i = cs_malloc(cs);
+    while (i && cs_disasm_iter(cs, &p, &n, &at, i))
+        fprintf(stderr, "%s %4llx  %-6s %s\n", i->address == (u64)(pc - tu_host(bt, tu)) ? "->" : "  ",
+                (unsigned long long)i->address, i->mnemonic, i->op_str);
+    if (i)
+        cs_free(i, 1);
+    cs_close(&cs);
+}
 void dump_perf(const struct bt *bt, const struct tu *tu)
 {
     static FILE *map;

@@ -15,6 +15,7 @@
  */
 #include "bt/tu.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -124,6 +125,15 @@ static bool in_body(const struct bt *bt, const struct tu *tu, u64 pc)
     return pc - (u64)tu_host(bt, tu) < tu->body_size;
 }
 
+static _Noreturn void nobodys_fault(const struct bt *bt, const struct tu *tu, const greg_t *g)
+{
+    fprintf(stderr, "r9 %llx  r10 %llx  r11 %llx  r13 %llx  rcx %llx\n", g[REG_R9], g[REG_R10], g[REG_R11],
+            g[REG_R13], g[REG_RCX]);
+    dump_host(bt, tu, (const u8 *)g[REG_RIP]);
+    check(false, "host trap %lld behind the code of the TU at %08x, where nothing may fault", g[REG_TRAPNO], tu->eip);
+    abort();
+}
+
 static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
 {
     struct vcpu *cpu = bt->cpu;
@@ -131,8 +141,8 @@ static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
     const struct site *site;
 
     check(tu, "fault at %#llx in no TU", (unsigned long long)g[REG_RIP]);
-    check(in_body(bt, tu, (u64)g[REG_RIP]), "fault at %#llx, behind the code of its TU at %08x",
-          (unsigned long long)g[REG_RIP], tu->eip);
+    if (!in_body(bt, tu, (u64)g[REG_RIP]))
+        nobodys_fault(bt, tu, g);
     site = tu_site(bt, tu, (const u8 *)g[REG_RIP]);
     bt->stats.exits_fault++;
     save_guest(cpu, g);

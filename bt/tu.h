@@ -341,6 +341,10 @@ void bt_fpu_start(struct vcpu *cpu);
 void bt_fpu_review(struct vcpu *cpu); /* before a context is found: still live? */
 void bt_fpu_take(struct vcpu *cpu);   /* after enter.S stored it */
 
+/* ---- dump.c ---- */
+/* The CCF to stderr, with a mark at pc: what a failed check of it shows. */
+void dump_host(const struct bt *bt, const struct tu *tu, const u8 *pc);
+
 /* ---- stats.c ---- */
 const char *form_name(u32 form); /* as in statistics, and lockstep's --form */
 
