@@ -101,6 +101,7 @@ static void plant_fault(struct bt *bt)
 static int run_in_child(struct bt *bt, bool planted, char *said, size_t size)
 {
     int pipes[2], status;
+    size_t length = 0;
     ssize_t n;
     pid_t pid;
 
@@ -117,8 +118,9 @@ static int run_in_child(struct bt *bt, bool planted, char *said, size_t size)
         _exit(0);
     }
     close(pipes[1]);
-    n = read(pipes[0], said, size - 1);
-    said[n > 0 ? n : 0] = 0;
+    while ((n = read(pipes[0], said + length, size - 1 - length)) > 0)
+        length += (size_t)n;
+    said[length] = 0;
     close(pipes[0]);
     waitpid(pid, &status, 0);
     return status;
