@@ -76,6 +76,9 @@ void mmu_flush(struct vcpu *cpu); /* all, global too */
 /* Lets gs lead to vcpu.window: once before code runs on this thread that uses it. While
  * vcpu.window_loaded is set, each change of the window does it, too. */
 void mmu_window_load(struct vcpu *cpu);
+/* As if the host had no WRGSBASE, for tests; and has it, in words? */
+void mmu_plain_host(struct mmu *mmu);
+const char *mmu_host_model(const struct mmu *mmu);
 /* Is there one that loads are worth to be tried by? */
 bool mmu_window_use(const struct vcpu *cpu);
 /* A load at gla found nothing in the window, and was done otherwise by now. True: it will find it; false:

@@ -167,6 +167,7 @@ struct mmu {
     u32 leaves;          /* that hold memory, in all spaces */
 
     struct window windows[MAX_WINDOWS];
+    bool fast_gs;        /* the host lets programs use WRGSBASE */
     u8 *nowhere;         /* the window of who has none: every load there faults */
     u32 windows_closed;  /* so far */
     u32 window_run;      /* pages in a row that are worth mapping */

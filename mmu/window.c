@@ -53,6 +53,7 @@ void window_init(struct mmu *mmu)
 {
     mmu->nowhere = reserve_nothing(NULL, WINDOW_BYTES);
     mmu->window_run = MIN_RUN;
+    mmu->fast_gs = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
 }
 
 void window_done(struct mmu *mmu)
@@ -88,14 +89,9 @@ void window_switch(struct mmu *mmu)
         mmu_window_load(cpu);
 }
 
-/* May programs use WRGSBASE? Linux 5.9 and later let them, if the processor has it. */
-static bool fast_gs(void)
-{
-    return getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
-}
-
-/* Else it is a call of the host, of a thousand cycles and more: there, only what spaces share, and memory
- * without paging, has a window, which lasts. */
+/* By WRGSBASE, if programs may use it (Linux 5.9 and later let them, where the processor has it). Else it is a
+ * call of the host, of a thousand cycles and more: there, only what spaces share, and memory without
+ * paging, has a window, which lasts. */
 void mmu_window_load(struct vcpu *cpu)
 {
     static _Thread_local u64 loaded;
@@ -103,10 +99,20 @@ void mmu_window_load(struct vcpu *cpu)
     if (loaded == cpu->window)
         return;
     loaded = cpu->window;
-    if (fast_gs())
+    if (cpu->mmu->fast_gs)
         __asm__ volatile("wrgsbase %0" : : "r"(loaded));
     else
         check(!syscall(SYS_arch_prctl, ARCH_SET_GS, loaded), "the host refuses a base of GS");
+}
+
+void mmu_plain_host(struct mmu *mmu)
+{
+    mmu->fast_gs = false;
+}
+
+const char *mmu_host_model(const struct mmu *mmu)
+{
+    return mmu->fast_gs ? "gs by WRGSBASE" : "gs by arch_prctl(): one window for all address spaces, or none";
 }
 
 bool mmu_window_use(const struct vcpu *cpu)
@@ -219,7 +225,7 @@ static struct window *window_open(struct mmu *mmu, struct space *s)
     bool alone = s->root.mode & SPACE_PAGING && s < mmu->spaces + MAX_SPACES;
     struct window *w;
 
-    if (!mmu->nowhere || (alone && !fast_gs()) || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON)
+    if (!mmu->nowhere || (alone && !mmu->fast_gs) || mmu->windows_closed >= MAX_CLOSED + mmu->clock / SOON)
         return NULL;
     w = window_take(mmu);
     if (!w || !window_memory_get(w))

@@ -179,6 +179,7 @@ static void info_tc(struct hmp *h)
         say(h, "the interpreter runs the guest\n");
         return;
     }
+    say(h, "Host: %s\n", mmu_host_model(m->mmu));
     bt_stats_print(m->cpu, h->out);
     say(h, "Shadow page tables\n");
 #define SHADOW(id, help) say(h, "  %-15s %11llu\n", #id, (unsigned long long)m->stats.id);

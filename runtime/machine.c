@@ -285,6 +285,8 @@ struct machine *machine_bare(struct options *o)
     if (!m->mmu)
         die("-m %lluM: the host has not that much memory to give",
             (unsigned long long)(o->ram >> 20));
+    if (o->plain_host)
+        mmu_plain_host(m->mmu);
     m->cpu = cpu_new(m, m->mmu, find_model(o->cpu));
     return m;
 }
@@ -293,7 +295,7 @@ struct machine *machine_bare(struct options *o)
 static void make_engine(struct machine *m)
 {
     struct bt_config config = { .cache_size = m->options->tc_size, .count_runs = m->options->tc_count };
-    const char *why = NULL;
+    const char *why = "the host gives not enough memory";
 
     if (m->options->engine == ENGINE_BT && !bt_new(m->cpu, &config, &why))
         warn("%s: interpreting instead of translating, slowly", why);

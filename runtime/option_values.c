@@ -395,6 +395,13 @@ SETTER(set_engine)
     o->engine = strcmp(arg, "bt") ? ENGINE_INTERP : ENGINE_BT;
 }
 
+SETTER(set_host_model)
+{
+    if (strcmp(arg, "auto") && strcmp(arg, "plain"))
+        refuse_choice(option, arg, "auto|plain");
+    o->plain_host = !strcmp(arg, "plain");
+}
+
 static void list_channels(void)
 {
 #define CHANNEL(id, name, help) printf("%-6s %s\n", name, help);

@@ -24,6 +24,7 @@ SETTER(set_device);
 SETTER(set_debugcon);
 SETTER(set_qmp);
 SETTER(set_engine);
+SETTER(set_host_model);
 SETTER(set_trace);
 SETTER(set_tc_size);
 

@@ -29,6 +29,7 @@ struct options {
     const char *rtc_base; /* "utc", "localtime", or a date */
     const char *serial[MAX_SERIAL];
     enum engine engine;
+    bool plain_host; /* as if the host had nothing that is only quicker */
     enum display display;
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;

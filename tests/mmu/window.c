@@ -28,6 +28,7 @@ static struct vcpu *start(u32 bits)
 {
     struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
 
+    cpu->mmu->fast_gs = true; /* or a space alone has none; gs is not loaded here */
     for (u32 i = 0; i < 1024; i++)
         words(cpu, TABLE)[i] = i << PAGE_SHIFT | bits;
     words(cpu, DIRECTORY)[REGION] = TABLE << PAGE_SHIFT | ENTRY;
@@ -226,4 +227,13 @@ TEST(window, the_last_page_is_never_mapped)
     CHECK(window_has(cpu->mmu->space, 0xffffe));
     CHECK(!window_has(cpu->mmu->space, 0xfffff));
     CHECK(!mmu_window_extend(cpu, 0xfffff000));
+}
+
+TEST(window, a_space_alone_has_none_where_gs_is_dear)
+{
+    struct vcpu *cpu = start(ENTRY);
+
+    mmu_plain_host(cpu->mmu);
+    CHECK(!mmu_window_extend(cpu, KERNEL + 0x200000));
+    CHECK(!mmu_window_use(cpu));
 }
