@@ -15,17 +15,17 @@
         .type   bt_beside, @function
 bt_beside:
         flags_keep %r13d
-        mov     %ecx, 4(%r15)
+        mov     %ecx, VCPU_ECX(%r15)
         mov     %r10, %rcx
         shr     $58, %rcx
         cmp     $0x21, %ecx
         jne     2f
-        mov     %edx, 8(%r15)
-        mov     %ebx, 12(%r15)
+        mov     %edx, VCPU_EDX(%r15)
+        mov     %ebx, VCPU_EBX(%r15)
         look_beside %r9d, %r10, %r11, %rbx, 3f
-1:      mov     12(%r15), %ebx
-        mov     8(%r15), %edx
-2:      mov     4(%r15), %ecx
+1:      mov     VCPU_EBX(%r15), %ebx
+        mov     VCPU_EDX(%r15), %edx
+2:      mov     VCPU_ECX(%r15), %ecx
         flags_give %r13d
         ret
 3:      xor     %r10d, %r10d

@@ -110,8 +110,8 @@ void cache_reset_stack(struct bt *bt)
 
     for (u32 i = 0; i < STACK_SIZE / 8; i++)
         word[i] = (u64)bt_stack_empty;
-    bt->cpu->tc.stack_top = (u64)bt->stack + STACK_SIZE - 64;
-    bt->cpu->tc.tc_rsp = bt->cpu->tc.stack_top;
+    tc_of(bt->cpu)->stack_top = (u64)bt->stack + STACK_SIZE - 64;
+    tc_of(bt->cpu)->rsp = tc_of(bt->cpu)->stack_top;
 }
 
 static u64 records_size(const struct bt *bt)

@@ -91,7 +91,7 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
     gpa_t gpa = slot_gpa(slot, gla);
 
     if ((gla | offset) & (m->size - 1u) ||
-        (in->seg >= FS && cpu->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
+        (in->seg >= FS && tc_of(cpu)->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
         (!slot_device(slot) && (load || !slot_guarded(slot))))
         return false;
     if (load)
@@ -155,7 +155,7 @@ static int what_follows(struct bt *bt, const struct callout *co, bool done)
 
 int bt_callout_c(struct vcpu *cpu, struct callout *co)
 {
-    u32 from = cpu->tc.context;
+    u32 from = tc_of(cpu)->context, leaf = cpu->gpr[EAX];
     struct bt *bt = cpu->bt;
     u64 flushes = bt->stats.flushes;
     int after;
@@ -165,11 +165,13 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     bt->stats.callout_by[co->insn.mnem]++;
     bt_flags_from_host(cpu);
     cpu->eip = co->eip;
-    if (cpu->tc.fpu_live == 2)
+    if (tc_of(cpu)->fpu_live == 2)
         bt_fpu_take(cpu);
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
         bt_fpu_start(cpu); /* behind it: it may be in the shadow of STI, where nothing comes between */
+    if (done && co->insn.mnem == ZYDIS_MNEMONIC_CPUID)
+        segment_learn_cpuid(bt, leaf);
     after = what_follows(bt, co, done);
     if (done && after != AFTER_ON && !cpu->attention && flushes == bt->stats.flushes)
         learn_switch(bt, &co->insn, from);

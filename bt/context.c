@@ -14,7 +14,7 @@ static u32 key_of(const struct vcpu *cpu)
     key |= cpu_v86(cpu) ? KEY_V86 : 0;
     key |= cpu->eflags & FLAG_DF ? KEY_DF : 0;
     key |= cpu->cpl <= cpu_iopl(cpu) ? KEY_IOPL_OK : 0;
-    key |= cpu->tc.fpu_live ? KEY_FPU_LIVE | (cpu->cr4 & CR4_OSFXSR ? KEY_SSE : 0) : 0;
+    key |= tc_of(cpu)->fpu_live ? KEY_FPU_LIVE | (cpu->cr4 & CR4_OSFXSR ? KEY_SSE : 0) : 0;
     if (unlikely(cpu->eflags & FLAG_AC) && cpu->cpl == 3 && cpu->cr0 & CR0_AM)
         key |= KEY_AC;
     for (u32 s = ES; s <= DS; s++)
@@ -66,12 +66,12 @@ u32 bt_context(struct bt *bt)
     struct context c = { key_of(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
     segment_review(bt);
-    if (same(&bt->contexts[cpu->tc.context], &c))
-        return cpu->tc.context;
-    cpu->tc.context = context_number(bt, &c);
-    if (!cpu->tc.context) {
+    if (same(&bt->contexts[tc_of(cpu)->context], &c))
+        return tc_of(cpu)->context;
+    tc_of(cpu)->context = context_number(bt, &c);
+    if (!tc_of(cpu)->context) {
         forget_contexts(bt);
-        cpu->tc.context = context_number(bt, &c);
+        tc_of(cpu)->context = context_number(bt, &c);
     }
-    return cpu->tc.context;
+    return tc_of(cpu)->context;
 }

@@ -24,12 +24,12 @@ struct dump {
 };
 
 static const struct {
-    u32 offset;
+    i32 offset;
     const char *name;
 } vcpu_names[] = {
     { VCPU_EIP, "eip" },         { VCPU_EFLAGS, "eflags" },       { VCPU_INT_FLAG, "int_flag" },
-    { VCPU_INTR, "intr" },       { VCPU_ATTENTION, "attention" }, { VCPU_POLL, "poll" },
-    { VCPU_CALLOUT, "callout" }, { VCPU_LEAVE, "leave" },         { VCPU_INDIRECT, "indirect" },
+    { VCPU_INTR, "intr" },       { VCPU_ATTENTION, "attention" }, { TC_POLL, "poll" },
+    { TC_CALLOUT, "callout" }, { TC_LEAVE, "leave" },         { TC_INDIRECT, "indirect" },
 };
 
 /* ---- Names of places ---- */
@@ -86,7 +86,7 @@ static void label_all(struct dump *d)
 static const char *remark(const char *operands)
 {
     const char *p = strstr(operands, "[r15"), *slot = strstr(operands, "[r14 + r");
-    u64 offset = p && p[4] == ' ' ? strtoull(p + 7, NULL, 0) : 0;
+    i32 offset = p && p[4] == ' ' ? (i32)strtol(p + 7, NULL, 0) * (p[5] == '-' ? -1 : 1) : 0;
 
     if (slot)
         return strstr(slot, "*8 + ") ? "  ; write slot" : "  ; read slot";

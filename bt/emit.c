@@ -141,11 +141,11 @@ u8 *emit_count(struct xl *x, u32 which, u32 by)
 
     if (!x->bt->config.count_runs)
         return NULL;
-    emit_op_rm(x, 0x8b, R10, R15, VCPU_RUNS + 8 * (i32)which, true);
+    emit_op_rm(x, 0x8b, R10, R15, TC_RUNS + 8 * (i32)which, true);
     EMIT(x, 0x4d, 0x8d, 0x92);
     imm = x->p;
     emit32(x, by);
-    emit_op_rm(x, 0x89, R10, R15, VCPU_RUNS + 8 * (i32)which, true);
+    emit_op_rm(x, 0x89, R10, R15, TC_RUNS + 8 * (i32)which, true);
     return imm;
 }
 
@@ -237,13 +237,13 @@ static bool looked_at(const struct xl *x, u8 seg)
 void emit_hold(struct xl *x, u8 seg)
 {
     if (looked_at(x, seg))
-        emit_op_rm(x, 0x89, R11, R15, VCPU_SCRATCH + 16, false);
+        emit_op_rm(x, 0x89, R11, R15, TC_SCRATCH + 16, false);
 }
 
 void emit_unhold(struct xl *x, u8 seg)
 {
     if (looked_at(x, seg))
-        emit_op_rm(x, 0x8b, R11, R15, VCPU_SCRATCH + 16, false);
+        emit_op_rm(x, 0x8b, R11, R15, TC_SCRATCH + 16, false);
 }
 
 /* ---- The guest's instruction once more ---- */

@@ -5,6 +5,7 @@
 #ifndef RING3_BT_EMIT_H
 #define RING3_BT_EMIT_H
 
+#include "bt/offsets.h"
 #include "bt/tu.h"
 #include <string.h>
 

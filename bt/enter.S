@@ -10,27 +10,27 @@
         .text
 
 .macro save_but_eax
-        mov     %ecx, 4(%r15)
-        mov     %edx, 8(%r15)
-        mov     %ebx, 12(%r15)
-        mov     %r8d, 16(%r15)
-        mov     %ebp, 20(%r15)
-        mov     %esi, 24(%r15)
-        mov     %edi, 28(%r15)
+        mov     %ecx, VCPU_ECX(%r15)
+        mov     %edx, VCPU_EDX(%r15)
+        mov     %ebx, VCPU_EBX(%r15)
+        mov     %r8d, VCPU_ESP(%r15)
+        mov     %ebp, VCPU_EBP(%r15)
+        mov     %esi, VCPU_ESI(%r15)
+        mov     %edi, VCPU_EDI(%r15)
 .endm
 
 .macro load_but_eax
-        mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     16(%r15), %r8d
-        mov     20(%r15), %ebp
-        mov     24(%r15), %esi
-        mov     28(%r15), %edi
+        mov     VCPU_ECX(%r15), %ecx
+        mov     VCPU_EDX(%r15), %edx
+        mov     VCPU_EBX(%r15), %ebx
+        mov     VCPU_ESP(%r15), %r8d
+        mov     VCPU_EBP(%r15), %ebp
+        mov     VCPU_ESI(%r15), %esi
+        mov     VCPU_EDI(%r15), %edi
 .endm
 
 .macro save_guest
-        mov     %eax, 0(%r15)
+        mov     %eax, VCPU_EAX(%r15)
         save_but_eax
 .endm
 
@@ -45,27 +45,27 @@
 .macro save_flags
         lahf
         seto    %al
-        mov     %eax, VCPU_HOST_FLAGS(%r15)
+        mov     %eax, TC_HOST_FLAGS(%r15)
 .endm
 
 .macro load_flags
-        mov     VCPU_HOST_FLAGS(%r15), %eax
-        flags_give (%r15)
+        mov     TC_HOST_FLAGS(%r15), %eax
+        flags_give VCPU_EAX(%r15)
 .endm
 
 /* The guest's FPU state to memory, and the host's defaults for C; both only when it is live. */
 .macro store_fpu
-        cmpq    $0, VCPU_FPU_LIVE(%r15)
+        cmpq    $0, TC_FPU_LIVE(%r15)
         je      8f
-        fxsave64 VCPU_FPU_STORED(%r15)
-        movq    $2, VCPU_FPU_LIVE(%r15)
+        fxsave64 TC_FPU_STORED(%r15)
+        movq    $2, TC_FPU_LIVE(%r15)
         fninit
         ldmxcsr default_mxcsr(%rip)
 8:
 .endm
 
 .macro load_fpu
-        cmpq    $0, VCPU_FPU_LIVE(%r15)
+        cmpq    $0, TC_FPU_LIVE(%r15)
         je      8f
         fxrstor VCPU_FPU(%r15)
 8:
@@ -81,10 +81,10 @@ bt_enter:
         push    %r14
         push    %r15
         sub     $8, %rsp
-        mov     %rdi, %r15
+        lea     VCPU_SIZE(%rdi), %r15
         mov     %rsi, %r9
-        mov     %rsp, VCPU_C_RSP(%r15)
-        mov     VCPU_TC_RSP(%r15), %rsp
+        mov     %rsp, TC_C_RSP(%r15)
+        mov     TC_RSP(%r15), %rsp
         load_fpu
         load_guest
         load_flags
@@ -100,8 +100,8 @@ bt_leave:
         .globl  bt_leave_saved
         .type   bt_leave_saved, @function
 bt_leave_saved:
-        mov     %rsp, VCPU_TC_RSP(%r15)
-        mov     VCPU_C_RSP(%r15), %rsp
+        mov     %rsp, TC_RSP(%r15)
+        mov     TC_C_RSP(%r15), %rsp
         store_fpu
         mov     %r9, %rax
 bt_return:
@@ -122,23 +122,23 @@ bt_callout:
         save_guest
         save_flags
         pop     %rbx                    /* where to go on */
-        mov     %rsp, VCPU_TC_RSP(%r15)
-        mov     VCPU_C_RSP(%r15), %rsp
+        mov     %rsp, TC_RSP(%r15)
+        mov     TC_C_RSP(%r15), %rsp
         store_fpu
-        mov     %r15, %rdi
+        lea     -VCPU_SIZE(%r15), %rdi
         mov     %r9, %rsi
         call    bt_callout_c
 after:
         cmp     $AFTER_JUMP, %eax
         ja      2f
         je      1f
-        mov     VCPU_TC_RSP(%r15), %rsp
+        mov     TC_RSP(%r15), %rsp
         push    %rbx
         load_fpu
         load_guest
         load_flags
         ret
-1:      mov     VCPU_TC_RSP(%r15), %rsp
+1:      mov     TC_RSP(%r15), %rsp
         load_fpu
         load_guest
         mov     VCPU_EIP(%r15), %r9d
@@ -154,34 +154,34 @@ after:
         .globl  bt_light
         .type   bt_light, @function
 bt_light:
-        flags_keep (%r15)
+        flags_keep VCPU_EAX(%r15)
         mov     %r9, %r13
-        cmpq    $0, VCPU_FPU_LIVE(%r15)
+        cmpq    $0, TC_FPU_LIVE(%r15)
         jne     3f
         save_but_eax
         mov     %eax, %ebp
         pop     %rbx
-        mov     %rsp, VCPU_TC_RSP(%r15)
-        mov     VCPU_C_RSP(%r15), %rsp
-        mov     %r15, %rdi
+        mov     %rsp, TC_RSP(%r15)
+        mov     TC_C_RSP(%r15), %rsp
+        lea     -VCPU_SIZE(%r15), %rdi
         mov     %r9, %rsi
         call    bt_light_c
         cmp     $LIGHT_ON, %eax
         ja      4f
         mov     %eax, %r9d
-        mov     VCPU_TC_RSP(%r15), %rsp
+        mov     TC_RSP(%r15), %rsp
         push    %rbx
         mov     %ebp, %eax
         load_but_eax
         test    %r9d, %r9d
         jz      3f
-        flags_give (%r15)
+        flags_give VCPU_EAX(%r15)
         ret
 3:      mov     %r13, %r9               /* nothing has happened */
-        flags_give (%r15)
+        flags_give VCPU_EAX(%r15)
         jmp     bt_callout
-4:      mov     %ebp, VCPU_HOST_FLAGS(%r15)
-        mov     %r15, %rdi
+4:      mov     %ebp, TC_HOST_FLAGS(%r15)
+        lea     -VCPU_SIZE(%r15), %rdi
         mov     %r13, %rsi
         call    bt_after_c
         jmp     after
@@ -198,11 +198,11 @@ bt_indirect:
         lea     (%r10,%r9), %r10d
         pext    %r11d, %r10d, %r10d
         lea     (,%r10,4), %r10
-        mov     VCPU_JUMP_CACHE(%r15), %r11
+        mov     TC_JUMP_CACHE(%r15), %r11
         lea     (%r11,%r10,8), %r11
         mov     %rcx, %r13
         mov     JUMP_TAG(%r11), %rcx
-        mov     VCPU_CONTEXT_TAG(%r15), %r10
+        mov     TC_CONTEXT_TAG(%r15), %r10
         lea     (%rcx,%r9), %rcx
         lea     (%rcx,%r10), %rcx
         jrcxz   1f
@@ -223,7 +223,7 @@ bt_indirect:
         .globl  bt_stack_empty
         .type   bt_stack_empty, @function
 bt_stack_empty:
-        mov     VCPU_STACK_TOP(%r15), %rsp
+        mov     TC_STACK_TOP(%r15), %rsp
         jmp     bt_indirect
 
         .globl  bt_enter_end

@@ -12,14 +12,14 @@
 /* To selector esi, edx in it. rcx := the entry of fars; r10 := the segment, in protected mode. Changes
  * rax, r9. */
 .macro find_far prot
-        mov     VCPU_CONTEXT(%r15), %eax
+        mov     TC_CONTEXT(%r15), %eax
         mov     %eax, %ecx
         shl     $16, %ecx
         or      %esi, %ecx
         imul    $FAR_HASH, %ecx, %ecx
         shr     $FAR_HASH_SHIFT, %ecx
         shl     $4, %ecx
-        lea     VCPU_FARS(%r15,%rcx), %rcx
+        lea     TC_FARS(%r15,%rcx), %rcx
         cmp     %eax, FAR_FROM(%rcx)
         jne     bt_kept_unusual
         lea     FAR_VALID(%rsi), %rax
@@ -34,7 +34,7 @@
         jne     bt_kept_unusual
         cmp     %edx, CACHED_SEG+4(%r10)
         .else
-        cmp     %edx, SEG_CS+4(%r15)
+        cmp     %edx, VCPU_CS+SEGMENT_LIMIT(%r15)
         .endif
         jb      bt_kept_unusual
 .endm
@@ -43,20 +43,20 @@
 .macro go_far prot
         count   QUICK_FAR
         .if     \prot
-        copy_segment SEG_CS(%r15)
+        copy_segment VCPU_CS(%r15)
         .else
-        mov     %si, SEG_CS+8(%r15)
+        mov     %si, VCPU_CS+SEGMENT_SELECTOR(%r15)
         shl     $4, %esi
-        mov     %esi, SEG_CS(%r15)
+        mov     %esi, VCPU_CS(%r15)
         .endif
         mov     FAR_TO(%rcx), %r11d
         mov     %edx, %r9d
-        cmp     %r11d, VCPU_CONTEXT(%r15)
+        cmp     %r11d, TC_CONTEXT(%r15)
         je      5f
         enter_context
-5:      mov     VCPU_SCRATCH(%r15), %eax
+5:      mov     TC_SCRATCH(%r15), %eax
         registers_give
-        flags_give (%r15)
+        flags_give VCPU_EAX(%r15)
         jmp     bt_indirect
 .endm
 
@@ -69,9 +69,9 @@
         jc      bt_kept_unusual
         cmp     %eax, %r11d
         jb      bt_kept_unusual
-        cmp     %eax, SEG_SS+4(%r15)
+        cmp     %eax, VCPU_SS+SEGMENT_LIMIT(%r15)
         jb      bt_kept_unusual
-        add     SEG_SS(%r15), %ebx
+        add     VCPU_SS(%r15), %ebx
         test    $(\align - 1), %bl
         jnz     bt_kept_unusual
         mov     %ebx, %eax
@@ -112,11 +112,11 @@
         and     %r11d, %ebx
         mov     %ebx, %r13d
         frame   2*\n, \n, FLAT_WRITE
-        mov     VCPU_FAR_EIP(%r15), %edx
-        movzwl  VCPU_FAR_SELECTOR(%r15), %esi
+        mov     TC_FAR_EIP(%r15), %edx
+        movzwl  TC_FAR_SELECTOR(%r15), %esi
         find_far \prot
         mov     VCPU_EIP(%r15), %r9d
-        movzwl  SEG_CS+8(%r15), %eax
+        movzwl  VCPU_CS+SEGMENT_SELECTOR(%r15), %eax
         .if     \n == 2
         mov     %r9w, (%rbx)
         mov     %ax, 2(%rbx)
@@ -144,7 +144,7 @@
         movzwl  4(%rbx), %esi
         .endif
         find_far \prot
-        mov     VCPU_FAR_DROP(%r15), %ebx
+        mov     TC_FAR_DROP(%r15), %ebx
         add     %r8d, %ebx
         and     %r11d, %ebx
         set_stack %ebx
@@ -156,8 +156,8 @@
         .type   \name, @function
 \name:
         registers_keep
-        mov     VCPU_FAR_EIP(%r15), %edx
-        movzwl  VCPU_FAR_SELECTOR(%r15), %esi
+        mov     TC_FAR_EIP(%r15), %edx
+        movzwl  TC_FAR_SELECTOR(%r15), %esi
         find_far \prot
         go_far  \prot
 .endm
@@ -187,10 +187,10 @@ bt_int_real:
         mov     %ebx, %r13d
         frame   6, 2, FLAT_WRITE
         lea     3(,%rsi,4), %ecx
-        movzwl  VCPU_IDTR+4(%r15), %eax
+        movzwl  VCPU_IDTR_LIMIT(%r15), %eax
         cmp     %eax, %ecx
         ja      bt_kept_unusual
-        mov     VCPU_IDTR(%r15), %ecx
+        mov     VCPU_IDTR_BASE(%r15), %ecx
         test    $3, %cl
         jnz     bt_kept_unusual
         lea     (%rcx,%rsi,4), %ecx
@@ -201,8 +201,8 @@ bt_int_real:
         jle     bt_kept_unusual
         movzwl  (%rax,%rcx), %edx
         movzwl  2(%rax,%rcx), %esi
-        movzbl  VCPU_SCRATCH+1(%r15), %r9d /* FLAGS as pushed */
-        movzbl  VCPU_SCRATCH(%r15), %ecx
+        movzbl  TC_SCRATCH+1(%r15), %r9d /* FLAGS as pushed */
+        movzbl  TC_SCRATCH(%r15), %ecx
         shl     $11, %ecx
         or      %ecx, %r9d
         movzbl  VCPU_INT_FLAG(%r15), %ecx
@@ -211,7 +211,7 @@ bt_int_real:
         or      VCPU_EFLAGS(%r15), %r9d
         find_far 0
         mov     %r9w, 4(%rbx)
-        movzwl  SEG_CS+8(%r15), %eax
+        movzwl  VCPU_CS+SEGMENT_SELECTOR(%r15), %eax
         mov     %ax, 2(%rbx)
         mov     VCPU_EIP(%r15), %eax
         mov     %ax, (%rbx)
@@ -248,7 +248,7 @@ bt_iret_real:
         movzbl  %r13b, %ebx
         shl     $8, %ebx
         or      %ebx, %eax
-        mov     %eax, VCPU_SCRATCH(%r15)
+        mov     %eax, TC_SCRATCH(%r15)
         lea     6(%r8), %ebx
         and     %r11d, %ebx
         set_stack %ebx

@@ -27,19 +27,19 @@ bt_load_segment:
         count   QUICK_SEGMENT
         lea     (%r11,%r11,2), %r9
         lea     VCPU_SEG(%r15,%r9,4), %r9
-        mov     %r11d, VCPU_SCRATCH+8(%r15)
+        mov     %r11d, TC_SCRATCH+8(%r15)
         mov     CACHED_SEG(%r10), %r11d
         mov     %r11d, (%r9)
         mov     CACHED_SEG+4(%r10), %r11d
         mov     %r11d, 4(%r9)
         mov     CACHED_SEG+8(%r10), %r11d
         mov     %r11d, 8(%r9)
-        mov     VCPU_SCRATCH+8(%r15), %r11d
+        mov     TC_SCRATCH+8(%r15), %r11d
         shl     $4, %r11
         mov     CACHED_REACH(%r10), %r9
-        mov     %r9, VCPU_REACH(%r15,%r11)
+        mov     %r9, TC_REACH(%r15,%r11)
         mov     CACHED_REACH+8(%r10), %r9
-        mov     %r9, VCPU_REACH+8(%r15,%r11)
+        mov     %r9, TC_REACH+8(%r15,%r11)
         flags_give %r13d
         mov     $0, %r10d
         ret
@@ -90,13 +90,13 @@ bt_verw:
         lea     8(%r10), %r9d
         movzwl  %r9w, %r9d
         or      $(FLAT_DATA + \rpl_dpl), %r9d
-        mov     %r9d, SEG_SS+8(%r15)
+        mov     %r9d, VCPU_SS+SEGMENT_SELECTOR(%r15)
         or      $(FLAT_CODE + \rpl_dpl), %r10d
-        mov     %r10d, SEG_CS+8(%r15)
-        movl    $0, SEG_CS(%r15)
-        movl    $-1, SEG_CS+4(%r15)
-        movl    $0, SEG_SS(%r15)
-        movl    $-1, SEG_SS+4(%r15)
+        mov     %r10d, VCPU_CS+SEGMENT_SELECTOR(%r15)
+        movl    $0, VCPU_CS(%r15)
+        movl    $-1, VCPU_CS+SEGMENT_LIMIT(%r15)
+        movl    $0, VCPU_SS(%r15)
+        movl    $-1, VCPU_SS+SEGMENT_LIMIT(%r15)
 .endm
 
 /* r9: struct callout *, for the unusual; r11d: the context to be in. */
@@ -120,9 +120,9 @@ bt_sysenter:
         flags_give %r13d
         jmp     bt_indirect
 unusual:
-        mov     %r13d, (%r15)
+        mov     %r13d, VCPU_EAX(%r15)
 unusual_in_ax:
-        flags_give (%r15)
+        flags_give VCPU_EAX(%r15)
         call    bt_callout              /* does not come back */
         ud2
 
@@ -193,8 +193,8 @@ bt_iret:
         and     $3, %esi
         mov     %esi, %r9d
         shl     $4, %esi
-        lea     VCPU_IRETS(%r15,%rsi), %rsi
-        mov     VCPU_CONTEXT(%r15), %r11d
+        lea     TC_IRETS(%r15,%rsi), %rsi
+        mov     TC_CONTEXT(%r15), %r11d
         cmp     %r11d, IRET_FROM(%rsi)
         jne     kept_unusual
         cmp     %cx, IRET_CS(%rsi)
@@ -211,11 +211,11 @@ bt_iret:
         test    $3, %cl
         jnz     iret_outer
         add     $12, %r8d
-        copy_segment SEG_CS(%r15)
+        copy_segment VCPU_CS(%r15)
         jmp     iret_commit
 
 iret_outer:
-        mov     %r10, VCPU_SCRATCH+16(%r15)
+        mov     %r10, TC_SCRATCH+16(%r15)
         movzwl  16(%rbx), %eax
         cmp     %ax, IRET_SS(%rsi)
         jne     kept_unusual
@@ -227,7 +227,7 @@ iret_outer:
         jne     kept_unusual
         /* Data segments that would have to go are C's: present, and DPL below 3. */
         .irp    seg, 0, 3, 4, 5
-        movzwl  VCPU_SEG+12*\seg+10(%r15), %eax
+        movzwl  VCPU_SEG+12*\seg+SEGMENT_ATTR(%r15), %eax
         not     %eax
         test    $0x60, %al
         jz      2f
@@ -235,9 +235,9 @@ iret_outer:
         jz      kept_unusual
 2:
         .endr
-        copy_segment SEG_SS(%r15)
-        mov     VCPU_SCRATCH+16(%r15), %r10
-        copy_segment SEG_CS(%r15)
+        copy_segment VCPU_SS(%r15)
+        mov     TC_SCRATCH+16(%r15), %r10
+        copy_segment VCPU_CS(%r15)
         mov     12(%rbx), %r8d
         shr     $16, %ecx
         mov     %cl, VCPU_CPL(%r15)
@@ -255,7 +255,7 @@ iret_commit:
         shr     $9, %ecx
         and     $1, %ecx
         mov     %cl, VCPU_INT_FLAG(%r15)
-        cmp     %r11d, VCPU_CONTEXT(%r15)
+        cmp     %r11d, TC_CONTEXT(%r15)
         je      4f
         enter_context
 4:      mov     %edx, %eax
@@ -264,7 +264,7 @@ iret_commit:
         mov     %dl, %ah
         add     $0x7f, %al
         sahf
-        mov     (%r15), %eax
+        mov     VCPU_EAX(%r15), %eax
         registers_give
         jmp     bt_indirect
 
@@ -272,8 +272,8 @@ iret_commit:
 bt_kept_unusual:
 kept_unusual:
         registers_give
-        mov     VCPU_SCRATCH+8(%r15), %r9
-        mov     VCPU_SCRATCH(%r15), %eax
+        mov     TC_SCRATCH+8(%r15), %r9
+        mov     TC_SCRATCH(%r15), %eax
         jmp     unusual_in_ax
 
 /* CPUID, answered before. r10 := 0 if it is done; else nothing is. Flags stay. */
@@ -284,17 +284,17 @@ bt_cpuid:
         mov     $3, %ecx
         pext    %ecx, %eax, %r10d
         lea     (,%r10,8), %r10
-        lea     VCPU_CPUIDS(%r15,%r10,4), %r10
-        mov     (%r10), %rcx
+        lea     TC_CPUIDS(%r15,%r10,4), %r10
+        mov     CPUID_LEAF(%r10), %rcx
         lea     1(%rcx,%rax), %rcx
         jrcxz   1f
         mov     %r13, %rcx
         mov     $1, %r10d
         ret
-1:      mov     8(%r10), %eax
-        mov     12(%r10), %ebx
-        mov     16(%r10), %ecx
-        mov     20(%r10), %edx
+1:      mov     CPUID_OUT(%r10), %eax
+        mov     CPUID_OUT+4(%r10), %ebx
+        mov     CPUID_OUT+8(%r10), %ecx
+        mov     CPUID_OUT+12(%r10), %edx
         mov     $0, %r10d
         ret
 
@@ -312,8 +312,8 @@ bt_int:
         mov     %r11d, %esi
         and     $7, %esi
         shl     $6, %esi
-        lea     VCPU_INTS(%r15,%rsi), %rsi
-        mov     VCPU_CONTEXT(%r15), %ecx
+        lea     TC_INTS(%r15,%rsi), %rsi
+        mov     TC_CONTEXT(%r15), %ecx
         cmp     %ecx, INT_FROM(%rsi)
         jne     kept_unusual
         cmp     %r11d, INT_VECTOR(%rsi)
@@ -343,8 +343,8 @@ bt_int:
         jne     kept_unusual
         cmpb    $0, VCPU_CPL(%r15)
         je      int_same
-        mov     %r10, VCPU_SCRATCH+16(%r15)
-        mov     SEG_TR(%r15), %ebx      /* SS0:ESP0 */
+        mov     %r10, TC_SCRATCH+16(%r15)
+        mov     VCPU_TR(%r15), %ebx      /* SS0:ESP0 */
         add     $4, %ebx
         test    $3, %bl
         jnz     kept_unusual
@@ -372,13 +372,13 @@ bt_int:
         int_frame %ebx, %r11
         jne     kept_unusual
         mov     %r8d, 12(%rcx)
-        movzwl  SEG_SS+8(%r15), %r9d
+        movzwl  VCPU_SS+SEGMENT_SELECTOR(%r15), %r9d
         mov     %r9d, 16(%rcx)
-        copy_segment SEG_SS(%r15)
+        copy_segment VCPU_SS(%r15)
         movb    $0, VCPU_CPL(%r15)
         mov     %r11, VCPU_FLAT(%r15)
         lea     FLAT_BIAS(%r11), %r14
-        mov     VCPU_SCRATCH+16(%r15), %r10
+        mov     TC_SCRATCH+16(%r15), %r10
         jmp     int_commit
 
 int_same:
@@ -391,21 +391,21 @@ int_commit:
         mov     %ebx, %r8d
         mov     VCPU_EIP(%r15), %r9d
         mov     %r9d, (%rcx)
-        movzwl  SEG_CS+8(%r15), %r9d
+        movzwl  VCPU_CS+SEGMENT_SELECTOR(%r15), %r9d
         mov     %r9d, 4(%rcx)
         mov     %edx, 8(%rcx)
-        copy_segment SEG_CS(%r15)
+        copy_segment VCPU_CS(%r15)
         cmpl    $0, INT_TRAP(%rsi)
         jne     1f
         movb    $0, VCPU_INT_FLAG(%r15)
 1:      mov     INT_EIP(%rsi), %r9d
         mov     INT_TO(%rsi), %r11d
-        cmp     %r11d, VCPU_CONTEXT(%r15)
+        cmp     %r11d, TC_CONTEXT(%r15)
         je      2f
         enter_context
-2:      mov     VCPU_SCRATCH(%r15), %eax
+2:      mov     TC_SCRATCH(%r15), %eax
         registers_give
-        flags_give (%r15)
+        flags_give VCPU_EAX(%r15)
         jmp     bt_indirect
 
         .globl  bt_fast_end

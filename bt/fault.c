@@ -37,7 +37,7 @@ static void save_guest(struct vcpu *cpu, const greg_t *g)
 
     for (u32 i = 0; i < 8; i++)
         cpu->gpr[i] = (u32)g[from[i]];
-    cpu->tc.host_flags = (g[REG_EFL] & 0xff) << 8 | (g[REG_EFL] >> 11 & 1);
+    tc_of(cpu)->host_flags = (g[REG_EFL] & 0xff) << 8 | (g[REG_EFL] >> 11 & 1);
 }
 
 /* Resumes behind bt_enter(). */
@@ -112,7 +112,7 @@ static bool in_stack_guard(const struct bt *bt, const siginfo_t *info)
 /* The last few return addresses move to the top, the rest is forgotten; the push is tried again. */
 static void restart_stack(struct bt *bt, greg_t *g)
 {
-    u64 top = bt->cpu->tc.stack_top - STACK_KEPT, bottom = (u64)g[REG_RSP];
+    u64 top = tc_of(bt->cpu)->stack_top - STACK_KEPT, bottom = (u64)g[REG_RSP];
 
     bt->stats.signals_stack++;
     memcpy((void *)top, (void *)bottom, STACK_KEPT);

@@ -19,7 +19,7 @@ void bt_fpu_start(struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
 
-    cpu->tc.fpu_live = 1;
+    tc_of(cpu)->fpu_live = 1;
     bt->fpu_cpl = cpu->cpl;
     bt->stats.fpu_starts++;
 }
@@ -28,8 +28,8 @@ void bt_fpu_review(struct vcpu *cpu)
 {
     const struct bt *bt = cpu->bt;
 
-    if (cpu->tc.fpu_live && (cpu->cr0 & (CR0_EM | CR0_TS) || cpu->cpl != bt->fpu_cpl))
-        cpu->tc.fpu_live = 0;
+    if (tc_of(cpu)->fpu_live && (cpu->cr0 & (CR0_EM | CR0_TS) || cpu->cpl != bt->fpu_cpl))
+        tc_of(cpu)->fpu_live = 0;
 }
 
 /*
@@ -40,11 +40,11 @@ void bt_fpu_review(struct vcpu *cpu)
 void bt_fpu_take(struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
-    u8 *from = (u8 *)&cpu->fpu_stored, *to = (u8 *)&cpu->fpu;
+    u8 *from = (u8 *)&tc_of(cpu)->fpu_stored, *to = (u8 *)&cpu->fpu;
     u64 pc;
     struct tu *tu;
 
-    cpu->tc.fpu_live = 1;
+    tc_of(cpu)->fpu_live = 1;
     memcpy(&pc, from + FXSAVE_POINTERS, 8);
     memcpy(to, from, FXSAVE_POINTERS);
     memcpy(to + FXSAVE_POINTERS_END, from + FXSAVE_POINTERS_END, 160 + 128 - FXSAVE_POINTERS_END);

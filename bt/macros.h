@@ -4,6 +4,7 @@
 #ifndef RING3_BT_MACROS_H
 #define RING3_BT_MACROS_H
 
+#include "bt/offsets.h"
 #include "bt/regs.h"
 #include "mmu/slots.h"
 
@@ -23,7 +24,7 @@
 .endm
 
 .macro count kind
-        incq    VCPU_QUICK+8*\kind(%r15)
+        incq    TC_QUICK+8*\kind(%r15)
 .endm
 
 /*
@@ -55,7 +56,7 @@
         and     $0xfff, %ecx
         add     %rcx, %rdx
         shr     $6, %rdx                /* of the map's words, 64 bytes each */
-        mov     VCPU_CODE_MAP(%r15), \free
+        mov     TC_CODE_MAP(%r15), \free
         lea     (\free,%rdx,8), \free
         mov     8(\free), %rdx
         mov     (\free), \free
@@ -86,17 +87,13 @@
 9:
 .endm
 
-#define SEG_CS (VCPU_SEG + 12)
-#define SEG_SS (VCPU_SEG + 24)
-#define SEG_TR (VCPU_SEG + 84)
-
 /* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
 .macro find_segment
         mov     %r9d, %r10d
         shr     $3, %r10d
         and     $15, %r10d
         shl     $6, %r10d
-        lea     VCPU_SEG_CACHE(%r15,%r10), %r10
+        lea     TC_SEG_CACHE(%r15,%r10), %r10
         add     CACHED_KEY(%r10), %r9
         jne     9f
         cmp     %r9, CACHED_DESC(%r10)
@@ -125,27 +122,27 @@
 
 /* The flags to the scratch, r9 behind them; the registers that are needed to the vcpu, and back. */
 .macro registers_keep
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %r9, VCPU_SCRATCH+8(%r15)
-        mov     %ecx, 4(%r15)
-        mov     %edx, 8(%r15)
-        mov     %ebx, 12(%r15)
-        mov     %esi, 24(%r15)
+        flags_keep VCPU_EAX(%r15)
+        mov     %eax, TC_SCRATCH(%r15)
+        mov     %r9, TC_SCRATCH+8(%r15)
+        mov     %ecx, VCPU_ECX(%r15)
+        mov     %edx, VCPU_EDX(%r15)
+        mov     %ebx, VCPU_EBX(%r15)
+        mov     %esi, VCPU_ESI(%r15)
 .endm
 
 .macro registers_give
-        mov     4(%r15), %ecx
-        mov     8(%r15), %edx
-        mov     12(%r15), %ebx
-        mov     24(%r15), %esi
+        mov     VCPU_ECX(%r15), %ecx
+        mov     VCPU_EDX(%r15), %edx
+        mov     VCPU_EBX(%r15), %ebx
+        mov     VCPU_ESI(%r15), %esi
 .endm
 
 /* Into the context in r11d, whose TUs' returns are not on the stack; flags are still in AX. */
 .macro enter_context
-        mov     %r11d, VCPU_CONTEXT(%r15)
-        mov     %r11d, VCPU_STACK_CONTEXT(%r15)
-        mov     VCPU_STACK_TOP(%r15), %rsp
+        mov     %r11d, TC_CONTEXT(%r15)
+        mov     %r11d, TC_STACK_CONTEXT(%r15)
+        mov     TC_STACK_TOP(%r15), %rsp
 .endm
 
 #endif

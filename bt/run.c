@@ -11,71 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define AT(member, offset)                                                                     \
-    static_assert(offsetof(struct vcpu, member) == offset, #member " moved: see bt/regs.h")
-AT(gpr, VCPU_GPR);
-AT(eip, VCPU_EIP);
-AT(int_flag, VCPU_INT_FLAG);
-AT(intr, VCPU_INTR);
-AT(attention, VCPU_ATTENTION);
-AT(flat, VCPU_FLAT);
-AT(flat_system, VCPU_FLAT_SYSTEM);
-AT(tc.poll, VCPU_POLL);
-AT(tc.callout, VCPU_CALLOUT);
-AT(tc.leave, VCPU_LEAVE);
-AT(tc.indirect, VCPU_INDIRECT);
-AT(tc.host_flags, VCPU_HOST_FLAGS);
-AT(tc.tc_rsp, VCPU_TC_RSP);
-AT(tc.c_rsp, VCPU_C_RSP);
-AT(tc.jump_cache, VCPU_JUMP_CACHE);
-AT(tc.context, VCPU_CONTEXT);
-AT(cpl, VCPU_CPL);
-AT(nmi_blocked, VCPU_INT_FLAG + 3);
-AT(tc.stack_top, VCPU_STACK_TOP);
-AT(tc.fpu_live, VCPU_FPU_LIVE);
-AT(fpu, VCPU_FPU);
-AT(tc.load_segment, VCPU_LOAD_SEGMENT);
-AT(fpu_stored, VCPU_FPU_STORED);
-AT(seg, VCPU_SEG);
-AT(reach, VCPU_REACH);
-AT(seg_cache, VCPU_SEG_CACHE);
-AT(scratch, VCPU_SCRATCH);
-AT(cpuids, VCPU_CPUIDS);
-AT(irets, VCPU_IRETS);
-AT(ints, VCPU_INTS);
-AT(sysenter_cs, VCPU_SYSENTER_CS);
-AT(cr0, VCPU_CR0);
-AT(cr4, VCPU_CR4);
-AT(pauses, VCPU_PAUSES);
-AT(quick, VCPU_QUICK);
-AT(runs, VCPU_RUNS);
-AT(window, VCPU_WINDOW);
-AT(window_frames, VCPU_WINDOW_FRAMES);
-AT(ram, VCPU_RAM);
-AT(ram_pages, VCPU_RAM_PAGES);
-AT(page_flags, VCPU_PAGE_FLAGS);
-AT(code_map, VCPU_CODE_MAP);
-AT(beside, VCPU_BESIDE);
-AT(far, VCPU_FAR);
-AT(far_eip, VCPU_FAR_EIP);
-AT(far_selector, VCPU_FAR_SELECTOR);
-AT(far_drop, VCPU_FAR_DROP);
-AT(fars, VCPU_FARS);
-AT(idtr, VCPU_IDTR);
-AT(tc.verw, VCPU_VERW);
-AT(tc.sysenter, VCPU_SYSENTER);
-AT(tc.sysexit, VCPU_SYSEXIT);
-AT(tc.iret, VCPU_IRET);
-AT(tc.rep_movs, VCPU_REP_MOVS);
-AT(tc.rep_stos, VCPU_REP_STOS);
-AT(tc.int_n, VCPU_INT_N);
-AT(tc.cpuid, VCPU_CPUID);
-AT(tc.light, VCPU_LIGHT);
-AT(tc.stack_context, VCPU_STACK_CONTEXT);
-static_assert(sizeof(struct seg_cached) == 64 && offsetof(struct seg_cached, page) == CACHED_PAGE,
-              "struct seg_cached: see bt/regs.h");
-static_assert(sizeof(struct int_cached) == 64 && offsetof(struct int_cached, trap) == INT_TRAP,
-              "struct int_cached: see bt/regs.h");
+static_assert(sizeof(struct tc) <= CPU_ENGINE_ROOM, "room behind struct vcpu");
 
 static const u8 poll_good[1];
 
@@ -94,6 +30,32 @@ static void (*const far_routines[FAR_KINDS])(void) = {
     [FAR_IRET] = bt_iret_real,
 };
 
+static void give_tc(const struct bt *bt, struct tc *tc)
+{
+    *tc = (struct tc){
+        .poll = poll_good,
+        .callout = bt_callout,
+        .leave = bt_leave,
+        .indirect = bt_indirect,
+        .light = bt_light,
+        .beside = bt_beside,
+        .load_segment = bt_load_segment,
+        .verw = bt_verw,
+        .sysenter = bt_sysenter,
+        .sysexit = bt_sysexit,
+        .iret = bt_iret,
+        .rep_movs = bt_rep_movs,
+        .rep_stos = bt_rep_stos,
+        .int_n = bt_int,
+        .cpuid = bt_cpuid,
+        .rsp = tc->rsp,
+        .stack_top = tc->stack_top,
+        .code_map = bt->code_map,
+        .jump_cache = bt->jump_cache,
+    };
+    memcpy(tc->far, far_routines, sizeof(tc->far));
+}
+
 struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char **why)
 {
     struct bt *bt = calloc(1, sizeof(*bt));
@@ -108,30 +70,13 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->code_map = mmap(NULL, CODE_MAP_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * 32);
-    memset(bt->jump_cache, 0, JUMP_ENTRIES * 32);
+    bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * sizeof(*bt->jump_cache));
+    memset(bt->jump_cache, 0, JUMP_ENTRIES * sizeof(*bt->jump_cache));
     if (bt->page_tus == MAP_FAILED || bt->code_map == MAP_FAILED || !cache_init(bt, why)) {
         bt_free(bt);
         return NULL;
     }
-    cpu->tc.callout = bt_callout;
-    cpu->tc.leave = bt_leave;
-    cpu->tc.indirect = bt_indirect;
-    cpu->tc.load_segment = bt_load_segment;
-    cpu->tc.verw = bt_verw;
-    cpu->tc.sysenter = bt_sysenter;
-    cpu->tc.sysexit = bt_sysexit;
-    cpu->tc.iret = bt_iret;
-    cpu->tc.rep_movs = bt_rep_movs;
-    cpu->tc.rep_stos = bt_rep_stos;
-    cpu->tc.int_n = bt_int;
-    cpu->tc.cpuid = bt_cpuid;
-    cpu->tc.light = bt_light;
-    cpu->code_map = bt->code_map;
-    cpu->beside = bt_beside;
-    memcpy(cpu->far, far_routines, sizeof(cpu->far));
-    cpu->tc.jump_cache = bt->jump_cache;
-    cpu->tc.poll = poll_good;
+    give_tc(bt, tc_of(cpu));
     cpu->bt = bt;
     mmu_on_code_write(cpu->mmu, bt_code_written, bt);
     bt_signals_init();
@@ -169,7 +114,7 @@ void bt_flush(struct bt *bt)
 
 void bt_kick(struct vcpu *cpu)
 {
-    __atomic_store_n(&cpu->tc.poll, (const u8 *)16, __ATOMIC_RELAXED); /* nothing is mapped there */
+    __atomic_store_n(&tc_of(cpu)->poll, (const u8 *)16, __ATOMIC_RELAXED); /* nothing is mapped there */
 }
 
 /* Single steps and breakpoints are the interpreter's. */
@@ -183,11 +128,11 @@ bool bt_watched(const struct vcpu *cpu)
 void bt_review_stack(struct bt *bt)
 {
     u32 generation = bt->cpu->mmu->fetch_generation;
-    struct tc_state *tc = &bt->cpu->tc;
+    struct tc *tc = tc_of(bt->cpu);
 
     if (bt->generation == generation && tc->stack_context == tc->context)
         return;
-    tc->tc_rsp = tc->stack_top;
+    tc->rsp = tc->stack_top;
     tc->stack_context = tc->context;
     bt->generation = generation;
 }
@@ -294,7 +239,7 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     bt_flags_to_host(cpu);
     e = bt_enter(cpu, tu_host(bt, tu));
     bt_flags_from_host(cpu);
-    if (cpu->tc.fpu_live == 2)
+    if (tc_of(cpu)->fpu_live == 2)
         bt_fpu_take(cpu);
     bt->stats.exits_direct += e != NULL;
     if (bt->interpret) { /* a fault: the handler left the state before that instruction */
@@ -342,7 +287,7 @@ void bt_run(struct vcpu *cpu)
     for (;;) {
         bool one = false;
 
-        __atomic_store_n(&cpu->tc.poll, poll_good, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&tc_of(cpu)->poll, poll_good, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST)) {
             from = NULL;
             if (!attend(cpu, &one)) {
@@ -359,7 +304,7 @@ void bt_run_one(struct vcpu *cpu)
     bool one = false;
 
     adopt(cpu);
-    cpu->tc.poll = poll_good;
+    tc_of(cpu)->poll = poll_good;
     if (!cpu->attention || attend(cpu, &one))
         turn(cpu->bt, NULL, one);
     cpu->window_loaded = false;

@@ -41,9 +41,27 @@ static void reach_of(const struct segment *s, bool protected, i64 reach[2])
 
 void segment_forget_switches(struct vcpu *cpu)
 {
-    memset(cpu->fars, 0, sizeof(cpu->fars));
-    memset(cpu->irets, 0, sizeof(cpu->irets));
-    memset(cpu->ints, 0, sizeof(cpu->ints));
+    memset(tc_of(cpu)->fars, 0, sizeof(tc_of(cpu)->fars));
+    memset(tc_of(cpu)->irets, 0, sizeof(tc_of(cpu)->irets));
+    memset(tc_of(cpu)->ints, 0, sizeof(tc_of(cpu)->ints));
+}
+
+static void forget_cpuids(struct bt *bt)
+{
+    bt->cpuid_version = bt->cpu->cpuid_version;
+    memset(tc_of(bt->cpu)->cpuids, 0, sizeof(tc_of(bt->cpu)->cpuids));
+}
+
+/* No answer depends on ECX. */
+void segment_learn_cpuid(struct bt *bt, u32 leaf)
+{
+    const struct vcpu *cpu = bt->cpu;
+
+    if (bt->cpuid_version == cpu->cpuid_version)
+        tc_of(cpu)->cpuids[leaf & 3] = (struct cpuid_cached){
+            .minus_leaf = -((u64)leaf + 1),
+            .out = { cpu->gpr[EAX], cpu->gpr[EBX], cpu->gpr[ECX], cpu->gpr[EDX] },
+        };
 }
 
 void segment_review(struct bt *bt)
@@ -55,12 +73,14 @@ void segment_review(struct bt *bt)
                             tr->limit },
                           tr->attr };
 
-    reach_of(&cpu->seg[FS], cpu_protected(cpu), cpu->reach[FS]);
-    reach_of(&cpu->seg[GS], cpu_protected(cpu), cpu->reach[GS]);
+    reach_of(&cpu->seg[FS], cpu_protected(cpu), tc_of(cpu)->reach[FS]);
+    reach_of(&cpu->seg[GS], cpu_protected(cpu), tc_of(cpu)->reach[GS]);
+    if (unlikely(bt->cpuid_version != cpu->cpuid_version))
+        forget_cpuids(bt);
     if (likely(!memcmp(&bt->tables, &now, sizeof(now))))
         return;
     bt->tables = now;
-    memset(cpu->seg_cache, 0, sizeof(cpu->seg_cache));
+    memset(tc_of(cpu)->seg_cache, 0, sizeof(tc_of(cpu)->seg_cache));
     segment_forget_switches(cpu);
 }
 
@@ -146,7 +166,7 @@ static bool as_described(const struct segment *s, u64 desc)
  * forgets them. False: nothing is stored. */
 static bool store(struct vcpu *cpu, u32 key, const struct segment *s)
 {
-    struct seg_cached *to = &cpu->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
+    struct seg_cached *to = &tc_of(cpu)->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
     struct seg_cached c = { .minus_key = -(u64)key, .seg = *s };
 
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
@@ -212,7 +232,7 @@ static bool plain_switch(struct bt *bt, u32 from)
     const struct vcpu *cpu = bt->cpu;
     u32 key = bt->contexts[from].key;
 
-    return !((key ^ bt->contexts[cpu->tc.context].key) & same) && key & KEY_PROT &&
+    return !((key ^ bt->contexts[tc_of(cpu)->context].key) & same) && key & KEY_PROT &&
            context_class(&cpu->seg[SS], SS) == SEG_FLAT && cpu->seg[SS].attr & ATTR_DB &&
            cpu->seg[CS].limit == ~0u;
 }
@@ -228,8 +248,8 @@ void segment_learn_iret(struct bt *bt, u32 from)
         return;
     if (!learn(bt, CS) || (cpu->cpl && !learn(bt, SS))) /* to the same level SS is not loaded */
         return;
-    cpu->irets[cpu->cpl] = (struct iret_cached){
-        from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, cpu->tc.context
+    tc_of(cpu)->irets[cpu->cpl] = (struct iret_cached){
+        from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, tc_of(cpu)->context
     };
 }
 
@@ -240,14 +260,14 @@ void segment_learn_far(struct bt *bt, u32 from)
     const u32 code = KEY_CODE32 | 7 << (KEY_SEG_SHIFT + 3 * CS);
     struct vcpu *cpu = bt->cpu;
     u32 selector = cpu->seg[CS].selector;
-    const struct context *a = &bt->contexts[from], *b = &bt->contexts[cpu->tc.context];
+    const struct context *a = &bt->contexts[from], *b = &bt->contexts[tc_of(cpu)->context];
 
     if ((a->key ^ b->key) & ~code)
         return;
     if (a->key & KEY_PROT ? !learn(bt, CS) : b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
         return;
-    cpu->fars[(from << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
-        (struct far_cached){ from, selector | FAR_VALID, cpu->tc.context, 0 };
+    tc_of(cpu)->fars[(from << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
+        (struct far_cached){ from, selector | FAR_VALID, tc_of(cpu)->context, 0 };
 }
 
 static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_cached *c)
@@ -263,7 +283,7 @@ static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_cached *c)
 void segment_learn_int(struct bt *bt, u32 from, u8 vector)
 {
     struct vcpu *cpu = bt->cpu;
-    struct int_cached c = { .from = from, .to = cpu->tc.context, .vector = vector, .eip = cpu->eip };
+    struct int_cached c = { .from = from, .to = tc_of(cpu)->context, .vector = vector, .eip = cpu->eip };
     u32 key = bt->contexts[from].key, cpl = key >> KEY_CPL_SHIFT & 3;
     u32 gate[2];
 
@@ -279,5 +299,5 @@ void segment_learn_int(struct bt *bt, u32 from, u8 vector)
     c.cs = cpu->seg[CS].selector;
     c.ss = cpu->seg[SS].selector;
     c.trap = gate[1] >> 8 & 1;
-    cpu->ints[vector & 7] = c;
+    tc_of(cpu)->ints[vector & 7] = c;
 }

@@ -90,8 +90,8 @@ static const struct bt *counted(const struct vcpu *cpu)
     struct bt *bt = cpu->bt;
 
     if (bt) {
-        memcpy(bt->stats.in_cache, cpu->quick, sizeof(bt->stats.in_cache));
-        memcpy(bt->stats.runs, cpu->runs, sizeof(bt->stats.runs));
+        memcpy(bt->stats.in_cache, tc_of(cpu)->quick, sizeof(bt->stats.in_cache));
+        memcpy(bt->stats.runs, tc_of(cpu)->runs, sizeof(bt->stats.runs));
     }
     return bt;
 }

@@ -14,9 +14,9 @@
 
 /* Flags and EDX wait in the vcpu: see rep_end. */
 .macro string_begin
-        flags_keep (%r15)
-        mov     %eax, VCPU_SCRATCH(%r15)
-        mov     %edx, 8(%r15)
+        flags_keep VCPU_EAX(%r15)
+        mov     %eax, TC_SCRATCH(%r15)
+        mov     %edx, VCPU_EDX(%r15)
 .endm
 
 /* eax := elements from `reg` to its page's end, at most those in `most`. */
@@ -65,27 +65,27 @@ bt_rep_movs:
         cmp     %r13d, %edx
         jb      rep_stop
         jmp     3f
-2:      mov     %eax, 16(%r15)          /* one page of memory at two addresses? */
+2:      mov     %eax, VCPU_ESP(%r15)          /* one page of memory at two addresses? */
         memory_page %r10, %rax
-        mov     %edx, 20(%r15)
+        mov     %edx, VCPU_EBP(%r15)
         memory_page %r11, %rax
-        mov     16(%r15), %eax
-        cmp     20(%r15), %edx
+        mov     VCPU_ESP(%r15), %eax
+        cmp     VCPU_EBP(%r15), %edx
         je      rep_stop
 3:      sub     %eax, %ecx
         count   QUICK_MOVS
-        mov     %ecx, 4(%r15)
+        mov     %ecx, VCPU_ECX(%r15)
         lea     (%rsi,%r13), %eax
-        mov     %eax, 24(%r15)
+        mov     %eax, VCPU_ESI(%r15)
         lea     (%rdi,%r13), %eax
-        mov     %eax, 28(%r15)
+        mov     %eax, VCPU_EDI(%r15)
         mov     %r10, %rsi
         mov     %r11, %rdi
         mov     %r13d, %ecx
         rep movsb
-        mov     4(%r15), %ecx
-        mov     24(%r15), %esi
-        mov     28(%r15), %edi
+        mov     VCPU_ECX(%r15), %ecx
+        mov     VCPU_ESI(%r15), %esi
+        mov     VCPU_EDI(%r15), %edi
         jmp     1b
 
 rep_done:
@@ -94,9 +94,9 @@ rep_done:
 rep_stop:
         mov     $1, %r10d
 rep_end:
-        mov     VCPU_SCRATCH(%r15), %eax
-        mov     8(%r15), %edx
-        flags_give (%r15)
+        mov     TC_SCRATCH(%r15), %eax
+        mov     VCPU_EDX(%r15), %edx
+        flags_give VCPU_EAX(%r15)
         ret
 
         .globl  bt_rep_stos
@@ -118,13 +118,13 @@ bt_rep_stos:
         add     %rdi, %r11
         sub     %eax, %ecx
         count   QUICK_STOS
-        mov     %ecx, 4(%r15)
+        mov     %ecx, VCPU_ECX(%r15)
         shlx    %r9d, %eax, %r13d
         lea     (%rdi,%r13), %r10d
-        mov     %r10d, 28(%r15)
+        mov     %r10d, VCPU_EDI(%r15)
         mov     %eax, %ecx
         mov     %r11, %rdi
-        mov     (%r15), %eax            /* the guest's */
+        mov     VCPU_EAX(%r15), %eax            /* the guest's */
         cmp     $1, %r9d
         je      3f
         ja      4f
@@ -133,8 +133,8 @@ bt_rep_stos:
 3:      rep stosw
         jmp     5f
 4:      rep stosl
-5:      mov     4(%r15), %ecx
-        mov     28(%r15), %edi
+5:      mov     VCPU_ECX(%r15), %ecx
+        mov     VCPU_EDI(%r15), %edi
         jmp     1b
 
         .globl  bt_strings_end

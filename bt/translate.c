@@ -85,7 +85,7 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 void xl_callout(struct xl *x, const struct site *site, bool fpu)
 {
     xl_callout_record(x, site, fpu);
-    emit_call_vcpu(x, x->callouts[site - x->sites]->light ? VCPU_LIGHT : VCPU_CALLOUT);
+    emit_call_vcpu(x, x->callouts[site - x->sites]->light ? TC_LIGHT : TC_CALLOUT);
 }
 
 /* LOCK is dropped where it is legal (one CPU); elsewhere C raises #UD. */
@@ -179,10 +179,12 @@ static void one(struct xl *x, const struct insn *in)
     x->callouts[x->site - x->sites]->learnt = learnt;
 }
 
-/* POLL_SIZE bytes: mov r9, [r15+poll];  mov r9b, [r9] */
+/* mov r9, [r15+poll];  mov r9b, [r9] */
 static void head(struct xl *x)
 {
-    EMIT(x, 0x4d, 0x8b, 0x4f, VCPU_POLL, 0x45, 0x8a, 0x09);
+    emit_op_rm(x, 0x8b, R9, R15, TC_POLL, true);
+    EMIT(x, 0x45, 0x8a, 0x09);
+    check(x->p - x->start == POLL_SIZE, "a poll of %d bytes", (int)(x->p - x->start));
 }
 
 /* The window is the supervisor's. A host fault for each operand of a stack that is misaligned would be dear.

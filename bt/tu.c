@@ -239,27 +239,26 @@ void tu_unlink(struct bt *bt, struct exit *e)
     unlink_exit(bt, e);
 }
 
-static u8 *jump_entry(struct bt *bt, u32 eip)
+static struct jump_cached *jump_entry(struct bt *bt, u32 eip)
 {
-    return bt->jump_cache + ((eip + (eip >> 7 | eip << 25)) & (JUMP_ENTRIES - 1)) * 32ull;
+    return &bt->jump_cache[(eip + (eip >> 7 | eip << 25)) & (JUMP_ENTRIES - 1)];
 }
 
 void tu_jump_cache_add(struct bt *bt, struct tu *tu)
 {
-    u64 entry[4] = { -((u64)tu->context << 32 | tu->eip), FLAT_EXEC + (tu_gla(bt, tu) >> PAGE_SHIFT),
-                     -tu->slot, (u64)tu_host(bt, tu) };
-
     if (bt->config.no_chaining || tu->crossing)
         return;
-    memcpy(jump_entry(bt, tu->eip), entry, sizeof(entry));
+    *jump_entry(bt, tu->eip) = (struct jump_cached){ -((u64)tu->context << 32 | tu->eip),
+                                                     FLAT_EXEC + (tu_gla(bt, tu) >> PAGE_SHIFT), -tu->slot,
+                                                     tu_host(bt, tu) };
 }
 
 static void jump_cache_remove(struct bt *bt, const struct tu *tu)
 {
-    u64 *entry = (u64 *)jump_entry(bt, tu->eip);
+    struct jump_cached *entry = jump_entry(bt, tu->eip);
 
-    if (entry[JUMP_HOST / 8] == (u64)tu_host(bt, tu))
-        memset(entry, 0, 32);
+    if (entry->host == tu_host(bt, tu))
+        memset(entry, 0, sizeof(*entry));
 }
 
 /* ---- Dropping ---- */
@@ -383,5 +382,5 @@ void tu_forget_all(struct bt *bt)
         if (t->crossing)
             start_forget(bt, t->crossing->gpa);
     }
-    memset(bt->jump_cache, 0, JUMP_ENTRIES * 32);
+    memset(bt->jump_cache, 0, JUMP_ENTRIES * sizeof(*bt->jump_cache));
 }

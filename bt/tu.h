@@ -15,7 +15,7 @@
 #define RING3_BT_TU_H
 
 #include "bt/bt.h"
-#include "bt/regs.h"
+#include "bt/tc.h"
 #include "cpu/insn.h"
 #include "mmu/shadow.h"
 
@@ -161,7 +161,7 @@ void bt_enter_end(void), bt_fast_end(void), bt_far_end(void), bt_strings_end(voi
 
 enum {
     MAX_CCF = 24576, /* see emit.h */
-    POLL_SIZE = 7, /* of the poll at a CCF's head */
+    POLL_SIZE = 6, /* of the poll at a CCF's head */
     MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 17,
     LINES = 1 << 15,
@@ -215,7 +215,8 @@ struct bt {
     struct tables {
         u32 base[4], limit[4], tss; /* tss: its attributes */
     } tables; /* GDT, LDT, IDT and TSS that what segment.c keeps is good for */
-    u8 *jump_cache;
+    struct jump_cached *jump_cache;
+    u32 cpuid_version; /* the vcpu's, for which tc.cpuids holds */
     /* What was learnt about memory operands, by physical address of the instruction. */
     struct learnt {
         u32 gpa;
@@ -243,12 +244,12 @@ struct bt {
  * so that PUSHF only has to merge. */
 static inline void bt_flags_to_host(struct vcpu *cpu)
 {
-    cpu->tc.host_flags = (cpu->eflags & 0xff) << 8 | (cpu->eflags >> 11 & 1);
+    tc_of(cpu)->host_flags = (cpu->eflags & 0xff) << 8 | (cpu->eflags >> 11 & 1);
     cpu->eflags &= ~(u32)FLAGS_ARITH;
 }
 static inline void bt_flags_from_host(struct vcpu *cpu)
 {
-    u32 low = (u32)cpu->tc.host_flags >> 8 & 0xff, overflow = (u32)cpu->tc.host_flags & 1;
+    u32 low = (u32)tc_of(cpu)->host_flags >> 8 & 0xff, overflow = (u32)tc_of(cpu)->host_flags & 1;
 
     cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((low | overflow << 11) & FLAGS_ARITH);
 }
@@ -299,7 +300,8 @@ u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool 
 /* After C ran an IRET in the context `from`: next time the code does it. */
 void segment_learn_iret(struct bt *bt, u32 from);
 void segment_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
-void segment_learn_far(struct bt *bt, u32 from); /* and a far transfer */
+void segment_learn_far(struct bt *bt, u32 from); /* and a far transfer; */
+void segment_learn_cpuid(struct bt *bt, u32 leaf); /* and a CPUID */
 void segment_forget_switches(struct vcpu *cpu);
 /* After C ran a segment load: next time the code does it. */
 void segment_learn(struct bt *bt, const struct insn *in);

@@ -111,7 +111,7 @@ bool xl_copy(struct xl *x, const struct insn *in)
 
 void xl_load_selector(struct xl *x, u8 dst, u8 seg)
 {
-    i32 at = (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+    i32 at = VCPU_SEG + (i32)(seg * sizeof(struct segment) +
                    offsetof(struct segment, selector));
 
     EMIT(x, (u8)(0x41 | (dst >= 8) << 2), 0x0f, 0xb7, (u8)(0x87 | (dst & 7) << 3));
@@ -249,7 +249,7 @@ static bool repeat(struct xl *x, const struct insn *in, u8 source, i32 routine)
     emit_call_vcpu(x, routine);
     xl_slow_unless_zero(x, R10, R11);
     EMIT(x, 0x41, 0xc6, 0x87); /* mov byte [r15+mid_rep], 0: it may have been under way */
-    emit32(x, (u32)offsetof(struct vcpu, mid_rep));
+    emit32(x, (u32)VCPU_MID_REP);
     emit8(x, 0);
     return true;
 }
@@ -260,7 +260,7 @@ bool xl_movs(struct xl *x, const struct insn *in)
     i32 step = string_step(x, size);
 
     if (repeated(in))
-        return repeat(x, in, in->seg, VCPU_REP_MOVS);
+        return repeat(x, in, in->seg, TC_REP_MOVS);
     if (!string_address(x, in, RSI, in->seg, XL_READ))
         return false;
     emit_load(x, R11, size);
@@ -279,7 +279,7 @@ bool xl_stos(struct xl *x, const struct insn *in)
     u32 size = string_size(in);
 
     if (repeated(in))
-        return repeat(x, in, ES, VCPU_REP_STOS);
+        return repeat(x, in, ES, TC_REP_STOS);
     if (!string_address(x, in, RDI, ES, XL_WRITE))
         return false;
     emit_store(x, RAX, size);

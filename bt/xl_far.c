@@ -25,7 +25,7 @@ static bool leave(struct xl *x, u32 routine)
         routine += FAR_PROT;
     emit_mov_ri(x, R11, x->stack32 ? ~0u : 0xffff);
     xl_callout_record(x, x->site, false);
-    emit_jmp_vcpu(x, VCPU_FAR + 8 * (i32)routine);
+    emit_jmp_vcpu(x, TC_FAR + 8 * (i32)routine);
     x->ended = true;
     return true;
 }
@@ -46,11 +46,11 @@ static bool target_from_memory(struct xl *x, const struct insn *in)
     emit_load(x, R11, in->opsize);
     if (in->opsize == 2)
         emit_movzx16(x, R11, R11);
-    emit_op_rm(x, 0x89, R11, R15, VCPU_FAR_EIP, false);
+    emit_op_rm(x, 0x89, R11, R15, TC_FAR_EIP, false);
     if (!xl_operand(x, &second, 2, XL_READ))
         return false;
     emit_load_word(x);
-    emit_op_rm(x, 0x89, R9, R15, VCPU_FAR_SELECTOR, false);
+    emit_op_rm(x, 0x89, R9, R15, TC_FAR_SELECTOR, false);
     return true;
 }
 
@@ -61,8 +61,8 @@ bool xl_far(struct xl *x, const struct insn *in)
     if (!may_transfer(x))
         return false;
     if (in->op[0].kind == OP_FAR) {
-        set_vcpu(x, VCPU_FAR_EIP, in->opsize == 2 ? in->imm & 0xffff : in->imm);
-        set_vcpu(x, VCPU_FAR_SELECTOR, in->imm2);
+        set_vcpu(x, TC_FAR_EIP, in->opsize == 2 ? in->imm & 0xffff : in->imm);
+        set_vcpu(x, TC_FAR_SELECTOR, in->imm2);
     } else if (in->op[0].kind != OP_MEM || !target_from_memory(x, in)) {
         return false;
     }
@@ -76,7 +76,7 @@ bool xl_far_ret(struct xl *x, const struct insn *in)
 {
     if (!may_transfer(x))
         return false;
-    set_vcpu(x, VCPU_FAR_DROP, 2 * in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0));
+    set_vcpu(x, TC_FAR_DROP, 2 * in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0));
     return leave(x, FAR_RET + width(in));
 }
 
@@ -90,7 +90,7 @@ bool xl_int_real(struct xl *x, const struct insn *in)
     set_vcpu(x, VCPU_EIP, x->next_eip);
     xl_callout_record(x, x->site, false);
     emit_mov_ri(x, R11, vector);
-    emit_jmp_vcpu(x, VCPU_FAR + 8 * FAR_INT);
+    emit_jmp_vcpu(x, TC_FAR + 8 * FAR_INT);
     x->ended = true;
     return true;
 }
@@ -101,7 +101,7 @@ bool xl_iret_real(struct xl *x, const struct insn *in)
         in->opsize != 2)
         return false;
     xl_callout_record(x, x->site, false);
-    emit_jmp_vcpu(x, VCPU_FAR + 8 * FAR_IRET);
+    emit_jmp_vcpu(x, TC_FAR + 8 * FAR_IRET);
     x->ended = true;
     return true;
 }

@@ -197,7 +197,7 @@ static void continuation(struct xl *x)
 {
     emit_lea_rm(x, R10, R9, -(i32)x->next_eip);
     emit_test_zero(x, R10, R11, 4);
-    emit_jmp_vcpu(x, VCPU_INDIRECT);
+    emit_jmp_vcpu(x, TC_INDIRECT);
     EMIT(x, 0x4c, 0x89, 0xd9); /* mov rcx, r11 */
     emit_count(x, RUNS_PREDICTED, 1);
     xl_exit(x, 0, 0xe9, x->next_eip);
@@ -259,11 +259,11 @@ static void exit_stub(struct xl *x, struct exit *e)
         emit_patch32(x->start + e->guess + GUESS_MISS, x->p);
         emit_op_rm(x, 0x89, R9, R15, VCPU_EIP, false);
     } else {
-        EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);
+        EMIT(x, 0x41, 0xc7, 0x47, (u8)VCPU_EIP);
         emit32(x, e->target);
     }
     emit_mov_ri64(x, R9, (u64)e);
-    emit_jmp_vcpu(x, VCPU_LEAVE);
+    emit_jmp_vcpu(x, TC_LEAVE);
 }
 
 /* The chain's way to another page: on if the page's execute slot is still the one noted.
@@ -359,6 +359,6 @@ void xl_stubs(struct xl *x)
         if (e->guess || e->second || !in_page_of(x, e->target))
             link_check(x, e);
         if (e->guess) /* CHECK_SIZE behind the check: another target */
-            emit_jmp_vcpu(x, VCPU_INDIRECT);
+            emit_jmp_vcpu(x, TC_INDIRECT);
     }
 }

@@ -115,7 +115,7 @@ void emit_not64(struct xl *x, enum hreg reg)
 static void check_limit(struct xl *x, u8 seg, u32 size)
 {
     emit_op_rm(x, 0x8b, R11, R15,
-               (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+               VCPU_SEG + (i32)(seg * sizeof(struct segment) +
                      offsetof(struct segment, limit)),
                false);
     emit_mov_rr(x, R10, R9);
@@ -128,7 +128,7 @@ static void check_limit(struct xl *x, u8 seg, u32 size)
 /* The same for FS and GS, by their reach: negative where the access is not allowed. */
 static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
 {
-    emit_op_rm(x, 0x8b, R11, R15, VCPU_REACH + 16 * seg + (access == XL_WRITE ? 8 : 0), true);
+    emit_op_rm(x, 0x8b, R11, R15, TC_REACH + 16 * seg + (access == XL_WRITE ? 8 : 0), true);
     emit_mov_rr(x, R10, R9);
     emit_not64(x, R10);
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
@@ -139,7 +139,7 @@ static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
 static void add_base(struct xl *x, u8 seg)
 {
     emit_op_rm(x, 0x8b, R10, R15,
-               (i32)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+               VCPU_SEG + (i32)(seg * sizeof(struct segment) +
                      offsetof(struct segment, base)),
                false);
     emit_lea_sib(x, R9, R9, R10, 1, 0, false);
@@ -187,7 +187,7 @@ static void look_beside(struct xl *x, bool span, u32 size)
     if (span)
         xl_slow_unless_zero(x, R11, R13);
     emit_mov_ri(x, R11, size);
-    emit_call_vcpu(x, VCPU_BESIDE);
+    emit_call_vcpu(x, TC_BESIDE);
     if (span)
         emit_mov_ri(x, R11, 0);
 }

@@ -22,7 +22,7 @@ static bool load_real(struct xl *x, u8 seg)
     if (class == SEG_FLAT || class == SEG_OTHER)
         return false;
     if (class == SEG_ANY) { /* it may be null since protected mode */
-        emit_op_rm(x, 0x8b, R10, R15, VCPU_REACH + 16 * seg, true);
+        emit_op_rm(x, 0x8b, R10, R15, TC_REACH + 16 * seg, true);
         emit_top16(x, R10);
         xl_slow_unless_zero(x, R10, R11);
     }
@@ -46,7 +46,7 @@ static bool load_segment(struct xl *x, u8 seg)
                 (i32)segment_key(0, (enum seg)seg, key >> KEY_CPL_SHIFT & 3, context_seg(key, seg),
                                  x->stack32));
     emit_mov_ri(x, R11, seg);
-    emit_call_vcpu(x, VCPU_LOAD_SEGMENT);
+    emit_call_vcpu(x, TC_LOAD_SEGMENT);
     xl_slow_unless_zero(x, R10, R11);
     return true;
 }
@@ -84,7 +84,7 @@ static bool load_pointer(struct xl *x, const struct insn *in, u8 seg)
     if (in->op[1].kind != OP_MEM || !xl_operand(x, in, in->opsize, XL_READ))
         return false;
     emit_load(x, R11, in->opsize);
-    emit_op_rm(x, 0x89, R11, R15, VCPU_SCRATCH, false);
+    emit_op_rm(x, 0x89, R11, R15, TC_SCRATCH, false);
     if (!xl_operand(x, &second, 2, XL_READ))
         return false;
     emit_load_word(x);
@@ -92,7 +92,7 @@ static bool load_pointer(struct xl *x, const struct insn *in, u8 seg)
         return false;
     if (in->opsize == 2)
         emit8(x, 0x66);
-    emit_op_rm(x, 0x8b, dst, R15, VCPU_SCRATCH, false);
+    emit_op_rm(x, 0x8b, dst, R15, TC_SCRATCH, false);
     return true;
 }
 

@@ -10,7 +10,7 @@ bool xl_cli(struct xl *x, const struct insn *in)
 {
     if (!(x->context->key & KEY_IOPL_OK))
         return false;
-    EMIT(x, 0x41, 0xc6, 0x47, VCPU_INT_FLAG, 0); /* mov byte [r15+int_flag], 0 */
+    EMIT(x, 0x41, 0xc6, 0x47, (u8)VCPU_INT_FLAG, 0); /* mov byte [r15+int_flag], 0 */
     return true;
 }
 
@@ -32,9 +32,9 @@ bool xl_sti(struct xl *x, const struct insn *in)
 {
     if (!(x->context->key & KEY_IOPL_OK) || x->last)
         return false;
-    EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, VCPU_INTR); /* movzx r9d, byte [r15+intr] */
+    EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, (u8)VCPU_INTR); /* movzx r9d, byte [r15+intr] */
     xl_slow_unless_zero(x, R9, R10);
-    EMIT(x, 0x41, 0xc6, 0x47, VCPU_INT_FLAG, 1); /* mov byte [r15+int_flag], 1 */
+    EMIT(x, 0x41, 0xc6, 0x47, (u8)VCPU_INT_FLAG, 1); /* mov byte [r15+int_flag], 1 */
     return true;
 }
 
@@ -65,7 +65,7 @@ bool xl_pushf(struct xl *x, const struct insn *in)
 {
     if (!plain_flags(x, in))
         return false;
-    EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, VCPU_INT_FLAG);
+    EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, (u8)VCPU_INT_FLAG);
     EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 23);
     emit_op_rm(x, 0x8b, R11, R15, VCPU_EFLAGS, false);
     emit_lea_sib(x, R9, R9, R11, 1, -2, false);
@@ -111,9 +111,9 @@ bool xl_popf(struct xl *x, const struct insn *in)
     xl_slow_jcc(x, 0x85);
     emit_mov_rr(x, R11, R13);
     EMIT(x, 0x41, 0xc1, 0xeb, 9, 0x41, 0x83, 0xe3, 1); /* shr r11d, 9;  and r11d, 1 */
-    EMIT(x, 0x45, 0x84, 0x5f, VCPU_INTR);              /* test [intr], r11b */
+    EMIT(x, 0x45, 0x84, 0x5f, (u8)VCPU_INTR);              /* test [intr], r11b */
     xl_slow_jcc(x, 0x85);
-    EMIT(x, 0x45, 0x88, 0x5f, VCPU_INT_FLAG);          /* mov [int_flag], r11b */
+    EMIT(x, 0x45, 0x88, 0x5f, (u8)VCPU_INT_FLAG);          /* mov [int_flag], r11b */
     xl_stack_move(x, (i32)in->opsize);
     flags_from_r13(x);
     return true;
@@ -136,7 +136,7 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
     emit_mov_rr(x, R9, RAX);
     EMIT(x, 0xc4, 0xe3, 0xfb, 0xf0, 0xd2, 32);
     emit_lea_sib(x, R9, R9, RDX, 1, 0, true);
-    emit_op_rm(x, 0x8b, R10, R15, offsetof(struct vcpu, tsc_offset), true);
+    emit_op_rm(x, 0x8b, R10, R15, VCPU_TSC_OFFSET, true);
     emit_lea_sib(x, R9, R9, R10, 1, 0, true);
     emit_mov_rr(x, RAX, R9);
     EMIT(x, 0xc4, 0xc3, 0xfb, 0xf0, 0xd1, 32);
@@ -218,7 +218,7 @@ bool xl_verw(struct xl *x, const struct insn *in)
     }
     emit_lea_rm(x, R9, R9,
                 (i32)(segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) | SEG_KEY_VERW));
-    emit_call_vcpu(x, VCPU_VERW);
+    emit_call_vcpu(x, TC_VERW);
     xl_slow_unless_zero(x, R10, R11);
     return true;
 }
@@ -259,14 +259,14 @@ bool xl_sysenter(struct xl *x, const struct insn *in)
 {
     struct context to = flat_context(x, 0);
 
-    return may_switch(x) && enter_context(x, &to, VCPU_SYSENTER);
+    return may_switch(x) && enter_context(x, &to, TC_SYSENTER);
 }
 
 bool xl_sysexit(struct xl *x, const struct insn *in)
 {
     struct context to = flat_context(x, 3);
 
-    return may_switch(x) && cpl0(x) && enter_context(x, &to, VCPU_SYSEXIT);
+    return may_switch(x) && cpl0(x) && enter_context(x, &to, TC_SYSEXIT);
 }
 
 bool xl_iret(struct xl *x, const struct insn *in)
@@ -279,7 +279,7 @@ bool xl_iret(struct xl *x, const struct insn *in)
         !x->stack32 || context_seg(key, SS) != SEG_FLAT)
         return false;
     xl_callout_record(x, x->site, false);
-    emit_jmp_vcpu(x, VCPU_IRET);
+    emit_jmp_vcpu(x, TC_IRET);
     x->ended = true;
     return true;
 }
@@ -294,17 +294,17 @@ bool xl_int(struct xl *x, const struct insn *in)
     if (x->bt->config.no_chaining || (key & KEY_FPU_LIVE && !cpl0(x)) || !x->stack32)
         return false;
     xl_callout_record(x, x->site, false);
-    EMIT(x, 0x41, 0xc7, 0x47, VCPU_EIP);
+    EMIT(x, 0x41, 0xc7, 0x47, (u8)VCPU_EIP);
     emit32(x, x->next_eip);
     emit_mov_ri(x, R11, in->imm & 0xff);
-    emit_jmp_vcpu(x, VCPU_INT_N);
+    emit_jmp_vcpu(x, TC_INT_N);
     x->ended = true;
     return true;
 }
 
 bool xl_cpuid(struct xl *x, const struct insn *in)
 {
-    emit_call_vcpu(x, VCPU_CPUID);
+    emit_call_vcpu(x, TC_CPUID);
     xl_slow_unless_zero(x, R10, R11);
     return true;
 }

@@ -102,42 +102,66 @@ struct fxsave {
 static_assert(sizeof(struct fxsave) == 512, "FXSAVE image");
 
 /*
- * A segment load that succeeded, for translated code to do again: while the descriptor's page maps
- * the same memory and the descriptor is unchanged, the hidden part is what it was. bt/segment.c.
+ * A processor: its architectural state, which is what the guest can observe, and under the line its wiring.
+ * What an engine keeps beside it lies behind it in memory (bt/tc.h), so what an engine's code reaches most
+ * often comes last.
  */
-struct seg_cached {
-    u64 minus_key;   /* -(selector and what else the load depended on) */
-    u64 minus_slot;  /* -(the supervisor's read slot of the descriptor's page) */
-    const u64 *desc; /* the descriptor in host memory; NULL: a null selector, which has none */
-    u64 minus_desc;
-    i64 reach[2];
-    struct segment seg;
-    u32 page;        /* of the descriptor, gla >> 12 */
-};
-enum { SEG_CACHE = 16 };
-
-/* An IRET that succeeded: from one context with these selectors into another (bt/segment.c). */
-struct iret_cached {
-    u32 from; /* context; 0: none */
-    u16 cs, ss;
-    u32 iopl; /* the bits of EFLAGS, AC clear beside them */
-    u32 to;
-};
-
-/* An INT n that went through a 32-bit gate to CPL 0: the same with the gate. */
-struct int_cached {
-    u64 minus_gate, minus_slot; /* -(the gate), -(the supervisor's read slot of its page) */
-    const u64 *gate;            /* in host memory */
-    u32 page;                   /* of the gate, gla >> 12 */
-    u32 from, to;               /* contexts; from 0: none */
-    u32 vector, eip;
-    u16 cs, ss;                 /* ss: of CPL 0, if the level changes */
-    u32 trap;                   /* a trap gate: IF stays */
-    u32 unused[3];
-};
-
+enum { CPU_ENGINE_ROOM = 8192 }; /* bytes behind a struct vcpu, zero at first */
 struct vcpu {
-    /* What translated code reaches: keep within the first 128 bytes, offsets of one byte. */
+    struct fxsave fpu;        /* exact whenever C runs */
+    struct segment seg[SEGS];
+    struct table_register gdtr, idtr;
+    u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
+    u32 dr[8];
+    u32 efer;
+    u32 debugctl;   /* MSR 1D9: DEBUGCTL_* of debug.h */
+    u32 last_branch[2], last_int[2]; /* from, to: MSRs 1DB to 1DE */
+    u64 tsc_offset; /* guest TSC = host TSC + this */
+    u64 tsc_stopped; /* the guest's, while the machine is stopped */
+    u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
+    u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */
+    u64 perf_select[2], perf_base[2];        /* P6 event counters: see msr.c */
+
+    u32 db_pending; /* DR6 bits of the #DB trap that ATT_TRAP announces */
+    u8 ext;         /* 1 while delivering an exception or interrupt: the EXT bit of error codes */
+    u8 ss_shadow;   /* ATT_SHADOW comes from a load of SS: #DB traps wait, too */
+    u8 mid_rep;     /* the string instruction at EIP has done some of its iterations */
+    bool ferr;  /* FERR# output: an unmasked x87 error met a waiting instruction with CR0.NE clear */
+    bool ignne; /* IGNNE# input: run on despite the error (port F0) */
+
+    /* The exception a handler recorded with cpu_fault(); vector EXC_NONE: none. */
+    u8 exc_vector;
+    bool exc_has_error;
+    u32 exc_error;
+
+    /* ---- Not the guest's ---- */
+
+    const struct cpu_model *model;
+    struct machine *machine;
+    struct mmu *mmu;
+    struct hostexec *hostexec; /* owned by cpu/hostexec.c */
+    void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
+    void *bt;     /* the translator; owned by bt/ */
+    /* The interrupt controller's side, set by machine.c. */
+    int (*intr_ack)(struct vcpu *cpu); /* vector, or -1: none after all */
+    void (*ferr_set)(struct vcpu *cpu, bool level); /* FERR# changed; NULL: not connected */
+    u64 insns; /* instructions run by the interpreter since reset */
+    u32 cpuid_version; /* another whenever an answer of CPUID may have changed */
+    u32 pauses; /* PAUSEs until machine_paused() is asked */
+
+    /* The MMU's, which sets it, for C and for translated code. */
+    bool window_loaded; /* code that uses the window may run on this thread */
+    u64 window;   /* what gs leads to in translated code, see mmu/window.c; */
+    const u32 *window_frames; /* page of RAM + 1 by page there; */
+    u8 *ram;      /* where RAM lies by itself, */
+    u64 ram_pages;
+    const u8 *page_flags;   /* and why its pages are guarded */
+    u64 *flat __attribute__((aligned(64))); /* shadow of the current privilege; never NULL once reset */
+    u64 *flat_system; /* and of CPL 0 */
+
+    /* ---- The guest's again: what translated code reaches, by offsets of one byte ---- */
+
+    u32 cr0, cr2, cr3, cr4;
     u32 gpr[8];      /* by enum gpr */
     u32 eip;         /* of the instruction about to run, or that faulted */
     u32 eflags;      /* all but IF, which is kept in int_flag; bit 1 is always set */
@@ -146,96 +170,8 @@ struct vcpu {
     u8 intr;         /* level of the INTR input */
     u8 nmi_blocked;  /* until IRET */
     u32 attention;   /* ATT_*: see above */
-    u64 *flat;       /* shadow of the current privilege, see mmu/shadow.h; never NULL once reset */
-    u64 *flat_system; /* and of CPL 0 */
-    struct tc_state { /* the translator's, while its code runs: see bt/regs.h */
-        const u8 *poll;     /* readable, or not: then the next TU head leaves by a signal */
-        void (*callout)(void), (*leave)(void), (*indirect)(void);
-        u64 host_flags;     /* the arithmetic flags as the code left them: AX as by LAHF and SETO AL */
-        u64 tc_rsp, c_rsp;  /* stack of return addresses; stack of the C caller */
-        u8 *jump_cache;
-        u32 unused;
-        u32 context;        /* with the zero below it what the jump cache compares with */
-        u64 stack_top;      /* of the return addresses */
-        u64 fpu_live;       /* translated code computes on the host's FPU; 2: fpu_stored is newer */
-        void (*load_segment)(void), (*verw)(void), (*sysenter)(void), (*sysexit)(void),
-            (*iret)(void), (*rep_movs)(void), (*rep_stos)(void),
-            (*int_n)(void), (*cpuid)(void), (*light)(void);
-        u32 stack_context; /* that the return addresses on the stack belong to */
-        u32 unused2;
-    } tc;
-    struct fxsave fpu;        /* exact whenever C runs */
-    struct fxsave fpu_stored; /* by enter.S, see bt/fpu.c */
-
-    struct segment seg[SEGS];
-    /* Last offset that may be read and written in ES to GS, by the translator; negative: none, or
-     * C has to look. Kept for FS and GS. */
-    i64 reach[GS + 1][2];
-    struct seg_cached seg_cache[SEG_CACHE];
-    u64 scratch[4] __attribute__((aligned(16))); /* of one translated instruction */
-    struct cpuid_answer {
-        u64 minus_leaf; /* -(leaf + 1); 0: none */
-        u32 out[4];     /* EAX, EBX, ECX, EDX */
-        u64 unused;
-    } cpuids[4];        /* by the leaf's low bits: CPUID's answers so far; a WRMSR forgets them */
-    struct iret_cached irets[4]; /* by the RPL of CS */
-    struct int_cached ints[8];   /* by the vector's low bits */
-    u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
-    u32 cr0, cr2, cr3, cr4;
-    u32 pauses; /* PAUSEs until machine_paused() is asked */
-    u64 quick[10]; /* by the translator: times it did without C what QUICK_* in bt/regs.h names */
-    u64 runs[4];  /* and, if it is asked to count, what RUNS_* there name */
-    u64 window;   /* the MMU's: what gs leads to in translated code, see mmu/window.c; */
-    const u32 *window_frames; /* page of RAM + 1 by page there; */
-    u8 *ram;      /* where RAM lies by itself, */
-    u64 ram_pages;
-    const u8 *page_flags;   /* and why its pages are guarded; */
-    const u64 *code_map;    /* the translator's: which bytes of memory are code, a bit each; */
-    void (*beside)(void);   /* and who looks there */
-    void (*far[12])(void);  /* far transfers in the cache: see bt/far.S; */
-    u32 far_eip, far_selector, far_drop; /* their operands, */
-    struct far_cached {
-        u32 from, selector, to, unused;
-    } fars[128] __attribute__((aligned(8))); /* and where they led */
-
-    struct table_register gdtr, idtr;
-    u32 dr[8];
-    u32 efer;
-    u32 debugctl;   /* MSR 1D9: DEBUGCTL_* of debug.h */
-    u32 last_branch[2], last_int[2]; /* from, to: MSRs 1DB to 1DE */
-    u32 db_pending; /* DR6 bits of the #DB trap that ATT_TRAP announces */
-    u8 ext;         /* 1 while delivering an exception or interrupt: the EXT bit of error codes */
-    u8 ss_shadow;   /* ATT_SHADOW comes from a load of SS: #DB traps wait, too */
-    u8 mid_rep;     /* the string instruction at EIP has done some of its iterations */
-
-    /* The exception a handler recorded with cpu_fault(); vector EXC_NONE: none. */
-    u8 exc_vector;
-    bool exc_has_error;
-    u32 exc_error;
-
-    bool ferr;  /* FERR# output: an unmasked x87 error met a waiting instruction with CR0.NE clear */
-    bool ignne; /* IGNNE# input: run on despite the error (port F0) */
-    struct hostexec *hostexec; /* owned by cpu/hostexec.c */
-
-    u64 tsc_offset; /* guest TSC = host TSC + this */
-    u64 tsc_stopped; /* the guest's, while the machine is stopped */
-    u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
-    u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */
-    u64 perf_select[2], perf_base[2];        /* P6 event counters: see msr.c */
-
-    const struct cpu_model *model;
-    struct machine *machine;
-    struct mmu *mmu;
-    bool window_loaded; /* code that uses the window may run on this thread */
-    void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
-    void *bt;     /* the translator; owned by bt/ */
-
-    /* The interrupt controller's side, set by machine.c. */
-    int (*intr_ack)(struct vcpu *cpu); /* vector, or -1: none after all */
-    void (*ferr_set)(struct vcpu *cpu, bool level); /* FERR# changed; NULL: not connected */
-    u64 insns; /* instructions run by the interpreter since reset */
-};
-static_assert(offsetof(struct vcpu, flat_system) < 120, "translated code uses short offsets");
+} __attribute__((aligned(64)));
+static_assert(sizeof(struct vcpu) - offsetof(struct vcpu, flat) <= 128, "translated code uses short offsets");
 
 /* `-cpu`: what CPUID says and which instructions exist (cpu/cpuid.c). */
 enum cpu_feature {

@@ -113,11 +113,8 @@ void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 bool ex_cpuid(struct vcpu *cpu, const struct insn *in)
 {
     u32 leaf = cpu->gpr[EAX], out[4];
-    struct cpuid_answer *answer = &cpu->cpuids[leaf & 3];
 
     cpu_cpuid(cpu, leaf, cpu->gpr[ECX], out);
-    answer->minus_leaf = -((u64)leaf + 1);
-    memcpy(answer->out, out, sizeof(out)); /* no answer depends on ECX */
     cpu->gpr[EAX] = out[0];
     cpu->gpr[EBX] = out[1];
     cpu->gpr[ECX] = out[2];

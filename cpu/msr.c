@@ -347,7 +347,7 @@ static bool write_msr(struct vcpu *cpu, u32 index, u64 val)
 
 bool cpu_wrmsr(struct vcpu *cpu, u32 index, u64 val)
 {
-    memset(cpu->cpuids, 0, sizeof(cpu->cpuids)); /* CPUID tells of the APIC's enable bit */
+    cpu->cpuid_version++; /* it tells of the APIC's enable bit */
     if (exists(cpu, index) && write_msr(cpu, index, val))
         return true;
     trace(TRACE_NYI, "wrmsr %x = %llx at %04x:%08x", index, (unsigned long long)val,

@@ -11,10 +11,10 @@
 
 struct vcpu *cpu_new(struct machine *m, struct mmu *mmu, const struct cpu_model *model)
 {
-    struct vcpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~(size_t)63);
+    struct vcpu *cpu = aligned_alloc(64, sizeof(*cpu) + CPU_ENGINE_ROOM);
 
     check(cpu, "no memory for the processor's state");
-    memset(cpu, 0, sizeof(*cpu));
+    memset(cpu, 0, sizeof(*cpu) + CPU_ENGINE_ROOM);
     cpu->machine = m;
     cpu->mmu = mmu;
     cpu->model = model;
@@ -70,7 +70,7 @@ void cpu_reset(struct vcpu *cpu)
     cpu->eflags = FLAG_1;
     cpu->int_flag = cpu->cpl = cpu->nmi_blocked = 0;
     cpu->ext = cpu->ss_shadow = cpu->mid_rep = 0;
-    memset(cpu->cpuids, 0, sizeof(cpu->cpuids));
+    cpu->cpuid_version++;
     cpu->db_pending = 0;
     cpu->exc_vector = EXC_NONE;
     cpu->cr0 = CR0_CD | CR0_NW | CR0_ET;

@@ -220,7 +220,7 @@ TEST(bt_adapt, copies_see_that_memory_overlaps)
     cpu->seg[DS].base = cpu->seg[ES].base = 0;
     cpu->seg[DS].limit = cpu->seg[ES].limit = ~0u;
     for (u32 turn = 0; turn < 4; turn++) {
-        u32 moved = (u32)cpu->quick[QUICK_MOVS];
+        u32 moved = (u32)tc_of(cpu)->quick[QUICK_MOVS];
 
         for (u32 i = 0; i < 64; i++)
             data[i] = i;
@@ -233,7 +233,7 @@ TEST(bt_adapt, copies_see_that_memory_overlaps)
             bt_run(cpu);
         CHECK_EQ(data[turn & 1 ? 17 : 0x2000 / 4 + 15], turn & 1 ? 1 : 16);
         if (turn)
-            CHECK_EQ((u32)cpu->quick[QUICK_MOVS] - moved, turn & 1 ? 0 : 1);
+            CHECK_EQ((u32)tc_of(cpu)->quick[QUICK_MOVS] - moved, turn & 1 ? 0 : 1);
     }
     CHECK(mmu_window_use(cpu));
 }

@@ -45,11 +45,11 @@ static struct bt *start(enum form form)
 static u32 store(struct bt *bt, u32 offset, u32 size, bool *quick)
 {
     u32 page = (CODE + offset) >> PAGE_SHIFT, tus = bt->page_tus[page];
-    u64 beside = bt->cpu->quick[QUICK_BESIDE];
+    u64 beside = tc_of(bt->cpu)->quick[QUICK_BESIDE];
 
     bt->cpu->gpr[EDI] = offset;
     run(bt->cpu, STORE + (size == 1 ? 0 : 0x10 * size));
-    *quick = bt->cpu->quick[QUICK_BESIDE] > beside;
+    *quick = tc_of(bt->cpu)->quick[QUICK_BESIDE] > beside;
     return tus - bt->page_tus[page];
 }
 

@@ -48,10 +48,10 @@ static void run(struct bt *bt)
 /* Far transfers done in the cache by a run. */
 static u64 quick_in_run(struct bt *bt)
 {
-    u64 before = bt->cpu->quick[QUICK_FAR];
+    u64 before = tc_of(bt->cpu)->quick[QUICK_FAR];
 
     run(bt);
-    return bt->cpu->quick[QUICK_FAR] - before;
+    return tc_of(bt->cpu)->quick[QUICK_FAR] - before;
 }
 
 TEST(bt_far, calls_and_interrupts_are_done_again)
@@ -129,7 +129,7 @@ static u32 known_transfers(const struct vcpu *cpu)
     u32 n = 0;
 
     for (u32 i = 0; i < FAR_ENTRIES; i++)
-        n += cpu->fars[i].selector != 0;
+        n += tc_of(cpu)->fars[i].selector != 0;
     return n;
 }
 
@@ -165,12 +165,12 @@ TEST(bt_far, forgotten_contexts_leave_nothing)
 
     run(bt);
     CHECK(known_transfers(cpu) > 0);
-    cpu->ints[1].from = cpu->irets[1].from = 1;
+    tc_of(cpu)->ints[1].from = tc_of(cpu)->irets[1].from = 1;
     while (context_number(bt, &c))
         c.cs_base += 16;
     cpu_load_segment_real(cpu, CS, 0x1234);
     CHECK(bt_context(bt) != 0);
     CHECK_EQ(known_transfers(cpu), 0);
-    CHECK_EQ(cpu->ints[1].from, 0);
-    CHECK_EQ(cpu->irets[1].from, 0);
+    CHECK_EQ(tc_of(cpu)->ints[1].from, 0);
+    CHECK_EQ(tc_of(cpu)->irets[1].from, 0);
 }

@@ -2,6 +2,7 @@
  * The translator's counters (bt/stats.def): a small program in real mode, and what it must count.
  */
 #include "bt/bt.h"
+#include "bt/tc.h"
 #include "cpu/system.h"
 #include "runtime/machine.h"
 #include "tests/harness/test.h"
@@ -77,7 +78,7 @@ TEST(bt_stats, text_names_callouts)
     size_t size;
     FILE *out = open_memstream(&text, &size);
 
-    cpu->quick[0] += 4711;
+    tc_of(cpu)->quick[0] += 4711;
     bt_stats_print(cpu, out);
     fclose(out);
     CHECK(strstr(text, "rdtsc") && strstr(text, "Host signals"));

@@ -34,7 +34,8 @@ enum {
 static struct audit {
     const struct pair *pair;
     struct vcpu *cpu;  /* the translator's */
-    struct vcpu first; /* as it was at the start */
+    struct vcpu first; /* as it was at the start, */
+    struct tc first_tc; /* and what lies behind it */
     bool stepping;
     bool resuming; /* TF was set in C, on the way to translated code */
     bool left_in_c; /* the last code, by a callout, which may have changed the context */
@@ -180,11 +181,11 @@ static bool beyond_untouched(const struct machine *m)
 static bool pointers_kept(const struct vcpu *c)
 {
     const struct vcpu *f = &audit.first;
+    const struct tc *t = tc_of(c), *u = &audit.first_tc;
 
     return c->machine == f->machine && c->mmu == f->mmu && c->bt == f->bt && c->model == f->model &&
-           c->tc.callout == f->tc.callout && c->tc.leave == f->tc.leave &&
-           c->tc.indirect == f->tc.indirect && c->tc.jump_cache == f->tc.jump_cache &&
-           c->tc.stack_top == f->tc.stack_top && c->intr_ack == f->intr_ack;
+           t->callout == u->callout && t->leave == u->leave && t->indirect == u->indirect &&
+           t->jump_cache == u->jump_cache && t->stack_top == u->stack_top && c->intr_ack == f->intr_ack;
 }
 
 bool audit_pair(const struct pair *p)
@@ -272,7 +273,7 @@ static bool within(u64 at, u32 size, const void *start, u64 bytes)
 /* May n bytes of a page be written without a word? Not if a page table is there, or code. */
 static bool untold(const struct mmu *mmu, u64 off, u32 n)
 {
-    const u64 *map = audit.cpu->code_map;
+    const u64 *map = tc_of(audit.cpu)->code_map;
 
     if (!mmu->page_flags[off >> PAGE_SHIFT])
         return true;
@@ -333,18 +334,18 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
         at = (u64)memory_at(cpu->machine, (const u8 *)at);
     if (within(at, size, cpu->mmu->base, cpu->mmu->reserved))
         return guest_access(s, i, at, g);
-    if (within(at, size, cpu, sizeof(*cpu)))
+    if (within(at, size, cpu, sizeof(*cpu) + sizeof(struct tc)))
         return !in_cache || (s->op[i].base == REG_R15 && s->op[i].index == NO_GREG);
     if (within(at, size, bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE))
         return true;
-    if (!in_cache && within(at, size, (const u8 *)cpu->tc.c_rsp - C_STACK, C_STACK + 512))
+    if (!in_cache && within(at, size, (const u8 *)tc_of(cpu)->c_rsp - C_STACK, C_STACK + 512))
         return true;
     return !write && (within(at, size, cpu->mmu->space->flat, FLAT_BYTES) ||
-                      within(at, size, bt->jump_cache, JUMP_ENTRIES * 32) ||
+                      within(at, size, bt->jump_cache, JUMP_ENTRIES * sizeof(*bt->jump_cache)) ||
                       within(at, size, cpu->window_frames, FLAT_SLOTS * sizeof(u32)) ||
                       within(at, size, cpu->page_flags, PHYS_PAGES) ||
-                      within(at, size, cpu->code_map, CODE_MAP_BYTES) ||
-                      at == (u64)audit.first.tc.poll || s->op[i].rip);
+                      within(at, size, tc_of(cpu)->code_map, CODE_MAP_BYTES) ||
+                      at == (u64)audit.first_tc.poll || s->op[i].rip);
 }
 
 /* False: it has been looked at often enough. */
@@ -450,32 +451,32 @@ static bool serves(const struct context *have, const struct context *right)
 static bool context_right(struct vcpu *cpu)
 {
     static struct {
-        __typeof__(cpu->reach) reach;
-        __typeof__(cpu->seg_cache) cache;
-        __typeof__(cpu->irets) irets;
-        __typeof__(cpu->ints) ints;
-        __typeof__(cpu->fars) fars;
+        __typeof__(tc_of(cpu)->reach) reach;
+        __typeof__(tc_of(cpu)->seg_cache) cache;
+        __typeof__(tc_of(cpu)->irets) irets;
+        __typeof__(tc_of(cpu)->ints) ints;
+        __typeof__(tc_of(cpu)->fars) fars;
         struct tables tables;
     } kept;
     struct bt *bt = cpu->bt;
-    u32 context = cpu->tc.context, right;
+    u32 context = tc_of(cpu)->context, right;
 
     if (bt->context_count > MAX_CONTEXTS / 2) /* one too many drops the code we come from */
         return true;
-    memcpy(kept.reach, cpu->reach, sizeof(kept.reach));
-    memcpy(kept.cache, cpu->seg_cache, sizeof(kept.cache));
-    memcpy(kept.irets, cpu->irets, sizeof(kept.irets));
-    memcpy(kept.ints, cpu->ints, sizeof(kept.ints));
-    memcpy(kept.fars, cpu->fars, sizeof(kept.fars));
+    memcpy(kept.reach, tc_of(cpu)->reach, sizeof(kept.reach));
+    memcpy(kept.cache, tc_of(cpu)->seg_cache, sizeof(kept.cache));
+    memcpy(kept.irets, tc_of(cpu)->irets, sizeof(kept.irets));
+    memcpy(kept.ints, tc_of(cpu)->ints, sizeof(kept.ints));
+    memcpy(kept.fars, tc_of(cpu)->fars, sizeof(kept.fars));
     kept.tables = bt->tables;
     right = bt_context(bt);
-    memcpy(cpu->reach, kept.reach, sizeof(kept.reach));
-    memcpy(cpu->seg_cache, kept.cache, sizeof(kept.cache));
-    memcpy(cpu->irets, kept.irets, sizeof(kept.irets));
-    memcpy(cpu->ints, kept.ints, sizeof(kept.ints));
-    memcpy(cpu->fars, kept.fars, sizeof(kept.fars));
+    memcpy(tc_of(cpu)->reach, kept.reach, sizeof(kept.reach));
+    memcpy(tc_of(cpu)->seg_cache, kept.cache, sizeof(kept.cache));
+    memcpy(tc_of(cpu)->irets, kept.irets, sizeof(kept.irets));
+    memcpy(tc_of(cpu)->ints, kept.ints, sizeof(kept.ints));
+    memcpy(tc_of(cpu)->fars, kept.fars, sizeof(kept.fars));
     bt->tables = kept.tables;
-    cpu->tc.context = context;
+    tc_of(cpu)->context = context;
     return serves(&bt->contexts[context], &bt->contexts[right]);
 }
 
@@ -483,7 +484,7 @@ static void check_context(struct vcpu *cpu)
 {
     if (context_right(cpu))
         return;
-    wrong(cpu->machine, "another context than that of the code", 0, cpu->tc.context);
+    wrong(cpu->machine, "another context than that of the code", 0, tc_of(cpu)->context);
     fail_now();
 }
 
@@ -536,6 +537,7 @@ void audit_start(const struct pair *p)
     audit.pair = p;
     audit.cpu = cpu;
     audit.first = *cpu;
+    audit.first_tc = *tc_of(cpu);
     audit.stepping = p->step;
     ZydisDecoderInit(&audit.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     step_cache = calloc(STEP_CACHE, sizeof(*step_cache));
