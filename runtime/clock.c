@@ -8,6 +8,7 @@
  */
 #include "bt/bt.h"
 #include "runtime/machine.h"
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -150,7 +151,8 @@ void clock_adopt_thread(struct machine *m)
         return;
     sigaction(SIGALRM, &sa, NULL);
     ev._sigev_un._tid = (int)syscall(SYS_gettid);
-    check(!timer_create(CLOCK_MONOTONIC, &ev, &host_timer), "timer_create failed");
+    if (timer_create(CLOCK_MONOTONIC, &ev, &host_timer))
+        die("timer_create: %s; the guest's clock needs one (ulimit -i limits them)", strerror(errno));
     host_timer_made = true;
 }
 

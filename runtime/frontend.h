@@ -1,10 +1,14 @@
 /*
- * Small services around the machine: signals, the statistics file, the progress line.
+ * Small services around the machine: a look at the host, signals, the statistics file, the
+ * progress line.
  */
 #ifndef RING3_FRONTEND_H
 #define RING3_FRONTEND_H
 
 #include "runtime/machine.h"
+
+/* Ends the program, with one line, if the host lacks what a machine of these options needs. */
+void host_check(const struct options *o);
 
 /* SIGINT, SIGTERM and SIGHUP end the machine in good order (files flushed, terminal restored);
  * SIGUSR1 writes the statistics now. Blocks them for the whole process: call before any thread. */

@@ -5,24 +5,6 @@
 #include "runtime/display.h"
 #include "runtime/frontend.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-/* What the engines and the memory map stand on; missing it is the user's to mend. */
-static void check_host(void)
-{
-    int fd;
-
-    if (!__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("avx2"))
-        die("this processor lacks BMI2 or AVX2, which Intel's have since 2013 and AMD's since 2015");
-    fd = memfd_create("ring3", MFD_CLOEXEC);
-    if (fd < 0)
-        die("memfd_create: %s; ring3 keeps the guest's memory in one", strerror(errno));
-    close(fd);
-}
-
 int main(int argc, char **argv)
 {
     static struct options o;
@@ -31,7 +13,7 @@ int main(int argc, char **argv)
     int status;
 
     options_parse(&o, argc, argv);
-    check_host();
+    host_check(&o);
     m = machine_new(&o);
     signals_watch(m);
     if (o.qmp)

@@ -5,7 +5,9 @@
 #include "runtime/control.h"
 #include "runtime/frontend.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -50,6 +52,7 @@ void signals_watch(struct machine *m)
     signal(SIGPIPE, SIG_IGN);
     s->machine = m;
     s->fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (s->fd >= 0)
-        loop_add(m, s->fd, LOOP_READ, on_signal, s);
+    if (s->fd < 0)
+        die("signalfd: %s; without it, nothing could end the machine", strerror(errno));
+    loop_add(m, s->fd, LOOP_READ, on_signal, s);
 }
