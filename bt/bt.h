@@ -13,6 +13,8 @@ struct bt_config {
     u32 max_insns;    /* per TU, 1 to 12; 0: 12 */
     bool count_runs;  /* translated code counts what stats.def's group "runs" tells */
     bool no_chaining; /* every exit goes through the look-up */
+    void (*translating)(void *owner, bool on); /* around the making of a TU, for who books time; or NULL */
+    void *owner;
     u8 force_form;    /* 0: adapt; else every memory operand in this form (enum form of tu.h) */
 };
 

@@ -4,8 +4,6 @@
  */
 #include "bt/tu.h"
 #include "cpu/operand.h"
-#include "devices/device.h"
-#include "runtime/machine.h"
 
 /* Is what the TU was made for still so, after an instruction that may change it? */
 static bool same_context(struct bt *bt, const struct callout *co)
@@ -95,13 +93,13 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
         (!slot_device(slot) && (load || !slot_guarded(slot))))
         return false;
     if (load)
-        reg_write(cpu, o->reg, m->size, bus_mmio_read(cpu->machine, gpa, m->size));
+        reg_write(cpu, o->reg, m->size, mmu_bus_read(cpu->mmu, gpa, m->size));
     else if (slot_guarded(slot))
-        mmu_store(cpu, gla, m->size, MMU_WRITE, val);
+        mmu_store(&cpu->paging, gla, m->size, MMU_WRITE, val);
     else if (gpa >> PAGE_SHIFT >= PHYS_PAGES || cpu->mmu->page_read[gpa >> PAGE_SHIFT])
         return false; /* ROM */
     else
-        bus_mmio_write(cpu->machine, gpa, m->size, val);
+        mmu_bus_write(cpu->mmu, gpa, m->size, val);
     cpu->eip += in->len;
     cpu->insns++;
     return true;

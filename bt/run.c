@@ -6,7 +6,6 @@
  */
 #include "bt/tu.h"
 #include "cpu/debug.h"
-#include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -148,7 +147,7 @@ static bool code_page(struct vcpu *cpu)
     if (likely(cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)]))
         return true;
     if (cpu->eip <= cpu->seg[CS].limit)
-        mmu_host(cpu, gla, MMU_EXEC, &fault);
+        mmu_host(&cpu->paging, gla, MMU_EXEC, &fault);
     if (fault)
         cpu_deliver_pending(cpu);
     return !fault;
@@ -162,7 +161,7 @@ static u64 made(const struct bt *bt)
 /* Code made while there was no window is made anew when there is one. */
 static void follow_window(struct bt *bt)
 {
-    bool use = mmu_window_use(bt->cpu);
+    bool use = mmu_window_use(&bt->cpu->paging);
 
     if (likely(use == bt->windowed))
         return;
@@ -205,7 +204,7 @@ static void review_window(struct bt *bt, u64 flushes)
     enum form form;
 
     bt->window_miss.set = false;
-    if (mmu_window_extend(bt->cpu, bt->window_miss.gla))
+    if (mmu_window_extend(&bt->cpu->paging, bt->window_miss.gla))
         return;
     form = form_of(bt, bt->window_miss.gpa, FORM_WINDOW);
     if (form == FORM_WINDOW)
@@ -276,7 +275,7 @@ static void adopt(struct vcpu *cpu)
 {
     bt_fault_adopt(cpu);
     cpu->window_loaded = true;
-    mmu_window_load(cpu);
+    mmu_window_load(&cpu->paging);
 }
 
 void bt_run(struct vcpu *cpu)

@@ -3,7 +3,6 @@
  * each by its row, or as a callout, then the stubs.
  */
 #include "bt/emit.h"
-#include "runtime/machine.h"
 #include <x86intrin.h>
 
 /* EIP goes elsewhere, or nowhere: back to the run loop. */
@@ -191,7 +190,7 @@ static void head(struct xl *x)
  * Where the guest wants #AC itself, misaligned operands are C's. */
 static enum form start_form(const struct xl *x, gpa_t gpa, const struct insn *in)
 {
-    bool window = (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_window_use(x->bt->cpu);
+    bool window = (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_window_use(&x->bt->cpu->paging);
     enum form start = operand_likely_misaligned(x->bt->cpu, in) ? FORM_WINDOW_UNALIGNED : FORM_WINDOW;
     enum form form = form_of(x->bt, gpa, start);
 
@@ -309,7 +308,7 @@ static struct tu *make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 slot,
     gpa_t gpa2;
 
     if (left != next - gla || left >= sizeof(bytes) || cpu->seg[CS].limit - cpu->eip < 14 ||
-        !slot_direct(slot2) || !mmu_translate(cpu, next, &gpa2) ||
+        !slot_direct(slot2) || !mmu_translate(&cpu->paging, next, &gpa2) ||
         gpa2 >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
     memcpy(bytes, slot_hva(slot, gla), left);
@@ -344,15 +343,15 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     u64 slot = cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)];
     u64 start = __rdtsc(); /* the clock would cost as much as an instruction */
     struct tu *tu;
-    u8 activity;
     gpa_t gpa;
 
-    if (!slot_direct(slot) || cpu->eip > cpu->seg[CS].limit || !mmu_translate(cpu, gla, &gpa) ||
+    if (!slot_direct(slot) || cpu->eip > cpu->seg[CS].limit || !mmu_translate(&cpu->paging, gla, &gpa) ||
         gpa >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
     if (cpu->seg[CS].limit - cpu->eip < left - 1)
         left = cpu->seg[CS].limit - cpu->eip + 1;
-    activity = activity_enter(cpu->machine, ACT_TRANSLATOR);
+    if (bt->config.translating)
+        bt->config.translating(bt->config.owner, true);
     count = scan(bt, slot_hva(slot, gla), gpa, left, cpu_code32(cpu), insns);
     tu = count ? make(bt, context, gpa, slot, insns, count)
                : make_crossing(bt, context, gpa, slot, left);
@@ -360,6 +359,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
         tu_insert(bt, tu);
         count_tu(bt, tu, cpu_code32(cpu), start);
     }
-    activity_leave(cpu->machine, activity);
+    if (bt->config.translating)
+        bt->config.translating(bt->config.owner, false);
     return tu;
 }

@@ -6,7 +6,6 @@
  * translation serves every process that maps the page at the same place.
  */
 #include "bt/tu.h"
-#include "runtime/machine.h"
 #include <string.h>
 
 static u32 *bucket(struct bt *bt, u32 context, u32 eip)

@@ -2,7 +2,6 @@
  * Sensitive instructions that are simple enough for the cache: updates of vcpu state.
  */
 #include "bt/emit.h"
-#include "runtime/machine.h"
 
 /* CLI: IF := 0, or #GP(0) when CPL > IOPL, which C raises (SDM vol. 2, "CLI").
  * A plain MOV, since the guest's arithmetic flags are live. */
@@ -125,7 +124,7 @@ bool xl_popf(struct xl *x, const struct insn *in)
  *      lea r9, [r9+r10];  mov eax, r9d;  rorx rdx, r9, 32;  mov edx, edx */
 bool xl_rdtsc(struct xl *x, const struct insn *in)
 {
-    if (x->bt->cpu->machine->clock_manual)
+    if (cpu_clock_by_hand(x->bt->cpu))
         return false;
     if (x->context->key >> KEY_CPL_SHIFT & 3) {
         emit_op_rm(x, 0x8b, R9, R15, VCPU_CR4, false);

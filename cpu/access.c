@@ -72,7 +72,7 @@ bool cpu_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val)
 {
     gla_t gla;
 
-    if (!locate(cpu, seg, off, size, false, &gla) || !mmu_load(cpu, gla, size, MMU_READ, val))
+    if (!locate(cpu, seg, off, size, false, &gla) || !mmu_load(&cpu->paging, gla, size, MMU_READ, val))
         return false;
     watch(cpu, gla, size, false);
     return true;
@@ -82,7 +82,7 @@ bool cpu_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 val)
 {
     gla_t gla;
 
-    if (!locate(cpu, seg, off, size, true, &gla) || !mmu_store(cpu, gla, size, MMU_WRITE, val))
+    if (!locate(cpu, seg, off, size, true, &gla) || !mmu_store(&cpu->paging, gla, size, MMU_WRITE, val))
         return false;
     watch(cpu, gla, size, true);
     return true;
@@ -94,21 +94,21 @@ bool cpu_read_rmw(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val)
 
     if (!locate(cpu, seg, off, size, true, &gla))
         return false;
-    return mmu_load(cpu, gla, size, MMU_WRITE, val);
+    return mmu_load(&cpu->paging, gla, size, MMU_WRITE, val);
 }
 
 bool cpu_check_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size)
 {
     gla_t gla;
 
-    return locate(cpu, seg, off, size, false, &gla) && mmu_probe(cpu, gla, size, MMU_READ);
+    return locate(cpu, seg, off, size, false, &gla) && mmu_probe(&cpu->paging, gla, size, MMU_READ);
 }
 
 bool cpu_check_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size)
 {
     gla_t gla;
 
-    return locate(cpu, seg, off, size, true, &gla) && mmu_probe(cpu, gla, size, MMU_WRITE);
+    return locate(cpu, seg, off, size, true, &gla) && mmu_probe(&cpu->paging, gla, size, MMU_WRITE);
 }
 
 bool cpu_read_bytes(struct vcpu *cpu, enum seg seg, u32 off, void *buf, u32 n)
@@ -116,7 +116,7 @@ bool cpu_read_bytes(struct vcpu *cpu, enum seg seg, u32 off, void *buf, u32 n)
     gla_t gla;
 
     if (!cpu_linear(cpu, seg, off, n, false, &gla) ||
-        !mmu_load_bytes(cpu, gla, buf, n, MMU_READ))
+        !mmu_load_bytes(&cpu->paging, gla, buf, n, MMU_READ))
         return false;
     watch(cpu, gla, n, false);
     return true;
@@ -127,7 +127,7 @@ bool cpu_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, const void *buf, u
     gla_t gla;
 
     if (!cpu_linear(cpu, seg, off, n, true, &gla) ||
-        !mmu_store_bytes(cpu, gla, buf, n, MMU_WRITE))
+        !mmu_store_bytes(&cpu->paging, gla, buf, n, MMU_WRITE))
         return false;
     watch(cpu, gla, n, true);
     return true;

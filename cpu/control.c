@@ -10,6 +10,11 @@
 
 /* ---- Control registers ---- */
 
+static bool paging_changed(struct vcpu *cpu, bool pdptes)
+{
+    return mmu_mode_changed(&cpu->paging, pdptes) || cpu_fault(cpu, EXC_GP, 0);
+}
+
 /* Does this change of paging make a PAE processor read the PDPTEs (vol. 3, 4.4.1)? */
 static bool pdptes_needed(const struct vcpu *cpu, u32 cr0, u32 cr4)
 {
@@ -33,9 +38,9 @@ bool cpu_set_cr0(struct vcpu *cpu, u32 val)
     pdptes = pdptes_needed(cpu, val, cpu->cr4);
     cpu->cr0 = val;
     if ((val ^ old) & (CR0_PE | CR0_PG | CR0_WP | CR0_CD | CR0_NW)) {
-        if (!mmu_mode_changed(cpu, pdptes)) {
+        if (!paging_changed(cpu, pdptes)) {
             cpu->cr0 = old;
-            mmu_mode_changed(cpu, false);
+            mmu_mode_changed(&cpu->paging, false);
             return false;
         }
         trace(TRACE_CPU, "cr0 %08x at %04x:%08x", val, cpu->seg[CS].selector, cpu->eip);
@@ -48,10 +53,10 @@ bool cpu_set_cr3(struct vcpu *cpu, u32 val)
     u32 old = cpu->cr3;
 
     cpu->cr3 = val;
-    if (mmu_mode_changed(cpu, cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
+    if (paging_changed(cpu, cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE))
         return true;
     cpu->cr3 = old;
-    mmu_mode_changed(cpu, false);
+    mmu_mode_changed(&cpu->paging, false);
     return false;
 }
 
@@ -85,9 +90,9 @@ bool cpu_set_cr4(struct vcpu *cpu, u32 val)
         return cpu_fault(cpu, EXC_GP, 0);
     pdptes = pdptes_needed(cpu, cpu->cr0, val);
     cpu->cr4 = val;
-    if ((val ^ old) & (CR4_PSE | CR4_PAE | CR4_PGE) && !mmu_mode_changed(cpu, pdptes)) {
+    if ((val ^ old) & (CR4_PSE | CR4_PAE | CR4_PGE) && !paging_changed(cpu, pdptes)) {
         cpu->cr4 = old;
-        mmu_mode_changed(cpu, false);
+        mmu_mode_changed(&cpu->paging, false);
         return false;
     }
     return true;
@@ -171,7 +176,7 @@ bool ex_clts(struct vcpu *cpu, const struct insn *in)
 
 bool ex_invlpg(struct vcpu *cpu, const struct insn *in)
 {
-    mmu_invlpg(cpu, cpu->seg[in->seg].base + insn_offset(cpu, in));
+    mmu_invlpg(&cpu->paging, cpu->seg[in->seg].base + insn_offset(cpu, in));
     return true;
 }
 

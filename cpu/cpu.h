@@ -10,6 +10,7 @@
 #ifndef RING3_CPU_H
 #define RING3_CPU_H
 
+#include "mmu/paging.h"
 #include "runtime/base.h"
 
 /* ---- Names as the manual prints them ---- */
@@ -26,22 +27,12 @@ enum { /* EFLAGS, SDM vol. 1, 3.4.3 */
     FLAGS_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
     FLAG_IOPL_SHIFT = 12,
 };
-enum {
-    CR0_PE = 1u << 0, CR0_MP = 1u << 1, CR0_EM = 1u << 2, CR0_TS = 1u << 3, CR0_ET = 1u << 4,
-    CR0_NE = 1u << 5, CR0_WP = 1u << 16, CR0_AM = 1u << 18, CR0_NW = 1u << 29,
-    CR0_CD = 1u << 30, CR0_PG = 1u << 31,
-    CR4_VME = 1u << 0, CR4_PVI = 1u << 1, CR4_TSD = 1u << 2, CR4_DE = 1u << 3,
-    CR4_PSE = 1u << 4, CR4_PAE = 1u << 5, CR4_MCE = 1u << 6, CR4_PGE = 1u << 7,
-    CR4_PCE = 1u << 8, CR4_OSFXSR = 1u << 9, CR4_OSXMMEXCPT = 1u << 10,
-    EFER_NXE = 1u << 11,
-};
 enum exception { /* SDM vol. 3, table 6-1 */
     EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
     EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
     EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
     EXC_NONE = 0xff,
 };
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 }; /* #PF error code, vol. 3, 4.7 */
 enum { /* descriptor types (vol. 3, 3.4.5.1 and 3.5), S bit and type */
     SEG_A = 1, SEG_W = 2, SEG_R = 2, SEG_E = 4, SEG_C = 4, SEG_CODE = 8, SEG_S = 16,
     TYPE_TSS16 = 1, TYPE_LDT = 2, TYPE_TSS16_BUSY = 3, TYPE_CALL16 = 4, TYPE_TASK = 5,
@@ -101,6 +92,40 @@ struct fxsave {
 } __attribute__((aligned(16)));
 static_assert(sizeof(struct fxsave) == 512, "FXSAVE image");
 
+struct vcpu;
+
+/*
+ * What a processor's pins lead to: the board, which hands them over when the CPU is made. Ports are answered in 1, 2
+ * or 4 bytes. A NULL function is a pin that is not connected; only `in` and `out` must be.
+ */
+struct cpu_pins {
+    void *board; /* whose functions these are */
+    int (*intr_ack)(struct vcpu *cpu); /* INTA: the vector, or -1: none after all */
+    void (*ferr)(struct vcpu *cpu, bool level); /* FERR# changed */
+    u32 (*in)(struct vcpu *cpu, u16 port, u32 size);
+    void (*out)(struct vcpu *cpu, u16 port, u32 size, u32 val);
+    /* For INS and OUTS, up to n accesses to one port at once: how many were made; 0: make single ones. */
+    bool (*has_strings)(struct vcpu *cpu, u16 port, u32 size);
+    u32 (*in_string)(struct vcpu *cpu, u16 port, u32 size, void *buf, u32 n);
+    u32 (*out_string)(struct vcpu *cpu, u16 port, u32 size, const void *buf, u32 n);
+    /* MSR 1B of the local APIC; without one both are NULL. false: #GP. */
+    u64 (*apic_base_read)(const struct vcpu *cpu);
+    bool (*apic_base_write)(struct vcpu *cpu, u64 val);
+    void (*shutdown)(struct vcpu *cpu); /* a triple fault */
+    /* A batch of PAUSEs has been run: how many make the next one. INT 28h: DOS waits for a key. */
+    u32 (*paused)(struct vcpu *cpu);
+    void (*dos_idle)(struct vcpu *cpu);
+    /* True: the clock is turned by hand, and shows *now nanoseconds. False: the TSC is the host's. */
+    bool (*clock_by_hand)(const struct vcpu *cpu, u64 *now);
+};
+
+/* What is counted: stats.def. */
+struct cpu_stats {
+#define COUNTER(id, help) u64 id;
+#include "cpu/stats.def"
+#undef COUNTER
+};
+
 /*
  * A processor: its architectural state, which is what the guest can observe, and under the line its wiring.
  * What an engine keeps beside it lies behind it in memory (bt/tc.h), so what an engine's code reaches most
@@ -113,7 +138,6 @@ struct vcpu {
     struct table_register gdtr, idtr;
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */
     u32 dr[8];
-    u32 efer;
     u32 debugctl;   /* MSR 1D9: DEBUGCTL_* of debug.h */
     u32 last_branch[2], last_int[2]; /* from, to: MSRs 1DB to 1DE */
     u64 tsc_offset; /* guest TSC = host TSC + this */
@@ -137,31 +161,21 @@ struct vcpu {
     /* ---- Not the guest's ---- */
 
     const struct cpu_model *model;
-    struct machine *machine;
-    struct mmu *mmu;
+    struct cpu_pins pins;
+    struct cpu_stats stats;
     struct hostexec *hostexec; /* owned by cpu/hostexec.c */
     void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
     void *bt;     /* the translator; owned by bt/ */
-    /* The interrupt controller's side, set by machine.c. */
-    int (*intr_ack)(struct vcpu *cpu); /* vector, or -1: none after all */
-    void (*ferr_set)(struct vcpu *cpu, bool level); /* FERR# changed; NULL: not connected */
     u64 insns; /* instructions run by the interpreter since reset */
     u32 cpuid_version; /* another whenever an answer of CPUID may have changed */
     u32 pauses; /* PAUSEs until machine_paused() is asked */
 
-    /* The MMU's, which sets it, for C and for translated code. */
-    bool window_loaded; /* code that uses the window may run on this thread */
-    u64 window;   /* what gs leads to in translated code, see mmu/window.c; */
-    const u32 *window_frames; /* page of RAM + 1 by page there; */
-    u8 *ram;      /* where RAM lies by itself, */
-    u64 ram_pages;
-    const u8 *page_flags;   /* and why its pages are guarded */
-    u64 *flat __attribute__((aligned(64))); /* shadow of the current privilege; never NULL once reset */
-    u64 *flat_system; /* and of CPL 0 */
+    /* ---- The guest's again, and the MMU's: what translated code reaches, by offsets of one byte ---- */
 
-    /* ---- The guest's again: what translated code reaches, by offsets of one byte ---- */
-
-    u32 cr0, cr2, cr3, cr4;
+    union { /* one and the same: what the MMU is handed, and its members as the vcpu's */
+        struct paging paging;
+        struct paging;
+    };
     u32 gpr[8];      /* by enum gpr */
     u32 eip;         /* of the instruction about to run, or that faulted */
     u32 eflags;      /* all but IF, which is kept in int_flag; bit 1 is always set */
@@ -192,7 +206,9 @@ static inline bool cpu_has(const struct vcpu *cpu, enum cpu_feature f)
 
 /* ---- Life ---- */
 
-struct vcpu *cpu_new(struct machine *m, struct mmu *mmu, const struct cpu_model *model);
+struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struct cpu_pins *pins);
+/* Is the TSC not the host's, but that of a clock turned by hand? */
+bool cpu_clock_by_hand(const struct vcpu *cpu);
 void cpu_free(struct vcpu *cpu);
 void cpu_fetch_free(struct vcpu *cpu); /* by cpu_free() */
 /* The state after RESET (vol. 3, table 9-1): real mode, CS:EIP = F000:FFF0, base FFFF0000. */

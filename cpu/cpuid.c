@@ -3,8 +3,6 @@
  * so. No hypervisor leaf and no hypervisor bit: the guest sees plain hardware.
  */
 #include "cpu/system.h"
-#include "devices/board.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -48,9 +46,7 @@ static u32 features_edx(const struct vcpu *cpu)
 
 static bool apic_enabled(const struct vcpu *cpu)
 {
-    struct device *lapic = cpu->machine->lapic;
-
-    return lapic && lapic_base_msr_read(lapic) & 1 << 11;
+    return cpu->pins.apic_base_read && cpu->pins.apic_base_read(cpu) & 1 << 11;
 }
 
 static void leaf_1(struct vcpu *cpu, u32 out[4])

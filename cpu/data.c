@@ -7,7 +7,6 @@
  */
 #include "cpu/operand.h"
 #include "cpu/system.h"
-#include "runtime/machine.h"
 
 static bool mov_special(struct vcpu *cpu, const struct insn *in)
 {
@@ -130,7 +129,7 @@ bool ex_xlat(struct vcpu *cpu, const struct insn *in)
 /* Counted, so that a guest that does nothing else can be left to wait. */
 bool ex_pause(struct vcpu *cpu, const struct insn *in)
 {
-    cpu->pauses = cpu->pauses ? cpu->pauses - 1 : machine_paused(cpu->machine);
+    cpu->pauses = cpu->pauses ? cpu->pauses - 1 : cpu->pins.paused ? cpu->pins.paused(cpu) : ~0u;
     return true;
 }
 

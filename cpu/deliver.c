@@ -9,8 +9,6 @@
  */
 #include "cpu/debug.h"
 #include "cpu/system.h"
-#include "devices/device.h"
-#include "runtime/machine.h"
 
 /* ---- Recording ---- */
 
@@ -36,7 +34,7 @@ bool cpu_fault(struct vcpu *cpu, enum exception vector, u32 error)
 bool cpu_nyi(struct vcpu *cpu, const char *what)
 {
     trace(TRACE_NYI, "%s at %04x:%08x", what, cpu->seg[CS].selector, cpu->eip);
-    cpu->machine->stats.nyi++;
+    cpu->stats.nyi++;
     return cpu_fault(cpu, EXC_UD, 0);
 }
 
@@ -94,7 +92,7 @@ static bool enter_real(struct vcpu *cpu, const struct event *e)
 
     if (e->vector * 4 + 3 > cpu->idtr.limit)
         return cpu_fault(cpu, EXC_GP, e->vector * 8 + 2);
-    if (!mmu_load(cpu, cpu->idtr.base + e->vector * 4, 4, MMU_READ | MMU_SYSTEM, &target))
+    if (!mmu_load(&cpu->paging, cpu->idtr.base + e->vector * 4, 4, MMU_READ | MMU_SYSTEM, &target))
         return false;
     stack_current(cpu, &s);
     if (!stack_push(cpu, &s, 2, pushed_eflags(cpu, e)) ||
@@ -211,7 +209,7 @@ static bool enter_protected(struct vcpu *cpu, const struct event *e)
 
     if (e->vector * 8 + 7 > cpu->idtr.limit)
         return cpu_fault(cpu, EXC_GP, error);
-    if (!mmu_load(cpu, cpu->idtr.base + e->vector * 8, 8, MMU_READ | MMU_SYSTEM, &raw))
+    if (!mmu_load(&cpu->paging, cpu->idtr.base + e->vector * 8, 8, MMU_READ | MMU_SYSTEM, &raw))
         return false;
     gate[0] = (u32)raw;
     gate[1] = (u32)(raw >> 32);
@@ -239,12 +237,12 @@ static bool redirected(struct vcpu *cpu, u32 vector, bool *to_program)
     *to_program = false;
     if (!(tr->attr & 8) || tr->limit < 103)
         return cpu_fault(cpu, EXC_GP, 0);
-    if (!mmu_load(cpu, tr->base + 102, 2, MMU_READ | MMU_SYSTEM, &base))
+    if (!mmu_load(&cpu->paging, tr->base + 102, 2, MMU_READ | MMU_SYSTEM, &base))
         return false;
     base = base - 32 + vector / 8;
     if (base > tr->limit)
         return cpu_fault(cpu, EXC_GP, 0);
-    if (!mmu_load(cpu, tr->base + (u32)base, 1, MMU_READ | MMU_SYSTEM, &byte))
+    if (!mmu_load(&cpu->paging, tr->base + (u32)base, 1, MMU_READ | MMU_SYSTEM, &byte))
         return false;
     *to_program = !(byte >> (vector & 7) & 1);
     return true;
@@ -267,7 +265,7 @@ static bool enter_v86_program(struct vcpu *cpu, u32 vector, u32 eip)
     struct stack s;
     u64 target;
 
-    if (!mmu_load(cpu, vector * 4, 4, MMU_READ | MMU_SYSTEM, &target))
+    if (!mmu_load(&cpu->paging, vector * 4, 4, MMU_READ | MMU_SYSTEM, &target))
         return false;
     stack_current(cpu, &s);
     if (!stack_reserve(cpu, &s, 3, 2) || !stack_push(cpu, &s, 2, v86_virtual_flags(cpu)) ||
@@ -285,8 +283,8 @@ bool cpu_int_n(struct vcpu *cpu, u8 vector, u32 next_eip)
 {
     bool to_program;
 
-    if (vector == INT_DOS_IDLE && (!cpu_protected(cpu) || cpu_v86(cpu)))
-        machine_dos_idle(cpu->machine);
+    if (vector == INT_DOS_IDLE && (!cpu_protected(cpu) || cpu_v86(cpu)) && cpu->pins.dos_idle)
+        cpu->pins.dos_idle(cpu);
     if (cpu_v86(cpu)) {
         if (cpu->cr4 & CR4_VME) {
             if (!redirected(cpu, vector, &to_program))
@@ -329,7 +327,8 @@ static void shut_down(struct vcpu *cpu)
     }
     cpu->exc_vector = EXC_NONE;
     attention_set(cpu, ATT_HALT);
-    machine_request(cpu->machine, MACHINE_RESET);
+    if (cpu->pins.shutdown)
+        cpu->pins.shutdown(cpu);
 }
 
 /* Turns *e into what a fault during its delivery makes of it. False: shutdown. */
@@ -385,10 +384,10 @@ bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool
     u32 nested = 0;
 
     if (how == DELIVER_EXCEPTION) {
-        cpu->machine->stats.exceptions++;
+        cpu->stats.exceptions++;
         cpu->db_pending = 0; /* the instruction restarts, and with it its traps */
     } else if (how == DELIVER_HARDWARE) {
-        cpu->machine->stats.interrupts++;
+        cpu->stats.interrupts++;
     }
     while (!enter(cpu, &e)) {
         if (e.how == DELIVER_INT)
@@ -487,7 +486,7 @@ static bool attend_intr(struct vcpu *cpu)
         attention_clear(cpu, ATT_INTR);
         return false;
     }
-    vector = cpu->intr_ack(cpu);
+    vector = cpu->pins.intr_ack ? cpu->pins.intr_ack(cpu) : -1;
     if (vector < 0)
         return false;
     cpu_deliver(cpu, (u8)vector, DELIVER_HARDWARE, 0, false, cpu->eip);

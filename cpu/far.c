@@ -9,7 +9,7 @@ void cpu_set_cpl(struct vcpu *cpu, u32 cpl)
     if (cpu->cpl == cpl)
         return;
     cpu->cpl = (u8)cpl;
-    mmu_cpl_changed(cpu);
+    mmu_cpl_changed(&cpu->paging, cpl == 3);
 }
 
 void cpu_commit_code(struct vcpu *cpu, u16 selector, const u32 desc[2], u32 rpl, u32 eip)

@@ -32,7 +32,7 @@ static const u8 *code_host(struct vcpu *cpu, gla_t gla, bool *fault)
     *fault = false;
     if (likely(f->page == (gla & ~PAGE_MASK) && f->generation == cpu->mmu->fetch_generation))
         return (const u8 *)(f->bias + gla);
-    hva = mmu_host(cpu, gla, MMU_EXEC, fault);
+    hva = mmu_host(&cpu->paging, gla, MMU_EXEC, fault);
     f->page = hva ? gla & ~PAGE_MASK : PAGE_MASK;
     f->generation = cpu->mmu->fetch_generation;
     f->bias = (uintptr_t)hva - gla;
@@ -79,7 +79,7 @@ static const struct decoded *fetch_slow(struct vcpu *cpu, bool code32)
             return NULL;
         if (hva)
             bytes[n] = *hva;
-        else if (mmu_load(cpu, cs->base + off, 1, MMU_READ, &val))
+        else if (mmu_load(&cpu->paging, cs->base + off, 1, MMU_READ, &val))
             bytes[n] = (u8)val;
         else
             return NULL;

@@ -23,8 +23,8 @@ void fpu_summarize(struct vcpu *cpu)
         fx->fsw |= FSW_ES | FSW_B;
     } else if (cpu->ferr) {
         cpu->ferr = false;
-        if (cpu->ferr_set)
-            cpu->ferr_set(cpu, false);
+        if (cpu->pins.ferr)
+            cpu->pins.ferr(cpu, false);
     }
 }
 
@@ -41,8 +41,8 @@ static bool fpu_report(struct vcpu *cpu)
         return true;
     if (!cpu->ferr) {
         cpu->ferr = true;
-        if (cpu->ferr_set)
-            cpu->ferr_set(cpu, true);
+        if (cpu->pins.ferr)
+            cpu->pins.ferr(cpu, true);
     }
     cpu->exc_vector = EXC_NONE;
     return false;

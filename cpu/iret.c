@@ -80,7 +80,7 @@ static bool iret_task(struct vcpu *cpu, u32 next_eip)
     const struct segment *tr = &cpu->seg[TR];
     u64 link;
 
-    if (!mmu_load(cpu, tr->base, 2, MMU_READ | MMU_SYSTEM, &link))
+    if (!mmu_load(&cpu->paging, tr->base, 2, MMU_READ | MMU_SYSTEM, &link))
         return false;
     return cpu_switch_task(cpu, (u16)link, TASK_IRET, next_eip, false, 0);
 }

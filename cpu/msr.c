@@ -4,8 +4,6 @@
  */
 #include "cpu/debug.h"
 #include "cpu/system.h"
-#include "devices/board.h"
-#include "runtime/machine.h"
 #include <string.h>
 
 #include <x86intrin.h>
@@ -27,9 +25,16 @@ enum { MC_BANKS = 5, PHYS_BITS = 36 };
 /* A hand-turned clock counts nanoseconds: tests get the same count each run. */
 static u64 raw_tsc(const struct vcpu *cpu)
 {
-    struct machine *m = cpu->machine;
+    u64 now;
 
-    return m && m->clock_manual ? clock_now(m) : __rdtsc();
+    return cpu->pins.clock_by_hand && cpu->pins.clock_by_hand(cpu, &now) ? now : __rdtsc();
+}
+
+bool cpu_clock_by_hand(const struct vcpu *cpu)
+{
+    u64 now;
+
+    return cpu->pins.clock_by_hand && cpu->pins.clock_by_hand(cpu, &now);
 }
 
 u64 cpu_tsc(struct vcpu *cpu)
@@ -184,7 +189,7 @@ static bool exists(const struct vcpu *cpu, u32 index)
     if (index == MSR_PAT)
         return cpu_has(cpu, FEAT_PAT);
     if (index == MSR_APIC_BASE)
-        return cpu_has(cpu, FEAT_APIC) && cpu->machine->lapic;
+        return cpu_has(cpu, FEAT_APIC) && cpu->pins.apic_base_read;
     if (index - MSR_SYSENTER_CS < 3)
         return cpu_has(cpu, FEAT_SEP);
     return cpu_has(cpu, FEAT_MTRR); /* the rest came with the P6 */
@@ -230,7 +235,7 @@ static bool read_msr(struct vcpu *cpu, u32 index, u64 *val)
         *val = cpu_tsc(cpu);
         return true;
     case MSR_APIC_BASE:
-        *val = lapic_base_msr_read(cpu->machine->lapic);
+        *val = cpu->pins.apic_base_read(cpu);
         return true;
     case MSR_SYSENTER_CS:
         *val = cpu->sysenter_cs;
@@ -275,7 +280,7 @@ static bool write_efer(struct vcpu *cpu, u64 val)
     if (cpu->efer == val)
         return true;
     cpu->efer = (u32)val;
-    mmu_mode_changed(cpu, false);
+    mmu_mode_changed(&cpu->paging, false);
     return true;
 }
 
@@ -318,7 +323,7 @@ static bool write_msr(struct vcpu *cpu, u32 index, u64 val)
         cpu->tsc_offset = val - raw_tsc(cpu);
         return true;
     case MSR_APIC_BASE:
-        return lapic_base_msr_write(cpu->machine->lapic, val);
+        return cpu->pins.apic_base_write(cpu, val);
     case MSR_SYSENTER_CS:
         cpu->sysenter_cs = (u32)val;
         return true;

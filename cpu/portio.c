@@ -6,7 +6,6 @@
  */
 #include "cpu/debug.h"
 #include "cpu/system.h"
-#include "devices/device.h"
 
 /* The bits of `size` ports starting at `port` in the bitmap of a 32-bit TSS: all clear? */
 static bool bitmap_allows(struct vcpu *cpu, u16 port, u32 size, bool *allowed)
@@ -17,12 +16,12 @@ static bool bitmap_allows(struct vcpu *cpu, u16 port, u32 size, bool *allowed)
     *allowed = false;
     if (!(tr->attr & ATTR_P) || !(tr->attr & 8) || tr->limit < 103)
         return true;
-    if (!mmu_load(cpu, tr->base + 102, 2, MMU_READ | MMU_SYSTEM, &base))
+    if (!mmu_load(&cpu->paging, tr->base + 102, 2, MMU_READ | MMU_SYSTEM, &base))
         return false;
     base += port / 8;
     if (base + 1 > tr->limit) /* two bytes are always read */
         return true;
-    if (!mmu_load(cpu, tr->base + (u32)base, 2, MMU_READ | MMU_SYSTEM, &bits))
+    if (!mmu_load(&cpu->paging, tr->base + (u32)base, 2, MMU_READ | MMU_SYSTEM, &bits))
         return false;
     *allowed = !(bits >> (port & 7) & ((1u << size) - 1));
     return true;
@@ -57,7 +56,7 @@ bool ex_in(struct vcpu *cpu, const struct insn *in)
 
     if (!cpu_check_io(cpu, port, size))
         return false;
-    gpr_set(cpu, EAX, size, bus_in(cpu->machine, port, (enum io_size)size));
+    gpr_set(cpu, EAX, size, cpu->pins.in(cpu, port, size));
     watch(cpu, port, size);
     return true;
 }
@@ -69,7 +68,7 @@ bool ex_out(struct vcpu *cpu, const struct insn *in)
 
     if (!cpu_check_io(cpu, port, size))
         return false;
-    bus_out(cpu->machine, port, (enum io_size)size, gpr_get(cpu, EAX, size));
+    cpu->pins.out(cpu, port, size, gpr_get(cpu, EAX, size));
     watch(cpu, port, size);
     return true;
 }
@@ -97,7 +96,7 @@ static bool step_ins(struct vcpu *cpu, const struct insn *in, u32 size)
     u32 off = cpu->gpr[EDI] & address_mask(in);
 
     if (!cpu_check_io(cpu, port, size) || !cpu_check_write(cpu, ES, off, size) ||
-        !cpu_write(cpu, ES, off, size, bus_in(cpu->machine, port, (enum io_size)size)))
+        !cpu_write(cpu, ES, off, size, cpu->pins.in(cpu, port, size)))
         return false;
     watch(cpu, port, size);
     advance(cpu, in, EDI, size);
@@ -112,7 +111,7 @@ static bool step_outs(struct vcpu *cpu, const struct insn *in, u32 size)
     if (!cpu_check_io(cpu, port, size) ||
         !cpu_read(cpu, in->seg, cpu->gpr[ESI] & address_mask(in), size, &val))
         return false;
-    bus_out(cpu->machine, port, (enum io_size)size, (u32)val);
+    cpu->pins.out(cpu, port, size, (u32)val);
     watch(cpu, port, size);
     advance(cpu, in, ESI, size);
     return true;
@@ -150,7 +149,7 @@ static bool bulk_ins(struct vcpu *cpu, const struct insn *in, u32 size, u32 coun
         return true;
     if (!cpu_check_write(cpu, ES, off, size))
         return false;
-    *n = bus_in_string(cpu->machine, (u16)cpu->gpr[EDX], (enum io_size)size, buf, span / size);
+    *n = cpu->pins.in_string(cpu, (u16)cpu->gpr[EDX], size, buf, span / size);
     if (*n && !cpu_write_bytes(cpu, ES, off, buf, *n * size))
         return false;
     advance(cpu, in, EDI, *n * size);
@@ -170,10 +169,10 @@ static bool bulk_outs(struct vcpu *cpu, const struct insn *in, u32 size, u32 cou
         return true;
     if (!cpu_check_read(cpu, in->seg, off, size))
         return false;
-    hva = mmu_host(cpu, cpu->seg[in->seg].base + off, MMU_READ, &fault);
+    hva = mmu_host(&cpu->paging, cpu->seg[in->seg].base + off, MMU_READ, &fault);
     if (!hva)
         return !fault;
-    *n = bus_out_string(cpu->machine, (u16)cpu->gpr[EDX], (enum io_size)size, hva, span / size);
+    *n = cpu->pins.out_string(cpu, (u16)cpu->gpr[EDX], size, hva, span / size);
     advance(cpu, in, ESI, *n * size);
     return true;
 }
@@ -195,7 +194,7 @@ static bool repeat(struct vcpu *cpu, const struct insn *in,
         return step(cpu, in, size);
     if (!cpu_check_io(cpu, (u16)cpu->gpr[EDX], size)) /* even if the count is 0 */
         return false;
-    strings = bus_has_strings(cpu->machine, (u16)cpu->gpr[EDX], (enum io_size)size);
+    strings = cpu->pins.has_strings && cpu->pins.has_strings(cpu, (u16)cpu->gpr[EDX], size);
     while ((count = cpu->gpr[ECX] & mask)) {
         n = 0;
         if (strings && !bulk(cpu, in, size, count, &n))

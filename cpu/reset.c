@@ -3,20 +3,25 @@
  * of QEMU's `info registers`, which scripts read.
  */
 #include "cpu/system.h"
-#include "devices/device.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct vcpu *cpu_new(struct machine *m, struct mmu *mmu, const struct cpu_model *model)
+static bool raise_page_fault(struct paging *pg, u32 error)
+{
+    return cpu_fault(container_of(pg, struct vcpu, paging), EXC_PF, error);
+}
+
+struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struct cpu_pins *pins)
 {
     struct vcpu *cpu = aligned_alloc(64, sizeof(*cpu) + CPU_ENGINE_ROOM);
 
     check(cpu, "no memory for the processor's state");
     memset(cpu, 0, sizeof(*cpu) + CPU_ENGINE_ROOM);
-    cpu->machine = m;
+    cpu->pins = *pins;
     cpu->mmu = mmu;
+    cpu->page_fault = raise_page_fault;
     cpu->model = model;
     return cpu;
 }
@@ -83,9 +88,9 @@ void cpu_reset(struct vcpu *cpu)
     cpu_fpu_reset(cpu);
     reset_msrs(cpu);
     attention_clear(cpu, ATT_NMI | ATT_SHADOW | ATT_TRAP | ATT_HALT | ATT_INTR);
-    mmu_mode_changed(cpu, false);
-    mmu_cpl_changed(cpu);
-    mmu_flush(cpu);
+    mmu_mode_changed(&cpu->paging, false);
+    mmu_cpl_changed(&cpu->paging, false);
+    mmu_flush(&cpu->paging);
 }
 
 /* ---- info registers ---- */

@@ -33,7 +33,7 @@ bool cpu_read_descriptor(struct vcpu *cpu, u16 selector, enum exception exc, u32
 
     if (!segment_descriptor_gla(cpu, selector, &gla))
         return cpu_fault(cpu, exc, selector_error(selector));
-    if (!mmu_load(cpu, gla, 8, MMU_READ | MMU_SYSTEM, &val))
+    if (!mmu_load(&cpu->paging, gla, 8, MMU_READ | MMU_SYSTEM, &val))
         return false;
     desc[0] = (u32)val;
     desc[1] = (u32)(val >> 32);
@@ -54,7 +54,7 @@ static bool store_type(struct vcpu *cpu, u16 selector, u32 high)
     gla_t gla;
 
     segment_descriptor_gla(cpu, selector, &gla);
-    return mmu_store(cpu, gla + 5, 1, MMU_WRITE | MMU_SYSTEM, high >> 8 & 0xff);
+    return mmu_store(&cpu->paging, gla + 5, 1, MMU_WRITE | MMU_SYSTEM, high >> 8 & 0xff);
 }
 
 bool segment_set_accessed(struct vcpu *cpu, u16 selector, u32 desc[2])
@@ -196,8 +196,8 @@ static bool read_tss_stack(struct vcpu *cpu, u32 dpl, u16 *ss, u32 *esp)
 
     if (!(tr->attr & ATTR_P) || off + (wide ? 5 : 3) > tr->limit)
         return cpu_fault(cpu, EXC_TS, selector_error(tr->selector));
-    if (!mmu_load(cpu, tr->base + off, wide ? 4 : 2, MMU_READ | MMU_SYSTEM, &sp) ||
-        !mmu_load(cpu, tr->base + off + (wide ? 4 : 2), 2, MMU_READ | MMU_SYSTEM, &sel))
+    if (!mmu_load(&cpu->paging, tr->base + off, wide ? 4 : 2, MMU_READ | MMU_SYSTEM, &sp) ||
+        !mmu_load(&cpu->paging, tr->base + off + (wide ? 4 : 2), 2, MMU_READ | MMU_SYSTEM, &sel))
         return false;
     *ss = (u16)sel;
     *esp = (u32)sp;
@@ -254,7 +254,7 @@ bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size)
             return false;
         if (misaligned(cpu, s, gla, size))
             return cpu_fault(cpu, EXC_AC, 0);
-        if (!mmu_probe(cpu, gla, size, MMU_WRITE | s->access))
+        if (!mmu_probe(&cpu->paging, gla, size, MMU_WRITE | s->access))
             return false;
     }
     return true;
@@ -269,7 +269,7 @@ bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val)
         return false;
     if (misaligned(cpu, s, gla, size))
         return cpu_fault(cpu, EXC_AC, 0);
-    if (!mmu_store(cpu, gla, size, MMU_WRITE | s->access, val))
+    if (!mmu_store(&cpu->paging, gla, size, MMU_WRITE | s->access, val))
         return false;
     if (cpu_debug_armed(cpu))
         cpu_debug_access(cpu, gla, size, true);

@@ -133,8 +133,8 @@ static u8 *span(struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
         *bytes = (u64)last - off + 1;
     if (*bytes > PAGE_SIZE - (gla & PAGE_MASK))
         *bytes = PAGE_SIZE - (gla & PAGE_MASK);
-    return access == MMU_WRITE ? mmu_host_overwrite(cpu, gla, (u32)*bytes, &fault)
-                               : mmu_host(cpu, gla, access, &fault);
+    return access == MMU_WRITE ? mmu_host_overwrite(&cpu->paging, gla, (u32)*bytes, &fault)
+                               : mmu_host(&cpu->paging, gla, access, &fault);
 }
 
 /* Forward, element by element in effect: a target just above its source repeats a pattern. */

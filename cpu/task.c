@@ -84,24 +84,24 @@ static bool check_memory(struct vcpu *cpu, struct switching *sw)
     sw->old = layout_of(tr->attr);
     if (tr->limit < sw->old->bytes - 1)
         return cpu_fault(cpu, EXC_TS, selector_error(tr->selector));
-    if (!mmu_probe(cpu, tr->base, sw->old->bytes, MMU_WRITE | MMU_SYSTEM) ||
-        !mmu_load_bytes(cpu, sw->tr.base, sw->image, sw->new->bytes, MMU_READ | MMU_SYSTEM))
+    if (!mmu_probe(&cpu->paging, tr->base, sw->old->bytes, MMU_WRITE | MMU_SYSTEM) ||
+        !mmu_load_bytes(&cpu->paging, sw->tr.base, sw->image, sw->new->bytes, MMU_READ | MMU_SYSTEM))
         return false;
     if ((sw->how == TASK_CALL || sw->how == TASK_INT) &&
-        !mmu_probe(cpu, sw->tr.base, 2, MMU_WRITE | MMU_SYSTEM))
+        !mmu_probe(&cpu->paging, sw->tr.base, 2, MMU_WRITE | MMU_SYSTEM))
         return false;
     if (segment_descriptor_gla(cpu, tr->selector, &gla) &&
-        !mmu_probe(cpu, gla + 5, 1, MMU_WRITE | MMU_SYSTEM))
+        !mmu_probe(&cpu->paging, gla + 5, 1, MMU_WRITE | MMU_SYSTEM))
         return false;
     segment_descriptor_gla(cpu, sw->selector, &gla);
-    return mmu_probe(cpu, gla + 5, 1, MMU_WRITE | MMU_SYSTEM);
+    return mmu_probe(&cpu->paging, gla + 5, 1, MMU_WRITE | MMU_SYSTEM);
 }
 
 /* ---- 2: save ---- */
 
 static bool save_field(struct vcpu *cpu, u32 off, u32 size, u32 val)
 {
-    return mmu_store(cpu, cpu->seg[TR].base + off, size, MMU_WRITE | MMU_SYSTEM, val);
+    return mmu_store(&cpu->paging, cpu->seg[TR].base + off, size, MMU_WRITE | MMU_SYSTEM, val);
 }
 
 static bool save_registers(struct vcpu *cpu, const struct switching *sw, u32 next_eip)
@@ -129,7 +129,7 @@ static bool save_links(struct vcpu *cpu, const struct switching *sw)
 
     if (leave && !selector_null(old) && !segment_set_busy(cpu, old, false))
         return false;
-    if (!leave && !mmu_store(cpu, sw->tr.base, 2, MMU_WRITE | MMU_SYSTEM, old))
+    if (!leave && !mmu_store(&cpu->paging, sw->tr.base, 2, MMU_WRITE | MMU_SYSTEM, old))
         return false;
     return sw->how == TASK_IRET || segment_set_busy(cpu, sw->selector, true);
 }

@@ -340,7 +340,7 @@ static void step_format(struct i82077 *s)
 
 static void step_scan(struct i82077 *s)
 {
-    s->dev.machine->stats.nyi++;
+    s->dev.machine->stats.chip_nyi++;
     trace(TRACE_NYI, "i82077: SCAN");
     fail(s, 0, ST2_SCAN_NOT);
 }

@@ -142,7 +142,7 @@ static void request_write(struct i8237 *s, struct dma *d, u8 val)
 
     d->request = val & 4 ? d->request | bit : d->request & ~bit;
     if ((val & 4) && (d->command & COMMAND_MEMORY)) {
-        s->dev.machine->stats.nyi++;
+        s->dev.machine->stats.chip_nyi++;
         trace(TRACE_NYI, "i8237: memory-to-memory transfer");
     }
 }

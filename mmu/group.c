@@ -18,7 +18,6 @@
  */
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
-#include "runtime/machine.h"
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -131,7 +130,7 @@ bool group_agree(struct mmu *mmu, struct space *s)
         }
     s->seen = g->version;
     s->quarrels += quarrel;
-    mmu->machine->stats.shadow_quarrels += quarrel;
+    mmu->stats.shadow_quarrels += quarrel;
     return s->quarrels <= MAX_QUARRELS;
 }
 
@@ -317,7 +316,7 @@ static struct group *group_new(struct mmu *mmu, const struct root *r, const u64 
     entries_take(mmu, g, r);
     g->id = ++mmu->group_id;
     g->version = 1;
-    mmu->machine->stats.shadow_groups++;
+    mmu->stats.shadow_groups++;
     return g;
 }
 

@@ -15,9 +15,7 @@
 #ifndef RING3_MMU_H
 #define RING3_MMU_H
 
-#include "cpu/cpu.h"
-
-struct mmu;
+#include "mmu/paging.h"
 
 enum mmu_access {
     MMU_READ = 0,
@@ -28,8 +26,14 @@ enum mmu_access {
 
 /* ---- Life, and the physical map (phys.c) ---- */
 
+/* What answers where there is no memory: 1, 2 or 4 bytes, aligned. */
+struct mmu_bus {
+    void *bus;
+    u32 (*read)(void *bus, gpa_t gpa, u32 size);
+    void (*write)(void *bus, gpa_t gpa, u32 size, u32 val);
+};
 /* RAM of `ram` bytes (multiple of 4 KiB, up to 3.5 GiB). NULL: the host refused the memory. */
-struct mmu *mmu_new(struct machine *m, u64 ram);
+struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus);
 void mmu_free(struct mmu *mmu);
 u64 mmu_ram_size(const struct mmu *mmu);
 /* RAM by its offset, whatever is mapped there. For loading kernels before the guest runs. */
@@ -43,47 +47,62 @@ void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write);
 void mmu_set_a20(struct mmu *mmu, bool enabled);
 bool mmu_a20(const struct mmu *mmu);
 
+/* By physical address, page by page: memory, or the bus; writes to ROM are dropped. Told to who guards a page. */
+void mmu_phys_read(struct mmu *mmu, gpa_t gpa, void *buf, u64 size);
+void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size);
+
+/* What is counted: stats.def. */
+struct mmu_stats {
+#define COUNTER(id, help) u64 id;
+#include "mmu/stats.def"
+#undef COUNTER
+};
+const struct mmu_stats *mmu_stats(const struct mmu *mmu);
+
 /* ---- Accesses by linear address, with the current privilege (access.c) ---- */
 
-/* size 1, 2, 4 or 8, page crossings allowed; false: #PF recorded in the vcpu. Writes that cross
+/* size 1, 2, 4 or 8, page crossings allowed; false: #PF was raised. Writes that cross
  * check both pages first. */
-bool mmu_load(struct vcpu *cpu, gla_t gla, u32 size, enum mmu_access access, u64 *val);
-bool mmu_store(struct vcpu *cpu, gla_t gla, u32 size, enum mmu_access access, u64 val);
-/* Would the access succeed? Sets A and D as the access would. false: #PF recorded. */
-bool mmu_probe(struct vcpu *cpu, gla_t gla, u32 size, enum mmu_access access);
-bool mmu_load_bytes(struct vcpu *cpu, gla_t gla, void *buf, u32 n, enum mmu_access access);
-bool mmu_store_bytes(struct vcpu *cpu, gla_t gla, const void *buf, u32 n, enum mmu_access access);
+bool mmu_load(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u64 *val);
+bool mmu_store(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u64 val);
+/* Would the access succeed? Sets A and D as the access would. false: #PF was raised. */
+bool mmu_probe(struct paging *pg, gla_t gla, u32 size, enum mmu_access access);
+bool mmu_load_bytes(struct paging *pg, gla_t gla, void *buf, u32 n, enum mmu_access access);
+bool mmu_store_bytes(struct paging *pg, gla_t gla, const void *buf, u32 n, enum mmu_access access);
 /* Host address of the byte at gla, good to the end of its page; NULL with *fault false: device
- * memory (or traced, for writing); NULL with *fault true: #PF recorded. */
-u8 *mmu_host(struct vcpu *cpu, gla_t gla, enum mmu_access access, bool *fault);
+ * memory (or traced, for writing); NULL with *fault true: #PF was raised. */
+u8 *mmu_host(struct paging *pg, gla_t gla, enum mmu_access access, bool *fault);
 /* The same for n bytes inside a page that the caller overwrites at once: who guards the page has been
  * told when it returns. */
-u8 *mmu_host_overwrite(struct vcpu *cpu, gla_t gla, u32 n, bool *fault);
+u8 *mmu_host_overwrite(struct paging *pg, gla_t gla, u32 n, bool *fault);
 /* Physical address by the current tables, no exception, no A or D: for debuggers. false: unmapped */
-bool mmu_translate(struct vcpu *cpu, gla_t gla, gpa_t *gpa);
+bool mmu_translate(struct paging *pg, gla_t gla, gpa_t *gpa);
 
 /* ---- What the CPU tells the MMU ---- */
 
-/* CR0 (PG, WP), CR3, CR4 (PSE, PAE, PGE), EFER.NXE or the CPL changed. Loads the PDPTEs under PAE
- * when `pdptes` is set: false with #GP recorded if reserved bits are set. */
-bool mmu_mode_changed(struct vcpu *cpu, bool pdptes);
-void mmu_cpl_changed(struct vcpu *cpu);
-void mmu_invlpg(struct vcpu *cpu, gla_t gla);
-void mmu_flush(struct vcpu *cpu); /* all, global too */
+/* CR0 (PG, WP), CR3, CR4 (PSE, PAE, PGE) or EFER.NXE changed; the CPL, to 3 or from there. Loads the PDPTEs under PAE
+ * when `pdptes` is set: false if reserved bits are set, which is #GP(0). */
+bool mmu_mode_changed(struct paging *pg, bool pdptes);
+void mmu_cpl_changed(struct paging *pg, bool user);
+void mmu_invlpg(struct paging *pg, gla_t gla);
+void mmu_flush(struct paging *pg); /* all, global too */
 
 /* ---- Windows, for the translator's loads: gs:[gla] (window.c) ---- */
 
 /* Lets gs lead to vcpu.window: once before code runs on this thread that uses it. While
  * vcpu.window_loaded is set, each change of the window does it, too. */
-void mmu_window_load(struct vcpu *cpu);
+void mmu_window_load(struct paging *pg);
 /* As if the host had no WRGSBASE, for tests; and has it, in words? */
 void mmu_plain_host(struct mmu *mmu);
 const char *mmu_host_model(const struct mmu *mmu);
 /* Is there one that loads are worth to be tried by? */
-bool mmu_window_use(const struct vcpu *cpu);
+bool mmu_window_use(const struct paging *pg);
+/* A device's memory, or nobody's, at a physical address: 1, 2 or 4 bytes, aligned. */
+u32 mmu_bus_read(const struct mmu *mmu, gpa_t gpa, u32 size);
+void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val);
 /* A load at gla found nothing in the window, and was done otherwise by now. True: it will find it; false:
  * let it go by a slot. */
-bool mmu_window_extend(struct vcpu *cpu, gla_t gla);
+bool mmu_window_extend(struct paging *pg, gla_t gla);
 
 /* ---- Who else must know (bt/, the decode cache) ---- */
 

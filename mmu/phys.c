@@ -3,9 +3,7 @@
  * page of it anywhere), and for each of the 2^20 physical pages below 4 GiB which host memory
  * answers loads and stores. What has none is the bus's.
  */
-#include "devices/device.h"
 #include "mmu/shadow.h"
-#include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,11 +19,11 @@ void *mmu_reserve(u64 size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-struct mmu *mmu_new(struct machine *m, u64 ram)
+struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus)
 {
     struct mmu *mmu = calloc(1, sizeof(*mmu));
 
-    mmu->machine = m;
+    mmu->bus = *bus;
     mmu->ram_size = mmu->allocated = ram;
     mmu->reserved = ram + EXTRA_MEMORY;
     mmu->a20_mask = ~0u;
@@ -126,27 +124,42 @@ void mmu_set_a20(struct mmu *mmu, bool enabled)
     shadow_drop_all(mmu);
 }
 
+const struct mmu_stats *mmu_stats(const struct mmu *mmu)
+{
+    return &mmu->stats;
+}
+
 /* ---- Access by physical address, page by page ---- */
 
-static void bus_read_bytes(struct machine *m, gpa_t gpa, u8 *buf, u32 n)
+u32 mmu_bus_read(const struct mmu *mmu, gpa_t gpa, u32 size)
+{
+    return mmu->bus.read(mmu->bus.bus, gpa, size);
+}
+
+void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val)
+{
+    mmu->bus.write(mmu->bus.bus, gpa, size, val);
+}
+
+static void bus_read_bytes(struct mmu *mmu, gpa_t gpa, u8 *buf, u32 n)
 {
     while (n) {
         u32 size = n >= 4 && !(gpa & 3) ? 4 : n >= 2 && !(gpa & 1) ? 2 : 1;
-        u32 val = bus_mmio_read(m, gpa, size);
+        u32 val = mmu_bus_read(mmu, gpa, size);
 
         memcpy(buf, &val, size);
         gpa += size, buf += size, n -= size;
     }
 }
 
-static void bus_write_bytes(struct machine *m, gpa_t gpa, const u8 *buf, u32 n)
+static void bus_write_bytes(struct mmu *mmu, gpa_t gpa, const u8 *buf, u32 n)
 {
     while (n) {
         u32 size = n >= 4 && !(gpa & 3) ? 4 : n >= 2 && !(gpa & 1) ? 2 : 1;
         u32 val = 0;
 
         memcpy(&val, buf, size);
-        bus_mmio_write(m, gpa, size, val);
+        mmu_bus_write(mmu, gpa, size, val);
         gpa += size, buf += size, n -= size;
     }
 }
@@ -158,23 +171,23 @@ static u32 to_page_end(gpa_t gpa, u64 size)
     return size < left ? (u32)size : left;
 }
 
-void phys_read(struct machine *m, gpa_t gpa, void *buf, u64 size)
+void mmu_phys_read(struct mmu *mmu, gpa_t gpa, void *buf, u64 size)
 {
     u8 *p = buf;
 
     while (size) {
         u32 n = to_page_end(gpa, size);
-        u8 *hva = gpa >> PAGE_SHIFT < PHYS_PAGES ? m->mmu->page_read[gpa >> PAGE_SHIFT] : NULL;
+        u8 *hva = gpa >> PAGE_SHIFT < PHYS_PAGES ? mmu->page_read[gpa >> PAGE_SHIFT] : NULL;
 
         if (hva)
             memcpy(p, hva + (gpa & PAGE_MASK), n);
         else
-            bus_read_bytes(m, gpa, p, n);
+            bus_read_bytes(mmu, gpa, p, n);
         gpa += n, p += n, size -= n;
     }
 }
 
-void phys_write(struct machine *m, gpa_t gpa, const void *buf, u64 size)
+void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size)
 {
     const u8 *p = buf;
 
@@ -182,12 +195,12 @@ void phys_write(struct machine *m, gpa_t gpa, const void *buf, u64 size)
         u32 n = to_page_end(gpa, size);
         u64 page = gpa >> PAGE_SHIFT;
 
-        if (page < PHYS_PAGES && m->mmu->page_write[page]) {
-            if (m->mmu->page_flags[page])
-                shadow_before_write(m->mmu, gpa, n);
-            memcpy(m->mmu->page_write[page] + (gpa & PAGE_MASK), p, n);
-        } else if (page >= PHYS_PAGES || !m->mmu->page_read[page]) {
-            bus_write_bytes(m, gpa, p, n);
+        if (page < PHYS_PAGES && mmu->page_write[page]) {
+            if (mmu->page_flags[page])
+                shadow_before_write(mmu, gpa, n);
+            memcpy(mmu->page_write[page] + (gpa & PAGE_MASK), p, n);
+        } else if (page >= PHYS_PAGES || !mmu->page_read[page]) {
+            bus_write_bytes(mmu, gpa, p, n);
         } /* else ROM: dropped */
         gpa += n, p += n, size -= n;
     }

@@ -13,7 +13,6 @@
  */
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
-#include "runtime/machine.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -118,7 +117,7 @@ void shadow_drop_slots(struct mmu *mmu, struct space *s)
 
 void shadow_drop_all(struct mmu *mmu)
 {
-    mmu->machine->stats.shadow_flushes++;
+    mmu->stats.shadow_flushes++;
     mmu->fetch_generation++;
     FOR_LIVE(mmu, s)
         shadow_drop_slots(mmu, s);
@@ -373,12 +372,12 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
     u32 page = (u32)(gpa >> PAGE_SHIFT);
 
     if (mmu->page_flags[page] & PG_CODE && mmu->on_code_write) {
-        mmu->machine->stats.smc_events++;
+        mmu->stats.smc_events++;
         mmu->on_code_write(mmu->code_owner, gpa, n);
     }
     if (!(mmu->page_flags[page] & PG_TABLE))
         return;
-    mmu->machine->stats.pt_traces++;
+    mmu->stats.pt_traces++;
     table_before_write(mmu, gpa, n);
 }
 
@@ -432,28 +431,28 @@ void shadow_trace_walk(struct mmu *mmu, const struct walk *w, struct space *owne
         trace_table(mmu, owner, (u32)(w->table[1] >> PAGE_SHIFT), region, w->rights);
 }
 
-bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access)
+bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access)
 {
-    struct mmu *mmu = cpu->mmu;
+    struct mmu *mmu = pg->mmu;
     u32 index = gla >> PAGE_SHIFT;
     struct space *owner;
     struct walk w;
     u32 error;
 
-    if (!mmu_walk(mmu, gla, access, mmu_user(cpu, access), &w, &error)) {
-        mmu->machine->stats.shadow_true++;
-        trace(TRACE_MMU, "page fault at %08x, error %x, eip %08x", gla, error, cpu->eip);
-        cpu->cr2 = gla;
-        return cpu_fault(cpu, EXC_PF, error);
+    if (!mmu_walk(mmu, gla, access, mmu_user(pg, access), &w, &error)) {
+        mmu->stats.shadow_true++;
+        trace(TRACE_MMU, "page fault at %08x, error %x", gla, error);
+        pg->cr2 = gla;
+        return pg->page_fault(pg, error);
     }
-    mmu->machine->stats.shadow_hidden++;
+    mmu->stats.shadow_hidden++;
     pools_review(mmu);
     space_shrink(mmu);
     owner = slot_owner(mmu->space, index);
     shadow_trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
     fill_slots(mmu, owner, &w, index, access & MMU_EXEC);
-    if (cpu->window_loaded && !(access & MMU_EXEC) && !mmu_user(cpu, access))
-        mmu_window_extend(cpu, gla);
+    if (pg->window_loaded && !(access & MMU_EXEC) && !mmu_user(pg, access))
+        mmu_window_extend(pg, gla);
     return true;
 }
 
@@ -521,7 +520,7 @@ static void table_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u3
 
     if (same_bytes(hva, buf, n))
         return;
-    mmu->machine->stats.pt_traces++;
+    mmu->stats.pt_traces++;
     pools_review(mmu);
     space_shrink(mmu);
     if (!changes_one_page(mmu, page, off, n)) {
@@ -544,7 +543,7 @@ void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n)
     u8 flags = mmu->page_flags[gpa >> PAGE_SHIFT];
 
     if (flags & PG_CODE && mmu->on_code_write) {
-        mmu->machine->stats.smc_events++;
+        mmu->stats.smc_events++;
         mmu->on_code_write(mmu->code_owner, gpa, n);
     }
     if (flags & PG_TABLE)

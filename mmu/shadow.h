@@ -143,8 +143,9 @@ struct writer {
 };
 
 struct mmu {
-    struct machine *machine;
-    struct vcpu *cpu; /* whose tables these are; set at its first use */
+    struct mmu_bus bus;
+    struct mmu_stats stats;
+    struct paging *pg; /* whose tables these are; set at its first use */
     u64 ram_size;
     int fd;           /* memfd behind base */
     u8 *base;         /* RAM, then what mmu_alloc() gave */
@@ -236,7 +237,7 @@ const u8 *mmu_directory(const struct mmu *mmu, const struct root *r, u32 number,
 /* ---- shadow.c ---- */
 bool shadow_init(struct mmu *mmu);
 /* Fills the slots of gla after a miss; false: #PF recorded. */
-bool shadow_fill(struct vcpu *cpu, gla_t gla, enum mmu_access access);
+bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access);
 /* The bytes [gpa, gpa+n), inside one page with page_flags, are about to change. */
 void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n);
 /* A store of the CPU to such a page, whose memory is at hva. */
@@ -256,7 +257,7 @@ void shadow_trace_directory(struct mmu *mmu, struct space *s, u32 page, u32 numb
 void shadow_untrace(struct mmu *mmu, u32 page, const struct space *s, u32 first, u8 level);
 
 /* ---- space.c ---- */
-void space_switch(struct vcpu *cpu);
+void space_switch(struct paging *pg);
 /* Drops its slots, and every trace it asked for. */
 void space_clear(struct mmu *mmu, struct space *s);
 void space_free(struct mmu *mmu, struct space *s); /* not the current one */
@@ -301,13 +302,13 @@ void group_entry_written(struct mmu *mmu, struct space *s, u32 region);
 void group_doubt(struct mmu *mmu);
 void group_free(struct mmu *mmu, struct group *g);
 
-static inline bool mmu_user(const struct vcpu *cpu, enum mmu_access access)
+static inline bool mmu_user(const struct paging *pg, enum mmu_access access)
 {
-    return cpu->cpl == 3 && !(access & MMU_SYSTEM);
+    return pg->flat != pg->flat_system && !(access & MMU_SYSTEM);
 }
-static inline u64 *mmu_flat(const struct vcpu *cpu, enum mmu_access access)
+static inline u64 *mmu_flat(const struct paging *pg, enum mmu_access access)
 {
-    return access & MMU_SYSTEM ? cpu->flat_system : cpu->flat;
+    return access & MMU_SYSTEM ? pg->flat_system : pg->flat;
 }
 
 #endif

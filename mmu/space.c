@@ -7,7 +7,6 @@
  */
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
-#include "runtime/machine.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -78,7 +77,7 @@ static struct space *space_take(struct mmu *mmu, const struct group *g)
             best = s;
         }
     if (best->live) {
-        mmu->machine->stats.shadow_evicted++;
+        mmu->stats.shadow_evicted++;
         space_free(mmu, best);
     }
     if (!best->flat)
@@ -94,7 +93,7 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct gro
     if (!group_bind(mmu, s, g))
         g = NULL;
     mmu->spaces_made++;
-    mmu->machine->stats.shadow_spaces++;
+    mmu->stats.shadow_spaces++;
     mmu->bases[s - mmu->spaces] = 1ull + r->base;
     s->live = true;
     s->root = *r;
@@ -106,36 +105,37 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct gro
 
 /* ---- Switching ---- */
 
-static u32 space_mode(const struct vcpu *cpu)
+static u32 space_mode(const struct paging *pg)
 {
-    if (!(cpu->cr0 & CR0_PG))
+    if (!(pg->cr0 & CR0_PG))
         return 0;
-    return SPACE_PAGING | (cpu->cr4 & CR4_PSE ? SPACE_PSE : 0) |
-           (cpu->cr4 & CR4_PAE ? SPACE_PAE : 0) | (cpu->cr0 & CR0_WP ? SPACE_WP : 0) |
-           (cpu->efer & EFER_NXE && cpu->cr4 & CR4_PAE ? SPACE_NXE : 0);
+    return SPACE_PAGING | (pg->cr4 & CR4_PSE ? SPACE_PSE : 0) |
+           (pg->cr4 & CR4_PAE ? SPACE_PAE : 0) | (pg->cr0 & CR0_WP ? SPACE_WP : 0) |
+           (pg->efer & EFER_NXE && pg->cr4 & CR4_PAE ? SPACE_NXE : 0);
 }
 
-static struct root root_now(const struct vcpu *cpu)
+static struct root root_now(const struct paging *pg)
 {
-    u32 mode = space_mode(cpu), align = mode & SPACE_PAE ? ~31u : ~PAGE_MASK;
-    struct root r = { .base = mode & SPACE_PAGING ? cpu->cr3 & align : 0, .mode = mode };
+    u32 mode = space_mode(pg), align = mode & SPACE_PAE ? ~31u : ~PAGE_MASK;
+    struct root r = { .base = mode & SPACE_PAGING ? pg->cr3 & align : 0, .mode = mode };
 
     if (mode & SPACE_PAE)
-        memcpy(r.pdpte, cpu->mmu->pdpte, sizeof(r.pdpte));
+        memcpy(r.pdpte, pg->mmu->pdpte, sizeof(r.pdpte));
     return r;
 }
 
-void space_switch(struct vcpu *cpu)
+void space_switch(struct paging *pg)
 {
-    struct mmu *mmu = cpu->mmu;
-    struct root r = root_now(cpu);
+    struct mmu *mmu = pg->mmu;
+    struct root r = root_now(pg);
     struct space *s = space_find(mmu, &r), *old = mmu->space;
+    bool user = pg->flat != pg->flat_system;
     u32 groups = mmu->group_id;
 
-    mmu->cpu = cpu;
-    cpu->ram = mmu->base;
-    cpu->ram_pages = mmu->ram_size >> PAGE_SHIFT;
-    cpu->page_flags = mmu->page_flags;
+    mmu->pg = pg;
+    pg->ram = mmu->base;
+    pg->ram_pages = mmu->ram_size >> PAGE_SHIFT;
+    pg->page_flags = mmu->page_flags;
     if (!s)
         s = space_new(mmu, &r, group_find(mmu, &r, old));
     s->age = ++mmu->clock;
@@ -149,7 +149,7 @@ void space_switch(struct vcpu *cpu)
         space_free(mmu, old);
     mmu->fetch_generation++;
     window_switch(mmu);
-    mmu_cpl_changed(cpu);
+    mmu_cpl_changed(pg, user);
 }
 
 /* ---- Memory ---- */
@@ -188,7 +188,7 @@ static void shrink(struct mmu *mmu)
         if (!s->live)
             release(mmu, s);
     while (mmu->leaves > MAX_LEAVES / 2 && (s = oldest(mmu))) {
-        mmu->machine->stats.shadow_evicted++;
+        mmu->stats.shadow_evicted++;
         space_free(mmu, s);
         release(mmu, s);
     }

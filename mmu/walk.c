@@ -3,10 +3,8 @@
  * 1024 entries, or PDPTE registers and two levels of 512. Accessed and dirty bits are set on the
  * way, only once the access is known to be allowed; the error code is that of 4.7.
  */
-#include "devices/device.h"
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
-#include "runtime/machine.h"
 #include <string.h>
 
 /* An entry of a guest table, in host memory where it is RAM. */
@@ -24,7 +22,7 @@ static struct entry entry_read(struct mmu *mmu, gpa_t gpa, u32 size)
     if (likely(page))
         e.val = pte_read(page + (e.gpa & PAGE_MASK), size);
     else
-        phys_read(mmu->machine, e.gpa, &e.val, size);
+        mmu_phys_read(mmu, e.gpa, &e.val, size);
     return e;
 }
 
@@ -40,7 +38,7 @@ static void entry_set(struct mmu *mmu, struct entry *e, u32 bits)
     e->val |= bits;
     low = (u32)e->val;
     if (mmu->page_flags[e->gpa >> PAGE_SHIFT] & PG_CODE)
-        phys_write(mmu->machine, e->gpa, &low, 4);
+        mmu_phys_write(mmu, e->gpa, &low, 4);
     else if (page)
         memcpy(page + (e->gpa & PAGE_MASK), &low, 4);
 }
@@ -181,12 +179,12 @@ const u8 *mmu_directory(const struct mmu *mmu, const struct root *r, u32 number,
     return mmu->page_read[*page];
 }
 
-bool mmu_translate(struct vcpu *cpu, gla_t gla, gpa_t *gpa)
+bool mmu_translate(struct paging *pg, gla_t gla, gpa_t *gpa)
 {
     struct walk w;
 
-    if (!mmu_walk_quiet(cpu->mmu, gla, &w))
+    if (!mmu_walk_quiet(pg->mmu, gla, &w))
         return false;
-    *gpa = (w.gpa | (gla & PAGE_MASK)) & (0xffffffff00000000ull | cpu->mmu->a20_mask);
+    *gpa = (w.gpa | (gla & PAGE_MASK)) & (0xffffffff00000000ull | pg->mmu->a20_mask);
     return true;
 }

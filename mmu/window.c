@@ -18,7 +18,6 @@
  * A space without a group has its own window; those of a group share one, for the shared regions.
  */
 #include "mmu/shadow.h"
-#include "runtime/machine.h"
 #include <asm/prctl.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -78,28 +77,28 @@ static struct space *window_owner(const struct mmu *mmu)
 void window_switch(struct mmu *mmu)
 {
     struct window *w = window_owner(mmu)->window;
-    struct vcpu *cpu = mmu->cpu;
+    struct paging *pg = mmu->pg;
     u8 *at = w ? w->at : mmu->nowhere;
 
-    if (cpu->window == (u64)at)
+    if (pg->window == (u64)at)
         return;
-    cpu->window = (u64)at;
-    cpu->window_frames = w ? w->frame : NULL;
-    if (cpu->window_loaded)
-        mmu_window_load(cpu);
+    pg->window = (u64)at;
+    pg->window_frames = w ? w->frame : NULL;
+    if (pg->window_loaded)
+        mmu_window_load(pg);
 }
 
 /* By WRGSBASE, if programs may use it (Linux 5.9 and later let them, where the processor has it). Else it is a
  * call of the host, of a thousand cycles and more: there, only what spaces share, and memory without
  * paging, has a window, which lasts. */
-void mmu_window_load(struct vcpu *cpu)
+void mmu_window_load(struct paging *pg)
 {
     static _Thread_local u64 loaded;
 
-    if (loaded == cpu->window)
+    if (loaded == pg->window)
         return;
-    loaded = cpu->window;
-    if (cpu->mmu->fast_gs)
+    loaded = pg->window;
+    if (pg->mmu->fast_gs)
         __asm__ volatile("wrgsbase %0" : : "r"(loaded));
     else
         check(!syscall(SYS_arch_prctl, ARCH_SET_GS, loaded), "the host refuses a base of GS");
@@ -115,9 +114,9 @@ const char *mmu_host_model(const struct mmu *mmu)
     return mmu->fast_gs ? "gs by WRGSBASE" : "gs by arch_prctl(): one window for all address spaces, or none";
 }
 
-bool mmu_window_use(const struct vcpu *cpu)
+bool mmu_window_use(const struct paging *pg)
 {
-    const struct window *w = window_owner(cpu->mmu)->window;
+    const struct window *w = window_owner(pg->mmu)->window;
 
     return w && w->good;
 }
@@ -151,7 +150,7 @@ static void cut_span(struct mmu *mmu, struct window *w, u32 first, u32 count)
 
     for (u32 page = first; page < first + count; page++)
         if (w->frame[page]) {
-            mmu->machine->stats.window_cuts++;
+            mmu->stats.window_cuts++;
             w->cuts[span] += w->grown[span] && w->cuts[span] < MAX_CUTS;
             w->grown[span] = false;
             if (w->maps < MAX_MAPS)
@@ -238,7 +237,7 @@ static struct window *window_open(struct mmu *mmu, struct space *s)
     w->owner = s;
     s->window = w;
     window_switch(mmu);
-    mmu->machine->stats.windows++;
+    mmu->stats.windows++;
     return w;
 }
 
@@ -327,7 +326,7 @@ static bool map(struct mmu *mmu, struct window *w, u32 first, u32 count, u32 fra
         w->frame[first + i] = frame + i + 1;
         lead_slots(w, first + i);
     }
-    mmu->machine->stats.window_maps++;
+    mmu->stats.window_maps++;
     return true;
 }
 
@@ -355,9 +354,9 @@ static bool find_run(struct mmu *mmu, const struct window *w, u32 page, struct r
     return r->length >= mmu->window_run;
 }
 
-bool mmu_window_extend(struct vcpu *cpu, gla_t gla)
+bool mmu_window_extend(struct paging *pg, gla_t gla)
 {
-    struct mmu *mmu = cpu->mmu;
+    struct mmu *mmu = pg->mmu;
     struct space *owner = window_owner(mmu);
     u32 page = gla >> PAGE_SHIFT;
     struct window *w = owner->window;
@@ -377,7 +376,7 @@ bool mmu_window_extend(struct vcpu *cpu, gla_t gla)
 
 u8 *window_memory(const struct mmu *mmu, u8 *hva)
 {
-    u64 off = (u64)hva - mmu->cpu->window;
+    u64 off = (u64)hva - mmu->pg->window;
 
     if (off >= GIB(4))
         return hva;

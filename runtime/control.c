@@ -76,7 +76,7 @@ static bool read_linear(struct machine *m, gla_t gla, void *buf, u32 n)
 {
     gpa_t gpa;
 
-    if (!mmu_translate(m->cpu, gla, &gpa))
+    if (!mmu_translate(&m->cpu->paging, gla, &gpa))
         return false;
     phys_read(m, gpa, buf, n);
     return true;

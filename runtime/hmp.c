@@ -159,11 +159,19 @@ static void info_name(struct hmp *h)
     say(h, "%s\n", h->machine->options->name ? h->machine->options->name : "");
 }
 
+static void say_counter(void *h, const char *name, const char *help, u64 val)
+{
+    say(h, "%-20s %12llu  %s\n", name, (unsigned long long)val, help);
+}
+
 static void info_stats(struct hmp *h)
 {
-#define COUNTER(id, help) say(h, "%-20s %12llu  %s\n", #id, (unsigned long long)h->machine->stats.id, help);
-#include "runtime/stats.def"
-#undef COUNTER
+    stats_each(h->machine, say_counter, h);
+}
+
+static void say_shadow(void *h, const char *name, const char *help, u64 val)
+{
+    say(h, "  %-15s %11llu\n", name, (unsigned long long)val);
 }
 
 static void say_seconds(void *arg, const char *name, double seconds)
@@ -182,10 +190,7 @@ static void info_tc(struct hmp *h)
     say(h, "Host: %s\n", mmu_host_model(m->mmu));
     bt_stats_print(m->cpu, h->out);
     say(h, "Shadow page tables\n");
-#define SHADOW(id, help) say(h, "  %-15s %11llu\n", #id, (unsigned long long)m->stats.id);
-#define COUNTER(id, help)
-#include "runtime/stats.def"
-#undef COUNTER
+    stats_each_of_mmu(m, say_shadow, h);
     if (m->sampler.on)
         say(h, "Seconds\n");
     else
@@ -320,7 +325,7 @@ static bool read_memory(struct hmp *h, const struct dump *d, u64 address, void *
     for (u32 i = 0; i < n; i++) {
         gpa_t gpa = address + i;
 
-        if (!d->physical && !mmu_translate(h->machine->cpu, (gla_t)(address + i), &gpa)) {
+        if (!d->physical && !mmu_translate(&h->machine->cpu->paging, (gla_t)(address + i), &gpa)) {
             say(h, " Cannot access memory\n");
             return false;
         }

@@ -99,12 +99,22 @@ static bool apic_busy(struct machine *m, u8 vector)
 
 static int intr_ack(struct vcpu *cpu)
 {
-    return lapic_ack(cpu->machine->lapic);
+    return lapic_ack(machine_of(cpu)->lapic);
 }
 
 static void ferr_wire(struct vcpu *cpu, bool level)
 {
-    ferr_set(cpu->machine->ferr, level);
+    ferr_set(machine_of(cpu)->ferr, level);
+}
+
+static u64 apic_base_read(const struct vcpu *cpu)
+{
+    return lapic_base_msr_read(machine_of(cpu)->lapic);
+}
+
+static bool apic_base_write(struct vcpu *cpu, u64 val)
+{
+    return lapic_base_msr_write(machine_of(cpu)->lapic, val);
 }
 
 static void core_ignne(struct machine *m, bool level)
@@ -127,8 +137,10 @@ static void make_interrupts(struct machine *m)
     m->ioapic = part(m, &ioapic_class, &ioapic);
     m->ferr = part(m, &ferr_class, &ferr);
     irq_init(i8259_output(m->i8259), intr_wire, m, 0);
-    m->cpu->intr_ack = intr_ack;
-    m->cpu->ferr_set = ferr_wire;
+    m->cpu->pins.intr_ack = intr_ack;
+    m->cpu->pins.ferr = ferr_wire;
+    m->cpu->pins.apic_base_read = apic_base_read;
+    m->cpu->pins.apic_base_write = apic_base_write;
 }
 
 static struct disk *open_drive(struct options *o, const struct drive_options *drive,
@@ -277,24 +289,32 @@ static i64 rtc_base(const char *base)
 struct machine *machine_bare(struct options *o)
 {
     struct machine *m = calloc(1, sizeof(*m));
+    struct mmu_bus bus = machine_memory_bus(m);
+    struct cpu_pins pins = machine_pins(m);
 
     m->options = o;
     m->host_armed = ~0ull;
     m->bus = bus_new();
-    m->mmu = mmu_new(m, o->ram);
+    m->mmu = mmu_new(o->ram, &bus);
     if (!m->mmu)
         die("-m %lluM: the host has not that much memory to give",
             (unsigned long long)(o->ram >> 20));
     if (o->plain_host)
         mmu_plain_host(m->mmu);
-    m->cpu = cpu_new(m, m->mmu, find_model(o->cpu));
+    m->cpu = cpu_new(m->mmu, find_model(o->cpu), &pins);
     return m;
+}
+
+static void book_translator(void *m, bool on)
+{
+    ((struct machine *)m)->activity = on ? ACT_TRANSLATOR : ACT_MONITOR;
 }
 
 /* The translator; where the host lacks what it needs, the interpreter, said once. */
 static void make_engine(struct machine *m)
 {
-    struct bt_config config = { .cache_size = m->options->tc_size, .count_runs = m->options->tc_count };
+    struct bt_config config = { .cache_size = m->options->tc_size, .count_runs = m->options->tc_count,
+                                .translating = book_translator, .owner = m };
     const char *why = "the host gives not enough memory";
 
     if (m->options->engine == ENGINE_BT && !bt_new(m->cpu, &config, &why))

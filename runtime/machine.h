@@ -69,6 +69,16 @@ struct machine {
     struct keyqueue *keyqueue; /* keys typed by programs; made when first needed */
 };
 
+/* Whose CPU it is. */
+static inline struct machine *machine_of(const struct vcpu *cpu)
+{
+    return cpu->pins.board;
+}
+
+/* ---- pins.c ---- */
+struct cpu_pins machine_pins(struct machine *m); /* but those of interrupts, which the chips add */
+struct mmu_bus machine_memory_bus(struct machine *m);
+
 /* Builds a machine from the options; die()s with one line on the user's mistakes. */
 struct machine *machine_new(struct options *o);
 /* RAM, a bus and a CPU without a board or firmware: what tests build on. */
@@ -97,6 +107,11 @@ void clock_adopt_thread(struct machine *m);
 u64 timers_run(struct machine *m);
 /* Asks the host for an ATT_TIMER at the first deadline (see clock.c). */
 void clock_arm_host(struct machine *m);
+
+/* ---- stats.c: what the processor, the MMU, the bus and the frame count ---- */
+typedef void stats_fn(void *arg, const char *name, const char *help, u64 val);
+void stats_each(const struct machine *m, stats_fn *fn, void *arg);
+void stats_each_of_mmu(const struct machine *m, stats_fn *fn, void *arg);
 
 /* ---- sampler.c ---- */
 /* What the thread does until activity_leave(m, what this returned). A signal handler reads it. */

@@ -17,14 +17,29 @@ static void add_number(struct json_object *o, const char *name, double val)
     json_object_object_add(o, name, json_object_new_double(val));
 }
 
-static struct json_object *counters(const struct stats *stats)
+/* Gathered from those who count. */
+void stats_each(const struct machine *m, stats_fn *fn, void *arg)
 {
-    struct json_object *o = json_object_new_object();
-
-#define COUNTER(id, help) json_object_object_add(o, #id, json_object_new_uint64(stats->id));
+    fn(arg, "insns_interpreted", "instructions run by the interpreter", m->cpu->insns);
+#define COUNTER(id, help) fn(arg, #id, help, m->cpu->stats.id);
+#include "cpu/stats.def"
+#undef COUNTER
+    stats_each_of_mmu(m, fn, arg);
+#define COUNTER(id, help) fn(arg, #id, help, m->stats.id);
 #include "runtime/stats.def"
 #undef COUNTER
-    return o;
+}
+
+void stats_each_of_mmu(const struct machine *m, stats_fn *fn, void *arg)
+{
+#define COUNTER(id, help) fn(arg, #id, help, mmu_stats(m->mmu)->id);
+#include "mmu/stats.def"
+#undef COUNTER
+}
+
+static void add_counter(void *o, const char *name, const char *help, u64 val)
+{
+    json_object_object_add(o, name, json_object_new_uint64(val));
 }
 
 static struct json_object *host(struct machine *m)
@@ -68,15 +83,12 @@ static void add_seconds(void *arg, const char *name, double val)
     add_number(arg, name, val);
 }
 
-/* The counters of bt/stats.def, those of stats.def that tell of the shadow, and where time went. */
+/* The counters of bt/stats.def, those of the shadow, and where time went. */
 static struct json_object *translator(struct machine *m)
 {
     struct json_object *o = json_object_new_object(), *shadow = member(o, "shadow");
 
-#define SHADOW(id, help) json_object_object_add(shadow, #id, json_object_new_uint64(m->stats.id));
-#define COUNTER(id, help)
-#include "runtime/stats.def"
-#undef COUNTER
+    stats_each_of_mmu(m, add_counter, shadow);
     bt_stats_each(m->cpu, add_stat, o);
     sampler_each(m, add_seconds, member(o, "seconds"));
     return o;
@@ -84,15 +96,16 @@ static struct json_object *translator(struct machine *m)
 
 void stats_write(struct machine *m)
 {
-    struct json_object *o;
+    struct json_object *o, *counters;
 
     if (!m->options->stats)
         return;
-    m->stats.insns_interpreted = m->cpu->insns;
     o = json_object_new_object();
+    counters = json_object_new_object();
+    stats_each(m, add_counter, counters);
     json_object_object_add(o, "version", json_object_new_string(RING3_VERSION));
     json_object_object_add(o, "host", host(m));
-    json_object_object_add(o, "counters", counters(&m->stats));
+    json_object_object_add(o, "counters", counters);
     json_object_object_add(o, "tc", translator(m));
     if (json_object_to_file_ext(m->options->stats, o, JSON_C_TO_STRING_PRETTY))
         warn("--stats %s: %s", m->options->stats, json_util_get_last_err());

@@ -147,7 +147,7 @@ static struct bt *with_window(const u8 *program)
     struct bt *bt = start(program);
 
     run(bt, DATA, 1);
-    CHECK(mmu_window_use(bt->cpu));
+    CHECK(mmu_window_use(&bt->cpu->paging));
     bt_flush(bt);
     return bt;
 }
@@ -235,7 +235,7 @@ TEST(bt_adapt, copies_see_that_memory_overlaps)
         if (turn)
             CHECK_EQ((u32)tc_of(cpu)->quick[QUICK_MOVS] - moved, turn & 1 ? 0 : 1);
     }
-    CHECK(mmu_window_use(cpu));
+    CHECK(mmu_window_use(&cpu->paging));
 }
 
 /* By slots, out of line: the last page and the first are no neighbours. */

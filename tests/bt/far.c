@@ -147,7 +147,7 @@ TEST(bt_far, nothing_is_learnt_from_another_descriptor)
     CHECK(cpu_set_cr0(cpu, CR0_PE | CR0_ET));
     cpu->eip = CODE;
     bt_run_one(cpu); /* fills the slots; the byte is a HLT */
-    mmu_host(cpu, 0x808, MMU_READ | MMU_SYSTEM, &(bool){ false });
+    mmu_host(&cpu->paging, 0x808, MMU_READ | MMU_SYSTEM, &(bool){ false });
     *desc = good & ~(1ull << 40); /* accessed: no more */
     segment_learn_far(bt, bt_context(bt));
     CHECK_EQ(known_transfers(cpu), 0);

@@ -81,8 +81,8 @@ static void run(struct bt *bt, const struct sample *s, u32 misaligned)
     struct vcpu *cpu = bt->cpu;
     u8 code[MAX_INSNS * 12 + 16] = { 0 };
 
-    phys_write(cpu->machine, CODE, code, sizeof(code));
-    phys_write(cpu->machine, CODE, code, make_loop(code, s));
+    phys_write(machine_of(cpu), CODE, code, sizeof(code));
+    phys_write(machine_of(cpu), CODE, code, make_loop(code, s));
     memset(mmu_ram(cpu->mmu) + DATA, 0, 0x10000);
     cpu_load_segment_real(cpu, CS, CODE >> 4);
     for (u32 i = 0; i < ARRAY_SIZE(data); i++)

@@ -30,7 +30,7 @@ static struct vcpu *start(const void *code, u32 n)
     cpu_load_segment_real(cpu, CS, 0);
     cpu->gpr[ESP] = STACK;
     cpu->eip = CODE_AT;
-    cpu->intr_ack = ack;
+    cpu->pins.intr_ack = ack;
     return cpu;
 }
 #define START(code) start(code, sizeof(code) - 1)
@@ -254,7 +254,7 @@ TEST(deliver, triple_fault_asks_for_reset)
 
     cpu->idtr.limit = 0;
     steps(cpu, 1);
-    CHECK(cpu->machine->events & MACHINE_RESET);
+    CHECK(machine_of(cpu)->events & MACHINE_RESET);
     CHECK(cpu->attention & ATT_EVENT);
     CHECK(!cpu_attend(cpu)); /* nothing runs until the reset */
 }
@@ -280,7 +280,7 @@ TEST(deliver, endless_alignment_checks_end)
     cpu->gpr[EBX] = 0x5001;
     cpu->gpr[ESP] = 0x7001;
     steps(cpu, 1);
-    CHECK(cpu->machine->events & MACHINE_RESET);
+    CHECK(machine_of(cpu)->events & MACHINE_RESET);
 }
 
 TEST(deliver, error_code_and_ext)

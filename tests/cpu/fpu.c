@@ -34,7 +34,7 @@ static struct vcpu *fpu_cpu(void)
     cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
     cpu->eip = EIP;
     cpu->exc_vector = EXC_NONE;
-    cpu->ferr_set = ferr;
+    cpu->pins.ferr = ferr;
     ferr_level = false;
     fpu_init(cpu);
     return cpu;
@@ -430,8 +430,8 @@ TEST(fpu, irq13_interrupts_the_waiting_instruction)
     cpu->seg[CS].base = 0;
     cpu->gpr[ESP] = 0x1000;
     cpu->eip = 0x100;
-    cpu->intr_ack = ack_irq13;
-    cpu->ferr_set = ferr_interrupts;
+    cpu->pins.intr_ack = ack_irq13;
+    cpu->pins.ferr = ferr_interrupts;
     for (u32 i = 0; i < 5; i++)
         cpu_step(cpu);
     CHECK_EQ(cpu->eip, 0x10c);

@@ -122,7 +122,7 @@ TEST(interp, changed_bytes_are_seen_at_once)
     struct vcpu *cpu = START("\x40\x40"); /* inc ax; inc ax */
 
     cpu_step(cpu);
-    phys_write(cpu->machine, CODE_AT, "\x48", 1); /* dec ax, by DMA */
+    phys_write(machine_of(cpu), CODE_AT, "\x48", 1); /* dec ax, by DMA */
     cpu->eip = CODE_AT;
     cpu_step(cpu);
     CHECK_EQ((u16)cpu->gpr[EAX], 0);

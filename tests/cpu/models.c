@@ -114,13 +114,13 @@ TEST(models, time_stamp_stands_while_the_machine_does)
     struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
     u64 guest, host = __rdtsc();
 
-    cpu->machine->clock_manual = false; /* the host's TSC runs on */
+    machine_of(cpu)->clock_manual = false; /* the host's TSC runs on */
     cpu_tsc_stop(cpu);
     usleep(20000);
     cpu_tsc_start(cpu);
     guest = cpu_tsc(cpu) - cpu->tsc_stopped;
     CHECK(guest < (__rdtsc() - host) / 2);
-    cpu->machine->clock_manual = true;
+    machine_of(cpu)->clock_manual = true;
 }
 
 static bool kept(struct vcpu *cpu, u32 index, u64 val)

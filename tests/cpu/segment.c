@@ -101,7 +101,7 @@ TEST(segment, stack_limits)
     s.esp = 0x100;
     CHECK(stack_push(cpu, &s, 2, 0xbeef));
     CHECK_EQ(s.esp, 0xfe);
-    CHECK_EQ(*(u16 *)(mmu_ram(cpu->machine->mmu) + 0xfe), 0xbeef);
+    CHECK_EQ(*(u16 *)(mmu_ram(machine_of(cpu)->mmu) + 0xfe), 0xbeef);
     s.esp = 0x12340002; /* the upper half of ESP stays */
     CHECK(stack_push(cpu, &s, 2, 1));
     CHECK_EQ(s.esp, 0x12340000);

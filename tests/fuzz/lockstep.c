@@ -118,7 +118,7 @@ static struct machine *new_machine(struct options *o)
     u8 *rom;
 
     m->clock_manual = true;
-    m->cpu->intr_ack = acknowledge;
+    m->cpu->pins.intr_ack = acknowledge;
     check(device_new(m, &stopper_class, NULL) && device_new(m, &i8259_class, NULL) &&
               device_new(m, &scratch_class, NULL) && device_new(m, &port92_class, NULL),
           "no device to stop at");
@@ -142,8 +142,8 @@ static void reset_devices(struct machine *m)
 
 static void apply(struct vcpu *c, enum mode mode)
 {
-    check(mmu_mode_changed(c, mode == PAE), "page directory pointers refused");
-    mmu_cpl_changed(c);
+    check(mmu_mode_changed(&c->paging, mode == PAE), "page directory pointers refused");
+    mmu_cpl_changed(&c->paging, c->cpl == 3);
     __atomic_store_n(&c->attention, 0, __ATOMIC_RELAXED);
 }
 

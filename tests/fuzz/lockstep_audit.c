@@ -183,9 +183,9 @@ static bool pointers_kept(const struct vcpu *c)
     const struct vcpu *f = &audit.first;
     const struct tc *t = tc_of(c), *u = &audit.first_tc;
 
-    return c->machine == f->machine && c->mmu == f->mmu && c->bt == f->bt && c->model == f->model &&
+    return c->pins.board == f->pins.board && c->mmu == f->mmu && c->bt == f->bt && c->model == f->model &&
            t->callout == u->callout && t->leave == u->leave && t->indirect == u->indirect &&
-           t->jump_cache == u->jump_cache && t->stack_top == u->stack_top && c->intr_ack == f->intr_ack;
+           t->jump_cache == u->jump_cache && t->stack_top == u->stack_top && c->pins.intr_ack == f->pins.intr_ack;
 }
 
 bool audit_pair(const struct pair *p)
@@ -331,7 +331,7 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
     if (must_fault(at, size))
         return true;
     if (at - cpu->window < GIB(4) && cpu->mmu->space->live)
-        at = (u64)memory_at(cpu->machine, (const u8 *)at);
+        at = (u64)memory_at(machine_of(cpu), (const u8 *)at);
     if (within(at, size, cpu->mmu->base, cpu->mmu->reserved))
         return guest_access(s, i, at, g);
     if (within(at, size, cpu, sizeof(*cpu) + sizeof(struct tc)))
@@ -484,7 +484,7 @@ static void check_context(struct vcpu *cpu)
 {
     if (context_right(cpu))
         return;
-    wrong(cpu->machine, "another context than that of the code", 0, tc_of(cpu)->context);
+    wrong(machine_of(cpu), "another context than that of the code", 0, tc_of(cpu)->context);
     fail_now();
 }
 

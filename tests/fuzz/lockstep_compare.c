@@ -78,7 +78,7 @@ static void print_state(const char *name, const struct vcpu *c)
            c->fpu.mxcsr);
     for (u32 i = 10; i-- > 0;)
         printf("%02x", c->fpu.st[0][i]);
-    printf(" attention %x events %x\n", c->attention, c->machine->events);
+    printf(" attention %x events %x\n", c->attention, machine_of(c)->events);
 }
 
 void tell_where(const struct pair *p, const char *what)
@@ -98,7 +98,7 @@ void describe(struct pair *p, const struct vcpu *before, const char *what)
         printf("memory at %06x: interpreter %02x, translator %02x\n", byte,
                mmu_ram(p->interp->mmu)[byte], mmu_ram(p->bt->mmu)[byte]);
     printf("code at %08x:", at);
-    for (u32 i = 0; i < 48 && mmu_translate(p->bt->cpu, at + i, &gpa) && gpa < RAM; i++)
+    for (u32 i = 0; i < 48 && mmu_translate(&p->bt->cpu->paging, at + i, &gpa) && gpa < RAM; i++)
         printf(" %02x", mmu_ram(p->bt->mmu)[gpa]);
     printf("\n");
     print_state("before", before);
@@ -129,7 +129,7 @@ bool stores_pointers(struct vcpu *c)
     if (d)
         return store_pointers(d->insn.raw, d->len);
     for (; n < sizeof(bytes); n++, gpa++) {
-        if ((!n || !((gla + n) & PAGE_MASK)) && !mmu_translate(c, gla + n, &gpa))
+        if ((!n || !((gla + n) & PAGE_MASK)) && !mmu_translate(&c->paging, gla + n, &gpa))
             break;
         if (gpa >= RAM)
             break;

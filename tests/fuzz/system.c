@@ -318,7 +318,7 @@ int main(int argc, char **argv)
     }
     m = machine_bare(&options);
     m->clock_manual = true;
-    m->cpu->intr_ack = no_interrupt;
+    m->cpu->pins.intr_ack = no_interrupt;
     for (u64 n = 0; n < episodes; n++) {
         const char *what = episode(m, seed + n);
 
@@ -328,7 +328,7 @@ int main(int argc, char **argv)
         }
     }
     printf("%llu steps, %llu exceptions\n", (unsigned long long)steps,
-           (unsigned long long)m->stats.exceptions);
+           (unsigned long long)m->cpu->stats.exceptions);
     printf("%llu passed, %u failed\n", (unsigned long long)(episodes - failed), failed);
     machine_free(m);
     return failed != 0;

@@ -99,7 +99,7 @@ static void map_page(struct bare *b, gla_t gla, gpa_t gpa, u32 flags)
     u32 pte = page_table(b, gla) + (gla >> 12 & 1023) * 4;
 
     put32(b, pte, ((u32)gpa & ~PAGE_MASK) | flags);
-    mmu_flush(b->cpu);
+    mmu_flush(&b->cpu->paging);
 }
 
 void bare_map_page(struct bare *b, gla_t gla, gpa_t gpa, enum bare_access access)
@@ -173,7 +173,7 @@ struct bare *bare_new(u64 ram)
     set_segment(b, TR, TSS_SELECTOR);
     make_ldt(b);
     cpu_set_cpl(b->cpu, 0);
-    mmu_mode_changed(b->cpu, false);
+    mmu_mode_changed(&b->cpu->paging, false);
     return b;
 }
 

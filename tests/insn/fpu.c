@@ -211,7 +211,7 @@ static void our_run(struct bare *b, const struct job *j, struct job *out)
     phys_write(b->m, JOB_CODE, code, sizeof(code)); /* the translator hears of it */
     memset(b->ram + JOB_DATA, 0, PAGE_SIZE);
     memcpy(b->ram + JOB_DATA, j->before.mem, JOB_MEM);
-    mmu_flush(cpu);
+    mmu_flush(&cpu->paging);
     memcpy(cpu->gpr, j->before.gpr, sizeof(cpu->gpr));
     memcpy(&cpu->fpu, j->before.fx, sizeof(cpu->fpu));
     bare_enter_user(b, JOB_CODE, j->before.eflags | FLAG_1);

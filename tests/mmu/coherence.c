@@ -233,7 +233,7 @@ static void load_cr3(struct world *w, u32 space)
     w->space = space;
     cpu->cr3 = w->pae ? (PDPTES << PAGE_SHIFT) + space * 32 : directory_page(w, space, 0) << PAGE_SHIFT;
     memcpy(w->pdpte, w->model + (PDPTES << PAGE_SHIFT) + space * 32, sizeof(w->pdpte));
-    CHECK(mmu_mode_changed(cpu, true));
+    CHECK(mmu_mode_changed(&cpu->paging, true));
 }
 
 /* ---- Accesses ---- */
@@ -266,7 +266,7 @@ static void do_load(struct world *w)
     first = PAGE_SIZE - (a.gla & PAGE_MASK) < size ? PAGE_SIZE - (a.gla & PAGE_MASK) : size;
     b = a;
     b.gla += first;
-    ok = mmu_load(w->cpu, a.gla, size, MMU_READ, &got);
+    ok = mmu_load(&w->cpu->paging, a.gla, size, MMU_READ, &got);
     if (!model_walk(w, &a)) {
         CHECK(!ok);
         check_fault(w, &a);
@@ -285,7 +285,7 @@ static void do_exec(struct world *w)
 {
     struct access a = { .gla = random_gla(w), .user = w->cpu->cpl == 3, .exec = true };
     bool fault;
-    u8 *hva = mmu_host(w->cpu, a.gla, MMU_EXEC, &fault);
+    u8 *hva = mmu_host(&w->cpu->paging, a.gla, MMU_EXEC, &fault);
 
     if (model_walk(w, &a)) {
         CHECK(!fault && hva == (a.gpa < RAM ? mmu_ram(w->cpu->mmu) + a.gpa : NULL));
@@ -312,7 +312,7 @@ static void store(struct world *w, gla_t gla, const u8 *buf, u32 size)
     bool ok;
 
     b.gla += first;
-    ok = mmu_store_bytes(w->cpu, gla, buf, size, MMU_WRITE);
+    ok = mmu_store_bytes(&w->cpu->paging, gla, buf, size, MMU_WRITE);
     if (!model_walk(w, &a)) {
         CHECK(!ok);
         check_fault(w, &a);
@@ -371,7 +371,7 @@ static void do_overwrite(struct world *w, gla_t gla)
     struct access a = { .gla = gla, .user = w->cpu->cpl == 3, .write = true };
     u32 n = 1 + below(w, PAGE_SIZE - (gla & PAGE_MASK));
     bool fault;
-    u8 *hva = mmu_host_overwrite(w->cpu, gla, n, &fault);
+    u8 *hva = mmu_host_overwrite(&w->cpu->paging, gla, n, &fault);
 
     if (!model_walk(w, &a)) {
         CHECK(fault);
@@ -410,7 +410,7 @@ static void change_mode(struct world *w)
         cpu->efer ^= EFER_NXE;
     else
         cpu->cr4 ^= CR4_PSE;
-    CHECK(mmu_mode_changed(cpu, false));
+    CHECK(mmu_mode_changed(&cpu->paging, false));
 }
 
 static void turn(struct world *w)
@@ -468,11 +468,11 @@ static void run(bool pae, u32 turns)
     }
     CHECK(!memcmp(w.model, mmu_ram(w.cpu->mmu), mmu_ram_size(w.cpu->mmu)));
     /* The paths meant to be tried were. */
-    CHECK(w.m->stats.shadow_groups > 0);
-    CHECK(w.m->stats.shadow_quarrels > 0);
-    CHECK(w.m->stats.pt_traces > turns / 20);
-    CHECK(w.m->stats.shadow_true > turns / 20);
-    CHECK(w.m->stats.shadow_hidden > turns / 20);
+    CHECK(w.m->mmu->stats.shadow_groups > 0);
+    CHECK(w.m->mmu->stats.shadow_quarrels > 0);
+    CHECK(w.m->mmu->stats.pt_traces > turns / 20);
+    CHECK(w.m->mmu->stats.shadow_true > turns / 20);
+    CHECK(w.m->mmu->stats.shadow_hidden > turns / 20);
     free(w.model);
 }
 

@@ -30,7 +30,7 @@ static void make_space(struct vcpu *cpu, u32 k)
 static void load_cr3(struct vcpu *cpu, u32 k)
 {
     cpu->cr3 = (DIRECTORIES + k) << PAGE_SHIFT;
-    CHECK(mmu_mode_changed(cpu, false));
+    CHECK(mmu_mode_changed(&cpu->paging, false));
 }
 
 static struct vcpu *start(u32 spaces)
@@ -52,7 +52,7 @@ static u64 load(struct vcpu *cpu, gla_t gla)
 {
     u64 val;
 
-    CHECK(mmu_load(cpu, gla, 4, MMU_READ, &val));
+    CHECK(mmu_load(&cpu->paging, gla, 4, MMU_READ, &val));
     return val;
 }
 
@@ -67,15 +67,15 @@ TEST(spaces, a_new_one_knows_the_kernel)
         load(cpu, KERNEL + i * PAGE_SIZE);
     load(cpu, 0x5000);
     load_cr3(cpu, 2);
-    hidden = cpu->machine->stats.shadow_hidden;
+    hidden = cpu->mmu->stats.shadow_hidden;
     for (u32 i = 0; i < 8; i++)
         load(cpu, KERNEL + i * PAGE_SIZE);
-    CHECK_EQ(cpu->machine->stats.shadow_hidden, hidden);
+    CHECK_EQ(cpu->mmu->stats.shadow_hidden, hidden);
     load(cpu, 0x5000); /* user pages are each space's own */
-    CHECK_EQ(cpu->machine->stats.shadow_hidden, hidden + 1);
+    CHECK_EQ(cpu->mmu->stats.shadow_hidden, hidden + 1);
     load_cr3(cpu, 1);
     load(cpu, 0x5000);
-    CHECK_EQ(cpu->machine->stats.shadow_hidden, hidden + 1);
+    CHECK_EQ(cpu->mmu->stats.shadow_hidden, hidden + 1);
 }
 
 /* Its directory entry goes while another space is current: the shared slots must not serve it. */
@@ -88,10 +88,10 @@ TEST(spaces, one_that_disagrees_is_heard)
     load(cpu, KERNEL);
     load_cr3(cpu, 2);
     load(cpu, KERNEL);
-    phys_write(cpu->machine, ((DIRECTORIES + 1) << PAGE_SHIFT) + KERNEL_REGION * 4, &zero, 4);
+    phys_write(machine_of(cpu), ((DIRECTORIES + 1) << PAGE_SHIFT) + KERNEL_REGION * 4, &zero, 4);
     load(cpu, KERNEL);
     load_cr3(cpu, 1);
-    CHECK(!mmu_load(cpu, KERNEL, 4, MMU_READ, &(u64){ 0 }));
+    CHECK(!mmu_load(&cpu->paging, KERNEL, 4, MMU_READ, &(u64){ 0 }));
     CHECK_EQ(cpu->exc_vector, EXC_PF);
     cpu->exc_vector = EXC_NONE;
     load_cr3(cpu, 2);
@@ -112,7 +112,7 @@ TEST(spaces, the_oldest_go)
             wrong += load(cpu, 7 * PAGE_SIZE) != k + 7;
         }
     CHECK_EQ(wrong, 0);
-    CHECK(cpu->machine->stats.shadow_evicted >= 2 * MANY);
+    CHECK(cpu->mmu->stats.shadow_evicted >= 2 * MANY);
 }
 
 /* Every 2 MiB of the address space touched, for reading and writing, under many address spaces. */
@@ -148,8 +148,8 @@ TEST(spaces, bookkeeping_is_bounded)
         for (u32 place = 0; place < PLACES; place++) {
             u32 entry = page << PAGE_SHIFT | ENTRY | PTE_U;
 
-            CHECK(mmu_store(cpu, KERNEL + (TABLES << PAGE_SHIFT) + place * 4, 4, MMU_WRITE, entry));
-            CHECK(mmu_store(cpu, place << PAGE_SHIFT, 4, MMU_WRITE, i * PLACES + place));
+            CHECK(mmu_store(&cpu->paging, KERNEL + (TABLES << PAGE_SHIFT) + place * 4, 4, MMU_WRITE, entry));
+            CHECK(mmu_store(&cpu->paging, place << PAGE_SHIFT, 4, MMU_WRITE, i * PLACES + place));
             wrong += words(cpu, page)[0] != i * PLACES + place;
         }
         most = cpu->mmu->writer_size > most ? cpu->mmu->writer_size : most;

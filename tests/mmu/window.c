@@ -21,7 +21,7 @@ static u32 *words(struct vcpu *cpu, u32 page)
 static void load_cr3(struct vcpu *cpu, u32 page)
 {
     cpu->cr3 = page << PAGE_SHIFT;
-    CHECK(mmu_mode_changed(cpu, false));
+    CHECK(mmu_mode_changed(&cpu->paging, false));
 }
 
 static struct vcpu *start(u32 bits)
@@ -50,7 +50,7 @@ static u32 look(struct vcpu *cpu, gla_t gla)
 
 static void store(struct vcpu *cpu, gla_t gla, u32 val)
 {
-    CHECK(mmu_store(cpu, gla, 4, MMU_WRITE, val));
+    CHECK(mmu_store(&cpu->paging, gla, 4, MMU_WRITE, val));
 }
 
 /* RAM but for the hole at 640 KiB, which is not. */
@@ -58,9 +58,9 @@ TEST(window, what_is_in_step_is_mapped)
 {
     struct vcpu *cpu = start(ENTRY);
 
-    CHECK(!mmu_window_use(cpu));
-    CHECK(mmu_window_extend(cpu, KERNEL + 0x200000));
-    CHECK(mmu_window_use(cpu));
+    CHECK(!mmu_window_use(&cpu->paging));
+    CHECK(mmu_window_extend(&cpu->paging, KERNEL + 0x200000));
+    CHECK(mmu_window_use(&cpu->paging));
     CHECK(mapped(cpu, 1023));
     store(cpu, KERNEL + 0x234568, 77);
     CHECK_EQ(look(cpu, KERNEL + 0x234568), 77);
@@ -68,7 +68,7 @@ TEST(window, what_is_in_step_is_mapped)
     words(cpu, 0x234)[0] = 78; /* DMA */
     CHECK_EQ(look(cpu, KERNEL + 0x234000), 78);
     CHECK_EQ(cpu->flat_system[PAGE_0 + 0x234], cpu->window); /* by slots, too */
-    CHECK(!mmu_window_extend(cpu, 0x1000)); /* not present */
+    CHECK(!mmu_window_extend(&cpu->paging, 0x1000)); /* not present */
 }
 
 TEST(window, what_was_not_accessed_is_not)
@@ -76,9 +76,9 @@ TEST(window, what_was_not_accessed_is_not)
     struct vcpu *cpu = start(PTE_P | PTE_W);
     u64 val;
 
-    CHECK(!mmu_window_extend(cpu, KERNEL + 0x5000));
-    CHECK(mmu_load(cpu, KERNEL + 0x5000, 4, MMU_READ, &val));
-    CHECK(mmu_window_extend(cpu, KERNEL + 0x5000));
+    CHECK(!mmu_window_extend(&cpu->paging, KERNEL + 0x5000));
+    CHECK(mmu_load(&cpu->paging, KERNEL + 0x5000, 4, MMU_READ, &val));
+    CHECK(mmu_window_extend(&cpu->paging, KERNEL + 0x5000));
     CHECK(mapped(cpu, 5));
     CHECK(!mapped(cpu, 6));
     CHECK_EQ(words(cpu, TABLE)[6] & PTE_A, 0);
@@ -90,8 +90,8 @@ TEST(window, a_short_run_is_not_worth_it)
 
     for (u32 i = 0; i < 1024; i += 16)
         words(cpu, TABLE)[i] = 0;
-    CHECK(!mmu_window_extend(cpu, KERNEL + 0x5000));
-    CHECK(!mmu_window_use(cpu));
+    CHECK(!mmu_window_extend(&cpu->paging, KERNEL + 0x5000));
+    CHECK(!mmu_window_use(&cpu->paging));
 }
 
 /* Each change of an entry takes the page out; the others stay. */
@@ -100,7 +100,7 @@ TEST(window, a_change_of_the_tables_cuts)
     static const u32 changes[] = { 0, PTE_P | PTE_W, ENTRY | 0x200 << PAGE_SHIFT };
     struct vcpu *cpu = start(ENTRY);
 
-    CHECK(mmu_window_extend(cpu, KERNEL));
+    CHECK(mmu_window_extend(&cpu->paging, KERNEL));
     for (u32 i = 0; i < ARRAY_SIZE(changes); i++) {
         store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + (0x20 + i) * 4, changes[i]);
         CHECK(!mapped(cpu, 0x20 + i));
@@ -110,9 +110,9 @@ TEST(window, a_change_of_the_tables_cuts)
     }
     store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x30 * 4, (0x30 << PAGE_SHIFT) | (ENTRY & ~PTE_W));
     CHECK(mapped(cpu, 0x30)); /* loads need no W */
-    phys_write(cpu->machine, (DIRECTORY << PAGE_SHIFT) + REGION * 4, &(u32){ 0 }, 4);
+    phys_write(machine_of(cpu), (DIRECTORY << PAGE_SHIFT) + REGION * 4, &(u32){ 0 }, 4);
     CHECK(!mapped(cpu, 0x24));
-    CHECK_EQ(cpu->machine->stats.window_cuts, 4);
+    CHECK_EQ(cpu->mmu->stats.window_cuts, 4);
 }
 
 /* A page table that lies in the window, written through it, by a store that takes away its own page. */
@@ -120,7 +120,7 @@ TEST(window, a_table_may_cut_itself_off)
 {
     struct vcpu *cpu = start(ENTRY);
 
-    CHECK(mmu_window_extend(cpu, KERNEL));
+    CHECK(mmu_window_extend(&cpu->paging, KERNEL));
     store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + TABLE * 4, 0);
     CHECK(!mapped(cpu, TABLE));
     CHECK_EQ(words(cpu, TABLE)[TABLE], 0);
@@ -131,11 +131,11 @@ TEST(window, each_space_has_its_own)
     struct vcpu *cpu = start(ENTRY);
     u64 first;
 
-    CHECK(mmu_window_extend(cpu, KERNEL));
+    CHECK(mmu_window_extend(&cpu->paging, KERNEL));
     first = cpu->window;
     load_cr3(cpu, OTHER_DIRECTORY);
     CHECK(cpu->window != first);
-    CHECK(!mmu_window_use(cpu));
+    CHECK(!mmu_window_use(&cpu->paging));
     load_cr3(cpu, DIRECTORY);
     CHECK_EQ(cpu->window, first);
     CHECK(mapped(cpu, 0));
@@ -146,7 +146,7 @@ TEST(window, the_memory_map_cuts)
 {
     struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
 
-    CHECK(mmu_window_extend(cpu, 0x100000));
+    CHECK(mmu_window_extend(&cpu->paging, 0x100000));
     CHECK(window_has(cpu->mmu->space, 0x100));
     CHECK(window_has(cpu->mmu->space, 0xc0));
     mmu_map_phys(cpu->mmu, 0xc0000, 0x4000, NULL, NULL);
@@ -163,7 +163,7 @@ TEST(window, what_keeps_changing_is_left_alone)
     u32 grown = 0;
 
     for (u32 i = 0; i < 4096; i++) {
-        grown += !mapped(cpu, 0x20) && mmu_window_extend(cpu, KERNEL + 0x20000);
+        grown += !mapped(cpu, 0x20) && mmu_window_extend(&cpu->paging, KERNEL + 0x20000);
         store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x20 * 4, 0);
         store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x20 * 4, 0x20 << PAGE_SHIFT | ENTRY);
     }
@@ -181,11 +181,11 @@ TEST(window, areas_are_bounded)
 
     for (u32 i = 0; i < 1024; i++)
         words(cpu, DIRECTORY)[i] = TABLE << PAGE_SHIFT | ENTRY;
-    phys_write(cpu->machine, DIRECTORY << PAGE_SHIFT, words(cpu, DIRECTORY), PAGE_SIZE);
+    phys_write(machine_of(cpu), DIRECTORY << PAGE_SHIFT, words(cpu, DIRECTORY), PAGE_SIZE);
     for (u32 i = 0; i < 1024; i++)
-        mmu_window_extend(cpu, i << 22);
+        mmu_window_extend(&cpu->paging, i << 22);
     for (u32 page = 0; page < 1024; page += 2)
-        phys_write(cpu->machine, (TABLE << PAGE_SHIFT) + page * 4, &(u32){ 0 }, 4);
+        phys_write(machine_of(cpu), (TABLE << PAGE_SHIFT) + page * 4, &(u32){ 0 }, 4);
     maps = fopen("/proc/self/maps", "r");
     CHECK(maps);
     while (fgets(line, sizeof(line), maps))
@@ -204,13 +204,13 @@ TEST(window, it_may_close_inside_an_access)
     for (u32 i = 0; i < 2; i++) {
         gla_t gla = KERNEL + 0x200ffe + i * 0x10000;
 
-        CHECK(mmu_window_extend(cpu, KERNEL));
+        CHECK(mmu_window_extend(&cpu->paging, KERNEL));
         store(cpu, gla - 2, 0x11223344);
         CHECK_EQ(cpu->flat_system[gla >> PAGE_SHIFT], cpu->window);
         cpu->mmu->leaves += MAX_LEAVES;
         if (i)
             store(cpu, gla, 0x55667788);
-        CHECK(mmu_load(cpu, gla, 4, MMU_READ, &val));
+        CHECK(mmu_load(&cpu->paging, gla, 4, MMU_READ, &val));
         CHECK_EQ(val, i ? 0x55667788 : 0x1122);
         CHECK(!mapped(cpu, gla >> PAGE_SHIFT & 1023));
         cpu->mmu->leaves -= MAX_LEAVES;
@@ -222,11 +222,11 @@ TEST(window, the_last_page_is_never_mapped)
 {
     struct vcpu *cpu = start(ENTRY);
 
-    phys_write(cpu->machine, (DIRECTORY << PAGE_SHIFT) + 1023 * 4, &(u32){ TABLE << PAGE_SHIFT | ENTRY }, 4);
-    CHECK(mmu_window_extend(cpu, 0xffffe000));
+    phys_write(machine_of(cpu), (DIRECTORY << PAGE_SHIFT) + 1023 * 4, &(u32){ TABLE << PAGE_SHIFT | ENTRY }, 4);
+    CHECK(mmu_window_extend(&cpu->paging, 0xffffe000));
     CHECK(window_has(cpu->mmu->space, 0xffffe));
     CHECK(!window_has(cpu->mmu->space, 0xfffff));
-    CHECK(!mmu_window_extend(cpu, 0xfffff000));
+    CHECK(!mmu_window_extend(&cpu->paging, 0xfffff000));
 }
 
 TEST(window, a_space_alone_has_none_where_gs_is_dear)
@@ -234,6 +234,6 @@ TEST(window, a_space_alone_has_none_where_gs_is_dear)
     struct vcpu *cpu = start(ENTRY);
 
     mmu_plain_host(cpu->mmu);
-    CHECK(!mmu_window_extend(cpu, KERNEL + 0x200000));
-    CHECK(!mmu_window_use(cpu));
+    CHECK(!mmu_window_extend(&cpu->paging, KERNEL + 0x200000));
+    CHECK(!mmu_window_use(&cpu->paging));
 }

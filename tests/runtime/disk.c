@@ -34,6 +34,16 @@ static u32 word_at(struct disk *d, u64 sector, u32 i)
     return words[i];
 }
 
+static bool flush(struct disk *d)
+{
+    enum disk_flush state;
+
+    disk_flush_begin(d);
+    while ((state = disk_flush_poll(d)) == FLUSH_RUNNING)
+        usleep(50);
+    return state == FLUSH_DONE;
+}
+
 TEST(disk, reads_what_is_there_and_nothing_beyond)
 {
     struct disk *d = image_open(image_file(MIB(1)), DISK_HARD, false);
@@ -58,7 +68,7 @@ TEST(disk, writes_stay_in_the_file)
     memset(buf, 0x5a, sizeof(buf));
     CHECK(disk_write(d, 512, buf, 1024));
     CHECK(disk_write(d, 2048 + 100, buf, 7)); /* a part of a sector keeps the rest */
-    CHECK(disk_flush(d));
+    CHECK(flush(d));
     disk_close(d);
     d = image_open(path, DISK_HARD, false);
     CHECK_EQ(word_at(d, 1, 0), 0x5a5a5a5a);
@@ -124,7 +134,7 @@ TEST(disk, read_only_where_the_file_is)
 
     CHECK(d && d->read_only);
     CHECK(!disk_write(d, 0, buf, 512));
-    CHECK(disk_flush(d));
+    CHECK(flush(d));
     disk_close(d);
     d = image_open(path, DISK_CD, false);
     CHECK(d->read_only && d->cdrom);
@@ -282,7 +292,7 @@ static _Noreturn void write_until_killed(const char *path, int tell, u32 seed)
             words[i] = n;
         if (!disk_write(d, p.sector * 512ull, words, 512))
             _exit(1);
-        if (n % 8 && (!disk_flush(d) || write(tell, &p, sizeof(p)) != sizeof(p)))
+        if (n % 8 && (!flush(d) || write(tell, &p, sizeof(p)) != sizeof(p)))
             _exit(1);
     }
 }
