@@ -5,7 +5,7 @@
 #ifndef RING3_BT_H
 #define RING3_BT_H
 
-#include "cpu/cpu.h"
+#include "cpu/engine.h"
 
 /* For experiments and tests; all zero is the normal way. */
 struct bt_config {
@@ -31,16 +31,12 @@ void bt_kick(struct vcpu *cpu);
 /* Drops all translations. */
 void bt_flush(struct bt *bt);
 
+extern const struct engine bt_engine;
+
 /* ---- Statistics (stats.def, stats.c) ---- */
 
-struct bt_stat {
-    const char *group, *name, *help;
-    const char *label; /* of one number in a table; NULL: a number by itself */
-    u64 value;
-};
-typedef void bt_stats_fn(void *arg, const struct bt_stat *stat);
 /* Every number, in the order of stats.def; those of tables only if not 0. None without a translator. */
-void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg);
+void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
 void bt_stats_print(const struct vcpu *cpu, FILE *out);
 /* Is a host address translated code? Async-signal-safe. */
 bool bt_in_code(const struct vcpu *cpu, u64 pc);

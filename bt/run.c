@@ -77,7 +77,9 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     }
     give_tc(bt, tc_of(cpu));
     cpu->bt = bt;
-    mmu_on_code_write(cpu->mmu, bt_code_written, bt);
+    cpu->engine = &bt_engine;
+    bt->listener = (struct mmu_listener){ bt_code_written, bt, NULL };
+    mmu_listen(cpu->mmu, &bt->listener);
     bt_signals_init();
     return bt;
 }
@@ -87,8 +89,9 @@ void bt_free(struct bt *bt)
     if (!bt)
         return;
     if (bt->cpu->bt == bt) {
-        mmu_on_code_write(bt->cpu->mmu, NULL, NULL);
+        mmu_unlisten(bt->cpu->mmu, &bt->listener);
         bt->cpu->bt = NULL;
+        bt->cpu->engine = &interp_engine;
     }
     if (bt->page_tus && bt->page_tus != MAP_FAILED) {
         tu_forget_all(bt);
@@ -308,3 +311,38 @@ void bt_run_one(struct vcpu *cpu)
         turn(cpu->bt, NULL, one);
     cpu->window_loaded = false;
 }
+
+/* ---- As an engine ---- */
+
+static bool attach(struct vcpu *cpu, const struct engine_config *config, const char **why)
+{
+    struct bt_config c = { .cache_size = config->cache_size,
+                           .count_runs = config->count_runs,
+                           .translating = config->translating,
+                           .owner = config->owner };
+
+    return bt_new(cpu, &c, why) != NULL;
+}
+
+static void detach(struct vcpu *cpu)
+{
+    bt_free(cpu->bt);
+}
+
+static void flush(struct vcpu *cpu)
+{
+    bt_flush(cpu->bt);
+}
+
+const struct engine bt_engine = {
+    .name = "bt",
+    .help = "the translator",
+    .attach = attach,
+    .detach = detach,
+    .run = bt_run,
+    .kick = bt_kick,
+    .flush = flush,
+    .in_code = bt_in_code,
+    .stats_each = bt_stats_each,
+    .stats_print = bt_stats_print,
+};

@@ -96,10 +96,10 @@ static const struct bt *counted(const struct vcpu *cpu)
     return bt;
 }
 
-void bt_stats_each(const struct vcpu *cpu, bt_stats_fn *fn, void *arg)
+void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
 {
     const struct bt *bt = counted(cpu);
-    struct bt_stat s = { 0 };
+    struct engine_stat s = { 0 };
 
     for (u32 i = 0; bt && i < ARRAY_SIZE(rows); i++) {
         const struct row *r = &rows[i];

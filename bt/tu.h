@@ -195,6 +195,7 @@ enum { CODE_MAP_WORDS = PAGE_SIZE / 64 };
 struct bt {
     struct vcpu *cpu;
     struct bt_config config;
+    struct mmu_listener listener; /* for writes to code */
     /* Host code: one memory, two mappings; never writable and executable through one. */
     int fd;
     u8 *write, *exec;

@@ -165,6 +165,7 @@ struct vcpu {
     struct cpu_stats stats;
     struct hostexec *hostexec; /* owned by cpu/hostexec.c */
     void *fetch;  /* decoded instructions; owned by cpu/fetch.c */
+    const struct engine *engine; /* which runs it; see engine.h */
     void *bt;     /* the translator; owned by bt/ */
     u64 insns; /* instructions run by the interpreter since reset */
     u32 cpuid_version; /* another whenever an answer of CPUID may have changed */

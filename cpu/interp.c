@@ -9,6 +9,7 @@
  *   5 execute     the row's handler
  *   6 retire      EIP, RF, single step; or the exception
  */
+#include "cpu/engine.h"
 #include "cpu/debug.h"
 #include "cpu/fetch.h"
 
@@ -172,3 +173,20 @@ void cpu_run_interp(struct vcpu *cpu)
     while (attended(cpu))
         run_one(cpu);
 }
+
+static bool attach_nothing(struct vcpu *cpu, const struct engine_config *config, const char **why)
+{
+    return true;
+}
+
+static void detach_nothing(struct vcpu *cpu)
+{
+}
+
+const struct engine interp_engine = {
+    .name = "interp",
+    .help = "the reference interpreter",
+    .attach = attach_nothing,
+    .detach = detach_nothing,
+    .run = cpu_run_interp,
+};

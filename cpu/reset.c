@@ -2,6 +2,7 @@
  * The processor's life: made, reset to the state of SDM vol. 3, table 9-1, printed in the layout
  * of QEMU's `info registers`, which scripts read.
  */
+#include "cpu/engine.h"
 #include "cpu/system.h"
 
 #include <stdarg.h>
@@ -23,6 +24,7 @@ struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struc
     cpu->mmu = mmu;
     cpu->page_fault = raise_page_fault;
     cpu->model = model;
+    cpu->engine = &interp_engine;
     return cpu;
 }
 

@@ -106,8 +106,15 @@ bool mmu_window_extend(struct paging *pg, gla_t gla);
 
 /* ---- Who else must know (bt/, the decode cache) ---- */
 
-/* Called before the bytes [gpa, gpa+n) of a page marked with mmu_guard_code() change. */
-void mmu_on_code_write(struct mmu *mmu, void (*fn)(void *owner, gpa_t gpa, u32 n), void *owner);
+/* Called before the bytes [gpa, gpa+n) of a page marked with mmu_guard_code() change. The listener is the caller's,
+ * who takes it out again before it goes. There may be several. */
+struct mmu_listener {
+    void (*code_written)(void *owner, gpa_t gpa, u32 n);
+    void *owner;
+    struct mmu_listener *next;
+};
+void mmu_listen(struct mmu *mmu, struct mmu_listener *l);
+void mmu_unlisten(struct mmu *mmu, struct mmu_listener *l);
 void mmu_guard_code(struct mmu *mmu, gpa_t page);
 void mmu_unguard_code(struct mmu *mmu, gpa_t page);
 

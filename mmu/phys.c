@@ -100,8 +100,8 @@ void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write)
 
         mmu->page_read[page] = read ? read + off : NULL;
         mmu->page_write[page] = write ? write + off : NULL;
-        if (mmu->page_flags[page] & PG_CODE && mmu->on_code_write)
-            mmu->on_code_write(mmu->code_owner, page << PAGE_SHIFT, PAGE_SIZE);
+        if (mmu->page_flags[page] & PG_CODE)
+            mmu_tell_code_written(mmu, page << PAGE_SHIFT, PAGE_SIZE);
     }
     if (mmu->space && mmu->space->root.mode & SPACE_PAGING)
         shadow_drop_all(mmu);
@@ -206,10 +206,26 @@ void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size)
     }
 }
 
-void mmu_on_code_write(struct mmu *mmu, void (*fn)(void *owner, gpa_t gpa, u32 n), void *owner)
+void mmu_listen(struct mmu *mmu, struct mmu_listener *l)
 {
-    mmu->on_code_write = fn;
-    mmu->code_owner = owner;
+    l->next = mmu->listeners;
+    mmu->listeners = l;
+}
+
+void mmu_unlisten(struct mmu *mmu, struct mmu_listener *l)
+{
+    struct mmu_listener **p = &mmu->listeners;
+
+    while (*p && *p != l)
+        p = &(*p)->next;
+    if (*p)
+        *p = l->next;
+}
+
+void mmu_tell_code_written(struct mmu *mmu, gpa_t gpa, u32 n)
+{
+    for (struct mmu_listener *l = mmu->listeners; l; l = l->next)
+        l->code_written(l->owner, gpa, n);
 }
 
 void mmu_guard_code(struct mmu *mmu, gpa_t page)

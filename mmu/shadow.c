@@ -371,9 +371,9 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 {
     u32 page = (u32)(gpa >> PAGE_SHIFT);
 
-    if (mmu->page_flags[page] & PG_CODE && mmu->on_code_write) {
+    if (mmu->page_flags[page] & PG_CODE) {
         mmu->stats.smc_events++;
-        mmu->on_code_write(mmu->code_owner, gpa, n);
+        mmu_tell_code_written(mmu, gpa, n);
     }
     if (!(mmu->page_flags[page] & PG_TABLE))
         return;
@@ -542,9 +542,9 @@ void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n)
 {
     u8 flags = mmu->page_flags[gpa >> PAGE_SHIFT];
 
-    if (flags & PG_CODE && mmu->on_code_write) {
+    if (flags & PG_CODE) {
         mmu->stats.smc_events++;
-        mmu->on_code_write(mmu->code_owner, gpa, n);
+        mmu_tell_code_written(mmu, gpa, n);
     }
     if (flags & PG_TABLE)
         table_store(mmu, gpa, hva, buf, n);

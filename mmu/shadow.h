@@ -182,8 +182,7 @@ struct mmu {
 
     u64 odd_accesses;     /* by C, that found no plain memory, or two pages */
     u32 fetch_generation; /* changes whenever a cached code page translation may be stale */
-    void (*on_code_write)(void *owner, gpa_t gpa, u32 n);
-    void *code_owner;
+    struct mmu_listener *listeners;
 };
 
 static inline u32 region_shift(const struct root *r) /* from a page's number to its region's */
@@ -211,6 +210,7 @@ static inline struct space *slot_owner(struct space *s, u32 page)
 }
 
 /* ---- phys.c ---- */
+void mmu_tell_code_written(struct mmu *mmu, gpa_t gpa, u32 n);
 /* Address space that becomes zeroed memory page by page when touched. NULL: the host has none left. */
 void *mmu_reserve(u64 size);
 

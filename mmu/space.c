@@ -66,6 +66,16 @@ static u64 space_worth(const struct mmu *mmu, const struct space *s, const struc
     return ~0ull - (mapped ? 0 : s->flat ? 2 : 1);
 }
 
+static struct space *oldest_with_slots(struct mmu *mmu)
+{
+    struct space *old = NULL;
+
+    for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
+        if (s->flat && s != mmu->space && (!old || s->age < old->age))
+            old = s;
+    return old;
+}
+
 static struct space *space_take(struct mmu *mmu, const struct group *g)
 {
     struct space *best = NULL;
@@ -76,13 +86,13 @@ static struct space *space_take(struct mmu *mmu, const struct group *g)
             most = worth;
             best = s;
         }
+    if (!best->flat && !(best->flat = mmu_reserve(FLAT_BYTES)))
+        best = oldest_with_slots(mmu); /* the host gives no more address space */
+    check(best, "no address space left for a shadow");
     if (best->live) {
         mmu->stats.shadow_evicted++;
         space_free(mmu, best);
     }
-    if (!best->flat)
-        best->flat = mmu_reserve(FLAT_BYTES);
-    check(best->flat, "no address space left for a shadow");
     return best;
 }
 

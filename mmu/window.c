@@ -378,7 +378,7 @@ u8 *window_memory(const struct mmu *mmu, u8 *hva)
 {
     u64 off = (u64)hva - mmu->pg->window;
 
-    if (off >= GIB(4))
+    if (off >= GIB(4) || !window_owner(mmu)->window)
         return hva;
     return mmu->base + ((u64)(window_owner(mmu)->window->frame[off >> PAGE_SHIFT] - 1) << PAGE_SHIFT) +
            (off & PAGE_MASK);

@@ -6,7 +6,6 @@
  * (a PC has about a dozen). While the guest runs, one POSIX timer of the host sets ATT_TIMER at the
  * first deadline; while it sleeps, the run loop waits for it in loop_poll().
  */
-#include "bt/bt.h"
 #include "runtime/machine.h"
 #include <errno.h>
 #include <signal.h>
@@ -138,7 +137,7 @@ static void on_alarm(int sig)
         return;
     running->stats.timer_signals++;
     __atomic_fetch_or(&running->cpu->attention, ATT_TIMER, __ATOMIC_SEQ_CST);
-    bt_kick(running->cpu);
+    engine_kick(running->cpu);
 }
 
 void clock_adopt_thread(struct machine *m)

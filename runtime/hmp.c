@@ -3,7 +3,6 @@
  * separated by blanks; "quotes" hold blanks together, \" and \\ inside them.
  */
 #include "runtime/monitor.h"
-#include "bt/bt.h"
 #include "runtime/control.h"
 #include "runtime/disk.h"
 #include "runtime/keys.h"
@@ -183,12 +182,12 @@ static void info_tc(struct hmp *h)
 {
     struct machine *m = h->machine;
 
-    if (!m->cpu->bt) {
+    if (!m->cpu->engine->stats_print) {
         say(h, "the interpreter runs the guest\n");
         return;
     }
     say(h, "Host: %s\n", mmu_host_model(m->mmu));
-    bt_stats_print(m->cpu, h->out);
+    m->cpu->engine->stats_print(m->cpu, h->out);
     say(h, "Shadow page tables\n");
     stats_each_of_mmu(m, say_shadow, h);
     if (m->sampler.on)

@@ -2,6 +2,7 @@
  * What ring3 stands on at its host, looked at before anything is built: what is missing there is
  * the user's to mend, and gets one line. Later, the same would be a crash, or a slow machine.
  */
+#include "bt/bt.h"
 #include "runtime/frontend.h"
 #include "runtime/options.h"
 
@@ -109,6 +110,6 @@ void host_check(const struct options *o)
     check_processor();
     check_limits(o);
     check_memory();
-    if (o->engine == ENGINE_BT)
+    if (o->engine == &bt_engine)
         check_for_translator();
 }

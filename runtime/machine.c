@@ -2,7 +2,6 @@
  * The board's parts list: what is on it, and which wire goes where.
  */
 #include "runtime/machine.h"
-#include "bt/bt.h"
 #include "runtime/boot.h"
 #include "runtime/chardev.h"
 #include "runtime/disk.h"
@@ -305,28 +304,12 @@ struct machine *machine_bare(struct options *o)
     return m;
 }
 
-static void book_translator(void *m, bool on)
-{
-    ((struct machine *)m)->activity = on ? ACT_TRANSLATOR : ACT_MONITOR;
-}
-
-/* The translator; where the host lacks what it needs, the interpreter, said once. */
-static void make_engine(struct machine *m)
-{
-    struct bt_config config = { .cache_size = m->options->tc_size, .count_runs = m->options->tc_count,
-                                .translating = book_translator, .owner = m };
-    const char *why = "the host gives not enough memory";
-
-    if (m->options->engine == ENGINE_BT && !bt_new(m->cpu, &config, &why))
-        warn("%s: interpreting instead of translating, slowly", why);
-}
-
 struct machine *machine_new(struct options *o)
 {
     struct machine *m = machine_bare(o);
 
     m->wall_base = rtc_base(o->rtc_base);
-    make_engine(m);
+    engine_attach(m, o->engine);
     make_board(m);
     boot_setup(m);
     machine_reset(m);
@@ -350,7 +333,7 @@ void machine_free(struct machine *m)
     for (u32 i = 0; i < 4; i++)
         disk_close(m->ide[i / 2][i % 2]);
     chardev_free_all(m);
-    bt_free(m->cpu->bt);
+    m->cpu->engine->detach(m->cpu);
     cpu_free(m->cpu);
     mmu_free(m->mmu);
     bus_free(m->bus);

@@ -5,7 +5,7 @@
 #ifndef RING3_MACHINE_H
 #define RING3_MACHINE_H
 
-#include "cpu/cpu.h"
+#include "cpu/engine.h"
 #include "devices/board.h"
 #include "mmu/mmu.h"
 #include "runtime/options.h"
@@ -74,6 +74,11 @@ static inline struct machine *machine_of(const struct vcpu *cpu)
 {
     return cpu->pins.board;
 }
+
+/* ---- engines.c ---- */
+extern const struct engine *const engines[]; /* ends with NULL */
+const struct engine *engine_named(const char *name); /* NULL: none */
+void engine_attach(struct machine *m, const struct engine *engine); /* once the CPU is made */
 
 /* ---- pins.c ---- */
 struct cpu_pins machine_pins(struct machine *m); /* but those of interrupts, which the chips add */

@@ -2,6 +2,7 @@
  * What the options with structured arguments do, one function each: it reads the argument, refuses
  * in one line what we do not have, and notes the rest in struct options.
  */
+#include "runtime/machine.h"
 #include "runtime/option_values.h"
 #include "cpu/cpu.h"
 #include "runtime/keyval.h"
@@ -390,9 +391,9 @@ SETTER(set_qmp)
 
 SETTER(set_engine)
 {
-    if (strcmp(arg, "bt") && strcmp(arg, "interp"))
+    o->engine = engine_named(arg);
+    if (!o->engine)
         refuse_choice(option, arg, "bt|interp");
-    o->engine = strcmp(arg, "bt") ? ENGINE_INTERP : ENGINE_BT;
 }
 
 SETTER(set_host_model)

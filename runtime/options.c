@@ -2,6 +2,7 @@
  * The command line: walks argv along the rows of options.def. Long and short options take one or
  * two dashes, as QEMU's do. What is unknown ends the program with one line and status 1.
  */
+#include "bt/bt.h"
 #include "runtime/option_values.h"
 #include "runtime/keyval.h"
 
@@ -115,7 +116,7 @@ static const struct options defaults = {
     .cpu = "p6",
     .rtc_base = "utc",
     .append = "",
-    .engine = ENGINE_BT,
+    .engine = &bt_engine,
     .tc_size = MIB(32),
 };
 

@@ -10,7 +10,6 @@
 #define RING3_VERSION "0.1"
 
 enum { MAX_SERIAL = 2, MAX_DEBUG = 2 };
-enum engine { ENGINE_BT, ENGINE_INTERP };
 enum display { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
 
 struct drive_options {
@@ -28,7 +27,7 @@ struct options {
     const char *cpu;   /* name of a cpu_model */
     const char *rtc_base; /* "utc", "localtime", or a date */
     const char *serial[MAX_SERIAL];
-    enum engine engine;
+    const struct engine *engine;
     bool plain_host; /* as if the host had nothing that is only quicker */
     enum display display;
     bool nographic, no_reboot, no_shutdown, paused, full_screen;

@@ -5,7 +5,6 @@
  *
  * A halted guest, and a stopped machine, sleep in loop_poll() until a deadline or a descriptor.
  */
-#include "bt/bt.h"
 #include "runtime/machine.h"
 #include <sys/prctl.h>
 
@@ -129,10 +128,7 @@ int machine_run(struct machine *m)
             continue; /* a descriptor's callback may have stopped us or made a timer due */
         }
         clock_arm_host(m);
-        if (m->cpu->bt)
-            bt_run(m->cpu);
-        else
-            cpu_run_interp(m->cpu);
+        m->cpu->engine->run(m->cpu);
     }
     clock_adopt_thread(NULL);
     return m->exit_status;

@@ -7,7 +7,6 @@
  * Without a sampler (no --stats, no `info tc` yet) all of this costs the stores to m->activity.
  * The kernel looks at CPU clocks at its ticks, so a sample is worth 1 to 10 ms.
  */
-#include "bt/bt.h"
 #include "runtime/machine.h"
 
 #include <signal.h>
@@ -43,13 +42,18 @@ static void book(struct machine *m, enum activity what)
     m->sampler.last = now;
 }
 
+static bool in_code(const struct vcpu *cpu, u64 pc)
+{
+    return cpu->engine->in_code && cpu->engine->in_code(cpu, pc);
+}
+
 static void on_sample(int sig, siginfo_t *info, void *context)
 {
     const greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct machine *m = sampled;
 
     if (m)
-        book(m, bt_in_code(m->cpu, (u64)g[REG_RIP]) ? ACT_CODE : m->activity);
+        book(m, in_code(m->cpu, (u64)g[REG_RIP]) ? ACT_CODE : m->activity);
 }
 
 void sampler_start(struct machine *m)

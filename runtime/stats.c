@@ -1,7 +1,6 @@
 /*
  * `--stats FILE`: the counters of stats.def and what the run cost the host, as JSON.
  */
-#include "bt/bt.h"
 #include "runtime/frontend.h"
 
 #include <json-c/json.h>
@@ -69,7 +68,7 @@ static struct json_object *member(struct json_object *o, const char *name)
     return m;
 }
 
-static void add_stat(void *arg, const struct bt_stat *s)
+static void add_stat(void *arg, const struct engine_stat *s)
 {
     struct json_object *o = member(arg, s->group);
 
@@ -89,7 +88,8 @@ static struct json_object *translator(struct machine *m)
     struct json_object *o = json_object_new_object(), *shadow = member(o, "shadow");
 
     stats_each_of_mmu(m, add_counter, shadow);
-    bt_stats_each(m->cpu, add_stat, o);
+    if (m->cpu->engine->stats_each)
+        m->cpu->engine->stats_each(m->cpu, add_stat, o);
     sampler_each(m, add_seconds, member(o, "seconds"));
     return o;
 }

@@ -41,7 +41,7 @@ struct wanted {
     u64 value;
 };
 
-static void find(void *arg, const struct bt_stat *s)
+static void find(void *arg, const struct engine_stat *s)
 {
     struct wanted *w = arg;
 

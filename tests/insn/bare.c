@@ -118,9 +118,9 @@ void bare_map(struct bare *b, gla_t gla, u32 size)
 bool bare_engine_option(struct bare_engine *e, const char *option, const char *value)
 {
     if (!strcmp(option, "--engine") && !strcmp(value, "interp"))
-        e->engine = ENGINE_INTERP;
+        e->engine = &interp_engine;
     else if (!strcmp(option, "--engine") && !strcmp(value, "bt"))
-        e->engine = ENGINE_BT;
+        e->engine = &bt_engine;
     else if (!strcmp(option, "--tu"))
         e->config.max_insns = (u32)strtoul(value, NULL, 0);
     else if (!strcmp(option, "--chaining"))
@@ -138,7 +138,7 @@ void bare_use(struct bare *b, const struct bare_engine *e)
 {
     const char *why;
 
-    if (e->engine == ENGINE_BT && !bt_new(b->cpu, &e->config, &why))
+    if (e->engine == &bt_engine && !bt_new(b->cpu, &e->config, &why))
         die("no translator: %s", why);
 }
 
@@ -257,14 +257,14 @@ static void read_frame(const struct bare *b, struct bare_event *e)
     e->selector[GS] = (u16)get32(b, esp + 32);
 }
 
-bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *event)
+bool bare_run(struct bare *b, const struct engine *engine, u64 limit, struct bare_event *event)
 {
     struct vcpu *cpu = b->cpu;
 
     while (!in_handler(cpu)) {
         if (!limit-- || cpu->attention & ATT_HALT)
             return false;
-        if (engine == ENGINE_BT)
+        if (engine == &bt_engine)
             bt_run(cpu); /* until the handler's HLT */
         else
             cpu_step(cpu);

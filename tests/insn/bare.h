@@ -27,7 +27,7 @@ struct bare_event {
 
 /* Which engine runs the tests, and how, as the options of the test programs say. */
 struct bare_engine {
-    enum engine engine;
+    const struct engine *engine;
     struct bt_config config;
 };
 #define BARE_ENGINE_OPTIONS                                                                    \
@@ -55,6 +55,6 @@ void bare_enter_v86(struct bare *b, const u16 selector[6], u32 eip, u32 eflags);
 void bare_open_gates(struct bare *b);
 /* Runs until an exception or interrupt enters the kernel. False: `limit` steps of the interpreter were
  * not enough, or the machine shut down. */
-bool bare_run(struct bare *b, enum engine engine, u64 limit, struct bare_event *event);
+bool bare_run(struct bare *b, const struct engine *engine, u64 limit, struct bare_event *event);
 
 #endif

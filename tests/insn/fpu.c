@@ -197,7 +197,7 @@ static void native_run(u32 n)
 
 /* ---- Ours ---- */
 
-static struct bare_engine engine = { .engine = ENGINE_INTERP };
+static struct bare_engine engine = { .engine = &interp_engine };
 
 static void our_run(struct bare *b, const struct job *j, struct job *out)
 {

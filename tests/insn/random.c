@@ -278,7 +278,7 @@ int main(int argc, char **argv)
     char beside[4096];
 
     t.shown = 20;
-    t.engine.engine = ENGINE_INTERP;
+    t.engine.engine = &interp_engine;
     signal(SIGPIPE, SIG_IGN);
 
     for (int i = 1; i < argc; i++) {

@@ -205,7 +205,7 @@ static void run_file(const char *path, const struct bare_engine *engine, u32 *pa
 
 int main(int argc, char **argv)
 {
-    struct bare_engine engine = { .engine = ENGINE_INTERP };
+    struct bare_engine engine = { .engine = &interp_engine };
     u32 passed = 0, failed = 0;
     int i = 1;
 

@@ -164,7 +164,7 @@ static bool run_real(struct suite *s, const struct moo_test *t, struct outcome *
     __atomic_store_n(&cpu->attention, 0, __ATOMIC_RELAXED);
     cpu->db_pending = 0;
     for (u32 i = 0; i < STEPS; i++) {
-        if (s->engine.engine == ENGINE_BT)
+        if (s->engine.engine == &bt_engine)
             bt_run(cpu);
         else
             cpu_step(cpu);
@@ -400,7 +400,7 @@ static void run_mode(struct suite *s, enum mode mode, char *opcodes[], u32 count
 
 int main(int argc, char **argv)
 {
-    static struct suite s = { .directory = "../shared/vectors", .engine = { .engine = ENGINE_INTERP }, .show = 3 };
+    static struct suite s = { .directory = "../shared/vectors", .engine = { .engine = &interp_engine }, .show = 3 };
     char *opcodes[512];
     u32 count = 0;
     int only = -1, i;

@@ -1,0 +1,50 @@
+/*
+ * An engine runs a processor's code: the interpreter here, the translator of bt/. All act on one struct vcpu, whose
+ * state is exact whenever one has returned, so any may follow any other at an instruction's boundary.
+ *
+ * To add one: a constant struct engine, and its row in the machine's table (runtime/engines.c).
+ */
+#ifndef RING3_ENGINE_H
+#define RING3_ENGINE_H
+
+#include "cpu/cpu.h"
+
+/* What an engine may be told when it is attached; one that has no use for something leaves it. */
+struct engine_config {
+    u64 cache_size;  /* bytes of host code and its records; 0: the engine's choice */
+    bool count_runs; /* count what runs, at a price */
+    void (*translating)(void *owner, bool on); /* around the making of code, for who books time; or NULL */
+    void *owner;
+};
+
+struct engine_stat {
+    const char *group, *name, *help;
+    const char *label; /* of one number in a table; NULL: a number by itself */
+    u64 value;
+};
+typedef void engine_stats_fn(void *arg, const struct engine_stat *stat);
+
+struct engine {
+    const char *name, *help; /* as --engine has them */
+    /* Makes what it keeps for the CPU. false: the host lacks what it needs; *why says what. */
+    bool (*attach)(struct vcpu *cpu, const struct engine_config *config, const char **why);
+    void (*detach)(struct vcpu *cpu);
+    void (*run)(struct vcpu *cpu);   /* until attention asks for the run loop */
+    void (*kick)(struct vcpu *cpu);  /* attention has changed; async-signal-safe. NULL: it looks at each instruction */
+    void (*flush)(struct vcpu *cpu); /* forgets all it made of the guest's code; NULL: it makes nothing */
+    bool (*in_code)(const struct vcpu *cpu, u64 pc); /* is a host address code it made? async-signal-safe; or NULL */
+    /* Every number, those of tables only if not 0; and all as text. NULL: it counts nothing. */
+    void (*stats_each)(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
+    void (*stats_print)(const struct vcpu *cpu, FILE *out);
+};
+
+extern const struct engine interp_engine;
+
+/* The engine an attached CPU has. */
+static inline void engine_kick(struct vcpu *cpu)
+{
+    if (cpu->engine->kick)
+        cpu->engine->kick(cpu);
+}
+
+#endif
