@@ -2,9 +2,11 @@
  * What the host's own mechanisms cost on this machine: the events and instruction forms between which
  * the design chooses (DESIGN.md section 1).
  *
- *   hostcost          "row NAME BEST MEDIAN": hundredths of a TSC cycle per operation
- *   hostcost tsc      "tsc KHZ": the TSC's rate against CLOCK_MONOTONIC_RAW; and "core RATIO": core
- *                     cycles per TSC cycle, by a chain of additions of one cycle each
+ *   hostcost          "row NAME BEST MEDIAN": hundredths of a TSC cycle per operation; "none NAME":
+ *                     the host has no such thing
+ *   hostcost tsc      "tsc KHZ": the TSC's rate against CLOCK_MONOTONIC_RAW; "core RATIO": core
+ *                     cycles per TSC cycle, by a chain of additions of one cycle each; and
+ *                     "hypervisor NAME", as its CPUID leaf signs, if there is one
  */
 #include "bench/host.h"
 
@@ -74,6 +76,18 @@ static double core_ratio(void)
         best = val < best ? val : best;
     }
     return (double)TURNS * CHAIN / (double)best;
+}
+
+/* CPUID 40000000: the convention of hypervisors, under the bit that says there is one. */
+static void print_hypervisor(void)
+{
+    uint32_t a, b, c, d, name[4] = { 0 };
+
+    __cpuid(1, a, b, c, d);
+    if (!(c >> 31))
+        return;
+    __cpuid(0x40000000, a, name[0], name[1], name[2]);
+    printf("hypervisor %s\n", name[0] ? (char *)name : "without a name");
 }
 
 static int memory;   /* a memfd */
@@ -256,6 +270,16 @@ static void insn_wrgsbase(uint32_t n)
 
 /* ---- Far jumps ---- */
 
+/* Linux has a segment for 32-bit code at this selector; a hypervisor may take it away (LAR: L, D, type). */
+static bool have_code32(void)
+{
+    enum { SELECTOR = 0x23, MASK = 0x60f800, CODE32 = 0x40f800 };
+    uint32_t access = 0;
+
+    __asm__("lar %1, %0" : "+r"(access) : "r"(SELECTOR) : "cc");
+    return (access & MASK) == CODE32;
+}
+
 static void far_init(void)
 {
     static const struct { uint32_t offset; uint16_t selector; } target = { 0, 0x23 };
@@ -330,7 +354,7 @@ static const struct {
     { "mmap-one-page", map_one }, { "mmap-and-touch", map_touch }, { "mmap-populate", map_populate },
     { "mprotect-one-page", protect_one }, { "mprotect-and-touch", protect_touch },
     { "dontneed-and-touch", drop_touch }, { "getppid-64", getppid_64 },
-    { "far-call-to-32-bit-and-back", far_jump }, { "wrgsbase", insn_wrgsbase, have_fsgsbase },
+    { "far-call-to-32-bit-and-back", far_jump, have_code32 }, { "wrgsbase", insn_wrgsbase, have_fsgsbase },
     { "pushfq-popfq", insn_pushf_popf }, { "pushfq-pop", insn_pushf },
     { "popfq-changing-ac", insn_popf_ac }, { "lahf-seto-sahf", insn_lahf_sahf },
     { "rdtsc", insn_rdtsc }, { "cpuid", insn_cpuid }, { "load", insn_load },
@@ -375,6 +399,7 @@ static void measure(const char *name, void (*run)(uint32_t))
 int main(int argc, char **argv)
 {
     printf("tsc %.0f\ncore %.3f\n", tsc_khz(), core_ratio());
+    print_hypervisor();
     if (argc > 1 && !strcmp(argv[1], "tsc"))
         return 0;
     faults_init();
@@ -384,5 +409,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!rows[i].have || rows[i].have())
             measure(rows[i].name, rows[i].run);
+        else
+            printf("none %s\n", rows[i].name);
     return 0;
 }

@@ -21,5 +21,6 @@ def host(o):
     print("The host's mechanisms (%.2f core cycles a TSC cycle of %.3f GHz)" % (core, khz / 1e6))
     table = [[n, rig.number(b * core), rig.number(b), rig.number(b / khz * 1e6), rig.number(m / khz * 1e6)]
              for n, (b, m) in rows.items()]
+    table += [[n, "-", "-", "-", "-"] for n in re.findall(r"^none (\S+)$", out.stdout, re.M)]
     rig.table(["", "core cycles", "TSC cycles", "ns", "ns median"], table)
     rig.save("host", {"tsc_khz": khz, "core_per_tsc": core, "tsc_cycles": rows})

@@ -3,6 +3,8 @@
 Cost is what the host accounts to the child: user and system CPU seconds (getrusage), which other load on the
 machine disturbs less than wall time does.
 """
+import errno
+import functools
 import json
 import os
 import re
@@ -137,16 +139,48 @@ class Memory:
 
 # ---- Telling ----
 
+@functools.cache
+def processor():
+    """What the host is: without it no figure says anything."""
+    cpuinfo, (khz, core) = read("/proc/cpuinfo"), clocks()
+    facts = {}
+    for key, name in ("vendor", "vendor_id"), ("cpu", "model name"), ("family", "cpu family"), ("model", "model"), \
+            ("stepping", "stepping"):
+        found = re.search(r"^%s\s*: (.*)$" % name, cpuinfo, re.M)
+        facts[key] = found[1] if found else "?"
+    hypervisor = re.search(r"^hypervisor (.*)$", hostcost("tsc"), re.M)
+    return {**facts, "hypervisor": hypervisor and hypervisor[1].strip(), "linux": os.uname().release,
+            "tsc_khz": khz, "core_per_tsc": core}
+
+
+def host_line():
+    p = processor()
+    return ("Host: %(vendor)s %(cpu)s, family %(family)s model %(model)s stepping %(stepping)s, %%s, Linux %(linux)s, "
+            "TSC %%.3f GHz, %(core_per_tsc).2f core cycles a TSC cycle" % p) % (
+                "hypervisor " + p["hypervisor"] if p["hypervisor"] else "no hypervisor", p["tsc_khz"] / 1e6)
+
+
 def host_facts():
-    cpuinfo = read("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", cpuinfo)
     qemu = shutil.which("qemu-system-i386") and subprocess.run(
         ["qemu-system-i386", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
     commit = subprocess.run(["git", "-C", TOP, "rev-parse", "--short", "HEAD"], capture_output=True,
                             text=True).stdout.strip()
-    return {"cpu": model[1] if model else "?", "cpus": os.cpu_count(), "load": os.getloadavg()[0],
-            "linux": os.uname().release, "qemu": qemu, "commit": commit,
+    return {**processor(), "cpus": os.cpu_count(), "load": os.getloadavg()[0], "qemu": qemu, "commit": commit,
             "when": time.strftime("%Y-%m-%d %H:%M")}
+
+
+@functools.cache
+def runs_32(program):
+    """Does this host run 32-bit programs? Tried with this one, which ends at once. A kernel may refuse them; then
+    the figures of the host itself are missing, which is said once."""
+    try:
+        subprocess.run([program], capture_output=True)
+        return True
+    except OSError as e:
+        if e.errno != errno.ENOEXEC:
+            raise
+        print("The host's own column is empty: this host runs no 32-bit programs.")
+        return False
 
 
 def table(head, rows, out=print):
@@ -188,7 +222,11 @@ def save(name, data):
     print("-> " + os.path.relpath(path, TOP))
 
 
+def hostcost(*arguments):
+    return subprocess.run([os.path.join(BUILD, "bench", "hostcost"), *arguments], capture_output=True, text=True).stdout
+
+
 def clocks():
     """(the TSC's kHz, core cycles per TSC cycle) of this host, by build/bench/hostcost."""
-    out = subprocess.run([os.path.join(BUILD, "bench", "hostcost"), "tsc"], capture_output=True, text=True).stdout
+    out = hostcost("tsc")
     return int(re.search(r"tsc (\d+)", out)[1]), float(re.search(r"core ([0-9.]+)", out)[1])

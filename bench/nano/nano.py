@@ -199,9 +199,10 @@ def kernel(o):
     table, speeds = [], {}
     for mine, theirs in SAME_CODE.items():
         ns = {m: got[m][mine][0] / khz * 1e6 for m in got if mine in got[m]}
-        speeds[mine] = {m: native[theirs][0] / v for m, v in ns.items()}
-        table.append([mine, rig.number(native[theirs][0])] + [rig.number(ns.get(m)) for m in got] +
-                     ["%.2f" % speeds[mine].get(m, 0) for m in got])
+        best = native.get(theirs, (None,))[0]
+        speeds[mine] = {m: best / v for m, v in ns.items() if best}
+        table.append([mine, rig.number(best)] + [rig.number(ns.get(m)) for m in got] +
+                     [rig.ratio(best, ns.get(m)) for m in got])
     print("Code in kernel mode, ns per operation, and speed by native speed (goal: kernel-loop at 0.8)")
     rig.table(["", "native"] + list(got) + [m + " speed" for m in got], table)
     rig.save("kernel", {"native": native, "guest_tsc_cycles": got, "tsc_khz": khz, "speed": speeds})

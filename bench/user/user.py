@@ -28,6 +28,9 @@ def parse(text):
 
 
 def on_host(khz, only):
+    """Empty where the host runs no such programs."""
+    if not rig.runs_32(PROGRAM):
+        return {}
     out = subprocess.run([PROGRAM, "khz=%d" % khz, "only=" + only], capture_output=True, text=True)
     return parse(out.stdout)
 
@@ -59,7 +62,7 @@ def user(o):
     for _ in range(o.repeat):
         for m in machines:
             got[m] = merge(got[m], on_host(khz, o.only) if m == "host" else in_guest(m, khz, o))
-    names = list(got["host"])
+    names = list(dict.fromkeys(n for m in machines for n in got[m]))
     print("User code and kernel services, ns per operation, best sample (median sample behind it)")
     head = [""] + [x for m in machines for x in (m, "median")] + [e + "/QEMU" for e in o.engines] + \
         [e + "/host" for e in o.engines]

@@ -124,13 +124,13 @@ const struct case_segment *case_segment(u32 selector)
 }
 
 /* What a case starts with: half of them flat, as most code is. */
-static void throw_segments(struct dice *d, u16 selector[6])
+static void throw_segments(struct dice *d, bool ldt, u16 selector[6])
 {
     static const u16 code[] = { 0x0f, 0x0f, 0x17, 0x1f, 0x27 };
     static const u16 stack[] = { 0x37, 0x37, 0x3f, 0x47, 0x4f, 0x57, CASE_USER_DS };
     static const u16 data[] = { 0x37, 0x37, 0x3f, 0x47, 0x4f, 0x57, 0x5f, 0x6f, 0x0f, 0x17,
                                 0x27, CASE_USER_DS, 0 };
-    bool flat = dice_roll(d, 2);
+    bool flat = dice_roll(d, 2) || !ldt;
 
     selector[CS] = flat ? CASE_USER_CS : code[dice_roll(d, ARRAY_SIZE(code))];
     selector[SS] = flat ? CASE_USER_DS : stack[dice_roll(d, ARRAY_SIZE(stack))];
@@ -288,14 +288,14 @@ static void bend_branch(struct dice *d, struct insn_case *c, const struct insn *
         memcpy(c->code + in->len - size, &rel, size);
 }
 
-/* A branch into its own bytes could go on for ever. */
-static bool branches_to_itself(const struct insn_case *c, const struct insn *in)
+/* A branch into its own bytes could go on for ever. In 64-bit mode a prefix stands before them. */
+static bool branches_to_itself(const struct insn_case *c, const struct insn *in, u32 prefix)
 {
     struct insn bent;
 
     if (in->op[0].kind != OP_REL || insn_decode(c->code, 15, case_segment_big(c->before.selector[CS]), &bent) != DECODE_OK)
         return false;
-    return bent.imm + bent.len < bent.len; /* relative to the instruction's start */
+    return bent.imm + bent.len + prefix < bent.len + prefix; /* relative to the start */
 }
 
 /* Offset in the code segment `selector` of some INT3. */
@@ -485,16 +485,17 @@ static bool acceptable(const struct insn_case *c, const struct insn *in)
              in->op[0].kind == OP_REG && in->op[0].reg == ESP); /* would run the data */
 }
 
-bool generate(struct dice *d, const u8 *data, struct insn_case *c, struct insn *in)
+bool generate(struct dice *d, const struct case_host *host, const u8 *data, struct insn_case *c,
+              struct insn *in)
 {
     bool memory;
     u32 aim;
 
     memset(&c->before, 0, sizeof(c->before));
-    throw_segments(d, c->before.selector);
+    throw_segments(d, host->ldt, c->before.selector);
     throw_code(d, c->code);
     if (insn_decode(c->code, 15, case_segment_big(c->before.selector[CS]), in) != DECODE_OK ||
-        !acceptable(c, in))
+        !acceptable(c, in) || !judged_by(host, in))
         return false;
     c->len = in->len;
     c->poke_at = 0;
@@ -506,7 +507,7 @@ bool generate(struct dice *d, const u8 *data, struct insn_case *c, struct insn *
         return false;
     if (in->op[0].kind == OP_REL)
         bend_branch(d, c, in);
-    if (branches_to_itself(c, in) || !bend_contents(d, data, c, in, linear(c, in->seg, aim)))
+    if (branches_to_itself(c, in, !host->code32) || !bend_contents(d, data, c, in, linear(c, in->seg, aim)))
         return false;
     if (stack_linear(c) - (CASE_DATA - 0x10000) > 0x20000)
         return false; /* ESP is the base and has been bent away */

@@ -33,10 +33,19 @@ static inline bool case_segment_big(u32 selector)
 /* Where the stack pointer leads. */
 u32 stack_linear(const struct insn_case *c);
 
+/* What the host has, and so which instructions it can judge (judged.c). */
+struct case_host {
+    bool code32; /* it runs 32-bit programs; else the oracle is one of 64-bit mode */
+    bool ldt;    /* and they have segments of their own */
+    bool amd;
+};
+bool judged_by(const struct case_host *host, const struct insn *in);
+
 /*
  * Makes one case over the run's data. False: the throw was no instruction worth running (not ours to
- * test, or it could touch memory outside the pages of the case): throw again.
+ * test, not the host's to judge, or it could touch memory outside the pages of the case): throw again.
  */
-bool generate(struct dice *d, const u8 *data, struct insn_case *c, struct insn *in);
+bool generate(struct dice *d, const struct case_host *host, const u8 *data, struct insn_case *c,
+              struct insn *in);
 
 #endif

@@ -1,10 +1,14 @@
 /*
- * The host as oracle: one 32-bit instruction, run by the host's own CPU in a small 32-bit program
- * (native32.c) and by the interpreter, from the same state. What the two programs share: an array
- * of jobs in a memfd, the same in 32- and 64-bit code.
+ * The host as oracle: one x87, MMX or SSE instruction, run by the host's own CPU in a small program
+ * (native.c) and by our engine, from the same state. What the two programs share: an array of jobs
+ * in a memfd.
+ *
+ * The host runs it in 64-bit mode, which any host can: without a REX prefix these instructions are
+ * the same there, and registers hold addresses below 4 GiB. Only an operand of a bare disp32 is
+ * written otherwise (SDM vol. 2, 2.2.1.6); so the host has its own bytes.
  */
-#ifndef RING3_NATIVE32_H
-#define RING3_NATIVE32_H
+#ifndef RING3_NATIVE_H
+#define RING3_NATIVE_H
 
 #include <stdint.h>
 
@@ -25,11 +29,10 @@ struct job_state {
     uint8_t mem[JOB_MEM];
 };
 struct job {
-    uint8_t code[16];
-    uint32_t len;
+    uint8_t code[16], host_code[16];
+    uint32_t len, host_len;
     uint32_t exception; /* of the run: vector, or JOB_NO_EXCEPTION */
     uint32_t error;     /* its error code */
-    uint32_t reserved;
     struct job_state before, after;
 };
 

@@ -1,12 +1,12 @@
 /*
- * Runs jobs on the host's CPU in 32-bit mode: `insn-fpu-native FD` maps the memfd and, for each byte N*
- * on standard input (a count as 4 bytes), runs that many jobs and answers with one byte.
+ * Runs jobs on the host's CPU: `insn-fpu-native FD` maps the memfd and, for each count on standard input
+ * (4 bytes), runs that many jobs and answers with one byte. It is position-independent, so that what
+ * is below 4 GiB is the jobs' alone.
  *
  * A job's code is the instruction and RET, on a page of its own. An exception arrives as a signal,
  * whose frame holds the whole state at the fault.
  */
-#define _GNU_SOURCE
-#include "tests/insn/native32.h"
+#include "tests/insn/native.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -20,47 +20,50 @@ enum { REGISTERS = 8, FLAGS_SAFE = 0xcd5 }; /* arithmetic and DF */
 
 struct job *current;
 struct job_state live; /* what run_live() loads and stores */
-uint32_t saved_esp, code_address = JOB_CODE;
+uint64_t saved_rsp, code_address = JOB_CODE;
 static sigjmp_buf after_signal;
 static uint8_t host_fx[512] __attribute__((aligned(16)));
 
 /* The state in `live` is loaded, the code called, the state stored. */
 void run_live(void);
 __asm__("run_live:\n"
-        "  pusha\n"
-        "  mov %esp, saved_esp\n"
-        "  pushl live+32\n"
-        "  fxrstor live+48\n"
-        "  popf\n"
-        "  mov live+0, %eax\n"
-        "  mov live+4, %ecx\n"
-        "  mov live+8, %edx\n"
-        "  mov live+12, %ebx\n"
-        "  mov live+20, %ebp\n"
-        "  mov live+24, %esi\n"
-        "  mov live+28, %edi\n"
-        "  call *code_address\n"
-        "  mov %eax, live+0\n"
-        "  mov %ecx, live+4\n"
-        "  mov %edx, live+8\n"
-        "  mov %ebx, live+12\n"
-        "  mov %ebp, live+20\n"
-        "  mov %esi, live+24\n"
-        "  mov %edi, live+28\n"
-        "  mov saved_esp, %esp\n"
-        "  pushf\n"
-        "  popl live+32\n"
+        "  push %rbx\n"
+        "  push %rbp\n"
+        "  mov %rsp, saved_rsp(%rip)\n"
+        "  mov live+32(%rip), %eax\n"
+        "  push %rax\n"
+        "  fxrstor live+48(%rip)\n"
+        "  popfq\n"
+        "  mov live+0(%rip), %eax\n"
+        "  mov live+4(%rip), %ecx\n"
+        "  mov live+8(%rip), %edx\n"
+        "  mov live+12(%rip), %ebx\n"
+        "  mov live+20(%rip), %ebp\n"
+        "  mov live+24(%rip), %esi\n"
+        "  mov live+28(%rip), %edi\n"
+        "  call *code_address(%rip)\n"
+        "  mov %eax, live+0(%rip)\n"
+        "  mov %ecx, live+4(%rip)\n"
+        "  mov %edx, live+8(%rip)\n"
+        "  mov %ebx, live+12(%rip)\n"
+        "  mov %ebp, live+20(%rip)\n"
+        "  mov %esi, live+24(%rip)\n"
+        "  mov %edi, live+28(%rip)\n"
+        "  mov saved_rsp(%rip), %rsp\n"
+        "  pushfq\n"
+        "  pop %rax\n"
+        "  mov %eax, live+32(%rip)\n"
         "  cld\n"
-        "  fxsave live+48\n"
+        "  fxsave live+48(%rip)\n"
         "  fninit\n"
-        "  popa\n"
+        "  pop %rbp\n"
+        "  pop %rbx\n"
         "  ret\n");
 
-/* The FXSAVE image of a 32-bit signal frame follows the 112 bytes of the old FSAVE form. */
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    static const int order[REGISTERS] = { REG_EAX, REG_ECX, REG_EDX, REG_EBX,
-                                          REG_ESP, REG_EBP, REG_ESI, REG_EDI };
+    static const int order[REGISTERS] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
+                                          REG_RSP, REG_RBP, REG_RSI, REG_RDI };
     ucontext_t *uc = context;
     greg_t *g = uc->uc_mcontext.gregs;
 
@@ -68,8 +71,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     for (int i = 0; i < REGISTERS; i++)
         live.gpr[i] = (uint32_t)g[order[i]];
     live.eflags = (uint32_t)g[REG_EFL];
-    live.eip = (uint32_t)g[REG_EIP];
-    memcpy(live.fx, (uint8_t *)uc->uc_mcontext.fpregs + 112, 512);
+    live.eip = (uint32_t)g[REG_RIP];
+    memcpy(live.fx, uc->uc_mcontext.fpregs, 512);
     current->exception = (uint32_t)g[REG_TRAPNO];
     current->error = (uint32_t)g[REG_ERR];
     siglongjmp(after_signal, 1);
@@ -77,8 +80,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 
 static void run_job(struct job *j)
 {
-    memcpy((void *)JOB_CODE, j->code, sizeof(j->code));
-    ((uint8_t *)JOB_CODE)[j->len] = 0xc3;
+    memcpy((void *)JOB_CODE, j->host_code, sizeof(j->host_code));
+    ((uint8_t *)JOB_CODE)[j->host_len] = 0xc3;
     memset((void *)JOB_DATA, 0, 4096);
     memcpy((void *)JOB_DATA, j->before.mem, JOB_MEM);
     current = j;
