@@ -169,7 +169,7 @@ static void guest_text(const struct dump *d, u32 number, char *text, size_t size
         snprintf(text, size, "%08x  %s %s%s%s", eip, i->mnemonic, i->op_str,
                  *form ? "  ; " : "", form);
     else
-        snprintf(text, size, "%08x  %s", eip, ZydisMnemonicGetString(in->mnem));
+        snprintf(text, size, "%08x  %s", eip, insn_name(in->mnem));
     shorten(text);
     if (i)
         cs_free(i, 1);

@@ -234,7 +234,7 @@ struct xl_row {
     xl_handler *translate; /* NULL: callout */
     u8 access;             /* of a memory destination: XL_READ (CMP) or XL_WRITE */
 };
-extern const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+extern const struct xl_row xl_rows[INSN_MNEMONICS];
 
 /* ---- xl_flow.c ---- */
 /* Leaves the TU for `target`: by jmp (opcode E9), call (E8) or jcc (0F 8x, opcode 8x). */

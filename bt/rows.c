@@ -14,7 +14,7 @@
         X(P), X(S), X(Z)
 
 /* clang-format off */
-const struct xl_row xl_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
+const struct xl_row xl_rows[INSN_MNEMONICS] = {
     /* Same bytes on the host, registers renamed, memory operands moved. */
     COPY(ADD), COPY(ADC), COPY(SUB), COPY(SBB), COPY(AND), COPY(OR), COPY(XOR), COPY(NOT),
     COPY(NEG), COPY(INC), COPY(DEC), COPY(XADD), COPY(XCHG), COPY(CMPXCHG),

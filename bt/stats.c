@@ -57,11 +57,6 @@ static const char *label_runs(u32 index)
     return names[index];
 }
 
-static const char *label_mnemonic(u32 index)
-{
-    return ZydisMnemonicGetString((ZydisMnemonic)index);
-}
-
 /* ---- One by one ---- */
 
 static const struct row {

@@ -15,8 +15,6 @@ bool xl_fpu_native(const struct insn *in)
                                             ex_fnstsw, ex_emms,  ex_fnclex };
     insn_handler *exec = cpu_ops[in->mnem].exec;
 
-    if (in->map == 0 && (in->opcode & 0xf8) != 0xd8)
-        return false; /* a string instruction of the same mnemonic */
     for (u32 i = 0; i < ARRAY_SIZE(native); i++)
         if (exec == native[i])
             return true;

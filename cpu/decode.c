@@ -209,6 +209,17 @@ static bool operand_shown(const ZydisDecodedOperand *o)
     return reg_kind(o->reg.value) == OP_REG || reg_kind(o->reg.value) == OP_SEG;
 }
 
+static u16 mnemonic_of(const ZydisDecodedInstruction *z)
+{
+    bool string = z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
+
+    if (z->mnemonic == ZYDIS_MNEMONIC_MOVSD && !string)
+        return ZYDIS_MNEMONIC_SSE_MOVSD;
+    if (z->mnemonic == ZYDIS_MNEMONIC_CMPSD && !string)
+        return ZYDIS_MNEMONIC_SSE_CMPSD;
+    return (u16)z->mnemonic;
+}
+
 enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct insn *in,
                                     bool *imm_signed)
 {
@@ -229,7 +240,7 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     status = ZydisDecoderDecodeOperands(d, &context, &z, ops, z.operand_count);
     if (!ZYAN_SUCCESS(status))
         return failure(status, n);
-    *in = (struct insn){ .mnem = (u16)z.mnemonic, .len = z.length, .base = NO_REG,
+    *in = (struct insn){ .mnem = mnemonic_of(&z), .len = z.length, .base = NO_REG,
                          .index = NO_REG, .scale = 1, .map = opcode_map(z.opcode_map),
                          .opcode = z.opcode, .prefixes = take_prefixes(&z) };
     take_sizes(in, code32);

@@ -34,8 +34,16 @@ enum { PFX_LOCK = 1, PFX_REP = 2 /* F3 */, PFX_REPNE = 4 /* F2 */, PFX_SEG = 8, 
 
 enum { GPR_REG = 1 /* ModRM.reg */, GPR_RM = 2 /* ModRM.rm, mod 3 */, GPR_OPCODE = 4 };
 
+/* SSE2's MOVSD and CMPSD, which for Zydis are one with the string instructions, are mnemonics of their own. */
+enum {
+    ZYDIS_MNEMONIC_SSE_MOVSD = ZYDIS_MNEMONIC_MAX_VALUE + 1,
+    ZYDIS_MNEMONIC_SSE_CMPSD,
+    INSN_MNEMONICS,
+};
+const char *insn_name(u32 mnem); /* in small letters */
+
 struct insn {
-    u16 mnem;      /* ZydisMnemonic */
+    u16 mnem;      /* ZydisMnemonic, or one of the twins */
     u8 len;        /* 1 to 15 */
     u8 opsize;     /* effective operand size: 2 or 4 (bytes; also for byte instructions) */
     u8 addrsize;   /* 2 or 4 */
@@ -126,7 +134,7 @@ struct op_row {
     u8 feature; /* enum cpu_feature: #UD on a model without it */
 };
 /* By ZydisMnemonic; exec NULL: #UD. */
-extern const struct op_row cpu_ops[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+extern const struct op_row cpu_ops[INSN_MNEMONICS];
 
 /*
  * The checks behind OP_FPU, OP_MMXREG and OP_SSE (cpu/fpu.c): #UD, #NM, then the pending x87 error.

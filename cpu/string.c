@@ -253,20 +253,6 @@ bool ex_movs(struct vcpu *cpu, const struct insn *in)
     return repeat(cpu, in, step_movs, span_movs, UNTIL_COUNT);
 }
 
-/* F2 0F 10, 11 and F2 0F C2 carry the same mnemonics. */
-insn_handler ex_simd;
-
-static bool simd_twin(struct vcpu *cpu, const struct insn *in)
-{
-    cpu->mid_rep = 0;
-    return cpu_has(cpu, FEAT_SSE2) ? ex_simd(cpu, in) : cpu_fault(cpu, EXC_UD, 0);
-}
-
-bool ex_movsd(struct vcpu *cpu, const struct insn *in)
-{
-    return in->map ? simd_twin(cpu, in) : ex_movs(cpu, in);
-}
-
 bool ex_stos(struct vcpu *cpu, const struct insn *in)
 {
     return repeat(cpu, in, step_stos, span_stos, UNTIL_COUNT);
@@ -285,9 +271,4 @@ bool ex_cmps(struct vcpu *cpu, const struct insn *in)
 bool ex_scas(struct vcpu *cpu, const struct insn *in)
 {
     return repeat(cpu, in, step_scas, NULL, UNTIL_ZF);
-}
-
-bool ex_cmpsd(struct vcpu *cpu, const struct insn *in)
-{
-    return in->map ? simd_twin(cpu, in) : ex_cmps(cpu, in);
 }
