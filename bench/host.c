@@ -334,6 +334,9 @@ FORM(loop_gs, form_gs, direct)
 FORM(loop_flat, form_flat, form)
 FORM(loop_flat_ac, form_flat_ac, form)
 FORM(loop_flat_crossing, form_flat_crossing, form)
+FORM(loop_aligned, form_aligned, form)
+FORM(loop_both_slots, form_both_slots, form)
+FORM(loop_both_slots_misaligned, form_both_slots, misaligned)
 FORM(loop_checked, form_checked, form)
 FORM(loop_checked_mov, form_checked_mov, form)
 FORM(loop_masked, form_masked, form)
@@ -361,6 +364,8 @@ static const struct {
     { "load-gs", insn_load_gs }, { "poll-flag", insn_poll }, { "call-ret", insn_call_ret },
     { "form-plain", loop_plain }, { "form-gs-window", loop_gs }, { "form-flat", loop_flat },
     { "form-flat-with-ac", loop_flat_ac }, { "form-flat-crossing-check", loop_flat_crossing },
+    { "form-flat-aligned", loop_aligned },
+    { "form-both-slots", loop_both_slots }, { "form-both-slots-misaligned", loop_both_slots_misaligned },
     { "form-checked", loop_checked }, { "form-checked-by-moves", loop_checked_mov },
     { "form-masked", loop_masked }, { "form-masked-misaligned", loop_masked_misaligned },
     { "form-qemu-tlb", loop_qemu },

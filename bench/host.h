@@ -21,6 +21,8 @@ void form_gs(const struct form_state *s, uint32_t n);
 void form_flat(const struct form_state *s, uint32_t n);
 void form_flat_ac(const struct form_state *s, uint32_t n);
 void form_flat_crossing(const struct form_state *s, uint32_t n);
+void form_aligned(const struct form_state *s, uint32_t n);
+void form_both_slots(const struct form_state *s, uint32_t n);
 void form_checked(const struct form_state *s, uint32_t n);
 void form_checked_mov(const struct form_state *s, uint32_t n);
 void form_masked(const struct form_state *s, uint32_t n);

@@ -39,7 +39,30 @@
         ja      slow
         access  \op, \reg, \store, (%r10, %r9)
 .endm
-/* Ours where alignment cannot be relied on: no flags touched, see bt/xl_mem.c. */
+/* Ours: an address that is not aligned becomes non-canonical, so AC need not be set. R8 = 62. */
+.macro mem_aligned op, reg, store, address:vararg
+        slot    \address
+        shlxq   %r8, %r9, %r11
+        leaq    (%r11, %r9), %r11
+        access  \op, \reg, \store, (%r10, %r11)
+.endm
+/* Ours for misaligned operands: the slots of the first and the last byte are one. */
+.macro mem_both_slots op, reg, store, address:vararg
+        slot    \address
+        leal    3(%r9), %r11d
+        shrx    %r12d, %r11d, %r11d
+        movq    (%r14, %r11, 8), %r11
+        notq    %r11
+        leaq    1(%r11, %r10), %r11
+        movq    %rcx, %r13
+        movq    %r11, %rcx
+        jrcxz   9f
+        movq    %r13, %rcx
+        jmp     slow
+9:      movq    %r13, %rcx
+        access  \op, \reg, \store, (%r10, %r9)
+.endm
+/* A look at slot and alignment first: no flags touched. */
 .macro mem_checked op, reg, store, address:vararg
         slot    \address
         leaq    -1(%r10), %r8
@@ -139,6 +162,7 @@
         movl    16(%rdi), %esi
         movl    20(%rdi), %edi
         movl    $12, %r12d
+        movl    $62, %r8d
         movl    $-1, %eax
         vmovd   %eax, %xmm9
         xorl    %ecx, %ecx
@@ -162,6 +186,8 @@
         function form_gs, gs, %ebx, %esi, %edi, %ecx
         function form_flat, flat, %rbx, %rsi, %rdi, %rcx
         function form_flat_crossing, crossing, %rbx, %rsi, %rdi, %rcx
+        function form_aligned, aligned, %rbx, %rsi, %rdi, %rcx
+        function form_both_slots, both_slots, %rbx, %rsi, %rdi, %rcx
         function form_checked, checked, %rbx, %rsi, %rdi, %rcx
         function form_qemu, qemu, %rbx, %rsi, %rdi, %rcx
 

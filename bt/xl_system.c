@@ -120,8 +120,8 @@ bool xl_popf(struct xl *x, const struct insn *in)
 
 /* RDTSC: the host's plus the offset. C where the clock is turned by hand, and above CPL 0 if CR4.TSD
  * forbids it.
- *      rdtsc;  mov r9d, eax;  rorx rdx, rdx, 32;  lea r9, [r9+rdx];  mov r10, [tsc_offset]
- *      lea r9, [r9+r10];  mov eax, r9d;  rorx rdx, r9, 32;  mov edx, edx */
+ *      mov r10, [tsc_offset];  rdtsc;  lea r9, [rax+r10];  rorx rdx, rdx, 32;  lea r9, [r9+rdx]
+ *      mov eax, r9d;  rorx rdx, r9, 32;  mov edx, edx */
 bool xl_rdtsc(struct xl *x, const struct insn *in)
 {
     if (cpu_clock_by_hand(x->bt->cpu))
@@ -131,12 +131,11 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
         emit_and(x, R9, CR4_TSD);
         xl_slow_unless_zero(x, R9, R10);
     }
+    emit_op_rm(x, 0x8b, R10, R15, VCPU_TSC_OFFSET, true);
     EMIT(x, 0x0f, 0x31);
-    emit_mov_rr(x, R9, RAX);
+    emit_lea_sib(x, R9, RAX, R10, 1, 0, true);
     EMIT(x, 0xc4, 0xe3, 0xfb, 0xf0, 0xd2, 32);
     emit_lea_sib(x, R9, R9, RDX, 1, 0, true);
-    emit_op_rm(x, 0x8b, R10, R15, VCPU_TSC_OFFSET, true);
-    emit_lea_sib(x, R9, R9, R10, 1, 0, true);
     emit_mov_rr(x, RAX, R9);
     EMIT(x, 0xc4, 0xc3, 0xfb, 0xf0, 0xd1, 32);
     emit_mov_rr(x, RDX, RDX);
