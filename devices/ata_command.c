@@ -189,11 +189,12 @@ static void ata_set_features(struct ata_drive *d, u8 how)
 
     switch (d->feature[0]) {
     case 0x02:
-    case 0x82:
-        if (d->feature[0] == 0x82 && !ata_is_cd(d))
-            known = disk_flush(d->disk);
-        d->write_cache = d->feature[0] == 0x02;
+        d->write_cache = true;
         break;
+    case 0x82: /* what is in the cache goes to the disk first */
+        d->write_cache = false;
+        ata_after(d, STEP_FLUSH, ATA_COMMAND_TIME);
+        return;
     case 0x03:
         known = ata_set_mode(d, d->count[0]);
         break;

@@ -1,7 +1,7 @@
 /*
  * Drives and their media: raw images, opened, locked, read and written in place.
  *
- * A write the guest flushed is on the host's disk: disk_flush() returns after fdatasync(), and
+ * A write the guest flushed is on the host's disk: disk_flush_poll() tells of fdatasync()'s end, and
  * between flushes every write is already in the kernel's hands, so killing this process loses
  * nothing at all and a host crash loses only what was not flushed.
  *
@@ -391,18 +391,6 @@ static bool disk_keeps(const struct disk *d)
     const struct medium *md = d->impl;
 
     return md && !md->read_only && !md->overlay;
-}
-
-bool disk_flush(struct disk *d)
-{
-    struct medium *md = d->impl;
-
-    if (!disk_keeps(d))
-        return true;
-    while (fdatasync(md->fd))
-        if (errno != EINTR)
-            return disk_failed(md, "flush", 0);
-    return true;
 }
 
 void disk_flush_begin(struct disk *d)

@@ -16,7 +16,7 @@ static void *flush_run(void *arg)
     do
         rc = fdatasync(f->fd);
     while (rc && errno == EINTR);
-    __atomic_store_n(&f->state, rc ? FLUSH_FAILED : FLUSH_DONE, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->state, rc || f->failed_before ? FLUSH_FAILED : FLUSH_DONE, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -33,6 +33,7 @@ void flush_begin(struct flush *f, int fd)
 
     flush_end(f);
     f->fd = fd;
+    f->failed_before = f->state == FLUSH_FAILED; /* flush_poll() leaves none that it has told */
     f->state = FLUSH_RUNNING;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

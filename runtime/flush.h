@@ -13,9 +13,10 @@ struct flush {
     int fd;
     int state; /* enum disk_flush; written by the thread */
     bool joinable;
+    bool failed_before; /* one that was given up has; the host tells it once, so this one has to */
 };
 
-/* Starts; waits for one that still runs, whose result is then nobody's. Zeroed is idle. */
+/* Starts; waits for one that still runs: if that failed, so has this one. Zeroed is idle. */
 void flush_begin(struct flush *f, int fd);
 enum disk_flush flush_poll(struct flush *f); /* FLUSH_DONE too if none was begun */
 void flush_end(struct flush *f);             /* waits; before fd is closed */

@@ -555,3 +555,27 @@ TEST(ata, flush_ends_when_the_host_has_it)
     rig_advance(r, USEC(20));
     disk_close(d);
 }
+
+/* SET FEATURES 82h has to flush what is in the cache, and the guest goes on meanwhile. */
+TEST(ata, cache_off_flushes_beside_the_guest)
+{
+    struct disk *d = image_open(image_file(MIB(2)), DISK_HARD, false);
+    struct rig *r = ata_rig(d, NULL);
+    u8 buf[512] = { 7 };
+    u32 looks = 0;
+
+    for (u32 i = 0; i < 5; i++) {
+        CHECK(disk_write(d, i * 512, buf, 512));
+        rig_out8(r, P_ERROR, 0x82);
+        ata_issue(r, 0xef, 0, 0, 0xe0);
+        rig_advance(r, USEC(20));
+        for (; rig_in8(r, P_CONTROL) & SR_BSY && looks < 100000; looks++) {
+            rig_advance(r, USEC(100));
+            usleep(100);
+        }
+        CHECK_EQ(rig_in8(r, P_STATUS), READY);
+        CHECK_EQ(rig_irq_rises(r, 14), 1);
+    }
+    CHECK(looks > 0);
+    disk_close(d);
+}
