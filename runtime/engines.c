@@ -21,7 +21,7 @@ static void book_translator(void *m, bool on)
     ((struct machine *)m)->activity = on ? ACT_TRANSLATOR : ACT_MONITOR;
 }
 
-/* Where the host lacks what an engine needs, the interpreter, said once. */
+/* NULL: the default. Where the host lacks what an engine needs, the interpreter, said once. */
 void engine_attach(struct machine *m, const struct engine *engine)
 {
     struct engine_config config = { .cache_size = m->options->tc_size,
@@ -30,6 +30,8 @@ void engine_attach(struct machine *m, const struct engine *engine)
                                     .owner = m };
     const char *why = "the host gives not enough memory";
 
+    if (!engine)
+        engine = engines[0];
     if (!engine->attach(m->cpu, &config, &why)) {
         warn("%s: interpreting instead, slowly", why);
         engine = &interp_engine;
