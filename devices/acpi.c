@@ -6,7 +6,6 @@
  * words are pointers; whatever checksum covers one is computed by the script, after them.
  */
 #include "devices/acpi.h"
-#include "runtime/machine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -208,16 +207,16 @@ static void acpi_rsdp(struct acpi *a, u32 rsdt)
 
 /* ---- To the firmware ---- */
 
-static void acpi_publish(struct machine *m, const char *name, struct aml *file)
+static void acpi_publish(struct device *fw_cfg, const char *name, struct aml *file)
 {
-    u8 *data = machine_alloc(m, file->size);
+    u8 *data = machine_alloc(fw_cfg->machine, file->size);
 
     memcpy(data, file->data, file->size);
-    fw_cfg_add_file(m->fw_cfg, name, data, file->size);
+    fw_cfg_add_file(fw_cfg, name, data, file->size);
     free(file->data);
 }
 
-void acpi_build(struct machine *m, const struct acpi_config *config)
+void acpi_build(struct device *fw_cfg, const struct acpi_config *config)
 {
     struct acpi a = {0};
     u32 table[2], n = 0;
@@ -230,7 +229,7 @@ void acpi_build(struct machine *m, const struct acpi_config *config)
     if (config->apic)
         table[n++] = acpi_madt(&a);
     acpi_rsdp(&a, acpi_rsdt(&a, table, n));
-    acpi_publish(m, RSDP_FILE, &a.rsdp);
-    acpi_publish(m, TABLES_FILE, &a.tables);
-    acpi_publish(m, "etc/table-loader", &a.loader);
+    acpi_publish(fw_cfg, RSDP_FILE, &a.rsdp);
+    acpi_publish(fw_cfg, TABLES_FILE, &a.tables);
+    acpi_publish(fw_cfg, "etc/table-loader", &a.loader);
 }

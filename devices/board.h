@@ -1,6 +1,6 @@
 /*
- * The chips of the board and the few direct calls between them: what machine.c wires and what the
- * front ends (window, QMP) drive. Each part is documented in its own file.
+ * The chips of the board and the wires between them: what machine.c connects and what the front ends
+ * (window, QMP) drive. A chip's config holds its wires to peers. Each part is documented in its own file.
  */
 #ifndef RING3_BOARD_H
 #define RING3_BOARD_H
@@ -68,6 +68,13 @@ void ferr_set(struct device *dev, bool level);
 
 /* ---- Timers and clocks: i8254.c, mc146818.c, pcspk.c ---- */
 
+/* Where channel 0's interrupt goes: the timer asks whether the last one was taken. NULL: not there. */
+struct i8254_config {
+    struct device *i8259, *ioapic;
+};
+struct pcspk_config {
+    struct device *i8254; /* gate and output of channel 2 */
+};
 extern const struct device_class i8254_class;    /* ports 40-43; out 0 → irq 0 */
 extern const struct device_class mc146818_class; /* ports 70-71; irq 8 */
 extern const struct device_class pcspk_class;    /* port 61: gate 2, speaker data, refresh toggle */
@@ -84,9 +91,14 @@ extern const struct device_class i8042_class; /* ports 60, 64; irqs 1 and 12; po
 extern const struct device_class port92_class; /* A20, fast reset */
 
 /* The A20 gate has two switches, here and in port 92: the last one written wins, and both show it.
- * These tell the other switch; machine_set_a20() is the caller's. */
+ * Either one's config is the wire to the other (NULL: none); a20_tell() uses it. */
+struct a20_config {
+    void (*follow)(struct device *other, bool on); /* the other's *_a20_follow() */
+    struct device *other;
+};
 void i8042_a20_follow(struct device *dev, bool on);
 void port92_a20_follow(struct device *dev, bool on);
+void a20_tell(struct device *dev, bool on);
 
 /* `key` is a set-1 scan code, 0x80 added... see runtime/keys.def: 0x01-0x7f plain, 0xe000 | code
  * for extended keys, 0xe11d for Pause. */
@@ -172,14 +184,34 @@ enum ata_translation { ATA_TRANSLATE_NONE, ATA_TRANSLATE_LBA, ATA_TRANSLATE_LARG
 enum ata_translation ata_translation(struct disk *d);
 struct floppy_config {
     struct disk *drive[2];
+    struct device *dma; /* the 8237s; NULL: none */
 };
 
 /* ---- PCI: pci.c, i440fx.c, piix3.c, piix4.c ---- */
 
-extern const struct device_class pci_class;    /* CF8, CFC; the bus itself */
-extern const struct device_class i440fx_class; /* 00:00.0; PAM and SMRAM registers move memory */
-extern const struct device_class piix3_class;  /* 00:01.0 ISA bridge, 00:01.1 IDE, PIRQ routing, CF9 */
-extern const struct device_class piix4_class;  /* 00:01.3 power management: ACPI timer, S5, SMI port */
+/* The bus's wires to the ISA bridge: PIRQ A-D (0 to 3) after the ORing; the reset control, port CF9. */
+struct pci_config {
+    void (*set_pirq)(struct device *bridge, u32 pirq, bool level);
+    u8 (*rcr_read)(struct device *bridge);
+    void (*rcr_write)(struct device *bridge, u8 val);
+    struct device *bridge; /* NULL: none */
+};
+/* The config of a chip on the bus, or how it begins. */
+struct pci_slot {
+    struct device *bus;
+};
+struct device *pci_slot_bus(const struct device *dev); /* NULL: it has no config, or no bus */
+struct piix3_config {
+    struct pci_slot slot;
+    struct device *ata; /* bus master: BAR 4 of the IDE function is forwarded there. NULL: none */
+};
+extern const struct device_class pci_class;    /* CF8, CFC; the bus itself; config: struct pci_config */
+/* 00:00.0; PAM and SMRAM registers move memory; config: struct pci_slot */
+extern const struct device_class i440fx_class;
+/* 00:01.0 ISA bridge, 00:01.1 IDE, PIRQ routing, CF9; config: struct piix3_config */
+extern const struct device_class piix3_class;
+/* 00:01.3 power management: ACPI timer, S5, SMI port; config: struct pci_slot */
+extern const struct device_class piix4_class;
 void piix4_power_button(struct device *dev);
 
 /* A PCI function's configuration space, embedded in its chip. */
@@ -203,11 +235,11 @@ void pci_init_bar(struct pci_function *f, u32 n, u32 size, bool io, bool prefetc
 bool pci_bar(const struct pci_function *f, u32 n, u32 *base);
 /* bus 0; devfn = device << 3 | function. The chip calls it in attach; its reset clears the BARs and
  * the command register with pci_reset(), then sets what else RESET leaves. */
-void pci_add(struct machine *m, u32 devfn, struct pci_function *f);
+void pci_add(struct device *bus, u32 devfn, struct pci_function *f);
 void pci_reset(struct pci_function *f);
 /* PIRQ pin 0-3 (A-D) of a slot, ORed and routed by piix3. */
-void pci_set_irq(struct machine *m, u32 devfn, u32 pin, bool level);
-/* Between pci.c and piix3.c: PIRQ A-D (0 to 3) after the ORing; the reset control register CF9. */
+void pci_set_irq(struct device *bus, u32 devfn, u32 pin, bool level);
+/* For struct pci_config. */
 void piix3_set_pirq(struct device *dev, u32 pirq, bool level);
 u8 piix3_rcr_read(struct device *dev);
 void piix3_rcr_write(struct device *dev, u8 val);
@@ -238,7 +270,7 @@ void fw_cfg_add_number(struct device *dev, u16 key, u64 val, u32 size);
 
 /* ---- Video: vga.c, vbe.c, vga_draw.c ---- */
 
-/* 3B0-3DF, A0000-BFFFF, 1CE-1D0, PCI 00:02.0 with the frame buffer at BAR 0. After pci. */
+/* 3B0-3DF, A0000-BFFFF, 1CE-1D0, PCI 00:02.0 with the frame buffer at BAR 0; config: struct pci_slot. */
 extern const struct device_class vga_class;
 
 /* A picture of the screen, as the window and screendump want it. */

@@ -5,8 +5,8 @@
  * of claims, latest first, searched on each device memory access (RAM and ROM never come here).
  * Nobody there: reads give all ones, writes go nowhere.
  */
-#include "devices/device.h"
-#include "runtime/machine.h"
+#include "devices/bus.h"
+#include "runtime/activity.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,18 +24,33 @@ struct bus {
     struct claim ports[MAX_CLAIMS]; /* slot 0 is nobody */
     struct claim memory[MAX_CLAIMS];
     u32 memory_count;
+    struct bus_stats stats;
+    u8 *activity;
     u8 port_owner[65536]; /* slot in ports */
 };
 
-
-struct bus *bus_new(void)
+struct bus *bus_new(u8 *activity)
 {
-    return calloc(1, sizeof(struct bus));
+    struct bus *bus = calloc(1, sizeof(*bus));
+
+    bus->activity = activity;
+    return bus;
 }
 
 void bus_free(struct bus *bus)
 {
     free(bus);
+}
+
+const struct bus_stats *bus_stats(const struct bus *bus)
+{
+    return &bus->stats;
+}
+
+void device_nyi(struct device *dev, const char *what)
+{
+    machine_bus(dev->machine)->stats.chip_nyi++;
+    trace(TRACE_NYI, "%s: %s", dev->class->name, what);
 }
 
 static u32 port_slot(struct bus *bus)
@@ -48,7 +63,7 @@ static u32 port_slot(struct bus *bus)
 
 bool bus_claim_ports(struct device *dev, u16 base, u16 count, const struct io_ops *ops)
 {
-    struct bus *bus = dev->machine->bus;
+    struct bus *bus = machine_bus(dev->machine);
     u32 slot = port_slot(bus);
 
     check(slot != NOBODY, "more than %d port claims (%s)", MAX_CLAIMS, dev->class->name);
@@ -62,7 +77,7 @@ bool bus_claim_ports(struct device *dev, u16 base, u16 count, const struct io_op
 /* The claims a released one lay over come back: the latest remaining claim of each port wins. */
 void bus_release_ports(struct device *dev, u16 base, u16 count)
 {
-    struct bus *bus = dev->machine->bus;
+    struct bus *bus = machine_bus(dev->machine);
 
     for (u32 i = 1; i < MAX_CLAIMS; i++) {
         struct claim *c = &bus->ports[i];
@@ -89,11 +104,12 @@ static u32 all_ones(u32 size)
 
 u32 bus_in(struct machine *m, u16 port, enum io_size size)
 {
-    struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
-    u8 activity = activity_enter(m, ACT_DEVICES);
+    struct bus *bus = machine_bus(m);
+    struct claim *c = &bus->ports[bus->port_owner[port]];
+    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
     u32 val;
 
-    m->stats.port_accesses++;
+    bus->stats.port_accesses++;
     if (c->dev && (c->ops->sizes & size) && port + size <= c->base + c->size) {
         val = c->ops->read(c->dev, port - (u32)c->base, size) & all_ones(size);
     } else if (size == IO_8) {
@@ -104,16 +120,17 @@ u32 bus_in(struct machine *m, u16 port, enum io_size size)
         val = bus_in(m, port, half) | bus_in(m, (u16)(port + half), half) << half * 8;
     }
     trace(TRACE_IO, "in  %04x.%u = %x", port, size, val);
-    activity_leave(m, activity);
+    activity_end(bus->activity, activity);
     return val;
 }
 
 void bus_out(struct machine *m, u16 port, enum io_size size, u32 val)
 {
-    struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
-    u8 activity = activity_enter(m, ACT_DEVICES);
+    struct bus *bus = machine_bus(m);
+    struct claim *c = &bus->ports[bus->port_owner[port]];
+    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
 
-    m->stats.port_accesses++;
+    bus->stats.port_accesses++;
     trace(TRACE_IO, "out %04x.%u = %x", port, size, val);
     if (c->dev && (c->ops->sizes & size) && port + size <= c->base + c->size) {
         c->ops->write(c->dev, port - (u32)c->base, size, val & all_ones(size));
@@ -123,13 +140,13 @@ void bus_out(struct machine *m, u16 port, enum io_size size, u32 val)
         bus_out(m, port, half, val & all_ones(half));
         bus_out(m, (u16)(port + half), half, val >> half * 8);
     }
-    activity_leave(m, activity);
+    activity_end(bus->activity, activity);
 }
 
 /* The claim that takes whole strings at the port; NULL: access by access (so also when traced). */
-static struct claim *string_claim(struct machine *m, u16 port, enum io_size size)
+static struct claim *string_claim(struct bus *bus, u16 port, enum io_size size)
 {
-    struct claim *c = &m->bus->ports[m->bus->port_owner[port]];
+    struct claim *c = &bus->ports[bus->port_owner[port]];
     bool fits = c->dev && (c->ops->sizes & size) && port + size <= c->base + c->size;
 
     return fits && c->ops->read_string && !trace_on(TRACE_IO) ? c : NULL;
@@ -137,66 +154,68 @@ static struct claim *string_claim(struct machine *m, u16 port, enum io_size size
 
 bool bus_has_strings(struct machine *m, u16 port, enum io_size size)
 {
-    return string_claim(m, port, size) != NULL;
+    return string_claim(machine_bus(m), port, size) != NULL;
 }
 
 u32 bus_in_string(struct machine *m, u16 port, enum io_size size, void *buf, u32 n)
 {
-    struct claim *c = string_claim(m, port, size);
+    struct bus *bus = machine_bus(m);
+    struct claim *c = string_claim(bus, port, size);
 
     if (!c)
         return 0;
     n = c->ops->read_string(c->dev, port - (u32)c->base, size, buf, n);
-    m->stats.port_accesses += n;
+    bus->stats.port_accesses += n;
     return n;
 }
 
 u32 bus_out_string(struct machine *m, u16 port, enum io_size size, const void *buf, u32 n)
 {
-    struct claim *c = string_claim(m, port, size);
+    struct bus *bus = machine_bus(m);
+    struct claim *c = string_claim(bus, port, size);
 
     if (!c)
         return 0;
     n = c->ops->write_string(c->dev, port - (u32)c->base, size, buf, n);
-    m->stats.port_accesses += n;
+    bus->stats.port_accesses += n;
     return n;
 }
 
 bool bus_claim_memory(struct device *dev, gpa_t base, u64 size, const struct io_ops *ops)
 {
-    struct bus *bus = dev->machine->bus;
+    struct bus *bus = machine_bus(dev->machine);
 
     check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
     if (!size || base + size < base || (base | size) & PAGE_MASK)
         return false;
     bus->memory[bus->memory_count++] = (struct claim){ dev, ops, base, size, NULL, NULL };
-    mmu_map_phys(dev->machine->mmu, base, size, NULL, NULL);
+    phys_map(dev->machine, base, size, NULL, NULL);
     return true;
 }
 
 bool bus_map_memory(struct device *dev, gpa_t base, u64 size, u8 *hva, bool writable)
 {
-    struct bus *bus = dev->machine->bus;
+    struct bus *bus = machine_bus(dev->machine);
 
     check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
     if (!size || base + size < base || (base | size) & PAGE_MASK)
         return false;
     bus->memory[bus->memory_count++] =
         (struct claim){ dev, NULL, base, size, hva, writable ? hva : NULL };
-    mmu_map_phys(dev->machine->mmu, base, size, hva, writable ? hva : NULL);
+    phys_map(dev->machine, base, size, hva, writable ? hva : NULL);
     return true;
 }
 
 /* What is left answers [base, base+size) again: RAM, and over it the remaining claims in order. */
-static void remap(struct bus *bus, struct mmu *mmu, gpa_t base, u64 size)
+static void remap(struct bus *bus, struct machine *m, gpa_t base, u64 size)
 {
-    u64 ram = mmu_ram_size(mmu);
+    u64 ram = phys_ram_size(m);
 
-    mmu_map_phys(mmu, base, size, NULL, NULL);
+    phys_map(m, base, size, NULL, NULL);
     if (base < ram) {
-        u8 *hva = mmu_ram(mmu) + base;
+        u8 *hva = phys_ram(m) + base;
 
-        mmu_map_phys(mmu, base, ram - base < size ? ram - base : size, hva, hva);
+        phys_map(m, base, ram - base < size ? ram - base : size, hva, hva);
     }
     for (u32 i = 0; i < bus->memory_count; i++) {
         const struct claim *c = &bus->memory[i];
@@ -205,14 +224,14 @@ static void remap(struct bus *bus, struct mmu *mmu, gpa_t base, u64 size)
         u64 off = first - c->base;
 
         if (first < end)
-            mmu_map_phys(mmu, first, end - first, c->read ? c->read + off : NULL,
+            phys_map(m, first, end - first, c->read ? c->read + off : NULL,
                          c->write ? c->write + off : NULL);
     }
 }
 
 void bus_release_memory(struct device *dev, gpa_t base, u64 size)
 {
-    struct bus *bus = dev->machine->bus;
+    struct bus *bus = machine_bus(dev->machine);
 
     for (u32 i = bus->memory_count; i-- > 0;) {
         struct claim *c = &bus->memory[i];
@@ -220,14 +239,9 @@ void bus_release_memory(struct device *dev, gpa_t base, u64 size)
         if (c->dev != dev || c->base != base || c->size != size)
             continue;
         memmove(c, c + 1, (--bus->memory_count - i) * sizeof(*c));
-        remap(bus, dev->machine->mmu, base, size);
+        remap(bus, dev->machine, base, size);
         return;
     }
-}
-
-u8 *bus_alloc_memory(struct machine *m, u64 size)
-{
-    return mmu_alloc(m->mmu, size);
 }
 
 static struct claim *memory_claim(struct bus *bus, gpa_t gpa)
@@ -240,11 +254,12 @@ static struct claim *memory_claim(struct bus *bus, gpa_t gpa)
 
 u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size)
 {
-    u8 activity = activity_enter(m, ACT_DEVICES);
-    struct claim *c = memory_claim(m->bus, gpa);
+    struct bus *bus = machine_bus(m);
+    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
+    struct claim *c = memory_claim(bus, gpa);
     u32 val = 0;
 
-    m->stats.mmio_accesses++;
+    bus->stats.mmio_accesses++;
     if (!c) {
         val = all_ones(size);
     } else if (size == 3 || !(c->ops->sizes & size)) {
@@ -256,19 +271,20 @@ u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size)
         val = c->ops->read(c->dev, (u32)(gpa - c->base), size);
     }
     trace(TRACE_MMIO, "read  %llx.%u = %x", (unsigned long long)gpa, size, val);
-    activity_leave(m, activity);
+    activity_end(bus->activity, activity);
     return val & all_ones(size);
 }
 
 void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
 {
-    u8 activity = activity_enter(m, ACT_DEVICES);
-    struct claim *c = memory_claim(m->bus, gpa);
+    struct bus *bus = machine_bus(m);
+    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
+    struct claim *c = memory_claim(bus, gpa);
 
-    m->stats.mmio_accesses++;
+    bus->stats.mmio_accesses++;
     trace(TRACE_MMIO, "write %llx.%u = %x", (unsigned long long)gpa, size, val);
     if (!c) {
-        activity_leave(m, activity);
+        activity_end(bus->activity, activity);
         return;
     }
     if (size == 3 || !(c->ops->sizes & size)) {
@@ -279,5 +295,5 @@ void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
     } else {
         c->ops->write(c->dev, (u32)(gpa - c->base), size, val & all_ones(size));
     }
-    activity_leave(m, activity);
+    activity_end(bus->activity, activity);
 }

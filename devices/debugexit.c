@@ -3,7 +3,6 @@
  * tell their result that way.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 struct debugexit {
     struct device dev;
@@ -16,8 +15,7 @@ static u32 debugexit_read(struct device *dev, u32 off, enum io_size size)
 
 static void debugexit_write(struct device *dev, u32 off, enum io_size size, u32 val)
 {
-    dev->machine->exit_status = (int)((val << 1 | 1) & 0xff);
-    machine_request(dev->machine, MACHINE_EXIT);
+    machine_exit(dev->machine, (int)((val << 1 | 1) & 0xff));
 }
 
 static void debugexit_reset(struct device *dev)

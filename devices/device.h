@@ -3,7 +3,7 @@
  * guest memory for DMA, and the fields that make up its guest-visible state.
  *
  * A chip is one file, named by its part number. It includes this header and nothing else of ours
- * but "devices/board.h" (the few chips that talk to each other directly).
+ * but "devices/board.h". Peers it knows by wires in its config; the machine is an opaque pointer here.
  *
  * All of it runs on one thread, the machine's; handlers never block.
  */
@@ -35,8 +35,13 @@ struct device {
     const void *config;  /* what machine.c passed to device_new(): read in attach */
 };
 
-/* Creates the chip, zeroed, and attaches it. `config` must outlive it. NULL if attach failed. */
+/* Creates the chip, zeroed, and attaches it. `config` must outlive it; wires to chips that come later
+ * may be put into it afterwards. NULL if attach failed. (runtime/services.c) */
 struct device *device_new(struct machine *m, const struct device_class *class, const void *config);
+/* Zeroed memory, freed with the machine. */
+void *machine_alloc(struct machine *m, size_t size);
+/* The guest asked for something the chip does not do: counted, and told by --trace nyi. */
+void device_nyi(struct device *dev, const char *what);
 
 /* Guest-visible state, walked by save and restore: little-endian elements of 1, 2, 4 or 8 bytes. */
 struct field {
@@ -97,12 +102,21 @@ u32 bus_out_string(struct machine *m, u16 port, enum io_size size, const void *b
 u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size);
 void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val);
 
-/* ---- Guest memory by physical address, for DMA (mmu/phys.c) ---- */
+/* The machine's bus. */
+struct bus *machine_bus(struct machine *m);
+
+/* ---- Guest memory by physical address ---- */
 
 /* RAM, ROM and device memory alike; keeps translations and shadow pages coherent. Never fails:
  * nobody there reads as all ones. */
 void phys_read(struct machine *m, gpa_t gpa, void *buf, u64 size);
 void phys_write(struct machine *m, gpa_t gpa, const void *buf, u64 size);
+/* RAM as it lies on the board, whatever is mapped there. */
+u8 *phys_ram(struct machine *m);
+u64 phys_ram_size(struct machine *m);
+/* What answers the guest's reads and writes there from now on; NULL: the bus. For who decodes memory:
+ * the bus and the host bridge. */
+void phys_map(struct machine *m, gpa_t base, u64 size, u8 *read, u8 *write);
 
 /* ---- Interrupt lines (devices/irq.c) ---- */
 
@@ -153,10 +167,12 @@ void timer_cancel(struct timer *t);
 enum machine_event {
     MACHINE_RESET = 1,     /* keyboard controller, port 92, CF9, triple fault, QMP */
     MACHINE_POWER_OFF = 2, /* ACPI S5 */
-    MACHINE_EXIT = 4,      /* isa-debug-exit; the status is in machine->exit_status */
+    MACHINE_EXIT = 4,      /* isa-debug-exit: see machine_exit() */
 };
 /* Takes effect after the current instruction. */
 void machine_request(struct machine *m, enum machine_event event);
+/* Requests MACHINE_EXIT; ring3 ends with that status. */
+void machine_exit(struct machine *m, int status);
 void machine_set_a20(struct machine *m, bool enabled);
 
 #endif

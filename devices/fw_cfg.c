@@ -9,7 +9,6 @@
  * item read as zero, and what lies beyond RAM is not written.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -139,7 +138,7 @@ static u8 fw_cfg_next(struct fw_cfg *f)
 static void fw_cfg_zero(struct machine *m, gpa_t gpa, u64 n)
 {
     static const u8 zero[PAGE_SIZE];
-    u64 ram = mmu_ram_size(m->mmu);
+    u64 ram = phys_ram_size(m);
 
     if (gpa >= ram)
         return;
@@ -237,7 +236,6 @@ static bool fw_cfg_attach(struct device *dev)
                                       IO_8 | IO_16 | IO_32};
     struct fw_cfg *f = (struct fw_cfg *)dev;
 
-    dev->machine->fw_cfg = dev;
     fw_cfg_add(dev, FW_CFG_SIGNATURE, "QEMU", 4);
     fw_cfg_add_number(dev, FW_CFG_ID, ID_TRADITIONAL | ID_DMA, 4);
     fw_cfg_add(dev, FW_CFG_FILE_DIR, &f->directory, sizeof(f->directory));

@@ -5,7 +5,6 @@
  * to 3.2.21.) Invariant: the map follows the registers, also after RESET, when all is ROM.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -34,15 +33,14 @@ static void i440fx_segment(u32 n, u32 *base, u32 *size, u32 *reg, u32 *shift)
 
 static void i440fx_map_segment(struct i440fx *h, u32 n)
 {
-    struct mmu *mmu = h->dev.machine->mmu;
     u32 base, size, reg, shift;
 
     i440fx_segment(n, &base, &size, &reg, &shift);
     u32 pam = h->pci.config[reg] >> shift;
-    u8 *ram = mmu_ram(mmu) + base;
+    u8 *ram = phys_ram(h->dev.machine) + base;
     u8 *rom = h->rom && base >= ROM_BASE ? h->rom + (base - ROM_BASE) : NULL;
 
-    mmu_map_phys(mmu, base, size, pam & PAM_READ ? ram : rom, pam & PAM_WRITE ? ram : NULL);
+    phys_map(h->dev.machine, base, size, pam & PAM_READ ? ram : rom, pam & PAM_WRITE ? ram : NULL);
 }
 
 static void i440fx_map_pam(struct i440fx *h)
@@ -61,7 +59,7 @@ static void i440fx_map_smram(struct i440fx *h)
         return;
     h->smm_ram = open;
     if (open)
-        bus_map_memory(&h->dev, 0xa0000, 0x20000, mmu_ram(h->dev.machine->mmu) + 0xa0000, true);
+        bus_map_memory(&h->dev, 0xa0000, 0x20000, phys_ram(h->dev.machine) + 0xa0000, true);
     else
         bus_release_memory(&h->dev, 0xa0000, 0x20000);
 }
@@ -97,7 +95,7 @@ void i440fx_set_rom(struct device *dev, u8 *rom)
 /* DRAM row boundaries, cumulative, in units of 8 MiB: rows of 256 MiB as far as RAM goes. */
 static void i440fx_set_drb(struct i440fx *h)
 {
-    u64 units = (mmu_ram_size(h->dev.machine->mmu) + MIB(8) - 1) / MIB(8);
+    u64 units = (phys_ram_size(h->dev.machine) + MIB(8) - 1) / MIB(8);
 
     for (u32 i = 0; i < DRBS; i++) {
         u64 end = (i + 1) * 32;
@@ -133,7 +131,6 @@ static bool i440fx_attach(struct device *dev)
 {
     struct i440fx *h = (struct i440fx *)dev;
 
-    dev->machine->i440fx = dev;
     pci_init(&h->pci, dev, 0x8086, 0x1237, 0x060000, 2, 0);
     h->pci.config[0x07] = 0x02; /* medium DEVSEL */
     h->pci.config[0x50] = 0x00; /* PMCCFG, DETURBO, DBC, DRAM control and timing: remembered only */
@@ -142,7 +139,7 @@ static bool i440fx_attach(struct device *dev)
     h->pci.writable[PAM0] = 0x30;
     memset(h->pci.writable + DRB0, 0xff, DRBS);
     h->pci.written = i440fx_written;
-    pci_add(dev->machine, 0, &h->pci);
+    pci_add(pci_slot_bus(dev), 0, &h->pci);
     return true;
 }
 

@@ -9,7 +9,6 @@
  */
 #include "devices/board.h"
 #include "devices/ps2.h"
-#include "runtime/machine.h"
 
 enum {
     STATUS_OBF = 0x01, STATUS_SYS = 0x04, STATUS_A2 = 0x08, STATUS_UNLOCKED = 0x10,
@@ -153,8 +152,7 @@ static void set_a20(struct i8042 *s, bool on)
 {
     s->a20 = on;
     machine_set_a20(s->dev.machine, on);
-    if (s->dev.machine->port92)
-        port92_a20_follow(s->dev.machine->port92, on);
+    a20_tell(&s->dev, on);
 }
 
 void i8042_a20_follow(struct device *dev, bool on)

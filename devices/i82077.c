@@ -8,7 +8,6 @@
  * commands, and end with an interrupt that SENSE INTERRUPT STATUS explains.
  */
 #include "devices/i82077.h"
-#include "runtime/machine.h"
 
 #define RESET_DELAY USEC(100)
 #define SEEK_DELAY USEC(300)

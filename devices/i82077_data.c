@@ -10,7 +10,6 @@
  * is asked for, as they do with CONFIGURE's implied seek. Then the wrong cylinder is an error.
  */
 #include "devices/i82077.h"
-#include "runtime/machine.h"
 #include <string.h>
 
 #define START_DELAY USEC(200)
@@ -171,7 +170,8 @@ static void sector_done(struct i82077 *s, bool terminal)
 /* By DMA: true when `data` is through (*terminal: and it was the last); false: try again later. */
 static bool move(struct i82077 *s, bool to_memory, bool *terminal)
 {
-    struct device *dma = s->dev.machine->i8237;
+    const struct floppy_config *config = s->dev.config;
+    struct device *dma = config ? config->dma : NULL;
 
     *terminal = false;
     if (dma && (s->dor & DOR_DMA_GATE))
@@ -340,8 +340,7 @@ static void step_format(struct i82077 *s)
 
 static void step_scan(struct i82077 *s)
 {
-    s->dev.machine->stats.chip_nyi++;
-    trace(TRACE_NYI, "i82077: SCAN");
+    device_nyi(&s->dev, "SCAN");
     fail(s, 0, ST2_SCAN_NOT);
 }
 

@@ -8,7 +8,6 @@
  * channel 0 served the refresh), are refused.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 enum {
     REG_COMMAND = 8, REG_REQUEST, REG_MASK, REG_MODE, REG_CLEAR_FLIP_FLOP, REG_MASTER_CLEAR,
@@ -141,10 +140,8 @@ static void request_write(struct i8237 *s, struct dma *d, u8 val)
     u8 bit = 1u << (val & 3);
 
     d->request = val & 4 ? d->request | bit : d->request & ~bit;
-    if ((val & 4) && (d->command & COMMAND_MEMORY)) {
-        s->dev.machine->stats.chip_nyi++;
-        trace(TRACE_NYI, "i8237: memory-to-memory transfer");
-    }
+    if ((val & 4) && (d->command & COMMAND_MEMORY))
+        device_nyi(&s->dev, "memory-to-memory transfer");
 }
 
 static u8 dma_read(struct i8237 *s, u32 chip, u32 reg)

@@ -10,7 +10,6 @@
  * the I/O APIC's local APIC, further ones are owed (bounded), and are given when it is taken.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 #define PIT_HZ 1193182u
 /* Faster programming than this is legal but not served edge by edge: the rest is owed. */
@@ -156,11 +155,11 @@ static u64 channel_next_edge(const struct channel *c, u64 now)
 /* Would an edge now be lost, the one before it still waiting? */
 static bool edge_waits(struct i8254 *s)
 {
-    struct machine *m = s->dev.machine;
+    const struct i8254_config *wires = s->dev.config;
 
-    if (m->i8259 && !i8259_masked(m->i8259, 0))
-        return i8259_busy(m->i8259, 0);
-    return m->ioapic && ioapic_busy(m->ioapic, 2);
+    if (wires && wires->i8259 && !i8259_masked(wires->i8259, 0))
+        return i8259_busy(wires->i8259, 0);
+    return wires && wires->ioapic && ioapic_busy(wires->ioapic, 2);
 }
 
 static u64 spacing(const struct i8254 *s)

@@ -2,7 +2,6 @@
  * Interrupt wires. A wire remembers its level and tells the other end when it changes.
  */
 #include "devices/device.h"
-#include "runtime/machine.h"
 
 void irq_init(struct irq *line, void (*handler)(void *owner, u32 pin, bool level), void *owner,
               u32 pin)
@@ -23,10 +22,4 @@ void irq_pulse(struct irq *line)
 {
     irq_set(line, true);
     irq_set(line, false);
-}
-
-struct irq *irq_isa(struct machine *m, u32 n)
-{
-    check(n < 16, "ISA interrupt %u", n);
-    return &m->isa[n];
 }

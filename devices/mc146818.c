@@ -11,7 +11,6 @@
  * and given after it does.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 enum {
     SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR,

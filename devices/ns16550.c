@@ -8,7 +8,6 @@
  * outside of loopback.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 enum { RBR_THR_DLL, IER_DLM, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 enum {

@@ -7,7 +7,6 @@
  * that pulls PIRQ p, so a line falls when the last one lets go.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -28,9 +27,19 @@ struct pci {
     u8 pins[FUNCTIONS];                   /* bit n: the function wants pin n */
 };
 
-static struct pci *pci_of(struct machine *m)
+/* The ISA bridge, which routes PIRQs and has port CF9. NULL: there is none. */
+static const struct pci_config *wires(const struct pci *p)
 {
-    return (struct pci *)m->pci;
+    const struct pci_config *config = p->dev.config;
+
+    return config && config->bridge ? config : NULL;
+}
+
+struct device *pci_slot_bus(const struct device *dev)
+{
+    const struct pci_slot *slot = dev->config;
+
+    return slot ? slot->bus : NULL;
 }
 
 static u32 get32(const u8 *p)
@@ -72,15 +81,13 @@ static void pci_update_irqs(struct pci *p)
             if (pins >> pin & 1)
                 level[pci_route(devfn, pin)] = true;
     }
-    if (!p->dev.machine->piix3)
-        return;
-    for (u32 i = 0; i < PIRQS; i++)
-        piix3_set_pirq(p->dev.machine->piix3, i, level[i]);
+    for (u32 i = 0; wires(p) && i < PIRQS; i++)
+        wires(p)->set_pirq(wires(p)->bridge, i, level[i]);
 }
 
-void pci_set_irq(struct machine *m, u32 devfn, u32 pin, bool level)
+void pci_set_irq(struct device *bus, u32 devfn, u32 pin, bool level)
 {
-    struct pci *p = pci_of(m);
+    struct pci *p = (struct pci *)bus;
     u8 old = p->pins[devfn];
     u8 *status = &p->function[devfn]->config[PCI_STATUS];
 
@@ -127,10 +134,10 @@ bool pci_bar(const struct pci_function *f, u32 n, u32 *base)
     return *base && *base != mask; /* all ones: somebody measures the size */
 }
 
-void pci_add(struct machine *m, u32 devfn, struct pci_function *f)
+void pci_add(struct device *bus, u32 devfn, struct pci_function *f)
 {
-    check(m->pci, "PCI function %02x.%x without a bus", devfn >> 3, devfn & 7);
-    pci_of(m)->function[devfn] = f;
+    check(bus, "PCI function %02x.%x without a bus", devfn >> 3, devfn & 7);
+    ((struct pci *)bus)->function[devfn] = f;
 }
 
 void pci_reset(struct pci_function *f)
@@ -193,8 +200,8 @@ static u32 pci_port_read(struct device *dev, u32 off, enum io_size size)
         return pci_config_read(p, off - 4, size);
     if (off == 0 && size == IO_32)
         return p->address;
-    if (off == 1 && size == IO_8 && dev->machine->piix3)
-        return piix3_rcr_read(dev->machine->piix3);
+    if (off == 1 && size == IO_8 && wires(p))
+        return wires(p)->rcr_read(wires(p)->bridge);
     return ~0u;
 }
 
@@ -206,15 +213,14 @@ static void pci_port_write(struct device *dev, u32 off, enum io_size size, u32 v
         pci_config_write(p, off - 4, size, val);
     else if (off == 0 && size == IO_32)
         p->address = val & 0x80fffffc;
-    else if (off == 1 && size == IO_8 && dev->machine->piix3)
-        piix3_rcr_write(dev->machine->piix3, val);
+    else if (off == 1 && size == IO_8 && wires(p))
+        wires(p)->rcr_write(wires(p)->bridge, val);
 }
 
 static bool pci_attach(struct device *dev)
 {
     static const struct io_ops ops = {pci_port_read, pci_port_write, IO_8 | IO_16 | IO_32};
 
-    dev->machine->pci = dev;
     return bus_claim_ports(dev, 0xcf8, 8, &ops);
 }
 

@@ -5,7 +5,6 @@
  * say is what a guest reads.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 enum {
     GATE2 = 0x01, SPEAKER_DATA = 0x02, CONTROL = 0x0f, /* 2, 3: parity and channel check masks */
@@ -21,12 +20,12 @@ struct pcspk {
 static u32 pcspk_read(struct device *dev, u32 off, enum io_size size)
 {
     struct pcspk *s = (struct pcspk *)dev;
-    struct machine *m = dev->machine;
+    const struct pcspk_config *wires = dev->config;
     u8 val = s->control;
 
-    if (clock_now(m) / REFRESH_NS & 1)
+    if (clock_now(dev->machine) / REFRESH_NS & 1)
         val |= REFRESH;
-    if (m->i8254 && i8254_out(m->i8254, 2))
+    if (wires && i8254_out(wires->i8254, 2))
         val |= OUT2;
     return val;
 }
@@ -34,10 +33,11 @@ static u32 pcspk_read(struct device *dev, u32 off, enum io_size size)
 static void pcspk_write(struct device *dev, u32 off, enum io_size size, u32 val)
 {
     struct pcspk *s = (struct pcspk *)dev;
+    const struct pcspk_config *wires = dev->config;
 
     s->control = val & CONTROL;
-    if (dev->machine->i8254)
-        i8254_gate(dev->machine->i8254, 2, val & GATE2);
+    if (wires)
+        i8254_gate(wires->i8254, 2, val & GATE2);
 }
 
 static void pcspk_reset(struct device *dev)

@@ -9,7 +9,6 @@
  * Invariant: `routed` has a bit for each ISA interrupt that a PIRQ now holds high.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -87,13 +86,17 @@ void piix3_rcr_write(struct device *dev, u8 val)
 
 static u32 piix3_busmaster_read(struct device *dev, u32 off, enum io_size size)
 {
-    return dev->machine->ata ? ata_busmaster_read(dev->machine->ata, off, size) : ~0u;
+    const struct piix3_config *wires = dev->config;
+
+    return wires && wires->ata ? ata_busmaster_read(wires->ata, off, size) : ~0u;
 }
 
 static void piix3_busmaster_write(struct device *dev, u32 off, enum io_size size, u32 val)
 {
-    if (dev->machine->ata)
-        ata_busmaster_write(dev->machine->ata, off, size, val);
+    const struct piix3_config *wires = dev->config;
+
+    if (wires && wires->ata)
+        ata_busmaster_write(wires->ata, off, size, val);
 }
 
 static void piix3_ide_written(struct pci_function *f, u32 off, u32 size)
@@ -183,7 +186,6 @@ static bool piix3_attach(struct device *dev)
 {
     struct piix3 *p = (struct piix3 *)dev;
 
-    dev->machine->piix3 = dev;
     pci_init(&p->isa, dev, 0x8086, 0x7000, 0x060100, 0, 0);
     p->isa.config[0x07] = 0x02; /* medium DEVSEL */
     p->isa.config[0x0e] = 0x80; /* several functions */
@@ -193,8 +195,8 @@ static bool piix3_attach(struct device *dev)
     p->ide.config[0x07] = 0x02;
     pci_init_bar(&p->ide, BMIBA, BMIBA_SIZE, true, false);
     p->ide.written = piix3_ide_written;
-    pci_add(dev->machine, 0x08, &p->isa);
-    pci_add(dev->machine, 0x09, &p->ide);
+    pci_add(pci_slot_bus(dev), 0x08, &p->isa);
+    pci_add(pci_slot_bus(dev), 0x09, &p->ide);
     return true;
 }
 

@@ -8,7 +8,6 @@
  * port B2 are carried out here. SLP_TYP 0 is S5, as acpi.c's DSDT says.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -290,7 +289,6 @@ static bool piix4_attach(struct device *dev)
     static const struct io_ops apm = {piix4_apm_read, piix4_apm_write, IO_8};
     struct piix4 *p = (struct piix4 *)dev;
 
-    dev->machine->piix4 = dev;
     timer_init(&p->timer, dev->machine, piix4_fire, p);
     pci_init(&p->pci, dev, 0x8086, 0x7113, 0x068000, 3, PCI_COMMAND_IO);
     p->pci.config[0x06] = 0x80; /* fast back to back */
@@ -302,7 +300,7 @@ static bool piix4_attach(struct device *dev)
     for (u32 i = 2; i < 4; i++)
         p->pci.writable[PMBA + i] = p->pci.writable[SMBBA + i] = 0;
     p->pci.written = piix4_written;
-    pci_add(dev->machine, 0x0b, &p->pci);
+    pci_add(pci_slot_bus(dev), 0x0b, &p->pci);
     return bus_claim_ports(dev, 0xb2, 2, &apm);
 }
 

@@ -3,7 +3,6 @@
  * processor's reset when it rises, bit 1 opens the A20 gate.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
 
 enum { FAST_INIT = 0x01, FAST_A20 = 0x02, WRITABLE = 0x0b }; /* bit 3: CMOS password lock */
 
@@ -11,6 +10,14 @@ struct port92 {
     struct device dev;
     u8 control;
 };
+
+void a20_tell(struct device *dev, bool on)
+{
+    const struct a20_config *wire = dev->config;
+
+    if (wire)
+        wire->follow(wire->other, on);
+}
 
 void port92_a20_follow(struct device *dev, bool on)
 {
@@ -32,8 +39,7 @@ static void port92_write(struct device *dev, u32 off, enum io_size size, u32 val
 
     s->control = val & WRITABLE;
     machine_set_a20(dev->machine, a20);
-    if (dev->machine->i8042)
-        i8042_a20_follow(dev->machine->i8042, a20);
+    a20_tell(dev, a20);
     if (rising & FAST_INIT)
         machine_request(dev->machine, MACHINE_RESET);
 }

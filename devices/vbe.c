@@ -9,7 +9,6 @@
  * memory. Bochs documentation "VBE Display API", version B0C5; PCI 2.1, 6.2.5.
  */
 #include "devices/vga.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -240,8 +239,8 @@ bool vbe_attach(struct vga *v)
     pci_init_bar(&v->pci, 0, VGA_VRAM, false, true);
     pci_init_bar(&v->pci, 2, MMIO_SIZE, false, false);
     v->pci.written = config_written;
-    if (v->dev.machine->pci) /* a bare test machine has no bus */
-        pci_add(v->dev.machine, VGA_DEVFN, &v->pci);
+    if (pci_slot_bus(&v->dev)) /* a bare test machine has no bus */
+        pci_add(pci_slot_bus(&v->dev), VGA_DEVFN, &v->pci);
     return true;
 }
 

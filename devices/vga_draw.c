@@ -11,7 +11,6 @@
  * IBM PS/2 Video Subsystem, "CRT Controller".
  */
 #include "devices/vga.h"
-#include "runtime/machine.h"
 
 #include <string.h>
 

@@ -48,15 +48,15 @@ static void boot_acpi(struct machine *m)
         .com2 = m->options->serial[1] != NULL,
     };
 
-    acpi_build(m, &config);
+    acpi_build(m->fw_cfg, &config);
 }
 
-void boot_setup(struct machine *m)
+void boot_setup(struct machine *m, const struct boot_chips *chips)
 {
     boot_items(m);
     boot_e820(m);
     boot_acpi(m);
-    cmos_fill(m);
-    firmware_load(m);
+    cmos_fill(m, chips->mc146818);
+    firmware_load(m, chips->i440fx);
     kernel_load(m);
 }

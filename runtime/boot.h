@@ -8,14 +8,18 @@
 
 #include "runtime/machine.h"
 
+/* Chips that are filled before power-on, besides machine.fw_cfg. */
+struct boot_chips {
+    struct device *i440fx, *mc146818;
+};
 /* Everything below, for a machine whose chips are attached. After a RESET it all still holds. */
-void boot_setup(struct machine *m);
+void boot_setup(struct machine *m, const struct boot_chips *chips);
 
 /* firmware.c: SeaBIOS (or -bios) below 4 GiB and below 1 MiB, its VGA BIOS into fw_cfg. */
-void firmware_load(struct machine *m);
+void firmware_load(struct machine *m, struct device *i440fx);
 
 /* cmos.c: what PC firmware expects in the RTC's memory: sizes, drives, boot order. */
-void cmos_fill(struct machine *m);
+void cmos_fill(struct machine *m, struct device *mc146818);
 
 #define BOOT_FILE_MAX 0x7fffffffu
 

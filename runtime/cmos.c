@@ -17,26 +17,26 @@ enum {
     EQUIPMENT_FPU = 2, EQUIPMENT_MOUSE = 4,
 };
 
-static void cmos_set(struct machine *m, u32 index, u32 size, u32 val)
+static void cmos_set(struct device *rtc, u32 index, u32 size, u32 val)
 {
     for (u32 i = 0; i < size; i++)
-        mc146818_cmos_set(m->mc146818, index + i, val >> 8 * i);
+        mc146818_cmos_set(rtc, index + i, val >> 8 * i);
 }
 
 /* ---- Memory ---- */
 
-static void cmos_memory(struct machine *m)
+static void cmos_memory(struct machine *m, struct device *rtc)
 {
     u64 ram = mmu_ram_size(m->mmu);
     u64 extended = ram > MIB(1) ? (ram - MIB(1)) >> 10 : 0;
     u64 above16 = ram > MIB(16) ? (ram - MIB(16)) >> 16 : 0;
 
-    cmos_set(m, BASE_MEMORY, 2, 640);
-    cmos_set(m, EXTENDED_MEMORY, 2, extended < 0xffff ? extended : 0xffff);
-    cmos_set(m, EXTENDED_MEMORY2, 2, extended < 0xffff ? extended : 0xffff);
-    cmos_set(m, MEMORY_16M, 2, above16 < 0xffff ? above16 : 0xffff);
-    cmos_set(m, MEMORY_4G, 3, 0);
-    cmos_set(m, CPUS, 1, 0); /* besides the first */
+    cmos_set(rtc, BASE_MEMORY, 2, 640);
+    cmos_set(rtc, EXTENDED_MEMORY, 2, extended < 0xffff ? extended : 0xffff);
+    cmos_set(rtc, EXTENDED_MEMORY2, 2, extended < 0xffff ? extended : 0xffff);
+    cmos_set(rtc, MEMORY_16M, 2, above16 < 0xffff ? above16 : 0xffff);
+    cmos_set(rtc, MEMORY_4G, 3, 0);
+    cmos_set(rtc, CPUS, 1, 0); /* besides the first */
 }
 
 /* ---- Floppy drives ---- */
@@ -54,7 +54,7 @@ static u32 cmos_floppy_type(const struct disk *d)
     return sectors > 2880 ? FLOPPY_2M88 : FLOPPY_1M44;
 }
 
-static void cmos_floppies(struct machine *m)
+static void cmos_floppies(struct machine *m, struct device *rtc)
 {
     u32 count = 0, types = 0, equipment = EQUIPMENT_FPU | EQUIPMENT_MOUSE;
 
@@ -66,27 +66,27 @@ static void cmos_floppies(struct machine *m)
     }
     if (count)
         equipment |= 1 | (count - 1) << 6;
-    cmos_set(m, FLOPPY_TYPES, 1, types);
-    cmos_set(m, EQUIPMENT, 1, equipment);
+    cmos_set(rtc, FLOPPY_TYPES, 1, types);
+    cmos_set(rtc, EQUIPMENT, 1, equipment);
 }
 
 /* ---- Hard disks ---- */
 
-static void cmos_disk(struct machine *m, u32 unit, u32 at)
+static void cmos_disk(struct device *rtc, struct disk *disk, u32 unit, u32 at)
 {
     u32 cylinders, heads, sectors;
 
-    ata_geometry(m->ide[0][unit], &cylinders, &heads, &sectors);
-    cmos_set(m, DISK_C_TYPE + unit, 1, DISK_TYPE_47);
-    cmos_set(m, at, 2, cylinders);
-    cmos_set(m, at + 2, 1, heads);
-    cmos_set(m, at + 3, 2, 0xffff);                         /* no write precompensation */
-    cmos_set(m, at + 5, 1, 0xc0 | (heads > 8 ? 8 : 0)); /* control byte */
-    cmos_set(m, at + 6, 2, cylinders);                      /* landing zone */
-    cmos_set(m, at + 8, 1, sectors);
+    ata_geometry(disk, &cylinders, &heads, &sectors);
+    cmos_set(rtc, DISK_C_TYPE + unit, 1, DISK_TYPE_47);
+    cmos_set(rtc, at, 2, cylinders);
+    cmos_set(rtc, at + 2, 1, heads);
+    cmos_set(rtc, at + 3, 2, 0xffff);                         /* no write precompensation */
+    cmos_set(rtc, at + 5, 1, 0xc0 | (heads > 8 ? 8 : 0)); /* control byte */
+    cmos_set(rtc, at + 6, 2, cylinders);                      /* landing zone */
+    cmos_set(rtc, at + 8, 1, sectors);
 }
 
-static void cmos_disks(struct machine *m)
+static void cmos_disks(struct machine *m, struct device *rtc)
 {
     u32 types = 0, translations = 0;
 
@@ -99,15 +99,15 @@ static void cmos_disks(struct machine *m)
         if (i >= 2)
             continue;
         types |= DISK_TYPE_EXTENDED << (i ? 0 : 4);
-        cmos_disk(m, i, i ? DISK_D : DISK_C);
+        cmos_disk(rtc, d, i, i ? DISK_D : DISK_C);
     }
-    cmos_set(m, DISK_TYPES, 1, types);
-    cmos_set(m, TRANSLATION, 1, translations);
+    cmos_set(rtc, DISK_TYPES, 1, types);
+    cmos_set(rtc, TRANSLATION, 1, translations);
 }
 
 /* ---- Boot order: three nibbles; 1 floppy, 2 hard disk, 3 CD, 4 network ---- */
 
-static void cmos_boot_order(struct machine *m)
+static void cmos_boot_order(struct machine *m, struct device *rtc)
 {
     static const char letters[] = "-acdn";
     const char *order = m->options->boot[0] ? m->options->boot : "cad";
@@ -119,14 +119,14 @@ static void cmos_boot_order(struct machine *m)
         if (at && at > letters)
             nibbles |= (u32)(at - letters) << 4 * i;
     }
-    cmos_set(m, BOOT_FLAG2, 1, nibbles);
-    cmos_set(m, BOOT_FLAG1, 1, nibbles >> 4 & 0xf0);
+    cmos_set(rtc, BOOT_FLAG2, 1, nibbles);
+    cmos_set(rtc, BOOT_FLAG1, 1, nibbles >> 4 & 0xf0);
 }
 
-void cmos_fill(struct machine *m)
+void cmos_fill(struct machine *m, struct device *mc146818)
 {
-    cmos_memory(m);
-    cmos_floppies(m);
-    cmos_disks(m);
-    cmos_boot_order(m);
+    cmos_memory(m, mc146818);
+    cmos_floppies(m, mc146818);
+    cmos_disks(m, mc146818);
+    cmos_boot_order(m, mc146818);
 }

@@ -103,7 +103,7 @@ static void firmware_find_bios(const struct options *o, char *path)
 
 /* ---- Into the machine ---- */
 
-static void firmware_map_bios(struct machine *m, const u8 *data, u32 size)
+static void firmware_map_bios(struct machine *m, struct device *i440fx, const u8 *data, u32 size)
 {
     u8 *rom = mmu_alloc(m->mmu, size), *low = rom;
 
@@ -116,7 +116,7 @@ static void firmware_map_bios(struct machine *m, const u8 *data, u32 size)
     } else {
         low = rom + size - LOW_SIZE;
     }
-    i440fx_set_rom(m->i440fx, low);
+    i440fx_set_rom(i440fx, low);
 }
 
 static void firmware_load_vga(struct machine *m)
@@ -137,7 +137,7 @@ static void firmware_load_vga(struct machine *m)
     fw_cfg_add_file(m->fw_cfg, "pci1234,1111.rom", rom, size);
 }
 
-void firmware_load(struct machine *m)
+void firmware_load(struct machine *m, struct device *i440fx)
 {
     char path[PATH_SIZE];
     const char *error;
@@ -149,6 +149,6 @@ void firmware_load(struct machine *m)
         die("%s", error);
     if (size % ROM_UNIT)
         die("%s: a BIOS is a multiple of 64 KiB, this has %u bytes", path, size);
-    firmware_map_bios(m, data, size);
+    firmware_map_bios(m, i440fx, data, size);
     firmware_load_vga(m);
 }

@@ -9,25 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- Devices in general ---- */
-
-struct device *device_new(struct machine *m, const struct device_class *class, const void *config)
-{
-    struct device *dev = calloc(1, class->size), **end = &m->devices;
-
-    dev->class = class;
-    dev->machine = m;
-    dev->config = config;
-    while (*end)
-        end = &(*end)->next;
-    *end = dev;
-    if (!class->attach || class->attach(dev))
-        return dev;
-    *end = NULL;
-    free(dev);
-    return NULL;
-}
-
 static struct device *part(struct machine *m, const struct device_class *class, const void *config)
 {
     struct device *dev = device_new(m, class, config);
@@ -171,7 +152,44 @@ static void open_drives(struct machine *m)
     }
 }
 
-static void make_disks(struct machine *m)
+/* The PCI bus and what is on it without a wire to elsewhere. The bridge's wire to the disks comes later. */
+static struct piix3_config *make_pci(struct machine *m, struct pci_slot *slot, struct boot_chips *boot)
+{
+    struct pci_config *pci = machine_alloc(m, sizeof(*pci));
+    struct piix3_config *piix3 = machine_alloc(m, sizeof(*piix3));
+
+    slot->bus = part(m, &pci_class, pci);
+    piix3->slot = *slot;
+    boot->i440fx = part(m, &i440fx_class, slot);
+    *pci = (struct pci_config){ piix3_set_pirq, piix3_rcr_read, piix3_rcr_write,
+                                part(m, &piix3_class, piix3) };
+    m->piix4 = part(m, &piix4_class, slot);
+    return piix3;
+}
+
+static void make_timer(struct machine *m, struct boot_chips *boot)
+{
+    struct i8254_config *timer = machine_alloc(m, sizeof(*timer));
+    struct pcspk_config *speaker = machine_alloc(m, sizeof(*speaker));
+
+    *timer = (struct i8254_config){ m->i8259, m->ioapic };
+    speaker->i8254 = part(m, &i8254_class, timer);
+    boot->mc146818 = part(m, &mc146818_class, NULL);
+    part(m, &pcspk_class, speaker);
+}
+
+/* The A20 gate's two switches know each other. */
+static void make_keyboard(struct machine *m)
+{
+    struct a20_config *to_port92 = machine_alloc(m, sizeof(*to_port92));
+    struct a20_config *to_i8042 = machine_alloc(m, sizeof(*to_i8042));
+
+    m->i8042 = part(m, &i8042_class, to_port92);
+    *to_i8042 = (struct a20_config){ i8042_a20_follow, m->i8042 };
+    *to_port92 = (struct a20_config){ port92_a20_follow, part(m, &port92_class, to_i8042) };
+}
+
+static struct device *make_disks(struct machine *m)
 {
     struct ide_config *ide = machine_alloc(m, sizeof(*ide));
     struct floppy_config *floppy = machine_alloc(m, sizeof(*floppy));
@@ -179,9 +197,9 @@ static void make_disks(struct machine *m)
     open_drives(m);
     memcpy(ide->drive, m->ide, sizeof(m->ide));
     memcpy(floppy->drive, m->floppy, sizeof(m->floppy));
-    m->i8237 = part(m, &i8237_class, NULL);
-    m->i82077 = part(m, &i82077_class, floppy);
-    m->ata = part(m, &ata_class, ide);
+    floppy->dma = part(m, &i8237_class, NULL);
+    part(m, &i82077_class, floppy);
+    return part(m, &ata_class, ide);
 }
 
 static void make_serial(struct machine *m)
@@ -224,35 +242,23 @@ static void make_debug_ports(struct machine *m)
     }
 }
 
-static void make_board(struct machine *m)
+static void make_board(struct machine *m, struct boot_chips *boot)
 {
+    struct pci_slot *slot = machine_alloc(m, sizeof(*slot));
+    struct piix3_config *piix3;
+
     make_interrupts(m);
-    m->pci = part(m, &pci_class, NULL);
-    m->i440fx = part(m, &i440fx_class, NULL);
-    m->piix3 = part(m, &piix3_class, NULL);
-    m->piix4 = part(m, &piix4_class, NULL);
-    m->i8254 = part(m, &i8254_class, NULL);
-    m->mc146818 = part(m, &mc146818_class, NULL);
-    m->pcspk = part(m, &pcspk_class, NULL);
-    m->i8042 = part(m, &i8042_class, NULL);
-    m->port92 = part(m, &port92_class, NULL);
-    m->vga = part(m, &vga_class, NULL);
+    piix3 = make_pci(m, slot, boot);
+    make_timer(m, boot);
+    make_keyboard(m);
+    m->vga = part(m, &vga_class, slot);
     make_serial(m);
     make_debug_ports(m);
-    make_disks(m);
+    piix3->ata = make_disks(m);
     m->fw_cfg = part(m, &fw_cfg_class, NULL);
 }
 
 /* ---- The machine ---- */
-
-void *machine_alloc(struct machine *m, size_t size)
-{
-    struct allocation *a = calloc(1, sizeof(*a) + size);
-
-    a->next = m->allocations;
-    m->allocations = a;
-    return a + 1;
-}
 
 static const struct cpu_model *find_model(const char *name)
 {
@@ -293,7 +299,7 @@ struct machine *machine_bare(struct options *o)
 
     m->options = o;
     m->host_armed = ~0ull;
-    m->bus = bus_new();
+    m->bus = bus_new(&m->activity);
     m->mmu = mmu_new(o->ram, &bus);
     if (!m->mmu)
         die("-m %lluM: the host has not that much memory to give",
@@ -307,11 +313,12 @@ struct machine *machine_bare(struct options *o)
 struct machine *machine_new(struct options *o)
 {
     struct machine *m = machine_bare(o);
+    struct boot_chips boot;
 
     m->wall_base = rtc_base(o->rtc_base);
     engine_attach(m, o->engine);
-    make_board(m);
-    boot_setup(m);
+    make_board(m, &boot);
+    boot_setup(m, &boot);
     machine_reset(m);
     m->state = o->paused ? RUN_PAUSED : RUN_RUNNING;
     return m;
@@ -337,12 +344,7 @@ void machine_free(struct machine *m)
     cpu_free(m->cpu);
     mmu_free(m->mmu);
     bus_free(m->bus);
-    while (m->allocations) {
-        struct allocation *a = m->allocations;
-
-        m->allocations = a->next;
-        free(a);
-    }
+    machine_free_allocations(m);
     free(m->keyqueue);
     free(m->loop);
     free(m);

@@ -7,22 +7,14 @@
 
 #include "cpu/engine.h"
 #include "devices/board.h"
+#include "devices/bus.h"
 #include "mmu/mmu.h"
+#include "runtime/activity.h"
 #include "runtime/options.h"
 
-struct bus;
-
-/* Memory that lives as long as the machine: see machine_alloc(). 16 bytes, so that what follows is aligned. */
-struct allocation {
-    struct allocation *next;
-    u64 unused;
-};
+struct allocation;
 
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
-
-/* What the machine's thread is doing: sampler.c books its time on that. Translated code is known
- * by the program counter. */
-enum activity { ACT_MONITOR, ACT_CODE, ACT_TRANSLATOR, ACT_DEVICES, ACTIVITIES };
 
 struct machine {
     struct options *options; /* owned by main */
@@ -33,8 +25,10 @@ struct machine {
 
     struct device *devices; /* in order of attachment */
     struct irq isa[16];
-    struct device *i8259, *lapic, *ioapic, *ferr, *i8254, *mc146818, *pcspk, *i8042, *port92, *i8237,
-        *i82077, *ata, *pci, *i440fx, *piix3, *piix4, *fw_cfg, *vga;
+    /* Those that the frame itself drives: NULL on a bare machine. */
+    struct device *i8259, *lapic, *ioapic, *ferr; /* for the CPU */
+    struct device *i8042, *vga, *piix4;           /* input, screen, power button */
+    struct device *fw_cfg;                        /* while the machine is made */
     struct disk *floppy[2], *ide[2][2];
 
     /* Time: see clock.c. */
@@ -89,17 +83,12 @@ struct machine *machine_new(struct options *o);
 /* RAM, a bus and a CPU without a board or firmware: what tests build on. */
 struct machine *machine_bare(struct options *o);
 void machine_free(struct machine *m);
-/* Zeroed, freed with the machine: configurations of chips. */
-void *machine_alloc(struct machine *m, size_t size);
+void machine_free_allocations(struct machine *m); /* what machine_alloc() gave; services.c */
 /* Runs until quit; returns the exit status. */
 int machine_run(struct machine *m);
 void machine_stop(struct machine *m); /* QMP stop: clock and CPU stand */
 void machine_cont(struct machine *m);
 void machine_reset(struct machine *m); /* RESET on every chip, now: between instructions only */
-
-/* ---- devices/bus.c ---- */
-struct bus *bus_new(void);
-void bus_free(struct bus *bus);
 
 /* ---- clock.c ---- */
 void clock_start(struct machine *m);
@@ -119,17 +108,14 @@ void stats_each(const struct machine *m, stats_fn *fn, void *arg);
 void stats_each_of_mmu(const struct machine *m, stats_fn *fn, void *arg);
 
 /* ---- sampler.c ---- */
-/* What the thread does until activity_leave(m, what this returned). A signal handler reads it. */
+/* As activity_begin() and activity_end(). */
 static inline u8 activity_enter(struct machine *m, enum activity what)
 {
-    u8 before = m->activity;
-
-    __atomic_store_n(&m->activity, (u8)what, __ATOMIC_RELAXED);
-    return before;
+    return activity_begin(&m->activity, what);
 }
 static inline void activity_leave(struct machine *m, u8 before)
 {
-    __atomic_store_n(&m->activity, before, __ATOMIC_RELAXED);
+    activity_end(&m->activity, before);
 }
 /* Samples the calling thread, which runs the machine, from now on. Starting twice is fine. */
 void sampler_start(struct machine *m);

@@ -87,15 +87,3 @@ struct mmu_bus machine_memory_bus(struct machine *m)
 {
     return (struct mmu_bus){ m, bus_read, bus_write };
 }
-
-/* ---- Guest memory, for chips ---- */
-
-void phys_read(struct machine *m, gpa_t gpa, void *buf, u64 size)
-{
-    mmu_phys_read(m->mmu, gpa, buf, size);
-}
-
-void phys_write(struct machine *m, gpa_t gpa, const void *buf, u64 size)
-{
-    mmu_phys_write(m->mmu, gpa, buf, size);
-}

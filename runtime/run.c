@@ -8,18 +8,6 @@
 #include "runtime/machine.h"
 #include <sys/prctl.h>
 
-void machine_request(struct machine *m, enum machine_event event)
-{
-    m->events |= event;
-    if (m->cpu)
-        __atomic_fetch_or(&m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
-}
-
-void machine_set_a20(struct machine *m, bool enabled)
-{
-    mmu_set_a20(m->mmu, enabled);
-}
-
 void machine_reset(struct machine *m)
 {
     trace(TRACE_CPU, "machine reset");

@@ -25,7 +25,7 @@ static bool time_runs(const struct machine *m)
 /* The guest waits, and if it did nothing else for `gap` it has since before. Asks for a sleep if it is due. */
 static bool wait_on(struct machine *m, u64 gap, u32 share, u64 most)
 {
-    u64 accesses = m->stats.port_accesses + m->stats.mmio_accesses, now = clock_now(m), sleep;
+    u64 accesses = bus_stats(m->bus)->port_accesses + bus_stats(m->bus)->mmio_accesses, now = clock_now(m), sleep;
 
     if (now - m->spin.last > gap || m->spin.accesses != accesses)
         m->spin.began = now;

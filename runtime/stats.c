@@ -24,6 +24,9 @@ void stats_each(const struct machine *m, stats_fn *fn, void *arg)
 #include "cpu/stats.def"
 #undef COUNTER
     stats_each_of_mmu(m, fn, arg);
+#define COUNTER(id, help) fn(arg, #id, help, bus_stats(m->bus)->id);
+#include "devices/stats.def"
+#undef COUNTER
 #define COUNTER(id, help) fn(arg, #id, help, m->stats.id);
 #include "runtime/stats.def"
 #undef COUNTER

@@ -89,7 +89,7 @@ static struct placed *place(bool apic)
     const struct acpi_config config = {.ram = MIB(64), .apic = apic};
 
     memset(&p, 0, sizeof(p));
-    acpi_build(r->m, &config);
+    acpi_build(r->dev, &config);
     p.rsdp_size = read_file(r, "etc/acpi/rsdp", p.rsdp, sizeof(p.rsdp));
     p.tables_size = read_file(r, "etc/acpi/tables", p.tables, MAX);
     p.script_size = read_file(r, "etc/table-loader", p.script, MAX);

@@ -369,9 +369,10 @@ TEST(i8042, mouse_clicks_are_not_lost)
 TEST(port92, a20_has_two_switches)
 {
     struct rig *r = ready();
+    struct a20_config to_i8042 = { i8042_a20_follow, r->dev };
+    struct a20_config to_port92 = { port92_a20_follow, rig_add(r, &port92_class, &to_i8042) };
 
-    r->m->i8042 = r->dev;
-    r->m->port92 = rig_add(r, &port92_class, NULL);
+    r->dev->config = &to_port92;
     CHECK_EQ(rig_in8(r, 0x92), 2);
     rig_out8(r, 0x92, 0);
     command(r, 0xd0, -1);

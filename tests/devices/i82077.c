@@ -16,10 +16,9 @@ static struct rig *drives(struct disk *a, struct disk *b)
 {
     struct rig *r = rig_new(&i8237_class, NULL);
 
-    r->m->i8237 = r->dev;
     r->m->floppy[0] = a; /* closed with the machine */
     r->m->floppy[1] = b;
-    config = (struct floppy_config){ { a, b } };
+    config = (struct floppy_config){ { a, b }, r->dev };
     r->dev = rig_add(r, &i82077_class, &config);
     return r;
 }

@@ -136,5 +136,5 @@ TEST(i8237, what_does_not_transfer)
     CHECK_EQ(i8237_transfer(r->dev, 8, buf, 4, true, &terminal), 0);
     rig_out8(r, 0x08, 1);
     rig_out8(r, 0x09, 4); /* memory to memory: refused, and said */
-    CHECK_EQ(r->m->stats.chip_nyi, 1);
+    CHECK_EQ(bus_stats(r->m->bus)->chip_nyi, 1);
 }

@@ -223,11 +223,12 @@ static void to_pic(void *owner, u32 pin, bool level)
 
 static struct rig *wired(void)
 {
+    static struct i8254_config wires;
     struct rig *r = rig_new(&i8259_class, NULL);
 
-    r->m->i8259 = r->dev;
+    wires.i8259 = r->m->i8259 = r->dev;
     irq_init(&r->m->isa[0], to_pic, r->dev, 0);
-    rig_add(r, &i8254_class, NULL);
+    rig_add(r, &i8254_class, &wires);
     rig_out8(r, 0x20, 0x11);
     rig_out8(r, 0x21, 0x20);
     rig_out8(r, 0x21, 0x04);
@@ -291,10 +292,10 @@ TEST(i8254, starved_by_way_of_the_io_apic)
 {
     static const struct ioapic_config config = { count_message, busy_vector };
     struct rig *r = rig_new(&ioapic_class, &config);
+    struct i8254_config wires = { .ioapic = r->dev };
 
-    r->m->ioapic = r->dev;
     irq_init(&r->m->isa[0], to_ioapic, r->dev, 0);
-    rig_add(r, &i8254_class, NULL);
+    rig_add(r, &i8254_class, &wires);
     bus_mmio_write(r->m, 0xfec00000, 4, 0x14); /* pin 2: edge, fixed, vector 30 */
     bus_mmio_write(r->m, 0xfec00010, 4, 0x30);
     messages = 0;

@@ -2,18 +2,16 @@
  * Configuration mechanism #1, base address registers, interrupt pins, and the memory map that the
  * host bridge makes of PAM and SMRAM.
  */
-#include "devices/board.h"
-#include "runtime/machine.h"
-#include "tests/harness/test.h"
+#include "tests/devices/pci_rig.h"
 #include <string.h>
+
+static struct pci_rig *chips; /* of the rig made last */
 
 static struct rig *board(void)
 {
-    struct rig *r = rig_new(&pci_class, NULL);
+    struct rig *r = rig_new(NULL, NULL);
 
-    rig_add(r, &i440fx_class, NULL);
-    rig_add(r, &piix3_class, NULL);
-    rig_add(r, &piix4_class, NULL);
+    chips = pci_rig_add(r);
     return r;
 }
 
@@ -126,7 +124,7 @@ static bool puller_attach(struct device *dev)
 
     pci_init(&p->pci, dev, 0x1234, 0x5678, 0xff0000, 0, 7);
     pci_init_bar(&p->pci, 0, 0x1000, false, false);
-    pci_add(dev->machine, *(const u32 *)dev->config, &p->pci);
+    pci_add(chips->slot.bus, *(const u32 *)dev->config, &p->pci);
     return true;
 }
 
@@ -140,7 +138,7 @@ TEST(pci, pins_reach_isa_interrupts_by_pirqrc)
     struct rig *r = board();
 
     rig_add(r, &puller_class, &slot2);
-    pci_set_irq(r->m, slot2, 0, true); /* slot 2 pin A is PIRQ B */
+    pci_set_irq(chips->slot.bus, slot2, 0, true); /* slot 2 pin A is PIRQ B */
     CHECK(!rig_irq(r, 10));
     config_write8(r, 0x08, 0x61, 10);
     CHECK(rig_irq(r, 10));
@@ -153,7 +151,7 @@ TEST(pci, pins_reach_isa_interrupts_by_pirqrc)
     CHECK(!rig_irq(r, 8));
     config_write8(r, 0x08, 0x61, 5);
     CHECK_EQ(config_read(r, slot2, 4) >> 16 & 8, 8);
-    pci_set_irq(r->m, slot2, 0, false);
+    pci_set_irq(chips->slot.bus, slot2, 0, false);
     CHECK(!rig_irq(r, 5));
     CHECK_EQ(config_read(r, slot2, 4) >> 16 & 8, 0);
 }
@@ -167,14 +165,14 @@ TEST(pci, a_shared_interrupt_falls_with_the_last)
     rig_add(r, &puller_class, &slot6);
     config_write8(r, 0x08, 0x61, 11);
     config_write8(r, 0x08, 0x62, 11);
-    pci_set_irq(r->m, slot2, 0, true);
-    pci_set_irq(r->m, slot6, 0, true);
-    pci_set_irq(r->m, slot2, 1, true); /* PIRQ C, also 11 */
-    pci_set_irq(r->m, slot2, 0, false);
-    pci_set_irq(r->m, slot6, 0, false);
+    pci_set_irq(chips->slot.bus, slot2, 0, true);
+    pci_set_irq(chips->slot.bus, slot6, 0, true);
+    pci_set_irq(chips->slot.bus, slot2, 1, true); /* PIRQ C, also 11 */
+    pci_set_irq(chips->slot.bus, slot2, 0, false);
+    pci_set_irq(chips->slot.bus, slot6, 0, false);
     CHECK(rig_irq(r, 11));
     CHECK_EQ(rig_irq_rises(r, 11), 1);
-    pci_set_irq(r->m, slot2, 1, false);
+    pci_set_irq(chips->slot.bus, slot2, 1, false);
     CHECK(!rig_irq(r, 11));
 }
 
@@ -186,7 +184,7 @@ TEST(pci, command_can_hold_the_pins_back)
     rig_add(r, &puller_class, &slot2);
     config_write8(r, 0x08, 0x61, 11);
     config_write(r, slot2, 4, 0x400);
-    pci_set_irq(r->m, slot2, 0, true);
+    pci_set_irq(chips->slot.bus, slot2, 0, true);
     CHECK(!rig_irq(r, 11));
     config_write(r, slot2, 4, 0);
     CHECK(rig_irq(r, 11));
@@ -232,7 +230,7 @@ static struct rig *board_with_rom(void)
     u8 *rom = mmu_alloc(r->m->mmu, 0x20000);
 
     memset(rom, 0xb1, 0x20000);
-    i440fx_set_rom(r->m->i440fx, rom);
+    i440fx_set_rom(chips->i440fx, rom);
     return r;
 }
 
@@ -278,7 +276,7 @@ TEST(i440fx, reset_shows_the_rom_again)
 
     config_write8(r, 0, 0x59, 0x30);
     poke(r, 0xf0000, 0x5a);
-    i440fx_class.reset(r->m->i440fx);
+    i440fx_class.reset(chips->i440fx);
     CHECK_EQ(peek(r, 0xf0000), 0xb1);
     config_write8(r, 0, 0x59, 0x30);
     CHECK_EQ(peek(r, 0xf0000), 0x5a); /* RAM keeps */
@@ -350,7 +348,7 @@ TEST(piix3, reset_values)
     CHECK_EQ(config_read(r, 0x08, 0x60), 0x80808080);
     config_write(r, 0x08, 0x60, 0x0b0b0a0a);
     CHECK_EQ(config_read(r, 0x08, 0x60), 0x0b0b0a0a);
-    piix3_class.reset(r->m->piix3);
+    piix3_class.reset(chips->piix3);
     CHECK_EQ(config_read(r, 0x08, 0x60), 0x80808080);
     CHECK_EQ(config_read(r, 0x08, 0x4c) & 0xff, 0x4d);
     CHECK_EQ(config_read(r, 0x08, 0x04) & 0xffff, 7);

@@ -3,14 +3,9 @@
  * writes, a second one gets the fields, and both answer alike: configuration, ports that moved,
  * the map below 1 MiB, interrupts.
  */
-#include "devices/board.h"
-#include "runtime/machine.h"
-#include "tests/harness/test.h"
+#include "tests/devices/pci_rig.h"
 #include <string.h>
 
-static const struct device_class *const classes[] = {
-    &pci_class, &i440fx_class, &piix3_class, &piix4_class, &fw_cfg_class
-};
 static const u32 functions[] = {0x00, 0x08, 0x09, 0x0b};
 enum { ROM_SIZE = 0x20000 };
 
@@ -23,12 +18,12 @@ static u32 noise(u32 *state)
 static struct rig *board(void)
 {
     struct rig *r = rig_new(NULL, NULL);
+    struct pci_rig *chips = pci_rig_add(r);
 
-    for (u32 i = 0; i < ARRAY_SIZE(classes); i++)
-        rig_add(r, classes[i], NULL);
+    rig_add(r, &fw_cfg_class, NULL);
     u8 *rom = mmu_alloc(r->m->mmu, ROM_SIZE);
     memset(rom, 0xb1, ROM_SIZE);
-    i440fx_set_rom(r->m->i440fx, rom);
+    i440fx_set_rom(chips->i440fx, rom);
     for (u32 gpa = 0xa0000; gpa < 0x100000; gpa += PAGE_SIZE)
         mmu_ram(r->m->mmu)[gpa] = gpa >> PAGE_SHIFT;
     return r;

@@ -15,9 +15,11 @@ static void config_write(struct rig *r, u32 reg, u32 val)
 
 static struct rig *placed(void)
 {
+    static struct pci_slot slot;
     struct rig *r = rig_new(&pci_class, NULL);
 
-    r->dev = rig_add(r, &piix4_class, NULL);
+    slot.bus = r->dev;
+    r->dev = rig_add(r, &piix4_class, &slot);
     config_write(r, 0x40, BASE | 1);
     config_write(r, 0x80, 1);
     return r;

@@ -7,9 +7,9 @@
 TEST(pcspk, gate_and_output_of_channel_2)
 {
     struct rig *r = rig_new(&i8254_class, NULL);
+    struct pcspk_config wires = { r->dev };
 
-    r->m->i8254 = r->dev;
-    r->m->pcspk = rig_add(r, &pcspk_class, NULL);
+    rig_add(r, &pcspk_class, &wires);
     rig_out8(r, 0x61, 0x00);
     rig_out8(r, 0x43, 0xb0); /* mode 0 */
     rig_out8(r, 0x42, 0xa9);

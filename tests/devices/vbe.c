@@ -27,10 +27,11 @@ static u32 config_read(struct rig *r, u32 off)
 
 static struct rig *pci_rig(void)
 {
+    static struct pci_slot slot;
     struct rig *r = rig_new(&pci_class, NULL);
 
-    r->m->pci = r->dev;
-    r->m->vga = r->dev = rig_add(r, &vga_class, NULL);
+    slot.bus = r->dev;
+    r->m->vga = r->dev = rig_add(r, &vga_class, &slot);
     vga_set_mode(r, &vga_mode_03);
     config_write(r, 0x10, LFB);
     config_write(r, 0x18, MMIO);
@@ -136,9 +137,9 @@ TEST(vbe, bank_moves_the_window)
 
     vga_set_linear(r, 640, 480, 32);
     vga_dispi(r, 5, 17);
-    before = r->m->stats.mmio_accesses;
+    before = bus_stats(r->m->bus)->mmio_accesses;
     vga_poke(r, 0xa1234, 0x99);
-    CHECK_EQ(r->m->stats.mmio_accesses, before); /* plain memory */
+    CHECK_EQ(bus_stats(r->m->bus)->mmio_accesses, before); /* plain memory */
     CHECK_EQ(vga_peek(r, LFB + 17 * 65536 + 0x1234), 0x99);
     vga_dispi(r, 5, 0x1011); /* wraps at the memory's size */
     CHECK_EQ(dispi(r, 5), 0x11);

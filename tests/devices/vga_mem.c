@@ -141,7 +141,7 @@ TEST(vga_mem, chain4_spreads_bytes_over_planes)
     u32 val = 0x40302010;
 
     phys_write(r->m, 0xa0000 + 400, &val, 4); /* mapped: no handler */
-    CHECK_EQ(r->m->stats.mmio_accesses, 0);
+    CHECK_EQ(bus_stats(r->m->bus)->mmio_accesses, 0);
     vga_seq(r, 4, 0x06);
     check_planes(r, 100, 0x10, 0x20, 0x30, 0x40);
     vga_seq(r, 4, 0x0e);
@@ -150,7 +150,7 @@ TEST(vga_mem, chain4_spreads_bytes_over_planes)
     vga_poke(r, 0xa0000 + 401, 0x99);
     CHECK_EQ(vga_peek(r, 0xa0000 + 400), 0x99);
     CHECK_EQ(vga_peek(r, 0xa0000 + 401), 0x20);
-    CHECK(r->m->stats.mmio_accesses > 0);
+    CHECK(bus_stats(r->m->bus)->mmio_accesses > 0);
 }
 
 TEST(vga_mem, odd_even_separates_text_and_attributes)

@@ -229,7 +229,7 @@ static void episode(const struct target *target, u64 seed)
         serve_events(&f);
     }
     if (target->scenes)
-        shared->accesses += f.m->stats.port_accesses + f.m->stats.mmio_accesses;
+        shared->accesses += bus_stats(f.m->bus)->port_accesses + bus_stats(f.m->bus)->mmio_accesses;
     for (u32 i = 0; !target->scenes && i < STEPS; i++)
         step(&f);
     machine_free(f.m);

@@ -327,6 +327,15 @@ void scene_vbe(struct fuzz *f)
 
 /* ---- PCI, firmware configuration, APICs ---- */
 
+static struct device *pci_bus(struct machine *m)
+{
+    struct device *dev = m->devices;
+
+    while (dev->class != &pci_class)
+        dev = dev->next;
+    return dev;
+}
+
 void scene_pci(struct fuzz *f)
 {
     static const u8 functions[] = { 0x00, 0x08, 0x09, 0x0b, 0x10 };
@@ -344,7 +353,7 @@ void scene_pci(struct fuzz *f)
     if (fuzz_chance(f, 10))
         piix4_power_button(f->m->piix4);
     devfn = functions[fuzz_below(f, sizeof(functions))];
-    pci_set_irq(f->m, devfn, fuzz_below(f, 4), fuzz_chance(f, 50));
+    pci_set_irq(pci_bus(f->m), devfn, fuzz_below(f, 4), fuzz_chance(f, 50));
 }
 
 static u32 swap(u32 val)

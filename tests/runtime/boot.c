@@ -368,7 +368,7 @@ TEST(boot, survives_noise_and_truncation)
 
 static u8 cmos(struct rig *r, u8 index)
 {
-    return mc146818_cmos_get(r->m->mc146818, index);
+    return mc146818_cmos_get(r->dev, index);
 }
 
 static struct rig *cmos_rig(const char *order, u64 floppy_size)
@@ -376,11 +376,11 @@ static struct rig *cmos_rig(const char *order, u64 floppy_size)
     static struct disk floppy;
     struct rig *r = rig_new(NULL, NULL);
 
-    r->m->mc146818 = rig_add(r, &mc146818_class, NULL);
+    r->dev = rig_add(r, &mc146818_class, NULL);
     snprintf(r->m->options->boot, sizeof(r->m->options->boot), "%s", order);
     floppy = (struct disk){.size = floppy_size};
     r->m->floppy[0] = &floppy;
-    cmos_fill(r->m);
+    cmos_fill(r->m, r->dev);
     r->m->floppy[0] = NULL;
     return r;
 }

@@ -1,0 +1,22 @@
+/*
+ * The bus as the machine sees it: made with it, asked for what it counted. Chips and the CPU use what
+ * device.h says.
+ */
+#ifndef RING3_BUS_H
+#define RING3_BUS_H
+
+#include "devices/device.h"
+
+/* What is counted: stats.def. */
+struct bus_stats {
+#define COUNTER(id, help) u64 id;
+#include "devices/stats.def"
+#undef COUNTER
+};
+
+/* `activity`: see runtime/activity.h; a chip that answers is booked there. */
+struct bus *bus_new(u8 *activity);
+void bus_free(struct bus *bus);
+const struct bus_stats *bus_stats(const struct bus *bus);
+
+#endif
