@@ -35,8 +35,6 @@ struct port {
     bool prefixed;        /* Ctrl+A was typed */
     struct monitor *monitor; /* while Ctrl+A c shows it */
 };
-static struct port *ports;
-static bool spoken; /* chardev_spoken() */
 
 /* ---- Output ---- */
 
@@ -76,8 +74,8 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
 
     if (p->out < 0)
         return;
-    if (p->terminal && !spoken) {
-        spoken = true;
+    if (p->terminal && !p->m->spoken) {
+        p->m->spoken = true;
         progress_done();
     }
     for (u32 i = 0; i < n && p->held < BUFFER; i++)
@@ -87,11 +85,6 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
         flush(p);
     else if (was_empty)
         update_events(p);
-}
-
-bool chardev_spoken(void)
-{
-    return spoken;
 }
 
 static void say(void *arg, const char *text)
@@ -344,8 +337,8 @@ struct chardev *chardev_new(struct machine *m, const char *target)
     check(p->buffer, "out of memory");
     p->c.write = port_write;
     p->c.accept_input = accept_input;
-    p->next = ports;
-    ports = p;
+    p->next = m->ports;
+    m->ports = p;
     for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
         size_t n = strlen(kinds[i].name);
 
@@ -388,14 +381,10 @@ static void port_free(struct port *p)
 
 void chardev_free_all(struct machine *m)
 {
-    struct port **link = &ports, *p;
+    struct port *p;
 
-    while ((p = *link)) {
-        if (p->m != m) {
-            link = &p->next;
-            continue;
-        }
-        *link = p->next;
+    while ((p = m->ports)) {
+        m->ports = p->next;
         port_free(p);
     }
     terminal_restore();

@@ -24,8 +24,6 @@
 struct chardev *chardev_new(struct machine *m, const char *target);
 /* Writes out what is left (a terminal or peer gets a second to take it) and closes everything. */
 void chardev_free_all(struct machine *m);
-/* True once a byte has gone to the terminal of a stdio target. */
-bool chardev_spoken(void);
 
 /* ---- Unix sockets (also QMP's) ---- */
 

@@ -128,8 +128,6 @@ void clock_advance(struct machine *m, u64 ns)
 
 /* The signal only says "look up"; which machine: the one this thread runs. */
 static _Thread_local struct machine *running;
-static timer_t host_timer;
-static bool host_timer_made;
 
 static void on_alarm(int sig)
 {
@@ -145,14 +143,18 @@ void clock_adopt_thread(struct machine *m)
     struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART | SA_ONSTACK };
     struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
 
-    running = m;
-    if (host_timer_made || !m)
-        return;
     sigaction(SIGALRM, &sa, NULL);
     ev._sigev_un._tid = (int)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &ev, &host_timer))
+    if (timer_create(CLOCK_MONOTONIC, &ev, &m->host_timer))
         die("timer_create: %s; the guest's clock needs one (ulimit -i limits them)", strerror(errno));
-    host_timer_made = true;
+    m->host_armed = ~0ull;
+    running = m;
+}
+
+void clock_leave_thread(struct machine *m)
+{
+    running = NULL; /* a signal may still be on its way */
+    timer_delete(m->host_timer);
 }
 
 /* Re-arms only when the new deadline is earlier than the armed one: a late look is harmless. */
@@ -175,5 +177,5 @@ void clock_arm_host(struct machine *m)
     m->host_armed = deadline;
     its.it_value.tv_sec = (time_t)((deadline - now) / SEC(1));
     its.it_value.tv_nsec = (long)((deadline - now) % SEC(1));
-    timer_settime(host_timer, 0, &its, NULL);
+    timer_settime(m->host_timer, 0, &its, NULL);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char error_line[512];
+static _Thread_local char error_line[512];
 
 static const char *failed(const char *fmt, ...) PRINTF(1, 2);
 static const char *failed(const char *fmt, ...)

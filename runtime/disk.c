@@ -37,7 +37,7 @@ struct drive {
     bool snapshot, read_only; /* as the options wanted */
 };
 
-static char sentence[1024];
+static _Thread_local char sentence[1024];
 
 const char *disk_sentence(const char *fmt, ...)
 {

@@ -16,7 +16,7 @@ enum { LOW_SIZE = 0x20000, ROM_UNIT = 0x10000, ROM_MAX = 0x400000, PATH_SIZE = 4
 
 /* ---- Files ---- */
 
-static char boot_error[PATH_SIZE + 128];
+static _Thread_local char boot_error[PATH_SIZE + 128];
 
 static const char *boot_errno(const char *path, int error)
 {

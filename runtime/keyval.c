@@ -89,7 +89,7 @@ bool in_choices(const char *word, const char *choices)
 
 _Noreturn void refuse_choice(const char *where, const char *word, const char *choices)
 {
-    static char words[32][WORD_MAX];
+    char words[32][WORD_MAX];
     const char *names[32];
     u32 n = 0;
 
@@ -139,15 +139,14 @@ bool parse_size(const char *text, u64 unit, u64 *size)
 static struct kept {
     struct kept *next;
     char text[];
-} *kept_texts;
+} *kept_texts; /* from any thread */
 
 static char *keep(size_t size)
 {
     struct kept *k = malloc(sizeof(*k) + size);
 
     check(k, "out of memory");
-    k->next = kept_texts;
-    kept_texts = k;
+    k->next = __atomic_exchange_n(&kept_texts, k, __ATOMIC_ACQ_REL);
     return k->text;
 }
 

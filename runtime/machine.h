@@ -11,6 +11,7 @@
 #include "mmu/mmu.h"
 #include "runtime/activity.h"
 #include "runtime/options.h"
+#include <time.h>
 
 struct allocation;
 
@@ -38,7 +39,8 @@ struct machine {
     i64 wall_base;        /* RTC time at machine time 0, seconds since 1970 */
     u32 wall_base_ns;
     struct timer *timers; /* armed, earliest first */
-    u64 host_armed;       /* host timer's deadline in machine time, ~0: none */
+    timer_t host_timer;   /* of the thread that runs the machine */
+    u64 host_armed;       /* its deadline in machine time, ~0: none */
 
     enum run_state state;
     u32 events;      /* MACHINE_* requested */
@@ -58,6 +60,8 @@ struct machine {
         u32 batch;
     } spin;
     struct loop *loop;
+    struct port *ports; /* serial ports' and debug consoles' host side: chardev.c */
+    bool spoken;        /* a byte has gone to the terminal */
     struct allocation *allocations;
     struct qmp *qmp;           /* the control socket's server, or NULL */
     struct keyqueue *keyqueue; /* keys typed by programs; made when first needed */
@@ -95,8 +99,9 @@ void clock_start(struct machine *m);
 void clock_stop(struct machine *m);
 /* Manual clocks only: moves time on, firing timers in order at their deadlines. */
 void clock_advance(struct machine *m, u64 ns);
-/* This thread runs the machine from now on: the host's timer signals it. NULL: none. */
+/* This thread runs the machine from now on: a timer of the host signals it. */
 void clock_adopt_thread(struct machine *m);
+void clock_leave_thread(struct machine *m); /* it does no longer; on the same thread */
 /* Fires what is due. Returns nanoseconds to the next deadline, ~0 if none. */
 u64 timers_run(struct machine *m);
 /* Asks the host for an ATT_TIMER at the first deadline (see clock.c). */

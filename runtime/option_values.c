@@ -248,14 +248,10 @@ SETTER(set_debugcon)
 }
 
 /* -chardev: names for targets, looked up at the end as "chardev:ID". */
-enum { MAX_CHARDEVS = 8 };
 struct chardev_keys {
     const char *backend, *id, *path;
     bool server, wait, mux, ignored;
 };
-static struct {
-    const char *id, *target;
-} chardevs[MAX_CHARDEVS];
 
 static const struct key_row chardev_keys[] = {
     { "backend", KEY_CHOICE, offsetof(struct chardev_keys, backend), "file|stdio|socket|pty|null" },
@@ -290,24 +286,24 @@ SETTER(set_chardev)
     keyval_read(option, arg, "backend", chardev_keys, ARRAY_SIZE(chardev_keys), &k);
     if (!k.backend || !k.id)
         die("%s: wants TYPE,id=ID: file, stdio, socket, pty or null", option);
-    while (n < MAX_CHARDEVS && chardevs[n].id && strcmp(chardevs[n].id, k.id))
+    while (n < MAX_CHARDEVS && o->chardev[n].id && strcmp(o->chardev[n].id, k.id))
         n++;
-    if (n == MAX_CHARDEVS || chardevs[n].id)
+    if (n == MAX_CHARDEVS || o->chardev[n].id)
         die("%s: id=%s: %s", option, k.id, n == MAX_CHARDEVS ? "too many" : "used twice");
-    chardevs[n].id = k.id;
-    chardevs[n].target = chardev_target(&k, option);
+    o->chardev[n].id = k.id;
+    o->chardev[n].target = chardev_target(&k, option);
 }
 
-static const char *resolve(const char *where)
+static const char *resolve(const struct options *o, const char *where)
 {
     const char *id;
 
     if (!where || strncmp(where, "chardev:", 8))
         return where;
     id = where + 8;
-    for (u32 i = 0; i < MAX_CHARDEVS && chardevs[i].id; i++)
-        if (!strcmp(chardevs[i].id, id))
-            return chardevs[i].target;
+    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++)
+        if (!strcmp(o->chardev[i].id, id))
+            return o->chardev[i].target;
     die("chardev=%s: no -chardev has id=%s", id, id);
 }
 
@@ -459,9 +455,9 @@ static void check_terminal(const struct options *o)
 void options_finish(struct options *o)
 {
     for (u32 i = 0; i < MAX_SERIAL; i++)
-        o->serial[i] = resolve(o->serial[i]);
+        o->serial[i] = resolve(o, o->serial[i]);
     for (u32 i = 0; i < MAX_DEBUG; i++)
-        o->debug[i].target = resolve(o->debug[i].target);
+        o->debug[i].target = resolve(o, o->debug[i].target);
     if (o->nographic && !o->serial[0])
         o->serial[0] = "mon:stdio";
     if (o->display == DISPLAY_DEFAULT)

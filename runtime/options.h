@@ -9,7 +9,7 @@
 
 #define RING3_VERSION "0.1"
 
-enum { MAX_SERIAL = 2, MAX_DEBUG = 2 };
+enum { MAX_SERIAL = 2, MAX_DEBUG = 2, MAX_CHARDEVS = 8 };
 enum display { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
 
 struct drive_options {
@@ -38,6 +38,9 @@ struct options {
         u16 port;
         const char *target; /* chardev spelling: stdio, file:PATH… */
     } debug[MAX_DEBUG];
+    struct {
+        const char *id, *target;
+    } chardev[MAX_CHARDEVS]; /* names for targets: -chardev */
     struct {
         bool present;
         u16 port, size;

@@ -1,5 +1,5 @@
 /*
- * The progress line. It belongs to the process, as the terminal does.
+ * The progress line, one a thread: what a thread does slowly is what it tells.
  */
 #include "runtime/chardev.h"
 #include "runtime/frontend.h"
@@ -17,7 +17,7 @@ static u64 host_now(void)
     return SEC((u64)now.tv_sec) + (u64)now.tv_nsec;
 }
 
-static struct {
+static _Thread_local struct {
     bool shown;
     u64 first; /* when progress() was first called for this slow thing */
 } line;
@@ -59,7 +59,7 @@ static void still_silent(void *owner)
     struct silence *s = owner;
     struct machine *m = s->machine;
 
-    if (chardev_spoken()) {
+    if (m->spoken) {
         progress_done();
         return;
     }

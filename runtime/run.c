@@ -118,6 +118,6 @@ int machine_run(struct machine *m)
         clock_arm_host(m);
         m->cpu->engine->run(m->cpu);
     }
-    clock_adopt_thread(NULL);
+    clock_leave_thread(m);
     return m->exit_status;
 }

@@ -79,7 +79,7 @@ static bool write_file(int fd, const struct frame *f, bool png)
 
 static const char *failure(const char *what, const char *path)
 {
-    static char message[512];
+    static _Thread_local char message[512];
 
     snprintf(message, sizeof(message), "%s '%s': %s", what, path, strerror(errno));
     return message;

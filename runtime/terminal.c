@@ -1,6 +1,6 @@
 /*
  * The user's terminal in raw mode, and back: at exit, at a fatal signal, around Ctrl+Z. There is
- * one terminal a process, so this state is the process's.
+ * one terminal a process, so this state is the process's, whichever machine uses it.
  */
 #include "runtime/chardev.h"
 
