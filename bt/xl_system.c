@@ -142,7 +142,7 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* PAUSE: counts down; at the end C looks whether the guest does nothing else (runtime/spin.c).
+/* PAUSE: counts down; at the end C looks whether the guest does nothing else (runtime/machine/spin.c).
  *      mov r9d, [pauses];  lea r9, [r9-1];  mov r11d, r9d;  out of line if negative;  mov [pauses], r11d */
 bool xl_pause(struct xl *x, const struct insn *in)
 {

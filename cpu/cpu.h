@@ -11,7 +11,7 @@
 #define RING3_CPU_H
 
 #include "mmu/paging.h"
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 
 /* ---- Names as the manual prints them ---- */
 

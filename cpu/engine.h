@@ -2,7 +2,7 @@
  * An engine runs a processor's code: the interpreter here, the translator of bt/. All act on one struct vcpu, whose
  * state is exact whenever one has returned, so any may follow any other at an instruction's boundary.
  *
- * To add one: a constant struct engine, and its row in the machine's table (runtime/engines.c).
+ * To add one: a constant struct engine, and its row in the machine's table (runtime/machine/engines.c).
  */
 #ifndef RING3_ENGINE_H
 #define RING3_ENGINE_H

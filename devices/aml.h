@@ -6,7 +6,7 @@
 #ifndef RING3_AML_H
 #define RING3_AML_H
 
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 
 struct aml {
     u8 *data; /* malloc()ed; the owner frees it */

@@ -100,7 +100,7 @@ void i8042_a20_follow(struct device *dev, bool on);
 void port92_a20_follow(struct device *dev, bool on);
 void a20_tell(struct device *dev, bool on);
 
-/* `key` is a set-1 scan code, 0x80 added... see runtime/keys.def: 0x01-0x7f plain, 0xe000 | code
+/* `key` is a set-1 scan code, 0x80 added... see runtime/screen/keys.def: 0x01-0x7f plain, 0xe000 | code
  * for extended keys, 0xe11d for Pause. */
 void i8042_key(struct device *dev, u16 key, bool down);
 /* Relative motion, dy positive downwards as on screen; dz wheel, positive towards the user;
@@ -109,7 +109,7 @@ void i8042_mouse(struct device *dev, int dx, int dy, int dz, u8 buttons);
 
 /* ---- Serial: ns16550.c ---- */
 
-/* Where bytes of a serial port or debug console go: runtime/chardev.c makes them. */
+/* Where bytes of a serial port or debug console go: runtime/control/chardev.c makes them. */
 struct chardev {
     /* Takes n bytes; may drop them when nobody listens. Never blocks. */
     void (*write)(struct chardev *c, const u8 *data, u32 n);
@@ -149,7 +149,7 @@ u32 i8237_transfer(struct device *dev, u32 channel, void *buf, u32 n, bool to_me
                    bool *terminal);
 extern const struct device_class i82077_class; /* 3F0-3F7, irq 6, DMA 2 */
 
-/* ---- Disks (runtime/disk.c) ---- */
+/* ---- Disks (runtime/storage/disk.c) ---- */
 
 /* A raw image, or a CD. Sector size is 512 (2048 for CDs is the ATAPI layer's view). */
 struct disk {

@@ -6,7 +6,7 @@
  * Nobody there: reads give all ones, writes go nowhere.
  */
 #include "devices/bus.h"
-#include "runtime/activity.h"
+#include "runtime/base/activity.h"
 #include <stdlib.h>
 #include <string.h>
 

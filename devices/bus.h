@@ -14,7 +14,7 @@ struct bus_stats {
 #undef COUNTER
 };
 
-/* `activity`: see runtime/activity.h; a chip that answers is booked there. */
+/* `activity`: see runtime/base/activity.h; a chip that answers is booked there. */
 struct bus *bus_new(u8 *activity);
 void bus_free(struct bus *bus);
 const struct bus_stats *bus_stats(const struct bus *bus);

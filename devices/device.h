@@ -10,7 +10,7 @@
 #ifndef RING3_DEVICE_H
 #define RING3_DEVICE_H
 
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 
 struct device;
 struct field;
@@ -36,7 +36,7 @@ struct device {
 };
 
 /* Creates the chip, zeroed, and attaches it. `config` must outlive it; wires to chips that come later
- * may be put into it afterwards. NULL if attach failed. (runtime/services.c) */
+ * may be put into it afterwards. NULL if attach failed. (runtime/machine/services.c) */
 struct device *device_new(struct machine *m, const struct device_class *class, const void *config);
 /* Zeroed memory, freed with the machine. */
 void *machine_alloc(struct machine *m, size_t size);
@@ -138,7 +138,7 @@ void irq_pulse(struct irq *line);
  * only for PCI, by piix3). */
 struct irq *irq_isa(struct machine *m, u32 n);
 
-/* ---- Time (runtime/clock.c) ---- */
+/* ---- Time (runtime/machine/clock.c) ---- */
 
 /* The machine's clock: nanoseconds since power-on; it stands while the machine is stopped. Tests
  * turn it by hand. */
@@ -162,7 +162,7 @@ void timer_init(struct timer *t, struct machine *m, void (*fire)(void *owner), v
 void timer_set(struct timer *t, u64 deadline);
 void timer_cancel(struct timer *t);
 
-/* ---- The machine's own buttons (runtime/run.c) ---- */
+/* ---- The machine's own buttons (runtime/machine/run.c) ---- */
 
 enum machine_event {
     MACHINE_RESET = 1,     /* keyboard controller, port 92, CF9, triple fault, QMP */

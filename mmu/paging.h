@@ -5,7 +5,7 @@
 #ifndef RING3_PAGING_H
 #define RING3_PAGING_H
 
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 
 struct mmu;
 

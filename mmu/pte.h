@@ -7,7 +7,7 @@
 #ifndef RING3_PTE_H
 #define RING3_PTE_H
 
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 #include <string.h>
 
 #define PTE_P 1u

@@ -1,9 +1,14 @@
 /*
  * ring3: options, machine, front ends, loop, exit status.
  */
-#include "runtime/control.h"
-#include "runtime/display.h"
-#include "runtime/frontend.h"
+#include "runtime/control/progress.h"
+#include "runtime/control/qmp.h"
+#include "runtime/machine/host.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/run.h"
+#include "runtime/machine/signals.h"
+#include "runtime/machine/stats.h"
+#include "runtime/screen/display.h"
 
 int main(int argc, char **argv)
 {

@@ -4,7 +4,7 @@
  */
 #include "bt/tu.h"
 #include "cpu/system.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <string.h>

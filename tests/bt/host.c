@@ -3,7 +3,7 @@
  * fault is told of the instruction it comes from, or stops everything.
  */
 #include "bt/tu.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <string.h>

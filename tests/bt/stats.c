@@ -4,7 +4,7 @@
 #include "bt/bt.h"
 #include "bt/tc.h"
 #include "cpu/system.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <stdlib.h>

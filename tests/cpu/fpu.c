@@ -5,7 +5,7 @@
  */
 #include "cpu/fpu.h"
 #include "mmu/mmu.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
  * mode's limits, 16-bit stacks that wrap, and code where memory ends or is not memory.
  */
 #include "cpu/system.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <string.h>

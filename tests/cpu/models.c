@@ -1,6 +1,6 @@
 /* Models, CPUID, MSRs, control registers and the register dump (cpuid.c, msr.c, control.c, reset.c). */
 #include "cpu/system.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <string.h>

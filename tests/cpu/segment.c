@@ -1,6 +1,6 @@
 /* Descriptors unpacked into hidden parts, and real-mode loads (cpu/segment.c). */
 #include "cpu/system.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <string.h>

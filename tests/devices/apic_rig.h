@@ -5,7 +5,7 @@
 #define RING3_APIC_RIG_H
 
 #include "devices/board.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 enum { LAPIC = 0xfee00000, IOAPIC = 0xfec00000 };

@@ -5,7 +5,7 @@
 #define RING3_TEST_ATA_RIG_H
 
 #include "devices/ata.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"
 

@@ -3,7 +3,8 @@
  * by random writes; a second one gets its fields, as a restore does, and from then on both must
  * answer every read alike, with the same interrupts.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
+#include "runtime/storage/disk.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"
 #include <string.h>

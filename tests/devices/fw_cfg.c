@@ -2,7 +2,7 @@
  * fw_cfg as firmware uses it: keys by port, files by directory, transfers by DMA.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>
 

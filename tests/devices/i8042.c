@@ -1,7 +1,7 @@
 /*
  * The keyboard controller with its keyboard and mouse, driven as firmware and drivers do.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 enum { OBF = 1, AUX = 0x20 };

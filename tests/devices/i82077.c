@@ -3,7 +3,8 @@
  * geometries, and the errors.
  */
 #include "devices/floppy.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
+#include "runtime/storage/disk.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"
 #include <string.h>

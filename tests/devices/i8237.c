@@ -1,7 +1,7 @@
 /*
  * The DMA controllers: registers, and transfers in every direction.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
  * The interval timer: modes, counts, latches, and ticks owed to a guest that was starved.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #define TICK_NS 838.0953445 /* 1 / 1193182 Hz */

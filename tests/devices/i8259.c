@@ -2,7 +2,7 @@
  * The pair of interrupt controllers: initialisation, priorities, the ways of ending an interrupt,
  * triggers, and what timers ask (i8259_busy).
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 /* A PC's initialisation: vectors 20-27 and 28-2F, all unmasked. */

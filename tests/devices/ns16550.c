@@ -1,7 +1,7 @@
 /*
  * The serial port, with a chardev that remembers.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /*
- * The PCI bus and its chips, wired as runtime/machine.c does, for tests.
+ * The PCI bus and its chips, wired as runtime/machine/machine.c does, for tests.
  */
 #ifndef RING3_TEST_PCI_RIG_H
 #define RING3_TEST_PCI_RIG_H
 
 #include "devices/board.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 struct pci_rig {

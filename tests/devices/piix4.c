@@ -2,7 +2,7 @@
  * Power management as an operating system uses it through the ACPI tables.
  */
 #include "devices/board.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 enum { BASE = 0x600, STS = BASE, EN = BASE + 2, CNT = BASE + 4, TMR = BASE + 8 };

@@ -1,7 +1,7 @@
 /*
  * Port 61, the debug port, isa-debug-exit and the POST port.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 TEST(pcspk, gate_and_output_of_channel_2)

@@ -6,7 +6,7 @@
 #define RING3_TEST_VGA_RIG_H
 
 #include "devices/board.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 struct vga_mode {

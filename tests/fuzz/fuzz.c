@@ -8,6 +8,8 @@
  * growth beyond bounds fails the batch, and the seed of the episode is printed: `--seed S
  * --episodes 1 CHIP` shows it again.
  */
+#include "runtime/machine/clock.h"
+#include "runtime/machine/run.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <signal.h>

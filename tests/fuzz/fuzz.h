@@ -5,7 +5,7 @@
 #ifndef RING3_FUZZ_H
 #define RING3_FUZZ_H
 
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 
 struct fuzz {
     struct machine *m;

@@ -12,7 +12,8 @@
 #ifndef RING3_LOCKSTEP_H
 #define RING3_LOCKSTEP_H
 
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/options.h"
 
 enum {
     IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x170, WILD_SELECTOR = 0xb0, TSS = 0x2000, LDT = 0x4800,

@@ -4,7 +4,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "runtime/disk.h"
+#include "runtime/storage/disk.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,7 @@
  * Sequences that bring a chip into the states where something is at stake: a command accepted, a
  * transfer under way, a mode set. Their numbers are random; the order of accesses is a driver's.
  */
+#include "runtime/machine/clock.h"
 #include "tests/fuzz/fuzz.h"
 
 static void out16(struct fuzz *f, u16 port, u32 val)

@@ -4,7 +4,8 @@
  *
  *   sysguest KERNEL.elf [TRACE-CHANNELS]
  */
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/run.h"
 
 #include <elf.h>
 #include <stdlib.h>

@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include <fcntl.h>
 
-#include "runtime/overlay.h"
+#include "tests/harness/image.h"
+#include "runtime/storage/disk.h"
+#include "runtime/storage/overlay.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"
 

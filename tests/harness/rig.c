@@ -1,7 +1,8 @@
 /*
  * The bare machine chips are tested on: no firmware, no board, a clock turned by hand.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/clock.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <stdlib.h>
 

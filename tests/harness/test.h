@@ -6,7 +6,7 @@
 #ifndef RING3_TEST_H
 #define RING3_TEST_H
 
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 
 struct test {
     const char *suite, *name;

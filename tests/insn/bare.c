@@ -11,7 +11,8 @@
 #include "tests/insn/bare.h"
 #include "cpu/system.h"
 #include "mmu/pte.h"
-#include "runtime/machine.h"
+#include "tests/insn/bare.h"
+#include "runtime/machine/machine.h"
 #include "tests/insn/case.h"
 
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 
 #include "bt/bt.h"
 #include "mmu/mmu.h"
-#include "runtime/options.h"
+#include "runtime/machine/options.h"
 
 struct bare {
     struct machine *m;

@@ -5,7 +5,7 @@
 #ifndef RING3_TEST_HOST_H
 #define RING3_TEST_HOST_H
 
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 
 /* What a test says that is left out for the first reason. */
 #define HOST_NO_32 "this host runs no 32-bit programs"

@@ -9,7 +9,7 @@
 #include "devices/device.h"
 #include "mmu/shadow.h"
 #include "mmu/pte.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "devices/device.h"
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>
 

@@ -2,7 +2,11 @@
  * Kernel loading: where a Linux image and a multiboot kernel go, and that no file, however broken,
  * does more than end the program with one line. What die()s runs in a child.
  */
-#include "runtime/boot.h"
+#include "runtime/boot/cmos.h"
+#include "runtime/boot/kernel.h"
+#include "runtime/boot/linux.h"
+#include "runtime/boot/multiboot.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <elf.h>
 #include <stdlib.h>

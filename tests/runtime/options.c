@@ -2,8 +2,8 @@
  * The command line: what each spelling leaves in struct options, and the one line a mistake gets.
  * Mistakes end the process, so those cases run in a child.
  */
-#include "runtime/keyval.h"
-#include "runtime/options.h"
+#include "runtime/machine/keyval.h"
+#include "runtime/machine/options.h"
 #include "tests/harness/test.h"
 
 #include <stdlib.h>

@@ -2,8 +2,10 @@
  * QMP over its socket, on a bare machine: greeting, negotiation, errors in QMP's form, commands in
  * pieces and several at once, and input nobody should send.
  */
-#include "runtime/control.h"
-#include "runtime/monitor.h"
+#include "runtime/control/hmp.h"
+#include "runtime/control/qmp.h"
+#include "runtime/machine/loop.h"
+#include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
 #include <stdlib.h>

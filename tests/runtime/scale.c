@@ -1,7 +1,7 @@
 /*
  * Scaling by area: repetition, blending at edges, averages, partial redraws.
  */
-#include "runtime/scale.h"
+#include "runtime/screen/scale.h"
 #include "tests/harness/test.h"
 
 #include <string.h>

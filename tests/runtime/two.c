@@ -4,7 +4,9 @@
  * interrupts a thousand times a second, then sleeps by HLT until enough ticks have come, and ends by
  * isa-debug-exit.
  */
-#include "runtime/machine.h"
+#include "runtime/machine/engines.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/run.h"
 #include "tests/harness/test.h"
 
 #include <pthread.h>

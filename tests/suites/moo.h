@@ -5,7 +5,7 @@
 #ifndef RING3_MOO_H
 #define RING3_MOO_H
 
-#include "runtime/base.h"
+#include "runtime/base/base.h"
 
 /* The order of a register set's bits. */
 enum moo_reg {

@@ -10,7 +10,7 @@
  * on through the table at 0, as a V86 monitor does; HLT ends a test by its #GP.
  */
 #include "cpu/system.h"
-#include "runtime/machine.h"
+#include "runtime/machine/machine.h"
 #include "tests/insn/bare.h"
 #include "tests/suites/moo.h"
 

@@ -1,0 +1,155 @@
+/*
+ * Firmware: SeaBIOS and its VGA BIOS as Debian's package `seabios` installs them, or what -bios and
+ * -L name. The BIOS sits below 4 GiB, where the CPU starts, and its last 128 KiB show at E0000
+ * until PAM covers them with RAM. The VGA BIOS goes to SeaBIOS through fw_cfg as the option ROM of
+ * the video card's PCI function.
+ */
+#include "runtime/boot/firmware.h"
+#include "runtime/machine/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOW_SIZE = 0x20000, ROM_UNIT = 0x10000, ROM_MAX = 0x400000, PATH_SIZE = 4096 };
+
+/* ---- Files ---- */
+
+static _Thread_local char boot_error[PATH_SIZE + 128];
+
+static const char *boot_errno(const char *path, int error)
+{
+    snprintf(boot_error, sizeof(boot_error), "%s: %s", path, strerror(error));
+    return boot_error;
+}
+
+static u8 *boot_read_fd(struct machine *m, int fd, u32 size, const char *path,
+                        const char **error)
+{
+    u8 *data = machine_alloc(m, size);
+    u32 done = 0;
+
+    while (done < size) {
+        ssize_t n = read(fd, data + done, size - done);
+
+        if (n <= 0) {
+            *error = boot_errno(path, n < 0 ? errno : EIO);
+            return NULL;
+        }
+        done += n;
+    }
+    return data;
+}
+
+u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size, const char **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    u8 *data = NULL;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        *error = boot_errno(path, errno);
+    } else if (!S_ISREG(st.st_mode)) {
+        *error = boot_errno(path, S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+    } else if (st.st_size == 0 || st.st_size > limit) {
+        snprintf(boot_error, sizeof(boot_error), st.st_size ? "%s is larger than %u KiB"
+                                                            : "%s is empty", path, limit >> 10);
+        *error = boot_error;
+    } else {
+        *size = st.st_size;
+        data = boot_read_fd(m, fd, *size, path, error);
+    }
+    if (fd >= 0)
+        close(fd);
+    return data;
+}
+
+/* ---- Where firmware is ---- */
+
+static bool firmware_at(char *path, const char *directory, const char *name)
+{
+    int n = directory ? snprintf(path, PATH_SIZE, "%s/%s", directory, name)
+                      : snprintf(path, PATH_SIZE, "%s", name);
+
+    return n > 0 && n < PATH_SIZE && access(path, R_OK) == 0;
+}
+
+static bool firmware_find(const struct options *o, char *path, const char *name)
+{
+    static const char *const directories[] = {
+        "/usr/share/seabios", "/usr/share/qemu", "/usr/local/share/qemu",
+    };
+
+    if (o->firmware_path)
+        return firmware_at(path, o->firmware_path, name);
+    for (u32 i = 0; i < ARRAY_SIZE(directories); i++)
+        if (firmware_at(path, directories[i], name))
+            return true;
+    return false;
+}
+
+static void firmware_find_bios(const struct options *o, char *path)
+{
+    if (o->bios) {
+        if (!firmware_at(path, NULL, o->bios) && !firmware_find(o, path, o->bios))
+            die("-bios %s: %s", o->bios, strerror(errno));
+    } else if (!firmware_find(o, path, "bios-256k.bin") && !firmware_find(o, path, "bios.bin")) {
+        if (o->firmware_path)
+            die("-L %s: no bios-256k.bin or bios.bin there", o->firmware_path);
+        die("no BIOS found: install SeaBIOS (apt install seabios), or name one with -bios FILE");
+    }
+}
+
+/* ---- Into the machine ---- */
+
+static void firmware_map_bios(struct machine *m, struct device *i440fx, const u8 *data, u32 size)
+{
+    u8 *rom = mmu_alloc(m->mmu, size), *low = rom;
+
+    memcpy(rom, data, size);
+    mmu_map_phys(m->mmu, GIB(4) - size, size, rom, NULL);
+    if (size < LOW_SIZE) {
+        low = mmu_alloc(m->mmu, LOW_SIZE);
+        memset(low, 0xff, LOW_SIZE - size);
+        memcpy(low + LOW_SIZE - size, data, size);
+    } else {
+        low = rom + size - LOW_SIZE;
+    }
+    i440fx_set_rom(i440fx, low);
+}
+
+static void firmware_load_vga(struct machine *m)
+{
+    char path[PATH_SIZE];
+    const char *error;
+    u32 size;
+
+    if (!m->vga)
+        return;
+    if (!firmware_find(m->options, path, "vgabios-stdvga.bin")) {
+        warn("no VGA BIOS (vgabios-stdvga.bin) found: the guest's screen will stay black");
+        return;
+    }
+    const u8 *rom = boot_read_file(m, path, ROM_UNIT, &size, &error);
+    if (!rom)
+        die("%s", error);
+    fw_cfg_add_file(m->fw_cfg, "pci1234,1111.rom", rom, size);
+}
+
+void firmware_load(struct machine *m, struct device *i440fx)
+{
+    char path[PATH_SIZE];
+    const char *error;
+    u32 size;
+
+    firmware_find_bios(m->options, path);
+    const u8 *data = boot_read_file(m, path, ROM_MAX, &size, &error);
+    if (!data)
+        die("%s", error);
+    if (size % ROM_UNIT)
+        die("%s: a BIOS is a multiple of 64 KiB, this has %u bytes", path, size);
+    firmware_map_bios(m, i440fx, data, size);
+    firmware_load_vga(m);
+}

@@ -1,0 +1,18 @@
+/*
+ * Firmware, and files that are loaded before power-on.
+ */
+#ifndef RING3_FIRMWARE_H
+#define RING3_FIRMWARE_H
+
+#include "devices/device.h"
+
+/* SeaBIOS (or -bios) below 4 GiB and below 1 MiB, its VGA BIOS into fw_cfg. */
+void firmware_load(struct machine *m, struct device *i440fx);
+
+#define BOOT_FILE_MAX 0x7fffffffu
+
+/* A whole file in memory that is freed with the machine; NULL: *error says why, in a static buffer.
+ * Refuses what is empty or larger than `limit`. */
+u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size, const char **error);
+
+#endif

@@ -1,0 +1,395 @@
+/*
+ * Serial ports' and debug consoles' host side. All kinds share one shape: a descriptor to read, one
+ * to write (often the same), and an output buffer that the loop empties when the host takes it.
+ *
+ *   chip ──write()──▶ buffer ──POLLOUT──▶ out        in ──POLLIN──▶ [Ctrl+A] ──receive()──▶ chip
+ */
+#include "runtime/control/chardev.h"
+#include "runtime/control/control.h"
+#include "runtime/control/monitor.h"
+#include "runtime/control/progress.h"
+#include "runtime/control/terminal.h"
+#include "runtime/control/unix_socket.h"
+#include "runtime/machine/loop.h"
+#include "runtime/machine/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { BUFFER = 1 << 20, FLUSH_AT = 1 << 15, CHUNK = 4096, DRAIN_MS = 1000 };
+
+struct port {
+    struct chardev c;
+    struct machine *m;
+    struct port *next;
+    int in, out;          /* -1: none */
+    int listener, keeper; /* a Unix socket's; a pty's other end, kept open against hang-ups */
+    const char *path;     /* of the listener */
+    u8 *buffer;           /* BUFFER bytes, a ring */
+    u32 head, held;       /* where the oldest byte is, how many there are */
+    bool terminal;        /* a stdio kind */
+    bool monitored;       /* Ctrl+A commands */
+    bool prefixed;        /* Ctrl+A was typed */
+    struct monitor *monitor; /* while Ctrl+A c shows it */
+};
+
+/* ---- Output ---- */
+
+static void update_events(struct port *p);
+
+/* Writes once; false when the descriptor takes no more now or is gone. */
+static bool flush_once(struct port *p)
+{
+    u32 n = p->held, straight = BUFFER - p->head;
+    ssize_t done;
+
+    if (!n || p->out < 0)
+        return false;
+    if (n > straight)
+        n = straight;
+    done = write(p->out, p->buffer + p->head, n > CHUNK ? CHUNK : n);
+    if (done < 0 && errno != EAGAIN && errno != EINTR)
+        p->held = 0; /* a full disk, a closed pipe: nobody listens */
+    if (done <= 0)
+        return false;
+    p->head = (p->head + (u32)done) % BUFFER;
+    p->held -= (u32)done;
+    return true;
+}
+
+static void flush(struct port *p)
+{
+    while (flush_once(p))
+        ;
+    update_events(p);
+}
+
+static void port_write(struct chardev *c, const u8 *data, u32 n)
+{
+    struct port *p = container_of(c, struct port, c);
+    bool was_empty = !p->held;
+
+    if (p->out < 0)
+        return;
+    if (p->terminal && !p->m->spoken) {
+        p->m->spoken = true;
+        progress_done();
+    }
+    for (u32 i = 0; i < n && p->held < BUFFER; i++)
+        p->buffer[(p->head + p->held++) % BUFFER] = data[i];
+    /* Early once in a while; a reader that is slow gets the rest from the loop. */
+    if (p->held % FLUSH_AT == 0 && p->held < BUFFER)
+        flush(p);
+    else if (was_empty)
+        update_events(p);
+}
+
+static void say(void *arg, const char *text)
+{
+    struct port *p = arg;
+
+    port_write(&p->c, (const u8 *)text, (u32)strlen(text));
+}
+
+/* ---- Input ---- */
+
+/* Bytes that may be read now. Where no chip listens (a debug console), input is read and dropped. */
+static u32 room(struct port *p)
+{
+    return p->monitor || !p->c.receive ? CHUNK : p->c.can_receive(p->c.dev);
+}
+
+static void to_guest(struct port *p, u8 byte)
+{
+    if (p->c.receive && p->c.can_receive(p->c.dev))
+        p->c.receive(p->c.dev, &byte, 1);
+}
+
+static void command(struct port *p, u8 key)
+{
+    switch (key) {
+    case 'x':
+        say(p, "ring3: terminated\r\n");
+        control_quit(p->m, "host-ui");
+        break;
+    case 'c':
+        if (p->monitor) {
+            monitor_free(p->monitor);
+            p->monitor = NULL;
+            say(p, "\r\n");
+        } else {
+            p->monitor = monitor_new(p->m, say, p);
+        }
+        break;
+    case 1:
+        to_guest(p, 1);
+        break;
+    default:
+        say(p, "\r\nCtrl+A then  x: quit   c: monitor and back   Ctrl+A: send Ctrl+A   h: this\r\n");
+    }
+}
+
+static void typed(struct port *p, u8 byte)
+{
+    if (p->prefixed) {
+        p->prefixed = false;
+        command(p, byte);
+    } else if (p->monitored && byte == 1) {
+        p->prefixed = true;
+    } else if (p->monitor) {
+        monitor_type(p->monitor, byte);
+    } else {
+        to_guest(p, byte);
+    }
+}
+
+static void hang_up(struct port *p)
+{
+    if (p->in >= 0)
+        loop_remove(p->m, p->in);
+    if (p->listener >= 0 && p->in >= 0) {
+        close(p->in); /* a client left; the listener takes the next */
+        p->out = -1;
+        p->held = 0;
+    }
+    p->in = -1;
+    update_events(p);
+}
+
+static void read_input(struct port *p)
+{
+    u8 data[CHUNK];
+    u32 n = room(p);
+    ssize_t got;
+
+    if (!n)
+        return;
+    got = read(p->in, data, n < sizeof(data) ? n : sizeof(data));
+    if (!got || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        hang_up(p);
+        return;
+    }
+    for (ssize_t i = 0; i < got; i++)
+        typed(p, data[i]);
+}
+
+static void accept_input(struct chardev *c)
+{
+    update_events(container_of(c, struct port, c));
+}
+
+/* ---- The loop ---- */
+
+static void ready(void *arg, u32 events)
+{
+    struct port *p = arg;
+
+    if (events & LOOP_WRITE)
+        flush(p);
+    if (events & LOOP_READ && p->in >= 0)
+        read_input(p);
+    update_events(p);
+}
+
+static void out_ready(void *arg, u32 events)
+{
+    flush(arg);
+}
+
+static void update_events(struct port *p)
+{
+    u32 reads = p->in >= 0 && room(p) ? LOOP_READ : 0, writes = p->held ? LOOP_WRITE : 0;
+
+    if (p->in >= 0)
+        loop_modify(p->m, p->in, reads | (p->in == p->out ? writes : 0));
+    if (p->out >= 0 && p->in != p->out)
+        loop_modify(p->m, p->out, writes);
+}
+
+static void watch(struct port *p)
+{
+    if (p->in >= 0)
+        loop_add(p->m, p->in, 0, ready, p);
+    if (p->out >= 0 && p->out != p->in)
+        loop_add(p->m, p->out, 0, out_ready, p);
+    update_events(p);
+}
+
+/* ---- The kinds ---- */
+
+static void no_write(struct chardev *c, const u8 *data, u32 n)
+{
+}
+
+static void open_null(struct port *p, const char *arg)
+{
+    p->c.write = no_write;
+}
+
+/* A descriptor of our own for what does not lose its place by that, so that O_NONBLOCK stays ours:
+ * the shell that started us shares the first one. */
+static int own_output(int fd)
+{
+    struct stat st;
+    char path[32];
+    int own = -1;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (!fstat(fd, &st) && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+        own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return own >= 0 ? own : dup(fd);
+}
+
+static void open_stdio(struct port *p, const char *arg)
+{
+    struct stat st;
+    /* poll() refuses nothing but reading a regular file to its end is an end of input. */
+    bool readable = !fstat(STDIN_FILENO, &st) && !(S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO));
+
+    p->in = readable ? STDIN_FILENO : -1;
+    p->terminal = true;
+    p->out = own_output(STDOUT_FILENO);
+    terminal_raw(STDIN_FILENO, !p->monitored);
+    watch(p);
+}
+
+static void open_mon_stdio(struct port *p, const char *arg)
+{
+    p->monitored = true;
+    open_stdio(p, arg);
+}
+
+static void open_file(struct port *p, const char *path)
+{
+    p->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (p->out < 0)
+        die("file:%s: %s", path, strerror(errno));
+    watch(p);
+}
+
+static void open_pty(struct port *p, const char *arg)
+{
+    char name[256];
+    struct termios raw;
+
+    if (openpty(&p->in, &p->keeper, name, NULL, NULL))
+        die("pty: %s", strerror(errno));
+    if (!tcgetattr(p->keeper, &raw)) {
+        cfmakeraw(&raw);
+        tcsetattr(p->keeper, TCSANOW, &raw);
+    }
+    fcntl(p->in, F_SETFL, O_NONBLOCK);
+    p->out = p->in;
+    fprintf(stderr, "ring3: serial port at %s\n", name);
+    watch(p);
+}
+
+/* One client at a time, the newest: one that vanished without a word keeps nobody out. */
+static void take_client(void *arg, u32 events)
+{
+    struct port *p = arg;
+    int fd;
+
+    if (p->in >= 0)
+        hang_up(p);
+    fd = unix_accept(p->listener, false);
+    if (fd < 0)
+        return;
+    p->in = p->out = fd;
+    watch(p);
+}
+
+static void open_unix(struct port *p, const char *arg)
+{
+    size_t n = strcspn(arg, ",");
+    bool wait = !strstr(arg + n, "wait=off") && !strstr(arg + n, "nowait");
+
+    p->path = strndup(arg, n);
+    p->listener = unix_listen(p->path, "-serial unix");
+    if (wait) {
+        fprintf(stderr, "ring3: waiting for a client at %s\n", p->path);
+        p->in = p->out = unix_accept(p->listener, true);
+        watch(p);
+    }
+    loop_add(p->m, p->listener, LOOP_READ, take_client, p);
+}
+
+static const struct kind {
+    const char *name;
+    void (*open)(struct port *p, const char *arg);
+} kinds[] = {
+    { "stdio", open_stdio },     { "mon:stdio", open_mon_stdio }, { "file:", open_file },
+    { "pty", open_pty },         { "unix:", open_unix },          { "null", open_null },
+    { "none", open_null },
+};
+
+struct chardev *chardev_new(struct machine *m, const char *target)
+{
+    struct port *p = calloc(1, sizeof(*p));
+
+    check(p, "out of memory");
+    p->m = m;
+    p->in = p->out = p->listener = p->keeper = -1;
+    p->buffer = malloc(BUFFER);
+    check(p->buffer, "out of memory");
+    p->c.write = port_write;
+    p->c.accept_input = accept_input;
+    p->next = m->ports;
+    m->ports = p;
+    for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
+        size_t n = strlen(kinds[i].name);
+
+        if (!strncmp(target, kinds[i].name, n) && (kinds[i].name[n - 1] == ':' || !target[n])) {
+            kinds[i].open(p, target + n);
+            return &p->c;
+        }
+    }
+    die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, null", target);
+}
+
+/* A terminal scrolls, a reader reads: give them a moment to take the rest. */
+static void drain(struct port *p)
+{
+    struct pollfd poller = { .fd = p->out, .events = POLLOUT };
+
+    while (p->held && p->out >= 0 && poll(&poller, 1, DRAIN_MS) > 0 && flush_once(p))
+        ;
+}
+
+static void port_free(struct port *p)
+{
+    int fds[] = { p->in, p->out != p->in ? p->out : -1, p->keeper };
+
+    drain(p);
+    monitor_free(p->monitor);
+    for (u32 i = 0; i < ARRAY_SIZE(fds); i++)
+        if (fds[i] >= 0) {
+            loop_remove(p->m, fds[i]);
+            if (fds[i] != STDIN_FILENO)
+                close(fds[i]);
+        }
+    if (p->listener >= 0) {
+        loop_remove(p->m, p->listener);
+        unix_unlisten(p->listener, p->path);
+    }
+    free(p->buffer);
+    free(p);
+}
+
+void chardev_free_all(struct machine *m)
+{
+    struct port *p;
+
+    while ((p = m->ports)) {
+        m->ports = p->next;
+        port_free(p);
+    }
+    terminal_restore();
+}

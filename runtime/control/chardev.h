@@ -1,0 +1,28 @@
+/*
+ * Where the bytes of serial ports and debug consoles go on the host: the makers of the
+ * `struct chardev` that chips are wired to (devices/board.h).
+ *
+ * Nothing here blocks. What the guest writes waits in a bounded buffer until the host takes it;
+ * when the buffer is full, or nobody is connected, it is dropped. Input is read no faster than
+ * the chip takes it.
+ */
+#ifndef RING3_CHARDEV_H
+#define RING3_CHARDEV_H
+
+#include "devices/board.h"
+
+/*
+ * target, as -serial takes it:
+ *   stdio               the terminal, byte by byte; Ctrl+C ends ring3
+ *   mon:stdio           the same with Ctrl+C for the guest; Ctrl+A x quits, c is the monitor
+ *   file:PATH           made anew; output only
+ *   pty                 a pseudo-terminal; its name is printed
+ *   unix:PATH,server=on,wait=off   a socket for one client, the newest
+ *   null, none
+ * Freed by chardev_free_all(). die()s with one line on the user's mistakes.
+ */
+struct chardev *chardev_new(struct machine *m, const char *target);
+/* Writes out what is left (a terminal or peer gets a second to take it) and closes everything. */
+void chardev_free_all(struct machine *m);
+
+#endif

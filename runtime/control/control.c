@@ -1,0 +1,195 @@
+/*
+ * The machine's buttons, doors and probes: stop and continue, reset, power, media, memory to files.
+ */
+#include "runtime/control/control.h"
+#include "runtime/control/qmp.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/run.h"
+#include "runtime/storage/disk.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local char error_line[512];
+
+static const char *failed(const char *fmt, ...) PRINTF(1, 2);
+static const char *failed(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(error_line, sizeof(error_line), fmt, ap);
+    va_end(ap);
+    return error_line;
+}
+
+/* ---- Running and standing ---- */
+
+const char *control_status(struct machine *m)
+{
+    if (m->state == RUN_RUNNING)
+        return "running";
+    if (m->state == RUN_SHUTDOWN)
+        return "shutdown";
+    return m->options->paused ? "prelaunch" : "paused";
+}
+
+void control_stop(struct machine *m)
+{
+    if (m->state != RUN_RUNNING)
+        return;
+    machine_stop(m);
+    machine_notify(m, "STOP", NULL);
+}
+
+void control_cont(struct machine *m)
+{
+    if (m->state != RUN_PAUSED)
+        return;
+    m->options->paused = false;
+    machine_cont(m);
+    machine_notify(m, "RESUME", NULL);
+}
+
+void control_reset(struct machine *m)
+{
+    machine_request(m, MACHINE_RESET);
+}
+
+void control_powerdown(struct machine *m)
+{
+    if (m->piix4)
+        piix4_power_button(m->piix4);
+    machine_notify(m, "POWERDOWN", NULL);
+}
+
+void control_quit(struct machine *m, const char *reason)
+{
+    machine_notify(m, "SHUTDOWN", reason);
+    m->quit = true;
+    if (m->cpu)
+        __atomic_fetch_or(&m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
+}
+
+/* ---- Memory to files ---- */
+
+static bool read_linear(struct machine *m, gla_t gla, void *buf, u32 n)
+{
+    gpa_t gpa;
+
+    if (!mmu_translate(&m->cpu->paging, gla, &gpa))
+        return false;
+    phys_read(m, gpa, buf, n);
+    return true;
+}
+
+/* Page by page; linear: gla and not gpa. Returns NULL, or what went wrong. */
+static const char *save_pages(struct machine *m, u64 address, u64 size, bool linear, FILE *f)
+{
+    u8 page[PAGE_SIZE];
+
+    while (size) {
+        u64 n = PAGE_SIZE - (address & PAGE_MASK);
+
+        if (n > size)
+            n = size;
+        if (!linear)
+            phys_read(m, address, page, n);
+        else if (address > UINT32_MAX || !read_linear(m, (gla_t)address, page, (u32)n))
+            return failed("Invalid addr 0x%016llx/size %llu specified", (unsigned long long)address,
+                          (unsigned long long)size);
+        if (fwrite(page, 1, n, f) != n)
+            return failed("%s", strerror(errno));
+        address += n;
+        size -= n;
+    }
+    return NULL;
+}
+
+/* Nothing lies beyond the 36 bits of a physical address, and a file full of it helps nobody. */
+static const char *save(struct machine *m, u64 address, u64 size, bool linear, const char *path)
+{
+    const char *error;
+    FILE *f;
+
+    if (size > GIB(64))
+        return failed("size %llu: more than there is", (unsigned long long)size);
+    f = fopen(path, "wb");
+    if (!f)
+        return failed("could not open '%s': %s", path, strerror(errno));
+    error = save_pages(m, address, size, linear, f);
+    if (fclose(f) && !error)
+        error = failed("'%s': %s", path, strerror(errno));
+    return error;
+}
+
+const char *control_pmemsave(struct machine *m, gpa_t gpa, u64 size, const char *path)
+{
+    return save(m, gpa, size, false, path);
+}
+
+const char *control_memsave(struct machine *m, gla_t gla, u64 size, const char *path)
+{
+    return save(m, gla, size, true, path);
+}
+
+/* ---- Media ---- */
+
+void control_drives(struct machine *m, struct drive_name drives[DRIVES])
+{
+    for (u32 i = 0; i < 2; i++) {
+        snprintf(drives[i].name, sizeof(drives[i].name), "floppy%u", i & 1);
+        drives[i].disk = m->floppy[i];
+    }
+    for (u32 i = 0; i < 4; i++) {
+        struct disk *d = m->ide[i / 2][i % 2];
+
+        snprintf(drives[2 + i].name, sizeof(drives[0].name), "ide%u-%s%u", i / 2 & 1,
+                 d && d->cdrom ? "cd" : "hd", i % 2);
+        drives[2 + i].disk = d;
+    }
+}
+
+struct disk *control_drive(struct machine *m, const char *name)
+{
+    struct drive_name drives[DRIVES];
+
+    control_drives(m, drives);
+    for (u32 i = 0; i < DRIVES; i++)
+        if (!strcmp(drives[i].name, name))
+            return drives[i].disk;
+    return NULL;
+}
+
+static bool removable(struct machine *m, const struct disk *d)
+{
+    return d->cdrom || d == m->floppy[0] || d == m->floppy[1];
+}
+
+const char *control_change(struct machine *m, const char *name, const char *path, bool force)
+{
+    struct disk *d = control_drive(m, name);
+    bool was_in;
+    const char *error;
+
+    if (!d)
+        return failed("Device '%s' not found", name);
+    if (!removable(m, d))
+        return failed("Device '%s' is not removable", name);
+    was_in = disk_path(d);
+    error = disk_change(d, path, force);
+    if (error)
+        return error;
+    if (was_in)
+        qmp_tray_moved(m, name, true);
+    if (path)
+        qmp_tray_moved(m, name, false);
+    return NULL;
+}
+
+const char *control_eject(struct machine *m, const char *name, bool force)
+{
+    return control_change(m, name, NULL, force);
+}

@@ -1,0 +1,35 @@
+/*
+ * What QMP, the human monitor and the window do to a running machine. All of it is called on the
+ * machine's thread, between guest instructions. Functions that can fail return NULL, or one line
+ * (in a static buffer, good until the next call) that says what went wrong.
+ */
+#ifndef RING3_CONTROL_H
+#define RING3_CONTROL_H
+
+#include "runtime/machine/machine.h"
+
+/* "running", "paused", "prelaunch" (-S before the first cont), "shutdown": QMP's words. */
+const char *control_status(struct machine *m);
+void control_stop(struct machine *m);
+void control_cont(struct machine *m);
+void control_reset(struct machine *m);
+void control_powerdown(struct machine *m);
+/* Leaves machine_run(); reason is QMP's: "host-qmp-quit", "host-signal", "host-ui". */
+void control_quit(struct machine *m, const char *reason);
+
+/* Guest memory to a file, by physical address, or by linear address under the current tables. */
+const char *control_pmemsave(struct machine *m, gpa_t gpa, u64 size, const char *path);
+const char *control_memsave(struct machine *m, gla_t gla, u64 size, const char *path);
+
+/* Drives by QEMU's names: floppy0, floppy1, ide0-hd0 … ide1-cd1. */
+#define DRIVES 6
+struct drive_name {
+    char name[12];
+    struct disk *disk; /* NULL: no such drive */
+};
+void control_drives(struct machine *m, struct drive_name drives[DRIVES]);
+struct disk *control_drive(struct machine *m, const char *name);
+const char *control_change(struct machine *m, const char *name, const char *path, bool force);
+const char *control_eject(struct machine *m, const char *name, bool force);
+
+#endif

@@ -1,0 +1,572 @@
+/*
+ * The human monitor's commands (monitor.h), as QEMU's HMP spells them: one row each. Words are
+ * separated by blanks; "quotes" hold blanks together, \" and \\ inside them.
+ */
+#include "runtime/control/hmp.h"
+#include "runtime/control/control.h"
+#include "runtime/control/keyqueue.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/sampler.h"
+#include "runtime/machine/stats.h"
+#include "runtime/screen/keys.h"
+#include "runtime/screen/screenshot.h"
+#include "runtime/storage/disk.h"
+
+#include <capstone/capstone.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_WORDS = 16, MAX_LINE = 4096 };
+
+struct hmp {
+    struct machine *machine;
+    FILE *out; /* what the command says */
+    char *words[MAX_WORDS];
+    u32 n;     /* words, the command's name included */
+    char line[MAX_LINE];
+};
+
+static void say(struct hmp *h, const char *fmt, ...) PRINTF(2, 3);
+static void say(struct hmp *h, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vfprintf(h->out, fmt, ap);
+    va_end(ap);
+}
+
+/* error: NULL, or one line of what went wrong. */
+static void done(struct hmp *h, const char *error)
+{
+    if (error)
+        say(h, "Error: %s\n", error);
+}
+
+/* ---- Words and numbers ---- */
+
+/* Takes a word off *p, unquoting it in place; NULL at the end of the line. */
+static char *next_word(char **p)
+{
+    char *in = *p + strspn(*p, " \t"), *out, *word;
+    bool quoted = *in == '"';
+
+    if (!*in)
+        return NULL;
+    in += quoted;
+    word = out = in;
+    while (*in && (quoted ? *in != '"' : *in != ' ' && *in != '\t')) {
+        if (quoted && *in == '\\' && in[1])
+            in++;
+        *out++ = *in++;
+    }
+    *p = in + (*in != '\0');
+    *out = '\0';
+    return word;
+}
+
+static void split(struct hmp *h, const char *line)
+{
+    char *p = h->line, *word;
+
+    snprintf(h->line, sizeof(h->line), "%s", line);
+    while (h->n < MAX_WORDS && (word = next_word(&p)))
+        h->words[h->n++] = word;
+}
+
+/* $eax… $eip, as in QEMU's expressions. */
+static bool register_value(const struct vcpu *cpu, const char *name, u64 *val)
+{
+    static const char *const names[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+
+    for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(name, names[i])) {
+            *val = cpu->gpr[i];
+            return true;
+        }
+    if (!strcmp(name, "pc") || !strcmp(name, "eip")) {
+        *val = (u32)(cpu->seg[CS].base + cpu->eip);
+        return true;
+    }
+    return false;
+}
+
+/* A number or register, and sums of them: $esp+0x10. */
+static bool number(struct hmp *h, const char *text, u64 *val)
+{
+    int sign = 1;
+
+    for (*val = 0;; text++) {
+        char word[32];
+        size_t n = strcspn(text, "+-");
+        u64 term;
+        char *end;
+
+        if (!n || n >= sizeof(word))
+            return false;
+        memcpy(word, text, n);
+        word[n] = '\0';
+        if (word[0] == '$') {
+            if (!register_value(h->machine->cpu, word + 1, &term))
+                return false;
+        } else {
+            errno = 0;
+            term = strtoull(word, &end, 0);
+            if (*end || errno)
+                return false;
+        }
+        *val += sign > 0 ? term : 0 - term;
+        text += n;
+        if (!*text)
+            return true;
+        sign = *text == '+' ? 1 : -1;
+    }
+}
+
+static bool want_number(struct hmp *h, u32 i, u64 *val)
+{
+    if (i < h->n && number(h, h->words[i], val))
+        return true;
+    say(h, "%s: '%s' is no number\n", h->words[0], i < h->n ? h->words[i] : "");
+    return false;
+}
+
+/* ---- info ---- */
+
+static void info_registers(struct hmp *h)
+{
+    char text[8192];
+
+    cpu_print(h->machine->cpu, text, sizeof(text));
+    say(h, "%s", text);
+}
+
+static void info_status(struct hmp *h)
+{
+    const char *status = control_status(h->machine);
+
+    if (h->machine->state == RUN_RUNNING || !strcmp(status, "paused"))
+        say(h, "VM status: %s\n", status);
+    else
+        say(h, "VM status: paused (%s)\n", status);
+}
+
+static void info_version(struct hmp *h)
+{
+    say(h, "ring3 %s\n", RING3_VERSION);
+}
+
+static void info_name(struct hmp *h)
+{
+    say(h, "%s\n", h->machine->options->name ? h->machine->options->name : "");
+}
+
+static void say_counter(void *h, const char *name, const char *help, u64 val)
+{
+    say(h, "%-20s %12llu  %s\n", name, (unsigned long long)val, help);
+}
+
+static void info_stats(struct hmp *h)
+{
+    stats_each(h->machine, say_counter, h);
+}
+
+static void say_shadow(void *h, const char *name, const char *help, u64 val)
+{
+    say(h, "  %-15s %11llu\n", name, (unsigned long long)val);
+}
+
+static void say_seconds(void *arg, const char *name, double seconds)
+{
+    say(arg, "  %-15s %11.3f\n", name, seconds);
+}
+
+static void info_tc(struct hmp *h)
+{
+    struct machine *m = h->machine;
+
+    if (!m->cpu->engine->stats_print) {
+        say(h, "the interpreter runs the guest\n");
+        return;
+    }
+    say(h, "Host: %s\n", mmu_host_model(m->mmu));
+    m->cpu->engine->stats_print(m->cpu, h->out);
+    say(h, "Shadow page tables\n");
+    stats_each_of_mmu(m, say_shadow, h);
+    if (m->sampler.on)
+        say(h, "Seconds\n");
+    else
+        say(h, "Seconds by activity: counted from now on (from the start with --stats)\n");
+    sampler_each(m, say_seconds, h);
+    sampler_start(m);
+}
+
+static void info_block(struct hmp *h)
+{
+    struct drive_name drives[DRIVES];
+
+    control_drives(h->machine, drives);
+    for (u32 i = 0; i < DRIVES; i++) {
+        const struct disk *d = drives[i].disk;
+        const char *path = d ? disk_path(d) : NULL;
+
+        if (d)
+            say(h, "%s: %s%s%s\n", drives[i].name, path ? path : "[not inserted]",
+                path && d->read_only ? " (raw, read-only)" : path ? " (raw)" : "",
+                d->locked ? ", locked by the guest" : "");
+    }
+}
+
+static const struct {
+    const char *name, *help;
+    void (*run)(struct hmp *h);
+} infos[] = {
+    { "registers", "the CPU's registers", info_registers },
+    { "status", "running or not", info_status },
+    { "version", "of ring3", info_version },
+    { "name", "-name", info_name },
+    { "stats", "counters", info_stats },
+    { "tc", "the translator's counters", info_tc },
+    { "block", "drives and what is in them", info_block },
+};
+
+static void run_info(struct hmp *h)
+{
+    for (u32 i = 0; h->n > 1 && i < ARRAY_SIZE(infos); i++)
+        if (!strcmp(infos[i].name, h->words[1])) {
+            infos[i].run(h);
+            return;
+        }
+    for (u32 i = 0; i < ARRAY_SIZE(infos); i++)
+        say(h, "info %-10s %s\n", infos[i].name, infos[i].help);
+}
+
+/* ---- Keys ---- */
+
+/* "ctrl-alt-delete" → three codes; a lone "-" inside is the key minus. 0: *bad is no key. */
+static u32 parse_combo(char *combo, u16 *codes, u32 max, const char **bad)
+{
+    u32 n = 0;
+    char *next;
+
+    for (char *name = combo; name; name = next) {
+        next = *name ? strchr(name + 1, '-') : NULL;
+        if (next)
+            *next++ = '\0';
+        codes[n] = key_from_name(!strcmp(name, "-") ? "minus" : name);
+        if (codes[n++] == KEY_NONE || (next && n == max)) {
+            *bad = name;
+            return 0;
+        }
+    }
+    return n;
+}
+
+static void run_sendkey(struct hmp *h)
+{
+    const char *bad = "";
+    u16 codes[16];
+    u64 hold = 100;
+    u32 n;
+
+    if (h->n > 2 && !want_number(h, 2, &hold))
+        return;
+    n = parse_combo(h->words[1], codes, ARRAY_SIZE(codes), &bad);
+    if (n)
+        done(h, control_send_keys(h->machine, codes, n, MSEC(hold && hold <= 60000 ? hold : 100)));
+    else
+        say(h, "invalid parameter: %s\n", bad);
+}
+
+/* ---- Memory ---- */
+
+static void run_memory_save(struct hmp *h)
+{
+    bool physical = h->words[0][0] == 'p';
+    u64 address, size;
+
+    if (!want_number(h, 1, &address) || !want_number(h, 2, &size))
+        return;
+    if (!physical && address > UINT32_MAX)
+        say(h, "Error: Invalid addr %#llx specified\n", (unsigned long long)address);
+    else if (physical)
+        done(h, control_pmemsave(h->machine, address, size, h->words[3]));
+    else
+        done(h, control_memsave(h->machine, (gla_t)address, size, h->words[3]));
+}
+
+/* /FORMAT of x and xp: count, format letter, unit size. */
+struct dump {
+    u32 count, size;
+    char format;
+    bool physical;
+    u64 address;
+};
+
+static bool parse_format(const char *text, struct dump *d)
+{
+    char *rest = (char *)text;
+
+    if (*rest >= '0' && *rest <= '9')
+        d->count = (u32)strtoul(rest, &rest, 10);
+    for (; *rest; rest++) {
+        const char *sizes = "bhw", *size = strchr(sizes, *rest);
+
+        if (size)
+            d->size = 1u << (size - sizes);
+        else if (strchr("xduoci", *rest))
+            d->format = *rest;
+        else
+            return false;
+    }
+    return d->count <= 65536;
+}
+
+static bool read_memory(struct hmp *h, const struct dump *d, u64 address, void *buf, u32 n)
+{
+    for (u32 i = 0; i < n; i++) {
+        gpa_t gpa = address + i;
+
+        if (!d->physical && !mmu_translate(&h->machine->cpu->paging, (gla_t)(address + i), &gpa)) {
+            say(h, " Cannot access memory\n");
+            return false;
+        }
+        phys_read(h->machine, gpa, (u8 *)buf + i, 1);
+    }
+    return true;
+}
+
+static void say_value(struct hmp *h, const struct dump *d, u32 val)
+{
+    i32 sign = d->size == 1 ? (i8)val : d->size == 2 ? (i16)val : (i32)val;
+
+    switch (d->format) {
+    case 'd':
+        say(h, " %*d", 3 * (int)d->size, sign);
+        break;
+    case 'u':
+        say(h, " %*u", 3 * (int)d->size, val);
+        break;
+    case 'o':
+        say(h, " %#0*o", 3 * (int)d->size, val);
+        break;
+    case 'c':
+        if (val >= ' ' && val < 0x7f)
+            say(h, " '%c'", (int)val);
+        else
+            say(h, " '\\x%02x'", val);
+        break;
+    default:
+        say(h, " 0x%0*x", 2 * (int)d->size, val);
+    }
+}
+
+static void dump_data(struct hmp *h, const struct dump *d)
+{
+    u32 per_line = d->format == 'c' ? 8 : 16 / d->size;
+
+    for (u32 i = 0; i < d->count; i++) {
+        u64 address = d->address + (u64)i * d->size;
+        u32 val = 0;
+
+        if (i % per_line == 0)
+            say(h, "%s%0*llx:", i ? "\n" : "", d->physical ? 16 : 8,
+                (unsigned long long)(d->physical ? address : (gla_t)address));
+        if (!read_memory(h, d, address, &val, d->size))
+            return;
+        say_value(h, d, val);
+    }
+    say(h, "\n");
+}
+
+static void dump_code(struct hmp *h, const struct dump *d)
+{
+    u64 address = d->address;
+    cs_insn *in;
+    csh cs;
+
+    if (cs_open(CS_ARCH_X86, cpu_code32(h->machine->cpu) ? CS_MODE_32 : CS_MODE_16, &cs))
+        return;
+    for (u32 i = 0; i < d->count; i++) {
+        u8 bytes[16];
+
+        if (!read_memory(h, d, address, bytes, sizeof(bytes)))
+            break;
+        if (!cs_disasm(cs, bytes, 15, address, 1, &in)) {
+            say(h, "0x%08llx:  (bad)\n", (unsigned long long)address++);
+            continue;
+        }
+        say(h, "0x%08llx:  %s %s\n", (unsigned long long)address, in->mnemonic, in->op_str);
+        address += in->size;
+        cs_free(in, 1);
+    }
+    cs_close(&cs);
+}
+
+/* x /FMT ADDRESS, linear; xp the same, physical. */
+static void run_dump(struct hmp *h)
+{
+    struct dump d = { .count = 1, .size = 4, .format = 'x', .physical = h->words[0][1] == 'p' };
+    u32 at = 1;
+
+    if (h->words[1][0] == '/') {
+        if (!parse_format(h->words[1] + 1, &d)) {
+            say(h, "%s: '%s': a count, one of x d u o c i, one of b h w\n", h->words[0],
+                h->words[1]);
+            return;
+        }
+        at = 2;
+    }
+    if (!want_number(h, at, &d.address))
+        return;
+    if (d.format == 'c')
+        d.size = 1;
+    if (d.format == 'i')
+        dump_code(h, &d);
+    else
+        dump_data(h, &d);
+}
+
+/* ---- The rest ---- */
+
+static bool ends_in(const char *text, const char *end)
+{
+    size_t n = strlen(text), k = strlen(end);
+
+    return n >= k && !strcasecmp(text + n - k, end);
+}
+
+/* screendump FILE [-f png]; a name that ends in .png says it too. */
+static void run_screendump(struct hmp *h)
+{
+    bool flagged = h->n > 3 && !strcmp(h->words[2], "-f");
+
+    done(h, screen_dump(h->machine, h->words[1],
+                        flagged ? !strcmp(h->words[3], "png") : ends_in(h->words[1], ".png")));
+}
+
+static void run_stop(struct hmp *h)
+{
+    control_stop(h->machine);
+}
+static void run_cont(struct hmp *h)
+{
+    control_cont(h->machine);
+}
+static void run_reset(struct hmp *h)
+{
+    control_reset(h->machine);
+}
+static void run_powerdown(struct hmp *h)
+{
+    control_powerdown(h->machine);
+}
+static void run_quit(struct hmp *h)
+{
+    control_quit(h->machine, "host-qmp-quit");
+}
+
+static void run_eject(struct hmp *h)
+{
+    bool force = !strcmp(h->words[1], "-f");
+
+    if (force && h->n < 3)
+        say(h, "eject: wants a drive\n");
+    else
+        done(h, control_eject(h->machine, h->words[1 + force], force));
+}
+
+static void run_change(struct hmp *h)
+{
+    bool force = !strcmp(h->words[1], "-f");
+
+    if (h->n < 3u + force)
+        say(h, "change: wants a drive and a file\n");
+    else
+        done(h, control_change(h->machine, h->words[1 + force], h->words[2 + force], force));
+}
+
+static void run_help(struct hmp *h);
+
+/* ---- The table ---- */
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    u32 min; /* arguments */
+    void (*run)(struct hmp *h);
+    const char *usage;
+} commands[] = {
+    { "help",             0, run_help,        "-- this" },
+    { "info",             0, run_info,        "[WHAT] -- look at the machine" },
+    { "sendkey",          1, run_sendkey,     "KEYS [MS] -- e.g. ctrl-alt-delete; held 100 ms" },
+    { "screendump",       1, run_screendump,  "FILE [-f png] -- the screen as PPM or PNG" },
+    { "x",                1, run_dump,        "[/FMT] ADDRESS -- linear memory: /8xw, /16cb, /5i" },
+    { "xp",               1, run_dump,        "[/FMT] ADDRESS -- physical memory" },
+    { "memsave",          3, run_memory_save, "ADDRESS SIZE FILE -- linear memory to a file" },
+    { "pmemsave",         3, run_memory_save, "ADDRESS SIZE FILE -- physical memory to a file" },
+    { "stop",             0, run_stop,        "-- let the machine stand" },
+    { "cont",             0, run_cont,        "-- let it run" },
+    { "c",                0, run_cont,        "-- the same" },
+    { "system_reset",     0, run_reset,       "-- press reset" },
+    { "system_powerdown", 0, run_powerdown,   "-- press the power button" },
+    { "eject",            1, run_eject,       "[-f] DRIVE -- take the medium out" },
+    { "change",           2, run_change,      "[-f] DRIVE FILE -- put a medium in" },
+    { "quit",             0, run_quit,        "-- end ring3" },
+    { "q",                0, run_quit,        "-- the same" },
+};
+/* clang-format on */
+
+static void run_help(struct hmp *h)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(commands); i++)
+        say(h, "%s %s\n", commands[i].name, commands[i].usage);
+}
+
+/* QEMU takes "x/8xb 0x7c00": the format becomes a word of its own. Returns it, to be freed. */
+static char *part_format(struct hmp *h)
+{
+    char *slash = h->n ? strchr(h->words[0], '/') : NULL, *format;
+
+    if (!slash || slash == h->words[0] || h->n == MAX_WORDS)
+        return NULL;
+    format = strdup(slash);
+    *slash = '\0';
+    memmove(&h->words[2], &h->words[1], (h->n - 1) * sizeof(h->words[0]));
+    h->words[1] = format;
+    h->n++;
+    return format;
+}
+
+static void run(struct hmp *h)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (strcmp(commands[i].name, h->words[0]))
+            continue;
+        if (h->n <= commands[i].min)
+            say(h, "usage: %s %s\n", commands[i].name, commands[i].usage);
+        else
+            commands[i].run(h);
+        return;
+    }
+    say(h, "unknown command: '%s'\n", h->words[0]);
+}
+
+char *hmp_run(struct machine *m, const char *line)
+{
+    struct hmp h = { .machine = m };
+    char *text = NULL, *format;
+    size_t size;
+
+    h.out = open_memstream(&text, &size);
+    check(h.out, "out of memory");
+    split(&h, line);
+    format = part_format(&h);
+    if (h.n)
+        run(&h);
+    free(format);
+    fclose(h.out);
+    return text;
+}

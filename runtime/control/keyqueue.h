@@ -1,0 +1,17 @@
+/*
+ * Keys typed by programs.
+ */
+#ifndef RING3_KEYQUEUE_H
+#define RING3_KEYQUEUE_H
+
+#include "runtime/base/base.h"
+
+/*
+ * Presses the keys (keys.h codes) one after the other, then lets them go in reverse, each step
+ * `hold` nanoseconds of machine time after the one before; waits its turn behind earlier keys. QEMU's
+ * default hold is 100 ms.
+ */
+const char *control_send_keys(struct machine *m, const u16 *codes, u32 n, u64 hold);
+#define KEY_HOLD MSEC(100)
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * QMP's server, started by main.c; gone with qmp_free().
+ */
+#ifndef RING3_QMP_H
+#define RING3_QMP_H
+
+#include "runtime/base/base.h"
+
+void qmp_new(struct machine *m, const char *path, bool wait);
+void qmp_free(struct machine *m);
+void qmp_tray_moved(struct machine *m, const char *device, bool open);
+
+/* Tells QMP clients: an event's name and its "reason", or NULL. */
+void machine_notify(struct machine *m, const char *event, const char *reason);
+
+#endif

@@ -1,0 +1,356 @@
+/*
+ * The board's parts list: what is on it, and which wire goes where.
+ */
+#include "runtime/machine/machine.h"
+#include "runtime/boot/boot.h"
+#include "runtime/control/chardev.h"
+#include "runtime/machine/engines.h"
+#include "runtime/machine/pins.h"
+#include "runtime/machine/run.h"
+#include "runtime/machine/sampler.h"
+#include "runtime/machine/services.h"
+#include "runtime/storage/disk.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static struct device *part(struct machine *m, const struct device_class *class, const void *config)
+{
+    struct device *dev = device_new(m, class, config);
+
+    if (!dev)
+        die("the board's %s could not be set up", class->name);
+    return dev;
+}
+
+/* ---- Wires ---- */
+
+/* An ISA interrupt reaches the 8259s, and the I/O APIC at the same pin (0 at pin 2: the MADT and
+ * the MP table say so). */
+static void isa_wire(void *owner, u32 pin, bool level)
+{
+    struct machine *m = owner;
+
+    trace(TRACE_IRQ, "isa %u %s", pin, level ? "high" : "low");
+    i8259_set(m->i8259, pin, level);
+    ioapic_set(m->ioapic, pin == 0 ? 2 : pin, level);
+}
+
+/* The 8259s' INTR goes to LINT0 of the local APIC, which passes it on ("virtual wire"), and to
+ * pin 0 of the I/O APIC. */
+static void intr_wire(void *owner, u32 pin, bool level)
+{
+    struct machine *m = owner;
+
+    lapic_set_lint(m->lapic, 0, level);
+    ioapic_set(m->ioapic, 0, level);
+}
+
+static void core_intr(struct machine *m, bool level)
+{
+    cpu_set_intr(m->cpu, level);
+}
+
+/* INIT of the only processor leaves nobody who remembers: it restarts the machine as RESET does.
+ * There is no SMM, so nobody answers an SMI. */
+static void core_event(struct machine *m, u32 delivery)
+{
+    if (delivery == 4)
+        cpu_raise_nmi(m->cpu);
+    else if (delivery == 5)
+        machine_request(m, MACHINE_RESET);
+}
+
+static u8 core_inta(struct machine *m)
+{
+    return i8259_ack(m->i8259);
+}
+
+static void apic_eoi(struct machine *m, u8 vector)
+{
+    ioapic_eoi(m->ioapic, vector);
+}
+
+static bool apic_send(struct machine *m, u8 vector, u32 delivery, u8 destination, bool logical,
+                      bool level)
+{
+    return lapic_message(m->lapic, vector, delivery, destination, logical, level);
+}
+
+static bool apic_busy(struct machine *m, u8 vector)
+{
+    return lapic_busy(m->lapic, vector);
+}
+
+static int intr_ack(struct vcpu *cpu)
+{
+    return lapic_ack(machine_of(cpu)->lapic);
+}
+
+static void ferr_wire(struct vcpu *cpu, bool level)
+{
+    ferr_set(machine_of(cpu)->ferr, level);
+}
+
+static u64 apic_base_read(const struct vcpu *cpu)
+{
+    return lapic_base_msr_read(machine_of(cpu)->lapic);
+}
+
+static bool apic_base_write(struct vcpu *cpu, u64 val)
+{
+    return lapic_base_msr_write(machine_of(cpu)->lapic, val);
+}
+
+static void core_ignne(struct machine *m, bool level)
+{
+    m->cpu->ignne = level;
+}
+
+/* ---- Parts ---- */
+
+static void make_interrupts(struct machine *m)
+{
+    static const struct lapic_config lapic = { core_intr, core_event, core_inta, apic_eoi };
+    static const struct ioapic_config ioapic = { apic_send, apic_busy };
+    static const struct ferr_config ferr = { core_ignne };
+
+    for (u32 i = 0; i < 16; i++)
+        irq_init(&m->isa[i], isa_wire, m, i);
+    m->i8259 = part(m, &i8259_class, NULL);
+    m->lapic = part(m, &lapic_class, &lapic);
+    m->ioapic = part(m, &ioapic_class, &ioapic);
+    m->ferr = part(m, &ferr_class, &ferr);
+    irq_init(i8259_output(m->i8259), intr_wire, m, 0);
+    m->cpu->pins.intr_ack = intr_ack;
+    m->cpu->pins.ferr = ferr_wire;
+    m->cpu->pins.apic_base_read = apic_base_read;
+    m->cpu->pins.apic_base_write = apic_base_write;
+}
+
+static struct disk *open_drive(struct options *o, const struct drive_options *drive,
+                               enum disk_kind kind)
+{
+    struct drive_options d = *drive;
+    const char *error;
+    struct disk *disk;
+
+    d.snapshot |= o->snapshot;
+    disk = disk_open(&d, kind, &error);
+    if (!disk)
+        die("%s", error);
+    return disk;
+}
+
+static void open_drives(struct machine *m)
+{
+    struct options *o = m->options;
+
+    for (u32 i = 0; i < 2; i++)
+        if (o->floppy[i].present || i == 0) /* a PC has one floppy drive, empty or not */
+            m->floppy[i] = open_drive(o, &o->floppy[i], DISK_FLOPPY);
+    for (u32 i = 0; i < 4; i++) {
+        struct drive_options *d = &o->ide[i / 2][i % 2];
+
+        if (d->present)
+            m->ide[i / 2][i % 2] = open_drive(o, d, d->cdrom ? DISK_CD : DISK_HARD);
+    }
+}
+
+/* The PCI bus and what is on it without a wire to elsewhere. The bridge's wire to the disks comes later. */
+static struct piix3_config *make_pci(struct machine *m, struct pci_slot *slot, struct boot_chips *boot)
+{
+    struct pci_config *pci = machine_alloc(m, sizeof(*pci));
+    struct piix3_config *piix3 = machine_alloc(m, sizeof(*piix3));
+
+    slot->bus = part(m, &pci_class, pci);
+    piix3->slot = *slot;
+    boot->i440fx = part(m, &i440fx_class, slot);
+    *pci = (struct pci_config){ piix3_set_pirq, piix3_rcr_read, piix3_rcr_write,
+                                part(m, &piix3_class, piix3) };
+    m->piix4 = part(m, &piix4_class, slot);
+    return piix3;
+}
+
+static void make_timer(struct machine *m, struct boot_chips *boot)
+{
+    struct i8254_config *timer = machine_alloc(m, sizeof(*timer));
+    struct pcspk_config *speaker = machine_alloc(m, sizeof(*speaker));
+
+    *timer = (struct i8254_config){ m->i8259, m->ioapic };
+    speaker->i8254 = part(m, &i8254_class, timer);
+    boot->mc146818 = part(m, &mc146818_class, NULL);
+    part(m, &pcspk_class, speaker);
+}
+
+/* The A20 gate's two switches know each other. */
+static void make_keyboard(struct machine *m)
+{
+    struct a20_config *to_port92 = machine_alloc(m, sizeof(*to_port92));
+    struct a20_config *to_i8042 = machine_alloc(m, sizeof(*to_i8042));
+
+    m->i8042 = part(m, &i8042_class, to_port92);
+    *to_i8042 = (struct a20_config){ i8042_a20_follow, m->i8042 };
+    *to_port92 = (struct a20_config){ port92_a20_follow, part(m, &port92_class, to_i8042) };
+}
+
+static struct device *make_disks(struct machine *m)
+{
+    struct ide_config *ide = machine_alloc(m, sizeof(*ide));
+    struct floppy_config *floppy = machine_alloc(m, sizeof(*floppy));
+
+    open_drives(m);
+    memcpy(ide->drive, m->ide, sizeof(m->ide));
+    memcpy(floppy->drive, m->floppy, sizeof(m->floppy));
+    floppy->dma = part(m, &i8237_class, NULL);
+    part(m, &i82077_class, floppy);
+    return part(m, &ata_class, ide);
+}
+
+static void make_serial(struct machine *m)
+{
+    static const struct {
+        u16 port;
+        u8 irq;
+    } ports[MAX_SERIAL] = { { 0x3f8, 4 }, { 0x2f8, 3 } };
+
+    for (u32 i = 0; i < MAX_SERIAL; i++) {
+        struct ns16550_config *c = machine_alloc(m, sizeof(*c));
+
+        if (!m->options->serial[i] && i)
+            continue;
+        *c = (struct ns16550_config){ ports[i].port, ports[i].irq, NULL };
+        if (m->options->serial[i])
+            c->chardev = chardev_new(m, m->options->serial[i]);
+        part(m, &ns16550_class, c);
+    }
+}
+
+static void make_debug_ports(struct machine *m)
+{
+    struct options *o = m->options;
+
+    part(m, &post_class, NULL);
+    for (u32 i = 0; i < MAX_DEBUG; i++) {
+        struct debugcon_config *c = machine_alloc(m, sizeof(*c));
+
+        if (!o->debug[i].target)
+            continue;
+        *c = (struct debugcon_config){ o->debug[i].port, chardev_new(m, o->debug[i].target) };
+        part(m, &debugcon_class, c);
+    }
+    if (o->debug_exit.present) {
+        struct debugexit_config *c = machine_alloc(m, sizeof(*c));
+
+        *c = (struct debugexit_config){ o->debug_exit.port, o->debug_exit.size };
+        part(m, &debugexit_class, c);
+    }
+}
+
+static void make_board(struct machine *m, struct boot_chips *boot)
+{
+    struct pci_slot *slot = machine_alloc(m, sizeof(*slot));
+    struct piix3_config *piix3;
+
+    make_interrupts(m);
+    piix3 = make_pci(m, slot, boot);
+    make_timer(m, boot);
+    make_keyboard(m);
+    m->vga = part(m, &vga_class, slot);
+    make_serial(m);
+    make_debug_ports(m);
+    piix3->ata = make_disks(m);
+    m->fw_cfg = part(m, &fw_cfg_class, NULL);
+}
+
+/* ---- The machine ---- */
+
+static const struct cpu_model *find_model(const char *name)
+{
+    const struct cpu_model *model = cpu_models;
+
+    while (name && model->name && strcmp(model->name, name))
+        model++;
+    if (!model->name)
+        die("-cpu %s: no such CPU; try -cpu help", name);
+    return model;
+}
+
+/* -rtc base: what the guest's clock says at power-on. */
+static i64 rtc_base(const char *base)
+{
+    struct tm tm = { 0 };
+    time_t now = time(NULL);
+
+    if (!base || !strcmp(base, "utc"))
+        return now;
+    if (!strcmp(base, "localtime")) {
+        localtime_r(&now, &tm);
+        return timegm(&tm);
+    }
+    if (!strptime(base, "%Y-%m-%dT%H:%M:%S", &tm)) {
+        memset(&tm, 0, sizeof(tm));
+        if (!strptime(base, "%Y-%m-%d", &tm))
+            die("-rtc base=%s: want utc, localtime, 2006-06-17 or 2006-06-17T16:01:21", base);
+    }
+    return timegm(&tm);
+}
+
+struct machine *machine_bare(struct options *o)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+    struct mmu_bus bus = machine_memory_bus(m);
+    struct cpu_pins pins = machine_pins(m);
+
+    m->options = o;
+    m->host_armed = ~0ull;
+    m->bus = bus_new(&m->activity);
+    m->mmu = mmu_new(o->ram, &bus);
+    if (!m->mmu)
+        die("-m %lluM: the host has not that much memory to give",
+            (unsigned long long)(o->ram >> 20));
+    if (o->plain_host)
+        mmu_plain_host(m->mmu);
+    m->cpu = cpu_new(m->mmu, find_model(o->cpu), &pins);
+    return m;
+}
+
+struct machine *machine_new(struct options *o)
+{
+    struct machine *m = machine_bare(o);
+    struct boot_chips boot;
+
+    m->wall_base = rtc_base(o->rtc_base);
+    engine_attach(m, o->engine);
+    make_board(m, &boot);
+    boot_setup(m, &boot);
+    machine_reset(m);
+    m->state = o->paused ? RUN_PAUSED : RUN_RUNNING;
+    return m;
+}
+
+void machine_free(struct machine *m)
+{
+    struct device *next;
+
+    if (!m)
+        return;
+    sampler_stop(m);
+    for (struct device *d = m->devices; d; d = next) {
+        next = d->next;
+        free(d);
+    }
+    for (u32 i = 0; i < 2; i++)
+        disk_close(m->floppy[i]);
+    for (u32 i = 0; i < 4; i++)
+        disk_close(m->ide[i / 2][i % 2]);
+    chardev_free_all(m);
+    m->cpu->engine->detach(m->cpu);
+    cpu_free(m->cpu);
+    mmu_free(m->mmu);
+    bus_free(m->bus);
+    machine_free_allocations(m);
+    free(m->keyqueue);
+    free(m->loop);
+    free(m);
+}

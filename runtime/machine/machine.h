@@ -1,0 +1,83 @@
+/*
+ * The machine: what machine.c wires from the options, and what the wings of runtime/ work on. Everything
+ * the guest can see hangs off it; two machines can live in one process, each on its own thread.
+ */
+#ifndef RING3_MACHINE_H
+#define RING3_MACHINE_H
+
+#include "cpu/engine.h"
+#include "devices/board.h"
+#include "devices/bus.h"
+#include "mmu/mmu.h"
+#include "runtime/base/activity.h"
+#include "runtime/machine/options.h"
+#include "runtime/machine/stats.h"
+
+#include <time.h>
+
+struct allocation;
+
+enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
+
+struct machine {
+    struct options *options; /* owned by main */
+    struct vcpu *cpu;
+    struct mmu *mmu;
+    struct bus *bus;
+    struct stats stats;
+
+    struct device *devices; /* in order of attachment */
+    struct irq isa[16];
+    /* Those that the frame itself drives: NULL on a bare machine. */
+    struct device *i8259, *lapic, *ioapic, *ferr; /* for the CPU */
+    struct device *i8042, *vga, *piix4;           /* input, screen, power button */
+    struct device *fw_cfg;                        /* while the machine is made */
+    struct disk *floppy[2], *ide[2][2];
+
+    /* Time: see clock.c. */
+    i64 clock_offset;    /* machine time = host monotonic + offset, while running */
+    u64 clock_stopped;   /* machine time while stopped */
+    bool clock_running, clock_manual; /* manual: tests turn it */
+    i64 wall_base;        /* RTC time at machine time 0, seconds since 1970 */
+    u32 wall_base_ns;
+    struct timer *timers; /* armed, earliest first */
+    timer_t host_timer;   /* of the thread that runs the machine */
+    u64 host_armed;       /* its deadline in machine time, ~0: none */
+
+    enum run_state state;
+    u32 events;      /* MACHINE_* requested */
+    int exit_status; /* of the process, when MACHINE_EXIT came from the guest */
+    bool quit;       /* leave machine_run() */
+    u8 activity; /* enum activity */
+    struct {
+        bool on;
+        u64 last;                   /* the thread's CPU time at the last sample */
+        u64 started, cpu_started;   /* wall and CPU time */
+        u64 idle, idle_since;       /* wall time asleep, and when that began */
+        u64 spent[ACTIVITIES];      /* nanoseconds */
+    } sampler;
+    struct { /* a guest that waits: see spin.c */
+        u64 began, last, sleep; /* sleep: nanoseconds that are due */
+        u64 accesses;           /* to devices, by then */
+        u32 batch;
+    } spin;
+    struct loop *loop;
+    struct port *ports; /* serial ports' and debug consoles' host side: chardev.c */
+    bool spoken;        /* a byte has gone to the terminal */
+    struct allocation *allocations;
+    struct qmp *qmp;           /* the control socket's server, or NULL */
+    struct keyqueue *keyqueue; /* keys typed by programs; made when first needed */
+};
+
+/* Whose CPU it is. */
+static inline struct machine *machine_of(const struct vcpu *cpu)
+{
+    return cpu->pins.board;
+}
+
+/* Builds a machine from the options; die()s with one line on the user's mistakes. */
+struct machine *machine_new(struct options *o);
+/* RAM, a bus and a CPU without a board or firmware: what tests build on. */
+struct machine *machine_bare(struct options *o);
+void machine_free(struct machine *m);
+#endif

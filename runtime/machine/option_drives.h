@@ -1,0 +1,20 @@
+/*
+ * What the options that name drives and images do.
+ */
+#ifndef RING3_OPTION_DRIVES_H
+#define RING3_OPTION_DRIVES_H
+
+#include "runtime/machine/option_values.h"
+
+SETTER(set_hda);
+SETTER(set_hdb);
+SETTER(set_hdc);
+SETTER(set_hdd);
+SETTER(set_fda);
+SETTER(set_fdb);
+SETTER(set_cdrom);
+SETTER(set_drive);
+/* A bare IMAGE: by its size and contents a floppy, disk, CD or kernel. */
+SETTER(set_image);
+
+#endif

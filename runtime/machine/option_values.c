@@ -1,0 +1,469 @@
+/*
+ * What the options with structured arguments do, one function each: it reads the argument, refuses
+ * in one line what we do not have, and notes the rest in struct options.
+ */
+#include "runtime/machine/option_values.h"
+#include "runtime/machine/engines.h"
+#include "runtime/machine/keyval.h"
+#include "runtime/machine/machine.h"
+#include "cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- Machine ---- */
+
+SETTER(set_memory)
+{
+    const char *text = strncmp(arg, "size=", 5) ? arg : arg + 5;
+
+    if (!parse_size(text, MIB(1), &o->ram))
+        die("%s: '%s' is no size: a number of MiB, or with K, M or G", option, arg);
+    if (o->ram < MIB(1) || o->ram > MIB(3584))
+        die("%s: %s: this board takes from 1M to 3584M of memory", option, arg);
+    if (o->ram % PAGE_SIZE)
+        die("%s: %s: not a multiple of 4K", option, arg);
+}
+
+static void list_cpus(void)
+{
+    for (const struct cpu_model *m = cpu_models; m->name; m++)
+        printf("%-10s %s\n", m->name, m->help);
+    exit(0);
+}
+
+SETTER(set_cpu)
+{
+    u32 n = 0;
+
+    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+        list_cpus();
+    for (const struct cpu_model *m = cpu_models; m->name; m++, n++)
+        if (!strcmp(m->name, arg)) {
+            o->cpu = m->name;
+            return;
+        }
+    refuse_name(option, arg, cpu_models, sizeof(cpu_models[0]), n);
+}
+
+/* A date as QEMU takes it: 2026-11-20, or 2026-11-20T10:00:00. */
+static bool is_date(const char *text)
+{
+    struct tm tm = { 0 };
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+
+    if (end && *end == 'T')
+        end = strptime(end, "T%H:%M:%S", &tm);
+    return end && !*end;
+}
+
+struct rtc_keys {
+    const char *base, *clock;
+};
+static const struct key_row rtc_keys[] = {
+    KEY(struct rtc_keys, base, KEY_TEXT),
+    { "clock", KEY_CHOICE, offsetof(struct rtc_keys, clock), "host|rt|vm" },
+    { "driftfix", KEY_IGNORE, 0, NULL },
+};
+
+SETTER(set_rtc)
+{
+    struct rtc_keys k = { .base = o->rtc_base };
+
+    keyval_read(option, arg, NULL, rtc_keys, ARRAY_SIZE(rtc_keys), &k);
+    o->rtc_base = k.base;
+    if (!in_choices(k.base, "utc|localtime") && !is_date(k.base))
+        refuse_choice("-rtc base=", k.base, "utc|localtime|2026-11-20|2026-11-20T10:00:00");
+}
+
+struct name_keys {
+    const char *guest;
+};
+static const struct key_row name_keys[] = {
+    KEY(struct name_keys, guest, KEY_TEXT),
+    { "process", KEY_IGNORE, 0, NULL },
+    { "debug-threads", KEY_IGNORE, 0, NULL },
+};
+
+SETTER(set_name)
+{
+    struct name_keys k = { NULL };
+
+    keyval_read(option, arg, "guest", name_keys, ARRAY_SIZE(name_keys), &k);
+    o->name = k.guest;
+}
+
+/* What scripts say of the machine where there is only one answer. */
+struct machine_keys {
+    const char *type, *accel, *vmport, *cpus;
+    u32 number;
+    bool on;
+};
+
+SETTER(set_machine)
+{
+    static const struct key_row rows[] = {
+        { "type", KEY_CHOICE, offsetof(struct machine_keys, type), "pc|pc-i440fx-7.2" },
+        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), "tcg" },
+        { "usb", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
+        { "vmport", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
+        { "hpet", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
+        { "acpi", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
+        { "graphics", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
+    };
+    struct machine_keys k = { NULL };
+
+    keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
+}
+
+SETTER(set_accel)
+{
+    static const struct key_row rows[] = {
+        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), "tcg" },
+        { "thread", KEY_IGNORE, 0, NULL },
+        { "tb-size", KEY_IGNORE, 0, NULL },
+    };
+    struct machine_keys k = { NULL };
+
+    keyval_read(option, arg, "accel", rows, ARRAY_SIZE(rows), &k);
+}
+
+SETTER(set_smp)
+{
+    static const struct key_row rows[] = {
+        { "cpus", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
+        { "sockets", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
+        { "cores", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
+        { "threads", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
+        { "maxcpus", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
+    };
+    struct machine_keys k = { NULL };
+
+    keyval_read(option, arg, "cpus", rows, ARRAY_SIZE(rows), &k);
+}
+
+struct boot_keys {
+    const char *order, *once;
+    bool menu, strict;
+};
+static const struct key_row boot_keys[] = {
+    KEY(struct boot_keys, order, KEY_TEXT),
+    KEY(struct boot_keys, menu, KEY_BOOL),
+    KEY(struct boot_keys, strict, KEY_BOOL),
+    { "splash-time", KEY_IGNORE, 0, NULL },
+    { "reboot-timeout", KEY_IGNORE, 0, NULL },
+};
+
+SETTER(set_boot)
+{
+    struct boot_keys k = { .order = "" };
+    u32 n = 0;
+
+    keyval_read(option, arg, "order", boot_keys, ARRAY_SIZE(boot_keys), &k);
+    memset(o->boot, 0, sizeof(o->boot));
+    for (const char *p = k.order; *p; p++) {
+        if (!strchr("acd", *p) || strchr(o->boot, *p))
+            die("%s: '%s': letters of a (floppy), c (hard disk), d (CD), each once", option, k.order);
+        o->boot[n++] = *p;
+    }
+    o->boot_menu = k.menu;
+}
+
+/* ---- Screen ---- */
+
+struct display_keys {
+    const char *type;
+    bool full_screen, ignored;
+};
+static const struct key_row display_keys[] = {
+    { "type", KEY_CHOICE, offsetof(struct display_keys, type), "sdl|curses|none" },
+    { "full-screen", KEY_BOOL, offsetof(struct display_keys, full_screen), NULL },
+    { "gl", KEY_IGNORE, 0, NULL },
+    { "show-cursor", KEY_IGNORE, 0, NULL },
+    { "window-close", KEY_IGNORE, 0, NULL },
+    { "charset", KEY_IGNORE, 0, NULL },
+};
+
+SETTER(set_display)
+{
+    struct display_keys k = { NULL };
+
+    keyval_read(option, arg, "type", display_keys, ARRAY_SIZE(display_keys), &k);
+    o->full_screen |= k.full_screen;
+    o->display = !k.type                   ? DISPLAY_DEFAULT
+                 : !strcmp(k.type, "sdl")    ? DISPLAY_SDL
+                 : !strcmp(k.type, "curses") ? DISPLAY_CURSES
+                                             : DISPLAY_NONE;
+}
+
+/* ---- Serial ports, debug ports, control socket ---- */
+
+#define TARGETS "stdio|mon:stdio|file:PATH|pty|unix:PATH|null|none|chardev:ID"
+
+/* Refuses what chardev_new() would not know. */
+static const char *target(const char *option, const char *arg)
+{
+    static const char *const prefixes[] = { "file:", "unix:", "chardev:" };
+
+    if (in_choices(arg, "stdio|mon:stdio|pty|null|none"))
+        return arg;
+    for (u32 i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (!strncmp(arg, prefixes[i], strlen(prefixes[i])) && arg[strlen(prefixes[i])])
+            return arg;
+    refuse_choice(option, arg, TARGETS);
+}
+
+static void add_serial(struct options *o, const char *option, const char *where)
+{
+    u32 n = 0;
+
+    while (n < MAX_SERIAL && o->serial[n])
+        n++;
+    if (n == MAX_SERIAL)
+        die("%s: there are %d serial ports", option, MAX_SERIAL);
+    o->serial[n] = where;
+}
+
+static void add_debug(struct options *o, const char *option, u32 port, const char *where)
+{
+    u32 n = 0;
+
+    while (n < MAX_DEBUG && o->debug[n].target)
+        n++;
+    if (n == MAX_DEBUG)
+        die("%s: there are %d debug ports", option, MAX_DEBUG);
+    o->debug[n].port = (u16)port;
+    o->debug[n].target = where;
+}
+
+SETTER(set_serial)
+{
+    add_serial(o, option, target(option, arg));
+}
+
+SETTER(set_debugcon)
+{
+    add_debug(o, option, 0xe9, target(option, arg));
+}
+
+/* -chardev: names for targets, looked up at the end as "chardev:ID". */
+struct chardev_keys {
+    const char *backend, *id, *path;
+    bool server, wait, mux, ignored;
+};
+
+static const struct key_row chardev_keys[] = {
+    { "backend", KEY_CHOICE, offsetof(struct chardev_keys, backend), "file|stdio|socket|pty|null" },
+    KEY(struct chardev_keys, id, KEY_TEXT),
+    KEY(struct chardev_keys, path, KEY_TEXT),
+    KEY(struct chardev_keys, server, KEY_BOOL),
+    KEY(struct chardev_keys, wait, KEY_BOOL),
+    { "mux", KEY_BOOL, offsetof(struct chardev_keys, mux), NULL },
+    { "signal", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL },
+    { "append", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL },
+};
+
+static const char *chardev_target(const struct chardev_keys *k, const char *option)
+{
+    bool socket = !strcmp(k->backend, "socket");
+
+    if (!socket && strcmp(k->backend, "file"))
+        return !strcmp(k->backend, "stdio") && k->mux ? "mon:stdio" : k->backend;
+    if (!k->path)
+        die("%s: path= is missing", option);
+    if (socket && !k->server)
+        die("%s: socket: only server=on", option);
+    return keep_format("%s:%s%s", socket ? "unix" : "file", k->path,
+                       !socket ? "" : k->wait ? ",server=on,wait=on" : ",server=on,wait=off");
+}
+
+SETTER(set_chardev)
+{
+    struct chardev_keys k = { .wait = true };
+    u32 n = 0;
+
+    keyval_read(option, arg, "backend", chardev_keys, ARRAY_SIZE(chardev_keys), &k);
+    if (!k.backend || !k.id)
+        die("%s: wants TYPE,id=ID: file, stdio, socket, pty or null", option);
+    while (n < MAX_CHARDEVS && o->chardev[n].id && strcmp(o->chardev[n].id, k.id))
+        n++;
+    if (n == MAX_CHARDEVS || o->chardev[n].id)
+        die("%s: id=%s: %s", option, k.id, n == MAX_CHARDEVS ? "too many" : "used twice");
+    o->chardev[n].id = k.id;
+    o->chardev[n].target = chardev_target(&k, option);
+}
+
+static const char *resolve(const struct options *o, const char *where)
+{
+    const char *id;
+
+    if (!where || strncmp(where, "chardev:", 8))
+        return where;
+    id = where + 8;
+    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++)
+        if (!strcmp(o->chardev[i].id, id))
+            return o->chardev[i].target;
+    die("chardev=%s: no -chardev has id=%s", id, id);
+}
+
+struct device_keys {
+    const char *driver, *chardev;
+    u32 iobase, iosize, index;
+};
+/* clang-format off */
+static const struct key_row device_keys[] = {
+    { "driver", KEY_CHOICE, offsetof(struct device_keys, driver),
+      "isa-debug-exit|isa-debugcon|isa-serial" },
+    KEY(struct device_keys, chardev, KEY_TEXT),
+    KEY(struct device_keys, iobase, KEY_U32),
+    KEY(struct device_keys, iosize, KEY_U32),
+    { "id", KEY_IGNORE, 0, NULL },
+    { "index", KEY_IGNORE, 0, NULL },
+};
+/* clang-format on */
+
+static void add_debug_exit(struct options *o, const char *option, const struct device_keys *k)
+{
+    u32 port = k->iobase == ~0u ? 0x501 : k->iobase, size = k->iosize == ~0u ? 2 : k->iosize;
+
+    if (o->debug_exit.present)
+        die("%s: isa-debug-exit: one is enough", option);
+    if (port > 0xffff || !size || size > 4 || port + size > 0x10000)
+        die("%s: isa-debug-exit: iobase up to 0xffff, iosize 1 to 4", option);
+    o->debug_exit.present = true;
+    o->debug_exit.port = (u16)port;
+    o->debug_exit.size = (u16)size;
+}
+
+SETTER(set_device)
+{
+    struct device_keys k = { .iobase = ~0u, .iosize = ~0u };
+    const char *where;
+
+    keyval_read(option, arg, "driver", device_keys, ARRAY_SIZE(device_keys), &k);
+    if (!k.driver)
+        die("%s: wants the name of a device", option);
+    if (!strcmp(k.driver, "isa-debug-exit")) {
+        add_debug_exit(o, option, &k);
+        return;
+    }
+    if (!k.chardev)
+        die("%s: %s: chardev= is missing", option, k.driver);
+    where = keep_format("chardev:%s", k.chardev);
+    if (k.iobase != ~0u && k.iobase > 0xffff)
+        die("%s: iobase=%#x: up to 0xffff", option, k.iobase);
+    if (!strcmp(k.driver, "isa-debugcon"))
+        add_debug(o, option, k.iobase == ~0u ? 0xe9 : k.iobase, where);
+    else
+        add_serial(o, option, where);
+}
+
+struct qmp_keys {
+    const char *address;
+    bool server, wait;
+};
+static const struct key_row qmp_keys[] = {
+    KEY(struct qmp_keys, address, KEY_TEXT),
+    KEY(struct qmp_keys, server, KEY_BOOL),
+    KEY(struct qmp_keys, wait, KEY_BOOL),
+    { "nowait", KEY_IGNORE, 0, NULL },
+};
+
+SETTER(set_qmp)
+{
+    struct qmp_keys k = { .wait = true };
+
+    keyval_read(option, arg, "address", qmp_keys, ARRAY_SIZE(qmp_keys), &k);
+    if (!k.address || strncmp(k.address, "unix:", 5) || !k.address[5])
+        die("%s: '%s': only unix:PATH,server=on,wait=off", option, arg);
+    if (!k.server)
+        die("%s: only server=on: ring3 makes the socket", option);
+    o->qmp = k.address + 5;
+    o->qmp_wait = k.wait && !strstr(arg, ",nowait");
+}
+
+/* ---- ring3's own ---- */
+
+SETTER(set_engine)
+{
+    o->engine = engine_named(arg);
+    if (!o->engine)
+        refuse_choice(option, arg, "bt|interp");
+}
+
+SETTER(set_host_model)
+{
+    if (strcmp(arg, "auto") && strcmp(arg, "plain"))
+        refuse_choice(option, arg, "auto|plain");
+    o->plain_host = !strcmp(arg, "plain");
+}
+
+static void list_channels(void)
+{
+#define CHANNEL(id, name, help) printf("%-6s %s\n", name, help);
+#include "runtime/base/trace.def"
+#undef CHANNEL
+    exit(0);
+}
+
+SETTER(set_trace)
+{
+    static const char *const names[] = {
+#define CHANNEL(id, name, help) name,
+#include "runtime/base/trace.def"
+#undef CHANNEL
+    };
+    const char *unknown;
+
+    if (!strcmp(arg, "help"))
+        list_channels();
+    unknown = trace_enable(arg);
+    if (unknown)
+        refuse_name(option, unknown, names, sizeof(names[0]), ARRAY_SIZE(names));
+    o->trace = arg;
+}
+
+SETTER(set_tc_size)
+{
+    if (!parse_size(arg, MIB(1), &o->tc_size) || o->tc_size < PAGE_SIZE || o->tc_size > GIB(1))
+        die("%s: '%s': a size from 4K to 1G", option, arg);
+}
+
+/* ---- Defaults that depend on the rest ---- */
+
+static enum display default_display(const struct options *o)
+{
+    if (o->nographic)
+        return DISPLAY_NONE;
+    if (getenv("DISPLAY") || getenv("WAYLAND_DISPLAY"))
+        return DISPLAY_SDL;
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? DISPLAY_CURSES : DISPLAY_NONE;
+}
+
+/* Two owners of one terminal would tear each line apart. */
+static void check_terminal(const struct options *o)
+{
+    u32 users = o->display == DISPLAY_CURSES;
+
+    for (u32 i = 0; i < MAX_SERIAL; i++)
+        users += o->serial[i] && in_choices(o->serial[i], "stdio|mon:stdio");
+    if (users > 1)
+        die("the terminal can serve one of -display curses and -serial stdio");
+}
+
+void options_finish(struct options *o)
+{
+    for (u32 i = 0; i < MAX_SERIAL; i++)
+        o->serial[i] = resolve(o, o->serial[i]);
+    for (u32 i = 0; i < MAX_DEBUG; i++)
+        o->debug[i].target = resolve(o, o->debug[i].target);
+    if (o->nographic && !o->serial[0])
+        o->serial[0] = "mon:stdio";
+    if (o->display == DISPLAY_DEFAULT)
+        o->display = default_display(o);
+    check_terminal(o);
+    if (!o->kernel && (o->initrd || *o->append))
+        die("%s: only with -kernel", o->initrd ? "-initrd" : "-append");
+}

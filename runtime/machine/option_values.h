@@ -1,0 +1,34 @@
+/*
+ * What the options with structured arguments do: rows of options.def name them; for drives see
+ * option_drives.h. Each gets the option as typed, for messages, and its argument.
+ */
+#ifndef RING3_OPTION_VALUES_H
+#define RING3_OPTION_VALUES_H
+
+#include "runtime/machine/options.h"
+
+#define SETTER(name) void name(struct options *o, const char *option, const char *arg)
+
+SETTER(set_memory);
+SETTER(set_cpu);
+SETTER(set_rtc);
+SETTER(set_name);
+SETTER(set_machine);
+SETTER(set_accel);
+SETTER(set_smp);
+SETTER(set_boot);
+SETTER(set_display);
+SETTER(set_serial);
+SETTER(set_chardev);
+SETTER(set_device);
+SETTER(set_debugcon);
+SETTER(set_qmp);
+SETTER(set_engine);
+SETTER(set_host_model);
+SETTER(set_trace);
+SETTER(set_tc_size);
+
+/* After the last option: names of chardevs become targets, defaults are filled in. */
+void options_finish(struct options *o);
+
+#endif

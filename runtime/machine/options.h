@@ -1,0 +1,56 @@
+/*
+ * The command line, parsed: one row per option in options.def, QEMU's spelling. options.c fills
+ * this; machine.c reads it. Strings live as long as the process.
+ */
+#ifndef RING3_OPTIONS_H
+#define RING3_OPTIONS_H
+
+#include "runtime/base/base.h"
+
+#define RING3_VERSION "0.1"
+
+enum { MAX_SERIAL = 2, MAX_DEBUG = 2, MAX_CHARDEVS = 8 };
+enum display { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
+
+struct drive_options {
+    const char *file; /* NULL: none (a CD drive may be empty) */
+    bool present, cdrom, snapshot, read_only;
+    u32 cylinders, heads, sectors; /* 0: guess */
+};
+struct options {
+    u64 ram;           /* bytes */
+    struct drive_options floppy[2], ide[2][2];
+    bool snapshot;     /* all drives */
+    char boot[4];      /* "a", "c", "d" in order; empty: by what there is */
+    bool boot_menu;
+    const char *kernel, *initrd, *append, *bios, *firmware_path;
+    const char *cpu;   /* name of a cpu_model */
+    const char *rtc_base; /* "utc", "localtime", or a date */
+    const char *serial[MAX_SERIAL];
+    const struct engine *engine;
+    bool plain_host; /* as if the host had nothing that is only quicker */
+    enum display display;
+    bool nographic, no_reboot, no_shutdown, paused, full_screen;
+    const char *name;
+    const char *qmp;   /* unix socket path, NULL: none */
+    bool qmp_wait;
+    struct {
+        u16 port;
+        const char *target; /* chardev spelling: stdio, file:PATH… */
+    } debug[MAX_DEBUG];
+    struct {
+        const char *id, *target;
+    } chardev[MAX_CHARDEVS]; /* names for targets: -chardev */
+    struct {
+        bool present;
+        u16 port, size;
+    } debug_exit;
+    const char *trace, *stats;
+    u64 tc_size;       /* bytes of the translation cache, code and records */
+    bool tc_count;     /* translated code counts what it runs */
+};
+
+/* Parses argv; die()s on mistakes; prints and exits 0 for --help and --version. */
+void options_parse(struct options *o, int argc, char **argv);
+
+#endif

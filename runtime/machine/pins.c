@@ -1,0 +1,91 @@
+/*
+ * Where the processor's pins and the memory map's bus lead on this board.
+ */
+#include "runtime/machine/pins.h"
+#include "devices/device.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/spin.h"
+
+/* ---- The processor's ---- */
+
+static u32 port_in(struct vcpu *cpu, u16 port, u32 size)
+{
+    return bus_in(machine_of(cpu), port, (enum io_size)size);
+}
+
+static void port_out(struct vcpu *cpu, u16 port, u32 size, u32 val)
+{
+    bus_out(machine_of(cpu), port, (enum io_size)size, val);
+}
+
+static bool port_has_strings(struct vcpu *cpu, u16 port, u32 size)
+{
+    return bus_has_strings(machine_of(cpu), port, (enum io_size)size);
+}
+
+static u32 port_in_string(struct vcpu *cpu, u16 port, u32 size, void *buf, u32 n)
+{
+    return bus_in_string(machine_of(cpu), port, (enum io_size)size, buf, n);
+}
+
+static u32 port_out_string(struct vcpu *cpu, u16 port, u32 size, const void *buf, u32 n)
+{
+    return bus_out_string(machine_of(cpu), port, (enum io_size)size, buf, n);
+}
+
+static void shutdown_wire(struct vcpu *cpu)
+{
+    machine_request(machine_of(cpu), MACHINE_RESET);
+}
+
+static u32 paused(struct vcpu *cpu)
+{
+    return machine_paused(machine_of(cpu));
+}
+
+static void dos_idle(struct vcpu *cpu)
+{
+    machine_dos_idle(machine_of(cpu));
+}
+
+static bool clock_by_hand(const struct vcpu *cpu, u64 *now)
+{
+    struct machine *m = machine_of(cpu);
+
+    if (m->clock_manual)
+        *now = clock_now(m);
+    return m->clock_manual;
+}
+
+struct cpu_pins machine_pins(struct machine *m)
+{
+    return (struct cpu_pins){
+        .board = m,
+        .in = port_in,
+        .out = port_out,
+        .has_strings = port_has_strings,
+        .in_string = port_in_string,
+        .out_string = port_out_string,
+        .shutdown = shutdown_wire,
+        .paused = paused,
+        .dos_idle = dos_idle,
+        .clock_by_hand = clock_by_hand,
+    };
+}
+
+/* ---- The memory map's ---- */
+
+static u32 bus_read(void *m, gpa_t gpa, u32 size)
+{
+    return bus_mmio_read(m, gpa, size);
+}
+
+static void bus_write(void *m, gpa_t gpa, u32 size, u32 val)
+{
+    bus_mmio_write(m, gpa, size, val);
+}
+
+struct mmu_bus machine_memory_bus(struct machine *m)
+{
+    return (struct mmu_bus){ m, bus_read, bus_write };
+}

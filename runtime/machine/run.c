@@ -1,0 +1,129 @@
+/*
+ * The run loop: serve what is due, then run the guest until something is due again.
+ *
+ *   events (reset, power off, exit)  →  timers  →  host descriptors  →  the engine, or sleep
+ *
+ * A halted guest, and a stopped machine, sleep in loop_poll() until a deadline or a descriptor.
+ */
+#include "runtime/machine/run.h"
+#include "runtime/control/qmp.h"
+#include "runtime/machine/clock.h"
+#include "runtime/machine/loop.h"
+#include "runtime/machine/machine.h"
+#include "runtime/machine/sampler.h"
+#include "runtime/machine/spin.h"
+#include <sys/prctl.h>
+
+void machine_reset(struct machine *m)
+{
+    trace(TRACE_CPU, "machine reset");
+    for (struct device *d = m->devices; d; d = d->next)
+        if (d->class->reset)
+            d->class->reset(d);
+    cpu_reset(m->cpu);
+    mmu_set_a20(m->mmu, true);
+}
+
+void machine_stop(struct machine *m)
+{
+    if (m->state != RUN_RUNNING)
+        return;
+    m->state = RUN_PAUSED;
+    clock_stop(m);
+    cpu_tsc_stop(m->cpu);
+    __atomic_fetch_or(&m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
+}
+
+void machine_cont(struct machine *m)
+{
+    if (m->state != RUN_PAUSED)
+        return;
+    m->state = RUN_RUNNING;
+    clock_start(m);
+    cpu_tsc_start(m->cpu);
+    m->host_armed = 0;
+    clock_arm_host(m);
+}
+
+static void serve_reset(struct machine *m)
+{
+    if (m->options->no_reboot) {
+        machine_notify(m, "SHUTDOWN", "guest-reset");
+        m->quit = true;
+        return;
+    }
+    machine_reset(m);
+    machine_notify(m, "RESET", "guest-reset");
+}
+
+static void serve_events(struct machine *m)
+{
+    u32 events = m->events;
+
+    m->events = 0;
+    __atomic_fetch_and(&m->cpu->attention, ~(u32)ATT_EVENT, __ATOMIC_RELAXED);
+    if (events & MACHINE_EXIT)
+        m->quit = true;
+    if (events & MACHINE_POWER_OFF) {
+        machine_notify(m, "SHUTDOWN", "guest-shutdown");
+        if (m->options->no_shutdown)
+            machine_stop(m);
+        else
+            m->quit = true;
+    }
+    if (events & MACHINE_RESET && !m->quit)
+        serve_reset(m);
+}
+
+static bool halted(struct machine *m)
+{
+    return m->cpu->attention & ATT_HALT && !cpu_can_wake(m->cpu);
+}
+
+/* Sleeps until the next deadline or descriptor; the halted CPU may then have a reason to wake. */
+static void idle(struct machine *m, u64 next)
+{
+    if (m->cpu->attention & ATT_EVENT)
+        return;
+    m->stats.halts++;
+    sampler_idle(m, true);
+    loop_poll(m, m->state == RUN_RUNNING ? next : ~0ull);
+    sampler_idle(m, false);
+}
+
+int machine_run(struct machine *m)
+{
+    u64 last_poll = 0, now, next;
+
+    clock_adopt_thread(m);
+    prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0); /* sleeps of microseconds */
+    if (m->options->stats)
+        sampler_start(m);
+    if (m->state == RUN_RUNNING)
+        clock_start(m);
+    while (!m->quit) {
+        serve_events(m);
+        if (m->quit)
+            break;
+        __atomic_fetch_and(&m->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+        next = m->state == RUN_RUNNING ? timers_run(m) : ~0ull;
+        if (m->state != RUN_RUNNING || halted(m)) {
+            idle(m, next);
+            continue;
+        }
+        if (m->spin.sleep) {
+            machine_spin_sleep(m, next);
+            continue;
+        }
+        now = clock_now(m);
+        if (now - last_poll >= LOOP_INTERVAL) {
+            loop_poll(m, 0);
+            last_poll = now;
+            continue; /* a descriptor's callback may have stopped us or made a timer due */
+        }
+        clock_arm_host(m);
+        m->cpu->engine->run(m->cpu);
+    }
+    clock_leave_thread(m);
+    return m->exit_status;
+}

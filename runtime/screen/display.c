@@ -1,0 +1,107 @@
+/*
+ * What window and terminal have in common: choosing one, the tick that drives them, the title.
+ */
+#include "runtime/screen/display.h"
+#include "runtime/control/control.h"
+#include "runtime/machine/loop.h"
+#include "runtime/machine/machine.h"
+#include "runtime/screen/curses.h"
+#include "runtime/screen/window.h"
+
+#include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+struct viewer *display_open(struct machine *m)
+{
+    const char *error = NULL;
+    struct viewer *v = NULL;
+
+    if (m->options->display == DISPLAY_SDL) {
+        v = window_open(m, &error);
+        if (!v)
+            die("no window: %s; try -display curses, or -display none", error);
+    } else if (m->options->display == DISPLAY_CURSES) {
+        v = curses_open(m, &error);
+        if (!v)
+            die("-display curses: %s", error);
+    }
+    return v;
+}
+
+void display_close(struct viewer *v)
+{
+    if (v)
+        v->close(v);
+}
+
+/* ---- Ticks ---- */
+
+u64 host_clock(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
+}
+
+static void on_tick(void *arg, u32 events)
+{
+    struct ticker *t = arg;
+    u64 expirations;
+
+    if (read(t->fd, &expirations, sizeof(expirations)) == sizeof(expirations))
+        t->tick(t->owner);
+}
+
+bool ticker_start(struct ticker *t, struct machine *m, u32 hz, void (*tick)(void *owner),
+                  void *owner)
+{
+    struct timespec period = {0, (long)(SEC(1) / hz)};
+    struct itimerspec its = {period, period};
+
+    *t = (struct ticker){timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), tick,
+                         owner};
+    if (t->fd < 0 || timerfd_settime(t->fd, 0, &its, NULL))
+        return false;
+    loop_add(m, t->fd, LOOP_READ, on_tick, t);
+    return true;
+}
+
+void ticker_stop(struct ticker *t, struct machine *m)
+{
+    loop_remove(m, t->fd);
+    close(t->fd);
+    t->fd = -1;
+}
+
+/* ---- The title ---- */
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* What the user most likely calls this machine. */
+static const char *machine_name(const struct options *o)
+{
+    if (o->name)
+        return o->name;
+    if (o->kernel)
+        return file_name(o->kernel);
+    for (u32 i = 0; i < 4; i++)
+        if (o->ide[i / 2][i % 2].file)
+            return file_name(o->ide[i / 2][i % 2].file);
+    return o->floppy[0].file ? file_name(o->floppy[0].file) : NULL;
+}
+
+void display_title(struct machine *m, char *buf, size_t size)
+{
+    const char *name = machine_name(m->options);
+
+    snprintf(buf, size, "%s%sring3 [%s]", name ? name : "", name ? " - " : "",
+             control_status(m));
+}

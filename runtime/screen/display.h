@@ -1,0 +1,37 @@
+/*
+ * What shows the guest's screen and takes the user's keys: an SDL2 window or a terminal. Both
+ * run on the machine's thread, from the loop, at most 60 times a second, and draw only what
+ * changed.
+ */
+#ifndef RING3_DISPLAY_H
+#define RING3_DISPLAY_H
+
+#include "runtime/machine/machine.h"
+
+struct viewer {
+    /* Also restores the terminal; frees nothing of the machine's. */
+    void (*close)(struct viewer *v);
+};
+
+/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be. */
+struct viewer *display_open(struct machine *m);
+void display_close(struct viewer *v); /* NULL: nothing to do */
+
+/*
+ * Calls tick() up to `hz` times a second of host time, whether the guest runs, sleeps or is
+ * stopped. One a display.
+ */
+struct ticker {
+    int fd;
+    void (*tick)(void *owner);
+    void *owner;
+};
+bool ticker_start(struct ticker *t, struct machine *m, u32 hz, void (*tick)(void *owner),
+                  void *owner);
+void ticker_stop(struct ticker *t, struct machine *m);
+u64 host_clock(void); /* nanoseconds, monotonic */
+
+/* "NAME - ring3 [running]", NAME being -name's or the first image's. */
+void display_title(struct machine *m, char *buf, size_t size);
+
+#endif

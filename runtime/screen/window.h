@@ -1,0 +1,37 @@
+/*
+ * The SDL2 window from inside: window.c draws, window_input.c takes keys and the mouse.
+ */
+#ifndef RING3_WINDOW_H
+#define RING3_WINDOW_H
+
+#include "runtime/screen/display.h"
+#include "runtime/screen/scale.h"
+
+#include <SDL.h>
+
+struct window {
+    struct viewer viewer;
+    struct machine *machine;
+    struct ticker ticker;
+    SDL_Window *sdl;
+    struct scaler scaler;
+    SDL_Rect place; /* of the picture in the window */
+    u32 *pixels;    /* the scaled picture, where the window's format is not ours; else NULL */
+    int set_width, set_height; /* the size we gave the window last */
+    int surface_w, surface_h;  /* placed in */
+    u64 rest_until;            /* host time: not drawn before */
+    bool user_sized, exposed;  /* exposed: all of it is to be drawn */
+    struct frame frame;        /* shown */
+    char title[256];
+
+    bool grabbed;
+    u32 buttons;                 /* held: bit 0 left, 1 right, 2 middle */
+    int dx, dy;                  /* motion not yet passed on */
+    u16 held[SDL_NUM_SCANCODES]; /* key code a scancode holds down in the guest, or KEY_NONE */
+};
+
+/* NULL with *error set: no display. */
+struct viewer *window_open(struct machine *m, const char **error);
+void window_resized(struct window *w, int width, int height);
+
+#endif

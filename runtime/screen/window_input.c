@@ -1,0 +1,156 @@
+/*
+ * Keys and the mouse from the window to the keyboard controller.
+ *
+ * Keys go by place (scancode), so every layout works: the guest has its own. Invariant: what the
+ * guest holds down is in w->held, and all of it is let go when the window loses the keyboard.
+ * Ctrl+Alt+G grabs and releases the mouse, Ctrl+Alt+F is full screen; a click grabs.
+ */
+#define SDL_MAIN_HANDLED
+#include "runtime/screen/window_input.h"
+#include "runtime/control/control.h"
+#include "runtime/machine/machine.h"
+#include "runtime/screen/keys.h"
+#include "runtime/screen/window.h"
+
+/* ---- Keys ---- */
+
+static void key_move(struct window *w, u32 scancode, u16 code, bool down)
+{
+    w->held[scancode] = down ? code : KEY_NONE;
+    if (w->machine->i8042)
+        i8042_key(w->machine->i8042, code, down);
+}
+
+static void release_keys(struct window *w)
+{
+    for (u32 i = 0; i < SDL_NUM_SCANCODES; i++)
+        if (w->held[i])
+            key_move(w, i, w->held[i], false);
+}
+
+static void grab(struct window *w, bool on)
+{
+    w->grabbed = on;
+    SDL_SetRelativeMouseMode(on);
+    SDL_SetWindowGrab(w->sdl, on);
+    w->dx = w->dy = 0;
+}
+
+static void toggle_full_screen(struct window *w)
+{
+    bool full = SDL_GetWindowFlags(w->sdl) & SDL_WINDOW_FULLSCREEN;
+
+    SDL_SetWindowFullscreen(w->sdl, full ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+    w->exposed = true;
+}
+
+/* Our own keys: true if it was one. The guest keeps Ctrl and Alt, and sees them let go later. */
+static bool hot_key(struct window *w, const SDL_KeyboardEvent *e)
+{
+    if (!(e->keysym.mod & KMOD_CTRL) || !(e->keysym.mod & KMOD_ALT))
+        return false;
+    if (e->keysym.scancode == SDL_SCANCODE_G) {
+        grab(w, !w->grabbed);
+        return true;
+    }
+    if (e->keysym.scancode == SDL_SCANCODE_F) {
+        toggle_full_screen(w);
+        return true;
+    }
+    return false;
+}
+
+/* The host's repeats are dropped: the guest's keyboard repeats by itself. */
+static void on_key(struct window *w, const SDL_KeyboardEvent *e)
+{
+    u32 scancode = e->keysym.scancode;
+    u16 code = key_from_scancode(scancode);
+    bool down = e->type == SDL_KEYDOWN;
+
+    if (!code || (down && (e->repeat || w->held[scancode] || hot_key(w, e))))
+        return;
+    if (down || w->held[scancode])
+        key_move(w, scancode, down ? code : w->held[scancode], down);
+}
+
+/* ---- Mouse ---- */
+
+static void flush_motion(struct window *w, int wheel)
+{
+    if (w->machine->i8042)
+        i8042_mouse(w->machine->i8042, w->dx, w->dy, wheel, w->buttons);
+    w->dx = w->dy = 0;
+}
+
+static void on_button(struct window *w, const SDL_MouseButtonEvent *e)
+{
+    u32 bit = e->button == SDL_BUTTON_LEFT  ? 1 :
+              e->button == SDL_BUTTON_RIGHT ? 2 :
+              e->button == SDL_BUTTON_MIDDLE ? 4 : 0;
+
+    if (!w->grabbed) {
+        if (e->type == SDL_MOUSEBUTTONDOWN)
+            grab(w, true);
+        return;
+    }
+    if (w->dx || w->dy)
+        flush_motion(w, 0); /* the button changed where the pointer was then */
+    w->buttons = e->type == SDL_MOUSEBUTTONDOWN ? w->buttons | bit : w->buttons & ~bit;
+    flush_motion(w, 0);
+}
+
+static void release_all(struct window *w)
+{
+    release_keys(w);
+    if (w->buttons) {
+        w->buttons = 0;
+        flush_motion(w, 0);
+    }
+    if (w->grabbed)
+        grab(w, false);
+}
+
+/* ---- Events ---- */
+
+static void on_window_event(struct window *w, const SDL_WindowEvent *e)
+{
+    switch (e->event) {
+    case SDL_WINDOWEVENT_FOCUS_LOST: release_all(w); break;
+    case SDL_WINDOWEVENT_SIZE_CHANGED: window_resized(w, e->data1, e->data2); break;
+    case SDL_WINDOWEVENT_EXPOSED:
+    case SDL_WINDOWEVENT_SHOWN:
+    case SDL_WINDOWEVENT_RESTORED: w->exposed = true; break;
+    }
+}
+
+static void on_event(struct window *w, const SDL_Event *e)
+{
+    switch (e->type) {
+    case SDL_QUIT: control_quit(w->machine, "host-ui"); break;
+    case SDL_WINDOWEVENT: on_window_event(w, &e->window); break;
+    case SDL_KEYDOWN:
+    case SDL_KEYUP: on_key(w, &e->key); break;
+    case SDL_MOUSEMOTION:
+        if (w->grabbed) {
+            w->dx += e->motion.xrel;
+            w->dy += e->motion.yrel;
+        }
+        break;
+    case SDL_MOUSEBUTTONDOWN:
+    case SDL_MOUSEBUTTONUP: on_button(w, &e->button); break;
+    case SDL_MOUSEWHEEL:
+        if (w->grabbed)
+            flush_motion(w, -e->wheel.y);
+        break;
+    }
+}
+
+void window_events(struct window *w)
+{
+    SDL_Event e;
+
+    while (SDL_PollEvent(&e))
+        on_event(w, &e);
+    if (w->dx || w->dy)
+        flush_motion(w, 0);
+}
