@@ -4,7 +4,7 @@
  *
  * A site that C runs because of what it did serves a term: so many executions in a row that touched
  * nothing but plain, aligned memory make it flat again. The next offence then convicts it at once,
- * to twice the term. That ends at MAX_TERM, since a relapse costs as much as some hundred callouts:
+ * to twice the term. That ends at MAX_TRIAL, since a relapse costs as much as some hundred callouts:
  * a site that offends more rarely than that is better off flat, whatever its record.
  *
  * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
@@ -12,7 +12,7 @@
 #include "bt/tu.h"
 #include "cpu/operand.h"
 
-enum { FIRST_TERM = 64, MAX_TERM = 1024, PATCHES_BEFORE_CONVICTION = 4 };
+enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHES_BEFORE_ALONE = 4 };
 
 static bool by_stack(const struct insn *in)
 {
@@ -58,9 +58,9 @@ static u32 index_of(gpa_t gpa)
     return (gpa ^ gpa >> 14) % FORM_SIZE;
 }
 
-static struct learnt *slot_of(struct bt *bt, gpa_t gpa)
+static struct history *history_of(struct bt *bt, gpa_t gpa)
 {
-    return &bt->learnt[index_of(gpa)];
+    return &bt->history[index_of(gpa)];
 }
 
 /* 0: free */
@@ -69,18 +69,18 @@ static u32 key_of(gpa_t gpa)
     return (u32)gpa + 1;
 }
 
-static struct learnt *learnt_at(struct bt *bt, gpa_t gpa)
+static struct history *history_at(struct bt *bt, gpa_t gpa)
 {
-    struct learnt *l = slot_of(bt, gpa);
+    struct history *l = history_of(bt, gpa);
 
     if (l->gpa != key_of(gpa))
-        *l = (struct learnt){ .gpa = key_of(gpa), .term = FIRST_TERM };
+        *l = (struct history){ .gpa = key_of(gpa), .trial = FIRST_TRIAL };
     return l;
 }
 
 enum form form_of(struct bt *bt, gpa_t gpa, enum form start)
 {
-    const struct learnt *l = slot_of(bt, gpa);
+    const struct history *l = history_of(bt, gpa);
 
     if (bt->config.force_form)
         return (enum form)bt->config.force_form;
@@ -89,16 +89,16 @@ enum form form_of(struct bt *bt, gpa_t gpa, enum form start)
     return start;
 }
 
-void form_forget_flat(struct bt *bt)
+void form_forget_table(struct bt *bt)
 {
-    for (struct learnt *l = bt->learnt; l < bt->learnt + FORM_SIZE; l++)
-        if (l->form == FORM_FLAT && l->term == FIRST_TERM)
+    for (struct history *l = bt->history; l < bt->history + FORM_SIZE; l++)
+        if (l->form == FORM_TABLE && l->trial == FIRST_TRIAL)
             l->form = FORM_ADAPT;
 }
 
 void form_set(struct bt *bt, gpa_t gpa, enum form form)
 {
-    struct learnt *l = learnt_at(bt, gpa);
+    struct history *l = history_at(bt, gpa);
 
     bt->stats.adapted[form]++;
     l->form = (u8)form;
@@ -108,42 +108,42 @@ void form_set(struct bt *bt, gpa_t gpa, enum form form)
 
 u32 form_trap(struct bt *bt, gpa_t gpa)
 {
-    struct learnt *l = learnt_at(bt, gpa);
+    struct history *l = history_at(bt, gpa);
 
     return l->traps < 255 ? ++l->traps : 255;
 }
 
 void form_patch(struct bt *bt, gpa_t insn, u32 len, gpa_t gpa, u32 n)
 {
-    struct learnt *l;
+    struct history *l;
 
     if (gpa <= insn || gpa + n > insn + len) /* not its operand alone: new code, more likely */
         return;
-    l = learnt_at(bt, insn);
-    l->patched += l->patched < PATCHES_BEFORE_CONVICTION;
+    l = history_at(bt, insn);
+    l->patched += l->patched < PATCHES_BEFORE_ALONE;
 }
 
 bool form_patched(const struct bt *bt, gpa_t gpa)
 {
-    const struct learnt *l = &bt->learnt[index_of(gpa)];
+    const struct history *l = &bt->history[index_of(gpa)];
 
-    return l->gpa == key_of(gpa) && l->patched == PATCHES_BEFORE_CONVICTION;
+    return l->gpa == key_of(gpa) && l->patched == PATCHES_BEFORE_ALONE;
 }
 
 bool form_served(struct bt *bt, gpa_t gpa, bool plain)
 {
-    struct learnt *l = slot_of(bt, gpa);
+    struct history *l = history_of(bt, gpa);
 
     if (l->gpa != key_of(gpa))
         return false;
-    if (l->form <= FORM_FLAT) /* another TU with this instruction has served it */
+    if (l->form <= FORM_TABLE) /* another TU with this instruction has served it */
         return true;
     l->served = plain ? l->served + 1 : 0;
-    if (l->served < l->term)
+    if (l->served < l->trial)
         return false;
-    bt->stats.adapted[FORM_FLAT]++;
-    l->form = FORM_FLAT;
-    l->traps = TRAPS_BEFORE_CONVICTION - 1;
-    l->term = l->term < MAX_TERM ? l->term * 2 : MAX_TERM;
+    bt->stats.adapted[FORM_TABLE]++;
+    l->form = FORM_TABLE;
+    l->traps = TRAPS_BEFORE_CHANGE - 1;
+    l->trial = l->trial < MAX_TRIAL ? l->trial * 2 : MAX_TRIAL;
     return true;
 }

@@ -1,6 +1,6 @@
 /*
  * What is known of the low bits of the guest's registers inside a TU, so that not each of its operands in
- * form flat has to look at its own alignment: an access that looked, and went on, tells those of its base.
+ * form table has to look at its own alignment: an access that looked, and went on, tells those of its base.
  *
  * Known is only what holds on every way to the next instruction. So an instruction that may go on behind
  * C, out of line, tells nothing, and one that is not in the list below forgets everything.

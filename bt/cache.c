@@ -56,7 +56,7 @@ static bool map_stack(struct bt *bt)
     return !mprotect(bt->stack, STACK_SIZE, PROT_READ | PROT_WRITE);
 }
 
-/* An access through an empty slot goes to the guest's address as it is: it must fault there. The
+/* An access through an empty spte goes to the guest's address as it is: it must fault there. The
  * address sanitizer keeps its own memory in that range; its builds live with the difference. */
 static bool low_memory_free(void)
 {

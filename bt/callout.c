@@ -11,7 +11,7 @@ static bool same_context(struct bt *bt, const struct callout *co)
     u32 context = co->tu->context; /* one context too many frees the TU */
     u64 flushes = bt->stats.flushes;
 
-    bt_fpu_review(bt->cpu);
+    bt_fpu_revalidate(bt->cpu);
     return !bt_watched(bt->cpu) && bt_context(bt) == context && flushes == bt->stats.flushes;
 }
 
@@ -20,21 +20,21 @@ static bool goes_on(struct bt *bt, const struct callout *co)
 {
     const struct vcpu *cpu = bt->cpu;
 
-    if (co->review)
-        segment_learn(bt, &co->insn);
+    if (co->revalidate)
+        memo_learn_segment(bt, &co->insn);
     return !co->ends && !bt->dropped && cpu->eip == co->eip + co->insn.len &&
-           (!co->review || same_context(bt, co)) &&
+           (!co->revalidate || same_context(bt, co)) &&
            bt->generation == cpu->mmu->fetch_generation;
 }
 
 /* On at EIP, in whatever context, without the run loop: bt_indirect finds the TU or leaves. */
 static int jump_on(struct bt *bt)
 {
-    bt_fpu_review(bt->cpu);
+    bt_fpu_revalidate(bt->cpu);
     bt_context(bt);
     if (bt_watched(bt->cpu))
         return AFTER_LEAVE;
-    bt_review_stack(bt);
+    bt_revalidate_stack(bt);
     bt->dropped = false;
     bt->stats.exits_callout++;
     return AFTER_JUMP;
@@ -52,7 +52,7 @@ static bool aligned(const struct vcpu *cpu, const struct insn *in)
 }
 
 /* Runs an instruction that is C's because of what its operand did, and sees what it does now. */
-static bool run_learnt(struct bt *bt, const struct callout *co)
+static bool run_adapted(struct bt *bt, const struct callout *co)
 {
     struct vcpu *cpu = bt->cpu;
     struct tu *tu = co->tu;
@@ -76,7 +76,7 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
     tu_drop(bt, co->tu);
 }
 
-/* The short way for a MOV from or to a device's memory, or to a page that is guarded: nothing of it can
+/* The short way for a MOV from or to a device's memory, or to a page that is write-protected: nothing of it can
  * fault. False: nothing has happened. */
 static bool move_short(struct vcpu *cpu, const struct insn *in)
 {
@@ -84,17 +84,17 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
     const struct operand *m = &in->op[load], *o = &in->op[!load];
     u32 offset = insn_offset(cpu, in);
     gla_t gla = cpu->seg[in->seg].base + offset;
-    u64 slot = cpu->flat[(load ? 0 : FLAT_WRITE) + (gla >> PAGE_SHIFT)];
+    u64 spte = cpu->shadow[(load ? 0 : SHADOW_WRITE) + (gla >> PAGE_SHIFT)];
     u32 val = o->kind == OP_IMM ? in->imm : reg_read(cpu, o->reg, m->size);
-    gpa_t gpa = slot_gpa(slot, gla);
+    gpa_t gpa = spte_gpa(spte, gla);
 
     if ((gla | offset) & (m->size - 1u) ||
         (in->seg >= FS && tc_of(cpu)->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
-        (!slot_device(slot) && (load || !slot_guarded(slot))))
+        (!spte_device(spte) && (load || !spte_protected(spte))))
         return false;
     if (load)
         reg_write(cpu, o->reg, m->size, mmu_bus_read(cpu->mmu, gpa, m->size));
-    else if (slot_guarded(slot))
+    else if (spte_protected(spte))
         mmu_store(&cpu->paging, gla, m->size, MMU_WRITE, val);
     else if (gpa >> PAGE_SHIFT >= PHYS_PAGES || cpu->mmu->page_read[gpa >> PAGE_SHIFT])
         return false; /* ROM */
@@ -111,8 +111,8 @@ static bool run_callout(struct vcpu *cpu, struct callout *co)
         return true;
     if (co->form == FORM_CHECKED)
         learn_alignment(cpu, co);
-    if (co->learnt)
-        return run_learnt(cpu->bt, co);
+    if (co->adapted)
+        return run_adapted(cpu->bt, co);
     return co->admitted ? cpu_run_admitted(cpu, &co->insn) : cpu_run_insn(cpu, &co->insn);
 }
 
@@ -126,17 +126,17 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
     case ZYDIS_MNEMONIC_IRETD:
     case ZYDIS_MNEMONIC_INT:
         if (real)
-            segment_learn_far(bt, from);
+            memo_learn_far(bt, from);
         else if (in->mnem == ZYDIS_MNEMONIC_INT)
-            segment_learn_int(bt, from, (u8)in->imm);
+            memo_learn_int(bt, from, (u8)in->imm);
         else if (in->mnem == ZYDIS_MNEMONIC_IRETD)
-            segment_learn_iret(bt, from);
+            memo_learn_iret(bt, from);
         break;
     case ZYDIS_MNEMONIC_CALL:
     case ZYDIS_MNEMONIC_JMP:
     case ZYDIS_MNEMONIC_RET:
         if (insn_far(in))
-            segment_learn_far(bt, from);
+            memo_learn_far(bt, from);
         break;
     default:
         break;
@@ -146,7 +146,7 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
 /* AFTER_*, when C has run the instruction, or delivered its exception instead. */
 static int what_follows(struct bt *bt, const struct callout *co, bool done)
 {
-    if (unlikely(bt->cpu->attention))
+    if (unlikely(bt->cpu->requests))
         return AFTER_LEAVE;
     return done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
 }
@@ -164,20 +164,20 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     bt_flags_from_host(cpu);
     cpu->eip = co->eip;
     if (tc_of(cpu)->fpu_live == 2)
-        bt_fpu_take(cpu);
+        bt_fpu_save(cpu);
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
         bt_fpu_start(cpu); /* behind it: it may be in the shadow of STI, where nothing comes between */
     if (done && co->insn.mnem == ZYDIS_MNEMONIC_CPUID)
-        segment_learn_cpuid(bt, leaf);
+        memo_learn_cpuid(bt, leaf);
     after = what_follows(bt, co, done);
-    if (done && after != AFTER_ON && !cpu->attention && flushes == bt->stats.flushes)
+    if (done && after != AFTER_ON && !cpu->requests && flushes == bt->stats.flushes)
         learn_switch(bt, &co->insn, from);
     bt_flags_to_host(cpu);
     return after;
 }
 
-/* ---- Light callouts ---- */
+/* ---- Fast callouts ---- */
 
 int bt_after_c(struct vcpu *cpu, struct callout *co)
 {
@@ -193,17 +193,17 @@ int bt_after_c(struct vcpu *cpu, struct callout *co)
  * Device accesses and stores to page tables are what guests do most. They know neither EIP nor flags: the
  * guest's arithmetic flags are not in the vcpu.
  */
-int bt_light_c(struct vcpu *cpu, struct callout *co)
+int bt_fast_callout_c(struct vcpu *cpu, struct callout *co)
 {
     struct bt *bt = cpu->bt;
 
     cpu->eip = co->eip;
-    if (!co->light || (co->move && !move_short(cpu, &co->insn)))
-        return LIGHT_NOT;
+    if (!co->fast_callout || (co->move && !move_short(cpu, &co->insn)))
+        return FAST_NOT;
     if (!co->move)
         cpu_run_admitted(cpu, &co->insn);
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
-    return cpu->attention || bt->dropped || bt->generation != cpu->mmu->fetch_generation
-               ? LIGHT_AFTER : LIGHT_ON;
+    return cpu->requests || bt->dropped || bt->generation != cpu->mmu->fetch_generation
+               ? FAST_AFTER : FAST_ON;
 }

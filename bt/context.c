@@ -22,7 +22,7 @@ static u32 key_of(const struct vcpu *cpu)
     return key;
 }
 
-static bool same(const struct context *a, const struct context *b)
+static bool contexts_equal(const struct context *a, const struct context *b)
 {
     return a->key == b->key && a->cs_base == b->cs_base && a->cs_limit == b->cs_limit;
 }
@@ -37,9 +37,9 @@ u32 context_number(struct bt *bt, const struct context *c)
     u16 *memo = memo_of(bt, c);
     u32 i = *memo;
 
-    if (same(&bt->contexts[i], c))
+    if (contexts_equal(&bt->contexts[i], c))
         return i;
-    for (i = 1; i < bt->context_count && !same(&bt->contexts[i], c); i++)
+    for (i = 1; i < bt->context_count && !contexts_equal(&bt->contexts[i], c); i++)
         ;
     if (i == MAX_CONTEXTS)
         return 0;
@@ -56,7 +56,7 @@ static void forget_contexts(struct bt *bt)
 {
     bt_flush(bt);
     memset(bt->context_memo, 0, sizeof(bt->context_memo));
-    segment_forget_switches(bt->cpu);
+    memo_forget_transfers(bt->cpu);
     bt->context_count = 1;
 }
 
@@ -65,8 +65,8 @@ u32 bt_context(struct bt *bt)
     struct vcpu *cpu = bt->cpu;
     struct context c = { key_of(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
-    segment_review(bt);
-    if (same(&bt->contexts[tc_of(cpu)->context], &c))
+    memo_revalidate(bt);
+    if (contexts_equal(&bt->contexts[tc_of(cpu)->context], &c))
         return tc_of(cpu)->context;
     tc_of(cpu)->context = context_number(bt, &c);
     if (!tc_of(cpu)->context) {

@@ -28,7 +28,7 @@ static const struct {
     const char *name;
 } vcpu_names[] = {
     { VCPU_EIP, "eip" },         { VCPU_EFLAGS, "eflags" },       { VCPU_INT_FLAG, "int_flag" },
-    { VCPU_INTR, "intr" },       { VCPU_ATTENTION, "attention" }, { TC_POLL, "poll" },
+    { VCPU_INTR, "intr" },       { VCPU_REQUESTS, "attention" }, { TC_POLL, "poll" },
     { TC_CALLOUT, "callout" }, { TC_LEAVE, "leave" },         { TC_INDIRECT, "indirect" },
 };
 
@@ -85,15 +85,15 @@ static void label_all(struct dump *d)
 /* What a host instruction touches: a field of the vcpu, a table of the shadow. */
 static const char *remark(const char *operands)
 {
-    const char *p = strstr(operands, "[r15"), *slot = strstr(operands, "[r14 + r");
+    const char *p = strstr(operands, "[r15"), *spte = strstr(operands, "[r14 + r");
     i32 offset = p && p[4] == ' ' ? (i32)strtol(p + 7, NULL, 0) * (p[5] == '-' ? -1 : 1) : 0;
 
-    if (slot)
-        return strstr(slot, "*8 + ") ? "  ; write slot" : "  ; read slot";
+    if (spte)
+        return strstr(spte, "*8 + ") ? "  ; write spte" : "  ; read spte";
     if (strstr(operands, "gs:["))
-        return "  ; window";
+        return "  ; direct map";
     if (strstr(operands, "[r14"))
-        return "  ; execute slot";
+        return "  ; execute spte";
     for (u32 i = 0; p && i < ARRAY_SIZE(vcpu_names); i++)
         if (vcpu_names[i].offset == offset) {
             static char text[24];

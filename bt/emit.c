@@ -154,7 +154,7 @@ u8 *emit_count(struct xl *x, u32 which, u32 by)
 /* What says x->m: prefixes, REX, ModRM and what belongs to it. */
 static void place_prefixes(struct xl *x)
 {
-    if (x->m.window)
+    if (x->m.direct_map)
         emit8(x, 0x65);
     if (x->m.wraps)
         emit8(x, 0x67);

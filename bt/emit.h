@@ -27,9 +27,9 @@ enum {
 };
 static_assert(2 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF, "room for a TU");
 
-/* Where an instruction goes on out of line: in C; or once more, for a store to a guarded page, which asks
- * whether there is code (beside.S). */
-enum path { PATH_CALLOUT, PATH_BESIDE, PATHS };
+/* Where an instruction goes on out of line: in C; or once more, for a store to a write-protected page, which asks
+ * whether there is code (codepage.S). */
+enum path { PATH_CALLOUT, PATH_CODE_PAGE, PATHS };
 
 /* A translation in progress. */
 struct xl {
@@ -45,11 +45,11 @@ struct xl {
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
     bool callout;   /* memory operands are C's, now; or: */
-    bool window;    /* loads go by the window */
-    bool checked;   /* slots are looked at first */
+    bool direct_map;    /* loads go by the direct map */
+    bool checked;   /* sptes are looked at first */
     bool unaligned; /* misaligned operands are in order */
     struct xl_place {
-        bool window, wraps; /* gs:[...]; its sum wraps at 4 GiB */
+        bool direct_map, wraps; /* gs:[...]; its sum wraps at 4 GiB */
         u8 base, index, scale; /* host registers, or NO_REG */
         i32 disp;
     } m; /* where the memory operand is */
@@ -64,7 +64,7 @@ struct xl {
         i32 disp;
     } at;
     enum path next; /* of what is unusual */
-    bool beside;    /* stores to guarded pages ask whether there is code */
+    bool code_page_store;    /* stores to write-protected pages ask whether there is code */
     u8 span;     /* looked at for a page crossing over so many bytes; 0: for alignment, if not unaligned */
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
     bool last; /* the present instruction is the TU's last */

@@ -36,8 +36,8 @@
 
 .macro load_guest
         load_but_eax
-        mov     VCPU_FLAT(%r15), %r14
-        lea     FLAT_BIAS(%r14), %r14
+        mov     VCPU_SHADOW(%r15), %r14
+        lea     SHADOW_BIAS(%r14), %r14
         mov     $12, %r12d
 .endm
 
@@ -50,7 +50,7 @@
 
 .macro load_flags
         mov     TC_HOST_FLAGS(%r15), %eax
-        flags_give VCPU_EAX(%r15)
+        flags_restore VCPU_EAX(%r15)
 .endm
 
 /* The guest's FPU state to memory, and the host's defaults for C; both only when it is live. */
@@ -148,13 +148,13 @@ after:
         jmp     bt_return
 
 /*
- * r9: struct callout * of a device access, or of a store to a guarded page. As bt_callout, but what C need
+ * r9: struct callout * of a device access, or of a store to a write-protected page. As bt_callout, but what C need
  * not know stays in registers: flags, and EAX.
  */
-        .globl  bt_light
-        .type   bt_light, @function
-bt_light:
-        flags_keep VCPU_EAX(%r15)
+        .globl  bt_fast_callout
+        .type   bt_fast_callout, @function
+bt_fast_callout:
+        flags_save VCPU_EAX(%r15)
         mov     %r9, %r13
         cmpq    $0, TC_FPU_LIVE(%r15)
         jne     3f
@@ -165,8 +165,8 @@ bt_light:
         mov     TC_C_RSP(%r15), %rsp
         lea     -VCPU_SIZE(%r15), %rdi
         mov     %r9, %rsi
-        call    bt_light_c
-        cmp     $LIGHT_ON, %eax
+        call    bt_fast_callout_c
+        cmp     $FAST_ON, %eax
         ja      4f
         mov     %eax, %r9d
         mov     TC_RSP(%r15), %rsp
@@ -175,10 +175,10 @@ bt_light:
         load_but_eax
         test    %r9d, %r9d
         jz      3f
-        flags_give VCPU_EAX(%r15)
+        flags_restore VCPU_EAX(%r15)
         ret
 3:      mov     %r13, %r9               /* nothing has happened */
-        flags_give VCPU_EAX(%r15)
+        flags_restore VCPU_EAX(%r15)
         jmp     bt_callout
 4:      mov     %ebp, TC_HOST_FLAGS(%r15)
         lea     -VCPU_SIZE(%r15), %rdi
@@ -208,8 +208,8 @@ bt_indirect:
         jrcxz   1f
         jmp     2f
 1:      mov     JUMP_PAGE(%r11), %rcx
-        mov     -FLAT_BIAS(%r14,%rcx,8), %rcx
-        mov     JUMP_SLOT(%r11), %r10
+        mov     -SHADOW_BIAS(%r14,%rcx,8), %rcx
+        mov     JUMP_SPTE(%r11), %r10
         lea     (%rcx,%r10), %rcx
         jrcxz   3f
 2:      mov     %r13, %rcx

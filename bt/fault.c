@@ -5,9 +5,9 @@
  * fills the shadow, reaches the device, or raises the guest's exception.
  *
  *   poll      the head's load of [poll]: somebody wants us out
- *   window    a load by gs:[address] of what is in no window
- *   miss      slot 0: a hidden or true page fault
- *   guarded   code, page table or device memory
+ *   direct map    a load by gs:[address] of what is in no direct map
+ *   miss      spte 0: a hidden or true page fault
+ *   write-protected   code, page table or device memory
  *   align     a misaligned access in flat form, which might cross a page: no canonical address (xl_mem.c)
  *   divide    #DE
  *   fpu       #MF, #XM: an unmasked exception
@@ -25,7 +25,7 @@ enum { ALT_STACK = 256 << 10, STACK_KEPT = 512 };
 
 static _Thread_local struct vcpu *current;
 
-void bt_fault_adopt(struct vcpu *cpu)
+void bt_fault_bind(struct vcpu *cpu)
 {
     current = cpu;
 }
@@ -48,27 +48,27 @@ static void leave(greg_t *g)
     g[REG_EFL] = FLAG_1 | FLAG_IF;
 }
 
-static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, u64 slot)
+static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, u64 spte)
 {
-    bool unaligned = site->form == FORM_UNALIGNED || site->form == FORM_WINDOW_UNALIGNED, guarded = (i64)slot < 0;
+    bool unaligned = site->form == FORM_UNALIGNED || site->form == FORM_MAPPED_UNALIGNED, write_protected = (i64)spte < 0;
     gpa_t gpa = tu->gpa + site->eip_off;
 
-    bt->stats.signals_guard += guarded;
-    bt->stats.signals_miss += !guarded;
-    if (form_trap(bt, gpa) < (guarded ? TRAPS_BEFORE_CONVICTION : MISSES_BEFORE_CHECK))
+    bt->stats.signals_protected += write_protected;
+    bt->stats.signals_miss += !write_protected;
+    if (form_trap(bt, gpa) < (write_protected ? TRAPS_BEFORE_CHANGE : MISSES_BEFORE_CHECK))
         return;
     form_set(bt, gpa, unaligned ? FORM_CHECKED_UNALIGNED : FORM_CHECKED);
     tu_drop(bt, tu);
 }
 
 /* Whether it will find it next time is looked at when the instruction has been run: run.c. */
-static void note_window_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off)
+static void note_direct_map_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off)
 {
-    bt->stats.signals_window++;
-    bt->window_miss.set = true;
-    bt->window_miss.gla = (gla_t)off;
-    bt->window_miss.tu = (u32)(tu - bt->tus);
-    bt->window_miss.gpa = tu->gpa + site->eip_off;
+    bt->stats.signals_direct_map++;
+    bt->direct_map_miss.set = true;
+    bt->direct_map_miss.gla = (gla_t)off;
+    bt->direct_map_miss.tu = (u32)(tu - bt->tus);
+    bt->direct_map_miss.gpa = tu->gpa + site->eip_off;
 }
 
 /* Its low bits were put on top of the address. */
@@ -79,11 +79,11 @@ static bool misaligned(const greg_t *g)
 
 static void learn(struct bt *bt, struct tu *tu, const struct site *site, const greg_t *g, u64 at)
 {
-    if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->window <= GIB(4)) {
-        note_window_miss(bt, tu, site, at - bt->cpu->window);
+    if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->direct_map <= GIB(4)) {
+        note_direct_map_miss(bt, tu, site, at - bt->cpu->direct_map);
     } else if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
-        if (form_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CONVICTION) {
+        if (form_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CHANGE) {
             form_set(bt, tu->gpa + site->eip_off, FORM_CALLOUT);
             tu_drop(bt, tu);
         }
@@ -92,7 +92,7 @@ static void learn(struct bt *bt, struct tu *tu, const struct site *site, const g
     } else if (misaligned(g)) {
         bt->stats.signals_align++;
         form_set(bt, tu->gpa + site->eip_off,
-                 site->form == FORM_WINDOW ? FORM_WINDOW_UNALIGNED : FORM_UNALIGNED);
+                 site->form == FORM_MAPPED ? FORM_MAPPED_UNALIGNED : FORM_UNALIGNED);
         tu_drop(bt, tu);
     } else {
         learn_memory(bt, tu, site, (u64)g[REG_R10]);

@@ -24,7 +24,7 @@ void bt_fpu_start(struct vcpu *cpu)
     bt->stats.fpu_starts++;
 }
 
-void bt_fpu_review(struct vcpu *cpu)
+void bt_fpu_revalidate(struct vcpu *cpu)
 {
     const struct bt *bt = cpu->bt;
 
@@ -37,7 +37,7 @@ void bt_fpu_review(struct vcpu *cpu)
  * x87 instruction ran since: the guest's is found by the TU. The data pointer is not kept live: it
  * reads 0, which the manual allows on CPUs that keep it only for unmasked exceptions.
  */
-void bt_fpu_take(struct vcpu *cpu)
+void bt_fpu_save(struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
     u8 *from = (u8 *)&tc_of(cpu)->fpu_stored, *to = (u8 *)&cpu->fpu;

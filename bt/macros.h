@@ -1,50 +1,50 @@
 /*
- * Macros of the assembly that translated code calls: fast.S, far.S, strings.S, beside.S.
+ * Macros of the assembly that translated code calls: memo.S, memo_far.S, strings.S, codepage.S.
  */
 #ifndef RING3_BT_MACROS_H
 #define RING3_BT_MACROS_H
 
 #include "bt/offsets.h"
 #include "bt/regs.h"
-#include "mmu/slots.h"
+#include "mmu/shadow_layout.h"
 
 #define FLAG_AC 0x40000
 
 /* The guest's arithmetic flags into AX; EAX waits in \keep. */
-.macro flags_keep keep
+.macro flags_save keep
         mov     %eax, \keep
         lahf
         seto    %al
 .endm
 
-.macro flags_give keep
+.macro flags_restore keep
         add     $0x7f, %al
         sahf
         mov     \keep, %eax
 .endm
 
 .macro count kind
-        incq    TC_QUICK+8*\kind(%r15)
+        incq    TC_MEMO_HITS+8*\kind(%r15)
 .endm
 
 /*
- * A store to `address`, whose write slot is guarded: `slot` becomes a direct one, if the page is guarded for
+ * A store to `address`, whose write spte is write-protected: `spte` becomes a direct one, if the page is write-protected for
  * code alone and the `n` (a register) bytes are no TU's. Changes rcx, rdx and `free`.
  */
-.macro look_beside address, slot, n, free, fail
-        mov     \slot, %rcx
+.macro look_at_code_map address, spte, n, free, fail
+        mov     \spte, %rcx
         shr     $58, %rcx
-        cmp     $0x21, %ecx             /* SLOT_GUARDED */
+        cmp     $0x21, %ecx             /* SPTE_PROTECTED */
         jne     \fail
-        shl     $8, \slot
-        shr     $8, \slot
+        shl     $8, \spte
+        shr     $8, \spte
         mov     \address, %ecx
         and     $0xfff, %ecx
         add     \n, %rcx
         cmp     $0x1000, %ecx
         ja      \fail
         mov     \address, %ecx
-        add     \slot, %rcx
+        add     \spte, %rcx
         memory_page %rcx, \free
         cmp     VCPU_RAM_PAGES(%r15), %rdx
         jae     \fail
@@ -63,21 +63,21 @@
         shrd    %cl, %rdx, \free
         bzhi    \n, \free, \free
         jnz     \fail
-        count   QUICK_BESIDE
+        count   MEMO_CODE_PAGE
 .endm
 
 /*
- * rdx := number of the memory's page at host address `reg`: by the window it may be that of another
+ * rdx := number of the memory's page at host address `reg`: by the direct map it may be that of another
  * address. Changes `free`.
  */
 .macro memory_page reg, free
         mov     \reg, %rdx
-        sub     VCPU_WINDOW(%r15), %rdx
+        sub     VCPU_DIRECT_MAP(%r15), %rdx
         mov     %rdx, \free
         shr     $32, \free
         jnz     8f
         shr     $12, %edx
-        mov     VCPU_WINDOW_FRAMES(%r15), \free
+        mov     VCPU_DIRECT_MAP_FRAMES(%r15), \free
         mov     (\free,%rdx,4), %edx
         dec     %edx
         jmp     9f
@@ -94,35 +94,35 @@
         and     $15, %r10d
         shl     $6, %r10d
         lea     TC_SEG_CACHE(%r15,%r10), %r10
-        add     CACHED_KEY(%r10), %r9
+        add     SEGMENT_MEMO_KEY(%r10), %r9
         jne     9f
-        cmp     %r9, CACHED_DESC(%r10)
+        cmp     %r9, SEGMENT_MEMO_DESC(%r10)
         je      9f                      /* a null selector */
-        mov     CACHED_PAGE(%r10), %r9d
+        mov     SEGMENT_MEMO_PAGE(%r10), %r9d
         shl     $3, %r9
-        add     VCPU_FLAT_SYSTEM(%r15), %r9
+        add     VCPU_SHADOW_SYSTEM(%r15), %r9
         mov     (%r9), %r9
-        add     CACHED_SLOT(%r10), %r9
+        add     SEGMENT_MEMO_SPTE(%r10), %r9
         jne     9f
-        mov     CACHED_DESC(%r10), %r9
+        mov     SEGMENT_MEMO_DESC(%r10), %r9
         mov     (%r9), %r9
-        add     CACHED_MINUS_DESC(%r10), %r9
+        add     SEGMENT_MEMO_MINUS_DESC(%r10), %r9
 9:
 .endm
 
 /* The hidden part of r10 to the vcpu's at `to`. */
 .macro copy_segment to
-        mov     CACHED_SEG(%r10), %r9d
+        mov     SEGMENT_MEMO_SEG(%r10), %r9d
         mov     %r9d, \to
-        mov     CACHED_SEG+4(%r10), %r9d
+        mov     SEGMENT_MEMO_SEG+4(%r10), %r9d
         mov     %r9d, 4+\to
-        mov     CACHED_SEG+8(%r10), %r9d
+        mov     SEGMENT_MEMO_SEG+8(%r10), %r9d
         mov     %r9d, 8+\to
 .endm
 
 /* The flags to the scratch, r9 behind them; the registers that are needed to the vcpu, and back. */
-.macro registers_keep
-        flags_keep VCPU_EAX(%r15)
+.macro registers_save
+        flags_save VCPU_EAX(%r15)
         mov     %eax, TC_SCRATCH(%r15)
         mov     %r9, TC_SCRATCH+8(%r15)
         mov     %ecx, VCPU_ECX(%r15)
@@ -131,7 +131,7 @@
         mov     %esi, VCPU_ESI(%r15)
 .endm
 
-.macro registers_give
+.macro registers_restore
         mov     VCPU_ECX(%r15), %ecx
         mov     VCPU_EDX(%r15), %edx
         mov     VCPU_EBX(%r15), %ebx

@@ -7,10 +7,10 @@
  *   r9 r10 r11 r13                free inside one guest instruction; r9 carries a branch target or
  *                                 a record from the code to the routines below
  *   r12                           12, the page shift, for SHRX
- *   r14                           vcpu.flat, the shadow of the current privilege, plus FLAT_BIAS: SHLX
+ *   r14                           vcpu.flat, the shadow of the current privilege, plus SHADOW_BIAS: SHLX
  *                                 takes its low six bits for a count of 62
  *   r15                           where struct vcpu ends, and struct tc begins (tc.h)
- *   gs                            leads to the window (mmu/window.c), for loads
+ *   gs                            leads to the direct map (mmu/directmap.c), for loads
  *   rsp                           a stack of host return addresses, so that guest CALL and RET use
  *                                 the host's return predictor; the guest never sees it
  *   RFLAGS                        the guest's arithmetic flags; DF clear (the guest's DF is part of the
@@ -19,18 +19,18 @@
 #ifndef RING3_BT_REGS_H
 #define RING3_BT_REGS_H
 
-/* What they count: see fast.S */
-#define QUICK_SEGMENT 0
-#define QUICK_VERW 1
-#define QUICK_SYSENTER 2
-#define QUICK_SYSEXIT 3
-#define QUICK_INT 4
-#define QUICK_IRET 5
-#define QUICK_MOVS 6
-#define QUICK_STOS 7
-#define QUICK_BESIDE 8
-#define QUICK_FAR 9
-#define QUICK_KINDS 10
+/* What they count: see memo.S */
+#define MEMO_SEGMENT 0
+#define MEMO_VERW 1
+#define MEMO_SYSENTER 2
+#define MEMO_SYSEXIT 3
+#define MEMO_INT 4
+#define MEMO_IRET 5
+#define MEMO_MOVS 6
+#define MEMO_STOS 7
+#define MEMO_CODE_PAGE 8
+#define MEMO_FAR 9
+#define MEMO_KINDS 10
 /* See stats.def */
 #define RUNS_TUS 0
 #define RUNS_INSNS 1
@@ -38,7 +38,7 @@
 #define RUNS_PREDICTED 3
 #define RUNS_KINDS 4
 
-/* Bits of a cached segment load's key, see segment_key() */
+/* Bits of a cached segment load's key, see memo_segment_key() */
 #define SEG_KEY_SS 0x00800000
 #define SEG_KEY_CODE 0x01000000
 #define SEG_KEY_VERW 0x01800000
@@ -50,7 +50,7 @@
 #define FAR_ENTRIES 128
 #define FAR_HASH 0x9e3779b1
 #define FAR_HASH_SHIFT 25
-/* far.S: operands of 16 bits; plus FAR_WIDE of 32; plus FAR_PROT in protected mode */
+/* memo_far.S: operands of 16 bits; plus FAR_WIDE of 32; plus FAR_PROT in protected mode */
 #define FAR_CALL 0
 #define FAR_RET 1
 #define FAR_JMP 2
@@ -61,10 +61,10 @@
 #define FAR_INT 5
 #define FAR_IRET 11
 
-/* What bt_light_c() says. */
-#define LIGHT_NOT 0   /* nothing has happened: a callout */
-#define LIGHT_ON 1    /* done, and on */
-#define LIGHT_AFTER 2 /* done, but look what follows */
+/* What bt_fast_callout_c() says. */
+#define FAST_NOT 0   /* nothing has happened: a callout */
+#define FAST_ON 1    /* done, and on */
+#define FAST_AFTER 2 /* done, but look what follows */
 
 /* What follows a callout. */
 #define AFTER_ON 0    /* the instruction behind it */

@@ -1,8 +1,8 @@
 /*
  * The loop around translated code: attend, find or make the TU, chain the exit that led here, enter.
  *
- * Order matters for one race: the poll is made good first, attention is read after it, and a signal
- * handler sets attention first and the poll after it. So a request is seen here or at a TU head.
+ * Order matters for one race: the poll is made good first, requests is read after it, and a signal
+ * handler sets requests first and the poll after it. So a request is seen here or at a TU head.
  */
 #include "bt/tu.h"
 #include "cpu/debug.h"
@@ -36,8 +36,8 @@ static void give_tc(const struct bt *bt, struct tc *tc)
         .callout = bt_callout,
         .leave = bt_leave,
         .indirect = bt_indirect,
-        .light = bt_light,
-        .beside = bt_beside,
+        .fast_callout = bt_fast_callout,
+        .code_page_store = bt_code_page_store,
         .load_segment = bt_load_segment,
         .verw = bt_verw,
         .sysenter = bt_sysenter,
@@ -127,7 +127,7 @@ bool bt_watched(const struct vcpu *cpu)
 
 /* A return address on the stack leads into a TU without a look at its context or page: true only
  * while neither has changed. */
-void bt_review_stack(struct bt *bt)
+void bt_revalidate_stack(struct bt *bt)
 {
     u32 generation = bt->cpu->mmu->fetch_generation;
     struct tc *tc = tc_of(bt->cpu);
@@ -141,13 +141,13 @@ void bt_review_stack(struct bt *bt)
 
 /* ---- The loop ---- */
 
-/* The execute slot of EIP's page, filled; false: the page fault was delivered. */
+/* The execute spte of EIP's page, filled; false: the page fault was delivered. */
 static bool code_page(struct vcpu *cpu)
 {
     gla_t gla = cpu->seg[CS].base + cpu->eip;
     bool fault = false;
 
-    if (likely(cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)]))
+    if (likely(cpu->shadow[SHADOW_EXEC + (gla >> PAGE_SHIFT)]))
         return true;
     if (cpu->eip <= cpu->seg[CS].limit)
         mmu_host(&cpu->paging, gla, MMU_EXEC, &fault);
@@ -161,18 +161,18 @@ static u64 made(const struct bt *bt)
     return bt->stats.tus[0] + bt->stats.tus[1];
 }
 
-/* Code made while there was no window is made anew when there is one. */
-static void follow_window(struct bt *bt)
+/* Code made while there was no direct map is made anew when there is one. */
+static void follow_direct_map(struct bt *bt)
 {
-    bool use = mmu_window_use(&bt->cpu->paging);
+    bool use = mmu_direct_map_use(&bt->cpu->paging);
 
-    if (likely(use == bt->windowed))
+    if (likely(use == bt->mapped_loads))
         return;
-    bt->windowed = use;
+    bt->mapped_loads = use;
     if (!use)
-        bt->windowless = made(bt);
-    else if (made(bt) - bt->windowless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS) {
-        form_forget_flat(bt);
+        bt->mapless = made(bt);
+    else if (made(bt) - bt->mapless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS) {
+        form_forget_table(bt);
         bt_flush(bt);
     }
 }
@@ -184,8 +184,8 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     u32 context;
     struct tu *tu;
 
-    follow_window(bt);
-    bt_fpu_review(bt->cpu);
+    follow_direct_map(bt);
+    bt_fpu_revalidate(bt->cpu);
     context = bt_context(bt);
     tu = tu_lookup(bt, context, bt->cpu->eip);
 
@@ -201,21 +201,21 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     return tu;
 }
 
-/* A load that found nothing in the window has been interpreted. */
-static void review_window(struct bt *bt, u64 flushes)
+/* A load that found nothing in the direct map has been interpreted. */
+static void retry_direct_map(struct bt *bt, u64 flushes)
 {
     enum form form;
 
-    bt->window_miss.set = false;
-    if (mmu_window_extend(&bt->cpu->paging, bt->window_miss.gla))
+    bt->direct_map_miss.set = false;
+    if (mmu_direct_map_extend(&bt->cpu->paging, bt->direct_map_miss.gla))
         return;
-    form = form_of(bt, bt->window_miss.gpa, FORM_WINDOW);
-    if (form == FORM_WINDOW)
-        form_set(bt, bt->window_miss.gpa, FORM_FLAT);
-    if (form == FORM_WINDOW_UNALIGNED)
-        form_set(bt, bt->window_miss.gpa, FORM_UNALIGNED);
-    if (flushes == bt->stats.flushes && !tu_at(bt, bt->window_miss.tu)->dead)
-        tu_drop(bt, tu_at(bt, bt->window_miss.tu));
+    form = form_of(bt, bt->direct_map_miss.gpa, FORM_MAPPED);
+    if (form == FORM_MAPPED)
+        form_set(bt, bt->direct_map_miss.gpa, FORM_TABLE);
+    if (form == FORM_MAPPED_UNALIGNED)
+        form_set(bt, bt->direct_map_miss.gpa, FORM_UNALIGNED);
+    if (flushes == bt->stats.flushes && !tu_at(bt, bt->direct_map_miss.tu)->dead)
+        tu_drop(bt, tu_at(bt, bt->direct_map_miss.tu));
 }
 
 /* Runs from EIP until the code leaves. Returns the exit it left by, if it can be chained. */
@@ -235,33 +235,33 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         return NULL;
     }
     flushes = bt->stats.flushes;
-    bt_review_stack(bt);
+    bt_revalidate_stack(bt);
     bt->dropped = false;
     bt->stats.entries++;
     bt_flags_to_host(cpu);
     e = bt_enter(cpu, tu_host(bt, tu));
     bt_flags_from_host(cpu);
     if (tc_of(cpu)->fpu_live == 2)
-        bt_fpu_take(cpu);
+        bt_fpu_save(cpu);
     bt->stats.exits_direct += e != NULL;
     if (bt->interpret) { /* a fault: the handler left the state before that instruction */
         bt->interpret = false;
         bt->stats.interpreted++;
         cpu_run_one(cpu);
-        if (bt->window_miss.set)
-            review_window(bt, flushes);
+        if (bt->direct_map_miss.set)
+            retry_direct_map(bt, flushes);
     }
     return e;
 }
 
 /* Attends. False: back to the run loop. *one: the next instruction runs alone (the shadow of STI,
  * or something still waiting). */
-static bool attend(struct vcpu *cpu, bool *one)
+static bool serve_requests(struct vcpu *cpu, bool *one)
 {
-    *one = cpu->attention & ATT_SHADOW;
-    if (!cpu_attend(cpu))
+    *one = cpu->requests & REQ_SHADOW;
+    if (!cpu_serve_requests(cpu))
         return false;
-    *one |= cpu->attention != 0;
+    *one |= cpu->requests != 0;
     return true;
 }
 
@@ -274,26 +274,26 @@ static struct exit *turn(struct bt *bt, struct exit *from, bool one)
 }
 
 /* This thread runs the CPU's code from now on. */
-static void adopt(struct vcpu *cpu)
+static void bind_thread(struct vcpu *cpu)
 {
-    bt_fault_adopt(cpu);
-    cpu->window_loaded = true;
-    mmu_window_load(&cpu->paging);
+    bt_fault_bind(cpu);
+    cpu->direct_map_loaded = true;
+    mmu_direct_map_load(&cpu->paging);
 }
 
 void bt_run(struct vcpu *cpu)
 {
     struct exit *from = NULL;
 
-    adopt(cpu);
+    bind_thread(cpu);
     for (;;) {
         bool one = false;
 
         __atomic_store_n(&tc_of(cpu)->poll, poll_good, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST)) {
+        if (__atomic_load_n(&cpu->requests, __ATOMIC_SEQ_CST)) {
             from = NULL;
-            if (!attend(cpu, &one)) {
-                cpu->window_loaded = false;
+            if (!serve_requests(cpu, &one)) {
+                cpu->direct_map_loaded = false;
                 return;
             }
         }
@@ -305,11 +305,11 @@ void bt_run_one(struct vcpu *cpu)
 {
     bool one = false;
 
-    adopt(cpu);
+    bind_thread(cpu);
     tc_of(cpu)->poll = poll_good;
-    if (!cpu->attention || attend(cpu, &one))
+    if (!cpu->requests || serve_requests(cpu, &one))
         turn(cpu->bt, NULL, one);
-    cpu->window_loaded = false;
+    cpu->direct_map_loaded = false;
 }
 
 /* ---- As an engine ---- */

@@ -28,10 +28,10 @@ const char *form_name(u32 form)
 {
     static const char *const names[FORMS] = {
         [FORM_ADAPT] = "adapt",
-        [FORM_WINDOW] = "window",
-        [FORM_FLAT] = "flat",
+        [FORM_MAPPED] = "mapped",
+        [FORM_TABLE] = "table",
         [FORM_CHECKED] = "checked",
-        [FORM_WINDOW_UNALIGNED] = "window-unaligned",
+        [FORM_MAPPED_UNALIGNED] = "mapped-unaligned",
         [FORM_UNALIGNED] = "unaligned",
         [FORM_CHECKED_UNALIGNED] = "checked-unaligned",
         [FORM_CALLOUT] = "callout",
@@ -40,9 +40,9 @@ const char *form_name(u32 form)
     return form < FORMS ? names[form] : "?";
 }
 
-static const char *label_quick(u32 index)
+static const char *label_memo(u32 index)
 {
-    static const char *const names[QUICK_KINDS] = { "segment load", "verw",  "sysenter", "sysexit",
+    static const char *const names[MEMO_KINDS] = { "segment load", "verw",  "sysenter", "sysexit",
                                                     "int",          "iret", "rep movs", "rep stos",
                                                     "store beside code", "far transfer" };
 
@@ -85,7 +85,7 @@ static const struct bt *counted(const struct vcpu *cpu)
     struct bt *bt = cpu->bt;
 
     if (bt) {
-        memcpy(bt->stats.in_cache, tc_of(cpu)->quick, sizeof(bt->stats.in_cache));
+        memcpy(bt->stats.in_cache, tc_of(cpu)->memo_hits, sizeof(bt->stats.in_cache));
         memcpy(bt->stats.runs, tc_of(cpu)->runs, sizeof(bt->stats.runs));
     }
     return bt;

@@ -14,7 +14,7 @@
 
 /* Flags and EDX wait in the vcpu: see rep_end. */
 .macro string_begin
-        flags_keep VCPU_EAX(%r15)
+        flags_save VCPU_EAX(%r15)
         mov     %eax, TC_SCRATCH(%r15)
         mov     %edx, VCPU_EDX(%r15)
 .endm
@@ -36,7 +36,7 @@ bt_rep_movs:
         string_begin
 1:      test    %ecx, %ecx
         jz      rep_done
-        cmpl    $0, VCPU_ATTENTION(%r15)
+        cmpl    $0, VCPU_REQUESTS(%r15)
         jne     rep_stop
         elements_left %esi, %ecx
         mov     %eax, %edx
@@ -45,10 +45,10 @@ bt_rep_movs:
         jz      rep_stop
         mov     %esi, %r10d
         shr     $12, %r10d
-        mov     -FLAT_BIAS(%r14,%r10,8), %r10
+        mov     -SHADOW_BIAS(%r14,%r10,8), %r10
         mov     %edi, %r11d
         shr     $12, %r11d
-        mov     FLAT_WRITE*8-FLAT_BIAS(%r14,%r11,8), %r11
+        mov     SHADOW_WRITE*8-SHADOW_BIAS(%r14,%r11,8), %r11
         test    %r10, %r10
         jle     rep_stop
         test    %r11, %r11
@@ -73,7 +73,7 @@ bt_rep_movs:
         cmp     VCPU_EBP(%r15), %edx
         je      rep_stop
 3:      sub     %eax, %ecx
-        count   QUICK_MOVS
+        count   MEMO_MOVS
         mov     %ecx, VCPU_ECX(%r15)
         lea     (%rsi,%r13), %eax
         mov     %eax, VCPU_ESI(%r15)
@@ -96,7 +96,7 @@ rep_stop:
 rep_end:
         mov     TC_SCRATCH(%r15), %eax
         mov     VCPU_EDX(%r15), %edx
-        flags_give VCPU_EAX(%r15)
+        flags_restore VCPU_EAX(%r15)
         ret
 
         .globl  bt_rep_stos
@@ -105,19 +105,19 @@ bt_rep_stos:
         string_begin
 1:      test    %ecx, %ecx
         jz      rep_done
-        cmpl    $0, VCPU_ATTENTION(%r15)
+        cmpl    $0, VCPU_REQUESTS(%r15)
         jne     rep_stop
         elements_left %edi, %ecx
         test    %eax, %eax
         jz      rep_stop
         mov     %edi, %r11d
         shr     $12, %r11d
-        mov     FLAT_WRITE*8-FLAT_BIAS(%r14,%r11,8), %r11
+        mov     SHADOW_WRITE*8-SHADOW_BIAS(%r14,%r11,8), %r11
         test    %r11, %r11
         jle     rep_stop
         add     %rdi, %r11
         sub     %eax, %ecx
-        count   QUICK_STOS
+        count   MEMO_STOS
         mov     %ecx, VCPU_ECX(%r15)
         shlx    %r9d, %eax, %r13d
         lea     (%rdi,%r13), %r10d

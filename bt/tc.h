@@ -13,11 +13,11 @@
 
 /*
  * A segment load that succeeded, for translated code to do again: while the descriptor's page maps
- * the same memory and the descriptor is unchanged, the hidden part is what it was. bt/segment.c.
+ * the same memory and the descriptor is unchanged, the hidden part is what it was. bt/memo.c.
  */
-struct seg_cached {
+struct segment_memo {
     u64 minus_key;   /* -(selector and what else the load depended on) */
-    u64 minus_slot;  /* -(the supervisor's read slot of the descriptor's page) */
+    u64 minus_spte;  /* -(the supervisor's read spte of the descriptor's page) */
     const u64 *desc; /* the descriptor in host memory; NULL: a null selector, which has none */
     u64 minus_desc;
     i64 reach[2];
@@ -25,8 +25,8 @@ struct seg_cached {
     u32 page;        /* of the descriptor, gla >> 12 */
 };
 
-/* An IRET that succeeded: from one context with these selectors into another (bt/segment.c). */
-struct iret_cached {
+/* An IRET that succeeded: from one context with these selectors into another (bt/memo.c). */
+struct iret_memo {
     u32 from; /* context; 0: none */
     u16 cs, ss;
     u32 iopl; /* the bits of EFLAGS, AC clear beside them */
@@ -34,8 +34,8 @@ struct iret_cached {
 };
 
 /* An INT n that went through a 32-bit gate to CPL 0: the same with the gate. */
-struct int_cached {
-    u64 minus_gate, minus_slot; /* -(the gate), -(the supervisor's read slot of its page) */
+struct int_memo {
+    u64 minus_gate, minus_spte; /* -(the gate), -(the supervisor's read spte of its page) */
     const u64 *gate;            /* in host memory */
     u32 page;                   /* of the gate, gla >> 12 */
     u32 from, to;               /* contexts; from 0: none */
@@ -45,28 +45,28 @@ struct int_cached {
     u32 unused[3];
 };
 
-/* Where a transfer from a context to a selector led (bt/segment.c). */
-struct far_cached {
+/* Where a transfer from a context to a selector led (bt/memo.c). */
+struct far_memo {
     u32 from, selector, to, unused;
 };
 
 /* An answer of CPUID. */
-struct cpuid_cached {
+struct cpuid_memo {
     u64 minus_leaf; /* -(leaf + 1); 0: none */
     u32 out[4];     /* EAX, EBX, ECX, EDX */
     u64 unused;
 };
 
 /* The sizes are in the assembly's shifts. */
-static_assert(sizeof(struct seg_cached) == 64 && sizeof(struct int_cached) == 64 &&
-              sizeof(struct iret_cached) == 16 && sizeof(struct far_cached) == 16 &&
-              sizeof(struct cpuid_cached) == 32 && sizeof(struct segment) == 12, "indexed by shifts in fast.S, far.S");
+static_assert(sizeof(struct segment_memo) == 64 && sizeof(struct int_memo) == 64 &&
+              sizeof(struct iret_memo) == 16 && sizeof(struct far_memo) == 16 &&
+              sizeof(struct cpuid_memo) == 32 && sizeof(struct segment) == 12, "indexed by shifts in fast.S, far.S");
 
 /* By the entry's address in assembly, too: JUMP_*. */
 struct jump_cached {
     u64 minus_tag;  /* -(context << 32 | eip) */
-    u64 page;       /* gla >> 12, plus FLAT_EXEC */
-    u64 minus_slot; /* -(the slot of that page when the TU was found) */
+    u64 page;       /* gla >> 12, plus SHADOW_EXEC */
+    u64 minus_spte; /* -(the spte of that page when the TU was found) */
     const u8 *host; /* where to go */
 };
 static_assert(sizeof(struct jump_cached) == 32, "indexed by shifts in enter.S");
@@ -76,7 +76,7 @@ enum { SEG_CACHE = 16 };
 struct tc {
     /* The code's own, by offsets of one byte. */
     const u8 *poll; /* readable, or not: then the next TU head leaves by a signal */
-    void (*callout)(void), (*leave)(void), (*indirect)(void), (*light)(void), (*beside)(void),
+    void (*callout)(void), (*leave)(void), (*indirect)(void), (*fast_callout)(void), (*code_page_store)(void),
         (*load_segment)(void);
     u32 zero;
     u32 context; /* with the zero below it what the jump cache compares with */
@@ -92,17 +92,17 @@ struct tc {
     u32 stack_context;    /* that the return addresses on the stack belong to */
     u64 fpu_live;         /* code computes on the host's FPU; 2: fpu_stored is newer than vcpu.fpu */
     u64 scratch[4];       /* of one translated instruction */
-    u64 quick[QUICK_KINDS]; /* times it did without C what QUICK_* names */
+    u64 memo_hits[MEMO_KINDS]; /* times it did without C what MEMO_* names */
     u64 runs[RUNS_KINDS]; /* and, if it is asked to count, what RUNS_* name */
     const u64 *code_map;  /* which bytes of memory are code, a bit each */
     /* Last offset that may be read and written in ES to GS; negative: none, or C has to look. Kept for FS
      * and GS. */
     i64 reach[GS + 1][2];
-    struct seg_cached seg_cache[SEG_CACHE];
-    struct cpuid_cached cpuids[4];     /* by the leaf's low bits */
-    struct iret_cached irets[4];       /* by the RPL of CS */
-    struct int_cached ints[8];         /* by the vector's low bits */
-    struct far_cached fars[FAR_ENTRIES];
+    struct segment_memo seg_cache[SEG_CACHE];
+    struct cpuid_memo cpuids[4];     /* by the leaf's low bits */
+    struct iret_memo irets[4];       /* by the RPL of CS */
+    struct int_memo ints[8];         /* by the vector's low bits */
+    struct far_memo fars[FAR_ENTRIES];
     struct fxsave fpu_stored;          /* by enter.S, see fpu.c */
 } __attribute__((aligned(64)));
 

@@ -14,7 +14,7 @@ static bool ends_tu(const struct insn *in)
 }
 
 /* After these the context may be another: the callout looks before it goes on. */
-static bool reviewed(const struct insn *in)
+static bool may_change_context(const struct insn *in)
 {
     u32 attr = cpu_ops[in->mnem].attr;
 
@@ -47,7 +47,7 @@ static bool admitted(const struct xl *x, const struct insn *in)
 }
 
 /* A MOV that device memory may serve, if it is aligned: the segment allows it, or reach tells (FS, GS). */
-static bool moves(const struct xl *x, const struct insn *in)
+static bool may_move_device(const struct xl *x, const struct insn *in)
 {
     enum seg_class class = context_seg(x->context->key, in->seg);
     const struct operand *m = insn_memory(in), *o = m == in->op ? &in->op[1] : &in->op[0];
@@ -73,10 +73,10 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
     if (!*co) {
         *co = cache_note(x->bt, sizeof(**co));
         **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off, .fpu = fpu,
-                                 .review = reviewed(in), .ends = fpu || ends_tu(in),
-                                 .admitted = admitted(x, in), .move = moves(x, in),
+                                 .revalidate = may_change_context(in), .ends = fpu || ends_tu(in),
+                                 .admitted = admitted(x, in), .move = may_move_device(x, in),
                                  .form = site->form, .insn = *in };
-        (*co)->light = !fpu && ((*co)->move || port_access(x, in));
+        (*co)->fast_callout = !fpu && ((*co)->move || port_access(x, in));
     }
     emit_mov_ri64(x, R9, (u64)*co);
 }
@@ -84,7 +84,7 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 void xl_callout(struct xl *x, const struct site *site, bool fpu)
 {
     xl_callout_record(x, site, fpu);
-    emit_call_vcpu(x, x->callouts[site - x->sites]->light ? TC_LIGHT : TC_CALLOUT);
+    emit_call_vcpu(x, x->callouts[site - x->sites]->fast_callout ? TC_FAST_CALLOUT : TC_CALLOUT);
 }
 
 /* LOCK is dropped where it is legal (one CPU); elsewhere C raises #UD. */
@@ -119,9 +119,9 @@ static bool works_again(const struct insn *in)
            in->mnem != ZYDIS_MNEMONIC_IDIV;
 }
 
-/* A local variable is loaded soon after it was stored; that store waits for its slot to know where it goes,
- * and a load that did not wait is done anew by the host, as it finds then. Such loads go by slots as well. */
-static bool local(const struct insn *in)
+/* A local variable is loaded soon after it was stored; that store waits for its spte to know where it goes,
+ * and a load that did not wait is done anew by the host, as it finds then. Such loads go by sptes as well. */
+static bool by_stack_or_frame(const struct insn *in)
 {
     return insn_memory(in) && (in->base == ESP || in->base == EBP);
 }
@@ -130,7 +130,7 @@ static enum path next_path(const struct xl *x, const struct insn *in)
 {
     if (!works_again(in))
         return PATH_CALLOUT;
-    return x->checked && xl_stores(in) ? PATH_BESIDE : PATH_CALLOUT;
+    return x->checked && xl_stores(in) ? PATH_CODE_PAGE : PATH_CALLOUT;
 }
 
 /* What the site's form means for this instruction. */
@@ -140,19 +140,19 @@ static void set_form(struct xl *x, const struct insn *in)
 
     x->callout = form == FORM_CALLOUT;
     x->checked = form == FORM_CHECKED || form == FORM_CHECKED_UNALIGNED;
-    x->unaligned = form == FORM_UNALIGNED || form == FORM_CHECKED_UNALIGNED || form == FORM_WINDOW_UNALIGNED;
-    x->window = !local(in) && (form == FORM_WINDOW || (form == FORM_WINDOW_UNALIGNED && xl_only_loads(in)));
+    x->unaligned = form == FORM_UNALIGNED || form == FORM_CHECKED_UNALIGNED || form == FORM_MAPPED_UNALIGNED;
+    x->direct_map = !by_stack_or_frame(in) && (form == FORM_MAPPED || (form == FORM_MAPPED_UNALIGNED && xl_only_loads(in)));
     x->next = next_path(x, in);
-    x->beside = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
+    x->code_page_store = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
 }
 
-static void one(struct xl *x, const struct insn *in)
+static void translate_insn(struct xl *x, const struct insn *in)
 {
     const struct xl_row *row = &xl_rows[in->mnem];
     u8 *start = x->p;
     u32 slow = x->slow_count;
     struct low_bits low[8];
-    bool forced = x->bt->config.force_form, learnt = x->site->form > FORM_FLAT && !forced, fpu;
+    bool forced = x->bt->config.force_form, adapted = x->site->form > FORM_TABLE && !forced, fpu;
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
@@ -175,39 +175,39 @@ static void one(struct xl *x, const struct insn *in)
     x->ended = fpu || ends_tu(in);
     x->site->form = FORM_CALLOUT;
     xl_callout(x, x->site, fpu);
-    x->callouts[x->site - x->sites]->learnt = learnt;
+    x->callouts[x->site - x->sites]->adapted = adapted;
 }
 
 /* mov r9, [r15+poll];  mov r9b, [r9] */
-static void head(struct xl *x)
+static void emit_poll(struct xl *x)
 {
     emit_op_rm(x, 0x8b, R9, R15, TC_POLL, true);
     EMIT(x, 0x45, 0x8a, 0x09);
     check(x->p - x->start == POLL_SIZE, "a poll of %d bytes", (int)(x->p - x->start));
 }
 
-/* The window is the supervisor's. A host fault for each operand of a stack that is misaligned would be dear.
+/* The direct map is the supervisor's. A host fault for each operand of a stack that is misaligned would be dear.
  * Where the guest wants #AC itself, misaligned operands are C's. */
 static enum form start_form(const struct xl *x, gpa_t gpa, const struct insn *in)
 {
-    bool window = (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_window_use(&x->bt->cpu->paging);
-    enum form start = operand_likely_misaligned(x->bt->cpu, in) ? FORM_WINDOW_UNALIGNED : FORM_WINDOW;
+    bool direct_map = (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_direct_map_use(&x->bt->cpu->paging);
+    enum form start = operand_likely_misaligned(x->bt->cpu, in) ? FORM_MAPPED_UNALIGNED : FORM_MAPPED;
     enum form form = form_of(x->bt, gpa, start);
 
-    if (form == FORM_WINDOW && !window)
-        return FORM_FLAT;
-    if (form == FORM_WINDOW_UNALIGNED && !window)
+    if (form == FORM_MAPPED && !direct_map)
+        return FORM_TABLE;
+    if (form == FORM_MAPPED_UNALIGNED && !direct_map)
         form = FORM_UNALIGNED;
     return form > FORM_CHECKED && form < FORM_CALLOUT && x->context->key & KEY_AC ? FORM_CHECKED : form;
 }
 
-static void body(struct xl *x, u32 max)
+static void translate_body(struct xl *x, u32 max)
 {
     struct tu *tu = x->tu;
     u32 eip = tu->eip;
     u8 *insns;
 
-    head(x);
+    emit_poll(x);
     emit_count(x, RUNS_TUS, 1);
     insns = emit_count(x, RUNS_INSNS, 0);
     for (u32 i = 0; i < max && !x->ended; i++) {
@@ -220,7 +220,7 @@ static void body(struct xl *x, u32 max)
         eip += x->insns[i].len;
         x->next_eip = eip;
         tu->count++;
-        one(x, &x->insns[i]);
+        translate_insn(x, &x->insns[i]);
     }
     if (!x->ended)
         xl_exit(x, 0, 0xe9, eip);
@@ -230,7 +230,7 @@ static void body(struct xl *x, u32 max)
 }
 
 /* What a finished TU keeps of the translation. Before the stubs, which hold addresses of exits. */
-static void keep(struct xl *x)
+static void tu_keep_records(struct xl *x)
 {
     struct tu *tu = x->tu;
 
@@ -271,7 +271,7 @@ static u32 scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32, st
     return n > 1 && casts_shadow(&insns[n - 1]) ? n - 1 : n;
 }
 
-static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const struct insn *insns,
+static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, u64 spte, const struct insn *insns,
                        u32 count)
 {
     struct xl x = { .bt = bt, .context = &bt->contexts[context], .insns = insns };
@@ -279,12 +279,12 @@ static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const st
 
     x.start = x.p = cache_reserve(bt);
     x.tu = tu = &bt->tus[bt->tu_count];
-    *tu = (struct tu){ .context = context, .eip = bt->cpu->eip, .gpa = (u32)gpa, .slot = slot,
+    *tu = (struct tu){ .context = context, .eip = bt->cpu->eip, .gpa = (u32)gpa, .spte = spte,
                        .host = (u32)bt->used };
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
-    body(&x, count);
-    keep(&x);
+    translate_body(&x, count);
+    tu_keep_records(&x);
     tu->body_size = (u16)(x.p - x.start);
     xl_stubs(&x);
     tu->host_size = (u16)(x.p - x.start);
@@ -297,28 +297,28 @@ static struct tu *make(struct bt *bt, u32 context, gpa_t gpa, u64 slot, const st
 }
 
 /* One instruction, of which `left` bytes lie in this page and the rest in the next. */
-static struct tu *make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 slot, u32 left)
+static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 spte, u32 left)
 {
     struct vcpu *cpu = bt->cpu;
     gla_t gla = cpu->seg[CS].base + cpu->eip, next = (gla & ~PAGE_MASK) + PAGE_SIZE;
-    u64 slot2 = cpu->flat[FLAT_EXEC + (next >> PAGE_SHIFT)];
+    u64 spte2 = cpu->shadow[SHADOW_EXEC + (next >> PAGE_SHIFT)];
     struct insn insn;
     struct tu *tu;
     u8 bytes[15];
     gpa_t gpa2;
 
     if (left != next - gla || left >= sizeof(bytes) || cpu->seg[CS].limit - cpu->eip < 14 ||
-        !slot_direct(slot2) || !mmu_translate(&cpu->paging, next, &gpa2) ||
+        !spte_direct(spte2) || !mmu_translate(&cpu->paging, next, &gpa2) ||
         gpa2 >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
-    memcpy(bytes, slot_hva(slot, gla), left);
-    memcpy(bytes + left, slot_hva(slot2, next), sizeof(bytes) - left);
+    memcpy(bytes, spte_hva(spte, gla), left);
+    memcpy(bytes + left, spte_hva(spte2, next), sizeof(bytes) - left);
     if (insn_decode(bytes, sizeof(bytes), cpu_code32(cpu), &insn) != DECODE_OK ||
         insn.len <= left)
         return NULL;
-    tu = make(bt, context, gpa, slot, &insn, 1);
+    tu = tu_make(bt, context, gpa, spte, &insn, 1);
     tu->crossing = cache_note(bt, sizeof(*tu->crossing));
-    *tu->crossing = (struct crossing){ .gpa = (u32)gpa2, .slot = slot2 };
+    *tu->crossing = (struct crossing){ .gpa = (u32)gpa2, .spte = spte2 };
     return tu;
 }
 
@@ -340,21 +340,21 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     struct insn insns[MAX_INSNS];
     gla_t gla = cpu->seg[CS].base + cpu->eip;
     u32 left = PAGE_SIZE - (gla & PAGE_MASK), count;
-    u64 slot = cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)];
+    u64 spte = cpu->shadow[SHADOW_EXEC + (gla >> PAGE_SHIFT)];
     u64 start = __rdtsc(); /* the clock would cost as much as an instruction */
     struct tu *tu;
     gpa_t gpa;
 
-    if (!slot_direct(slot) || cpu->eip > cpu->seg[CS].limit || !mmu_translate(&cpu->paging, gla, &gpa) ||
+    if (!spte_direct(spte) || cpu->eip > cpu->seg[CS].limit || !mmu_translate(&cpu->paging, gla, &gpa) ||
         gpa >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
     if (cpu->seg[CS].limit - cpu->eip < left - 1)
         left = cpu->seg[CS].limit - cpu->eip + 1;
     if (bt->config.translating)
         bt->config.translating(bt->config.owner, true);
-    count = scan(bt, slot_hva(slot, gla), gpa, left, cpu_code32(cpu), insns);
-    tu = count ? make(bt, context, gpa, slot, insns, count)
-               : make_crossing(bt, context, gpa, slot, left);
+    count = scan(bt, spte_hva(spte, gla), gpa, left, cpu_code32(cpu), insns);
+    tu = count ? tu_make(bt, context, gpa, spte, insns, count)
+               : tu_make_crossing(bt, context, gpa, spte, left);
     if (tu) {
         tu_insert(bt, tu);
         count_tu(bt, tu, cpu_code32(cpu), start);

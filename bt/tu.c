@@ -1,7 +1,7 @@
 /*
  * Finding, chaining and dropping TUs.
  *
- * A chain across pages passes a link check: the execute slot of the target's page must still be the
+ * A chain across pages passes a link check: the execute spte of the target's page must still be the
  * one noted when the chain was made. So chains stay in place over changes of address space, and one
  * translation serves every process that maps the page at the same place.
  */
@@ -32,9 +32,9 @@ static u32 *line_link(struct tu *tu, u32 line)
     return line_of(tu->gpa) == line ? &tu->line_next : &tu->crossing->line_next;
 }
 
-static u64 exec_slot(const struct bt *bt, gla_t gla)
+static u64 exec_spte(const struct bt *bt, gla_t gla)
 {
-    return bt->cpu->flat[FLAT_EXEC + (gla >> PAGE_SHIFT)];
+    return bt->cpu->shadow[SHADOW_EXEC + (gla >> PAGE_SHIFT)];
 }
 
 struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip)
@@ -43,8 +43,8 @@ struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip)
 
     bt->stats.lookups++;
     for (struct tu *t = tu_at(bt, *bucket(bt, context, eip)); t; t = tu_at(bt, t->hash_next))
-        if (t->eip == eip && t->context == context && exec_slot(bt, gla) == t->slot &&
-            (!t->crossing || exec_slot(bt, gla + PAGE_SIZE) == t->crossing->slot))
+        if (t->eip == eip && t->context == context && exec_spte(bt, gla) == t->spte &&
+            (!t->crossing || exec_spte(bt, gla + PAGE_SIZE) == t->crossing->spte))
             return t;
     bt->stats.misses++;
     return NULL;
@@ -85,7 +85,7 @@ static void map_set(struct bt *bt, gpa_t gpa, u32 n, bool code)
 static void page_insert(struct bt *bt, gpa_t gpa)
 {
     if (!bt->page_tus[gpa >> PAGE_SHIFT]++)
-        mmu_guard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+        mmu_protect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
 
 /* Its bytes in its own page; the others are the crossing's. */
@@ -157,9 +157,9 @@ static void patch_rel32(struct bt *bt, u32 at, u32 to)
     memcpy(bt->write + at, &rel, 4);
 }
 
-static u64 expected_slot(const struct tu *to)
+static u64 expected_spte(const struct tu *to)
 {
-    return to->crossing ? to->crossing->slot : to->slot;
+    return to->crossing ? to->crossing->spte : to->spte;
 }
 
 /* Where a chain enters: behind the poll if it leads forward. Whatever runs for ever comes back some
@@ -176,10 +176,10 @@ static u32 entry_of(const struct tu *from, const struct tu *to)
 static void set_guess(struct bt *bt, const struct tu *tu, const struct exit *e)
 {
     u32 page = (bt->contexts[tu->context].cs_base + e->target) >> PAGE_SHIFT;
-    u32 minus = -e->target, slot = (FLAT_EXEC + page) * 8 - FLAT_BIAS;
+    u32 minus = -e->target, spte = (SHADOW_EXEC + page) * 8 - SHADOW_BIAS;
 
     memcpy(bt->write + tu->host + e->guess, &minus, 4);
-    memcpy(bt->write + tu->host + e->check + CHECK_PAGE, &slot, 4);
+    memcpy(bt->write + tu->host + e->check + CHECK_PAGE, &spte, 4);
     patch_rel32(bt, tu->host + e->guess + GUESS_MISS, tu->host + e->check + CHECK_SIZE);
 }
 
@@ -195,9 +195,9 @@ void tu_link(struct bt *bt, struct exit *e, struct tu *to)
     if (e->guess)
         set_guess(bt, tu, e);
     if (e->check && e->second == !!to->crossing) {
-        u64 minus = -expected_slot(to);
+        u64 minus = -expected_spte(to);
 
-        memcpy(bt->write + tu->host + e->check + CHECK_SLOT, &minus, 8);
+        memcpy(bt->write + tu->host + e->check + CHECK_SPTE, &minus, 8);
         patch_rel32(bt, tu->host + e->check + CHECK_JUMP, entry_of(tu, to));
         patch_rel32(bt, tu->host + e->jump, tu->host + e->check);
     } else {
@@ -248,7 +248,7 @@ void tu_jump_cache_add(struct bt *bt, struct tu *tu)
     if (bt->config.no_chaining || tu->crossing)
         return;
     *jump_entry(bt, tu->eip) = (struct jump_cached){ -((u64)tu->context << 32 | tu->eip),
-                                                     FLAT_EXEC + (tu_gla(bt, tu) >> PAGE_SHIFT), -tu->slot,
+                                                     SHADOW_EXEC + (tu_gla(bt, tu) >> PAGE_SHIFT), -tu->spte,
                                                      tu_host(bt, tu) };
 }
 
@@ -286,7 +286,7 @@ static void page_remove(struct bt *bt, gpa_t gpa)
 {
     if (--bt->page_tus[gpa >> PAGE_SHIFT])
         return;
-    mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+    mmu_unprotect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
     map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
 }
 
@@ -368,7 +368,7 @@ static void start_forget(struct bt *bt, gpa_t gpa)
         return;
     bt->page_tus[gpa >> PAGE_SHIFT] = 0;
     map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
-    mmu_unguard_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+    mmu_unprotect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
 
 void tu_forget_all(struct bt *bt)

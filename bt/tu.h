@@ -2,7 +2,7 @@
  * A translation unit and what belongs to it; private to bt/.
  *
  * A TU is found by context and EIP, and holds only while the page of EIP maps the physical page it
- * was made from: whoever jumps to it from elsewhere compares that page's execute slot (mmu/shadow.h)
+ * was made from: whoever jumps to it from elsewhere compares that page's execute spte (mmu/shadow.h)
  * with the one noted. Its host code is a compiled code fragment (CCF):
  *
  *   head     mov r9,[r15+poll]; mov r9b,[r9]              the interrupt poll
@@ -24,12 +24,12 @@ enum { MAX_INSNS = 12, MAX_EXITS = 2 };
 /* How a memory operand is reached. */
 enum form {
     FORM_ADAPT,
-    FORM_WINDOW,  /* loads by gs:[address], stores flat */
-    FORM_FLAT,    /* the slot as it is; anything unusual faults */
-    FORM_CHECKED, /* slot and alignment looked at first; unusual: callout. No fault ever */
-    FORM_WINDOW_UNALIGNED, /* loads by gs:[address], misaligned ones, too; stores as in unaligned */
-    FORM_UNALIGNED, /* flat, but misaligned operands are in order: the slots of both ends must be one */
-    FORM_CHECKED_UNALIGNED, /* so they are, and the slot is looked at first */
+    FORM_MAPPED,  /* loads by gs:[address], stores flat */
+    FORM_TABLE,    /* the spte as it is; anything unusual faults */
+    FORM_CHECKED, /* spte and alignment looked at first; unusual: callout. No fault ever */
+    FORM_MAPPED_UNALIGNED, /* loads by gs:[address], misaligned ones, too; stores as in unaligned */
+    FORM_UNALIGNED, /* flat, but misaligned operands are in order: the sptes of both ends must be one */
+    FORM_CHECKED_UNALIGNED, /* so they are, and the spte is looked at first */
     FORM_CALLOUT, /* C does it */
     FORMS,
 };
@@ -77,12 +77,12 @@ struct callout {
     struct tu *tu;
     u32 eip;
     bool fpu;    /* first tries to make the FPU live */
-    bool review; /* the context may be another behind it */
+    bool revalidate; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
-    bool learnt; /* C runs it because of what its operand did: see adapt.c */
+    bool adapted; /* C runs it because of what its operand did: see adapt.c */
     u8 form;       /* of its site */
     u8 misaligned; /* times it was here for that */
-    bool light;    /* a move, IN or OUT that may go by bt_light */
+    bool fast_callout;    /* a move, IN or OUT that may go by bt_fast_callout */
     bool move;     /* MOV from or to memory in a segment without a limit */
     bool admitted; /* the context says that privilege and mode allow it */
     struct insn insn;
@@ -100,8 +100,8 @@ struct exit {
     bool second;          /* the target may cross into the next page: the check is for that page */
     u16 guess;            /* an indirect branch: the disp32 of its guess, `target`; 0: direct */
 };
-/* In a link check: the place of the execute slot, the imm64 that is compared, and the rel32 at its end. */
-enum { CHECK_PAGE = 3, CHECK_SLOT = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
+/* In a link check: the place of the execute spte, the imm64 that is compared, and the rel32 at its end. */
+enum { CHECK_PAGE = 3, CHECK_SPTE = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
 enum { GUESS_MISS = 16 }; /* from a guess to the rel32 of the jump for another target */
 
 /* Of a TU of one instruction that crosses into another page: its second part. Such a TU is chained
@@ -109,7 +109,7 @@ enum { GUESS_MISS = 16 }; /* from a guess to the rel32 of the jump for another t
 struct crossing {
     u32 line_next;
     u32 gpa;
-    u64 slot;
+    u64 spte;
 };
 
 /* TUs have numbers, in order of their host code's address; 0 is none. */
@@ -118,7 +118,7 @@ struct tu {
     u32 line_next; /* same list by physical address */
     u32 context;   /* number of its struct context */
     u32 eip;
-    u64 slot;      /* execute slot of its page when it was made */
+    u64 spte;      /* execute spte of its page when it was made */
     u32 gpa;       /* of its first byte */
     u32 host;      /* offset of its CCF in the code memory */
     u16 host_size;
@@ -140,7 +140,7 @@ struct exit *bt_enter(struct vcpu *cpu, const void *host);
 void bt_leave(void);
 void bt_leave_saved(void);
 void bt_callout(void);
-void bt_light(void);
+void bt_fast_callout(void);
 void bt_indirect(void);
 void bt_stack_empty(void);
 void bt_load_segment(void);
@@ -152,12 +152,12 @@ void bt_rep_movs(void);
 void bt_rep_stos(void);
 void bt_int(void);
 void bt_cpuid(void);
-void bt_beside(void);
+void bt_code_page_store(void);
 void bt_far_call(void), bt_far_ret(void), bt_far_jmp(void), bt_far_call_wide(void), bt_far_ret_wide(void);
 void bt_far_call_prot(void), bt_far_ret_prot(void), bt_far_jmp_prot(void);
 void bt_far_call_prot_wide(void), bt_far_ret_prot_wide(void), bt_int_real(void), bt_iret_real(void);
 /* Behind the last routine of each file. */
-void bt_enter_end(void), bt_fast_end(void), bt_far_end(void), bt_strings_end(void), bt_beside_end(void);
+void bt_enter_end(void), bt_memo_end(void), bt_memo_far_end(void), bt_strings_end(void), bt_code_page_store_end(void);
 
 enum {
     MAX_CCF = 24576, /* see emit.h */
@@ -172,8 +172,8 @@ enum {
     MAX_CONTEXTS = 1 << 14,
     CONTEXT_MEMO = 64,
     MISSES_BEFORE_CHECK = 3,  /* host signals at a site */
-    TRAPS_BEFORE_CONVICTION = 2,
-    REBUILD_TUS = 512, /* made without a window that are worth a flush when there is one */
+    TRAPS_BEFORE_CHANGE = 2,
+    REBUILD_TUS = 512, /* made without a direct map that are worth a flush when there is one */
     MAX_REBUILDS = 8,
 };
 
@@ -215,28 +215,28 @@ struct bt {
     u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */
     struct tables {
         u32 base[4], limit[4], tss; /* tss: its attributes */
-    } tables; /* GDT, LDT, IDT and TSS that what segment.c keeps is good for */
+    } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
     struct jump_cached *jump_cache;
     u32 cpuid_version; /* the vcpu's, for which tc.cpuids holds */
     /* What was learnt about memory operands, by physical address of the instruction. */
-    struct learnt {
+    struct history {
         u32 gpa;
         u8 form, traps, patched;
-        u16 served, term; /* executions in C: so far, until it is flat again */
-    } learnt[FORM_SIZE];
+        u16 served, trial; /* executions in C: so far, until it is flat again */
+    } history[FORM_SIZE];
     u8 fpu_cpl;   /* CPL the FPU is live for */
     u32 generation; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
     bool interpret; /* set by the signal handler: run the instruction at EIP in C */
-    bool windowed; /* loads of new code go by the window */
-    u64 windowless; /* TUs made when they did last */
+    bool mapped_loads; /* loads of new code go by the direct map */
+    u64 mapless; /* TUs made when they did last */
     u32 rebuilds;  /* flushes because they do again */
     struct {
-        bool set; /* its load found nothing in the window */
+        bool set; /* its load found nothing in the direct map */
         gla_t gla;
         u32 tu;   /* number, */
         gpa_t gpa; /* and of the instruction */
-    } window_miss;
+    } direct_map_miss;
     struct bt_stats stats;
 };
 
@@ -256,12 +256,12 @@ static inline void bt_flags_from_host(struct vcpu *cpu)
 }
 bool bt_watched(const struct vcpu *cpu); /* single steps and breakpoints are the interpreter's */
 /* Starts the stack of return addresses anew if its addresses may lead astray. */
-void bt_review_stack(struct bt *bt);
+void bt_revalidate_stack(struct bt *bt);
 
 /* ---- callout.c, for enter.S ---- */
 int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */
 int bt_after_c(struct vcpu *cpu, struct callout *co);   /* AFTER_* */
-int bt_light_c(struct vcpu *cpu, struct callout *co);   /* LIGHT_* */
+int bt_fast_callout_c(struct vcpu *cpu, struct callout *co);   /* LIGHT_* */
 
 /* ---- cache.c ---- */
 bool cache_init(struct bt *bt, const char **why);
@@ -287,7 +287,7 @@ static inline enum seg_class context_seg(u32 key, u32 seg)
     return seg >= FS ? SEG_ANY : (enum seg_class)(key >> (KEY_SEG_SHIFT + 3 * seg) & 7);
 }
 
-/* ---- segment.c ---- */
+/* ---- memo.c ---- */
 /* Of JMP, CALL and RET: EA, 9A, FF /3 and /5, CA and CB */
 static inline bool insn_far(const struct insn *in)
 {
@@ -297,17 +297,17 @@ static inline bool insn_far(const struct insn *in)
 }
 enum seg_class segment_class(const struct segment *s, bool code, bool protected);
 /* What a load of `selector` into `seg` depends on, beside the descriptor: the key of seg_cache. */
-u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
+u32 memo_segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
 /* After C ran an IRET in the context `from`: next time the code does it. */
-void segment_learn_iret(struct bt *bt, u32 from);
-void segment_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
-void segment_learn_far(struct bt *bt, u32 from); /* and a far transfer; */
-void segment_learn_cpuid(struct bt *bt, u32 leaf); /* and a CPUID */
-void segment_forget_switches(struct vcpu *cpu);
+void memo_learn_iret(struct bt *bt, u32 from);
+void memo_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
+void memo_learn_far(struct bt *bt, u32 from); /* and a far transfer; */
+void memo_learn_cpuid(struct bt *bt, u32 leaf); /* and a CPUID */
+void memo_forget_transfers(struct vcpu *cpu);
 /* After C ran a segment load: next time the code does it. */
-void segment_learn(struct bt *bt, const struct insn *in);
+void memo_learn_segment(struct bt *bt, const struct insn *in);
 /* Before a context is found: the reach of FS and GS; forgets loads after LGDT or LLDT. */
-void segment_review(struct bt *bt);
+void memo_revalidate(struct bt *bt);
 
 /* ---- tu.c ---- */
 struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip); /* NULL: none, or its page moved */
@@ -341,8 +341,8 @@ struct tu *bt_translate(struct bt *bt, u32 context);
 /* ---- fpu.c ---- */
 bool bt_fpu_may_live(const struct vcpu *cpu);
 void bt_fpu_start(struct vcpu *cpu);
-void bt_fpu_review(struct vcpu *cpu); /* before a context is found: still live? */
-void bt_fpu_take(struct vcpu *cpu);   /* after enter.S stored it */
+void bt_fpu_revalidate(struct vcpu *cpu); /* before a context is found: still live? */
+void bt_fpu_save(struct vcpu *cpu);   /* after enter.S stored it */
 
 /* ---- dump.c ---- */
 /* The CCF to stderr, with a mark at pc: what a failed check of it shows. */
@@ -358,8 +358,8 @@ bool operand_misaligned(const struct vcpu *cpu, const struct insn *in);
 /* The same by registers as they are before the TU it is in, if those it uses are likely to stay as odd. */
 bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in);
 void form_set(struct bt *bt, gpa_t gpa, enum form form);
-/* There is another window: sites that are flat because they missed the last one may try it. */
-void form_forget_flat(struct bt *bt);
+/* There is another direct map: sites that are flat because they missed the last one may try it. */
+void form_forget_table(struct bt *bt);
 u32 form_trap(struct bt *bt, gpa_t gpa); /* counts; how many by now, 255 at most */
 /* n bytes inside the instruction are overwritten. One whose operand the guest patches again and again is a
  * TU by itself, so that little is made anew. */
@@ -370,6 +370,6 @@ bool form_served(struct bt *bt, gpa_t gpa, bool plain);
 
 /* ---- fault.c ---- */
 void bt_signals_init(void); /* handlers, and the calling thread's signal stack */
-void bt_fault_adopt(struct vcpu *cpu); /* whose code this thread runs */
+void bt_fault_bind(struct vcpu *cpu); /* whose code this thread runs */
 
 #endif

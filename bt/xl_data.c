@@ -20,7 +20,7 @@ static bool bit_string(const struct insn *in)
 }
 
 /* rorx r32, r32, by */
-static void rotate(struct xl *x, u8 dst, u8 src, u8 by)
+static void emit_rotate(struct xl *x, u8 dst, u8 src, u8 by)
 {
     EMIT(x, 0xc4, (u8)(0x43 | (dst < 8) << 7 | (src < 8) << 5), 0x7b, 0xf0,
          (u8)(0xc0 | (dst & 7) << 3 | (src & 7)), by);
@@ -37,7 +37,7 @@ static bool copy_high(struct xl *x, const struct insn *in)
         in->mnem == ZYDIS_MNEMONIC_CMPXCHG || in->map || insn_memory(in)->size != 1)
         return false;
     if (in->op[0].kind == OP_MEM) {
-        rotate(x, R11, in->op[1].reg & 3, 8);
+        emit_rotate(x, R11, in->op[1].reg & 3, 8);
         x->reg_r11 = true;
         done = emit_copy(x, in);
         x->reg_r11 = false;
@@ -45,9 +45,9 @@ static bool copy_high(struct xl *x, const struct insn *in)
     }
     reg = in->op[0].reg & 3;
     emit_load(x, R11, 1);
-    rotate(x, reg, reg, 8);
+    emit_rotate(x, reg, reg, 8);
     EMIT(x, 0x41, in->opcode, (u8)(0xc0 | reg << 3 | (R11 & 7))); /* op reg8, r11b */
-    rotate(x, reg, reg, 24);
+    emit_rotate(x, reg, reg, 24);
     return true;
 }
 
@@ -105,7 +105,7 @@ bool xl_copy(struct xl *x, const struct insn *in)
     if (m && !xl_operand(x, in, m->size, (enum xl_access)access))
         return false;
     if (m && (insn_high_byte(&in->op[0]) || insn_high_byte(&in->op[1])))
-        return (x->m.window && emit_copy(x, in)) || copy_high(x, in);
+        return (x->m.direct_map && emit_copy(x, in)) || copy_high(x, in);
     return emit_copy(x, in);
 }
 
@@ -237,7 +237,7 @@ static bool repeated(const struct insn *in)
     return in->prefixes & (PFX_REP | PFX_REPNE) || in->map;
 }
 
-/* REP MOVS and STOS where it is plain: fast.S. */
+/* REP MOVS and STOS where it is plain: memo.S. */
 static bool repeat(struct xl *x, const struct insn *in, u8 source, i32 routine)
 {
     u32 key = x->context->key, size = string_size(in);
@@ -299,7 +299,7 @@ bool xl_lods(struct xl *x, const struct insn *in)
 }
 
 /* cmp AL, AX or EAX with r11 (opcode 3A, 3B), or r11 with r13 */
-static void compare(struct xl *x, u8 a, u8 b, u32 size)
+static void emit_compare(struct xl *x, u8 a, u8 b, u32 size)
 {
     if (size == 2)
         emit8(x, 0x66);
@@ -314,7 +314,7 @@ bool xl_scas(struct xl *x, const struct insn *in)
     if (repeated(in) || !string_address(x, in, RDI, ES, XL_READ))
         return false;
     emit_load(x, R11, size);
-    compare(x, RAX, R11, size);
+    emit_compare(x, RAX, R11, size);
     index_move(x, in, RDI, string_step(x, size));
     return true;
 }
@@ -331,7 +331,7 @@ bool xl_cmps(struct xl *x, const struct insn *in)
         return false;
     emit_load(x, R13, size);
     emit_unhold(x, ES);
-    compare(x, R11, R13, size);
+    emit_compare(x, R11, R13, size);
     index_move(x, in, RSI, string_step(x, size));
     index_move(x, in, RDI, string_step(x, size));
     return true;

@@ -1,5 +1,5 @@
 /*
- * Far transfers: their operands to the vcpu, and on to far.S, which knows where the selector led the last
+ * Far transfers: their operands to the vcpu, and on to memo_far.S, which knows where the selector led the last
  * time. INT n of real mode and its IRET go the same way.
  */
 #include "bt/emit.h"

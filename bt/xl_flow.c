@@ -266,8 +266,8 @@ static void exit_stub(struct xl *x, struct exit *e)
     emit_jmp_vcpu(x, TC_LEAVE);
 }
 
-/* The chain's way to another page: on if the page's execute slot is still the one noted.
- * mov r10, [r14+page];  mov r11, -slot;  lea r11, [r10+r11];  unless zero → exit stub;  jmp target */
+/* The chain's way to another page: on if the page's execute spte is still the one noted.
+ * mov r10, [r14+page];  mov r11, -spte;  lea r11, [r10+r11];  unless zero → exit stub;  jmp target */
 static void link_check(struct xl *x, struct exit *e)
 {
     u32 page = ((x->context->cs_base + e->target) >> PAGE_SHIFT) + e->second;
@@ -275,7 +275,7 @@ static void link_check(struct xl *x, struct exit *e)
 
     e->check = here(x);
     EMIT(x, 0x4d, 0x8b, 0x96); /* mov r10, [r14+disp32] */
-    emit32(x, (FLAT_EXEC + (page & (FLAT_SLOTS - 1))) * 8 - FLAT_BIAS);
+    emit32(x, (SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS);
     EMIT(x, 0x49, 0xbb);
     emit64(x, 0);
     EMIT(x, 0x4f, 0x8d, 0x1c, 0x1a);
@@ -294,15 +294,15 @@ static void jump_back(struct xl *x, u16 resume)
 }
 
 /* The instruction once more, as a store that may go beside code. False: nothing is left of it. */
-static bool path_beside(struct xl *x, u8 site, u16 resume)
+static bool path_code_page(struct xl *x, u8 site, u16 resume)
 {
     const struct insn *in = &x->insns[site];
     u32 slow = x->slow_count;
     u8 *start = x->p;
 
     x->site = &x->sites[site];
-    x->window = false;
-    x->checked = x->beside = true;
+    x->direct_map = false;
+    x->checked = x->code_page_store = true;
     x->unaligned = x->site->form != FORM_CHECKED;
     x->next = PATH_CALLOUT;
     x->last = site + 1 == x->tu->count;
@@ -329,7 +329,7 @@ static void slow_paths(struct xl *x)
 
         if (!*at) {
             *at = here(x);
-            if (path == PATH_CALLOUT || !path_beside(x, site, x->slow[i].resume)) {
+            if (path == PATH_CALLOUT || !path_code_page(x, site, x->slow[i].resume)) {
                 xl_callout(x, &x->sites[site], false);
                 jump_back(x, x->slow[i].resume);
             }

@@ -21,7 +21,7 @@ bool xl_fpu_native(const struct insn *in)
     return false;
 }
 
-static bool stores(const struct insn *in)
+static bool fpu_stores(const struct insn *in)
 {
     insn_handler *exec = cpu_ops[in->mnem].exec;
 
@@ -54,7 +54,7 @@ bool xl_fpu(struct xl *x, const struct insn *in)
         return false;
     if (m) {
         x->span = may_be_unaligned(in) ? (u8)m->size : 0;
-        done = xl_operand(x, in, m->size, stores(in) ? XL_WRITE : XL_READ);
+        done = xl_operand(x, in, m->size, fpu_stores(in) ? XL_WRITE : XL_READ);
         x->span = 0;
     }
     return done && emit_copy(x, in);

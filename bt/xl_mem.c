@@ -1,7 +1,7 @@
 /*
  * Memory operands: from a guest offset to x->m, in the form the site is in.
  *
- *   window    op gs:[offset]      a load by the supervisor; a store is flat
+ *   direct map    op gs:[offset]      a load by the supervisor; a store is flat
  *
  *   flat      lea  r9d, [offset]                 checked   lea  r9d, [offset]
  *             shrx r10d, r9d, r12d                         shrx r10d, r9d, r12d
@@ -10,10 +10,10 @@
  *             lea  r9, [r9+r13]                            jump out of line unless r11 = 0
  *             op   [r10+r9]                                op   [r10+r9]
  *
- * Neither touches flags. A slot that is not direct leads to an address that faults. So does one that is not
+ * Neither touches flags. A spte that is not direct leads to an address that faults. So does one that is not
  * aligned (the only kind that can cross a page, or a 64 KiB limit): SHLX, by 62, puts the low bits of the
  * address where they make it non-canonical. Flat relies on both, checked sends them out of line to C before
- * the host sees them. Unaligned looks at the slot of the last byte instead of the alignment; alone, or checked.
+ * the host sees them. Unaligned looks at the spte of the last byte instead of the alignment; alone, or checked.
  * EFLAGS.AC would see misaligned operands without an instruction, but which it sees differs by vendor, it
  * costs 20 to 140 cycles to clear for C, and C must not run with it.
  */
@@ -28,11 +28,11 @@ static void emit_page(struct xl *x, enum hreg dst, enum hreg src)
 }
 
 /* mov r64, [r14+r64*8+disp32] */
-static void emit_slot(struct xl *x, enum hreg reg, enum xl_access access)
+static void emit_spte(struct xl *x, enum hreg reg, enum xl_access access)
 {
     EMIT(x, (u8)(0x48 | (reg >= 8 ? 7 : 1)), 0x8b, (u8)(0x84 | (reg & 7) << 3),
          (u8)(0xc0 | (reg & 7) << 3 | (R14 & 7)));
-    emit32(x, (access == XL_WRITE ? FLAT_WRITE * 8 : 0) - FLAT_BIAS);
+    emit32(x, (access == XL_WRITE ? SHADOW_WRITE * 8 : 0) - SHADOW_BIAS);
 }
 
 /* shlx r64, r64, count */
@@ -146,10 +146,10 @@ static void add_base(struct xl *x, u8 seg)
 }
 
 /* The address is in reg; if it has to be looked at, in r9 then. */
-static void flat_access(struct xl *x, enum hreg reg, u32 size, enum xl_access access)
+static void table_access(struct xl *x, enum hreg reg, u32 size, enum xl_access access)
 {
     emit_page(x, R10, reg);
-    emit_slot(x, R10, access);
+    emit_spte(x, R10, access);
     x->m = (struct xl_place){ .base = R10, .index = reg };
     if (size == 1 || (size <= 4 && align_known(x, size)))
         return;
@@ -165,51 +165,51 @@ static void window_access(struct xl *x, enum seg_class class, u32 size)
 
     if (limited && size > 1 && !(size <= 4 && align_known(x, size)))
         emit_align(x, R9, size); /* only a misaligned operand passes the limit */
-    x->m = (struct xl_place){ .window = true, .base = R9, .index = NO_REG };
+    x->m = (struct xl_place){ .direct_map = true, .base = R9, .index = NO_REG };
 }
 
-/* r11 := 0 if the operand's last byte has the same slot as its first, r10: it lies in one page, or in two
- * that are neighbours in the host's memory, too. (The first page of all never has the last one's slot.)
+/* r11 := 0 if the operand's last byte has the same spte as its first, r10: it lies in one page, or in two
+ * that are neighbours in the host's memory, too. (The first page of all never has the last one's spte.)
  * lea r11d, [r9+size-1];  shrx r11d, r11d, r12d;  mov r11, [r14+r11*8+table];  not r11;  lea r11, [r11+r10+1] */
 static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
 {
     emit_lea_rm(x, R11, R9, (i32)size - 1);
     emit_page(x, R11, R11);
-    emit_slot(x, R11, access);
+    emit_spte(x, R11, access);
     emit_not64(x, R11);
     emit_lea_sib(x, R11, R11, R10, 1, 1, true);
 }
 
-/* r10 := a direct slot, if it is guarded for code that is not here. r11 is 0 or a misalignment that has
+/* r10 := a direct spte, if it is write-protected for code that is not here. r11 is 0 or a misalignment that has
  * not been computed yet. */
-static void look_beside(struct xl *x, bool span, u32 size)
+static void look_at_code_map(struct xl *x, bool span, u32 size)
 {
     if (span)
         xl_slow_unless_zero(x, R11, R13);
     emit_mov_ri(x, R11, size);
-    emit_call_vcpu(x, TC_BESIDE);
+    emit_call_vcpu(x, TC_CODE_PAGE_STORE);
     if (span)
         emit_mov_ri(x, R11, 0);
 }
 
-/* What is known of the slot in r10 and the address in r9 must come to 0 in one register. */
+/* What is known of the spte in r10 and the address in r9 must come to 0 in one register. */
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
     u32 span = x->unaligned && size > 1 && size <= 10 ? size : x->span;
 
     emit_page(x, R10, R9);
-    emit_slot(x, R10, access);
+    emit_spte(x, R10, access);
     if (span)
         emit_crossing(x, span, access);
-    if (x->beside && access == XL_WRITE)
-        look_beside(x, span, size);
+    if (x->code_page_store && access == XL_WRITE)
+        look_at_code_map(x, span, size);
     if (!span && size > 1)
         emit_low_bits_up(x, R11, R9, size);
     if (!x->checked) {
         xl_slow_unless_zero(x, R11, R13);
         return;
     }
-    emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* slot 0: all ones */
+    emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* spte 0: all ones */
     emit_top16(x, R13);
     if (size == 1) {
         xl_slow_unless_zero(x, R13, R11);
@@ -224,9 +224,9 @@ bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access)
     return seg != CS || access == XL_READ || context_seg(x->context->key, CS) != SEG_FLAT;
 }
 
-static bool by_window(const struct xl *x, enum xl_access access)
+static bool by_direct_map(const struct xl *x, enum xl_access access)
 {
-    return x->window && access == XL_READ;
+    return x->direct_map && access == XL_READ;
 }
 
 /* The low bits of an address are those of its offset where a base is a multiple of 16. */
@@ -252,12 +252,12 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
         align_nowhere(x);
     if (class != SEG_FLAT)
         add_base(x, seg);
-    if (by_window(x, access))
+    if (by_direct_map(x, access))
         window_access(x, class, size);
     else if (x->checked || (x->unaligned && size > 1) || x->span)
         checked_access(x, size, access);
     else
-        flat_access(x, R9, size, access);
+        table_access(x, R9, size, access);
     return true;
 }
 
@@ -284,17 +284,17 @@ bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access)
         emit_mov_rr(x, R9, reg);
         return bytes_at(x, seg, 4, size, access);
     }
-    if (by_window(x, access))
-        x->m = (struct xl_place){ .window = true, .base = reg, .index = NO_REG };
+    if (by_direct_map(x, access))
+        x->m = (struct xl_place){ .direct_map = true, .base = reg, .index = NO_REG };
     else
-        flat_access(x, reg, size, access);
+        table_access(x, reg, size, access);
     return true;
 }
 
 /* In a flat segment, the host adds up the address. */
-static struct xl_place place_in_window(const struct insn *in)
+static struct xl_place place_in_direct_map(const struct insn *in)
 {
-    return (struct xl_place){ .window = true,
+    return (struct xl_place){ .direct_map = true,
                               .wraps = true,
                               .base = in->base == NO_REG ? NO_REG : hreg_of(in->base),
                               .index = in->index == NO_REG ? NO_REG : hreg_of(in->index),
@@ -306,8 +306,8 @@ bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access ac
 {
     if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
         return xl_at(x, in->seg, in->base, size, access);
-    if (by_window(x, access) && in->addrsize == 4 && context_seg(x->context->key, in->seg) == SEG_FLAT) {
-        x->m = place_in_window(in);
+    if (by_direct_map(x, access) && in->addrsize == 4 && context_seg(x->context->key, in->seg) == SEG_FLAT) {
+        x->m = place_in_direct_map(in);
         return true;
     }
     xl_offset(x, in, R9);

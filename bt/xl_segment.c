@@ -1,6 +1,6 @@
 /*
  * Loads of segment registers in the cache. In real mode and V86 a load is two stores; in protected
- * mode it is done as it was the last time, if nothing it depends on has changed (segment.c). What
+ * mode it is done as it was the last time, if nothing it depends on has changed (memo.c). What
  * would change the context, and everything else, is C's.
  */
 #include "bt/emit.h"
@@ -43,7 +43,7 @@ static bool load_segment(struct xl *x, u8 seg)
     if (!(key & KEY_PROT))
         return load_real(x, seg);
     emit_lea_rm(x, R9, R9,
-                (i32)segment_key(0, (enum seg)seg, key >> KEY_CPL_SHIFT & 3, context_seg(key, seg),
+                (i32)memo_segment_key(0, (enum seg)seg, key >> KEY_CPL_SHIFT & 3, context_seg(key, seg),
                                  x->stack32));
     emit_mov_ri(x, R11, seg);
     emit_call_vcpu(x, TC_LOAD_SEGMENT);

@@ -199,7 +199,7 @@ bool xl_invlpg(struct xl *x, const struct insn *in)
     return cpl0(x) && in->op[0].kind == OP_MEM;
 }
 
-/* ---- Other levels, and looks at descriptors: fast.S ---- */
+/* ---- Other levels, and looks at descriptors: memo.S ---- */
 
 bool xl_verw(struct xl *x, const struct insn *in)
 {
@@ -215,7 +215,7 @@ bool xl_verw(struct xl *x, const struct insn *in)
         emit_load_word(x);
     }
     emit_lea_rm(x, R9, R9,
-                (i32)(segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) | SEG_KEY_VERW));
+                (i32)(memo_segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) | SEG_KEY_VERW));
     emit_call_vcpu(x, TC_VERW);
     xl_slow_unless_zero(x, R10, R11);
     return true;

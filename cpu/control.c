@@ -188,7 +188,7 @@ bool ex_wbinvd(struct vcpu *cpu, const struct insn *in)
 
 bool ex_hlt(struct vcpu *cpu, const struct insn *in)
 {
-    attention_set(cpu, ATT_HALT);
+    request_set(cpu, REQ_HALT);
     return true;
 }
 
@@ -303,7 +303,7 @@ static void shadow_ss(struct vcpu *cpu, u32 seg)
     if (seg != SS)
         return;
     cpu->ss_shadow = 1;
-    attention_set(cpu, ATT_SHADOW);
+    request_set(cpu, REQ_SHADOW);
 }
 
 bool ex_mov_to_seg(struct vcpu *cpu, const struct insn *in)

@@ -64,16 +64,16 @@ struct table_register { /* GDTR, IDTR */
     u16 limit;
 };
 
-/* Reasons to look up from the guest's code, in vcpu.attention. Set by devices and signal handlers
+/* Reasons to look up from the guest's code, in vcpu.requests. Set by devices and signal handlers
  * with __atomic_fetch_or; read at every TU head and before every interpreted instruction. */
 enum {
-    ATT_INTR = 1,   /* the interrupt controller asserts INTR, and IF is worth testing */
-    ATT_NMI = 2,
-    ATT_TIMER = 4,  /* a deadline has passed, or a host descriptor is ready */
-    ATT_EVENT = 8,  /* machine_request(): reset, power off, exit, stop */
-    ATT_SHADOW = 16, /* STI or a load of SS inhibits interrupts for one instruction */
-    ATT_TRAP = 32,  /* TF, or a debug register matched: #DB due after this instruction */
-    ATT_HALT = 64,  /* HLT ran: wait for an interrupt */
+    REQ_INTR = 1,   /* the interrupt controller asserts INTR, and IF is worth testing */
+    REQ_NMI = 2,
+    REQ_TIMER = 4,  /* a deadline has passed, or a host descriptor is ready */
+    REQ_EVENT = 8,  /* machine_request(): reset, power off, exit, stop */
+    REQ_SHADOW = 16, /* STI or a load of SS inhibits interrupts for one instruction */
+    REQ_TRAP = 32,  /* TF, or a debug register matched: #DB due after this instruction */
+    REQ_HALT = 64,  /* HLT ran: wait for an interrupt */
 };
 
 /* FXSAVE image, SDM vol. 1, 10.5: the FPU, MMX and SSE state while no engine holds it live. */
@@ -146,9 +146,9 @@ struct vcpu {
     u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */
     u64 perf_select[2], perf_base[2];        /* P6 event counters: see msr.c */
 
-    u32 db_pending; /* DR6 bits of the #DB trap that ATT_TRAP announces */
+    u32 db_pending; /* DR6 bits of the #DB trap that REQ_TRAP announces */
     u8 ext;         /* 1 while delivering an exception or interrupt: the EXT bit of error codes */
-    u8 ss_shadow;   /* ATT_SHADOW comes from a load of SS: #DB traps wait, too */
+    u8 ss_shadow;   /* REQ_SHADOW comes from a load of SS: #DB traps wait, too */
     u8 mid_rep;     /* the string instruction at EIP has done some of its iterations */
     bool ferr;  /* FERR# output: an unmasked x87 error met a waiting instruction with CR0.NE clear */
     bool ignne; /* IGNNE# input: run on despite the error (port F0) */
@@ -184,9 +184,9 @@ struct vcpu {
     u8 cpl;          /* 0 to 3; 3 in V86, 0 in real mode */
     u8 intr;         /* level of the INTR input */
     u8 nmi_blocked;  /* until IRET */
-    u32 attention;   /* ATT_*: see above */
+    u32 requests;   /* ATT_*: see above */
 } __attribute__((aligned(64)));
-static_assert(sizeof(struct vcpu) - offsetof(struct vcpu, flat) <= 128, "translated code uses short offsets");
+static_assert(sizeof(struct vcpu) - offsetof(struct vcpu, shadow) <= 128, "translated code uses short offsets");
 
 /* `-cpu`: what CPUID says and which instructions exist (cpu/cpuid.c). */
 enum cpu_feature {
@@ -248,7 +248,7 @@ static inline u32 cpu_eflags(const struct vcpu *cpu)
 {
     return cpu->eflags | (cpu->int_flag ? FLAG_IF : 0);
 }
-/* Replaces the bits of `mask` by those of `val`; a change of IF or TF updates attention. */
+/* Replaces the bits of `mask` by those of `val`; a change of IF or TF updates requests. */
 void cpu_set_eflags(struct vcpu *cpu, u32 val, u32 mask);
 
 /* ---- Exceptions and interrupts (cpu/deliver.c) ---- */
@@ -269,11 +269,11 @@ bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool
 /* Delivers what cpu_fault() recorded, with cpu->eip as the restart address. */
 void cpu_deliver_pending(struct vcpu *cpu);
 /*
- * Called when attention is not 0, at an instruction boundary: takes an NMI or interrupt if one is
+ * Called when requests is not 0, at an instruction boundary: takes an NMI or interrupt if one is
  * due and allowed, delivers the #DB trap of the instruction before, drops the interrupt shadow.
  * Returns false when the engine must return to the run loop (timer, event, halt).
  */
-bool cpu_attend(struct vcpu *cpu);
+bool cpu_serve_requests(struct vcpu *cpu);
 /* INTR input; callable by any device. */
 void cpu_set_intr(struct vcpu *cpu, bool level);
 void cpu_raise_nmi(struct vcpu *cpu);
@@ -285,9 +285,9 @@ bool cpu_can_wake(const struct vcpu *cpu);
 /* One instruction, or the delivery of what it raised. EIP is exact before and after. REP string
  * instructions may return after some iterations, EIP unmoved, to let interrupts in. */
 void cpu_step(struct vcpu *cpu);
-/* The same without a look at attention: for engines that have attended already. */
+/* The same without a look at requests: for engines that have attended already. */
 void cpu_run_one(struct vcpu *cpu);
-/* Steps until attention asks for the run loop. */
+/* Steps until requests asks for the run loop. */
 void cpu_run_interp(struct vcpu *cpu);
 
 /* ---- Memory through segments (cpu/access.c) ---- */
@@ -316,7 +316,7 @@ bool cpu_push(struct vcpu *cpu, u32 size, u32 val);
 bool cpu_pop(struct vcpu *cpu, u32 size, u32 *skip, u32 *val);
 void cpu_pop_commit(struct vcpu *cpu, u32 skip);
 
-/* ---- Segments and far transfers (cpu/segment.c, flow across segments in far.c, task.c) ---- */
+/* ---- Segments and far transfers (cpu/memo.c, flow across segments in far.c, task.c) ---- */
 
 /* Loads a segment register as MOV, POP, LDS… do (vol. 2, "MOV"); ES, SS, DS, FS, GS. */
 bool cpu_load_segment(struct vcpu *cpu, enum seg seg, u16 selector);

@@ -40,7 +40,7 @@ static void pend(struct vcpu *cpu, u32 bits)
     if (!bits)
         return;
     cpu->db_pending |= bits;
-    attention_set(cpu, ATT_TRAP);
+    request_set(cpu, REQ_TRAP);
 }
 
 bool cpu_debug_fetch(struct vcpu *cpu, gla_t gla)

@@ -1,6 +1,6 @@
 /*
  * Debug registers and single steps, as the interpreter calls them (cpu/debug.c; SDM vol. 3,
- * chapter 17). Traps are collected as DR6 bits in vcpu.db_pending with ATT_TRAP set; cpu_attend()
+ * chapter 17). Traps are collected as DR6 bits in vcpu.db_pending with REQ_TRAP set; cpu_serve_requests()
  * delivers them as one #DB at the next instruction boundary.
  */
 #ifndef RING3_DEBUG_H
@@ -33,7 +33,7 @@ void cpu_debug_interrupted(struct vcpu *cpu, u32 vector, u32 from);
 static inline void cpu_debug_step(struct vcpu *cpu)
 {
     cpu->db_pending |= DR6_BS;
-    __atomic_fetch_or(&cpu->attention, ATT_TRAP, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&cpu->requests, REQ_TRAP, __ATOMIC_RELAXED);
 }
 
 #endif

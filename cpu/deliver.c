@@ -4,7 +4,7 @@
  *
  *   cpu_fault()            a handler found a fault: remember it, return false
  *   cpu_deliver_pending()  the engine delivers it, with EIP at the instruction
- *   cpu_attend()           at an instruction boundary: traps, NMI, INTR, in table 6-2's order
+ *   cpu_serve_requests()           at an instruction boundary: traps, NMI, INTR, in table 6-2's order
  *   cpu_deliver()          all of them end here: IVT or IDT, nested faults, shutdown
  */
 #include "cpu/debug.h"
@@ -47,7 +47,7 @@ void cpu_set_eflags(struct vcpu *cpu, u32 val, u32 mask)
         return;
     cpu->int_flag = !!(val & FLAG_IF);
     if (cpu->int_flag && cpu->intr)
-        attention_set(cpu, ATT_INTR);
+        request_set(cpu, REQ_INTR);
 }
 
 /* ---- The pushed image ---- */
@@ -326,7 +326,7 @@ static void shut_down(struct vcpu *cpu)
         trace(TRACE_CPU, "triple fault\n%s", text);
     }
     cpu->exc_vector = EXC_NONE;
-    attention_set(cpu, ATT_HALT);
+    request_set(cpu, REQ_HALT);
     if (cpu->pins.shutdown)
         cpu->pins.shutdown(cpu);
 }
@@ -375,7 +375,7 @@ static void forget_instruction(struct vcpu *cpu)
 {
     cpu->mid_rep = 0;
     cpu->ss_shadow = 0;
-    attention_clear(cpu, ATT_SHADOW | ATT_HALT);
+    request_clear(cpu, REQ_SHADOW | REQ_HALT);
 }
 
 bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool has_error, u32 eip)
@@ -418,46 +418,46 @@ void cpu_set_intr(struct vcpu *cpu, bool level)
 {
     cpu->intr = level;
     if (level && cpu->int_flag)
-        attention_set(cpu, ATT_INTR);
+        request_set(cpu, REQ_INTR);
     else
-        attention_clear(cpu, ATT_INTR);
+        request_clear(cpu, REQ_INTR);
 }
 
 enum { NMI_BLOCKED = 1, NMI_PENDING = 2 }; /* vcpu.nmi_blocked: one more may wait for IRET */
 
 void cpu_raise_nmi(struct vcpu *cpu)
 {
-    attention_set(cpu, ATT_NMI);
+    request_set(cpu, REQ_NMI);
 }
 
 void cpu_unblock_nmi(struct vcpu *cpu)
 {
     if (cpu->nmi_blocked & NMI_PENDING)
-        attention_set(cpu, ATT_NMI);
+        request_set(cpu, REQ_NMI);
     cpu->nmi_blocked = 0;
 }
 
 bool cpu_can_wake(const struct vcpu *cpu)
 {
-    u32 att = cpu->attention;
+    u32 att = cpu->requests;
 
-    return (cpu->intr && cpu->int_flag) || ((att & ATT_NMI) && !cpu->nmi_blocked) ||
+    return (cpu->intr && cpu->int_flag) || ((att & REQ_NMI) && !cpu->nmi_blocked) ||
            cpu->db_pending;
 }
 
 /* The #DB trap of the instruction before. A load of SS discards a single step and keeps the rest
  * (vol. 3, 6.8.3). True: delivered. */
-static bool attend_trap(struct vcpu *cpu)
+static bool serve_trap(struct vcpu *cpu)
 {
     u32 bits = cpu->db_pending;
 
     if (cpu->ss_shadow) {
         cpu->db_pending = bits & ~(u32)DR6_BS;
         if (!cpu->db_pending)
-            attention_clear(cpu, ATT_TRAP);
+            request_clear(cpu, REQ_TRAP);
         return false;
     }
-    attention_clear(cpu, ATT_TRAP);
+    request_clear(cpu, REQ_TRAP);
     if (!bits)
         return false;
     cpu->dr[6] |= bits;
@@ -466,9 +466,9 @@ static bool attend_trap(struct vcpu *cpu)
     return true;
 }
 
-static bool attend_nmi(struct vcpu *cpu)
+static bool serve_nmi(struct vcpu *cpu)
 {
-    attention_clear(cpu, ATT_NMI);
+    request_clear(cpu, REQ_NMI);
     if (cpu->nmi_blocked) {
         cpu->nmi_blocked |= NMI_PENDING;
         return false;
@@ -478,12 +478,12 @@ static bool attend_nmi(struct vcpu *cpu)
     return true;
 }
 
-static bool attend_intr(struct vcpu *cpu)
+static bool serve_intr(struct vcpu *cpu)
 {
     int vector;
 
     if (!cpu->int_flag || !cpu->intr) {
-        attention_clear(cpu, ATT_INTR);
+        request_clear(cpu, REQ_INTR);
         return false;
     }
     vector = cpu->pins.intr_ack ? cpu->pins.intr_ack(cpu) : -1;
@@ -493,27 +493,27 @@ static bool attend_intr(struct vcpu *cpu)
     return true;
 }
 
-bool cpu_attend(struct vcpu *cpu)
+bool cpu_serve_requests(struct vcpu *cpu)
 {
-    u32 att = __atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST);
+    u32 att = __atomic_load_n(&cpu->requests, __ATOMIC_SEQ_CST);
 
-    if (att & (ATT_TIMER | ATT_EVENT))
+    if (att & (REQ_TIMER | REQ_EVENT))
         return false;
-    if (att & ATT_HALT) {
+    if (att & REQ_HALT) {
         if (!cpu_can_wake(cpu))
             return false;
-        attention_clear(cpu, ATT_HALT);
+        request_clear(cpu, REQ_HALT);
     }
-    if (att & ATT_TRAP && attend_trap(cpu))
+    if (att & REQ_TRAP && serve_trap(cpu))
         return true;
-    if (att & ATT_SHADOW) {
-        attention_clear(cpu, ATT_SHADOW);
+    if (att & REQ_SHADOW) {
+        request_clear(cpu, REQ_SHADOW);
         cpu->ss_shadow = 0;
         return true;
     }
-    if (att & ATT_NMI && attend_nmi(cpu))
+    if (att & REQ_NMI && serve_nmi(cpu))
         return true;
-    if (att & ATT_INTR)
-        attend_intr(cpu);
+    if (att & REQ_INTR)
+        serve_intr(cpu);
     return true;
 }

@@ -96,7 +96,7 @@ bool ex_sti(struct vcpu *cpu, const struct insn *in)
 {
     if (if_allowed(cpu)) {
         if (!cpu->int_flag)
-            attention_set(cpu, ATT_SHADOW);
+            request_set(cpu, REQ_SHADOW);
         cpu_set_eflags(cpu, FLAG_IF, FLAG_IF);
     } else if ((vme(cpu) || pvi(cpu)) && !(cpu->eflags & FLAG_VIP)) {
         cpu->eflags |= FLAG_VIF;

@@ -2,7 +2,7 @@
  * The reference interpreter: fetch, the checks every instruction of its kind shares, the handler
  * from the table, and what follows each instruction (SDM vol. 3, table 6-2 gives the order).
  *
- *   1 attention   interrupts and traps of the boundary          cpu_attend()
+ *   1 attention   interrupts and traps of the boundary          cpu_serve_requests()
  *   2 breakpoint  instruction breakpoint at CS:EIP, unless RF    cpu_debug_fetch()
  *   3 fetch       limit, page, decoding                          fetch_quick()
  *   4 admit       model, LOCK, mode, FPU, privilege              by the row's attributes
@@ -65,7 +65,7 @@ static bool steps(const struct vcpu *cpu, u32 attr)
 {
     if (attr & OP_INT && !(cpu->eflags & FLAG_TF))
         return false;
-    return !(cpu->attention & ATT_SHADOW && cpu->ss_shadow);
+    return !(cpu->requests & REQ_SHADOW && cpu->ss_shadow);
 }
 
 static inline const struct decoded *fetch(struct vcpu *cpu)
@@ -157,20 +157,20 @@ bool cpu_run_admitted(struct vcpu *cpu, const struct insn *in)
     return true;
 }
 
-static inline bool attended(struct vcpu *cpu)
+static inline bool requests_served(struct vcpu *cpu)
 {
-    return likely(!__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED)) || cpu_attend(cpu);
+    return likely(!__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED)) || cpu_serve_requests(cpu);
 }
 
 void cpu_step(struct vcpu *cpu)
 {
-    if (attended(cpu))
+    if (requests_served(cpu))
         run_one(cpu);
 }
 
 void cpu_run_interp(struct vcpu *cpu)
 {
-    while (attended(cpu))
+    while (requests_served(cpu))
         run_one(cpu);
 }
 

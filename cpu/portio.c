@@ -179,7 +179,7 @@ static bool bulk_outs(struct vcpu *cpu, const struct insn *in, u32 size, u32 cou
 
 static bool must_pause(const struct vcpu *cpu)
 {
-    return __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || cpu->eflags & FLAG_TF;
+    return __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) || cpu->eflags & FLAG_TF;
 }
 
 static bool repeat(struct vcpu *cpu, const struct insn *in,

@@ -89,7 +89,7 @@ void cpu_reset(struct vcpu *cpu)
     reset_segments(cpu);
     cpu_fpu_reset(cpu);
     reset_msrs(cpu);
-    attention_clear(cpu, ATT_NMI | ATT_SHADOW | ATT_TRAP | ATT_HALT | ATT_INTR);
+    request_clear(cpu, REQ_NMI | REQ_SHADOW | REQ_TRAP | REQ_HALT | REQ_INTR);
     mmu_mode_changed(&cpu->paging, false);
     mmu_cpl_changed(&cpu->paging, false);
     mmu_flush(&cpu->paging);
@@ -129,8 +129,8 @@ static void put_general(struct text *t, const struct vcpu *cpu)
     put(t, "EIP=%08x EFL=%08x [", cpu->eip, cpu_eflags(cpu));
     for (u32 i = 0; i < ARRAY_SIZE(letters); i++)
         put(t, "%c", cpu->eflags & letters[i].flag ? letters[i].letter : '-');
-    put(t, "] CPL=%u II=%u A20=%u SMM=0 HLT=%u\n", cpu->cpl, !!(cpu->attention & ATT_SHADOW),
-        mmu_a20(cpu->mmu), !!(cpu->attention & ATT_HALT));
+    put(t, "] CPL=%u II=%u A20=%u SMM=0 HLT=%u\n", cpu->cpl, !!(cpu->requests & REQ_SHADOW),
+        mmu_a20(cpu->mmu), !!(cpu->requests & REQ_HALT));
 }
 
 /* The hidden part's attributes where a descriptor's second dword has them, limit 19:16 included. */

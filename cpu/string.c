@@ -111,7 +111,7 @@ static bool step_scas(struct vcpu *cpu, const struct insn *in, u32 size)
 static bool spans_allowed(const struct vcpu *cpu)
 {
     return !(cpu->eflags & (FLAG_DF | FLAG_TF | FLAG_AC)) && !cpu_debug_armed(cpu) &&
-           !__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED);
+           !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED);
 }
 
 /*
@@ -212,7 +212,7 @@ static inline bool until_met(const struct vcpu *cpu, const struct insn *in, enum
 /* Somebody wants the CPU between two iterations. */
 static inline bool must_pause(const struct vcpu *cpu)
 {
-    return __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || (cpu->eflags & FLAG_TF);
+    return __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) || (cpu->eflags & FLAG_TF);
 }
 
 /* CMPS and SCAS that stop half-way show the flags they began with (vol. 2, "CMPS"). */

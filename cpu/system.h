@@ -142,13 +142,13 @@ bool task_switch_to(struct vcpu *cpu, u16 selector, enum task_switch how, u32 ne
 
 /* ---- Attention ---- */
 
-static inline void attention_set(struct vcpu *cpu, u32 bits)
+static inline void request_set(struct vcpu *cpu, u32 bits)
 {
-    __atomic_fetch_or(&cpu->attention, bits, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&cpu->requests, bits, __ATOMIC_SEQ_CST);
 }
-static inline void attention_clear(struct vcpu *cpu, u32 bits)
+static inline void request_clear(struct vcpu *cpu, u32 bits)
 {
-    __atomic_fetch_and(&cpu->attention, ~bits, __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&cpu->requests, ~bits, __ATOMIC_SEQ_CST);
 }
 
 /* ---- Operands ---- */

@@ -177,7 +177,7 @@ static bool commit(struct vcpu *cpu, const struct switching *sw)
     if (l->size == 4 && sw->image[0x64] & 1)
         cpu->db_pending |= DR6_BT;
     if (cpu->db_pending)
-        attention_set(cpu, ATT_TRAP);
+        request_set(cpu, REQ_TRAP);
     return load_cr3(cpu, sw);
 }
 

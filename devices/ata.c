@@ -459,7 +459,7 @@ static void ata_loaded(struct device *dev)
     F(d.multiple), F(d.mode), F(d.write_cache), F(d.power), F(d.asleep), F(d.step), F(d.due), \
     F(d.then), F(d.taking), F(d.pos), F(d.end), F(d.lba), F(d.left), F(d.block), F(d.storing), \
     F(d.dma_wait), F(d.limit), F(d.total), F(d.fill), F(d.form), F(d.packet_dma), A(d.packet), \
-    F(d.sense_key), F(d.asc), F(d.ascq), F(d.attention), F(d.tray_open), F(d.media_event), \
+    F(d.sense_key), F(d.asc), F(d.ascq), F(d.requests), F(d.tray_open), F(d.media_event), \
     A(d.buffer)
 #define CHANNEL_FIELDS(c) \
     F(c.selected), F(c.control), F(c.wire), F(c.bm_command), F(c.bm_status), F(c.bm_table), \

@@ -93,7 +93,7 @@ struct ata_drive {
     u8 packet_dma;
     u8 packet[12];
     u8 sense_key, asc, ascq;
-    u8 attention;  /* a unit attention is pending */
+    u8 requests;  /* a unit attention is pending */
     u8 tray_open;
     u8 media_event;  /* GET EVENT STATUS NOTIFICATION: 0 none, 1 eject, 2 new, 3 removed */
     u8 buffer[ATA_BUFFER];

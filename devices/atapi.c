@@ -193,7 +193,7 @@ static void atapi_look_at_medium(struct ata_drive *d)
         return;
     d->disk->changed = false;
     d->tray_open = false;
-    d->attention = d->disk->impl != NULL;
+    d->requests = d->disk->impl != NULL;
     d->media_event = d->disk->impl ? 2 : 3;
 }
 
@@ -204,8 +204,8 @@ static bool atapi_may_run(struct ata_drive *d, const struct atapi_row *row)
         atapi_fail(d, ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
         return false;
     }
-    if (d->attention && !(row->needs & KEEPS_ATTENTION)) {
-        d->attention = false;
+    if (d->requests && !(row->needs & KEEPS_ATTENTION)) {
+        d->requests = false;
         atapi_fail(d, UNIT_ATTENTION, ASC_MEDIUM_CHANGED);
         return false;
     }

@@ -16,8 +16,8 @@ static void atapi_request_sense(struct ata_drive *d, const u8 *p)
     u8 *b = d->buffer;
 
     /* Nothing to report, but a medium change is pending: this is one way to learn of it. */
-    if (!d->sense_key && d->attention) {
-        d->attention = false;
+    if (!d->sense_key && d->requests) {
+        d->requests = false;
         d->sense_key = UNIT_ATTENTION;
         d->asc = ASC_MEDIUM_CHANGED >> 8;
         d->ascq = 0;
@@ -119,7 +119,7 @@ static void atapi_start_stop(struct ata_drive *d, const u8 *p)
     if (tray && d->tray_open == start) {
         d->tray_open = !start;
         d->media_event = d->tray_open ? 3 : d->disk->impl ? 2 : 0;
-        d->attention = !d->tray_open && d->disk->impl;
+        d->requests = !d->tray_open && d->disk->impl;
     }
     atapi_ok(d);
 }

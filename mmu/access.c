@@ -1,29 +1,29 @@
 /*
- * Guest memory by linear address, from C: one look at the slot, and the long way for what is not
+ * Guest memory by linear address, from C: one look at the spte, and the long way for what is not
  * plain memory inside one page.
  */
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
 #include <string.h>
 
-/* The slot for an access, filled if need be; false: #PF recorded. */
-static inline bool slot_get(struct paging *pg, gla_t gla, enum mmu_access access, u64 *slot)
+/* The spte for an access, filled if need be; false: #PF recorded. */
+static inline bool spte_get(struct paging *pg, gla_t gla, enum mmu_access access, u64 *spte)
 {
-    u32 table = access & MMU_WRITE ? FLAT_WRITE : access & MMU_EXEC ? FLAT_EXEC : 0;
-    u64 *p = &mmu_flat(pg, access)[table + (gla >> PAGE_SHIFT)];
+    u32 table = access & MMU_WRITE ? SHADOW_WRITE : access & MMU_EXEC ? SHADOW_EXEC : 0;
+    u64 *p = &mmu_shadow(pg, access)[table + (gla >> PAGE_SHIFT)];
 
     if (unlikely(!*p) && !shadow_fill(pg, gla, access))
         return false;
-    *slot = *p;
+    *spte = *p;
     return true;
 }
 
-/* The same slot, but not by the window, from which the page may go while another slot is filled. */
-static u64 slot_kept(const struct paging *pg, u64 slot, gla_t gla)
+/* The same spte, but not by the direct map, from which the page may go while another spte is filled. */
+static u64 spte_kept(const struct paging *pg, u64 spte, gla_t gla)
 {
-    u8 *hva = slot_hva(slot, gla);
+    u8 *hva = spte_hva(spte, gla);
 
-    return slot_direct(slot) || slot_guarded(slot) ? slot + (u64)(window_memory(pg->mmu, hva) - hva) : slot;
+    return spte_direct(spte) || spte_protected(spte) ? spte + (u64)(direct_map_memory(pg->mmu, hva) - hva) : spte;
 }
 
 static bool crosses(gla_t gla, u32 size)
@@ -33,11 +33,11 @@ static bool crosses(gla_t gla, u32 size)
 
 bool mmu_probe(struct paging *pg, gla_t gla, u32 size, enum mmu_access access)
 {
-    u64 slot;
+    u64 spte;
 
-    if (!slot_get(pg, gla, access, &slot))
+    if (!spte_get(pg, gla, access, &spte))
         return false;
-    return !crosses(gla, size) || slot_get(pg, (gla + size - 1) & ~PAGE_MASK, access, &slot);
+    return !crosses(gla, size) || spte_get(pg, (gla + size - 1) & ~PAGE_MASK, access, &spte);
 }
 
 /* ---- One page ---- */
@@ -54,7 +54,7 @@ static u64 device_read(struct paging *pg, gpa_t gpa, u32 size)
     return val;
 }
 
-/* Device memory, or ROM: a write slot without memory behind it. */
+/* Device memory, or ROM: a write spte without memory behind it. */
 static void device_write(struct paging *pg, gpa_t gpa, u32 size, u64 val)
 {
     if (gpa >> PAGE_SHIFT < PHYS_PAGES && pg->mmu->page_read[gpa >> PAGE_SHIFT])
@@ -64,24 +64,24 @@ static void device_write(struct paging *pg, gpa_t gpa, u32 size, u64 val)
         mmu_bus_write(pg->mmu, gpa + 4, 4, (u32)(val >> 32));
 }
 
-static void page_load(struct paging *pg, u64 slot, gla_t gla, void *buf, u32 n)
+static void page_load(struct paging *pg, u64 spte, gla_t gla, void *buf, u32 n)
 {
-    if (slot_direct(slot)) {
-        memcpy(buf, slot_hva(slot, gla), n);
+    if (spte_direct(spte)) {
+        memcpy(buf, spte_hva(spte, gla), n);
         return;
     }
     pg->mmu->odd_accesses++;
     if (n <= 4 || n == 8) {
-        u64 val = device_read(pg, slot_gpa(slot, gla), n);
+        u64 val = device_read(pg, spte_gpa(spte, gla), n);
 
         memcpy(buf, &val, n);
     } else {
-        mmu_phys_read(pg->mmu, slot_gpa(slot, gla), buf, n);
+        mmu_phys_read(pg->mmu, spte_gpa(spte, gla), buf, n);
     }
 }
 
-/* The physical address of memory a guarded slot leads to; false: the tables say otherwise by now. */
-static bool guarded_gpa(struct paging *pg, const u8 *hva, gla_t gla, gpa_t *gpa)
+/* The physical address of memory a write-protected spte leads to; false: the tables say otherwise by now. */
+static bool protected_gpa(struct paging *pg, const u8 *hva, gla_t gla, gpa_t *gpa)
 {
     struct mmu *mmu = pg->mmu;
 
@@ -92,35 +92,35 @@ static bool guarded_gpa(struct paging *pg, const u8 *hva, gla_t gla, gpa_t *gpa)
            mmu->page_write[*gpa >> PAGE_SHIFT] == hva - (gla & PAGE_MASK);
 }
 
-static void guarded_store(struct paging *pg, u8 *hva, gla_t gla, const void *buf, u32 n)
+static void protected_store(struct paging *pg, u8 *hva, gla_t gla, const void *buf, u32 n)
 {
     struct mmu *mmu = pg->mmu;
     gpa_t gpa;
 
-    if (guarded_gpa(pg, hva, gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT]) {
+    if (protected_gpa(pg, hva, gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT]) {
         shadow_store(mmu, gpa, hva, buf, n);
         return;
     }
-    shadow_forget_writes(mmu, gla); /* no longer guarded: let the next fill make the slot direct */
+    shadow_forget_writes(mmu, gla); /* no longer write-protected: let the next fill make the spte direct */
     memcpy(hva, buf, n);
 }
 
-static void page_store(struct paging *pg, u64 slot, gla_t gla, const void *buf, u32 n)
+static void page_store(struct paging *pg, u64 spte, gla_t gla, const void *buf, u32 n)
 {
-    if (slot_direct(slot)) {
-        memcpy(slot_hva(slot, gla), buf, n);
+    if (spte_direct(spte)) {
+        memcpy(spte_hva(spte, gla), buf, n);
         return;
     }
     pg->mmu->odd_accesses++;
-    if (slot_guarded(slot)) {
-        guarded_store(pg, window_memory(pg->mmu, slot_hva(slot, gla)), gla, buf, n);
+    if (spte_protected(spte)) {
+        protected_store(pg, direct_map_memory(pg->mmu, spte_hva(spte, gla)), gla, buf, n);
     } else if (n <= 4 || n == 8) {
         u64 val = 0;
 
         memcpy(&val, buf, n);
-        device_write(pg, slot_gpa(slot, gla), n, val);
+        device_write(pg, spte_gpa(spte, gla), n, val);
     } else {
-        mmu_phys_write(pg->mmu, slot_gpa(slot, gla), buf, n);
+        mmu_phys_write(pg->mmu, spte_gpa(spte, gla), buf, n);
     }
 }
 
@@ -129,44 +129,44 @@ static void page_store(struct paging *pg, u64 slot, gla_t gla, const void *buf, 
 bool mmu_load_bytes(struct paging *pg, gla_t gla, void *buf, u32 n, enum mmu_access access)
 {
     u32 first = PAGE_SIZE - (gla & PAGE_MASK);
-    u64 slot, slot2;
+    u64 spte, spte2;
 
-    if (!slot_get(pg, gla, access, &slot))
+    if (!spte_get(pg, gla, access, &spte))
         return false;
     if (likely(n <= first)) {
-        page_load(pg, slot, gla, buf, n);
+        page_load(pg, spte, gla, buf, n);
         return true;
     }
     pg->mmu->odd_accesses++;
-    slot = slot_kept(pg, slot, gla);
-    if (!slot_get(pg, gla + first, access, &slot2))
+    spte = spte_kept(pg, spte, gla);
+    if (!spte_get(pg, gla + first, access, &spte2))
         return false;
-    page_load(pg, slot, gla, buf, first);
-    page_load(pg, slot2, gla + first, (u8 *)buf + first, n - first);
+    page_load(pg, spte, gla, buf, first);
+    page_load(pg, spte2, gla + first, (u8 *)buf + first, n - first);
     return true;
 }
 
 bool mmu_store_bytes(struct paging *pg, gla_t gla, const void *buf, u32 n, enum mmu_access access)
 {
     u32 first = PAGE_SIZE - (gla & PAGE_MASK);
-    u64 slot, slot2;
+    u64 spte, spte2;
 
     access |= MMU_WRITE;
-    if (!slot_get(pg, gla, access, &slot))
+    if (!spte_get(pg, gla, access, &spte))
         return false;
     if (likely(n <= first)) {
-        page_store(pg, slot, gla, buf, n);
+        page_store(pg, spte, gla, buf, n);
         return true;
     }
     pg->mmu->odd_accesses++;
-    slot = slot_kept(pg, slot, gla);
-    if (!slot_get(pg, gla + first, access, &slot2))
+    spte = spte_kept(pg, spte, gla);
+    if (!spte_get(pg, gla + first, access, &spte2))
         return false;
-    page_store(pg, slot, gla, buf, first);
-    /* The first part may have changed the tables the second slot came from. */
-    if (!slot_get(pg, gla + first, access, &slot2))
+    page_store(pg, spte, gla, buf, first);
+    /* The first part may have changed the tables the second spte came from. */
+    if (!spte_get(pg, gla + first, access, &spte2))
         return false;
-    page_store(pg, slot2, gla + first, (const u8 *)buf + first, n - first);
+    page_store(pg, spte2, gla + first, (const u8 *)buf + first, n - first);
     return true;
 }
 
@@ -177,10 +177,10 @@ typedef u64 u64_any __attribute__((aligned(1)));
 
 bool mmu_load(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u64 *val)
 {
-    u64 slot = mmu_flat(pg, access)[(access & MMU_WRITE ? FLAT_WRITE : 0) + (gla >> PAGE_SHIFT)];
+    u64 spte = mmu_shadow(pg, access)[(access & MMU_WRITE ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)];
 
-    if (likely(slot_direct(slot) && !crosses(gla, size))) {
-        u8 *hva = slot_hva(slot, gla);
+    if (likely(spte_direct(spte) && !crosses(gla, size))) {
+        u8 *hva = spte_hva(spte, gla);
 
         switch (size) {
         case 1:
@@ -205,10 +205,10 @@ bool mmu_load(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u6
 
 bool mmu_store(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u64 val)
 {
-    u64 slot = mmu_flat(pg, access)[FLAT_WRITE + (gla >> PAGE_SHIFT)];
+    u64 spte = mmu_shadow(pg, access)[SHADOW_WRITE + (gla >> PAGE_SHIFT)];
 
-    if (likely(slot_direct(slot) && !crosses(gla, size))) {
-        u8 *hva = slot_hva(slot, gla);
+    if (likely(spte_direct(spte) && !crosses(gla, size))) {
+        u8 *hva = spte_hva(spte, gla);
 
         switch (size) {
         case 1:
@@ -230,32 +230,32 @@ bool mmu_store(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u
 
 u8 *mmu_host(struct paging *pg, gla_t gla, enum mmu_access access, bool *fault)
 {
-    u64 slot;
+    u64 spte;
 
     *fault = false;
-    if (!slot_get(pg, gla, access, &slot)) {
+    if (!spte_get(pg, gla, access, &spte)) {
         *fault = true;
         return NULL;
     }
-    return slot_direct(slot) ? window_memory(pg->mmu, slot_hva(slot, gla)) : NULL;
+    return spte_direct(spte) ? direct_map_memory(pg->mmu, spte_hva(spte, gla)) : NULL;
 }
 
 u8 *mmu_host_overwrite(struct paging *pg, gla_t gla, u32 n, bool *fault)
 {
     struct mmu *mmu = pg->mmu;
     gpa_t gpa;
-    u64 slot;
+    u64 spte;
     u8 *hva;
 
-    *fault = !slot_get(pg, gla, MMU_WRITE, &slot);
+    *fault = !spte_get(pg, gla, MMU_WRITE, &spte);
     if (*fault)
         return NULL;
-    hva = window_memory(mmu, slot_hva(slot, gla));
-    if (slot_direct(slot))
+    hva = direct_map_memory(mmu, spte_hva(spte, gla));
+    if (spte_direct(spte))
         return hva;
-    if (!slot_guarded(slot))
+    if (!spte_protected(spte))
         return NULL;
-    if (guarded_gpa(pg, hva, gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT])
+    if (protected_gpa(pg, hva, gla, &gpa) && mmu->page_flags[gpa >> PAGE_SHIFT])
         shadow_before_write(mmu, gpa, n);
     else
         shadow_forget_writes(mmu, gla);
@@ -268,8 +268,8 @@ void mmu_cpl_changed(struct paging *pg, bool user)
 {
     struct space *s = pg->mmu->space;
 
-    pg->flat_system = s->flat;
-    pg->flat = s->flat + (user ? FLAT_USER : 0);
+    pg->shadow_system = s->shadow;
+    pg->shadow = s->shadow + (user ? SHADOW_USER : 0);
     pg->mmu->fetch_generation++;
 }
 
@@ -288,7 +288,7 @@ bool mmu_mode_changed(struct paging *pg, bool pdptes)
     return true;
 }
 
-/* Slots follow the tables write by write (shadow.c): there is nothing stale to drop. */
+/* Sptes follow the tables write by write (shadow.c): there is nothing stale to drop. */
 void mmu_invlpg(struct paging *pg, gla_t gla)
 {
 }

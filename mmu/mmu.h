@@ -5,7 +5,7 @@
  *        segmentation            guest page tables          memory map
  *   off ─────────────▶ gla_t ──────────────────▶ gpa_t ────────────────▶ hva (u8 *)
  *                        │                                                ▲
- *                        └────────── shadow: flat table, window ──────────┘
+ *                        └────────── shadow: linear shadow table, direct map ──────────┘
  *
  * Invariant: a shadow entry exists only while the guest's entry allows it, with A (and D, for
  * writing) set in the guest's tables; a guest page table that was read for a shadow entry is
@@ -87,26 +87,26 @@ void mmu_cpl_changed(struct paging *pg, bool user);
 void mmu_invlpg(struct paging *pg, gla_t gla);
 void mmu_flush(struct paging *pg); /* all, global too */
 
-/* ---- Windows, for the translator's loads: gs:[gla] (window.c) ---- */
+/* ---- Windows, for the translator's loads: gs:[gla] (directmap.c) ---- */
 
-/* Lets gs lead to vcpu.window: once before code runs on this thread that uses it. While
- * vcpu.window_loaded is set, each change of the window does it, too. */
-void mmu_window_load(struct paging *pg);
+/* Lets gs lead to vcpu.direct map: once before code runs on this thread that uses it. While
+ * vcpu.direct_map_loaded is set, each change of the direct map does it, too. */
+void mmu_direct_map_load(struct paging *pg);
 /* As if the host had no WRGSBASE, for tests; and has it, in words? */
 void mmu_plain_host(struct mmu *mmu);
 const char *mmu_host_model(const struct mmu *mmu);
 /* Is there one that loads are worth to be tried by? */
-bool mmu_window_use(const struct paging *pg);
+bool mmu_direct_map_use(const struct paging *pg);
 /* A device's memory, or nobody's, at a physical address: 1, 2 or 4 bytes, aligned. */
 u32 mmu_bus_read(const struct mmu *mmu, gpa_t gpa, u32 size);
 void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val);
-/* A load at gla found nothing in the window, and was done otherwise by now. True: it will find it; false:
- * let it go by a slot. */
-bool mmu_window_extend(struct paging *pg, gla_t gla);
+/* A load at gla found nothing in the direct map, and was done otherwise by now. True: it will find it; false:
+ * let it go by a spte. */
+bool mmu_direct_map_extend(struct paging *pg, gla_t gla);
 
 /* ---- Who else must know (bt/, the decode cache) ---- */
 
-/* Called before the bytes [gpa, gpa+n) of a page marked with mmu_guard_code() change. The listener is the caller's,
+/* Called before the bytes [gpa, gpa+n) of a page marked with mmu_protect_code() change. The listener is the caller's,
  * who takes it out again before it goes. There may be several. */
 struct mmu_listener {
     void (*code_written)(void *owner, gpa_t gpa, u32 n);
@@ -115,7 +115,7 @@ struct mmu_listener {
 };
 void mmu_listen(struct mmu *mmu, struct mmu_listener *l);
 void mmu_unlisten(struct mmu *mmu, struct mmu_listener *l);
-void mmu_guard_code(struct mmu *mmu, gpa_t page);
-void mmu_unguard_code(struct mmu *mmu, gpa_t page);
+void mmu_protect_code(struct mmu *mmu, gpa_t page);
+void mmu_unprotect_code(struct mmu *mmu, gpa_t page);
 
 #endif

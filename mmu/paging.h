@@ -15,14 +15,14 @@ struct paging {
     bool (*page_fault)(struct paging *pg, u32 error);
 
     /* Set by the MMU, for C and for translated code. */
-    bool window_loaded; /* code that uses the window may run on this thread */
-    u64 window;   /* what gs leads to in translated code, see mmu/window.c; */
-    const u32 *window_frames; /* page of RAM + 1 by page there; */
+    bool direct_map_loaded; /* code that uses the direct map may run on this thread */
+    u64 direct_map;   /* what gs leads to in translated code, see mmu/directmap.c; */
+    const u32 *direct_map_frames; /* page of RAM + 1 by page there; */
     u8 *ram;      /* where RAM lies by itself, */
     u64 ram_pages;
-    const u8 *page_flags; /* and why its pages are guarded */
-    u64 *flat __attribute__((aligned(64))); /* shadow of the current privilege; never NULL once reset */
-    u64 *flat_system; /* and of the supervisor */
+    const u8 *page_flags; /* and why its pages are write-protected */
+    u64 *shadow __attribute__((aligned(64))); /* shadow of the current privilege; never NULL once reset */
+    u64 *shadow_system; /* and of the supervisor */
 
     /* Set by the CPU, which tells the MMU: mmu_mode_changed(). */
     u32 efer, cr0, cr2, cr3, cr4;

@@ -1,5 +1,5 @@
 /*
- * The physical memory map: RAM and other guest memory in one memfd (so that windows can map any
+ * The physical memory map: RAM and other guest memory in one memfd (so that direct maps can map any
  * page of it anywhere), and for each of the 2^20 physical pages below 4 GiB which host memory
  * answers loads and stores. What has none is the bus's.
  */
@@ -27,7 +27,7 @@ struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus)
     mmu->ram_size = mmu->allocated = ram;
     mmu->reserved = ram + EXTRA_MEMORY;
     mmu->a20_mask = ~0u;
-    mmu->group_fd = -1;
+    mmu->shared_fd = -1;
     mmu->fd = memfd_create("guest memory", MFD_CLOEXEC);
     if (mmu->fd < 0 || ftruncate(mmu->fd, (off_t)mmu->reserved))
         goto fail;
@@ -39,7 +39,7 @@ struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus)
     if (mmu->base == MAP_FAILED || !mmu->page_read || !mmu->page_write || !mmu->page_flags ||
         !shadow_init(mmu))
         goto fail;
-    window_init(mmu);
+    direct_map_init(mmu);
     mmu_map_phys(mmu, 0, ram, mmu->base, mmu->base);
     return mmu;
 fail:
@@ -61,14 +61,14 @@ void mmu_free(struct mmu *mmu)
         munmap(mmu->page_flags, PHYS_PAGES);
     if (mmu->table_head)
         munmap(mmu->table_head, PHYS_PAGES * sizeof(u32));
-    if (mmu->writer_head)
-        munmap(mmu->writer_head, PHYS_PAGES * sizeof(u32));
+    if (mmu->rmap_head)
+        munmap(mmu->rmap_head, PHYS_PAGES * sizeof(u32));
     space_done(mmu);
-    window_done(mmu);
+    direct_map_done(mmu);
     if (mmu->fd >= 0)
         close(mmu->fd);
     free(mmu->table_pool);
-    free(mmu->writer_pool);
+    free(mmu->rmap_pool);
     free(mmu);
 }
 
@@ -228,12 +228,12 @@ void mmu_tell_code_written(struct mmu *mmu, gpa_t gpa, u32 n)
         l->code_written(l->owner, gpa, n);
 }
 
-void mmu_guard_code(struct mmu *mmu, gpa_t page)
+void mmu_protect_code(struct mmu *mmu, gpa_t page)
 {
-    shadow_guard(mmu, (u32)(page >> PAGE_SHIFT), PG_CODE);
+    shadow_protect(mmu, (u32)(page >> PAGE_SHIFT), PG_CODE);
 }
 
-void mmu_unguard_code(struct mmu *mmu, gpa_t page)
+void mmu_unprotect_code(struct mmu *mmu, gpa_t page)
 {
     mmu->page_flags[page >> PAGE_SHIFT] &= (u8)~PG_CODE;
 }

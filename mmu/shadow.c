@@ -1,15 +1,15 @@
 /*
- * Keeps the spaces' slots in step with the guest's page tables.
+ * Keeps the spaces' sptes in step with the guest's page tables.
  *
- * Coherence comes from traces: a guest table page that was read for a slot is guarded, so every
+ * Coherence comes from traces: a guest table page that was read for a spte is write-protected, so every
  * write to it (by a CPU store, DMA, whatever) passes shadow_store() or shadow_before_write(). A
- * store that changes one entry changes its slots at once; what writes more drops the slots the old
+ * store that changes one entry changes its sptes at once; what writes more drops the sptes the old
  * entries gave. So INVLPG and CR3 loads have nothing to do, and a space stays valid while other
  * address spaces run. What the guest sees is a TLB that is never stale, which the manual allows
  * (vol. 3, 4.10).
  *
  * Guarding a page needs everybody who can write it: the `writer` lists, a superset (an entry whose
- * slot has since changed is ignored, and removed when met).
+ * spte has since changed is ignored, and removed when met).
  */
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
@@ -23,19 +23,19 @@ enum { STALE_ROOT_WRITES = 64, /* of entries of a directory not in use: it is no
 bool shadow_init(struct mmu *mmu)
 {
     mmu->table_head = mmu_reserve(PHYS_PAGES * sizeof(u32));
-    mmu->writer_head = mmu_reserve(PHYS_PAGES * sizeof(u32));
-    return mmu->table_head && mmu->writer_head;
+    mmu->rmap_head = mmu_reserve(PHYS_PAGES * sizeof(u32));
+    return mmu->table_head && mmu->rmap_head;
 }
 
-/* ---- Slots ---- */
+/* ---- Sptes ---- */
 
-/* `s` owns the page (slot_owner()). */
-static inline void slot_set(struct mmu *mmu, struct space *s, u32 table, u32 page, u64 val)
+/* `s` owns the page (spte_owner()). */
+static inline void spte_set(struct mmu *mmu, struct space *s, u32 table, u32 page, u64 val)
 {
-    u32 column = page / LEAF_SLOTS;
+    u32 column = page / LEAF_SPTES;
     u8 bit = (u8)(1u << table);
 
-    s->flat[table * FLAT_SLOTS + page] = val;
+    s->shadow[table * SHADOW_SPTES + page] = val;
     s->used[column] |= bit;
     if (unlikely(!(s->resident[column] & bit))) {
         s->resident[column] |= bit;
@@ -44,73 +44,73 @@ static inline void slot_set(struct mmu *mmu, struct space *s, u32 table, u32 pag
     }
 }
 
-/* Execute slots are what translations and fetches rely on: when one goes, the generation moves. */
+/* Execute sptes are what translations and fetches rely on: when one goes, the generation moves. */
 static void drop_page(struct mmu *mmu, struct space *s, u32 page)
 {
-    u32 used = s->used[page / LEAF_SLOTS];
-    u64 *slots = &s->flat[page];
+    u32 used = s->used[page / LEAF_SPTES];
+    u64 *sptes = &s->shadow[page];
 
-    window_cut(mmu, s, page, 1);
-    if (!(used & 1 << TABLE_READ) || !*slots)
+    direct_map_cut(mmu, s, page, 1);
+    if (!(used & 1 << TABLE_READ) || !*sptes)
         return;
     for (; used; used &= used - 1) {
         u32 table = (u32)__builtin_ctz(used);
 
-        if (1u << table & TABLES_EXEC && slots[table * FLAT_SLOTS])
+        if (1u << table & TABLES_EXEC && sptes[table * SHADOW_SPTES])
             mmu->fetch_generation++;
-        slots[table * FLAT_SLOTS] = 0;
+        sptes[table * SHADOW_SPTES] = 0;
     }
 }
 
 static void drop_writes(struct space *s, u32 page)
 {
-    u32 used = s->used[page / LEAF_SLOTS];
+    u32 used = s->used[page / LEAF_SPTES];
 
     if (used & 1 << TABLE_WRITE)
-        s->flat[FLAT_WRITE + page] = 0;
+        s->shadow[SHADOW_WRITE + page] = 0;
     if (used & 1 << (TABLE_USER + TABLE_WRITE))
-        s->flat[FLAT_USER + FLAT_WRITE + page] = 0;
+        s->shadow[SHADOW_USER + SHADOW_WRITE + page] = 0;
 }
 
 void shadow_forget_writes(struct mmu *mmu, gla_t gla)
 {
     u32 page = gla >> PAGE_SHIFT;
 
-    drop_writes(slot_owner(mmu->space, page), page);
+    drop_writes(spte_owner(mmu->space, page), page);
 }
 
 void shadow_drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
 {
     u32 end = first + count, n;
 
-    window_cut(mmu, s, first, count);
+    direct_map_cut(mmu, s, first, count);
     for (u32 page = first; page < end; page += n) {
-        u32 used = s->used[page / LEAF_SLOTS];
+        u32 used = s->used[page / LEAF_SPTES];
 
-        n = LEAF_SLOTS - page % LEAF_SLOTS < end - page ? LEAF_SLOTS - page % LEAF_SLOTS : end - page;
+        n = LEAF_SPTES - page % LEAF_SPTES < end - page ? LEAF_SPTES - page % LEAF_SPTES : end - page;
         if (used & TABLES_EXEC)
             mmu->fetch_generation++;
-        if (n == LEAF_SLOTS)
-            s->used[page / LEAF_SLOTS] = 0;
+        if (n == LEAF_SPTES)
+            s->used[page / LEAF_SPTES] = 0;
         for (; used; used &= used - 1)
-            memset(&s->flat[(u32)__builtin_ctz(used) * FLAT_SLOTS + page], 0, n * 8);
+            memset(&s->shadow[(u32)__builtin_ctz(used) * SHADOW_SPTES + page], 0, n * 8);
     }
 }
 
-void shadow_drop_slots(struct mmu *mmu, struct space *s)
+void shadow_drop_sptes(struct mmu *mmu, struct space *s)
 {
     u64 eight;
 
     mmu->fetch_generation++;
-    window_close(mmu, s);
+    direct_map_close(mmu, s);
     for (u32 column = 0; column < COLUMNS; column += 8) {
         memcpy(&eight, &s->used[column], 8);
         if (eight)
-            shadow_drop_range(mmu, s, column * LEAF_SLOTS, 8 * LEAF_SLOTS);
+            shadow_drop_range(mmu, s, column * LEAF_SPTES, 8 * LEAF_SPTES);
     }
 }
 
-/* Spaces and groups: what has slots. */
+/* Spaces and shared shadows: what has sptes. */
 #define FOR_LIVE(mmu, s)                                                                       \
     for (struct space *s = (mmu)->spaces; s < (mmu)->spaces + ARRAY_SIZE((mmu)->spaces); s++)  \
         if (s->live)
@@ -120,8 +120,8 @@ void shadow_drop_all(struct mmu *mmu)
     mmu->stats.shadow_flushes++;
     mmu->fetch_generation++;
     FOR_LIVE(mmu, s)
-        shadow_drop_slots(mmu, s);
-    group_doubt(mmu);
+        shadow_drop_sptes(mmu, s);
+    shared_doubt(mmu);
 }
 
 /* The memory map changed while no paging space is current: those are dropped whole, the identity
@@ -131,12 +131,12 @@ void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size)
     mmu->fetch_generation++;
     FOR_LIVE(mmu, s) {
         if (s->root.mode & SPACE_PAGING || mmu->a20_mask != ~0u)
-            shadow_drop_slots(mmu, s);
+            shadow_drop_sptes(mmu, s);
         else if (gpa < GIB(4))
             shadow_drop_range(mmu, s, (u32)(gpa >> PAGE_SHIFT),
                        (u32)((size < GIB(4) - gpa ? size : GIB(4) - gpa) >> PAGE_SHIFT));
     }
-    group_doubt(mmu);
+    shared_doubt(mmu);
 }
 
 /* ---- Who can write a page ---- */
@@ -156,58 +156,58 @@ static u32 pool_grow(void **pool, u32 *size, u32 *free_list, size_t item)
     return *free_list;
 }
 
-/* A direct slot that leads to host memory hva: by the window, if the page is there. */
-static u64 slot_base(const struct mmu *mmu, const struct space *s, const u8 *hva, u32 page)
+/* A direct spte that leads to host memory hva: by the direct map, if the page is there. */
+static u64 spte_base(const struct mmu *mmu, const struct space *s, const u8 *hva, u32 page)
 {
-    u32 frame = s->window ? s->window->frame[page] : 0;
+    u32 frame = s->direct_map ? s->direct_map->frame[page] : 0;
 
     if (frame && hva == mmu->base + ((u64)(frame - 1) << PAGE_SHIFT))
-        return (u64)s->window->at;
+        return (u64)s->direct_map->at;
     return (u64)hva - ((u64)page << PAGE_SHIFT);
 }
 
-/* The write slot of a writer in one of the two tables, if it leads straight to hva; NULL: no longer. */
-static u64 *writer_slot(const struct mmu *mmu, const struct writer *w, const u8 *hva, u32 table)
+/* The write spte of a writer in one of the two tables, if it leads straight to hva; NULL: no longer. */
+static u64 *rmap_spte(const struct mmu *mmu, const struct rmap *w, const u8 *hva, u32 table)
 {
     const struct space *s = &mmu->spaces[w->space];
-    u64 *slot = &s->flat[table * FLAT_SLOTS + w->page];
+    u64 *spte = &s->shadow[table * SHADOW_SPTES + w->page];
 
-    if (!s->live || !(s->used[w->page / LEAF_SLOTS] >> table & 1))
+    if (!s->live || !(s->used[w->page / LEAF_SPTES] >> table & 1))
         return NULL; /* not even looked at: that would touch memory given back */
-    return *slot == slot_base(mmu, s, hva, w->page) ? slot : NULL;
+    return *spte == spte_base(mmu, s, hva, w->page) ? spte : NULL;
 }
 
 /* Adds a space's page to the writers of a physical page, unless it is there; removes those met
  * that no longer are. */
-static void writer_add(struct mmu *mmu, u32 page, const struct space *s, u32 gla_page, u8 *hva)
+static void rmap_add(struct mmu *mmu, u32 page, const struct space *s, u32 gla_page, u8 *hva)
 {
-    u32 space = (u32)(s - mmu->spaces), *link = &mmu->writer_head[page], i;
+    u32 space = (u32)(s - mmu->spaces), *link = &mmu->rmap_head[page], i;
 
     while ((i = *link)) {
-        struct writer *w = &mmu->writer_pool[i];
+        struct rmap *w = &mmu->rmap_pool[i];
 
         if (w->page == gla_page && w->space == space)
             return;
-        if (writer_slot(mmu, w, hva, TABLE_WRITE) ||
-            writer_slot(mmu, w, hva, TABLE_USER + TABLE_WRITE)) {
+        if (rmap_spte(mmu, w, hva, TABLE_WRITE) ||
+            rmap_spte(mmu, w, hva, TABLE_USER + TABLE_WRITE)) {
             link = &w->next;
             continue;
         }
         *link = w->next;
-        w->next = mmu->writer_free;
-        mmu->writer_free = i;
+        w->next = mmu->rmap_free;
+        mmu->rmap_free = i;
     }
-    if (!mmu->writer_free)
-        pool_grow((void **)&mmu->writer_pool, &mmu->writer_size, &mmu->writer_free,
-                  sizeof(struct writer));
-    i = mmu->writer_free;
-    mmu->writer_free = mmu->writer_pool[i].next;
-    mmu->writer_pool[i] = (struct writer){ mmu->writer_head[page], gla_page, space };
-    mmu->writer_head[page] = i;
+    if (!mmu->rmap_free)
+        pool_grow((void **)&mmu->rmap_pool, &mmu->rmap_size, &mmu->rmap_free,
+                  sizeof(struct rmap));
+    i = mmu->rmap_free;
+    mmu->rmap_free = mmu->rmap_pool[i].next;
+    mmu->rmap_pool[i] = (struct rmap){ mmu->rmap_head[page], gla_page, space };
+    mmu->rmap_head[page] = i;
 }
 
 /* From now on writes to the page are told. */
-void shadow_guard(struct mmu *mmu, u32 page, u8 flag)
+void shadow_protect(struct mmu *mmu, u32 page, u8 flag)
 {
     u8 *hva = mmu->page_write[page];
     u32 i;
@@ -215,18 +215,18 @@ void shadow_guard(struct mmu *mmu, u32 page, u8 flag)
     if (mmu->page_flags[page] & flag)
         return;
     mmu->page_flags[page] |= flag;
-    while ((i = mmu->writer_head[page])) {
-        struct writer *w = &mmu->writer_pool[i];
+    while ((i = mmu->rmap_head[page])) {
+        struct rmap *w = &mmu->rmap_pool[i];
 
-        for (u32 table = TABLE_WRITE; table < FLAT_TABLES; table += TABLE_USER) {
-            u64 *slot = writer_slot(mmu, w, hva, table);
+        for (u32 table = TABLE_WRITE; table < SHADOW_TABLES; table += TABLE_USER) {
+            u64 *spte = rmap_spte(mmu, w, hva, table);
 
-            if (slot)
-                *slot |= SLOT_GUARDED;
+            if (spte)
+                *spte |= SPTE_PROTECTED;
         }
-        mmu->writer_head[page] = w->next;
-        w->next = mmu->writer_free;
-        mmu->writer_free = i;
+        mmu->rmap_head[page] = w->next;
+        w->next = mmu->rmap_free;
+        mmu->rmap_free = i;
     }
 }
 
@@ -244,7 +244,7 @@ static void user_add(struct mmu *mmu, u32 page, struct table_user u)
     u.next = mmu->table_head[page];
     mmu->table_pool[i] = u;
     mmu->table_head[page] = i;
-    shadow_guard(mmu, page, PG_TABLE);
+    shadow_protect(mmu, page, PG_TABLE);
 }
 
 void shadow_untrace(struct mmu *mmu, u32 page, const struct space *s, u32 first, u8 level)
@@ -302,16 +302,16 @@ void shadow_drop_region(struct mmu *mmu, struct space *s, u32 region)
 
 /* Forgets what was derived and who asked for it, of all spaces, when a guest that keeps making up
  * mappings has filled the pools. */
-static void pools_review(struct mmu *mmu)
+static void pools_trim(struct mmu *mmu)
 {
-    if (likely((mmu->writer_free || mmu->writer_size < MAX_WRITERS) &&
+    if (likely((mmu->rmap_free || mmu->rmap_size < MAX_RMAPS) &&
                (mmu->table_free || mmu->table_size < MAX_TABLE_USERS)))
         return;
     FOR_LIVE(mmu, s)
         space_clear(mmu, s);
-    group_doubt(mmu);
-    madvise(mmu->writer_head, PHYS_PAGES * sizeof(u32), MADV_DONTNEED);
-    mmu->writer_size = mmu->writer_free = 0;
+    shared_doubt(mmu);
+    madvise(mmu->rmap_head, PHYS_PAGES * sizeof(u32), MADV_DONTNEED);
+    mmu->rmap_size = mmu->rmap_free = 0;
 }
 
 /* ---- Guest page tables change ---- */
@@ -319,7 +319,7 @@ static void pools_review(struct mmu *mmu)
 static void directory_entry_changes(struct mmu *mmu, struct space *s, u32 region, u64 old)
 {
     if (s->group && bit_test(s->group->shared, region))
-        group_entry_written(mmu, s, region);
+        shared_entry_written(mmu, s, region);
     else if (old & PTE_P)
         shadow_drop_region(mmu, s, region);
 }
@@ -357,7 +357,7 @@ static void table_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
         if (count == ARRAY_SIZE(users)) { /* shared more often than we follow */
             FOR_LIVE(mmu, s)
                 space_clear(mmu, s);
-            group_doubt(mmu);
+            shared_doubt(mmu);
             return;
         }
         users[count++] = mmu->table_pool[i];
@@ -383,39 +383,39 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 
 /* ---- Filling ---- */
 
-/* What a data slot becomes: `hva` answers the access, or the bus does. */
-static u64 slot_value(const struct mmu *mmu, const struct space *s, u32 page, const u8 *hva, gpa_t gpa)
+/* What a data spte becomes: `hva` answers the access, or the bus does. */
+static u64 spte_value(const struct mmu *mmu, const struct space *s, u32 page, const u8 *hva, gpa_t gpa)
 {
-    return hva ? slot_base(mmu, s, hva, page)
-               : SLOT_DEVICE | ((gpa - ((u64)page << PAGE_SHIFT)) & SLOT_LOW);
+    return hva ? spte_base(mmu, s, hva, page)
+               : SPTE_DEVICE | ((gpa - ((u64)page << PAGE_SHIFT)) & SPTE_LOW);
 }
 
-static void fill_slots(struct mmu *mmu, struct space *s, const struct walk *w, u32 index, bool exec)
+static void fill_sptes(struct mmu *mmu, struct space *s, const struct walk *w, u32 index, bool exec)
 {
     gpa_t gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
     u32 page = (u32)(gpa >> PAGE_SHIFT);
     bool known = gpa >> PAGE_SHIFT < PHYS_PAGES;
     u8 *read = known ? mmu->page_read[page] : NULL, *write = known ? mmu->page_write[page] : NULL;
-    bool guarded = known && mmu->page_flags[page];
-    u64 rd = slot_value(mmu, s, index, read, gpa);
-    u64 wr = slot_value(mmu, s, index, write, gpa) | (write && guarded ? SLOT_GUARDED : 0);
-    u64 ex = read ? (u64)read - ((u64)index << PAGE_SHIFT) : rd; /* stays, whatever the windows do */
+    bool write_protected = known && mmu->page_flags[page];
+    u64 rd = spte_value(mmu, s, index, read, gpa);
+    u64 wr = spte_value(mmu, s, index, write, gpa) | (write && write_protected ? SPTE_PROTECTED : 0);
+    u64 ex = read ? (u64)read - ((u64)index << PAGE_SHIFT) : rd; /* stays, whatever the direct maps do */
     bool super_write = w->dirty && (w->writable || !(s->root.mode & SPACE_WP));
 
-    slot_set(mmu, s, TABLE_READ, index, rd);
+    spte_set(mmu, s, TABLE_READ, index, rd);
     if (exec)
-        slot_set(mmu, s, TABLE_EXEC, index, ex);
+        spte_set(mmu, s, TABLE_EXEC, index, ex);
     if (w->user) {
-        slot_set(mmu, s, TABLE_USER + TABLE_READ, index, rd);
+        spte_set(mmu, s, TABLE_USER + TABLE_READ, index, rd);
         if (exec)
-            slot_set(mmu, s, TABLE_USER + TABLE_EXEC, index, ex);
+            spte_set(mmu, s, TABLE_USER + TABLE_EXEC, index, ex);
     }
     if (super_write)
-        slot_set(mmu, s, TABLE_WRITE, index, wr);
+        spte_set(mmu, s, TABLE_WRITE, index, wr);
     if (w->dirty && w->writable && w->user)
-        slot_set(mmu, s, TABLE_USER + TABLE_WRITE, index, wr);
-    if (super_write && write && !guarded)
-        writer_add(mmu, page, s, index, write);
+        spte_set(mmu, s, TABLE_USER + TABLE_WRITE, index, wr);
+    if (super_write && write && !write_protected)
+        rmap_add(mmu, page, s, index, write);
 }
 
 void shadow_trace_walk(struct mmu *mmu, const struct walk *w, struct space *owner, u32 region)
@@ -426,7 +426,7 @@ void shadow_trace_walk(struct mmu *mmu, const struct walk *w, struct space *owne
         shadow_trace_directory(mmu, s, (u32)(w->table[0] >> PAGE_SHIFT),
                                region_directory(&s->root, region));
     if (owner != s)
-        group_filled(mmu, s, region, w->entry);
+        shared_filled(mmu, s, region, w->entry);
     if (w->levels == 2)
         trace_table(mmu, owner, (u32)(w->table[1] >> PAGE_SHIFT), region, w->rights);
 }
@@ -446,20 +446,20 @@ bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access)
         return pg->page_fault(pg, error);
     }
     mmu->stats.shadow_hidden++;
-    pools_review(mmu);
+    pools_trim(mmu);
     space_shrink(mmu);
-    owner = slot_owner(mmu->space, index);
+    owner = spte_owner(mmu->space, index);
     shadow_trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
-    fill_slots(mmu, owner, &w, index, access & MMU_EXEC);
-    if (pg->window_loaded && !(access & MMU_EXEC) && !mmu_user(pg, access))
-        mmu_window_extend(pg, gla);
+    fill_sptes(mmu, owner, &w, index, access & MMU_EXEC);
+    if (pg->direct_map_loaded && !(access & MMU_EXEC) && !mmu_user(pg, access))
+        mmu_direct_map_extend(pg, gla);
     return true;
 }
 
-/* ---- A store of the CPU to a table: the slots of the entry change with it ---- */
+/* ---- A store of the CPU to a table: the sptes of the entry change with it ---- */
 
-/* Slots that are as they were, but for writing, after an entry changed from old to new. */
-static bool keeps_slots(u64 old, u64 new)
+/* Sptes that are as they were, but for writing, after an entry changed from old to new. */
+static bool keeps_sptes(u64 old, u64 new)
 {
     u64 harmless = PTE_W | PTE_D | PTE_PWT | PTE_PCD | PTE_PAT | PTE_G | PTE_AVL;
 
@@ -476,13 +476,13 @@ static void entry_changed(struct mmu *mmu, const struct table_user *u, u32 index
                       .user = new & u->rights & PTE_U,
                       .dirty = new & PTE_D };
 
-    if (old & PTE_P && !keeps_slots(old, new))
+    if (old & PTE_P && !keeps_sptes(old, new))
         drop_page(mmu, s, page);
     else if (old & PTE_P && !(w.writable && w.dirty))
         drop_writes(s, page);
     if ((new & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(new & mmu_entry_reserved(mode)) &&
-        (s == now || (now->group && s == now->group->slots)))
-        fill_slots(mmu, s, &w, page, false);
+        (s == now || (now->group && s == now->group->sptes)))
+        fill_sptes(mmu, s, &w, page, false);
 }
 
 /* The store lies in one entry of a table that maps pages, for all who use it? */
@@ -521,7 +521,7 @@ static void table_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u3
     if (same_bytes(hva, buf, n))
         return;
     mmu->stats.pt_traces++;
-    pools_review(mmu);
+    pools_trim(mmu);
     space_shrink(mmu);
     if (!changes_one_page(mmu, page, off, n)) {
         table_before_write(mmu, gpa, n);

@@ -16,7 +16,7 @@ enum { REMAP_AGE = 4096 /* switches */ };
 
 void space_clear(struct mmu *mmu, struct space *s)
 {
-    shadow_drop_slots(mmu, s);
+    shadow_drop_sptes(mmu, s);
     for (u32 i = 0; i < REGIONS; i++)
         if (s->table[i])
             shadow_drop_region(mmu, s, i);
@@ -51,11 +51,11 @@ static struct space *space_find(struct mmu *mmu, const struct root *r)
 }
 
 /*
- * How well a space would serve one of group g: free and mapped for it, free, or the oldest. Mapping
- * another group costs as much as filling hundreds of slots: one of the same group goes first unless
+ * How well a space would serve one of shared shadow g: free and mapped for it, free, or the oldest. Mapping
+ * another shared shadow costs as much as filling hundreds of sptes: one of the same shared shadow goes first unless
  * it has been used much later.
  */
-static u64 space_worth(const struct mmu *mmu, const struct space *s, const struct group *g)
+static u64 space_worth(const struct mmu *mmu, const struct space *s, const struct shared_shadow *g)
 {
     bool mapped = s->bound == (g ? g->id : 0);
 
@@ -63,20 +63,20 @@ static u64 space_worth(const struct mmu *mmu, const struct space *s, const struc
         return 0;
     if (s->live)
         return ~0ull / 2 - s->age - (mapped ? 0 : REMAP_AGE);
-    return ~0ull - (mapped ? 0 : s->flat ? 2 : 1);
+    return ~0ull - (mapped ? 0 : s->shadow ? 2 : 1);
 }
 
-static struct space *oldest_with_slots(struct mmu *mmu)
+static struct space *oldest_with_sptes(struct mmu *mmu)
 {
     struct space *old = NULL;
 
     for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
-        if (s->flat && s != mmu->space && (!old || s->age < old->age))
+        if (s->shadow && s != mmu->space && (!old || s->age < old->age))
             old = s;
     return old;
 }
 
-static struct space *space_take(struct mmu *mmu, const struct group *g)
+static struct space *space_take(struct mmu *mmu, const struct shared_shadow *g)
 {
     struct space *best = NULL;
     u64 most = 0, worth;
@@ -86,8 +86,8 @@ static struct space *space_take(struct mmu *mmu, const struct group *g)
             most = worth;
             best = s;
         }
-    if (!best->flat && !(best->flat = mmu_reserve(FLAT_BYTES)))
-        best = oldest_with_slots(mmu); /* the host gives no more address space */
+    if (!best->shadow && !(best->shadow = mmu_reserve(SHADOW_BYTES)))
+        best = oldest_with_sptes(mmu); /* the host gives no more address space */
     check(best, "no address space left for a shadow");
     if (best->live) {
         mmu->stats.shadow_evicted++;
@@ -96,11 +96,11 @@ static struct space *space_take(struct mmu *mmu, const struct group *g)
     return best;
 }
 
-static struct space *space_new(struct mmu *mmu, const struct root *r, struct group *g)
+static struct space *space_new(struct mmu *mmu, const struct root *r, struct shared_shadow *g)
 {
     struct space *s = space_take(mmu, g);
 
-    if (!group_bind(mmu, s, g))
+    if (!shared_bind(mmu, s, g))
         g = NULL;
     mmu->spaces_made++;
     mmu->stats.shadow_spaces++;
@@ -109,7 +109,7 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct gro
     s->root = *r;
     s->quarrels = 0;
     if (g)
-        group_join(mmu, s, g);
+        shared_join(mmu, s, g);
     return s;
 }
 
@@ -139,41 +139,41 @@ void space_switch(struct paging *pg)
     struct mmu *mmu = pg->mmu;
     struct root r = root_now(pg);
     struct space *s = space_find(mmu, &r), *old = mmu->space;
-    bool user = pg->flat != pg->flat_system;
-    u32 groups = mmu->group_id;
+    bool user = pg->shadow != pg->shadow_system;
+    u32 groups = mmu->shared_id;
 
     mmu->pg = pg;
     pg->ram = mmu->base;
     pg->ram_pages = mmu->ram_size >> PAGE_SHIFT;
     pg->page_flags = mmu->page_flags;
     if (!s)
-        s = space_new(mmu, &r, group_find(mmu, &r, old));
+        s = space_new(mmu, &r, shared_find(mmu, &r, old));
     s->age = ++mmu->clock;
     s->root_writes = 0;
     mmu->space = s;
-    if (s->group && !group_agree(mmu, s)) {
+    if (s->group && !shared_agree(mmu, s)) {
         space_free(mmu, s);
         s = mmu->space = space_new(mmu, &r, NULL);
     }
-    if (mmu->group_id != groups) /* a group made for it and us: it joins when it is next current */
+    if (mmu->shared_id != groups) /* a shared shadow made for it and us: it joins when it is next current */
         space_free(mmu, old);
     mmu->fetch_generation++;
-    window_switch(mmu);
+    direct_map_switch(mmu);
     mmu_cpl_changed(pg, user);
 }
 
 /* ---- Memory ---- */
 
-/* Its memory back to the host; its slots are dropped before. */
+/* Its memory back to the host; its sptes are dropped before. */
 static void release(struct mmu *mmu, struct space *s)
 {
     if (!s->leaves)
         return;
     if (s >= mmu->spaces + MAX_SPACES)
-        fallocate(mmu->group_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                  (s - mmu->spaces - MAX_SPACES) * (off_t)FLAT_BYTES, FLAT_BYTES);
+        fallocate(mmu->shared_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  (s - mmu->spaces - MAX_SPACES) * (off_t)SHADOW_BYTES, SHADOW_BYTES);
     else
-        madvise(s->flat, FLAT_BYTES, MADV_DONTNEED);
+        madvise(s->shadow, SHADOW_BYTES, MADV_DONTNEED);
     mmu->leaves -= s->leaves;
     s->leaves = 0;
     memset(s->resident, 0, sizeof(s->resident));
@@ -189,7 +189,7 @@ static struct space *oldest(struct mmu *mmu)
     return old;
 }
 
-/* First the memory of free spaces, then the oldest ones', last the current one's and the groups'. */
+/* First the memory of free spaces, then the oldest ones', last the current one's and the shared shadows'. */
 static void shrink(struct mmu *mmu)
 {
     struct space *s, *end = mmu->spaces + ARRAY_SIZE(mmu->spaces);
@@ -203,7 +203,7 @@ static void shrink(struct mmu *mmu)
         release(mmu, s);
     }
     for (s = mmu->spaces; mmu->leaves > MAX_LEAVES / 2 && s < end; s++) {
-        shadow_drop_slots(mmu, s);
+        shadow_drop_sptes(mmu, s);
         release(mmu, s);
     }
 }
@@ -217,8 +217,8 @@ void space_shrink(struct mmu *mmu)
 void space_done(struct mmu *mmu)
 {
     for (u32 i = 0; i < ARRAY_SIZE(mmu->spaces); i++)
-        if (mmu->spaces[i].flat)
-            munmap(mmu->spaces[i].flat, FLAT_BYTES);
-    if (mmu->group_fd >= 0)
-        close(mmu->group_fd);
+        if (mmu->spaces[i].shadow)
+            munmap(mmu->spaces[i].shadow, SHADOW_BYTES);
+    if (mmu->shared_fd >= 0)
+        close(mmu->shared_fd);
 }

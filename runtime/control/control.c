@@ -70,7 +70,7 @@ void control_quit(struct machine *m, const char *reason)
     machine_notify(m, "SHUTDOWN", reason);
     m->quit = true;
     if (m->cpu)
-        __atomic_fetch_or(&m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&m->cpu->requests, REQ_EVENT, __ATOMIC_RELAXED);
 }
 
 /* ---- Memory to files ---- */

@@ -3,7 +3,7 @@
  *
  * Machine time is the host's monotonic clock plus an offset, and stands while the machine is
  * stopped; with a manual clock it moves only by clock_advance(). Deadlines are a short sorted list
- * (a PC has about a dozen). While the guest runs, one POSIX timer of the host sets ATT_TIMER at the
+ * (a PC has about a dozen). While the guest runs, one POSIX timer of the host sets REQ_TIMER at the
  * first deadline; while it sleeps, the run loop waits for it in loop_poll().
  */
 #include "runtime/machine/clock.h"
@@ -137,11 +137,11 @@ static void on_alarm(int sig)
     if (!running)
         return;
     running->stats.timer_signals++;
-    __atomic_fetch_or(&running->cpu->attention, ATT_TIMER, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&running->cpu->requests, REQ_TIMER, __ATOMIC_SEQ_CST);
     engine_kick(running->cpu);
 }
 
-void clock_adopt_thread(struct machine *m)
+void clock_bind_thread(struct machine *m)
 {
     struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART | SA_ONSTACK };
     struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
@@ -174,7 +174,7 @@ void clock_arm_host(struct machine *m)
     if (m->host_armed > now && m->host_armed <= deadline)
         return;
     if (deadline <= now) {
-        __atomic_fetch_or(&m->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&m->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
         return;
     }
     m->host_armed = deadline;

@@ -31,7 +31,7 @@ void machine_stop(struct machine *m)
     m->state = RUN_PAUSED;
     clock_stop(m);
     cpu_tsc_stop(m->cpu);
-    __atomic_fetch_or(&m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&m->cpu->requests, REQ_EVENT, __ATOMIC_RELAXED);
 }
 
 void machine_cont(struct machine *m)
@@ -61,7 +61,7 @@ static void serve_events(struct machine *m)
     u32 events = m->events;
 
     m->events = 0;
-    __atomic_fetch_and(&m->cpu->attention, ~(u32)ATT_EVENT, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&m->cpu->requests, ~(u32)REQ_EVENT, __ATOMIC_RELAXED);
     if (events & MACHINE_EXIT)
         m->quit = true;
     if (events & MACHINE_POWER_OFF) {
@@ -77,13 +77,13 @@ static void serve_events(struct machine *m)
 
 static bool halted(struct machine *m)
 {
-    return m->cpu->attention & ATT_HALT && !cpu_can_wake(m->cpu);
+    return m->cpu->requests & REQ_HALT && !cpu_can_wake(m->cpu);
 }
 
 /* Sleeps until the next deadline or descriptor; the halted CPU may then have a reason to wake. */
 static void idle(struct machine *m, u64 next)
 {
-    if (m->cpu->attention & ATT_EVENT)
+    if (m->cpu->requests & REQ_EVENT)
         return;
     m->stats.halts++;
     sampler_idle(m, true);
@@ -95,7 +95,7 @@ int machine_run(struct machine *m)
 {
     u64 last_poll = 0, now, next;
 
-    clock_adopt_thread(m);
+    clock_bind_thread(m);
     prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0); /* sleeps of microseconds */
     if (m->options->stats)
         sampler_start(m);
@@ -105,7 +105,7 @@ int machine_run(struct machine *m)
         serve_events(m);
         if (m->quit)
             break;
-        __atomic_fetch_and(&m->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&m->cpu->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
         next = m->state == RUN_RUNNING ? timers_run(m) : ~0ull;
         if (m->state != RUN_RUNNING || halted(m)) {
             idle(m, next);

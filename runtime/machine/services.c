@@ -97,7 +97,7 @@ void machine_request(struct machine *m, enum machine_event event)
 {
     m->events |= event;
     if (m->cpu)
-        __atomic_fetch_or(&m->cpu->attention, ATT_EVENT, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&m->cpu->requests, REQ_EVENT, __ATOMIC_RELAXED);
 }
 
 void machine_exit(struct machine *m, int status)

@@ -38,7 +38,7 @@ static bool wait_on(struct machine *m, u64 gap, u32 share, u64 most)
     if (sleep < LEAST_SLEEP)
         return false;
     m->spin.sleep = sleep < most ? sleep : most;
-    __atomic_fetch_or(&m->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&m->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -61,7 +61,7 @@ void machine_spin_sleep(struct machine *m, u64 next)
     u64 sleep = m->spin.sleep < next ? m->spin.sleep : next;
 
     m->spin.sleep = 0;
-    if (m->cpu->intr || m->cpu->attention & (ATT_NMI | ATT_EVENT))
+    if (m->cpu->intr || m->cpu->requests & (REQ_NMI | REQ_EVENT))
         return; /* came meanwhile; INT has closed IF, so it may still wait */
     m->stats.spin_sleeps++;
     sampler_idle(m, true);

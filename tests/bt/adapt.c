@@ -1,7 +1,7 @@
 /*
  * Sites change their form by what happens there, both ways (bt/adapt.c): a divide that faults becomes
  * C's, and is the host's again after a term of good ones; a store that meets a code page is checked; a load
- * goes by the window until it finds nothing there.
+ * goes by the direct map until it finds nothing there.
  */
 #include "bt/tu.h"
 #include "cpu/system.h"
@@ -44,15 +44,15 @@ static void run(struct bt *bt, gpa_t gpa, u16 times)
 {
     struct vcpu *cpu = bt->cpu;
 
-    cpu->attention = 0;
+    cpu->requests = 0;
     cpu_load_segment_real(cpu, DS, (u16)(gpa >> 4 & 0xf000));
     cpu->gpr[EAX] = 0;
     cpu->gpr[EBX] = gpa & 0xffff;
     cpu->gpr[ECX] = times;
     cpu->eip = 0;
-    for (u32 i = 0; i < 100 && !(cpu->attention & ATT_HALT); i++)
+    for (u32 i = 0; i < 100 && !(cpu->requests & REQ_HALT); i++)
         bt_run(cpu);
-    CHECK(cpu->attention & ATT_HALT);
+    CHECK(cpu->requests & REQ_HALT);
 }
 
 /* Divides by `divisor` so often. Returns how many of them C did. */
@@ -78,11 +78,11 @@ TEST(bt_adapt, a_guilty_site_serves_its_term)
     offend(bt);
     CHECK(bt->stats.signals_divide <= 2);
     CHECK_EQ(bt->stats.adapted[FORM_CALLOUT], 1);
-    CHECK_EQ(bt->stats.adapted[FORM_FLAT], 0);
+    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 0);
     CHECK_EQ(divide(bt, 1, FIRST - 1), FIRST - 1);
-    CHECK_EQ(bt->stats.adapted[FORM_FLAT], 0);
+    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 0);
     CHECK_EQ(divide(bt, 1, 100), 1);
-    CHECK_EQ(bt->stats.adapted[FORM_FLAT], 1);
+    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 1);
     CHECK_EQ(divide(bt, 1, 1000), 0);
 }
 
@@ -115,7 +115,7 @@ TEST(bt_adapt, a_store_that_met_code_is_checked)
     u64 callouts;
 
     run(bt, CODE + 0x900, 100);
-    CHECK_EQ(bt->stats.signals_guard, 2);
+    CHECK_EQ(bt->stats.signals_protected, 2);
     CHECK_EQ(bt->stats.adapted[FORM_CHECKED], 1);
     run(bt, DATA, 1); /* fills the shadow */
     callouts = bt->stats.callouts;
@@ -135,50 +135,50 @@ TEST(bt_adapt, misaligned_stores_stay_in_the_cache)
     run(bt, DATA + 3, 1000);
     run(bt, DATA + 4, 1000);
     CHECK_EQ(bt->stats.callouts - callouts, 2); /* HLT */
-    run(bt, DATA + 0xfff, 10); /* two pages in a row; the next is for the slot of the second */
+    run(bt, DATA + 0xfff, 10); /* two pages in a row; the next is for the spte of the second */
     callouts = bt->stats.callouts;
     run(bt, DATA + 0xfff, 10);
     CHECK_EQ(bt->stats.callouts - callouts, 1);
 }
 
-/* The window comes to be when the first slot is filled; what was made before then is flat. */
-static struct bt *with_window(const u8 *program)
+/* The direct map comes to be when the first spte is filled; what was made before then is flat. */
+static struct bt *with_direct_map(const u8 *program)
 {
     struct bt *bt = start(program);
 
     run(bt, DATA, 1);
-    CHECK(mmu_window_use(&bt->cpu->paging));
+    CHECK(mmu_direct_map_use(&bt->cpu->paging));
     bt_flush(bt);
     return bt;
 }
 
 TEST(bt_adapt, a_load_goes_by_the_window_until_it_misses)
 {
-    struct bt *bt = with_window(loads);
+    struct bt *bt = with_direct_map(loads);
     u64 missed = bt->stats.signals_miss;
 
     mmu_map_phys(bt->cpu->mmu, 0xb8000, PAGE_SIZE, NULL, NULL);
     run(bt, DATA, 1000);
     run(bt, DATA + 0x8000, 1000);
     CHECK_EQ(bt->stats.signals_miss, missed);
-    CHECK_EQ(bt->stats.signals_window, 0);
+    CHECK_EQ(bt->stats.signals_direct_map, 0);
     run(bt, 0xb8000, 10); /* no memory */
-    CHECK_EQ(bt->stats.signals_window, 1);
-    CHECK_EQ(bt->stats.adapted[FORM_FLAT], 1);
+    CHECK_EQ(bt->stats.signals_direct_map, 1);
+    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 1);
     run(bt, DATA, 1000);
-    CHECK_EQ(bt->stats.signals_window, 1);
+    CHECK_EQ(bt->stats.signals_direct_map, 1);
 }
 
 TEST(bt_adapt, misaligned_loads_come_from_the_window)
 {
-    struct bt *bt = with_window(loads);
+    struct bt *bt = with_direct_map(loads);
     u64 callouts;
 
     mmu_ram(bt->cpu->mmu)[DATA + 0xfff] = 0x34;
     mmu_ram(bt->cpu->mmu)[DATA + 0x1000] = 0x12;
     run(bt, DATA + 0xfff, 10); /* over the end of a page, even */
     CHECK_EQ(bt->stats.signals_align, 1);
-    CHECK_EQ(bt->stats.adapted[FORM_WINDOW_UNALIGNED], 1);
+    CHECK_EQ(bt->stats.adapted[FORM_MAPPED_UNALIGNED], 1);
     callouts = bt->stats.callouts;
     run(bt, DATA + 0xfff, 1000);
     CHECK_EQ(bt->stats.callouts - callouts, 1); /* HLT */
@@ -197,18 +197,18 @@ TEST(bt_adapt, misaligned_operands_end_at_the_limit)
     mmu_ram(cpu->mmu)[CODE + HANDLER + 0x40] = 0xf4;
     cpu->seg[DS].limit = ~0u;
     for (u32 i = 0; i < 8; i++) {
-        cpu->attention = 0;
+        cpu->requests = 0;
         cpu->seg[DS].base = 0x100;
         cpu->gpr[EAX] = i < 6 ? DATA + 1 : 0xffffffff;
         cpu->eip = 0;
-        for (u32 n = 0; n < 100 && !(cpu->attention & ATT_HALT); n++)
+        for (u32 n = 0; n < 100 && !(cpu->requests & REQ_HALT); n++)
             bt_run(cpu);
         CHECK_EQ(cpu->eip, i < 6 ? 4 : HANDLER + 0x41);
     }
     CHECK_EQ(bt->stats.signals_align, 1);
 }
 
-/* Without A20, a target a megabyte up is just above its source: the pattern repeats, window or not. */
+/* Without A20, a target a megabyte up is just above its source: the pattern repeats, direct map or not. */
 TEST(bt_adapt, copies_see_that_memory_overlaps)
 {
     static const u8 copy[] = { 0xf3, 0x67, 0x66, 0xa5, 0xf4 }; /* rep movsd [edi], [esi];  hlt */
@@ -220,25 +220,25 @@ TEST(bt_adapt, copies_see_that_memory_overlaps)
     cpu->seg[DS].base = cpu->seg[ES].base = 0;
     cpu->seg[DS].limit = cpu->seg[ES].limit = ~0u;
     for (u32 turn = 0; turn < 4; turn++) {
-        u32 moved = (u32)tc_of(cpu)->quick[QUICK_MOVS];
+        u32 moved = (u32)tc_of(cpu)->memo_hits[MEMO_MOVS];
 
         for (u32 i = 0; i < 64; i++)
             data[i] = i;
         cpu->gpr[ESI] = DATA + 4;
         cpu->gpr[EDI] = DATA + (turn & 1 ? 8 : 0x2000) + 0x100000;
         cpu->gpr[ECX] = 16;
-        cpu->attention = 0;
+        cpu->requests = 0;
         cpu->eip = 0;
-        for (u32 n = 0; n < 100 && !(cpu->attention & ATT_HALT); n++)
+        for (u32 n = 0; n < 100 && !(cpu->requests & REQ_HALT); n++)
             bt_run(cpu);
         CHECK_EQ(data[turn & 1 ? 17 : 0x2000 / 4 + 15], turn & 1 ? 1 : 16);
         if (turn)
-            CHECK_EQ((u32)tc_of(cpu)->quick[QUICK_MOVS] - moved, turn & 1 ? 0 : 1);
+            CHECK_EQ((u32)tc_of(cpu)->memo_hits[MEMO_MOVS] - moved, turn & 1 ? 0 : 1);
     }
-    CHECK(mmu_window_use(&cpu->paging));
+    CHECK(mmu_direct_map_use(&cpu->paging));
 }
 
-/* By slots, out of line: the last page and the first are no neighbours. */
+/* By sptes, out of line: the last page and the first are no neighbours. */
 TEST(bt_adapt, misaligned_operands_end_with_the_address_space)
 {
     static const u8 wraps[] = { 0x67, 0x03, 0x45, 0x00, 0xf4 }; /* add ax, [ebp];  hlt */
@@ -252,10 +252,10 @@ TEST(bt_adapt, misaligned_operands_end_with_the_address_space)
     cpu->seg[SS].limit = ~0u;
     cpu->seg[SS].base = 0;
     for (u32 i = 0; i < 8; i++) {
-        cpu->attention = 0;
+        cpu->requests = 0;
         cpu->gpr[EBP] = i < 6 ? DATA + 1 : 0xffffffff;
         cpu->eip = 0;
-        for (u32 n = 0; n < 100 && !(cpu->attention & ATT_HALT); n++)
+        for (u32 n = 0; n < 100 && !(cpu->requests & REQ_HALT); n++)
             bt_run(cpu);
         CHECK_EQ(cpu->eip, i < 6 ? 5 : HANDLER + 0x41);
     }

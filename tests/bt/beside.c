@@ -1,5 +1,5 @@
 /*
- * Stores to pages with code (bt/beside.S): those that change a TU's bytes drop it, by whatever byte; those
+ * Stores to pages with code (bt/codepage.S): those that change a TU's bytes drop it, by whatever byte; those
  * beside go on in the cache. Real mode.
  */
 #include "bt/tu.h"
@@ -13,11 +13,11 @@ enum { CODE = 0x10000, VICTIM = 0x100, STORE = 0x3000, SECOND = PAGE_SIZE };
 
 static void run(struct vcpu *cpu, u32 offset)
 {
-    cpu->attention = 0;
+    cpu->requests = 0;
     cpu->eip = offset;
-    for (u32 i = 0; i < 10000 && !(cpu->attention & ATT_HALT); i++)
+    for (u32 i = 0; i < 10000 && !(cpu->requests & REQ_HALT); i++)
         bt_run(cpu);
-    CHECK(cpu->attention & ATT_HALT);
+    CHECK(cpu->requests & REQ_HALT);
 }
 
 /* At STORE: mov [di], al;  hlt. 20 further: ax, 40: eax. */
@@ -45,11 +45,11 @@ static struct bt *start(enum form form)
 static u32 store(struct bt *bt, u32 offset, u32 size, bool *quick)
 {
     u32 page = (CODE + offset) >> PAGE_SHIFT, tus = bt->page_tus[page];
-    u64 beside = tc_of(bt->cpu)->quick[QUICK_BESIDE];
+    u64 code_page_store = tc_of(bt->cpu)->memo_hits[MEMO_CODE_PAGE];
 
     bt->cpu->gpr[EDI] = offset;
     run(bt->cpu, STORE + (size == 1 ? 0 : 0x10 * size));
-    *quick = tc_of(bt->cpu)->quick[QUICK_BESIDE] > beside;
+    *quick = tc_of(bt->cpu)->memo_hits[MEMO_CODE_PAGE] > code_page_store;
     return tus - bt->page_tus[page];
 }
 
@@ -72,7 +72,7 @@ static void stores_around(struct bt *bt, u32 first, u32 n, bool misaligned)
 
 static const u8 victim[] = { 0xb8, 1, 0, 0x40, 0xf4 }; /* mov ax, 1;  inc ax;  hlt */
 
-TEST(bt_beside, each_byte_of_code_counts)
+TEST(bt_code_page_store, each_byte_of_code_counts)
 {
     struct bt *bt = start(FORM_CHECKED);
 
@@ -81,7 +81,7 @@ TEST(bt_beside, each_byte_of_code_counts)
 }
 
 /* As one over the end of a word of the map. The stores come to be looked at before. */
-TEST(bt_beside, each_byte_of_a_misaligned_store_counts)
+TEST(bt_code_page_store, each_byte_of_a_misaligned_store_counts)
 {
     struct bt *bt = start(FORM_ADAPT);
     bool quick;
@@ -93,7 +93,7 @@ TEST(bt_beside, each_byte_of_a_misaligned_store_counts)
     stores_around(bt, VICTIM + 64, sizeof(victim), true);
 }
 
-TEST(bt_beside, so_does_what_crosses_into_the_page)
+TEST(bt_code_page_store, so_does_what_crosses_into_the_page)
 {
     struct bt *bt = start(FORM_CHECKED);
     bool quick;
@@ -111,7 +111,7 @@ TEST(bt_beside, so_does_what_crosses_into_the_page)
     CHECK(quick);
 }
 
-TEST(bt_beside, a_page_table_with_code_is_told)
+TEST(bt_code_page_store, a_page_table_with_code_is_told)
 {
     struct bt *bt = start(FORM_CHECKED);
     struct mmu *mmu = bt->cpu->mmu;
@@ -128,7 +128,7 @@ TEST(bt_beside, a_page_table_with_code_is_told)
 }
 
 /* The operand of a MOV is patched again and again: it comes to stand alone, and does what it says. */
-TEST(bt_beside, a_patched_operand_stands_alone)
+TEST(bt_code_page_store, a_patched_operand_stands_alone)
 {
     struct bt *bt = start(FORM_CHECKED);
     u64 made;

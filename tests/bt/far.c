@@ -1,5 +1,5 @@
 /*
- * Far transfers in the cache (bt/far.S): done again where they led the last time, and given to C where
+ * Far transfers in the cache (bt/memo_far.S): done again where they led the last time, and given to C where
  * that would be wrong.
  */
 #include "bt/tu.h"
@@ -36,22 +36,22 @@ static void run(struct bt *bt)
 {
     struct vcpu *cpu = bt->cpu;
 
-    cpu->attention = 0;
+    cpu->requests = 0;
     cpu->eip = START;
     cpu->gpr[ESP] = STACK;
-    for (u32 i = 0; i < 10000 && !(cpu->attention & ATT_HALT); i++)
+    for (u32 i = 0; i < 10000 && !(cpu->requests & REQ_HALT); i++)
         bt_run(cpu);
-    CHECK(cpu->attention & ATT_HALT);
+    CHECK(cpu->requests & REQ_HALT);
     CHECK_EQ(cpu->seg[CS].selector, CODE >> 4);
 }
 
 /* Far transfers done in the cache by a run. */
 static u64 quick_in_run(struct bt *bt)
 {
-    u64 before = tc_of(bt->cpu)->quick[QUICK_FAR];
+    u64 before = tc_of(bt->cpu)->memo_hits[MEMO_FAR];
 
     run(bt);
-    return tc_of(bt->cpu)->quick[QUICK_FAR] - before;
+    return tc_of(bt->cpu)->memo_hits[MEMO_FAR] - before;
 }
 
 TEST(bt_far, calls_and_interrupts_are_done_again)
@@ -146,13 +146,13 @@ TEST(bt_far, nothing_is_learnt_from_another_descriptor)
         cpu->seg[s] = (struct segment){ 0, ~0u, s == CS ? 8 : 0, (u16)(s == CS ? 0xc09b : 0xc093) };
     CHECK(cpu_set_cr0(cpu, CR0_PE | CR0_ET));
     cpu->eip = CODE;
-    bt_run_one(cpu); /* fills the slots; the byte is a HLT */
+    bt_run_one(cpu); /* fills the sptes; the byte is a HLT */
     mmu_host(&cpu->paging, 0x808, MMU_READ | MMU_SYSTEM, &(bool){ false });
     *desc = good & ~(1ull << 40); /* accessed: no more */
-    segment_learn_far(bt, bt_context(bt));
+    memo_learn_far(bt, bt_context(bt));
     CHECK_EQ(known_transfers(cpu), 0);
     *desc = good;
-    segment_learn_far(bt, bt_context(bt));
+    memo_learn_far(bt, bt_context(bt));
     CHECK_EQ(known_transfers(cpu), 1);
 }
 

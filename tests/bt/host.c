@@ -51,8 +51,8 @@ TEST(bt_host, no_routine_can_set_ac)
     static const struct {
         void (*first)(void), (*end)(void);
     } files[] = {
-        { (void (*)(void))bt_enter, bt_enter_end }, { bt_load_segment, bt_fast_end }, { bt_far_call, bt_far_end },
-        { bt_rep_movs, bt_strings_end }, { bt_beside, bt_beside_end },
+        { (void (*)(void))bt_enter, bt_enter_end }, { bt_load_segment, bt_memo_end }, { bt_far_call, bt_memo_far_end },
+        { bt_rep_movs, bt_strings_end }, { bt_code_page_store, bt_code_page_store_end },
     };
     u32 insns = 0;
 
@@ -108,7 +108,7 @@ static int run_in_child(struct bt *bt, bool planted, char *said, size_t size)
     CHECK(!pipe(pipes));
     bt_run_one(bt->cpu);
     bt->cpu->eip = 0;
-    bt->cpu->attention = 0;
+    bt->cpu->requests = 0;
     pid = fork();
     if (!pid) {
         dup2(pipes[1], 2);

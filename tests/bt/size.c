@@ -94,9 +94,9 @@ static void run(struct bt *bt, const struct sample *s, u32 misaligned)
     cpu->gpr[EBP] = TIMES;
     cpu->gpr[ECX] = 3;
     cpu->eflags = FLAG_1;
-    cpu->attention = 0;
+    cpu->requests = 0;
     cpu->eip = 0;
-    for (u32 i = 0; i < 1000 && !(cpu->attention & ATT_HALT) && cpu->eip < sizeof(code); i++)
+    for (u32 i = 0; i < 1000 && !(cpu->requests & REQ_HALT) && cpu->eip < sizeof(code); i++)
         bt_run_one(cpu);
 }
 
@@ -117,6 +117,6 @@ TEST(bt_size, a_dozen_of_anything_has_room)
 
 TEST(bt_size, in_each_form)
 {
-    for (u8 form = FORM_FLAT; form < FORMS; form++)
+    for (u8 form = FORM_TABLE; form < FORMS; form++)
         run_all(form);
 }

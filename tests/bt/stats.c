@@ -25,9 +25,9 @@ static struct vcpu *run(const u8 *code, u32 size, bool count)
     cpu_load_segment_real(m->cpu, CS, 0x1000);
     m->cpu->eip = 0;
     m->cpu->gpr[ESP] = 0x8000;
-    for (u32 i = 0; i < 100 && !(m->cpu->attention & ATT_HALT); i++)
+    for (u32 i = 0; i < 100 && !(m->cpu->requests & REQ_HALT); i++)
         bt_run(m->cpu);
-    CHECK(m->cpu->attention & ATT_HALT);
+    CHECK(m->cpu->requests & REQ_HALT);
     return m->cpu;
 }
 
@@ -78,7 +78,7 @@ TEST(bt_stats, text_names_callouts)
     size_t size;
     FILE *out = open_memstream(&text, &size);
 
-    tc_of(cpu)->quick[0] += 4711;
+    tc_of(cpu)->memo_hits[0] += 4711;
     bt_stats_print(cpu, out);
     fclose(out);
     CHECK(strstr(text, "rdtsc") && strstr(text, "Host signals"));

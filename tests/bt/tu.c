@@ -15,11 +15,11 @@ enum { CODE = 0x10000, SECOND = CODE + PAGE_SIZE };
 /* Runs from CODE + offset, in real mode, to a HLT. */
 static void run(struct vcpu *cpu, u32 offset)
 {
-    cpu->attention = 0;
+    cpu->requests = 0;
     cpu->eip = offset;
-    for (u32 i = 0; i < 10000 && !(cpu->attention & ATT_HALT); i++)
+    for (u32 i = 0; i < 10000 && !(cpu->requests & REQ_HALT); i++)
         bt_run(cpu);
-    CHECK(cpu->attention & ATT_HALT);
+    CHECK(cpu->requests & REQ_HALT);
 }
 
 static struct bt *start_sized(const u8 *program, u32 n, u32 offset, u64 cache_size)
@@ -53,7 +53,7 @@ static u64 dropped_by(struct bt *bt, gpa_t gpa, u32 n)
     return bt->stats.drops - before;
 }
 
-static bool guarded(const struct bt *bt, gpa_t gpa)
+static bool write_protected(const struct bt *bt, gpa_t gpa)
 {
     return bt->cpu->mmu->page_flags[gpa >> PAGE_SHIFT] & PG_CODE;
 }
@@ -66,9 +66,9 @@ TEST(bt_tu, a_store_beside_code_drops_nothing)
     CHECK_EQ(dropped_by(bt, CODE + 0xff, 1), 0);
     CHECK_EQ(dropped_by(bt, CODE + 0x107, 0x800), 0);
     CHECK_EQ(dropped_by(bt, CODE + 0x105, 1), 1); /* inc ax;  hlt */
-    CHECK(guarded(bt, CODE));
+    CHECK(write_protected(bt, CODE));
     CHECK_EQ(dropped_by(bt, CODE, PAGE_SIZE), 1); /* mov;  jmp */
-    CHECK(!guarded(bt, CODE));
+    CHECK(!write_protected(bt, CODE));
     run(bt->cpu, 0x100);
     CHECK_EQ(bt->cpu->gpr[EAX], 2);
 }
@@ -93,11 +93,11 @@ TEST(bt_tu, an_instruction_across_pages_is_dropped_from_either)
     static const u8 program[] = { 0xb8, 1, 0, 0xf4 }; /* mov ax, 1;  hlt */
     struct bt *bt = start(program, sizeof(program), PAGE_SIZE - 2);
 
-    CHECK(guarded(bt, CODE) && guarded(bt, SECOND));
+    CHECK(write_protected(bt, CODE) && write_protected(bt, SECOND));
     CHECK_EQ(dropped_by(bt, SECOND, 1), 1);
-    CHECK(!guarded(bt, CODE) && guarded(bt, SECOND));
+    CHECK(!write_protected(bt, CODE) && write_protected(bt, SECOND));
     CHECK_EQ(dropped_by(bt, SECOND + 1, 1), 1); /* hlt */
-    CHECK(!guarded(bt, SECOND));
+    CHECK(!write_protected(bt, SECOND));
     run(bt->cpu, PAGE_SIZE - 2);
     CHECK_EQ(dropped_by(bt, CODE + PAGE_SIZE - 1, 1), 1);
     CHECK_EQ(bt->cpu->gpr[EAX], 1);
@@ -109,10 +109,10 @@ TEST(bt_tu, a_flush_forgets_all)
     struct bt *bt = start(program, sizeof(program), PAGE_SIZE - 2);
 
     bt_flush(bt);
-    CHECK(!guarded(bt, CODE) && !guarded(bt, SECOND));
+    CHECK(!write_protected(bt, CODE) && !write_protected(bt, SECOND));
     CHECK_EQ(dropped_by(bt, CODE, PAGE_SIZE) + dropped_by(bt, SECOND, PAGE_SIZE), 0);
     run(bt->cpu, PAGE_SIZE - 2);
-    CHECK(guarded(bt, CODE) && guarded(bt, SECOND));
+    CHECK(write_protected(bt, CODE) && write_protected(bt, SECOND));
     CHECK_EQ(dropped_by(bt, CODE, PAGE_SIZE) + dropped_by(bt, SECOND, PAGE_SIZE), 2);
 }
 

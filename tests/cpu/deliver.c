@@ -78,11 +78,11 @@ TEST(deliver, sti_hlt_cannot_lose_an_interrupt)
     cpu_set_intr(cpu, true);
     steps(cpu, 2);
     CHECK_EQ(cpu->eip, CODE_AT + 2);
-    CHECK(cpu->attention & ATT_HALT);
+    CHECK(cpu->requests & REQ_HALT);
     CHECK(cpu_can_wake(cpu));
     steps(cpu, 1);
     CHECK_EQ(pushed_ip(cpu), CODE_AT + 2);
-    CHECK(!(cpu->attention & ATT_HALT));
+    CHECK(!(cpu->requests & REQ_HALT));
 }
 
 TEST(deliver, timers_do_not_end_the_shadow)
@@ -91,9 +91,9 @@ TEST(deliver, timers_do_not_end_the_shadow)
 
     cpu_set_intr(cpu, true);
     steps(cpu, 1);
-    attention_set(cpu, ATT_TIMER);
-    CHECK(!cpu_attend(cpu)); /* the run loop serves it and comes back */
-    attention_clear(cpu, ATT_TIMER);
+    request_set(cpu, REQ_TIMER);
+    CHECK(!cpu_serve_requests(cpu)); /* the run loop serves it and comes back */
+    request_clear(cpu, REQ_TIMER);
     steps(cpu, 1);
     CHECK_EQ(cpu->eip, CODE_AT + 2); /* HLT ran, no interrupt before it */
 }
@@ -255,8 +255,8 @@ TEST(deliver, triple_fault_asks_for_reset)
     cpu->idtr.limit = 0;
     steps(cpu, 1);
     CHECK(machine_of(cpu)->events & MACHINE_RESET);
-    CHECK(cpu->attention & ATT_EVENT);
-    CHECK(!cpu_attend(cpu)); /* nothing runs until the reset */
+    CHECK(cpu->requests & REQ_EVENT);
+    CHECK(!cpu_serve_requests(cpu)); /* nothing runs until the reset */
 }
 
 /* #AC whose ring-3 handler has a misaligned stack: #AC again, and so on. */
@@ -308,9 +308,9 @@ TEST(deliver, flags_are_masked)
     CHECK_EQ(cpu_eflags(cpu), FLAG_1 | FLAG_CF | FLAG_IF);
     CHECK_EQ(cpu->eflags & FLAG_IF, 0); /* kept in int_flag */
     cpu->intr = 1;
-    cpu->attention = 0;
+    cpu->requests = 0;
     cpu_set_eflags(cpu, 0, FLAG_IF);
-    CHECK_EQ(cpu->attention, 0);
+    CHECK_EQ(cpu->requests, 0);
     cpu_set_eflags(cpu, FLAG_IF, FLAG_IF);
-    CHECK_EQ(cpu->attention, ATT_INTR);
+    CHECK_EQ(cpu->requests, REQ_INTR);
 }

@@ -181,7 +181,7 @@ static void serve_events(struct fuzz *f)
     u32 events = f->m->events;
 
     f->m->events = 0;
-    f->m->cpu->attention &= ~(u32)ATT_EVENT;
+    f->m->cpu->requests &= ~(u32)REQ_EVENT;
     if (events & MACHINE_RESET)
         machine_reset(f->m);
 }

@@ -48,7 +48,7 @@ static void stopper_write(struct device *dev, u32 off, enum io_size size, u32 va
     struct stopper *s = (struct stopper *)dev;
 
     if (s->left && !--s->left)
-        __atomic_fetch_or(&dev->machine->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&dev->machine->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
 }
 
 static u32 stopper_read(struct device *dev, u32 off, enum io_size size)
@@ -144,7 +144,7 @@ static void apply(struct vcpu *c, enum mode mode)
 {
     check(mmu_mode_changed(&c->paging, mode == PAE), "page directory pointers refused");
     mmu_cpl_changed(&c->paging, c->cpl == 3);
-    __atomic_store_n(&c->attention, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->requests, 0, __ATOMIC_RELAXED);
 }
 
 /* What both machines share at the start: the second gets the first one's random choices. */
@@ -199,9 +199,9 @@ static void start_round(struct pair *p)
     make_memory(p->image, p->mode);
     set_memory(p, 0, RAM);
     check(!memcmp(mmu_ram(p->interp->mmu), p->image, RAM), "memory not set");
-    p->interp->mmu->group_due = p->bt->mmu->group_due = 0; /* no matter how many there were */
-    p->bt->mmu->windows_closed = 0;
-    p->bt->mmu->window_run = pick(4) ? 1 : 3;
+    p->interp->mmu->shared_due = p->bt->mmu->shared_due = 0; /* no matter how many there were */
+    p->bt->mmu->direct_maps_closed = 0;
+    p->bt->mmu->direct_map_run = pick(4) ? 1 : 3;
     p->apart = false;
     p->cold_spaces = pick(2);
 }
@@ -259,7 +259,7 @@ static int usage(void)
 
 static u8 form_named(const char *name)
 {
-    for (u8 form = FORM_WINDOW; form < FORMS; form++)
+    for (u8 form = FORM_MAPPED; form < FORMS; form++)
         if (!strcmp(form_name(form), name))
             return form;
     die("--form is window, flat, checked, window-unaligned, unaligned, checked-unaligned or callout");

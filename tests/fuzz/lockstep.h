@@ -113,7 +113,7 @@ void watch_start(const struct pair *p);
 
 /* ---- lockstep_audit.c ---- */
 void audit_start(const struct pair *p);
-bool audit_pair(const struct pair *p);   /* slots and pointers; false: told */
+bool audit_pair(const struct pair *p);   /* sptes and pointers; false: told */
 bool audit_memory(const struct pair *p); /* what lies beyond the guest's */
 u64 audit_steps(void);                   /* host instructions looked at */
 

@@ -2,14 +2,14 @@
  * What holds at all times, and is looked at beside the comparison: that nothing of the monitor is
  * reachable by a guest address (above all by lockstep --hostile and --step), and the context.
  *
- *   slots   every slot of the shadow in use leads to the memory the guest's tables name, with no more
+ *   sptes   every spte of the shadow in use leads to the memory the guest's tables name, with no more
  *           rights than they give, and directly only where no write has to be told: against a walk
- *   window  every page of it is one that such a slot could lead to, accessed, at that page's memory
+ *   direct map  every page of it is one that such a spte could lead to, accessed, at that page's memory
  *   memory  beyond RAM nothing is ever written; ROM keeps its bytes
  *   vcpu    pointers that only the monitor changes
  *   context what translated code relies on is what the CPU is, where it comes to C
- *   faults  a SIGSEGV comes from an address that slots lead to when they are not direct: below 4 GiB,
- *           or not canonical; from the window; or from the guard page of the stack of return addresses
+ *   faults  a SIGSEGV comes from an address that sptes lead to when they are not direct: below 4 GiB,
+ *           or not canonical; from the direct map; or from the guard page of the stack of return addresses
  *   steps   (--step) translated code and its routines run with TF set; each memory operand of the next host
  *           instruction is worked out, and has to lie where such code may go. AC is never set: what #AC
  *           spares differs by vendor
@@ -49,11 +49,11 @@ u64 audit_steps(void)
     return audit.steps;
 }
 
-static bool wrong(const struct machine *m, const char *what, gla_t gla, u64 slot)
+static bool wrong(const struct machine *m, const char *what, gla_t gla, u64 spte)
 {
     tell_where(audit.pair, what);
     printf("gla %08x, slot %016llx, cr0 %08x cr3 %08x cr4 %x cpl %u\n", gla,
-           (unsigned long long)slot, m->cpu->cr0, m->cpu->cr3, m->cpu->cr4, m->cpu->cpl);
+           (unsigned long long)spte, m->cpu->cr0, m->cpu->cr3, m->cpu->cr4, m->cpu->cpl);
     return false;
 }
 
@@ -65,16 +65,16 @@ static void fail_now(void)
     _exit(1);
 }
 
-/* ---- Slots ---- */
+/* ---- Sptes ---- */
 
-/* Guest memory at a host address, where it lies by itself, not by the window. */
+/* Guest memory at a host address, where it lies by itself, not by the direct map. */
 static const u8 *memory_at(const struct machine *m, const u8 *hva)
 {
-    return m->cpu->window ? window_memory(m->mmu, (u8 *)hva) : hva;
+    return m->cpu->direct_map ? direct_map_memory(m->mmu, (u8 *)hva) : hva;
 }
 
 /* What table t (read, write, execute; the same for the user) may hold for a page. */
-static bool slot_right(const struct machine *m, u32 t, gla_t gla, u64 slot, const struct walk *w)
+static bool spte_right(const struct machine *m, u32 t, gla_t gla, u64 spte, const struct walk *w)
 {
     const struct mmu *mmu = m->mmu;
     gpa_t gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
@@ -83,60 +83,60 @@ static bool slot_right(const struct machine *m, u32 t, gla_t gla, u64 slot, cons
     const u8 *hva = known ? map[gpa >> PAGE_SHIFT] : NULL;
 
     if (user && !w->user)
-        return wrong(m, "a user's slot for a page that is not", gla, slot);
+        return wrong(m, "a user's slot for a page that is not", gla, spte);
     if (write && !(w->dirty && (w->writable || (!user && !(m->cpu->cr0 & CR0_WP)))))
-        return wrong(m, "a write slot for a page that is clean or read-only", gla, slot);
+        return wrong(m, "a write slot for a page that is clean or read-only", gla, spte);
     if (t % 3 == 2 && w->nx && m->cpu->efer & EFER_NXE && m->cpu->cr4 & CR4_PAE)
-        return wrong(m, "an execute slot for a page that is not for that", gla, slot);
+        return wrong(m, "an execute slot for a page that is not for that", gla, spte);
     if (!hva)
-        return slot == (SLOT_DEVICE | ((gpa - gla) & SLOT_LOW)) ||
-               wrong(m, "device memory's slot", gla, slot);
-    if (!(slot_direct(slot) || slot_guarded(slot)) ||
-        (t % 3 == 2 ? slot_hva(slot, gla) : memory_at(m, slot_hva(slot, gla))) != hva)
-        return wrong(m, "a slot that leads elsewhere", gla, slot);
-    if (slot_direct(slot) && write && mmu->page_flags[gpa >> PAGE_SHIFT])
-        return wrong(m, "a direct slot for a guarded page", gla, slot);
+        return spte == (SPTE_DEVICE | ((gpa - gla) & SPTE_LOW)) ||
+               wrong(m, "device memory's slot", gla, spte);
+    if (!(spte_direct(spte) || spte_protected(spte)) ||
+        (t % 3 == 2 ? spte_hva(spte, gla) : memory_at(m, spte_hva(spte, gla))) != hva)
+        return wrong(m, "a slot that leads elsewhere", gla, spte);
+    if (spte_direct(spte) && write && mmu->page_flags[gpa >> PAGE_SHIFT])
+        return wrong(m, "a direct slot for a guarded page", gla, spte);
     if (hva < mmu->base || hva >= mmu->base + mmu->allocated)
-        return wrong(m, "a slot that leaves the guest's memory", gla, slot);
+        return wrong(m, "a slot that leaves the guest's memory", gla, spte);
     return true;
 }
 
-/* deep: that there are no others where the supervisor's read slot is empty, too */
+/* deep: that there are no others where the supervisor's read spte is empty, too */
 static bool page_right(const struct machine *m, u32 page, bool deep)
 {
-    const u64 *flat = m->mmu->space->flat;
+    const u64 *shadow = m->mmu->space->shadow;
     gla_t gla = page << PAGE_SHIFT;
     struct walk w;
 
-    if (!flat[page]) {
-        for (u32 t = 1; deep && t < FLAT_TABLES; t++)
-            if (flat[t * FLAT_SLOTS + page])
+    if (!shadow[page]) {
+        for (u32 t = 1; deep && t < SHADOW_TABLES; t++)
+            if (shadow[t * SHADOW_SPTES + page])
                 return wrong(m, "a slot without the supervisor's read slot", gla,
-                             flat[t * FLAT_SLOTS + page]);
+                             shadow[t * SHADOW_SPTES + page]);
         return true;
     }
     if (!mmu_walk_quiet(m->mmu, gla, &w))
-        return wrong(m, "a slot for a page that is not present", gla, flat[page]);
-    for (u32 t = 0; t < FLAT_TABLES; t++)
-        if (flat[t * FLAT_SLOTS + page] && !slot_right(m, t, gla, flat[t * FLAT_SLOTS + page], &w))
+        return wrong(m, "a slot for a page that is not present", gla, shadow[page]);
+    for (u32 t = 0; t < SHADOW_TABLES; t++)
+        if (shadow[t * SHADOW_SPTES + page] && !spte_right(m, t, gla, shadow[t * SHADOW_SPTES + page], &w))
             return false;
     return true;
 }
 
-static bool window_right(const struct machine *m)
+static bool direct_map_right(const struct machine *m)
 {
     const struct mmu *mmu = m->mmu;
-    const struct space *s = mmu->space->group ? mmu->space->group->slots : mmu->space;
+    const struct space *s = mmu->space->group ? mmu->space->group->sptes : mmu->space;
     struct walk w;
 
-    if (m->cpu->window && m->cpu->window != (u64)(s->window ? s->window->at : mmu->nowhere))
-        return wrong(m, "not the current space's window", 0, m->cpu->window);
-    for (u32 page = 0; s->window && page < FLAT_SLOTS; page++) {
-        u32 frame = s->window->frame[page];
+    if (m->cpu->direct_map && m->cpu->direct_map != (u64)(s->direct_map ? s->direct_map->at : mmu->nowhere))
+        return wrong(m, "not the current space's window", 0, m->cpu->direct_map);
+    for (u32 page = 0; s->direct_map && page < SHADOW_SPTES; page++) {
+        u32 frame = s->direct_map->frame[page];
         gla_t gla = page << PAGE_SHIFT;
 
-        if (!s->window->mapped[page / (FLAT_SLOTS / WINDOW_SPANS)])
-            page |= FLAT_SLOTS / WINDOW_SPANS - 1;
+        if (!s->direct_map->mapped[page / (SHADOW_SPTES / DIRECT_MAP_SPANS)])
+            page |= SHADOW_SPTES / DIRECT_MAP_SPANS - 1;
         else if (frame && (!mmu_walk_quiet(m->mmu, gla, &w) || !w.accessed ||
                            (w.gpa & mmu->a20_mask) != (gpa_t)(frame - 1) << PAGE_SHIFT ||
                            mmu->page_read[frame - 1] != mmu->base + ((u64)(frame - 1) << PAGE_SHIFT)))
@@ -145,20 +145,20 @@ static bool window_right(const struct machine *m)
     return true;
 }
 
-static bool slots_right(const struct machine *m)
+static bool sptes_right(const struct machine *m)
 {
     struct space *s = m->mmu->space;
     bool deep = !pick(16);
 
-    if (!window_right(m))
+    if (!direct_map_right(m))
         return false;
 
-    if (m->cpu->flat_system != s->flat || m->cpu->flat != s->flat + (m->cpu->cpl == 3 ? FLAT_USER : 0))
+    if (m->cpu->shadow_system != s->shadow || m->cpu->shadow != s->shadow + (m->cpu->cpl == 3 ? SHADOW_USER : 0))
         return wrong(m, "not the current space's slots", 0, 0);
     for (u32 c = 0; c < COLUMNS; c++)
-        if (slot_owner(s, c * LEAF_SLOTS)->used[c])
-            for (u32 i = 0; i < LEAF_SLOTS; i++)
-                if (!page_right(m, c * LEAF_SLOTS + i, deep))
+        if (spte_owner(s, c * LEAF_SPTES)->used[c])
+            for (u32 i = 0; i < LEAF_SPTES; i++)
+                if (!page_right(m, c * LEAF_SPTES + i, deep))
                     return false;
     return true;
 }
@@ -190,7 +190,7 @@ static bool pointers_kept(const struct vcpu *c)
 
 bool audit_pair(const struct pair *p)
 {
-    if (!slots_right(p->interp) || !slots_right(p->bt))
+    if (!sptes_right(p->interp) || !sptes_right(p->bt))
         return false;
     return pointers_kept(p->bt->cpu) || wrong(p->bt, "the monitor's pointers changed", 0, 0);
 }
@@ -208,7 +208,7 @@ struct step_insn {
     u8 bytes[15], len, count, seen;
     struct {
         u8 base, index, scale; /* of ucontext's registers; NO_GREG: none */
-        bool write, rip, window;
+        bool write, rip, direct_map;
         u32 size;
         i64 disp;
     } op[3];
@@ -249,7 +249,7 @@ static void step_decode(struct step_insn *s, const u8 *pc)
         s->op[s->count].index = greg_of(o->mem.index);
         s->op[s->count].scale = o->mem.scale;
         s->op[s->count].disp = o->mem.disp.has_displacement ? o->mem.disp.value : 0;
-        s->op[s->count].window = o->mem.segment == ZYDIS_REGISTER_GS;
+        s->op[s->count].direct_map = o->mem.segment == ZYDIS_REGISTER_GS;
         s->op[s->count].rip = o->mem.base == ZYDIS_REGISTER_RIP;
         s->op[s->count].write = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
         s->op[s->count++].size = o->size / 8;
@@ -283,32 +283,32 @@ static bool untold(const struct mmu *mmu, u64 off, u32 n)
     return true;
 }
 
-/* A slot as it is used: what is guarded for code alone, too. */
-static u64 slot_used(u64 slot)
+/* A spte as it is used: what is write-protected for code alone, too. */
+static u64 spte_used(u64 spte)
 {
-    return slot_guarded(slot) ? slot & SLOT_LOW : slot;
+    return spte_protected(spte) ? spte & SPTE_LOW : spte;
 }
 
-/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is guarded, but
- * beside code; by the slot the guest's address has. */
+/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is write-protected, but
+ * beside code; by the spte the guest's address has. */
 static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t *g)
 {
     const struct mmu *mmu = audit.cpu->mmu;
-    u64 off = at - (u64)mmu->base, gla = (u32)g[REG_R9], slot = (u64)g[REG_R10];
-    const u64 *flat = (const u64 *)(g[REG_R14] - FLAT_BIAS);
-    bool by_slot = s->op[i].base == REG_R10 && s->op[i].index == REG_R9;
+    u64 off = at - (u64)mmu->base, gla = (u32)g[REG_R9], spte = (u64)g[REG_R10];
+    const u64 *shadow = (const u64 *)(g[REG_R14] - SHADOW_BIAS);
+    bool by_spte = s->op[i].base == REG_R10 && s->op[i].index == REG_R9;
 
     u64 last = off + s->op[i].size - 1;
 
     if (off >> PAGE_SHIFT != last >> PAGE_SHIFT &&
-        (!by_slot || slot != flat[(s->op[i].write ? FLAT_WRITE : 0) + ((gla + s->op[i].size - 1) >> PAGE_SHIFT)]))
+        (!by_spte || spte != shadow[(s->op[i].write ? SHADOW_WRITE : 0) + ((gla + s->op[i].size - 1) >> PAGE_SHIFT)]))
         return false;
     if (s->op[i].write && (last >= RAM || !untold(mmu, off, s->op[i].size)))
         return false;
-    if (!by_slot || gla >> 32)
-        return !by_slot;
-    return slot == slot_used(flat[FLAT_WRITE + (gla >> PAGE_SHIFT)]) ||
-           (!s->op[i].write && slot == flat[gla >> PAGE_SHIFT]);
+    if (!by_spte || gla >> 32)
+        return !by_spte;
+    return spte == spte_used(shadow[SHADOW_WRITE + (gla >> PAGE_SHIFT)]) ||
+           (!s->op[i].write && spte == shadow[gla >> PAGE_SHIFT]);
 }
 
 /* Does the host fault there, by construction? */
@@ -326,11 +326,11 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
     bool write = s->op[i].write;
     u32 size = s->op[i].size;
 
-    if (s->op[i].window)
-        return !write && at - cpu->window < GIB(4);
+    if (s->op[i].direct_map)
+        return !write && at - cpu->direct_map < GIB(4);
     if (must_fault(at, size))
         return true;
-    if (at - cpu->window < GIB(4) && cpu->mmu->space->live)
+    if (at - cpu->direct_map < GIB(4) && cpu->mmu->space->live)
         at = (u64)memory_at(machine_of(cpu), (const u8 *)at);
     if (within(at, size, cpu->mmu->base, cpu->mmu->reserved))
         return guest_access(s, i, at, g);
@@ -340,9 +340,9 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
         return true;
     if (!in_cache && within(at, size, (const u8 *)tc_of(cpu)->c_rsp - C_STACK, C_STACK + 512))
         return true;
-    return !write && (within(at, size, cpu->mmu->space->flat, FLAT_BYTES) ||
+    return !write && (within(at, size, cpu->mmu->space->shadow, SHADOW_BYTES) ||
                       within(at, size, bt->jump_cache, JUMP_ENTRIES * sizeof(*bt->jump_cache)) ||
-                      within(at, size, cpu->window_frames, FLAT_SLOTS * sizeof(u32)) ||
+                      within(at, size, cpu->direct_map_frames, SHADOW_SPTES * sizeof(u32)) ||
                       within(at, size, cpu->page_flags, PHYS_PAGES) ||
                       within(at, size, tc_of(cpu)->code_map, CODE_MAP_BYTES) ||
                       at == (u64)audit.first_tc.poll || s->op[i].rip);
@@ -358,8 +358,8 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
 
         at += s->op[i].base != NO_GREG ? (u64)g[s->op[i].base] : 0;
         at += s->op[i].index != NO_GREG ? (u64)g[s->op[i].index] * s->op[i].scale : 0;
-        if (s->op[i].window)
-            at = audit.cpu->window + (u32)at;
+        if (s->op[i].direct_map)
+            at = audit.cpu->direct_map + (u32)at;
         audit.operands++;
         if (may_touch(s, i, at, g, in_cache))
             continue;
@@ -368,7 +368,7 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
                (void *)pc, s->op[i].write ? "writes" : "reads", s->op[i].size,
                (unsigned long long)at, (unsigned long long)g[REG_R9],
                (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R14],
-               (unsigned long long)audit.cpu->window, (void *)audit.cpu->mmu->base);
+               (unsigned long long)audit.cpu->direct_map, (void *)audit.cpu->mmu->base);
         for (u32 n = 0; n < s->len; n++)
             printf("%02x ", s->bytes[n]);
         printf("\n");
@@ -383,8 +383,8 @@ static bool in_routines(u64 pc)
     static const struct {
         void (*first)(void), (*end)(void);
     } files[] = {
-        { bt_indirect, bt_enter_end }, { bt_load_segment, bt_fast_end }, { bt_far_call, bt_far_end },
-        { bt_rep_movs, bt_strings_end }, { bt_beside, bt_beside_end },
+        { bt_indirect, bt_enter_end }, { bt_load_segment, bt_memo_end }, { bt_far_call, bt_memo_far_end },
+        { bt_rep_movs, bt_strings_end }, { bt_code_page_store, bt_code_page_store_end },
     };
 
     for (u32 i = 0; i < ARRAY_SIZE(files); i++)
@@ -425,7 +425,7 @@ static void audit_signal(int sig, siginfo_t *info, void *context)
         step_trap(g);
         return;
     }
-    if (at >= GIB(4) + 16 && at - audit.cpu->window > GIB(4) && info->si_code != SI_KERNEL &&
+    if (at >= GIB(4) + 16 && at - audit.cpu->direct_map > GIB(4) && info->si_code != SI_KERNEL &&
         at - ((u64)bt->stack - PAGE_SIZE) >= PAGE_SIZE) {
         tell_where(audit.pair, "the host faults");
         printf("at %#llx, from %#llx\n", (unsigned long long)at, (unsigned long long)pc);

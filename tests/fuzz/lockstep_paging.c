@@ -6,7 +6,7 @@
  * as 0 and 1. Each also shows the first 4 MiB once more at 400000 by a large page, so that code and
  * tables can be written behind the back of their own mapping. From KERNEL_HALF on, CPL 0 has RAM
  * several times more, a region for each entry of the directory: there the spaces agree, but for some
- * entries. So they make a group (mmu/group.c), and quarrel in it.
+ * entries. So they make a shared shadow (mmu/shared.c), and quarrel in it.
  */
 #include "tests/fuzz/lockstep_gen.h"
 #include <string.h>

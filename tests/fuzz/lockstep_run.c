@@ -40,13 +40,13 @@ static void on_tick(int sig)
     struct pair *p = watch.pair;
 
     if (++watch.ticks >= FOLLOW_TICKS && watch.follower)
-        __atomic_fetch_or(&watch.follower->attention, ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&watch.follower->requests, REQ_TIMER, __ATOMIC_RELAXED);
     if (watch.ticks < watch.limit || !p)
         return;
     watch.expired = true;
     if (!p->chain)
-        __atomic_fetch_or(&p->interp->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
-    __atomic_fetch_or(&p->bt->cpu->attention, ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&p->interp->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&p->bt->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
     bt_kick(p->bt->cpu);
 }
 
@@ -82,18 +82,18 @@ static void watch_nobody(void)
 
 static bool over(const struct machine *m)
 {
-    return m->events || m->cpu->attention & (ATT_HALT | ATT_EVENT | ATT_TIMER);
+    return m->events || m->cpu->requests & (REQ_HALT | REQ_EVENT | REQ_TIMER);
 }
 
 /* By itself: asking for a reset, or halted with nothing to wake it. */
 static bool ended(const struct machine *m)
 {
-    return m->events || (m->cpu->attention & ATT_HALT && !cpu_can_wake(m->cpu));
+    return m->events || (m->cpu->requests & REQ_HALT && !cpu_can_wake(m->cpu));
 }
 
 static bool stands(const struct machine *m)
 {
-    return ended(m) || m->cpu->attention & (ATT_EVENT | ATT_TIMER);
+    return ended(m) || m->cpu->requests & (REQ_EVENT | REQ_TIMER);
 }
 
 /* TUs made so far: a launch that makes none meets nothing new. */
@@ -110,7 +110,7 @@ static void step(struct pair *p)
     struct vcpu *c = p->interp->cpu;
     const struct space *space = c->mmu->space;
 
-    if (__atomic_load_n(&c->attention, __ATOMIC_RELAXED) && !cpu_attend(c))
+    if (__atomic_load_n(&c->requests, __ATOMIC_RELAXED) && !cpu_serve_requests(c))
         return;
     if (!p->pointers)
         p->pointers = stores_pointers(c);
@@ -132,7 +132,7 @@ static bool report(struct pair *p, const struct vcpu *before, const char *what)
 }
 
 /* Both are at the same instruction: an interrupt now, or once IF is set. It pushes RF, which the
- * translator lets fall at IRET where no breakpoint is armed (bt/fast.S). */
+ * translator lets fall at IRET where no breakpoint is armed (bt/memo.S). */
 static void interrupt(struct pair *p)
 {
     struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
@@ -227,19 +227,19 @@ static void step_after(struct pair *p)
 {
     struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
 
-    if (!b->mid_rep || a->eip != b->eip || a->attention) {
+    if (!b->mid_rep || a->eip != b->eip || a->requests) {
         step(p);
         return;
     }
-    __atomic_fetch_or(&a->attention, ATT_TIMER, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&a->requests, REQ_TIMER, __ATOMIC_RELAXED);
     cpu_run_one(a);
-    __atomic_fetch_and(&a->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&a->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
 }
 
 /* A place may be met twice: before what waits there comes, and behind it. */
 static bool same_waits(const struct vcpu *a, const struct vcpu *b)
 {
-    return !((a->attention ^ b->attention) & (ATT_TRAP | ATT_SHADOW));
+    return !((a->requests ^ b->requests) & (REQ_TRAP | REQ_SHADOW));
 }
 
 /* The clock stopped the translator anywhere. Finds that place, or gives the launch up. */
@@ -260,7 +260,7 @@ static u32 find_place(struct pair *p)
         step_after(p);
     }
     watch_nobody();
-    __atomic_fetch_and(&a->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&a->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
     p->ended = p->apart = difference(a, b) || memory_difference(p) < RAM;
     p->given_up += p->ended;
     return steps;
@@ -270,7 +270,7 @@ static u32 find_place(struct pair *p)
 static bool follow(struct pair *p, const struct vcpu *before, u32 *steps)
 {
     struct vcpu *a = p->interp->cpu, *b = p->bt->cpu;
-    u32 timer = watch.expired ? 0 : ATT_TIMER; /* it may have come as the translator ended */
+    u32 timer = watch.expired ? 0 : REQ_TIMER; /* it may have come as the translator ended */
     const char *what;
 
     for (*steps = 0; *steps < MAX_STEPS && !stands(p->interp); ++*steps)
@@ -278,7 +278,7 @@ static bool follow(struct pair *p, const struct vcpu *before, u32 *steps)
     if (shut_down(p))
         return true;
     what = difference(a, b);
-    if (!what && ((a->attention ^ b->attention) & (ATT_HALT | ATT_EVENT | timer) ||
+    if (!what && ((a->requests ^ b->requests) & (REQ_HALT | REQ_EVENT | timer) ||
                   p->interp->events != p->bt->events))
         what = "why it stops";
     if (!what && memory_difference(p) < RAM)
@@ -321,8 +321,8 @@ static bool run_chained(struct pair *p)
         else if (watch.expired)
             break;
         made = tus_made(p);
-        __atomic_fetch_and(&p->bt->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
-        __atomic_fetch_and(&p->interp->cpu->attention, ~(u32)ATT_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&p->bt->cpu->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&p->interp->cpu->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
         if (!pick(3))
             interrupt(p);
     }

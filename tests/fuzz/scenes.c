@@ -404,9 +404,9 @@ void scene_cpu(struct fuzz *f)
     u32 n = fuzz_below(f, 3000);
 
     for (u32 i = 0; i < n && !f->m->events; i++) {
-        if (cpu->attention & ATT_HALT && !cpu_can_wake(cpu))
+        if (cpu->requests & REQ_HALT && !cpu_can_wake(cpu))
             return;
-        if (cpu->attention && !cpu_attend(cpu))
+        if (cpu->requests && !cpu_serve_requests(cpu))
             clock_advance(f->m, USEC(10));
         else
             cpu_step(cpu);
@@ -423,9 +423,9 @@ void scene_boot(struct fuzz *f)
     for (u32 i = 0; i < 50000 && !f->m->events; i++) {
         if (i % 32 == 0)
             clock_advance(f->m, USEC(1));
-        if (cpu->attention & ATT_HALT && !cpu_can_wake(cpu))
+        if (cpu->requests & REQ_HALT && !cpu_can_wake(cpu))
             clock_advance(f->m, USEC(200));
-        else if (!cpu->attention || cpu_attend(cpu))
+        else if (!cpu->requests || cpu_serve_requests(cpu))
             cpu_step(cpu);
     }
     if (fuzz_chance(f, 10))

@@ -285,7 +285,7 @@ static const char *episode(struct machine *m, u64 seed)
     cpu_reset(cpu);
     start(cpu);
     for (u32 i = 0; i < STEPS && !what && !m->events; i++) {
-        if (cpu->attention & ATT_HALT && !cpu_can_wake(cpu))
+        if (cpu->requests & REQ_HALT && !cpu_can_wake(cpu))
             cpu_raise_nmi(cpu);
         if (chance(3))
             cpu_set_intr(cpu, chance(50));
@@ -295,7 +295,7 @@ static const char *episode(struct machine *m, u64 seed)
         steps++;
     }
     m->events = 0;
-    cpu->attention = 0;
+    cpu->requests = 0;
     return what;
 }
 

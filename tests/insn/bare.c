@@ -193,7 +193,7 @@ void bare_enter_segments(struct bare *b, const u16 selector[6], u32 eip, u32 efl
             set_segment(b, i, selector[i]);
         else
             segment_make_null(&cpu->seg[i], selector[i]);
-    __atomic_fetch_and(&cpu->attention, ~(u32)ATT_HALT, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&cpu->requests, ~(u32)REQ_HALT, __ATOMIC_RELAXED);
     cpu_set_cpl(cpu, 3);
     cpu_set_eflags(cpu, eflags, ~0u);
     cpu->eip = eip;
@@ -221,7 +221,7 @@ void bare_enter_v86(struct bare *b, const u16 selector[6], u32 eip, u32 eflags)
 {
     struct vcpu *cpu = b->cpu;
 
-    __atomic_fetch_and(&cpu->attention, ~(u32)ATT_HALT, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&cpu->requests, ~(u32)REQ_HALT, __ATOMIC_RELAXED);
     for (u32 i = 0; i < 6; i++)
         segment_make_v86(&cpu->seg[i], selector[i]);
     cpu_set_cpl(cpu, 3);
@@ -263,7 +263,7 @@ bool bare_run(struct bare *b, const struct engine *engine, u64 limit, struct bar
     struct vcpu *cpu = b->cpu;
 
     while (!in_handler(cpu)) {
-        if (!limit-- || cpu->attention & ATT_HALT)
+        if (!limit-- || cpu->requests & REQ_HALT)
             return false;
         if (engine == &bt_engine)
             bt_run(cpu); /* until the handler's HLT */

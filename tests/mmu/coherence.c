@@ -468,7 +468,7 @@ static void run(bool pae, u32 turns)
     }
     CHECK(!memcmp(w.model, mmu_ram(w.cpu->mmu), mmu_ram_size(w.cpu->mmu)));
     /* The paths meant to be tried were. */
-    CHECK(w.m->mmu->stats.shadow_groups > 0);
+    CHECK(w.m->mmu->stats.shared_shadows > 0);
     CHECK(w.m->mmu->stats.shadow_quarrels > 0);
     CHECK(w.m->mmu->stats.pt_traces > turns / 20);
     CHECK(w.m->mmu->stats.shadow_true > turns / 20);

@@ -1,5 +1,5 @@
 /*
- * Address spaces kept, shared, evicted, and bounded (mmu/space.c, mmu/group.c). 32-bit tables in a bare
+ * Address spaces kept, shared, evicted, and bounded (mmu/space.c, mmu/shared.c). 32-bit tables in a bare
  * machine's 16 MiB: directory of space k at DIRECTORIES + k, its user table at TABLES + k, and for
  * all, from C0000000 on, a kernel table that maps RAM from 0.
  */
@@ -78,7 +78,7 @@ TEST(spaces, a_new_one_knows_the_kernel)
     CHECK_EQ(cpu->mmu->stats.shadow_hidden, hidden + 1);
 }
 
-/* Its directory entry goes while another space is current: the shared slots must not serve it. */
+/* Its directory entry goes while another space is current: the shared sptes must not serve it. */
 TEST(spaces, one_that_disagrees_is_heard)
 {
     struct vcpu *cpu = start(3);
@@ -126,13 +126,13 @@ TEST(spaces, memory_is_bounded)
             words(cpu, DIRECTORIES + k)[i] = (i & 1) << 22 | ENTRY | PTE_U | PDE_PS;
         load_cr3(cpu, k);
         for (u32 column = 0; column < COLUMNS; column++) {
-            CHECK_EQ(load(cpu, (column * LEAF_SLOTS + k) << PAGE_SHIFT),
-                     words(cpu, (column % 4 * LEAF_SLOTS + k))[0]);
+            CHECK_EQ(load(cpu, (column * LEAF_SPTES + k) << PAGE_SHIFT),
+                     words(cpu, (column % 4 * LEAF_SPTES + k))[0]);
             most = cpu->mmu->leaves > most ? cpu->mmu->leaves : most;
         }
     }
     CHECK(most > MAX_LEAVES / 2);
-    CHECK(most <= MAX_LEAVES + FLAT_TABLES);
+    CHECK(most <= MAX_LEAVES + SHADOW_TABLES);
 }
 
 /* The same addresses mapped to one page after the other, each written: each is one more writer. */
@@ -152,9 +152,9 @@ TEST(spaces, bookkeeping_is_bounded)
             CHECK(mmu_store(&cpu->paging, place << PAGE_SHIFT, 4, MMU_WRITE, i * PLACES + place));
             wrong += words(cpu, page)[0] != i * PLACES + place;
         }
-        most = cpu->mmu->writer_size > most ? cpu->mmu->writer_size : most;
+        most = cpu->mmu->rmap_size > most ? cpu->mmu->rmap_size : most;
     }
     CHECK_EQ(wrong, 0);
-    CHECK(most >= MAX_WRITERS / 2);
-    CHECK(most <= MAX_WRITERS);
+    CHECK(most >= MAX_RMAPS / 2);
+    CHECK(most <= MAX_RMAPS);
 }

@@ -1,5 +1,5 @@
 /*
- * Windows (mmu/window.c): what is mapped there is what a load may find without a look, and it goes when the
+ * Windows (mmu/directmap.c): what is mapped there is what a load may find without a look, and it goes when the
  * guest's tables say otherwise. A kernel's table at C0000000 maps RAM from 0 on in a bare machine's 16 MiB.
  */
 #include "cpu/system.h"
@@ -39,13 +39,13 @@ static struct vcpu *start(u32 bits)
 
 static bool mapped(struct vcpu *cpu, u32 page)
 {
-    return window_has(cpu->mmu->space, PAGE_0 + page);
+    return direct_map_has(cpu->mmu->space, PAGE_0 + page);
 }
 
-/* By the window, as translated code would. */
+/* By the direct map, as translated code would. */
 static u32 look(struct vcpu *cpu, gla_t gla)
 {
-    return *(volatile u32 *)(cpu->window + gla);
+    return *(volatile u32 *)(cpu->direct_map + gla);
 }
 
 static void store(struct vcpu *cpu, gla_t gla, u32 val)
@@ -54,57 +54,57 @@ static void store(struct vcpu *cpu, gla_t gla, u32 val)
 }
 
 /* RAM but for the hole at 640 KiB, which is not. */
-TEST(window, what_is_in_step_is_mapped)
+TEST(direct_map, what_is_in_step_is_mapped)
 {
     struct vcpu *cpu = start(ENTRY);
 
-    CHECK(!mmu_window_use(&cpu->paging));
-    CHECK(mmu_window_extend(&cpu->paging, KERNEL + 0x200000));
-    CHECK(mmu_window_use(&cpu->paging));
+    CHECK(!mmu_direct_map_use(&cpu->paging));
+    CHECK(mmu_direct_map_extend(&cpu->paging, KERNEL + 0x200000));
+    CHECK(mmu_direct_map_use(&cpu->paging));
     CHECK(mapped(cpu, 1023));
     store(cpu, KERNEL + 0x234568, 77);
     CHECK_EQ(look(cpu, KERNEL + 0x234568), 77);
     CHECK_EQ(words(cpu, 0x234)[0x568 / 4], 77);
     words(cpu, 0x234)[0] = 78; /* DMA */
     CHECK_EQ(look(cpu, KERNEL + 0x234000), 78);
-    CHECK_EQ(cpu->flat_system[PAGE_0 + 0x234], cpu->window); /* by slots, too */
-    CHECK(!mmu_window_extend(&cpu->paging, 0x1000)); /* not present */
+    CHECK_EQ(cpu->shadow_system[PAGE_0 + 0x234], cpu->direct_map); /* by sptes, too */
+    CHECK(!mmu_direct_map_extend(&cpu->paging, 0x1000)); /* not present */
 }
 
-TEST(window, what_was_not_accessed_is_not)
+TEST(direct_map, what_was_not_accessed_is_not)
 {
     struct vcpu *cpu = start(PTE_P | PTE_W);
     u64 val;
 
-    CHECK(!mmu_window_extend(&cpu->paging, KERNEL + 0x5000));
+    CHECK(!mmu_direct_map_extend(&cpu->paging, KERNEL + 0x5000));
     CHECK(mmu_load(&cpu->paging, KERNEL + 0x5000, 4, MMU_READ, &val));
-    CHECK(mmu_window_extend(&cpu->paging, KERNEL + 0x5000));
+    CHECK(mmu_direct_map_extend(&cpu->paging, KERNEL + 0x5000));
     CHECK(mapped(cpu, 5));
     CHECK(!mapped(cpu, 6));
     CHECK_EQ(words(cpu, TABLE)[6] & PTE_A, 0);
 }
 
-TEST(window, a_short_run_is_not_worth_it)
+TEST(direct_map, a_short_run_is_not_worth_it)
 {
     struct vcpu *cpu = start(ENTRY);
 
     for (u32 i = 0; i < 1024; i += 16)
         words(cpu, TABLE)[i] = 0;
-    CHECK(!mmu_window_extend(&cpu->paging, KERNEL + 0x5000));
-    CHECK(!mmu_window_use(&cpu->paging));
+    CHECK(!mmu_direct_map_extend(&cpu->paging, KERNEL + 0x5000));
+    CHECK(!mmu_direct_map_use(&cpu->paging));
 }
 
 /* Each change of an entry takes the page out; the others stay. */
-TEST(window, a_change_of_the_tables_cuts)
+TEST(direct_map, a_change_of_the_tables_cuts)
 {
     static const u32 changes[] = { 0, PTE_P | PTE_W, ENTRY | 0x200 << PAGE_SHIFT };
     struct vcpu *cpu = start(ENTRY);
 
-    CHECK(mmu_window_extend(&cpu->paging, KERNEL));
+    CHECK(mmu_direct_map_extend(&cpu->paging, KERNEL));
     for (u32 i = 0; i < ARRAY_SIZE(changes); i++) {
         store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + (0x20 + i) * 4, changes[i]);
         CHECK(!mapped(cpu, 0x20 + i));
-        CHECK_EQ(cpu->flat_system[PAGE_0 + 0x20 + i] == cpu->window, false);
+        CHECK_EQ(cpu->shadow_system[PAGE_0 + 0x20 + i] == cpu->direct_map, false);
         CHECK(mapped(cpu, 0x1f));
         CHECK(mapped(cpu, 0x24));
     }
@@ -112,58 +112,58 @@ TEST(window, a_change_of_the_tables_cuts)
     CHECK(mapped(cpu, 0x30)); /* loads need no W */
     phys_write(machine_of(cpu), (DIRECTORY << PAGE_SHIFT) + REGION * 4, &(u32){ 0 }, 4);
     CHECK(!mapped(cpu, 0x24));
-    CHECK_EQ(cpu->mmu->stats.window_cuts, 4);
+    CHECK_EQ(cpu->mmu->stats.direct_map_cuts, 4);
 }
 
-/* A page table that lies in the window, written through it, by a store that takes away its own page. */
-TEST(window, a_table_may_cut_itself_off)
+/* A page table that lies in the direct map, written through it, by a store that takes away its own page. */
+TEST(direct_map, a_table_may_cut_itself_off)
 {
     struct vcpu *cpu = start(ENTRY);
 
-    CHECK(mmu_window_extend(&cpu->paging, KERNEL));
+    CHECK(mmu_direct_map_extend(&cpu->paging, KERNEL));
     store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + TABLE * 4, 0);
     CHECK(!mapped(cpu, TABLE));
     CHECK_EQ(words(cpu, TABLE)[TABLE], 0);
 }
 
-TEST(window, each_space_has_its_own)
+TEST(direct_map, each_space_has_its_own)
 {
     struct vcpu *cpu = start(ENTRY);
     u64 first;
 
-    CHECK(mmu_window_extend(&cpu->paging, KERNEL));
-    first = cpu->window;
+    CHECK(mmu_direct_map_extend(&cpu->paging, KERNEL));
+    first = cpu->direct_map;
     load_cr3(cpu, OTHER_DIRECTORY);
-    CHECK(cpu->window != first);
-    CHECK(!mmu_window_use(&cpu->paging));
+    CHECK(cpu->direct_map != first);
+    CHECK(!mmu_direct_map_use(&cpu->paging));
     load_cr3(cpu, DIRECTORY);
-    CHECK_EQ(cpu->window, first);
+    CHECK_EQ(cpu->direct_map, first);
     CHECK(mapped(cpu, 0));
 }
 
 /* Unpaged: RAM as it is, without what the chipset maps elsewhere. */
-TEST(window, the_memory_map_cuts)
+TEST(direct_map, the_memory_map_cuts)
 {
     struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
 
-    CHECK(mmu_window_extend(&cpu->paging, 0x100000));
-    CHECK(window_has(cpu->mmu->space, 0x100));
-    CHECK(window_has(cpu->mmu->space, 0xc0));
+    CHECK(mmu_direct_map_extend(&cpu->paging, 0x100000));
+    CHECK(direct_map_has(cpu->mmu->space, 0x100));
+    CHECK(direct_map_has(cpu->mmu->space, 0xc0));
     mmu_map_phys(cpu->mmu, 0xc0000, 0x4000, NULL, NULL);
-    CHECK(!window_has(cpu->mmu->space, 0xc3));
-    CHECK(window_has(cpu->mmu->space, 0xc4));
+    CHECK(!direct_map_has(cpu->mmu->space, 0xc3));
+    CHECK(direct_map_has(cpu->mmu->space, 0xc4));
     mmu_set_a20(cpu->mmu, false);
-    CHECK(!window_has(cpu->mmu->space, 0xc4));
+    CHECK(!direct_map_has(cpu->mmu->space, 0xc4));
 }
 
-/* One page comes and goes: the window is grown again less and less often. */
-TEST(window, what_keeps_changing_is_left_alone)
+/* One page comes and goes: the direct map is grown again less and less often. */
+TEST(direct_map, what_keeps_changing_is_left_alone)
 {
     struct vcpu *cpu = start(ENTRY);
     u32 grown = 0;
 
     for (u32 i = 0; i < 4096; i++) {
-        grown += !mapped(cpu, 0x20) && mmu_window_extend(&cpu->paging, KERNEL + 0x20000);
+        grown += !mapped(cpu, 0x20) && mmu_direct_map_extend(&cpu->paging, KERNEL + 0x20000);
         store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x20 * 4, 0);
         store(cpu, KERNEL + (TABLE << PAGE_SHIFT) + 0x20 * 4, 0x20 << PAGE_SHIFT | ENTRY);
     }
@@ -171,8 +171,8 @@ TEST(window, what_keeps_changing_is_left_alone)
     CHECK(grown <= 16);
 }
 
-/* As many areas of the host's as a guest can make: single pages taken out, everywhere, in every window. */
-TEST(window, areas_are_bounded)
+/* As many areas of the host's as a guest can make: single pages taken out, everywhere, in every direct map. */
+TEST(direct_map, areas_are_bounded)
 {
     struct vcpu *cpu = start(ENTRY);
     u32 areas = 0;
@@ -183,7 +183,7 @@ TEST(window, areas_are_bounded)
         words(cpu, DIRECTORY)[i] = TABLE << PAGE_SHIFT | ENTRY;
     phys_write(machine_of(cpu), DIRECTORY << PAGE_SHIFT, words(cpu, DIRECTORY), PAGE_SIZE);
     for (u32 i = 0; i < 1024; i++)
-        mmu_window_extend(&cpu->paging, i << 22);
+        mmu_direct_map_extend(&cpu->paging, i << 22);
     for (u32 page = 0; page < 1024; page += 2)
         phys_write(machine_of(cpu), (TABLE << PAGE_SHIFT) + page * 4, &(u32){ 0 }, 4);
     maps = fopen("/proc/self/maps", "r");
@@ -195,8 +195,8 @@ TEST(window, areas_are_bounded)
     CHECK(!mapped(cpu, 0));
 }
 
-/* The second page's slot is filled when shadows hold too much: all are dropped, the window closes. */
-TEST(window, it_may_close_inside_an_access)
+/* The second page's spte is filled when shadows hold too much: all are dropped, the direct map closes. */
+TEST(direct_map, it_may_close_inside_an_access)
 {
     struct vcpu *cpu = start(ENTRY);
     u64 val;
@@ -204,9 +204,9 @@ TEST(window, it_may_close_inside_an_access)
     for (u32 i = 0; i < 2; i++) {
         gla_t gla = KERNEL + 0x200ffe + i * 0x10000;
 
-        CHECK(mmu_window_extend(&cpu->paging, KERNEL));
+        CHECK(mmu_direct_map_extend(&cpu->paging, KERNEL));
         store(cpu, gla - 2, 0x11223344);
-        CHECK_EQ(cpu->flat_system[gla >> PAGE_SHIFT], cpu->window);
+        CHECK_EQ(cpu->shadow_system[gla >> PAGE_SHIFT], cpu->direct_map);
         cpu->mmu->leaves += MAX_LEAVES;
         if (i)
             store(cpu, gla, 0x55667788);
@@ -217,23 +217,23 @@ TEST(window, it_may_close_inside_an_access)
     }
 }
 
-/* Or an operand at its end could go on behind the window, where page 0 is not. */
-TEST(window, the_last_page_is_never_mapped)
+/* Or an operand at its end could go on behind the direct map, where page 0 is not. */
+TEST(direct_map, the_last_page_is_never_mapped)
 {
     struct vcpu *cpu = start(ENTRY);
 
     phys_write(machine_of(cpu), (DIRECTORY << PAGE_SHIFT) + 1023 * 4, &(u32){ TABLE << PAGE_SHIFT | ENTRY }, 4);
-    CHECK(mmu_window_extend(&cpu->paging, 0xffffe000));
-    CHECK(window_has(cpu->mmu->space, 0xffffe));
-    CHECK(!window_has(cpu->mmu->space, 0xfffff));
-    CHECK(!mmu_window_extend(&cpu->paging, 0xfffff000));
+    CHECK(mmu_direct_map_extend(&cpu->paging, 0xffffe000));
+    CHECK(direct_map_has(cpu->mmu->space, 0xffffe));
+    CHECK(!direct_map_has(cpu->mmu->space, 0xfffff));
+    CHECK(!mmu_direct_map_extend(&cpu->paging, 0xfffff000));
 }
 
-TEST(window, a_space_alone_has_none_where_gs_is_dear)
+TEST(direct_map, a_space_alone_has_none_where_gs_is_dear)
 {
     struct vcpu *cpu = start(ENTRY);
 
     mmu_plain_host(cpu->mmu);
-    CHECK(!mmu_window_extend(&cpu->paging, KERNEL + 0x200000));
-    CHECK(!mmu_window_use(&cpu->paging));
+    CHECK(!mmu_direct_map_extend(&cpu->paging, KERNEL + 0x200000));
+    CHECK(!mmu_direct_map_use(&cpu->paging));
 }

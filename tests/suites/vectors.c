@@ -161,20 +161,20 @@ static bool run_real(struct suite *s, const struct moo_test *t, struct outcome *
         cpu_load_segment_real(cpu, i, selector[i]);
     cpu_set_eflags(cpu, t->init.reg[MOO_FLAGS] & 0x0fff, ~0u);
     cpu->eip = t->init.reg[MOO_IP];
-    __atomic_store_n(&cpu->attention, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->requests, 0, __ATOMIC_RELAXED);
     cpu->db_pending = 0;
     for (u32 i = 0; i < STEPS; i++) {
         if (s->engine.engine == &bt_engine)
             bt_run(cpu);
         else
             cpu_step(cpu);
-        if (cpu->attention & ATT_HALT)
+        if (cpu->requests & REQ_HALT)
             break;
     }
     for (u32 i = 0; i < 6; i++)
         selector[i] = cpu->seg[i].selector;
     collect(cpu, selector, cpu->gpr[ESP], cpu->eip, cpu_eflags(cpu), o);
-    return cpu->attention & ATT_HALT;
+    return cpu->requests & REQ_HALT;
 }
 
 static u16 get_word(const struct suite *s, u32 gpa)

@@ -1,7 +1,7 @@
 /*
  * Transfers to another code segment, by whatever instruction, and INT n of real mode, and its IRET: done as
  * they were the last time from this context to this selector. What can't be, or anything unusual, is
- * C's; it notes where it led (segment_learn_far()). See regs.h for the registers.
+ * C's; it notes where it led (memo_learn_far()). See regs.h for the registers.
  */
 #include "bt/macros.h"
 
@@ -32,7 +32,7 @@
         or      $(SEG_KEY_VALID | SEG_KEY_CODE), %r9d
         find_segment
         jne     bt_kept_unusual
-        cmp     %edx, CACHED_SEG+4(%r10)
+        cmp     %edx, SEGMENT_MEMO_SEG+4(%r10)
         .else
         cmp     %edx, VCPU_CS+SEGMENT_LIMIT(%r15)
         .endif
@@ -41,7 +41,7 @@
 
 /* All is known: there. The flags are in the scratch. */
 .macro go_far prot
-        count   QUICK_FAR
+        count   MEMO_FAR
         .if     \prot
         copy_segment VCPU_CS(%r15)
         .else
@@ -55,8 +55,8 @@
         je      5f
         enter_context
 5:      mov     TC_SCRATCH(%r15), %eax
-        registers_give
-        flags_give VCPU_EAX(%r15)
+        registers_restore
+        flags_restore VCPU_EAX(%r15)
         jmp     bt_indirect
 .endm
 
@@ -80,12 +80,12 @@
         ja      bt_kept_unusual
         mov     %ebx, %eax
         shr     $12, %eax
-        mov     \table*8-FLAT_BIAS(%r14,%rax,8), %rax
+        mov     \table*8-SHADOW_BIAS(%r14,%rax,8), %rax
         test    %rax, %rax
-        .if     \table == FLAT_WRITE
+        .if     \table == SHADOW_WRITE
         jg      6f
         mov     $\n, %r9d
-        look_beside %ebx, %rax, %r9, %r10, bt_kept_unusual
+        look_at_code_map %ebx, %rax, %r9, %r10, bt_kept_unusual
 6:
         .else
         jle     bt_kept_unusual
@@ -107,11 +107,11 @@
         .globl  \name
         .type   \name, @function
 \name:
-        registers_keep
+        registers_save
         lea     -2*\n(%r8), %ebx
         and     %r11d, %ebx
         mov     %ebx, %r13d
-        frame   2*\n, \n, FLAT_WRITE
+        frame   2*\n, \n, SHADOW_WRITE
         mov     TC_FAR_EIP(%r15), %edx
         movzwl  TC_FAR_SELECTOR(%r15), %esi
         find_far \prot
@@ -132,7 +132,7 @@
         .globl  \name
         .type   \name, @function
 \name:
-        registers_keep
+        registers_save
         mov     %r8d, %ebx
         and     %r11d, %ebx
         frame   2*\n, \n, 0
@@ -155,7 +155,7 @@
         .globl  \name
         .type   \name, @function
 \name:
-        registers_keep
+        registers_save
         mov     TC_FAR_EIP(%r15), %edx
         movzwl  TC_FAR_SELECTOR(%r15), %esi
         find_far \prot
@@ -177,7 +177,7 @@
         .globl  bt_int_real
         .type   bt_int_real, @function
 bt_int_real:
-        registers_keep
+        registers_save
         testl   $FLAG_AC, VCPU_EFLAGS(%r15)
         jnz     bt_kept_unusual
         mov     %r11d, %esi
@@ -185,7 +185,7 @@ bt_int_real:
         lea     -6(%r8), %ebx
         and     %r11d, %ebx
         mov     %ebx, %r13d
-        frame   6, 2, FLAT_WRITE
+        frame   6, 2, SHADOW_WRITE
         lea     3(,%rsi,4), %ecx
         movzwl  VCPU_IDTR_LIMIT(%r15), %eax
         cmp     %eax, %ecx
@@ -196,7 +196,7 @@ bt_int_real:
         lea     (%rcx,%rsi,4), %ecx
         mov     %ecx, %eax
         shr     $12, %eax
-        mov     -FLAT_BIAS(%r14,%rax,8), %rax
+        mov     -SHADOW_BIAS(%r14,%rax,8), %rax
         test    %rax, %rax
         jle     bt_kept_unusual
         movzwl  (%rax,%rcx), %edx
@@ -223,7 +223,7 @@ bt_int_real:
         .globl  bt_iret_real
         .type   bt_iret_real, @function
 bt_iret_real:
-        registers_keep
+        registers_save
         mov     VCPU_INT_FLAG(%r15), %ecx
         and     $0xffff0000, %ecx       /* INTR, NMI blocked */
         jnz     bt_kept_unusual
@@ -254,7 +254,7 @@ bt_iret_real:
         set_stack %ebx
         go_far  0
 
-        .globl  bt_far_end
-bt_far_end:
+        .globl  bt_memo_far_end
+bt_memo_far_end:
 
         .section .note.GNU-stack, "", @progbits

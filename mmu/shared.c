@@ -1,17 +1,17 @@
 /*
- * Groups: spaces whose directories agree where the guest's kernel is share the slots for it, so
+ * Groups: spaces whose directories agree where the guest's kernel is share the sptes for it, so
  * that a new process does not start with a cold kernel.
  *
- *   space A's flat table   [ A's own slots      | the group's ]
- *   space B's flat table   [ B's own slots      | the group's ]   the same memory, mapped twice
- *   the group's own        [ nothing            | the group's ]   where C looks
+ *   space A's linear shadow table   [ A's own sptes      | the shared shadow's ]
+ *   space B's linear shadow table   [ B's own sptes      | the shared shadow's ]   the same memory, mapped twice
+ *   the shared shadow's own        [ nothing            | the shared shadow's ]   where C looks
  *
- * Which directory entries (regions) are shared is settled when the group is made, from the
+ * Which directory entries (regions) are shared is settled when the shared shadow is made, from the
  * directories of two spaces. What maps the memory is done once for each of the MAX_SPACES flat
- * tables, not for each address space, as free tables wait for the next of their group.
+ * tables, not for each address space, as free tables wait for the next of their shared shadow.
  *
- * Invariant: while a space of the group is current, each region's shared slots come from that
- * space's own directory entry. entry[] tells from which value a region's slots were made. A switch
+ * Invariant: while a space of the shared shadow is current, each region's shared sptes come from that
+ * space's own directory entry. entry[] tells from which value a region's sptes were made. A switch
  * to a space drops the regions where its entry is another; it looks only if entry[] or its own
  * directory has changed since it looked last. So spaces may disagree, for a while or in some
  * entries: they lose time by it, nothing else. One that keeps disagreeing goes its own way.
@@ -65,18 +65,18 @@ static u32 region_count(const struct root *r)
     return r->mode & SPACE_PAE ? REGIONS : REGIONS / 2;
 }
 
-/* ---- Entries of a group ---- */
+/* ---- Entries of a shared shadow ---- */
 
-static void entry_forget(struct mmu *mmu, struct group *g, u32 region)
+static void entry_forget(struct mmu *mmu, struct shared_shadow *g, u32 region)
 {
-    shadow_drop_region(mmu, g->slots, region);
+    shadow_drop_region(mmu, g->sptes, region);
     g->filled[region / 64] &= ~(1ull << region % 64);
     g->version++;
 }
 
-void group_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry)
+void shared_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry)
 {
-    struct group *g = s->group;
+    struct shared_shadow *g = s->group;
     bool filled = bit_test(g->filled, region);
 
     if (likely(filled && g->entry[region] == entry))
@@ -88,7 +88,7 @@ void group_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry)
     s->seen = ++g->version;
 }
 
-void group_entry_written(struct mmu *mmu, struct space *s, u32 region)
+void shared_entry_written(struct mmu *mmu, struct space *s, u32 region)
 {
     s->seen = 0;
     if (s == mmu->space && bit_test(s->group->filled, region))
@@ -112,9 +112,9 @@ static void trace_directories(struct mmu *mmu, struct space *s)
     }
 }
 
-bool group_agree(struct mmu *mmu, struct space *s)
+bool shared_agree(struct mmu *mmu, struct space *s)
 {
-    struct group *g = s->group;
+    struct shared_shadow *g = s->group;
     struct reader r;
     bool quarrel = false;
 
@@ -134,25 +134,25 @@ bool group_agree(struct mmu *mmu, struct space *s)
     return s->quarrels <= MAX_QUARRELS;
 }
 
-void group_doubt(struct mmu *mmu)
+void shared_doubt(struct mmu *mmu)
 {
-    for (struct group *g = mmu->groups; g < mmu->groups + MAX_GROUPS; g++)
+    for (struct shared_shadow *g = mmu->shareds; g < mmu->shareds + MAX_SHARED; g++)
         g->version++;
     if (mmu->space && mmu->space->group)
-        group_agree(mmu, mmu->space);
+        shared_agree(mmu, mmu->space);
 }
 
 /* ---- Mapping ---- */
 
-static bool map_run(struct mmu *mmu, struct space *s, const struct group *g, u32 first, u32 end)
+static bool map_run(struct mmu *mmu, struct space *s, const struct shared_shadow *g, u32 first, u32 end)
 {
-    u64 file = (u64)(g - mmu->groups) * FLAT_BYTES, size = (u64)(end - first) * PAGE_SIZE;
+    u64 file = (u64)(g - mmu->shareds) * SHADOW_BYTES, size = (u64)(end - first) * PAGE_SIZE;
 
-    for (u32 t = 0; t < FLAT_TABLES; t++) {
+    for (u32 t = 0; t < SHADOW_TABLES; t++) {
         u64 at = ((u64)t * COLUMNS + first) * PAGE_SIZE;
 
-        if (mmap((u8 *)s->flat + at, size, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->group_fd, (off_t)(file + at)) == MAP_FAILED)
+        if (mmap((u8 *)s->shadow + at, size, PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->shared_fd, (off_t)(file + at)) == MAP_FAILED)
             return false;
     }
     return true;
@@ -163,7 +163,7 @@ static void unbind(struct mmu *mmu, struct space *s)
 {
     if (!s->bound)
         return;
-    check(mmap(s->flat, FLAT_BYTES, PROT_READ | PROT_WRITE,
+    check(mmap(s->shadow, SHADOW_BYTES, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED,
           "no memory for a shadow");
     mmu->leaves -= s->leaves;
@@ -172,9 +172,9 @@ static void unbind(struct mmu *mmu, struct space *s)
     s->bound = 0;
 }
 
-bool group_bind(struct mmu *mmu, struct space *s, const struct group *g)
+bool shared_bind(struct mmu *mmu, struct space *s, const struct shared_shadow *g)
 {
-    u32 columns = g ? 1u << (region_shift(&g->slots->root) - 9) : 0, end;
+    u32 columns = g ? 1u << (region_shift(&g->sptes->root) - 9) : 0, end;
 
     if (s->bound == (g ? g->id : 0))
         return true;
@@ -193,7 +193,7 @@ bool group_bind(struct mmu *mmu, struct space *s, const struct group *g)
     return true;
 }
 
-void group_join(struct mmu *mmu, struct space *s, struct group *g)
+void shared_join(struct mmu *mmu, struct space *s, struct shared_shadow *g)
 {
     s->group = g;
     s->seen = 0;
@@ -215,7 +215,7 @@ static enum kinship kinship(u64 a, u64 b)
  * Runs of regions that are alike in both or in neither. A run begins with one for supervisors only:
  * two directories of one process may be alike in its user part, which is no reason to share that;
  * but a kernel leaves its own regions to the tables below to protect. Returns how many are in both; 0 if
- * more are alike that would not be shared: such spaces are better off with windows of their own.
+ * more are alike that would not be shared: such spaces are better off with direct maps of their own.
  */
 static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *a, const struct root *b)
 {
@@ -242,46 +242,46 @@ static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *
     return both >= left ? both : 0;
 }
 
-void group_free(struct mmu *mmu, struct group *g)
+void shared_free(struct mmu *mmu, struct shared_shadow *g)
 {
     for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
         if (s->live && s->group == g)
             space_free(mmu, s);
-    space_clear(mmu, g->slots);
-    g->slots->live = false;
+    space_clear(mmu, g->sptes);
+    g->sptes->live = false;
     g->id = 0;
 }
 
 /* One that is free, or the one not used for longest. NULL: the current space's is the only one. */
-static struct group *group_take(struct mmu *mmu)
+static struct shared_shadow *shared_take(struct mmu *mmu)
 {
-    struct group *old = NULL;
+    struct shared_shadow *old = NULL;
 
-    for (struct group *g = mmu->groups; g < mmu->groups + MAX_GROUPS; g++) {
+    for (struct shared_shadow *g = mmu->shareds; g < mmu->shareds + MAX_SHARED; g++) {
         if (!g->id)
             return g;
         if (g != mmu->space->group && (!old || g->age < old->age))
             old = g;
     }
     if (old)
-        group_free(mmu, old);
+        shared_free(mmu, old);
     return old;
 }
 
-static bool group_memory(struct mmu *mmu)
+static bool shared_memory(struct mmu *mmu)
 {
-    if (mmu->group_fd < 0) {
-        mmu->group_fd = memfd_create("shadow tables", MFD_CLOEXEC);
-        if (mmu->group_fd >= 0 && ftruncate(mmu->group_fd, MAX_GROUPS * (off_t)FLAT_BYTES)) {
-            close(mmu->group_fd);
-            mmu->group_fd = -1;
+    if (mmu->shared_fd < 0) {
+        mmu->shared_fd = memfd_create("shadow tables", MFD_CLOEXEC);
+        if (mmu->shared_fd >= 0 && ftruncate(mmu->shared_fd, MAX_SHARED * (off_t)SHADOW_BYTES)) {
+            close(mmu->shared_fd);
+            mmu->shared_fd = -1;
         }
     }
-    return mmu->group_fd >= 0;
+    return mmu->shared_fd >= 0;
 }
 
 /* The entries of the directory it was made from: nothing is filled from them yet, but who fits shows. */
-static void entries_take(const struct mmu *mmu, struct group *g, const struct root *r)
+static void entries_take(const struct mmu *mmu, struct shared_shadow *g, const struct root *r)
 {
     struct reader reader = reader_of(mmu, r);
 
@@ -293,35 +293,35 @@ static void entries_take(const struct mmu *mmu, struct group *g, const struct ro
     }
 }
 
-static struct group *group_new(struct mmu *mmu, const struct root *r, const u64 *shared, u32 both)
+static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r, const u64 *shared, u32 both)
 {
-    struct group *g = group_take(mmu);
-    struct space *slots;
+    struct shared_shadow *g = shared_take(mmu);
+    struct space *sptes;
 
-    if (!g || !group_memory(mmu))
+    if (!g || !shared_memory(mmu))
         return NULL;
     memcpy(g->shared, shared, sizeof(g->shared));
     g->both = both;
-    slots = g->slots = &mmu->spaces[MAX_SPACES + (g - mmu->groups)];
-    if (!slots->flat) {
-        slots->flat = mmap(NULL, FLAT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                           mmu->group_fd, (g - mmu->groups) * (off_t)FLAT_BYTES);
-        if (slots->flat == MAP_FAILED) {
-            slots->flat = NULL;
+    sptes = g->sptes = &mmu->spaces[MAX_SPACES + (g - mmu->shareds)];
+    if (!sptes->shadow) {
+        sptes->shadow = mmap(NULL, SHADOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                           mmu->shared_fd, (g - mmu->shareds) * (off_t)SHADOW_BYTES);
+        if (sptes->shadow == MAP_FAILED) {
+            sptes->shadow = NULL;
             return NULL;
         }
     }
-    slots->live = true;
-    slots->root = (struct root){ .mode = r->mode };
+    sptes->live = true;
+    sptes->root = (struct root){ .mode = r->mode };
     entries_take(mmu, g, r);
-    g->id = ++mmu->group_id;
+    g->id = ++mmu->shared_id;
     g->version = 1;
-    mmu->stats.shadow_groups++;
+    mmu->stats.shared_shadows++;
     return g;
 }
 
-/* How many of the group's entries the directory has; 0 if it has others in a fifth of the places. */
-static u32 fit(const struct mmu *mmu, const struct group *g, const struct root *r)
+/* How many of the shared shadow's entries the directory has; 0 if it has others in a fifth of the places. */
+static u32 fit(const struct mmu *mmu, const struct shared_shadow *g, const struct root *r)
 {
     struct reader reader = reader_of(mmu, r);
     u32 yes = 0, no = 0;
@@ -331,34 +331,34 @@ static u32 fit(const struct mmu *mmu, const struct group *g, const struct root *
     return yes >= 4 * no ? yes : 0;
 }
 
-static struct group *group_best(struct mmu *mmu, const struct root *r)
+static struct shared_shadow *shared_best(struct mmu *mmu, const struct root *r)
 {
-    struct group *best = NULL;
+    struct shared_shadow *best = NULL;
     u32 most = 0, n;
 
-    for (struct group *g = mmu->groups; g < mmu->groups + MAX_GROUPS; g++)
-        if (g->id && g->slots->root.mode == r->mode && (n = fit(mmu, g, r)) > most) {
+    for (struct shared_shadow *g = mmu->shareds; g < mmu->shareds + MAX_SHARED; g++)
+        if (g->id && g->sptes->root.mode == r->mode && (n = fit(mmu, g, r)) > most) {
             best = g;
             most = n;
         }
     return best;
 }
 
-struct group *group_find(struct mmu *mmu, const struct root *r, const struct space *other)
+struct shared_shadow *shared_find(struct mmu *mmu, const struct root *r, const struct space *other)
 {
     u64 shared[REGIONS / 64];
-    struct group *best;
+    struct shared_shadow *best;
     u32 both;
 
     if (!(r->mode & SPACE_PAGING))
         return NULL;
-    best = group_best(mmu, r);
+    best = shared_best(mmu, r);
     if (!other || other->root.mode != r->mode || (best && other->group == best) ||
-        mmu->spaces_made < mmu->group_due)
+        mmu->spaces_made < mmu->shared_due)
         return best;
-    mmu->group_due = mmu->spaces_made + ++mmu->group_tries; /* less and less often */
+    mmu->shared_due = mmu->spaces_made + ++mmu->shared_tries; /* less and less often */
     both = settle_shared(mmu, shared, r, &other->root);
     if (both <= (best ? 2 * best->both : 0))
         return best;
-    return group_new(mmu, r, shared, both);
+    return shared_new(mmu, r, shared, both);
 }

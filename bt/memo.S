@@ -1,7 +1,7 @@
 /*
  * What guests do often and the manual makes long, done again the way it went the last time: segment
  * loads, VERW, SYSENTER, SYSEXIT, IRET, INT n, CPUID. What each relied on is compared first
- * (bt/segment.c); a difference, or anything unusual, is a callout. See regs.h for the registers.
+ * (bt/memo.c); a difference, or anything unusual, is a callout. See regs.h for the registers.
  */
 #include "bt/macros.h"
 
@@ -16,34 +16,34 @@
 
         .text
 
-/* r9d: the key of a load (segment_key()); r11d: the register's number. r10 := 0 if it is done, else
+/* r9d: the key of a load (memo_segment_key()); r11d: the register's number. r10 := 0 if it is done, else
  * nothing has changed. */
         .globl  bt_load_segment
         .type   bt_load_segment, @function
 bt_load_segment:
-        flags_keep %r13d
+        flags_save %r13d
         find_segment
         jne     1f
-        count   QUICK_SEGMENT
+        count   MEMO_SEGMENT
         lea     (%r11,%r11,2), %r9
         lea     VCPU_SEG(%r15,%r9,4), %r9
         mov     %r11d, TC_SCRATCH+8(%r15)
-        mov     CACHED_SEG(%r10), %r11d
+        mov     SEGMENT_MEMO_SEG(%r10), %r11d
         mov     %r11d, (%r9)
-        mov     CACHED_SEG+4(%r10), %r11d
+        mov     SEGMENT_MEMO_SEG+4(%r10), %r11d
         mov     %r11d, 4(%r9)
-        mov     CACHED_SEG+8(%r10), %r11d
+        mov     SEGMENT_MEMO_SEG+8(%r10), %r11d
         mov     %r11d, 8(%r9)
         mov     TC_SCRATCH+8(%r15), %r11d
         shl     $4, %r11
-        mov     CACHED_REACH(%r10), %r9
+        mov     SEGMENT_MEMO_REACH(%r10), %r9
         mov     %r9, TC_REACH(%r15,%r11)
-        mov     CACHED_REACH+8(%r10), %r9
+        mov     SEGMENT_MEMO_REACH+8(%r10), %r9
         mov     %r9, TC_REACH+8(%r15,%r11)
-        flags_give %r13d
+        flags_restore %r13d
         mov     $0, %r10d
         ret
-1:      flags_give %r13d
+1:      flags_restore %r13d
         mov     $1, %r10d
         ret
 
@@ -51,21 +51,21 @@ bt_load_segment:
         .globl  bt_verw
         .type   bt_verw, @function
 bt_verw:
-        flags_keep %r13d
+        flags_save %r13d
         find_segment
         jne     1f
-        count   QUICK_VERW
+        count   MEMO_VERW
         or      $0x40, %ah
-        flags_give %r13d
+        flags_restore %r13d
         mov     $0, %r10d
         ret
-1:      flags_give %r13d
+1:      flags_restore %r13d
         mov     $1, %r10d
         ret
 
 /* rcx := the host's address of a frame of up to 20 bytes at esp, ZF set; ZF clear: it is not aligned,
  * in two pages, or not plain memory that may be written through `flat`. */
-.macro int_frame esp flat
+.macro int_frame esp shadow
         mov     \esp, %ecx
         and     $3, %ecx
         jnz     8f
@@ -75,7 +75,7 @@ bt_verw:
         ja      8f
         mov     \esp, %ecx
         shr     $12, %ecx
-        mov     FLAT_WRITE*8(\flat,%rcx,8), %rcx
+        mov     SHADOW_WRITE*8(\shadow,%rcx,8), %rcx
         test    %rcx, %rcx
         jle     7f
         lea     (%rcx,%rbx), %rcx
@@ -103,26 +103,26 @@ bt_verw:
         .globl  bt_sysenter
         .type   bt_sysenter, @function
 bt_sysenter:
-        flags_keep %r13d
+        flags_save %r13d
         mov     VCPU_SYSENTER_CS(%r15), %r10d
         and     $0xfffc, %r10d
         jz      unusual
-        count   QUICK_SYSENTER
+        count   MEMO_SYSENTER
         flat_segments 0
         movb    $0, VCPU_INT_FLAG(%r15)
         movb    $0, VCPU_CPL(%r15)
-        mov     VCPU_FLAT_SYSTEM(%r15), %r14
-        mov     %r14, VCPU_FLAT(%r15)
-        add     $FLAT_BIAS, %r14
+        mov     VCPU_SHADOW_SYSTEM(%r15), %r14
+        mov     %r14, VCPU_SHADOW(%r15)
+        add     $SHADOW_BIAS, %r14
         mov     VCPU_SYSENTER_ESP(%r15), %r8d
         mov     VCPU_SYSENTER_EIP(%r15), %r9d
         enter_context
-        flags_give %r13d
+        flags_restore %r13d
         jmp     bt_indirect
 unusual:
         mov     %r13d, VCPU_EAX(%r15)
 unusual_in_ax:
-        flags_give VCPU_EAX(%r15)
+        flags_restore VCPU_EAX(%r15)
         call    bt_callout              /* does not come back */
         ud2
 
@@ -130,7 +130,7 @@ unusual_in_ax:
         .globl  bt_sysexit
         .type   bt_sysexit, @function
 bt_sysexit:
-        flags_keep %r13d
+        flags_save %r13d
         mov     VCPU_EFLAGS(%r15), %r10d
         test    $FLAG_AC, %r10d
         jnz     unusual
@@ -142,17 +142,17 @@ bt_sysexit:
         jz      unusual
         add     $16, %r10d
         movzwl  %r10w, %r10d
-        count   QUICK_SYSEXIT
+        count   MEMO_SYSEXIT
         flat_segments (DPL3 + 3)
         movb    $3, VCPU_CPL(%r15)
-        mov     VCPU_FLAT_SYSTEM(%r15), %r14
-        add     $(FLAT_USER * 8), %r14
-        mov     %r14, VCPU_FLAT(%r15)
-        add     $FLAT_BIAS, %r14
+        mov     VCPU_SHADOW_SYSTEM(%r15), %r14
+        add     $(SHADOW_USER * 8), %r14
+        mov     %r14, VCPU_SHADOW(%r15)
+        add     $SHADOW_BIAS, %r14
         mov     %ecx, %r8d
         mov     %edx, %r9d
         enter_context
-        flags_give %r13d
+        flags_restore %r13d
         jmp     bt_indirect
 
 /*
@@ -164,7 +164,7 @@ bt_sysexit:
         .globl  bt_iret
         .type   bt_iret, @function
 bt_iret:
-        registers_keep
+        registers_save
         mov     VCPU_EFLAGS(%r15), %eax
         mov     VCPU_INT_FLAG(%r15), %ecx
         and     $0xffffff00, %ecx       /* CPL, INTR, NMI blocked */
@@ -179,7 +179,7 @@ bt_iret:
         jnz     kept_unusual
         mov     %r8d, %ecx
         shr     $12, %ecx
-        mov     -FLAT_BIAS(%r14,%rcx,8), %rbx
+        mov     -SHADOW_BIAS(%r14,%rcx,8), %rbx
         test    %rbx, %rbx
         jle     kept_unusual
         add     %r8, %rbx               /* EIP, CS, EFLAGS, ESP, SS */
@@ -243,13 +243,13 @@ iret_outer:
         mov     %cl, VCPU_CPL(%r15)
         cmp     $3, %ecx
         jne     3f
-        mov     VCPU_FLAT_SYSTEM(%r15), %r14
-        add     $(FLAT_USER * 8), %r14
-        mov     %r14, VCPU_FLAT(%r15)
-        add     $FLAT_BIAS, %r14
+        mov     VCPU_SHADOW_SYSTEM(%r15), %r14
+        add     $(SHADOW_USER * 8), %r14
+        mov     %r14, VCPU_SHADOW(%r15)
+        add     $SHADOW_BIAS, %r14
 3:
 iret_commit:
-        count   QUICK_IRET
+        count   MEMO_IRET
         mov     (%rbx), %r9d
         mov     %edx, %ecx
         shr     $9, %ecx
@@ -265,13 +265,13 @@ iret_commit:
         add     $0x7f, %al
         sahf
         mov     VCPU_EAX(%r15), %eax
-        registers_give
+        registers_restore
         jmp     bt_indirect
 
         .globl  bt_kept_unusual
 bt_kept_unusual:
 kept_unusual:
-        registers_give
+        registers_restore
         mov     TC_SCRATCH+8(%r15), %r9
         mov     TC_SCRATCH(%r15), %eax
         jmp     unusual_in_ax
@@ -305,7 +305,7 @@ bt_cpuid:
         .globl  bt_int
         .type   bt_int, @function
 bt_int:
-        registers_keep
+        registers_save
         mov     VCPU_EFLAGS(%r15), %edx
         test    $FLAG_NT, %edx
         jnz     kept_unusual
@@ -320,9 +320,9 @@ bt_int:
         jne     kept_unusual
         mov     INT_PAGE(%rsi), %ecx
         shl     $3, %rcx
-        add     VCPU_FLAT_SYSTEM(%r15), %rcx
+        add     VCPU_SHADOW_SYSTEM(%r15), %rcx
         mov     (%rcx), %rcx
-        add     INT_MINUS_SLOT(%rsi), %rcx
+        add     INT_MINUS_SPTE(%rsi), %rcx
         jne     kept_unusual
         mov     INT_GATE(%rsi), %rcx
         mov     (%rcx), %rcx
@@ -355,7 +355,7 @@ bt_int:
         mov     %ebx, %ecx
         shr     $12, %ecx
         shl     $3, %rcx
-        add     VCPU_FLAT_SYSTEM(%r15), %rcx
+        add     VCPU_SHADOW_SYSTEM(%r15), %rcx
         mov     (%rcx), %rcx
         test    %rcx, %rcx
         jle     kept_unusual
@@ -367,7 +367,7 @@ bt_int:
         or      $(SEG_KEY_VALID | SEG_KEY_SS | SEG_KEY_STACK32), %r9d
         find_segment
         jne     kept_unusual
-        mov     VCPU_FLAT_SYSTEM(%r15), %r11
+        mov     VCPU_SHADOW_SYSTEM(%r15), %r11
         sub     $20, %ebx
         int_frame %ebx, %r11
         jne     kept_unusual
@@ -376,18 +376,18 @@ bt_int:
         mov     %r9d, 16(%rcx)
         copy_segment VCPU_SS(%r15)
         movb    $0, VCPU_CPL(%r15)
-        mov     %r11, VCPU_FLAT(%r15)
-        lea     FLAT_BIAS(%r11), %r14
+        mov     %r11, VCPU_SHADOW(%r15)
+        lea     SHADOW_BIAS(%r11), %r14
         mov     TC_SCRATCH+16(%r15), %r10
         jmp     int_commit
 
 int_same:
         lea     -12(%r8), %ebx
-        lea     -FLAT_BIAS(%r14), %r11
+        lea     -SHADOW_BIAS(%r14), %r11
         int_frame %ebx, %r11
         jne     kept_unusual
 int_commit:
-        count   QUICK_INT
+        count   MEMO_INT
         mov     %ebx, %r8d
         mov     VCPU_EIP(%r15), %r9d
         mov     %r9d, (%rcx)
@@ -404,11 +404,11 @@ int_commit:
         je      2f
         enter_context
 2:      mov     TC_SCRATCH(%r15), %eax
-        registers_give
-        flags_give VCPU_EAX(%r15)
+        registers_restore
+        flags_restore VCPU_EAX(%r15)
         jmp     bt_indirect
 
-        .globl  bt_fast_end
-bt_fast_end:
+        .globl  bt_memo_end
+bt_memo_end:
 
         .section .note.GNU-stack, "", @progbits

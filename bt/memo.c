@@ -1,6 +1,6 @@
 /*
  * Segments as translated code sees them: the class of each in a context, the reach of FS and GS, and
- * the cache of segment loads, IRETs and INTs (fast.S does them again).
+ * the cache of segment loads, IRETs and INTs (memo.S does them again).
  *
  * A cached load is good while everything it looked at is the same: the key (selector, register,
  * CPL), the tables' bases and limits, and the descriptor's eight bytes in memory, which are compared
@@ -39,7 +39,7 @@ static void reach_of(const struct segment *s, bool protected, i64 reach[2])
     reach[1] = memory && write ? (i64)s->limit : INT64_MIN / 2;
 }
 
-void segment_forget_switches(struct vcpu *cpu)
+void memo_forget_transfers(struct vcpu *cpu)
 {
     memset(tc_of(cpu)->fars, 0, sizeof(tc_of(cpu)->fars));
     memset(tc_of(cpu)->irets, 0, sizeof(tc_of(cpu)->irets));
@@ -53,18 +53,18 @@ static void forget_cpuids(struct bt *bt)
 }
 
 /* No answer depends on ECX. */
-void segment_learn_cpuid(struct bt *bt, u32 leaf)
+void memo_learn_cpuid(struct bt *bt, u32 leaf)
 {
     const struct vcpu *cpu = bt->cpu;
 
     if (bt->cpuid_version == cpu->cpuid_version)
-        tc_of(cpu)->cpuids[leaf & 3] = (struct cpuid_cached){
+        tc_of(cpu)->cpuids[leaf & 3] = (struct cpuid_memo){
             .minus_leaf = -((u64)leaf + 1),
             .out = { cpu->gpr[EAX], cpu->gpr[EBX], cpu->gpr[ECX], cpu->gpr[EDX] },
         };
 }
 
-void segment_review(struct bt *bt)
+void memo_revalidate(struct bt *bt)
 {
     struct vcpu *cpu = bt->cpu;
     const struct segment *ldt = &cpu->seg[LDTR], *tr = &cpu->seg[TR];
@@ -81,10 +81,10 @@ void segment_review(struct bt *bt)
         return;
     bt->tables = now;
     memset(tc_of(cpu)->seg_cache, 0, sizeof(tc_of(cpu)->seg_cache));
-    segment_forget_switches(cpu);
+    memo_forget_transfers(cpu);
 }
 
-u32 segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32)
+u32 memo_segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32)
 {
     u32 key = SEG_KEY_VALID | cpl << 16 | selector;
 
@@ -101,7 +101,7 @@ static enum seg_class context_class(const struct segment *s, enum seg seg)
     return seg >= FS ? SEG_ANY : segment_class(s, seg == CS, true);
 }
 
-static bool loads(const struct insn *in, enum seg *seg)
+static bool loads_segment(const struct insn *in, enum seg *seg)
 {
     switch (in->mnem) {
     case ZYDIS_MNEMONIC_MOV:
@@ -129,22 +129,22 @@ static bool loads(const struct insn *in, enum seg *seg)
 }
 
 /* A descriptor or gate in host memory; NULL: not plain memory, or not aligned. */
-static const u64 *find_entry(const struct vcpu *cpu, gla_t gla, u32 *page, u64 *minus_slot)
+static const u64 *find_entry(const struct vcpu *cpu, gla_t gla, u32 *page, u64 *minus_spte)
 {
-    u64 slot = cpu->flat_system[gla >> PAGE_SHIFT];
+    u64 spte = cpu->shadow_system[gla >> PAGE_SHIFT];
 
-    if (gla & 7 || !slot_direct(slot))
+    if (gla & 7 || !spte_direct(spte))
         return NULL;
     *page = gla >> PAGE_SHIFT;
-    *minus_slot = -slot;
-    return (const u64 *)slot_hva(slot, gla);
+    *minus_spte = -spte;
+    return (const u64 *)spte_hva(spte, gla);
 }
 
-static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct seg_cached *c)
+static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct segment_memo *c)
 {
     gla_t gla = (selector & 4 ? cpu->seg[LDTR].base : cpu->gdtr.base) + (selector & ~7u);
 
-    c->desc = find_entry(cpu, gla, &c->page, &c->minus_slot);
+    c->desc = find_entry(cpu, gla, &c->page, &c->minus_spte);
     if (!c->desc)
         return false;
     c->minus_desc = -*c->desc;
@@ -164,10 +164,10 @@ static bool as_described(const struct segment *s, u64 desc)
 
 /* What IRET, INT and far transfers rely on beside the context they came from: CS and SS. Anything else there
  * forgets them. False: nothing is stored. */
-static bool store(struct vcpu *cpu, u32 key, const struct segment *s)
+static bool memo_store(struct vcpu *cpu, u32 key, const struct segment *s)
 {
-    struct seg_cached *to = &tc_of(cpu)->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
-    struct seg_cached c = { .minus_key = -(u64)key, .seg = *s };
+    struct segment_memo *to = &tc_of(cpu)->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
+    struct segment_memo c = { .minus_key = -(u64)key, .seg = *s };
 
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
         return false;
@@ -175,7 +175,7 @@ static bool store(struct vcpu *cpu, u32 key, const struct segment *s)
         return false;
     reach_of(s, true, c.reach);
     if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
-        segment_forget_switches(cpu);
+        memo_forget_transfers(cpu);
     *to = c;
     return true;
 }
@@ -184,12 +184,12 @@ static bool store(struct vcpu *cpu, u32 key, const struct segment *s)
 static bool verw_selector(struct vcpu *cpu, const struct insn *in, u16 *selector)
 {
     gla_t gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
-    u64 slot = cpu->flat[gla >> PAGE_SHIFT];
+    u64 spte = cpu->shadow[gla >> PAGE_SHIFT];
 
     if (in->op[0].kind == OP_REG)
         *selector = (u16)cpu->gpr[in->op[0].reg];
-    else if (slot_direct(slot) && !(gla & 1))
-        memcpy(selector, slot_hva(slot, gla), 2);
+    else if (spte_direct(spte) && !(gla & 1))
+        memcpy(selector, spte_hva(spte, gla), 2);
     else
         return false;
     return true;
@@ -200,28 +200,28 @@ static void learn_verw(struct vcpu *cpu, const struct insn *in)
     struct segment s = { 0 };
 
     if (cpu->eflags & FLAG_ZF && verw_selector(cpu, in, &s.selector))
-        store(cpu, segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_VERW, &s);
+        memo_store(cpu, memo_segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_VERW, &s);
 }
 
-static bool learn(struct bt *bt, enum seg seg)
+static bool memo_learn(struct bt *bt, enum seg seg)
 {
     struct vcpu *cpu = bt->cpu;
     const struct segment *s = &cpu->seg[seg];
 
-    return store(cpu, segment_key(s->selector, seg, cpu->cpl, context_class(s, seg), s->attr & ATTR_DB), s);
+    return memo_store(cpu, memo_segment_key(s->selector, seg, cpu->cpl, context_class(s, seg), s->attr & ATTR_DB), s);
 }
 
-void segment_learn(struct bt *bt, const struct insn *in)
+void memo_learn_segment(struct bt *bt, const struct insn *in)
 {
     enum seg seg;
 
     if (!cpu_protected(bt->cpu))
         return;
-    segment_review(bt);
+    memo_revalidate(bt);
     if (in->mnem == ZYDIS_MNEMONIC_VERW)
         learn_verw(bt->cpu, in);
-    else if (loads(in, &seg))
-        learn(bt, seg);
+    else if (loads_segment(in, &seg))
+        memo_learn(bt, seg);
 }
 
 /* What IRET and INT may change of a context: the rest is as it was, and CS and SS are flat. */
@@ -238,7 +238,7 @@ static bool plain_switch(struct bt *bt, u32 from)
 }
 
 /* Only returns from CPL 0. The code looks itself at the data segments and the flags. */
-void segment_learn_iret(struct bt *bt, u32 from)
+void memo_learn_iret(struct bt *bt, u32 from)
 {
     struct vcpu *cpu = bt->cpu;
     u32 key = bt->contexts[from].key;
@@ -246,16 +246,16 @@ void segment_learn_iret(struct bt *bt, u32 from)
     if (cpu->eflags & FLAG_AC || !plain_switch(bt, from) || key >> KEY_CPL_SHIFT & 3 ||
         context_seg(key, SS) != SEG_FLAT)
         return;
-    if (!learn(bt, CS) || (cpu->cpl && !learn(bt, SS))) /* to the same level SS is not loaded */
+    if (!memo_learn(bt, CS) || (cpu->cpl && !memo_learn(bt, SS))) /* to the same level SS is not loaded */
         return;
-    tc_of(cpu)->irets[cpu->cpl] = (struct iret_cached){
+    tc_of(cpu)->irets[cpu->cpl] = (struct iret_memo){
         from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, tc_of(cpu)->context
     };
 }
 
 /* Where a transfer to CS led that changed nothing else of the context. Its selector may have been asked for with
- * another RPL, which far.S does not find. */
-void segment_learn_far(struct bt *bt, u32 from)
+ * another RPL, which memo_far.S does not find. */
+void memo_learn_far(struct bt *bt, u32 from)
 {
     const u32 code = KEY_CODE32 | 7 << (KEY_SEG_SHIFT + 3 * CS);
     struct vcpu *cpu = bt->cpu;
@@ -264,15 +264,15 @@ void segment_learn_far(struct bt *bt, u32 from)
 
     if ((a->key ^ b->key) & ~code)
         return;
-    if (a->key & KEY_PROT ? !learn(bt, CS) : b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
+    if (a->key & KEY_PROT ? !memo_learn(bt, CS) : b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
         return;
     tc_of(cpu)->fars[(from << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
-        (struct far_cached){ from, selector | FAR_VALID, tc_of(cpu)->context, 0 };
+        (struct far_memo){ from, selector | FAR_VALID, tc_of(cpu)->context, 0 };
 }
 
-static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_cached *c)
+static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_memo *c)
 {
-    c->gate = find_entry(cpu, cpu->idtr.base + vector * 8u, &c->page, &c->minus_slot);
+    c->gate = find_entry(cpu, cpu->idtr.base + vector * 8u, &c->page, &c->minus_spte);
     if (!c->gate)
         return false;
     c->minus_gate = -*c->gate;
@@ -280,10 +280,10 @@ static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_cached *c)
 }
 
 /* To CPL 0 through a 32-bit interrupt or trap gate, from there or from CPL 3. */
-void segment_learn_int(struct bt *bt, u32 from, u8 vector)
+void memo_learn_int(struct bt *bt, u32 from, u8 vector)
 {
     struct vcpu *cpu = bt->cpu;
-    struct int_cached c = { .from = from, .to = tc_of(cpu)->context, .vector = vector, .eip = cpu->eip };
+    struct int_memo c = { .from = from, .to = tc_of(cpu)->context, .vector = vector, .eip = cpu->eip };
     u32 key = bt->contexts[from].key, cpl = key >> KEY_CPL_SHIFT & 3;
     u32 gate[2];
 
@@ -294,7 +294,7 @@ void segment_learn_int(struct bt *bt, u32 from, u8 vector)
     if ((gate[1] >> 8 & 0x1e) != TYPE_INT32 || (gate[0] & 0xffff) + (gate[1] & 0xffff0000) != c.eip ||
         (gate[0] >> 16 & 0xfffc) != cpu->seg[CS].selector)
         return;
-    if (!learn(bt, CS) || (cpl && !learn(bt, SS)))
+    if (!memo_learn(bt, CS) || (cpl && !memo_learn(bt, SS)))
         return;
     c.cs = cpu->seg[CS].selector;
     c.ss = cpu->seg[SS].selector;
