@@ -14,26 +14,9 @@
 
 enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHES_BEFORE_ALONE = 4 };
 
-static bool by_stack(const struct insn *in)
-{
-    switch (in->mnem) {
-    case ZYDIS_MNEMONIC_PUSH:
-    case ZYDIS_MNEMONIC_POP:
-    case ZYDIS_MNEMONIC_CALL:
-    case ZYDIS_MNEMONIC_RET:
-    case ZYDIS_MNEMONIC_PUSHF:
-    case ZYDIS_MNEMONIC_PUSHFD:
-    case ZYDIS_MNEMONIC_POPF:
-    case ZYDIS_MNEMONIC_POPFD:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool stack_misaligned(const struct vcpu *cpu, const struct insn *in)
 {
-    return by_stack(in) && (cpu->seg[SS].base + cpu->gpr[ESP]) & (in->opsize - 1u);
+    return cpu_ops[in->mnem].attr & OP_STACK && (cpu->seg[SS].base + cpu->gpr[ESP]) & (in->opsize - 1u);
 }
 
 bool operand_misaligned(const struct vcpu *cpu, const struct insn *in)

@@ -10,27 +10,14 @@ static bool ends_tu(const struct insn *in)
 {
     const struct op_row *row = &cpu_ops[in->mnem];
 
-    return !row->exec || row->attr & OP_FLOW || in->mnem == ZYDIS_MNEMONIC_HLT;
+    return !row->exec || row->attr & (OP_FLOW | OP_STANDS);
 }
 
 /* After these the context may be another: the callout looks before it goes on. */
 static bool may_change_context(const struct insn *in)
 {
-    u32 attr = cpu_ops[in->mnem].attr;
-
-    switch (in->mnem) {
-    case ZYDIS_MNEMONIC_IN:
-    case ZYDIS_MNEMONIC_OUT:
-    case ZYDIS_MNEMONIC_CPUID:
-    case ZYDIS_MNEMONIC_INVLPG:
-        return false;
-    case ZYDIS_MNEMONIC_CLD:
-    case ZYDIS_MNEMONIC_STD:
-        return true;
-    default:
-        return attr & (OP_ENDS | OP_CPL0 | OP_IOPL | OP_PROT) || in->op[0].kind == OP_SEG ||
-               in->op[0].kind == OP_CR || in->op[0].kind == OP_DR;
-    }
+    return cpu_ops[in->mnem].attr & OP_CONTEXT || in->op[0].kind == OP_SEG || in->op[0].kind == OP_CR ||
+           in->op[0].kind == OP_DR;
 }
 
 /* Does the context already say that the checks before the instruction pass? */
@@ -96,27 +83,14 @@ static bool lock_ok(const struct insn *in)
 
 bool xl_stores(const struct insn *in)
 {
-    switch (in->mnem) {
-    case ZYDIS_MNEMONIC_PUSH:
-    case ZYDIS_MNEMONIC_PUSHF:
-    case ZYDIS_MNEMONIC_PUSHFD:
-    case ZYDIS_MNEMONIC_MOVSB:
-    case ZYDIS_MNEMONIC_MOVSW:
-    case ZYDIS_MNEMONIC_MOVSD:
-    case ZYDIS_MNEMONIC_STOSB:
-    case ZYDIS_MNEMONIC_STOSW:
-    case ZYDIS_MNEMONIC_STOSD:
-        return true;
-    default:
-        return insn_memory(in) == &in->op[0] && xl_rows[in->mnem].access == XL_WRITE;
-    }
+    return cpu_ops[in->mnem].attr & OP_STORES ||
+           (insn_memory(in) == &in->op[0] && xl_rows[in->mnem].access == XL_WRITE);
 }
 
 /* May what is unusual stand out of line? Not if a host fault there would have to tell the site. */
 static bool works_again(const struct insn *in)
 {
-    return !xl_fpu_native(in) && !ends_tu(in) && in->mnem != ZYDIS_MNEMONIC_DIV &&
-           in->mnem != ZYDIS_MNEMONIC_IDIV;
+    return !xl_fpu_native(in) && !ends_tu(in) && !(cpu_ops[in->mnem].attr & OP_DIVIDES);
 }
 
 /* A local variable is loaded soon after it was stored; that store waits for its spte to know where it goes,
@@ -246,7 +220,7 @@ static void tu_keep_records(struct xl *x)
 /* No interrupt comes between it and the next instruction, which is cheap inside one TU. */
 static bool casts_shadow(const struct insn *in)
 {
-    return in->mnem == ZYDIS_MNEMONIC_STI || in->mnem == ZYDIS_MNEMONIC_LSS ||
+    return cpu_ops[in->mnem].attr & OP_SHADOW ||
            (in->op[0].kind == OP_SEG && in->op[0].reg == SS && in->mnem != ZYDIS_MNEMONIC_PUSH);
 }
 

@@ -20,7 +20,7 @@ struct decoded {
     insn_handler *exec; /* the row's; NULL: #UD */
     __m128i bytes;      /* it was decoded from… */
     u32 mask;           /* …of which these count: a bit each */
-    u16 attr;           /* the row's */
+    u16 attr;           /* the row's, as far as the interpreter asks */
     u8 len;
     bool code32;
     bool admit;         /* something is to be tested before it runs */

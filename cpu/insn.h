@@ -119,18 +119,23 @@ enum { /* attributes of a row; tested before the handler, in the manual's order 
     OP_PROT = 8,    /* #UD in real mode and V86 */
     OP_LOCK = 16,   /* LOCK allowed with a memory destination, else #UD */
     OP_STRING = 32, /* REP prefixes mean repetition */
-    OP_ENDS = 64,   /* translator: last of its TU (changes mode, mapping or flow) */
+    OP_CONTEXT = 64, /* mode, segments or EFLAGS may be such behind it that other translations hold */
     OP_FPU = 128,   /* #NM if CR0.EM or TS (WAIT: handler's); then pending #MF unless OP_NOWAIT */
     OP_NOWAIT = 256,
     OP_MMXREG = 512, /* #UD if CR0.EM; #NM if TS; pending #MF */
     OP_SSE = 1024,  /* #UD if CR0.EM or !CR4.OSFXSR; #NM if TS */
     OP_INT = 2048,  /* software interrupt: no single-step trap once its handler is entered */
+    OP_STANDS = 4096,  /* EIP stays where it is, for who knows how long: HLT */
+    OP_STACK = 8192,   /* accesses the top of the stack, with its operand size */
+    OP_STORES = 1 << 14, /* writes memory that is no operand of it */
+    OP_DIVIDES = 1 << 15, /* #DE, on the host too */
+    OP_SHADOW = 1 << 16, /* no interrupt comes between it and the next instruction (MOV and POP to SS likewise) */
 };
 /* Rows with one of these are looked at before their handler runs. */
 enum { OP_ADMIT = OP_CPL0 | OP_IOPL | OP_PROT | OP_FPU | OP_MMXREG | OP_SSE };
 struct op_row {
     insn_handler *exec;
-    u16 attr;
+    u32 attr;
     u8 feature; /* enum cpu_feature: #UD on a model without it */
 };
 /* By ZydisMnemonic; exec NULL: #UD. */
