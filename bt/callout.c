@@ -2,6 +2,7 @@
  * Callouts: an instruction in C, its exceptions included, and what comes behind it: the TU goes on, or
  * the code at EIP, or the run loop (AFTER_* in regs.h). Called by enter.S.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include "cpu/operand.h"
 

@@ -1,6 +1,7 @@
 /*
  * Contexts: the parts of the CPU's state that are constant inside a TU, numbered as they are met.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include <string.h>
 

@@ -6,6 +6,7 @@
  * CPL), the tables' bases and limits, and the descriptor's eight bytes in memory, which are compared
  * each time.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include <string.h>
 

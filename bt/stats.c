@@ -1,6 +1,7 @@
 /*
  * The translator's counters (stats.def), told one by one, or as text for people.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include <stdlib.h>
 #include <string.h>

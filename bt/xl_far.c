@@ -2,6 +2,7 @@
  * Far transfers: their operands to the vcpu, and on to memo_far.S, which knows where the selector led the last
  * time. INT n of real mode and its IRET go the same way.
  */
+#include "bt/memo.h"
 #include "bt/emit.h"
 
 static bool may_transfer(const struct xl *x)

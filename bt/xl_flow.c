@@ -7,6 +7,7 @@
  *      push the guest's return address;  call rel32 → target
  *      lea r10d, [r9-return];  unless zero → bt_indirect;  jmp rel32 → return
  */
+#include "bt/memo.h"
 #include "bt/emit.h"
 
 /* Offset in the CCF of the next byte. */

@@ -3,6 +3,7 @@
  * mode it is done as it was the last time, if nothing it depends on has changed (memo.c). What
  * would change the context, and everything else, is C's.
  */
+#include "bt/memo.h"
 #include "bt/emit.h"
 
 /* mov [r15+disp], r9w or r9d */

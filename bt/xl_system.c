@@ -1,6 +1,7 @@
 /*
  * Sensitive instructions that are simple enough for the cache: updates of vcpu state.
  */
+#include "bt/memo.h"
 #include "bt/emit.h"
 
 /* CLI: IF := 0, or #GP(0) when CPL > IOPL, which C raises (SDM vol. 2, "CLI").

@@ -3,6 +3,7 @@
  * C's, and is the host's again after a term of good ones; a store that meets a code page is checked; a load
  * goes by the direct map until it finds nothing there.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include "cpu/system.h"
 #include "runtime/machine/machine.h"

@@ -2,6 +2,7 @@
  * Stores to pages with code (bt/codepage.S): those that change a TU's bytes drop it, by whatever byte; those
  * beside go on in the cache. Real mode.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include "cpu/system.h"
 #include "runtime/machine/machine.h"

@@ -2,6 +2,7 @@
  * Far transfers in the cache (bt/memo_far.S): done again where they led the last time, and given to C where
  * that would be wrong.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include "cpu/system.h"
 #include "runtime/machine/machine.h"

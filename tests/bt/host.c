@@ -2,6 +2,7 @@
  * What must hold on hosts of every vendor: EFLAGS.AC is never set, since what #AC spares differs, and a host
  * fault is told of the instruction it comes from, or stops everything.
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"

@@ -15,6 +15,7 @@
  *           spares differs by vendor
  */
 #include "tests/fuzz/lockstep.h"
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include <Zydis/Zydis.h>
 #include <signal.h>

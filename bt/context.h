@@ -1,0 +1,49 @@
+/*
+ * Contexts: what does not change inside a TU, and so is part of its name. Private to bt/.
+ */
+#ifndef RING3_BT_CONTEXT_H
+#define RING3_BT_CONTEXT_H
+
+#include "bt/tc.h"
+
+struct bt;
+
+/*
+ * What does not change inside a TU, and so is part of its name. Segments whose base and limit
+ * matter are read from the vcpu by the code; whether they matter is in the key.
+ */
+struct context {
+    u32 key; /* KEY_* */
+    u32 cs_base, cs_limit;
+};
+enum {
+    KEY_CODE32 = 1 << 0,
+    KEY_STACK32 = 1 << 1,
+    KEY_CPL_SHIFT = 2, /* two bits */
+    KEY_PROT = 1 << 4, /* protected mode, not V86 */
+    KEY_V86 = 1 << 5,
+    KEY_DF = 1 << 6,
+    KEY_IOPL_OK = 1 << 7, /* CPL <= IOPL: CLI and STI need no look */
+    KEY_FPU_LIVE = 1 << 8, /* the host's FPU holds the guest's state; CR0.EM and TS are clear */
+    KEY_SSE = 1 << 9,      /* CR4.OSFXSR */
+    KEY_AC = 1 << 10,      /* the guest wants #AC: CPL 3, EFLAGS.AC and CR0.AM */
+    KEY_SEG_SHIFT = 12,   /* three bits per segment register, ES to DS: enum seg_class */
+};
+enum seg_class {
+    SEG_FLAT,  /* base 0, limit 4 GiB, readable and writable */
+    SEG_BASE,  /* the same with a base */
+    SEG_64K,   /* base, and a limit of at least FFFF: 16-bit offsets fit unless misaligned */
+    SEG_LIMIT, /* readable and writable, not expand-down, with base and limit */
+    SEG_OTHER, /* anything else: C looks */
+    SEG_ANY,   /* FS and GS, which kernels reload often: the code looks, by vcpu.reach */
+};
+
+u32 bt_context(struct bt *bt); /* number of the CPU's present context; also set in the vcpu */
+/* The number of any context; 0: there is no room for one more. */
+u32 context_number(struct bt *bt, const struct context *c);
+static inline enum seg_class context_seg(u32 key, u32 seg)
+{
+    return seg >= FS ? SEG_ANY : (enum seg_class)(key >> (KEY_SEG_SHIFT + 3 * seg) & 7);
+}
+
+#endif

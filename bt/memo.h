@@ -1,0 +1,31 @@
+/*
+ * Memoised transfers: segment loads, system calls, interrupts, far transfers and CPUID, which C did once and memo.S
+ * and memo_far.S do again while what they relied on is the same. Private to bt/.
+ */
+#ifndef RING3_BT_MEMO_H
+#define RING3_BT_MEMO_H
+
+#include "bt/translator.h"
+
+/* Of JMP, CALL and RET: EA, 9A, FF /3 and /5, CA and CB */
+static inline bool insn_far(const struct insn *in)
+{
+    if (in->mnem == ZYDIS_MNEMONIC_RET)
+        return in->opcode >= 0xca;
+    return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);
+}
+enum seg_class segment_class(const struct segment *s, bool code, bool protected);
+/* What a load of `selector` into `seg` depends on, beside the descriptor: the key of seg_cache. */
+u32 memo_segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
+/* After C ran an IRET in the context `from`: next time the code does it. */
+void memo_learn_iret(struct bt *bt, u32 from);
+void memo_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
+void memo_learn_far(struct bt *bt, u32 from); /* and a far transfer; */
+void memo_learn_cpuid(struct bt *bt, u32 leaf); /* and a CPUID */
+void memo_forget_transfers(struct vcpu *cpu);
+/* After C ran a segment load: next time the code does it. */
+void memo_learn_segment(struct bt *bt, const struct insn *in);
+/* Before a context is found: the reach of FS and GS; forgets loads after LGDT or LLDT. */
+void memo_revalidate(struct bt *bt);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The assembly that translated code calls, jumps to, and is entered by: enter.S, memo.S, memo_far.S, strings.S,
+ * codepage.S. Registers: regs.h. Private to bt/.
+ */
+#ifndef RING3_BT_ROUTINES_H
+#define RING3_BT_ROUTINES_H
+
+#include "bt/tc.h"
+
+struct exit;
+struct callout;
+
+struct exit *bt_enter(struct vcpu *cpu, const void *host);
+void bt_leave(void);
+void bt_leave_saved(void);
+void bt_callout(void);
+void bt_fast_callout(void);
+void bt_indirect(void);
+void bt_stack_empty(void);
+void bt_load_segment(void);
+void bt_verw(void);
+void bt_sysenter(void);
+void bt_sysexit(void);
+void bt_iret(void);
+void bt_rep_movs(void);
+void bt_rep_stos(void);
+void bt_int(void);
+void bt_cpuid(void);
+void bt_code_page_store(void);
+void bt_far_call(void), bt_far_ret(void), bt_far_jmp(void), bt_far_call_wide(void), bt_far_ret_wide(void);
+void bt_far_call_prot(void), bt_far_ret_prot(void), bt_far_jmp_prot(void);
+void bt_far_call_prot_wide(void), bt_far_ret_prot_wide(void), bt_int_real(void), bt_iret_real(void);
+/* Behind the last routine of each file. */
+void bt_enter_end(void), bt_memo_end(void), bt_memo_far_end(void), bt_strings_end(void), bt_code_page_store_end(void);
+
+/* ---- What they call: callout.c ---- */
+int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */
+int bt_after_c(struct vcpu *cpu, struct callout *co);   /* AFTER_* */
+int bt_fast_callout_c(struct vcpu *cpu, struct callout *co);   /* LIGHT_* */
+
+#endif

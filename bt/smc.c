@@ -1,0 +1,186 @@
+/*
+ * Self-modifying code: which bytes of memory are code, and what a write to them drops.
+ *
+ * A physical page with TUs is write-protected (mmu/), and lists them by the 64 bytes they start in, so that a
+ * write drops those it overlaps and no others, however much code the page has. A bit for each byte
+ * of memory (code_map) lets a store to such a page that hits no code go on in the cache (codepage.S).
+ */
+#include "bt/tu.h"
+
+#include <string.h>
+
+static u32 number_of(const struct bt *bt, const struct tu *tu)
+{
+    return (u32)(tu - bt->tus);
+}
+
+/* Number of the list of TUs that start in the 64 bytes around gpa. */
+static u32 line_of(gpa_t gpa)
+{
+    u32 line = (u32)(gpa >> LINE_SHIFT);
+
+    return (line ^ line >> 15) % LINES;
+}
+
+/* A TU that crosses into a second page is in two lists, or in one for both its parts. */
+static u32 *line_link(struct tu *tu, u32 line)
+{
+    return line_of(tu->gpa) == line ? &tu->line_next : &tu->crossing->line_next;
+}
+
+/* A page of linear memory may be followed by itself. */
+static bool in_two_pages(const struct tu *tu)
+{
+    return tu->crossing && tu->crossing->gpa >> PAGE_SHIFT != tu->gpa >> PAGE_SHIFT;
+}
+
+static bool in_two_lines(const struct tu *tu)
+{
+    return tu->crossing && line_of(tu->crossing->gpa) != line_of(tu->gpa);
+}
+
+static void line_insert(struct bt *bt, struct tu *tu, gpa_t gpa)
+{
+    u32 line = line_of(gpa);
+
+    *line_link(tu, line) = bt->lines[line];
+    bt->lines[line] = number_of(bt, tu);
+}
+
+/* The n bytes at gpa, all in one page, in the map. */
+static void map_set(struct bt *bt, gpa_t gpa, u32 n, bool code)
+{
+    while (n) {
+        u32 shift = gpa & 63, count = n < 64 - shift ? n : 64 - shift;
+        u64 bits = ~0ull >> (64 - count) << shift;
+
+        bt->code_map[gpa >> 6] = (bt->code_map[gpa >> 6] & ~bits) | (code ? bits : 0);
+        gpa += count;
+        n -= count;
+    }
+}
+
+static void page_insert(struct bt *bt, gpa_t gpa)
+{
+    if (!bt->page_tus[gpa >> PAGE_SHIFT]++)
+        mmu_protect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+}
+
+/* Its bytes in its own page; the others are the crossing's. */
+static u32 first_part(const struct tu *t)
+{
+    return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->guest_size;
+}
+
+static void map_tu(struct bt *bt, const struct tu *t)
+{
+    u32 n = first_part(t);
+
+    map_set(bt, t->gpa, n, true);
+    if (t->crossing)
+        map_set(bt, t->crossing->gpa, t->guest_size - n, true);
+}
+
+void smc_insert(struct bt *bt, struct tu *tu)
+{
+    line_insert(bt, tu, tu->gpa);
+    page_insert(bt, tu->gpa);
+    if (in_two_lines(tu))
+        line_insert(bt, tu, tu->crossing->gpa);
+    if (in_two_pages(tu))
+        page_insert(bt, tu->crossing->gpa);
+    map_tu(bt, tu);
+}
+
+static void line_remove(struct bt *bt, struct tu *tu, gpa_t gpa)
+{
+    u32 line = line_of(gpa), *p = &bt->lines[line], n = number_of(bt, tu);
+
+    while (*p && *p != n)
+        p = line_link(tu_at(bt, *p), line);
+    if (*p)
+        *p = *line_link(tu, line);
+}
+
+static void page_remove(struct bt *bt, gpa_t gpa)
+{
+    if (--bt->page_tus[gpa >> PAGE_SHIFT])
+        return;
+    mmu_unprotect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+    map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
+}
+
+void smc_remove(struct bt *bt, struct tu *tu)
+{
+    line_remove(bt, tu, tu->gpa);
+    page_remove(bt, tu->gpa);
+    if (in_two_lines(tu))
+        line_remove(bt, tu, tu->crossing->gpa);
+    if (in_two_pages(tu))
+        page_remove(bt, tu->crossing->gpa);
+}
+
+/* ---- Writes ---- */
+
+/* Do its bytes in the page of gpa overlap? The second part starts at its page. */
+static bool overlaps(const struct tu *t, gpa_t gpa, u32 n)
+{
+    const struct crossing *c = t->crossing;
+    u32 first = first_part(t);
+
+    if (t->gpa < gpa + n && gpa < (gpa_t)t->gpa + first)
+        return true;
+    return c && c->gpa < gpa + n && gpa < (gpa_t)c->gpa + (t->guest_size - first);
+}
+
+static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
+{
+    for (u32 i = 0; i < t->count && !t->crossing; i++) {
+        u32 end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
+
+        form_patch(bt, t->gpa + t->sites[i].eip_off, end - t->sites[i].eip_off, gpa, n);
+    }
+}
+
+static void drop_in_line(struct bt *bt, u32 line, gpa_t gpa, u32 n)
+{
+    for (u32 i = bt->lines[line], next; i; i = next) {
+        struct tu *t = tu_at(bt, i);
+
+        next = *line_link(t, line);
+        if (!overlaps(t, gpa, n))
+            continue;
+        note_patch(bt, t, gpa, n);
+        tu_drop(bt, t);
+    }
+}
+
+/* Only the lines in which a TU can start that reaches the bytes: a store beside code in its page is
+ * no dearer for how much code there is. */
+void bt_code_written(void *owner, gpa_t gpa, u32 n)
+{
+    struct bt *bt = owner;
+    gpa_t page = gpa & ~(gpa_t)PAGE_MASK;
+    gpa_t first = gpa - page < MAX_TU_BYTES ? page : gpa - MAX_TU_BYTES;
+
+    for (gpa_t at = first >> LINE_SHIFT << LINE_SHIFT; at < gpa + n; at += 1 << LINE_SHIFT)
+        drop_in_line(bt, line_of(at), gpa, n);
+    map_set(bt, gpa, n, false);
+}
+
+static void start_forget(struct bt *bt, gpa_t gpa)
+{
+    bt->lines[line_of(gpa)] = 0;
+    if (!bt->page_tus[gpa >> PAGE_SHIFT])
+        return;
+    bt->page_tus[gpa >> PAGE_SHIFT] = 0;
+    map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
+    mmu_unprotect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
+}
+
+void smc_forget(struct bt *bt, const struct tu *tu)
+{
+    start_forget(bt, tu->gpa);
+    if (tu->crossing)
+        start_forget(bt, tu->crossing->gpa);
+}

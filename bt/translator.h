@@ -1,0 +1,151 @@
+/*
+ * The translator's own state, and what its parts ask of each other. Private to bt/.
+ */
+#ifndef RING3_BT_TRANSLATOR_H
+#define RING3_BT_TRANSLATOR_H
+
+#include "bt/adapt.h"
+#include "bt/bt.h"
+#include "bt/context.h"
+#include "bt/routines.h"
+#include "mmu/shadow.h"
+
+struct tu;
+struct exit;
+struct site;
+
+enum { MAX_INSNS = 12, MAX_EXITS = 2 };
+
+enum {
+    MAX_CCF = 24576, /* see emit.h */
+    POLL_SIZE = 6, /* of the poll at a CCF's head */
+    MAX_NOTES = 1536, /* bytes that belong to one TU */
+    HASH_SIZE = 1 << 17,
+    LINES = 1 << 15,
+    LINE_SHIFT = 6,
+    MAX_TU_BYTES = MAX_INSNS * 15,
+    FORM_SIZE = 1 << 15,
+    STACK_SIZE = 1 << 16,
+    MAX_CONTEXTS = 1 << 14,
+    CONTEXT_MEMO = 64,
+    MISSES_BEFORE_CHECK = 3,  /* host signals at a site */
+    TRAPS_BEFORE_CHANGE = 2,
+    REBUILD_TUS = 512, /* made without a direct map that are worth a flush when there is one */
+    MAX_REBUILDS = 8,
+};
+
+/* See stats.def. */
+struct bt_stats {
+#define GROUP(id, title)
+#define COUNT(id, help) u64 id;
+#define TABLE(id, size, label, help) u64 id[size];
+#include "bt/stats.def"
+#undef GROUP
+#undef COUNT
+#undef TABLE
+};
+
+/* A page's part of the map is 64 words; its last byte is looked at together with the word behind. */
+enum { CODE_MAP_WORDS = PAGE_SIZE / 64 };
+#define CODE_MAP_BYTES ((PHYS_PAGES * (u64)CODE_MAP_WORDS + 1) * 8)
+
+struct bt {
+    struct vcpu *cpu;
+    struct bt_config config;
+    struct mmu_listener listener; /* for writes to code */
+    /* Host code: one memory, two mappings; never writable and executable through one. */
+    int fd;
+    u8 *write, *exec;
+    u64 size, used;
+    u64 taken; /* of the code, from the host: see cache.c */
+    u8 *stack; /* of return addresses, with a guard page below */
+    /* Records: TUs by number from below, what belongs to them (notes) from above. */
+    struct tu *tus;
+    u32 tu_count; /* number of the next one */
+    u8 *notes;    /* lowest taken */
+    u32 hash[HASH_SIZE];
+    u32 lines[LINES]; /* lists by line_next: the 64 bytes a TU (or its second part) starts in */
+    u32 *page_tus; /* [PHYS_PAGES] how many TUs have bytes there */
+    u64 *code_map; /* a bit for each byte of memory: it may be some TU's */
+    struct context *contexts;
+    u32 context_count;
+    u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */
+    struct tables {
+        u32 base[4], limit[4], tss; /* tss: its attributes */
+    } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
+    struct jump_cached *jump_cache;
+    u32 cpuid_version; /* the vcpu's, for which tc.cpuids holds */
+    /* What was learnt about memory operands, by physical address of the instruction. */
+    struct history {
+        u32 gpa;
+        u8 form, traps, patched;
+        u16 served, trial; /* executions in C: so far, until it is flat again */
+    } history[FORM_SIZE];
+    u8 fpu_cpl;   /* CPL the FPU is live for */
+    u32 generation; /* for which the stack of return addresses holds */
+    bool dropped; /* a TU died since the code was entered */
+    bool interpret; /* set by the signal handler: run the instruction at EIP in C */
+    bool mapped_loads; /* loads of new code go by the direct map */
+    u64 mapless; /* TUs made when they did last */
+    u32 rebuilds;  /* flushes because they do again */
+    struct {
+        bool set; /* its load found nothing in the direct map */
+        gla_t gla;
+        u32 tu;   /* number, */
+        gpa_t gpa; /* and of the instruction */
+    } direct_map_miss;
+    struct bt_stats stats;
+};
+
+/* ---- run.c ---- */
+/* The guest's arithmetic flags live in the host's while its code runs; in vcpu.eflags they are 0 then,
+ * so that PUSHF only has to merge. */
+static inline void bt_flags_to_host(struct vcpu *cpu)
+{
+    tc_of(cpu)->host_flags = (cpu->eflags & 0xff) << 8 | (cpu->eflags >> 11 & 1);
+    cpu->eflags &= ~(u32)FLAGS_ARITH;
+}
+static inline void bt_flags_from_host(struct vcpu *cpu)
+{
+    u32 low = (u32)tc_of(cpu)->host_flags >> 8 & 0xff, overflow = (u32)tc_of(cpu)->host_flags & 1;
+
+    cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((low | overflow << 11) & FLAGS_ARITH);
+}
+bool bt_watched(const struct vcpu *cpu); /* single steps and breakpoints are the interpreter's */
+/* Starts the stack of return addresses anew if its addresses may lead astray. */
+void bt_revalidate_stack(struct bt *bt);
+
+/* ---- cache.c ---- */
+bool cache_init(struct bt *bt, const char **why);
+void cache_free(struct bt *bt);
+/* Room for one TU: a CCF of up to MAX_CCF bytes and its records; flushes when there is none. Write
+ * address of the CCF. */
+u8 *cache_reserve(struct bt *bt);
+void cache_commit(struct bt *bt, u32 size);
+void *cache_note(struct bt *bt, u32 size); /* of MAX_NOTES in all for each TU; zero */
+void cache_clear(struct bt *bt); /* all of it, back to the host; the stack starts anew */
+static inline const u8 *cache_exec(const struct bt *bt, const u8 *write)
+{
+    return bt->exec + (write - bt->write);
+}
+void cache_reset_stack(struct bt *bt);
+
+/* ---- translate.c ---- */
+/* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */
+struct tu *bt_translate(struct bt *bt, u32 context);
+
+/* ---- fpu.c ---- */
+bool bt_fpu_may_live(const struct vcpu *cpu);
+void bt_fpu_start(struct vcpu *cpu);
+void bt_fpu_revalidate(struct vcpu *cpu); /* before a context is found: still live? */
+void bt_fpu_save(struct vcpu *cpu);   /* after enter.S stored it */
+
+/* ---- dump.c ---- */
+/* The CCF to stderr, with a mark at pc: what a failed check of it shows. */
+void dump_host(const struct bt *bt, const struct tu *tu, const u8 *pc);
+
+/* ---- fault.c ---- */
+void bt_signals_init(void); /* handlers, and the calling thread's signal stack */
+void bt_fault_bind(struct vcpu *cpu); /* whose code this thread runs */
+
+#endif
