@@ -9,11 +9,6 @@
 
 #include <string.h>
 
-static u32 number_of(const struct bt *bt, const struct tu *tu)
-{
-    return (u32)(tu - bt->tus);
-}
-
 /* Number of the list of TUs that start in the 64 bytes around gpa. */
 static u32 line_of(gpa_t gpa)
 {
@@ -44,7 +39,7 @@ static void line_insert(struct bt *bt, struct tu *tu, gpa_t gpa)
     u32 line = line_of(gpa);
 
     *line_link(tu, line) = bt->lines[line];
-    bt->lines[line] = number_of(bt, tu);
+    bt->lines[line] = tu_number(bt, tu);
 }
 
 /* The n bytes at gpa, all in one page, in the map. */
@@ -94,7 +89,7 @@ void smc_insert(struct bt *bt, struct tu *tu)
 
 static void line_remove(struct bt *bt, struct tu *tu, gpa_t gpa)
 {
-    u32 line = line_of(gpa), *p = &bt->lines[line], n = number_of(bt, tu);
+    u32 line = line_of(gpa), *p = &bt->lines[line], n = tu_number(bt, tu);
 
     while (*p && *p != n)
         p = line_link(tu_at(bt, *p), line);

@@ -13,11 +13,6 @@ static u32 *bucket(struct bt *bt, u32 context, u32 eip)
     return &bt->hash[(eip ^ eip >> 15 ^ context * 0x9e37) % HASH_SIZE];
 }
 
-static u32 number_of(const struct bt *bt, const struct tu *tu)
-{
-    return (u32)(tu - bt->tus);
-}
-
 static u64 exec_spte(const struct bt *bt, gla_t gla)
 {
     return bt->cpu->shadow[SHADOW_EXEC + (gla >> PAGE_SHIFT)];
@@ -42,7 +37,7 @@ void tu_insert(struct bt *bt, struct tu *tu)
 
     bt->tu_count++;
     tu->hash_next = *b;
-    *b = number_of(bt, tu);
+    *b = tu_number(bt, tu);
     smc_insert(bt, tu);
 }
 
@@ -131,7 +126,7 @@ void tu_link(struct bt *bt, struct exit *e, struct tu *to)
         patch_rel32(bt, tu->host + e->jump, entry_of(tu, to));
     }
     bt->stats.chained++;
-    e->to = number_of(bt, to);
+    e->to = tu_number(bt, to);
     e->next_in = to->in;
     to->in = e;
 }
@@ -191,7 +186,7 @@ static void jump_cache_remove(struct bt *bt, const struct tu *tu)
 
 static void bucket_remove(struct bt *bt, struct tu *tu)
 {
-    u32 *p = bucket(bt, tu->context, tu->eip), n = number_of(bt, tu);
+    u32 *p = bucket(bt, tu->context, tu->eip), n = tu_number(bt, tu);
 
     while (*p && *p != n)
         p = &tu_at(bt, *p)->hash_next;

@@ -91,6 +91,10 @@ static_assert(sizeof(struct site) == 4 && sizeof(struct exit) == 32 && sizeof(st
 struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip); /* NULL: none, or its page moved */
 void tu_insert(struct bt *bt, struct tu *tu); /* the one with the next number */
 void tu_drop(struct bt *bt, struct tu *tu);
+static inline u32 tu_number(const struct bt *bt, const struct tu *tu)
+{
+    return (u32)(tu - bt->tus);
+}
 static inline struct tu *tu_at(const struct bt *bt, u32 number)
 {
     return number ? &bt->tus[number] : NULL;
