@@ -25,11 +25,6 @@ enum { ALT_STACK = 256 << 10, STACK_KEPT = 512 };
 
 static _Thread_local struct vcpu *current;
 
-void bt_fault_bind(struct vcpu *cpu)
-{
-    current = cpu;
-}
-
 static void save_guest(struct vcpu *cpu, const greg_t *g)
 {
     static const u8 from[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
@@ -169,15 +164,31 @@ static void bt_signal(int sig, siginfo_t *info, void *context)
     }
 }
 
+/* The host's signals arrive on a stack of their own: rsp is the guest's return addresses. */
+static void give_signal_stack(void)
+{
+    static _Thread_local bool given;
+    stack_t st = { .ss_size = ALT_STACK };
+
+    if (given)
+        return;
+    st.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(st.ss_sp != MAP_FAILED && !sigaltstack(&st, NULL), "no signal stack");
+    given = true;
+}
+
+void bt_fault_bind(struct vcpu *cpu)
+{
+    give_signal_stack();
+    current = cpu;
+}
+
 void bt_signals_init(void)
 {
     struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-    stack_t st = { .ss_size = ALT_STACK };
 
     sa.sa_sigaction = bt_signal;
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
     sigaction(SIGFPE, &sa, NULL);
-    st.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    check(st.ss_sp != MAP_FAILED && !sigaltstack(&st, NULL), "no signal stack");
 }

@@ -145,7 +145,7 @@ void bt_fpu_save(struct vcpu *cpu);   /* after enter.S stored it */
 void dump_host(const struct bt *bt, const struct tu *tu, const u8 *pc);
 
 /* ---- fault.c ---- */
-void bt_signals_init(void); /* handlers, and the calling thread's signal stack */
-void bt_fault_bind(struct vcpu *cpu); /* whose code this thread runs */
+void bt_signals_init(void); /* the process' handlers */
+void bt_fault_bind(struct vcpu *cpu); /* whose code this thread runs; gives it a signal stack */
 
 #endif
