@@ -1,7 +1,8 @@
 /*
  * The translation cache: code memory, and records of what is in it, together no larger than
- * --tc-size. When it is full everything goes at once: the memory is small, retranslating what is hot
- * is quick, and nothing points into it but what a flush visits.
+ * --tc-size. When it is full everything goes at once: nothing points into it but what a flush visits.
+ * Without --tc-size it starts small, and doubles instead while what is in it was worth keeping: while
+ * translating takes more than a small share of the time.
  *
  *   code     one memfd mapped twice, writable here and executable there, filled from the bottom
  *   records  struct tu by number from the bottom; their exits, sites and callouts from the top
@@ -13,12 +14,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
-enum { CODE_STEP = 256 << 10 };
+enum { CODE_STEP = 256 << 10, GROW_SHARE = 20 /* of the time, 1/GROW_SHARE */ };
+static const u64 FIRST_SIZE = MIB(32), MOST_SIZE = MIB(256);
 
 static bool map_code(struct bt *bt)
 {
@@ -79,8 +82,10 @@ bool cache_init(struct bt *bt, const char **why)
         *why = "something of ours is mapped below 4 GiB, where guest addresses must fault";
         return false;
     }
-    bt->size = bt->config.cache_size ? bt->config.cache_size : MIB(32);
+    bt->size = bt->config.cache_size ? bt->config.cache_size : MOST_SIZE;
     bt->size = (bt->size + 0xffff) & ~0xffffull;
+    bt->limit = bt->config.cache_size ? bt->size : FIRST_SIZE;
+    bt->cleared = __rdtsc();
     if (map_code(bt) && map_records(bt) && map_stack(bt)) {
         cache_reset_stack(bt);
         return true;
@@ -132,10 +137,22 @@ static void take_code(struct bt *bt)
     bt->taken += n;
 }
 
+static void make_room(struct bt *bt)
+{
+    u64 spent = bt->stats.translate_tsc - bt->spent, elapsed = __rdtsc() - bt->cleared;
+
+    if (bt->limit >= bt->size || spent * GROW_SHARE < elapsed) {
+        bt_flush(bt);
+        return;
+    }
+    bt->limit = bt->limit * 2 < bt->size ? bt->limit * 2 : bt->size;
+    bt->stats.grown++;
+}
+
 u8 *cache_reserve(struct bt *bt)
 {
-    if (bt->used + records_size(bt) + MAX_CCF + sizeof(struct tu) + MAX_NOTES > bt->size)
-        bt_flush(bt);
+    if (bt->used + records_size(bt) + MAX_CCF + sizeof(struct tu) + MAX_NOTES > bt->limit)
+        make_room(bt);
     take_code(bt);
     return bt->write + bt->used;
 }
@@ -159,5 +176,7 @@ void cache_clear(struct bt *bt)
     bt->notes = (u8 *)bt->tus + bt->size;
     bt->tu_count = 1;
     bt->used = bt->taken = 0;
+    bt->cleared = __rdtsc();
+    bt->spent = bt->stats.translate_tsc;
     cache_reset_stack(bt);
 }

@@ -20,7 +20,7 @@ enum {
     MAX_CCF = 24576, /* see emit.h */
     POLL_SIZE = 6, /* of the poll at a CCF's head */
     MAX_NOTES = 1536, /* bytes that belong to one TU */
-    HASH_SIZE = 1 << 17,
+    HASH_SIZE = 1 << 19,
     LINES = 1 << 15,
     LINE_SHIFT = 6,
     MAX_TU_BYTES = MAX_INSNS * 15,
@@ -56,7 +56,9 @@ struct bt {
     /* Host code: one memory, two mappings; never writable and executable through one. */
     int fd;
     u8 *write, *exec;
-    u64 size, used;
+    u64 size, used;  /* size: reserved; */
+    u64 limit;       /* and how much of it, with records, before something is done: see cache.c */
+    u64 cleared, spent; /* the TSC, and what was spent on translating, when it was empty last */
     u64 taken; /* of the code, from the host: see cache.c */
     u8 *stack; /* of return addresses, with a guard page below */
     /* Records: TUs by number from below, what belongs to them (notes) from above. */

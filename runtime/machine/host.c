@@ -60,15 +60,20 @@ static void check_limit(const struct limit *l)
             (unsigned long long)(l->least / l->unit));
 }
 
+static u64 tc_size(const struct options *o)
+{
+    return o->tc_size ? o->tc_size : MIB(256);
+}
+
 /* Windows take 36 GiB of addresses, shadow tables 6, the map of code 0.5; little of that is ever
  * memory. The translation cache lies there three times, and RAM once beside the windows. What is
  * mapped twice or shared is a file to the host. */
 static void check_limits(const struct options *o)
 {
     const struct limit limits[] = {
-        { RLIMIT_AS, "address space", 'v', GIB(44) + o->ram + 3 * o->tc_size, MIB(1) },
-        { RLIMIT_DATA, "data", 'd', GIB(8) + o->tc_size, MIB(1) },
-        { RLIMIT_FSIZE, "file size", 'f', MIB(256) + o->ram + o->tc_size, MIB(1) },
+        { RLIMIT_AS, "address space", 'v', GIB(44) + o->ram + 3 * tc_size(o), MIB(1) },
+        { RLIMIT_DATA, "data", 'd', GIB(8) + tc_size(o), MIB(1) },
+        { RLIMIT_FSIZE, "file size", 'f', MIB(256) + o->ram + tc_size(o), MIB(1) },
         { RLIMIT_NOFILE, "open files", 'n', 64, 1 },
     };
 

@@ -119,7 +119,6 @@ static const struct options defaults = {
     .rtc_base = "utc",
     .append = "",
     .engine = &bt_engine,
-    .tc_size = MIB(32),
 };
 
 void options_parse(struct options *o, int argc, char **argv)
