@@ -32,7 +32,7 @@ struct device {
     const struct device_class *class;
     struct machine *machine;
     struct device *next; /* in order of device_new() */
-    const void *config;  /* what machine.c passed to device_new(): read in attach */
+    const void *config;  /* what parts.c passed to device_new(): read in attach */
 };
 
 /* Creates the chip, zeroed, and attaches it. `config` must outlive it; wires to chips that come later

@@ -3,11 +3,12 @@
  */
 #include "runtime/control/progress.h"
 #include "runtime/control/qmp.h"
+#include "runtime/control/signals.h"
 #include "runtime/machine/host.h"
-#include "runtime/machine/machine.h"
 #include "runtime/machine/run.h"
-#include "runtime/machine/signals.h"
 #include "runtime/machine/stats.h"
+#include "runtime/options/command_line.h"
+#include "runtime/parts.h"
 #include "runtime/screen/display.h"
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /*
- * The command line, parsed: one row per option in options.def, QEMU's spelling. options.c fills
- * this; machine.c reads it. Strings live as long as the process.
+ * The command line, parsed: what a machine is made from. runtime/options/ fills it, from one row
+ * per option; a test fills in what it needs. Strings live as long as the process.
  */
 #ifndef RING3_OPTIONS_H
 #define RING3_OPTIONS_H
@@ -49,8 +49,5 @@ struct options {
     u64 tc_size;       /* bytes of the translation cache, code and records */
     bool tc_count;     /* translated code counts what it runs */
 };
-
-/* Parses argv; die()s on mistakes; prints and exits 0 for --help and --version. */
-void options_parse(struct options *o, int argc, char **argv);
 
 #endif

@@ -8,8 +8,8 @@
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window_input.h"
 #include "runtime/control/control.h"
+#include "runtime/control/keys.h"
 #include "runtime/machine/machine.h"
-#include "runtime/screen/keys.h"
 #include "runtime/screen/window.h"
 
 /* ---- Keys ---- */

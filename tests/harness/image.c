@@ -9,7 +9,6 @@
 #include "tests/harness/image.h"
 #include "runtime/storage/disk.h"
 #include "runtime/storage/overlay.h"
-#include "tests/harness/image.h"
 #include "tests/harness/test.h"
 
 static char folder[64];

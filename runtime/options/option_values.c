@@ -2,11 +2,11 @@
  * What the options with structured arguments do, one function each: it reads the argument, refuses
  * in one line what we do not have, and notes the rest in struct options.
  */
-#include "runtime/machine/option_values.h"
-#include "runtime/machine/engines.h"
-#include "runtime/machine/keyval.h"
-#include "runtime/machine/machine.h"
+#include "runtime/options/option_values.h"
 #include "cpu/cpu.h"
+#include "runtime/machine/engines.h"
+#include "runtime/machine/machine.h"
+#include "runtime/options/keyval.h"
 
 #include <stdlib.h>
 #include <string.h>
