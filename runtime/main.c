@@ -14,7 +14,7 @@
 int main(int argc, char **argv)
 {
     static struct options o;
-    struct viewer *viewer;
+    struct display *display;
     struct machine *m;
     int status;
 
@@ -24,10 +24,10 @@ int main(int argc, char **argv)
     signals_watch(m);
     if (o.qmp)
         qmp_new(m, o.qmp, o.qmp_wait);
-    viewer = display_open(m);
+    display = display_open(m);
     progress_watch(m);
     status = machine_run(m);
-    display_close(viewer);
+    display_close(display);
     stats_write(m);
     qmp_free(m);
     machine_free(m);

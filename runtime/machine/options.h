@@ -10,7 +10,7 @@
 #define RING3_VERSION "0.1"
 
 enum { MAX_SERIAL = 2, MAX_DEBUG = 2, MAX_CHARDEVS = 8 };
-enum display { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
+enum display_kind { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
 
 struct drive_options {
     const char *file; /* NULL: none (a CD drive may be empty) */
@@ -29,7 +29,7 @@ struct options {
     const char *serial[MAX_SERIAL];
     const struct engine *engine;
     bool plain_host; /* as if the host had nothing that is only quicker */
-    enum display display;
+    enum display_kind display;
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;
     const char *qmp;   /* unix socket path, NULL: none */

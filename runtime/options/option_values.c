@@ -433,7 +433,7 @@ SETTER(set_tc_size)
 
 /* ---- Defaults that depend on the rest ---- */
 
-static enum display default_display(const struct options *o)
+static enum display_kind default_display(const struct options *o)
 {
     if (o->nographic)
         return DISPLAY_NONE;
