@@ -6,7 +6,7 @@
 #include "runtime/options/option_drives.h"
 #include "runtime/options/keyval.h"
 #include "runtime/options/option_values.h"
-#include "runtime/storage/image.h"
+#include "runtime/storage/recognise.h"
 
 #include <stdlib.h>
 #include <string.h>
