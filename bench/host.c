@@ -1,6 +1,6 @@
 /*
  * What the host's own mechanisms cost on this machine: the events and instruction forms between which
- * the design chooses (DESIGN.md section 1).
+ * the design chooses (docs/design.md, "What the host costs").
  *
  *   hostcost          "row NAME BEST MEDIAN": hundredths of a TSC cycle per operation; "none NAME":
  *                     the host has no such thing

@@ -11,7 +11,7 @@
 struct bt_config {
     u64 cache_size;   /* bytes of host code and its records, rounded up to 64 KiB; 0: 32 MiB */
     u32 max_insns;    /* per TU, 1 to 12; 0: 12 */
-    bool count_runs;  /* translated code counts what stats.def's shared shadow "runs" tells */
+    bool count_runs;  /* translated code counts what stats.def's group "runs" tells */
     bool no_chaining; /* every exit goes through the look-up */
     void (*translating)(void *owner, bool on); /* around the making of a TU, for who books time; or NULL */
     void *owner;

@@ -28,7 +28,7 @@ static const struct {
     const char *name;
 } vcpu_names[] = {
     { VCPU_EIP, "eip" },         { VCPU_EFLAGS, "eflags" },       { VCPU_INT_FLAG, "int_flag" },
-    { VCPU_INTR, "intr" },       { VCPU_REQUESTS, "attention" }, { TC_POLL, "poll" },
+    { VCPU_INTR, "intr" },       { VCPU_REQUESTS, "requests" }, { TC_POLL, "poll" },
     { TC_CALLOUT, "callout" }, { TC_LEAVE, "leave" },         { TC_INDIRECT, "indirect" },
 };
 

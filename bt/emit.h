@@ -192,10 +192,10 @@ void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size); /* 2 b
 void emit_not64(struct xl *x, enum hreg reg);
 /* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
 void emit_top16(struct xl *x, enum hreg reg);
-/* r9d := offset of the memory operand. */
+/* dst := offset of the memory operand. */
 void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);
 
-/* ---- xl_data.c: the stack ---- */
+/* ---- xl_stack.c ---- */
 bool xl_push_imm(struct xl *x, u32 imm, u32 size);
 bool xl_push_reg(struct xl *x, u8 reg, u32 size); /* reg may be r11 */
 bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not move yet */

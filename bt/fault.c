@@ -8,7 +8,7 @@
  *   direct map    a load by gs:[address] of what is in no direct map
  *   miss      spte 0: a hidden or true page fault
  *   write-protected   code, page table or device memory
- *   align     a misaligned access in flat form, which might cross a page: no canonical address (xl_mem.c)
+ *   align     a misaligned access in form table, which might cross a page: no canonical address (xl_mem.c)
  *   divide    #DE
  *   fpu       #MF, #XM: an unmasked exception
  *   stack     the stack of return addresses is full

@@ -7,7 +7,7 @@
  *   r9 r10 r11 r13                free inside one guest instruction; r9 carries a branch target or
  *                                 a record from the code to the routines below
  *   r12                           12, the page shift, for SHRX
- *   r14                           vcpu.flat, the shadow of the current privilege, plus SHADOW_BIAS: SHLX
+ *   r14                           vcpu.shadow, the shadow of the current privilege, plus SHADOW_BIAS: SHLX
  *                                 takes its low six bits for a count of 62
  *   r15                           where struct vcpu ends, and struct tc begins (tc.h)
  *   gs                            leads to the direct map (mmu/directmap.c), for loads

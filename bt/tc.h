@@ -60,7 +60,7 @@ struct cpuid_memo {
 /* The sizes are in the assembly's shifts. */
 static_assert(sizeof(struct segment_memo) == 64 && sizeof(struct int_memo) == 64 &&
               sizeof(struct iret_memo) == 16 && sizeof(struct far_memo) == 16 &&
-              sizeof(struct cpuid_memo) == 32 && sizeof(struct segment) == 12, "indexed by shifts in fast.S, far.S");
+              sizeof(struct cpuid_memo) == 32 && sizeof(struct segment) == 12, "indexed by shifts in memo.S, memo_far.S");
 
 /* By the entry's address in assembly, too: JUMP_*. */
 struct jump_cached {

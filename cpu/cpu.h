@@ -184,7 +184,7 @@ struct vcpu {
     u8 cpl;          /* 0 to 3; 3 in V86, 0 in real mode */
     u8 intr;         /* level of the INTR input */
     u8 nmi_blocked;  /* until IRET */
-    u32 requests;   /* ATT_*: see above */
+    u32 requests;   /* REQ_*: see above */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct vcpu) - offsetof(struct vcpu, shadow) <= 128, "translated code uses short offsets");
 
@@ -316,7 +316,7 @@ bool cpu_push(struct vcpu *cpu, u32 size, u32 val);
 bool cpu_pop(struct vcpu *cpu, u32 size, u32 *skip, u32 *val);
 void cpu_pop_commit(struct vcpu *cpu, u32 skip);
 
-/* ---- Segments and far transfers (cpu/memo.c, flow across segments in far.c, task.c) ---- */
+/* ---- Segments and far transfers (cpu/segment.c, flow across segments in far.c, task.c) ---- */
 
 /* Loads a segment register as MOV, POP, LDS… do (vol. 2, "MOV"); ES, SS, DS, FS, GS. */
 bool cpu_load_segment(struct vcpu *cpu, enum seg seg, u16 selector);

@@ -2,7 +2,7 @@
  * The reference interpreter: fetch, the checks every instruction of its kind shares, the handler
  * from the table, and what follows each instruction (SDM vol. 3, table 6-2 gives the order).
  *
- *   1 attention   interrupts and traps of the boundary          cpu_serve_requests()
+ *   1 requests   interrupts and traps of the boundary          cpu_serve_requests()
  *   2 breakpoint  instruction breakpoint at CS:EIP, unless RF    cpu_debug_fetch()
  *   3 fetch       limit, page, decoding                          fetch_quick()
  *   4 admit       model, LOCK, mode, FPU, privilege              by the row's attributes

@@ -2,7 +2,7 @@
  * IN, OUT, INS, OUTS, and who may (SDM vol. 1, chapter 18; the I/O bitmap: 18.5.2). A port is
  * touched only after all that can fault has been tested, since reading one may change it.
  *
- * Repeated forms commit each iteration, as cpu/string.c does, and give way to attention.
+ * Repeated forms commit each iteration, as cpu/string.c does, and give way to requests.
  */
 #include "cpu/debug.h"
 #include "cpu/system.h"

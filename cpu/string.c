@@ -3,7 +3,7 @@
  *
  * A repeated instruction commits (E)CX, (E)SI and (E)DI after each iteration, or after a span of
  * iterations that cannot fault; a fault therefore leaves the counts of what was done and EIP at the
- * instruction, which restarts. It gives way when attention is set or TF traps each iteration:
+ * instruction, which restarts. It gives way when requests is set or TF traps each iteration:
  * cpu->mid_rep is set then, and the interpreter leaves EIP where it is.
  *
  * MOVS and STOS upwards on plain memory run a page at a time.

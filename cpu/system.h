@@ -140,7 +140,7 @@ void cpu_unblock_nmi(struct vcpu *cpu);
 bool task_switch_to(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip, u32 flags,
                     bool has_error, u32 error);
 
-/* ---- Attention ---- */
+/* ---- Requests ---- */
 
 static inline void request_set(struct vcpu *cpu, u32 bits)
 {

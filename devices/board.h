@@ -1,5 +1,5 @@
 /*
- * The chips of the board and the wires between them: what machine.c connects and what the front ends
+ * The chips of the board and the wires between them: what parts.c connects and what the front ends
  * (window, QMP) drive. A chip's config holds its wires to peers. Each part is documented in its own file.
  */
 #ifndef RING3_BOARD_H
@@ -16,7 +16,7 @@ extern const struct device_class ioapic_class; /* memory FEC00000; config: struc
 void i8259_set(struct device *dev, u32 pin, bool level); /* ISA pin 0 to 15 */
 bool i8259_intr(struct device *dev);                     /* INTR output */
 u8 i8259_ack(struct device *dev);                        /* INTA cycle: the vector */
-/* The INTR pin; machine.c connects it with irq_init(). */
+/* The INTR pin; parts.c connects it with irq_init(). */
 struct irq *i8259_output(struct device *dev);
 /* True while the pin's request is latched and not yet acknowledged: a further edge would be lost.
  * Timers use it to catch up on ticks. */
@@ -38,7 +38,7 @@ void lapic_set_lint(struct device *dev, u32 pin, bool level); /* 0 or 1 */
  * False: not for this processor, or its APIC is disabled. */
 bool lapic_message(struct device *dev, u8 vector, u32 delivery, u8 destination, bool logical,
                    bool level);
-/* Called by the CPU (through machine.c): is there an interrupt for it, and which vector? An ExtINT
+/* Called by the CPU (through parts.c): is there an interrupt for it, and which vector? An ExtINT
  * fetches its vector from the 8259s. -1: spurious, none after all. */
 bool lapic_intr(struct device *dev);
 int lapic_ack(struct device *dev);
@@ -81,7 +81,7 @@ extern const struct device_class pcspk_class;    /* port 61: gate 2, speaker dat
 
 bool i8254_out(struct device *dev, u32 channel);           /* OUT pin, now */
 void i8254_gate(struct device *dev, u32 channel, bool on); /* GATE pin */
-void mc146818_cmos_set(struct device *dev, u8 index, u8 val); /* by machine.c before power-on */
+void mc146818_cmos_set(struct device *dev, u8 index, u8 val); /* by parts.c before power-on */
 u8 mc146818_cmos_get(struct device *dev, u8 index);
 bool mc146818_nmi_masked(struct device *dev); /* port 70 bit 7 */
 
@@ -100,7 +100,7 @@ void i8042_a20_follow(struct device *dev, bool on);
 void port92_a20_follow(struct device *dev, bool on);
 void a20_tell(struct device *dev, bool on);
 
-/* `key` is a set-1 scan code, 0x80 added... see runtime/screen/keys.def: 0x01-0x7f plain, 0xe000 | code
+/* `key` is a set-1 scan code, 0x80 added... see runtime/control/keys.def: 0x01-0x7f plain, 0xe000 | code
  * for extended keys, 0xe11d for Pause. */
 void i8042_key(struct device *dev, u16 key, bool down);
 /* Relative motion, dy positive downwards as on screen; dz wheel, positive towards the user;

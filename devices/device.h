@@ -32,7 +32,7 @@ struct device {
     const struct device_class *class;
     struct machine *machine;
     struct device *next; /* in order of device_new() */
-    const void *config;  /* what machine.c passed to device_new(): read in attach */
+    const void *config;  /* what parts.c passed to device_new(): read in attach */
 };
 
 /* Creates the chip, zeroed, and attaches it. `config` must outlive it; wires to chips that come later
@@ -162,7 +162,7 @@ void timer_init(struct timer *t, struct machine *m, void (*fire)(void *owner), v
 void timer_set(struct timer *t, u64 deadline);
 void timer_cancel(struct timer *t);
 
-/* ---- The machine's own buttons (runtime/machine/run.c) ---- */
+/* ---- The machine's own buttons (runtime/machine/services.c; served in run.c) ---- */
 
 enum machine_event {
     MACHINE_RESET = 1,     /* keyboard controller, port 92, CF9, triple fault, QMP */

@@ -3,7 +3,7 @@
  * ED to FF, typematic repeat. Facts: IBM PS/2 Hardware Interface Technical Reference, "Keyboards
  * (101/102-key)"; Microsoft "Keyboard Scan Code Specification" 1.3a, appendix C.
  *
- * Keys come from the window as set 1 codes (runtime/screen/keys.def). A key that is down already is not
+ * Keys come from the window as set 1 codes (runtime/control/keys.def). A key that is down already is not
  * pressed again: repeating is the keyboard's, at the rate the guest asked for.
  */
 #include "devices/ps2.h"

@@ -36,7 +36,7 @@ static const struct {
 /* A byte of the window: where it lies in each plane, and the planes a write reaches. */
 struct place {
     u32 offset, mask, read_plane;
-} __attribute__((aligned(8))); /* compilers move it by eight bytes: bt/callout.c, light callouts */
+} __attribute__((aligned(8))); /* compilers move it by eight bytes: bt/callout.c, fast callouts */
 
 /* The bank moves the window by 64 KiB; in 4 bpp modes that is of each plane. */
 static u32 bank_offset(const struct vga *v)

@@ -87,9 +87,9 @@ void mmu_cpl_changed(struct paging *pg, bool user);
 void mmu_invlpg(struct paging *pg, gla_t gla);
 void mmu_flush(struct paging *pg); /* all, global too */
 
-/* ---- Windows, for the translator's loads: gs:[gla] (directmap.c) ---- */
+/* ---- Direct maps, for the translator's loads: gs:[gla] (directmap.c) ---- */
 
-/* Lets gs lead to vcpu.direct map: once before code runs on this thread that uses it. While
+/* Lets gs lead to vcpu.direct_map: once before code runs on this thread that uses it. While
  * vcpu.direct_map_loaded is set, each change of the direct map does it, too. */
 void mmu_direct_map_load(struct paging *pg);
 /* As if the host had no WRGSBASE, for tests; and has it, in words? */

@@ -1,8 +1,8 @@
 /*
  * Where the sptes of each kind lie in a space's linear shadow table (shadow.h), for C and assembly.
  */
-#ifndef RING3_SLOTS_H
-#define RING3_SLOTS_H
+#ifndef RING3_SHADOW_LAYOUT_H
+#define RING3_SHADOW_LAYOUT_H
 
 #define SHADOW_SPTES 0x100000
 #define SHADOW_WRITE SHADOW_SPTES      /* from read to write sptes */

@@ -3,17 +3,18 @@
  */
 #include "runtime/control/progress.h"
 #include "runtime/control/qmp.h"
+#include "runtime/control/signals.h"
 #include "runtime/machine/host.h"
-#include "runtime/machine/machine.h"
 #include "runtime/machine/run.h"
-#include "runtime/machine/signals.h"
 #include "runtime/machine/stats.h"
+#include "runtime/options/command_line.h"
+#include "runtime/parts.h"
 #include "runtime/screen/display.h"
 
 int main(int argc, char **argv)
 {
     static struct options o;
-    struct viewer *viewer;
+    struct display *display;
     struct machine *m;
     int status;
 
@@ -23,10 +24,10 @@ int main(int argc, char **argv)
     signals_watch(m);
     if (o.qmp)
         qmp_new(m, o.qmp, o.qmp_wait);
-    viewer = display_open(m);
+    display = display_open(m);
     progress_watch(m);
     status = machine_run(m);
-    display_close(viewer);
+    display_close(display);
     stats_write(m);
     qmp_free(m);
     machine_free(m);

@@ -15,7 +15,7 @@ import user
 
 KERNEL = os.path.join(rig.BUILD, "bench", "nano.elf")
 FLOPPY = os.path.join(rig.BUILD, "bench", "nano.img")
-# Core cycles; DESIGN.md section 7.
+# Core cycles; docs/design.md, Goals.
 TARGETS = {
     "syscall-int": 300, "syscall-sysenter": 300, "in": 60, "out": 60, "cli-sti": 10, "pushf-popf": 10, "call-ret": 8,
     "page-fault-user": 1500, "page-fault-kernel": 1500, "divide-error-user": 1500, "divide-error-kernel": 1500,

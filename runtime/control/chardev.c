@@ -25,10 +25,10 @@
 
 enum { BUFFER = 1 << 20, FLUSH_AT = 1 << 15, CHUNK = 4096, DRAIN_MS = 1000 };
 
-struct port {
+struct char_backend {
     struct chardev c;
     struct machine *m;
-    struct port *next;
+    struct char_backend *next;
     int in, out;          /* -1: none */
     int listener, keeper; /* a Unix socket's; a pty's other end, kept open against hang-ups */
     const char *path;     /* of the listener */
@@ -42,10 +42,10 @@ struct port {
 
 /* ---- Output ---- */
 
-static void update_events(struct port *p);
+static void update_events(struct char_backend *p);
 
 /* Writes once; false when the descriptor takes no more now or is gone. */
-static bool flush_once(struct port *p)
+static bool flush_once(struct char_backend *p)
 {
     u32 n = p->held, straight = BUFFER - p->head;
     ssize_t done;
@@ -64,7 +64,7 @@ static bool flush_once(struct port *p)
     return true;
 }
 
-static void flush(struct port *p)
+static void flush(struct char_backend *p)
 {
     while (flush_once(p))
         ;
@@ -73,7 +73,7 @@ static void flush(struct port *p)
 
 static void port_write(struct chardev *c, const u8 *data, u32 n)
 {
-    struct port *p = container_of(c, struct port, c);
+    struct char_backend *p = container_of(c, struct char_backend, c);
     bool was_empty = !p->held;
 
     if (p->out < 0)
@@ -93,7 +93,7 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
 
 static void say(void *arg, const char *text)
 {
-    struct port *p = arg;
+    struct char_backend *p = arg;
 
     port_write(&p->c, (const u8 *)text, (u32)strlen(text));
 }
@@ -101,18 +101,18 @@ static void say(void *arg, const char *text)
 /* ---- Input ---- */
 
 /* Bytes that may be read now. Where no chip listens (a debug console), input is read and dropped. */
-static u32 room(struct port *p)
+static u32 room(struct char_backend *p)
 {
     return p->monitor || !p->c.receive ? CHUNK : p->c.can_receive(p->c.dev);
 }
 
-static void to_guest(struct port *p, u8 byte)
+static void to_guest(struct char_backend *p, u8 byte)
 {
     if (p->c.receive && p->c.can_receive(p->c.dev))
         p->c.receive(p->c.dev, &byte, 1);
 }
 
-static void command(struct port *p, u8 key)
+static void command(struct char_backend *p, u8 key)
 {
     switch (key) {
     case 'x':
@@ -136,7 +136,7 @@ static void command(struct port *p, u8 key)
     }
 }
 
-static void typed(struct port *p, u8 byte)
+static void typed(struct char_backend *p, u8 byte)
 {
     if (p->prefixed) {
         p->prefixed = false;
@@ -150,7 +150,7 @@ static void typed(struct port *p, u8 byte)
     }
 }
 
-static void hang_up(struct port *p)
+static void hang_up(struct char_backend *p)
 {
     if (p->in >= 0)
         loop_remove(p->m, p->in);
@@ -163,7 +163,7 @@ static void hang_up(struct port *p)
     update_events(p);
 }
 
-static void read_input(struct port *p)
+static void read_input(struct char_backend *p)
 {
     u8 data[CHUNK];
     u32 n = room(p);
@@ -182,14 +182,14 @@ static void read_input(struct port *p)
 
 static void accept_input(struct chardev *c)
 {
-    update_events(container_of(c, struct port, c));
+    update_events(container_of(c, struct char_backend, c));
 }
 
 /* ---- The loop ---- */
 
 static void ready(void *arg, u32 events)
 {
-    struct port *p = arg;
+    struct char_backend *p = arg;
 
     if (events & LOOP_WRITE)
         flush(p);
@@ -203,7 +203,7 @@ static void out_ready(void *arg, u32 events)
     flush(arg);
 }
 
-static void update_events(struct port *p)
+static void update_events(struct char_backend *p)
 {
     u32 reads = p->in >= 0 && room(p) ? LOOP_READ : 0, writes = p->held ? LOOP_WRITE : 0;
 
@@ -213,7 +213,7 @@ static void update_events(struct port *p)
         loop_modify(p->m, p->out, writes);
 }
 
-static void watch(struct port *p)
+static void watch(struct char_backend *p)
 {
     if (p->in >= 0)
         loop_add(p->m, p->in, 0, ready, p);
@@ -228,7 +228,7 @@ static void no_write(struct chardev *c, const u8 *data, u32 n)
 {
 }
 
-static void open_null(struct port *p, const char *arg)
+static void open_null(struct char_backend *p, const char *arg)
 {
     p->c.write = no_write;
 }
@@ -247,7 +247,7 @@ static int own_output(int fd)
     return own >= 0 ? own : dup(fd);
 }
 
-static void open_stdio(struct port *p, const char *arg)
+static void open_stdio(struct char_backend *p, const char *arg)
 {
     struct stat st;
     /* poll() refuses nothing but reading a regular file to its end is an end of input. */
@@ -260,13 +260,13 @@ static void open_stdio(struct port *p, const char *arg)
     watch(p);
 }
 
-static void open_mon_stdio(struct port *p, const char *arg)
+static void open_mon_stdio(struct char_backend *p, const char *arg)
 {
     p->monitored = true;
     open_stdio(p, arg);
 }
 
-static void open_file(struct port *p, const char *path)
+static void open_file(struct char_backend *p, const char *path)
 {
     p->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
     if (p->out < 0)
@@ -274,7 +274,7 @@ static void open_file(struct port *p, const char *path)
     watch(p);
 }
 
-static void open_pty(struct port *p, const char *arg)
+static void open_pty(struct char_backend *p, const char *arg)
 {
     char name[256];
     struct termios raw;
@@ -294,7 +294,7 @@ static void open_pty(struct port *p, const char *arg)
 /* One client at a time, the newest: one that vanished without a word keeps nobody out. */
 static void take_client(void *arg, u32 events)
 {
-    struct port *p = arg;
+    struct char_backend *p = arg;
     int fd;
 
     if (p->in >= 0)
@@ -306,7 +306,7 @@ static void take_client(void *arg, u32 events)
     watch(p);
 }
 
-static void open_unix(struct port *p, const char *arg)
+static void open_unix(struct char_backend *p, const char *arg)
 {
     size_t n = strcspn(arg, ",");
     bool wait = !strstr(arg + n, "wait=off") && !strstr(arg + n, "nowait");
@@ -323,7 +323,7 @@ static void open_unix(struct port *p, const char *arg)
 
 static const struct kind {
     const char *name;
-    void (*open)(struct port *p, const char *arg);
+    void (*open)(struct char_backend *p, const char *arg);
 } kinds[] = {
     { "stdio", open_stdio },     { "mon:stdio", open_mon_stdio }, { "file:", open_file },
     { "pty", open_pty },         { "unix:", open_unix },          { "null", open_null },
@@ -332,7 +332,7 @@ static const struct kind {
 
 struct chardev *chardev_new(struct machine *m, const char *target)
 {
-    struct port *p = calloc(1, sizeof(*p));
+    struct char_backend *p = calloc(1, sizeof(*p));
 
     check(p, "out of memory");
     p->m = m;
@@ -355,7 +355,7 @@ struct chardev *chardev_new(struct machine *m, const char *target)
 }
 
 /* A terminal scrolls, a reader reads: give them a moment to take the rest. */
-static void drain(struct port *p)
+static void drain(struct char_backend *p)
 {
     struct pollfd poller = { .fd = p->out, .events = POLLOUT };
 
@@ -363,7 +363,7 @@ static void drain(struct port *p)
         ;
 }
 
-static void port_free(struct port *p)
+static void port_free(struct char_backend *p)
 {
     int fds[] = { p->in, p->out != p->in ? p->out : -1, p->keeper };
 
@@ -385,7 +385,7 @@ static void port_free(struct port *p)
 
 void chardev_free_all(struct machine *m)
 {
-    struct port *p;
+    struct char_backend *p;
 
     while ((p = m->ports)) {
         m->ports = p->next;

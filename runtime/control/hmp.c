@@ -5,11 +5,11 @@
 #include "runtime/control/hmp.h"
 #include "runtime/control/control.h"
 #include "runtime/control/keyqueue.h"
+#include "runtime/control/keys.h"
+#include "runtime/control/screenshot.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/stats.h"
-#include "runtime/screen/keys.h"
-#include "runtime/screen/screenshot.h"
 #include "runtime/storage/disk.h"
 
 #include <capstone/capstone.h>

@@ -3,6 +3,7 @@
  * while after the one before, on the machine's clock. Bounded: what does not fit is refused.
  */
 #include "runtime/control/keyqueue.h"
+#include "runtime/machine/input.h"
 #include "runtime/machine/machine.h"
 
 #include <stdlib.h>
@@ -31,8 +32,7 @@ static void play(void *owner)
     k = &q->queue[q->head];
     q->head = (q->head + 1) % QUEUE;
     q->held--;
-    if (q->machine->i8042)
-        i8042_key(q->machine->i8042, k->code, k->down);
+    machine_input(q->machine, &(struct input_event){ INPUT_KEY, .key = k->code, .down = k->down });
     /* Also after the last: the next key to be sent keeps its distance. */
     timer_set(&q->timer, clock_now(q->machine) + k->wait);
 }

@@ -157,11 +157,10 @@ static bool listening(const struct qmp *q)
     return q && q->client >= 0 && q->negotiated;
 }
 
-void machine_notify(struct machine *m, const char *event, const char *reason)
+static void notify_clients(struct machine *m, const char *event, const char *reason)
 {
     struct json_object *data = NULL;
 
-    trace(TRACE_QMP, "event %s (%s)", event, reason ? reason : "");
     if (!listening(m->qmp))
         return;
     if (reason) {
@@ -350,6 +349,7 @@ void qmp_new(struct machine *m, const char *path, bool wait)
     q->tokener = json_tokener_new();
     q->listener = unix_listen(path, "-qmp");
     m->qmp = q;
+    m->notify = notify_clients;
     loop_add(m, q->listener, LOOP_READ, client_waits, q);
     if (wait) {
         fprintf(stderr, "ring3: waiting for a QMP client at %s\n", path);

@@ -10,7 +10,5 @@ void qmp_new(struct machine *m, const char *path, bool wait);
 void qmp_free(struct machine *m);
 void qmp_tray_moved(struct machine *m, const char *device, bool open);
 
-/* Tells QMP clients: an event's name and its "reason", or NULL. */
-void machine_notify(struct machine *m, const char *event, const char *reason);
 
 #endif

@@ -5,9 +5,9 @@
 #include "runtime/control/control.h"
 #include "runtime/control/hmp.h"
 #include "runtime/control/keyqueue.h"
+#include "runtime/control/keys.h"
+#include "runtime/control/screenshot.h"
 #include "runtime/machine/machine.h"
-#include "runtime/screen/keys.h"
-#include "runtime/screen/screenshot.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

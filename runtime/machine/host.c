@@ -100,7 +100,7 @@ static void check_memory(void)
 }
 
 /* What only translated code needs: to know that nothing lies where guest addresses must fault
- * (bt/cache.c), and a base of GS (mmu/window.c). */
+ * (bt/cache.c), and a base of GS (mmu/directmap.c). */
 static void check_for_translator(void)
 {
     if (access("/proc/self/maps", R_OK))

@@ -1,5 +1,5 @@
 /*
- * The machine: what machine.c wires from the options, and what the wings of runtime/ work on. Everything
+ * The machine: what parts.c wires from the options, and what the wings of runtime/ work on. Everything
  * the guest can see hangs off it; two machines can live in one process, each on its own thread.
  */
 #ifndef RING3_MACHINE_H
@@ -66,6 +66,8 @@ struct machine {
     bool spoken;        /* a byte has gone to the terminal */
     struct allocation *allocations;
     struct qmp *qmp;           /* the control socket's server, or NULL */
+    /* Hears of events, by QMP's names; NULL: nobody does. See machine_notify(). */
+    void (*notify)(struct machine *m, const char *event, const char *reason);
     struct keyqueue *keyqueue; /* keys typed by programs; made when first needed */
 };
 
@@ -75,9 +77,4 @@ static inline struct machine *machine_of(const struct vcpu *cpu)
     return cpu->pins.board;
 }
 
-/* Builds a machine from the options; die()s with one line on the user's mistakes. */
-struct machine *machine_new(struct options *o);
-/* RAM, a bus and a CPU without a board or firmware: what tests build on. */
-struct machine *machine_bare(struct options *o);
-void machine_free(struct machine *m);
 #endif

@@ -1,6 +1,6 @@
 /*
- * The command line, parsed: one row per option in options.def, QEMU's spelling. options.c fills
- * this; machine.c reads it. Strings live as long as the process.
+ * The command line, parsed: what a machine is made from. runtime/options/ fills it, from one row
+ * per option; a test fills in what it needs. Strings live as long as the process.
  */
 #ifndef RING3_OPTIONS_H
 #define RING3_OPTIONS_H
@@ -10,7 +10,7 @@
 #define RING3_VERSION "0.1"
 
 enum { MAX_SERIAL = 2, MAX_DEBUG = 2, MAX_CHARDEVS = 8 };
-enum display { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
+enum display_kind { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
 
 struct drive_options {
     const char *file; /* NULL: none (a CD drive may be empty) */
@@ -29,7 +29,7 @@ struct options {
     const char *serial[MAX_SERIAL];
     const struct engine *engine;
     bool plain_host; /* as if the host had nothing that is only quicker */
-    enum display display;
+    enum display_kind display;
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;
     const char *qmp;   /* unix socket path, NULL: none */
@@ -49,8 +49,5 @@ struct options {
     u64 tc_size;       /* bytes of the translation cache, code and records */
     bool tc_count;     /* translated code counts what it runs */
 };
-
-/* Parses argv; die()s on mistakes; prints and exits 0 for --help and --version. */
-void options_parse(struct options *o, int argc, char **argv);
 
 #endif

@@ -6,7 +6,6 @@
  * A halted guest, and a stopped machine, sleep in loop_poll() until a deadline or a descriptor.
  */
 #include "runtime/machine/run.h"
-#include "runtime/control/qmp.h"
 #include "runtime/machine/clock.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
@@ -43,6 +42,13 @@ void machine_cont(struct machine *m)
     cpu_tsc_start(m->cpu);
     m->host_armed = 0;
     clock_arm_host(m);
+}
+
+void machine_notify(struct machine *m, const char *event, const char *reason)
+{
+    trace(TRACE_QMP, "event %s (%s)", event, reason ? reason : "");
+    if (m->notify)
+        m->notify(m, event, reason);
 }
 
 static void serve_reset(struct machine *m)

@@ -28,7 +28,7 @@ enum { PREFIX = 29 /* Ctrl+] */, ESCAPE = 27, REFRESH = 30, HINT_SECONDS = 5 };
 #define KEY_STEP MSEC(4) /* between the movements of a typed key */
 
 struct terminal {
-    struct viewer viewer;
+    struct display display;
     struct machine *machine;
     struct ticker ticker;
     bool prefixed;     /* Ctrl+] came: the next key is ours */
@@ -255,9 +255,9 @@ static void on_abort(int sig)
     raise(sig);
 }
 
-static void curses_close(struct viewer *v)
+static void curses_close(struct display *d)
 {
-    struct terminal *t = (struct terminal *)v;
+    struct terminal *t = (struct terminal *)d;
 
     ticker_stop(&t->ticker, t->machine);
     loop_remove(t->machine, STDIN_FILENO);
@@ -280,11 +280,10 @@ static bool enter_terminal(void)
     return true;
 }
 
-struct viewer *curses_open(struct machine *m, const char **error)
+static struct display *curses_open(struct machine *m, const char **error)
 {
     struct terminal *t = machine_alloc(m, sizeof(*t));
 
-    t->viewer.close = curses_close;
     t->machine = m;
     t->redraw = true;
     t->hint_until = host_clock() + SEC(HINT_SECONDS);
@@ -300,5 +299,13 @@ struct viewer *curses_open(struct machine *m, const char **error)
     make_pairs(t);
     loop_add(m, STDIN_FILENO, LOOP_READ, on_input, t);
     *error = "no timer";
-    return ticker_start(&t->ticker, m, REFRESH, on_tick, t) ? &t->viewer : NULL;
+    return ticker_start(&t->ticker, m, REFRESH, on_tick, t) ? &t->display : NULL;
 }
+
+const struct display_backend curses_backend = {
+    .kind = DISPLAY_CURSES,
+    .failed = "-display curses",
+    .instead = "",
+    .open = curses_open,
+    .close = curses_close,
+};

@@ -6,7 +6,6 @@
 
 #include "runtime/screen/display.h"
 
-/* NULL with *error set: no terminal. */
-struct viewer *curses_open(struct machine *m, const char **error);
+extern const struct display_backend curses_backend;
 
 #endif

@@ -5,7 +5,7 @@
 #include <curses.h> /* first: it declares a trace(), which is a macro of ours */
 
 #include "runtime/screen/curses_keys.h"
-#include "runtime/screen/keys.h"
+#include "runtime/control/keys.h"
 
 enum {
     CODE_CTRL = 0x1d, CODE_SHIFT = 0x2a, CODE_ALT = 0x38, CODE_F1 = 0x3b, CODE_F11 = 0x57,

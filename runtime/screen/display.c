@@ -13,27 +13,30 @@
 #include <time.h>
 #include <unistd.h>
 
-struct viewer *display_open(struct machine *m)
-{
-    const char *error = NULL;
-    struct viewer *v = NULL;
+static const struct display_backend *const backends[] = { &window_backend, &curses_backend };
 
-    if (m->options->display == DISPLAY_SDL) {
-        v = window_open(m, &error);
-        if (!v)
-            die("no window: %s; try -display curses, or -display none", error);
-    } else if (m->options->display == DISPLAY_CURSES) {
-        v = curses_open(m, &error);
-        if (!v)
-            die("-display curses: %s", error);
+struct display *display_open(struct machine *m)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(backends); i++) {
+        const struct display_backend *b = backends[i];
+        const char *error = NULL;
+        struct display *d;
+
+        if (m->options->display != b->kind)
+            continue;
+        d = b->open(m, &error);
+        if (!d)
+            die("%s: %s%s", b->failed, error, b->instead);
+        d->backend = b;
+        return d;
     }
-    return v;
+    return NULL;
 }
 
-void display_close(struct viewer *v)
+void display_close(struct display *d)
 {
-    if (v)
-        v->close(v);
+    if (d)
+        d->backend->close(d);
 }
 
 /* ---- Ticks ---- */

@@ -8,14 +8,23 @@
 
 #include "runtime/machine/machine.h"
 
-struct viewer {
+/* A display back end: constant, one per file, a row of display.c's table. Input goes to machine_input(). */
+struct display_backend {
+    enum display_kind kind;
+    const char *failed, *instead; /* around the error when it cannot be opened */
+    /* NULL with *error set: no display, no terminal. */
+    struct display *(*open)(struct machine *m, const char **error);
     /* Also restores the terminal; frees nothing of the machine's. */
-    void (*close)(struct viewer *v);
+    void (*close)(struct display *d);
+};
+/* An open one: leads the back end's own struct. */
+struct display {
+    const struct display_backend *backend;
 };
 
 /* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be. */
-struct viewer *display_open(struct machine *m);
-void display_close(struct viewer *v); /* NULL: nothing to do */
+struct display *display_open(struct machine *m);
+void display_close(struct display *d); /* NULL: nothing to do */
 
 /*
  * Calls tick() up to `hz` times a second of host time, whether the guest runs, sleeps or is

@@ -256,9 +256,9 @@ static void tick(void *owner)
 
 /* ---- Opening and closing ---- */
 
-static void window_close(struct viewer *v)
+static void window_close(struct display *d)
 {
-    struct window *w = (struct window *)v;
+    struct window *w = (struct window *)d;
 
     ticker_stop(&w->ticker, w->machine);
     scaler_free(&w->scaler);
@@ -316,11 +316,10 @@ static bool make_window(struct window *w)
     return has_surface(w);
 }
 
-struct viewer *window_open(struct machine *m, const char **error)
+static struct display *window_open(struct machine *m, const char **error)
 {
     struct window *w = machine_alloc(m, sizeof(*w));
 
-    w->viewer.close = window_close;
     w->machine = m;
     set_hints();
     *error = "the board has no video";
@@ -338,5 +337,13 @@ struct viewer *window_open(struct machine *m, const char **error)
     SDL_EnableScreenSaver();
     w->exposed = true;
     *error = "no timer";
-    return ticker_start(&w->ticker, m, REFRESH, tick, w) ? &w->viewer : NULL;
+    return ticker_start(&w->ticker, m, REFRESH, tick, w) ? &w->display : NULL;
 }
+
+const struct display_backend window_backend = {
+    .kind = DISPLAY_SDL,
+    .failed = "no window",
+    .instead = "; try -display curses, or -display none",
+    .open = window_open,
+    .close = window_close,
+};

@@ -10,7 +10,7 @@
 #include <SDL.h>
 
 struct window {
-    struct viewer viewer;
+    struct display display;
     struct machine *machine;
     struct ticker ticker;
     SDL_Window *sdl;
@@ -30,8 +30,7 @@ struct window {
     u16 held[SDL_NUM_SCANCODES]; /* key code a scancode holds down in the guest, or KEY_NONE */
 };
 
-/* NULL with *error set: no display. */
-struct viewer *window_open(struct machine *m, const char **error);
+extern const struct display_backend window_backend;
 void window_resized(struct window *w, int width, int height);
 
 #endif

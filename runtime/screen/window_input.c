@@ -8,8 +8,9 @@
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window_input.h"
 #include "runtime/control/control.h"
+#include "runtime/control/keys.h"
+#include "runtime/machine/input.h"
 #include "runtime/machine/machine.h"
-#include "runtime/screen/keys.h"
 #include "runtime/screen/window.h"
 
 /* ---- Keys ---- */
@@ -17,8 +18,7 @@
 static void key_move(struct window *w, u32 scancode, u16 code, bool down)
 {
     w->held[scancode] = down ? code : KEY_NONE;
-    if (w->machine->i8042)
-        i8042_key(w->machine->i8042, code, down);
+    machine_input(w->machine, &(struct input_event){ INPUT_KEY, .key = code, .down = down });
 }
 
 static void release_keys(struct window *w)
@@ -77,8 +77,9 @@ static void on_key(struct window *w, const SDL_KeyboardEvent *e)
 
 static void flush_motion(struct window *w, int wheel)
 {
-    if (w->machine->i8042)
-        i8042_mouse(w->machine->i8042, w->dx, w->dy, wheel, w->buttons);
+    struct input_event e = { INPUT_POINTER, .dx = w->dx, .dy = w->dy, .wheel = wheel, .buttons = (u8)w->buttons };
+
+    machine_input(w->machine, &e);
     w->dx = w->dy = 0;
 }
 

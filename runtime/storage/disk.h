@@ -1,5 +1,5 @@
 /*
- * Disk images: what machine.c opens from the options, what the front ends change while the guest
+ * Disk images: what parts.c opens from the options, what the front ends change while the guest
  * runs. Chips see `struct disk` (devices/board.h) only.
  *
  * Errors are one line without "ring3:" and without newline, in a static buffer that is good until

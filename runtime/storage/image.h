@@ -1,26 +1,32 @@
 /*
- * What a file is, by its size and contents. Errors are disk_sentence()s.
+ * An image: what a drive reads and writes, whatever holds it. A kind is a constant struct of operations in a file of
+ * its own: raw.c, a file as it is; overlay.c, a layer over another image that takes the writes.
  */
 #ifndef RING3_IMAGE_H
 #define RING3_IMAGE_H
 
-#include "runtime/base/base.h"
+#include "devices/board.h"
 
-enum image_kind {
-    IMAGE_UNREADABLE, /* missing, no permission, a directory, empty, a format we do not read */
-    IMAGE_UNKNOWN,    /* readable, but nothing that boots */
-    IMAGE_FLOPPY,
-    IMAGE_DISK,
-    IMAGE_CD,
-    IMAGE_BZIMAGE,
-    IMAGE_MULTIBOOT,
-    IMAGE_ELF, /* no multiboot header in it */
+#define IMAGE_SECTOR 512u
+
+struct image;
+/* Offsets lie inside the image. False: the host failed, and errno says why (0: the file became shorter). */
+struct image_ops {
+    bool (*read)(struct image *im, u64 offset, void *buf, u32 n);
+    bool (*write)(struct image *im, u64 offset, const void *buf, u32 n); /* whole sectors */
+    /* To the host's disk, beside the guest: begin, then poll until it does not run any more. */
+    void (*flush_begin)(struct image *im);
+    enum disk_flush (*flush_poll)(struct image *im);
+    /* Against other writers: one of them, or many readers. False: somebody is in the way. */
+    bool (*lock)(struct image *im, bool on);
+    void (*free)(struct image *im);
 };
-/* What a bare IMAGE argument is, by size and contents. *error is set for the first two kinds. */
-enum image_kind image_recognise(const char *path, const char **error);
-/* 160, 180, 320, 360, 720, 1200, 1440, 1680 (DMF), 1720 or 2880 KiB. */
-bool image_floppy_size(u64 size);
-/* NULL, or one line about a format that is not raw ("… is a qcow2 image …: qemu-img convert …"). */
-const char *image_foreign(const char *path, int fd);
+/* Leads each kind's own struct. */
+struct image {
+    const struct image_ops *ops;
+    const char *path; /* of the file; for messages */
+    u64 size;         /* what the guest sees, whole sectors */
+    bool read_only;
+};
 
 #endif

@@ -12,50 +12,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/storage/file.h"
 #include "runtime/storage/overlay.h"
 
 struct overlay {
+    struct image image;
+    struct image *below;
     int fd;
     u64 sectors;
     u64 *written; /* bit per sector; untouched parts cost no memory */
     size_t map_size;
 };
-
-bool file_read(int fd, u64 offset, void *buf, u64 n)
-{
-    for (u8 *to = buf; n;) {
-        ssize_t got = pread(fd, to, n, (off_t)offset);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got == 0)
-            errno = 0;
-        if (got <= 0)
-            return false;
-        to += got;
-        offset += (u64)got;
-        n -= (u64)got;
-    }
-    return true;
-}
-
-bool file_write(int fd, u64 offset, const void *buf, u64 n)
-{
-    for (const u8 *from = buf; n;) {
-        ssize_t put = pwrite(fd, from, n, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put == 0)
-            errno = ENOSPC;
-        if (put <= 0)
-            return false;
-        from += put;
-        offset += (u64)put;
-        n -= (u64)put;
-    }
-    return true;
-}
 
 /* On a disk rather than in memory where possible: a guest may rewrite gigabytes. */
 static int overlay_file(void)
@@ -71,64 +38,109 @@ static int overlay_file(void)
     return memfd_create("ring3-overlay", MFD_CLOEXEC);
 }
 
-struct overlay *overlay_new(u64 size)
-{
-    struct overlay *o = calloc(1, sizeof(*o));
-
-    if (!o)
-        return NULL;
-    o->sectors = (size + OVERLAY_SECTOR - 1) / OVERLAY_SECTOR;
-    o->map_size = (size_t)(o->sectors / 64 + 1) * sizeof(u64);
-    o->written = mmap(NULL, o->map_size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    o->fd = o->written == MAP_FAILED ? -1 : overlay_file();
-    if (o->fd >= 0 && !ftruncate(o->fd, (off_t)(o->sectors * OVERLAY_SECTOR)))
-        return o;
-    overlay_free(o);
-    return NULL;
-}
-
-void overlay_free(struct overlay *o)
-{
-    int saved = errno;
-
-    if (!o)
-        return;
-    if (o->written != MAP_FAILED)
-        munmap(o->written, o->map_size);
-    if (o->fd >= 0)
-        close(o->fd);
-    free(o);
-    errno = saved;
-}
-
 static bool overlay_has(const struct overlay *o, u64 sector)
 {
     return o->written[sector / 64] >> (sector % 64) & 1;
 }
 
-u32 overlay_run(const struct overlay *o, u64 offset, u32 n, bool *written)
+/* How many bytes at `offset`, at most n, come from one source; *written tells which: the overlay or the image
+ * below. At least 1 for n > 0. */
+static u32 overlay_run(const struct overlay *o, u64 offset, u32 n, bool *written)
 {
-    u64 sector = offset / OVERLAY_SECTOR;
+    u64 sector = offset / IMAGE_SECTOR;
     u64 end = offset + n;
 
     *written = overlay_has(o, sector);
-    while ((sector + 1) * OVERLAY_SECTOR < end && overlay_has(o, sector + 1) == *written)
+    while ((sector + 1) * IMAGE_SECTOR < end && overlay_has(o, sector + 1) == *written)
         sector++;
-    u64 run_end = (sector + 1) * OVERLAY_SECTOR;
+    u64 run_end = (sector + 1) * IMAGE_SECTOR;
     return (u32)((run_end < end ? run_end : end) - offset);
 }
 
-bool overlay_read(struct overlay *o, u64 offset, void *buf, u32 n)
+static bool overlay_read(struct image *im, u64 offset, void *buf, u32 n)
 {
-    return file_read(o->fd, offset, buf, n);
+    struct overlay *o = (struct overlay *)im;
+
+    for (u8 *to = buf; n;) {
+        bool written;
+        u32 run = overlay_run(o, offset, n, &written);
+
+        if (written ? !file_read(o->fd, offset, to, run) : !o->below->ops->read(o->below, offset, to, run))
+            return false;
+        to += run;
+        offset += run;
+        n -= run;
+    }
+    return true;
 }
 
-bool overlay_write(struct overlay *o, u64 offset, const void *buf, u32 n)
+static bool overlay_write(struct image *im, u64 offset, const void *buf, u32 n)
 {
+    struct overlay *o = (struct overlay *)im;
+
     if (!file_write(o->fd, offset, buf, n))
         return false;
-    for (u64 s = offset / OVERLAY_SECTOR, end = s + n / OVERLAY_SECTOR; s < end; s++)
+    for (u64 s = offset / IMAGE_SECTOR, end = s + n / IMAGE_SECTOR; s < end; s++)
         o->written[s / 64] |= 1ull << (s % 64);
     return true;
+}
+
+/* Nothing of it is meant to last. */
+static void overlay_flush_begin(struct image *im)
+{
+}
+
+static enum disk_flush overlay_flush_poll(struct image *im)
+{
+    return FLUSH_DONE;
+}
+
+static bool overlay_lock(struct image *im, bool on)
+{
+    struct image *below = ((struct overlay *)im)->below;
+
+    return below->ops->lock(below, on);
+}
+
+static void overlay_drop(struct overlay *o)
+{
+    if (o->written != MAP_FAILED)
+        munmap(o->written, o->map_size);
+    if (o->fd >= 0)
+        close(o->fd);
+    free(o);
+}
+
+static void overlay_free(struct image *im)
+{
+    struct image *below = ((struct overlay *)im)->below;
+
+    overlay_drop((struct overlay *)im);
+    below->ops->free(below);
+}
+
+static const struct image_ops overlay_ops = {
+    overlay_read, overlay_write, overlay_flush_begin, overlay_flush_poll, overlay_lock, overlay_free
+};
+
+struct image *overlay_new(struct image *below)
+{
+    struct overlay *o = calloc(1, sizeof(*o));
+    int saved;
+
+    if (!o)
+        return NULL;
+    o->image = (struct image){ .ops = &overlay_ops, .path = below->path, .size = below->size };
+    o->below = below;
+    o->sectors = (below->size + IMAGE_SECTOR - 1) / IMAGE_SECTOR;
+    o->map_size = (size_t)(o->sectors / 64 + 1) * sizeof(u64);
+    o->written = mmap(NULL, o->map_size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    o->fd = o->written == MAP_FAILED ? -1 : overlay_file();
+    if (o->fd >= 0 && !ftruncate(o->fd, (off_t)(o->sectors * IMAGE_SECTOR)))
+        return &o->image;
+    saved = errno;
+    overlay_drop(o);
+    errno = saved;
+    return NULL;
 }

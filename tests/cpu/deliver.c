@@ -241,7 +241,7 @@ static u32 flags_of_frame(const void *code, u32 n, u32 error_bytes)
     return *(u32 *)((u8 *)ram + cpu->gpr[ESP] + error_bytes + 8);
 }
 
-/* Code in the cache lets RF fall at IRET (bt/fast.S), so nothing pushed may depend on it. */
+/* Code in the cache lets RF fall at IRET (bt/memo.S), so nothing pushed may depend on it. */
 TEST(deliver, rf_as_pushed_is_not_rf_before)
 {
     CHECK_EQ(flags_of_frame("\x0f\x0b", 2, 0) & FLAG_RF, FLAG_RF); /* ud2 */

@@ -1,5 +1,5 @@
 /*
- * The PCI bus and its chips, wired as runtime/machine/machine.c does, for tests.
+ * The PCI bus and its chips, wired as runtime/parts.c does, for tests.
  */
 #ifndef RING3_TEST_PCI_RIG_H
 #define RING3_TEST_PCI_RIG_H

@@ -8,9 +8,10 @@
  * growth beyond bounds fails the batch, and the seed of the episode is printed: `--seed S
  * --episodes 1 CHIP` shows it again.
  */
+#include "tests/fuzz/fuzz.h"
 #include "runtime/machine/clock.h"
 #include "runtime/machine/run.h"
-#include "tests/fuzz/fuzz.h"
+#include "runtime/parts.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -29,6 +29,7 @@
 #include "devices/board.h"
 #include "devices/device.h"
 #include "mmu/shadow.h"
+#include "runtime/parts.h"
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>

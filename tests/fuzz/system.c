@@ -8,7 +8,7 @@
  * An episode is a few hundred steps from one seed; `--seed S --episodes 1` repeats it.
  */
 #include "cpu/system.h"
-#include "runtime/machine/machine.h"
+#include "runtime/parts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  *
  *   sysguest KERNEL.elf [TRACE-CHANNELS]
  */
-#include "runtime/machine/machine.h"
 #include "runtime/machine/run.h"
+#include "runtime/parts.h"
 
 #include <elf.h>
 #include <stdlib.h>

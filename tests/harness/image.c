@@ -8,8 +8,7 @@
 
 #include "tests/harness/image.h"
 #include "runtime/storage/disk.h"
-#include "runtime/storage/overlay.h"
-#include "tests/harness/image.h"
+#include "runtime/storage/file.h"
 #include "tests/harness/test.h"
 
 static char folder[64];

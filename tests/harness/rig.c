@@ -2,7 +2,7 @@
  * The bare machine chips are tested on: no firmware, no board, a clock turned by hand.
  */
 #include "runtime/machine/clock.h"
-#include "runtime/machine/machine.h"
+#include "runtime/parts.h"
 #include "tests/harness/test.h"
 #include <stdlib.h>
 

@@ -11,8 +11,7 @@
 #include "tests/insn/bare.h"
 #include "cpu/system.h"
 #include "mmu/pte.h"
-#include "tests/insn/bare.h"
-#include "runtime/machine/machine.h"
+#include "runtime/parts.h"
 #include "tests/insn/case.h"
 
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/storage/image.h"
+#include "runtime/storage/recognise.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"
 

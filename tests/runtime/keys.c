@@ -3,9 +3,9 @@
  */
 #include <curses.h> /* first: it declares a trace(), which is a macro of ours */
 
+#include "runtime/control/keys.h"
 #include "runtime/screen/cp437.h"
 #include "runtime/screen/curses_keys.h"
-#include "runtime/screen/keys.h"
 #include "tests/harness/test.h"
 
 #include <SDL_scancode.h>

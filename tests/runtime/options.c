@@ -2,8 +2,8 @@
  * The command line: what each spelling leaves in struct options, and the one line a mistake gets.
  * Mistakes end the process, so those cases run in a child.
  */
-#include "runtime/machine/keyval.h"
-#include "runtime/machine/options.h"
+#include "runtime/options/command_line.h"
+#include "runtime/options/keyval.h"
 #include "tests/harness/test.h"
 
 #include <stdlib.h>

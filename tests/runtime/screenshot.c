@@ -1,7 +1,7 @@
 /*
  * Screen dumps: PPM byte by byte, PNG read back by libpng, files replaced whole or not at all.
  */
-#include "runtime/screen/screenshot.h"
+#include "runtime/control/screenshot.h"
 #include "tests/devices/vga_rig.h"
 
 #include <png.h>

@@ -5,8 +5,8 @@
  * isa-debug-exit.
  */
 #include "runtime/machine/engines.h"
-#include "runtime/machine/machine.h"
 #include "runtime/machine/run.h"
+#include "runtime/parts.h"
 #include "tests/harness/test.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /*
  * Look-ups in keys.def: by name (QMP), by SDL scancode (window), by character (terminal).
  */
-#include "runtime/screen/keys.h"
+#include "runtime/control/keys.h"
 
 #include <SDL_scancode.h>
 #include <stdlib.h>
@@ -10,14 +10,14 @@
 const struct key keys[] = {
 #define KEY(name, code, scancode) { name, code },
 #define ALIAS(name, code) { name, code },
-#include "runtime/screen/keys.def"
+#include "runtime/control/keys.def"
 #undef KEY
     { NULL, KEY_NONE },
 };
 
 static const u16 by_scancode[SDL_NUM_SCANCODES] = {
 #define KEY(name, code, scancode) [SDL_SCANCODE_##scancode] = code,
-#include "runtime/screen/keys.def"
+#include "runtime/control/keys.def"
 #undef KEY
     [SDL_SCANCODE_NONUSHASH] = 0x2b, /* ISO boards: the key left of Return */
 };

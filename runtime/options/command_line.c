@@ -2,11 +2,11 @@
  * The command line: walks argv along the rows of options.def. Long and short options take one or
  * two dashes, as QEMU's do. What is unknown ends the program with one line and status 1.
  */
-#include "runtime/machine/options.h"
+#include "runtime/options/command_line.h"
 #include "bt/bt.h"
-#include "runtime/machine/keyval.h"
-#include "runtime/machine/option_drives.h"
-#include "runtime/machine/option_values.h"
+#include "runtime/options/keyval.h"
+#include "runtime/options/option_drives.h"
+#include "runtime/options/option_values.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static SETTER(print_version);
 static const struct option_row options[] = {
 #define GROUP(title) { "", NULL, HOW_GROUP, 0, NULL, NULL, title },
 #define OPTION(name, arg, how, help) { name, arg, how, help },
-#include "runtime/machine/options.def"
+#include "runtime/options/options.def"
 #undef GROUP
 #undef OPTION
 };

@@ -4,7 +4,7 @@
 #ifndef RING3_OPTION_DRIVES_H
 #define RING3_OPTION_DRIVES_H
 
-#include "runtime/machine/option_values.h"
+#include "runtime/options/option_values.h"
 
 SETTER(set_hda);
 SETTER(set_hdb);

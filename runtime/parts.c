@@ -1,7 +1,7 @@
 /*
  * The board's parts list: what is on it, and which wire goes where.
  */
-#include "runtime/machine/machine.h"
+#include "runtime/parts.h"
 #include "runtime/boot/boot.h"
 #include "runtime/control/chardev.h"
 #include "runtime/machine/engines.h"

@@ -2,7 +2,7 @@
  * Signals that ask the program to end, taken as events of the loop: handlers would have to be
  * careful, and here everything can be put away in order.
  */
-#include "runtime/machine/signals.h"
+#include "runtime/control/signals.h"
 #include "runtime/control/control.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/stats.h"

@@ -2,11 +2,11 @@
  * What the options with structured arguments do, one function each: it reads the argument, refuses
  * in one line what we do not have, and notes the rest in struct options.
  */
-#include "runtime/machine/option_values.h"
-#include "runtime/machine/engines.h"
-#include "runtime/machine/keyval.h"
-#include "runtime/machine/machine.h"
+#include "runtime/options/option_values.h"
 #include "cpu/cpu.h"
+#include "runtime/machine/engines.h"
+#include "runtime/machine/machine.h"
+#include "runtime/options/keyval.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -315,7 +315,10 @@ struct device_keys {
 /* clang-format off */
 static const struct key_row device_keys[] = {
     { "driver", KEY_CHOICE, offsetof(struct device_keys, driver),
-      "isa-debug-exit|isa-debugcon|isa-serial" },
+#define DEVICE(name, wants_chardev, add) "|" name
+#include "runtime/options/devices.def"
+#undef DEVICE
+      + 1 },
     KEY(struct device_keys, chardev, KEY_TEXT),
     KEY(struct device_keys, iobase, KEY_U32),
     KEY(struct device_keys, iosize, KEY_U32),
@@ -324,7 +327,10 @@ static const struct key_row device_keys[] = {
 };
 /* clang-format on */
 
-static void add_debug_exit(struct options *o, const char *option, const struct device_keys *k)
+/* A device's part of -device; where: its chardev, or NULL. */
+typedef void device_fn(struct options *o, const char *option, const struct device_keys *k, const char *where);
+
+static void add_debug_exit(struct options *o, const char *option, const struct device_keys *k, const char *where)
 {
     u32 port = k->iobase == ~0u ? 0x501 : k->iobase, size = k->iosize == ~0u ? 2 : k->iosize;
 
@@ -337,27 +343,47 @@ static void add_debug_exit(struct options *o, const char *option, const struct d
     o->debug_exit.size = (u16)size;
 }
 
+static void check_iobase(const char *option, const struct device_keys *k)
+{
+    if (k->iobase != ~0u && k->iobase > 0xffff)
+        die("%s: iobase=%#x: up to 0xffff", option, k->iobase);
+}
+
+static void add_debugcon(struct options *o, const char *option, const struct device_keys *k, const char *where)
+{
+    check_iobase(option, k);
+    add_debug(o, option, k->iobase == ~0u ? 0xe9 : k->iobase, where);
+}
+
+static void add_isa_serial(struct options *o, const char *option, const struct device_keys *k, const char *where)
+{
+    check_iobase(option, k);
+    add_serial(o, option, where);
+}
+
+static const struct device_row {
+    const char *name;
+    bool wants_chardev;
+    device_fn *add;
+} devices[] = {
+#define DEVICE(name, wants_chardev, add) { name, wants_chardev, add },
+#include "runtime/options/devices.def"
+#undef DEVICE
+};
+
 SETTER(set_device)
 {
     struct device_keys k = { .iobase = ~0u, .iosize = ~0u };
-    const char *where;
+    const struct device_row *row = devices;
 
     keyval_read(option, arg, "driver", device_keys, ARRAY_SIZE(device_keys), &k);
     if (!k.driver)
         die("%s: wants the name of a device", option);
-    if (!strcmp(k.driver, "isa-debug-exit")) {
-        add_debug_exit(o, option, &k);
-        return;
-    }
-    if (!k.chardev)
+    while (strcmp(row->name, k.driver)) /* there is one: keyval_read() has looked */
+        row++;
+    if (row->wants_chardev && !k.chardev)
         die("%s: %s: chardev= is missing", option, k.driver);
-    where = keep_format("chardev:%s", k.chardev);
-    if (k.iobase != ~0u && k.iobase > 0xffff)
-        die("%s: iobase=%#x: up to 0xffff", option, k.iobase);
-    if (!strcmp(k.driver, "isa-debugcon"))
-        add_debug(o, option, k.iobase == ~0u ? 0xe9 : k.iobase, where);
-    else
-        add_serial(o, option, where);
+    row->add(o, option, &k, row->wants_chardev ? keep_format("chardev:%s", k.chardev) : NULL);
 }
 
 struct qmp_keys {
@@ -433,7 +459,7 @@ SETTER(set_tc_size)
 
 /* ---- Defaults that depend on the rest ---- */
 
-static enum display default_display(const struct options *o)
+static enum display_kind default_display(const struct options *o)
 {
     if (o->nographic)
         return DISPLAY_NONE;

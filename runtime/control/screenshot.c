@@ -2,7 +2,7 @@
  * The screen as a file: PPM (P6) or PNG, as QMP's screendump asks. Written beside the target
  * and renamed over it, so that a reader sees a whole picture or the old one.
  */
-#include "runtime/screen/screenshot.h"
+#include "runtime/control/screenshot.h"
 #include "runtime/machine/machine.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * the least edit distance (Damerau and Levenshtein's, neighbours swapped count one); it is always
  * given, since the user sees at once when it is far off.
  */
-#include "runtime/machine/keyval.h"
+#include "runtime/options/keyval.h"
 
 #include <ctype.h>
 #include <errno.h>

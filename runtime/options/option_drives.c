@@ -3,10 +3,10 @@
  * floppy drives and the four of the IDE channels, numbered as QEMU's index=: 0 and 1 on the first
  * channel, 2 and 3 on the second.
  */
-#include "runtime/machine/option_drives.h"
-#include "runtime/machine/keyval.h"
-#include "runtime/machine/option_values.h"
-#include "runtime/storage/image.h"
+#include "runtime/options/option_drives.h"
+#include "runtime/options/keyval.h"
+#include "runtime/options/option_values.h"
+#include "runtime/storage/recognise.h"
 
 #include <stdlib.h>
 #include <string.h>

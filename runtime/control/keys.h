@@ -1,6 +1,6 @@
 /*
  * Names and codes of the PC keyboard's keys: the rows of keys.def, for the window, the terminal
- * and QMP's send-key. Codes are those of i8042_key(): set 1, E000 + code for extended keys.
+ * and QMP's send-key. Codes are what machine_input() takes: set 1, E000 + code for extended keys.
  */
 #ifndef RING3_KEYS_H
 #define RING3_KEYS_H

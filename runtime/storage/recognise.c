@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/storage/image.h"
+#include "runtime/storage/recognise.h"
 #include "runtime/storage/disk.h"
-#include "runtime/storage/overlay.h"
+#include "runtime/storage/file.h"
 
 enum { HEAD = 8192 }; /* bytes looked at, from the start */
 
