@@ -62,7 +62,7 @@ struct machine {
         u32 batch;
     } spin;
     struct loop *loop;
-    struct port *ports; /* serial ports' and debug consoles' host side: chardev.c */
+    struct char_backend *ports; /* serial ports' and debug consoles' host side: chardev.c */
     bool spoken;        /* a byte has gone to the terminal */
     struct allocation *allocations;
     struct qmp *qmp;           /* the control socket's server, or NULL */
