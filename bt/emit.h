@@ -7,7 +7,6 @@
 
 #include "bt/offsets.h"
 #include "bt/tu.h"
-#include <string.h>
 
 /* Host register numbers. Guest registers are 0 to 7 as encoded, but for ESP, which is r8. */
 enum hreg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -89,28 +88,6 @@ static inline bool xl_fits(const struct xl *x, const u8 *start, u32 slow)
 {
     return x->p - start <= INSN_ROOM && x->slow_count - slow <= INSN_SLOW;
 }
-
-static inline void emit8(struct xl *x, u8 b)
-{
-    *x->p++ = b;
-}
-static inline void emit32(struct xl *x, u32 v)
-{
-    memcpy(x->p, &v, 4);
-    x->p += 4;
-}
-static inline void emit64(struct xl *x, u64 v)
-{
-    memcpy(x->p, &v, 8);
-    x->p += 8;
-}
-static inline void emit_bytes(struct xl *x, const u8 *b, u32 n)
-{
-    memcpy(x->p, b, n);
-    x->p += n;
-}
-#define EMIT(x, ...)                                                                           \
-    emit_bytes(x, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
 
 /*
  * ---- emit.c ----
@@ -248,6 +225,12 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void emit_patch8(u8 *rel8, const u8 *to);
 void emit_patch32(u8 *rel32, const u8 *to);
 
+/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back. Returns the
+ * place of `by`; NULL: it is not. */
+u8 *emit_count(struct xl *x, u32 which, u32 by);
+
+/* ---- emit_copy.c ---- */
+
 /*
  * The guest's instruction once more, its registers renamed; a memory operand becomes x->m.
  * False (nothing written): it can't be encoded (AH-BH beside an extended register).
@@ -262,10 +245,6 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size);
 /* r11d waits in memory, if the look at an address of this segment needs the register. */
 void emit_hold(struct xl *x, u8 seg);
 void emit_unhold(struct xl *x, u8 seg);
-
-/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back. Returns the
- * place of `by`; NULL: it is not. */
-u8 *emit_count(struct xl *x, u32 which, u32 by);
 
 /* ---- align.c ---- */
 

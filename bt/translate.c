@@ -3,6 +3,7 @@
  * each by its row, or as a callout, then the stubs.
  */
 #include "bt/emit.h"
+#include <string.h>
 #include <x86intrin.h>
 
 /* EIP goes elsewhere, or nowhere: back to the run loop. */
