@@ -6,6 +6,7 @@
  * C, out of line, tells nothing, and one that is not in the list below forgets everything.
  */
 #include "bt/emit.h"
+#include <string.h>
 
 static const struct low_bits unknown;
 

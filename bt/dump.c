@@ -9,6 +9,7 @@
 #include <capstone/capstone.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { LEFT = 44, MAX_LABELS = MAX_SLOW + 2 * MAX_EXITS };

@@ -1,18 +1,50 @@
 /*
- * The host encoder: the few fixed forms translated code needs, and the guest's own instructions
- * with their registers renamed.
+ * The host encoder: the few fixed forms translated code needs.
  */
-#include "bt/emit.h"
-#include "cpu/hostexec.h"
+#include "bt/encode.h"
 
-static u8 rex(bool w, u8 reg, u8 index, u8 base)
+/* op reg, rm for an opcode of the one-byte map, of 32 or 64 bits */
+static void op_rr(struct xl *x, u8 opcode, u8 reg, u8 rm, bool w)
 {
-    return (u8)(0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1));
+    EMIT(x, rex(w, reg, 0, rm), opcode, modrm_rr(reg, rm));
 }
+
+/* op reg, [base+disp] for an opcode of the one-byte map */
+static void op_rm(struct xl *x, u8 opcode, u8 reg, u8 base, i32 disp, bool w)
+{
+    EMIT(x, rex(w, reg, 0, base), opcode);
+    modrm_disp(x, reg, base, disp);
+}
+
+/* The same of the map 0F. */
+static void op_0f_rr(struct xl *x, u8 opcode, u8 reg, u8 rm)
+{
+    EMIT(x, rex(0, reg, 0, rm), 0x0f, opcode, modrm_rr(reg, rm));
+}
+
+static void op_0f_rm(struct xl *x, u8 opcode, u8 reg, u8 base, i32 disp)
+{
+    EMIT(x, rex(0, reg, 0, base), 0x0f, opcode);
+    modrm_disp(x, reg, base, disp);
+}
+
+/* ---- Moves ---- */
 
 void emit_mov_rr(struct xl *x, enum hreg dst, enum hreg src)
 {
-    EMIT(x, rex(0, src, 0, dst), 0x89, (u8)(0xc0 | (src & 7) << 3 | (dst & 7)));
+    op_rr(x, 0x89, src, dst, false);
+}
+
+void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size)
+{
+    if (size == 2)
+        emit8(x, 0x66);
+    emit_mov_rr(x, dst, src);
+}
+
+void emit_mov_rr64(struct xl *x, enum hreg dst, enum hreg src)
+{
+    op_rr(x, 0x89, src, dst, true);
 }
 
 void emit_mov_ri(struct xl *x, enum hreg dst, u32 imm)
@@ -27,37 +59,134 @@ void emit_mov_ri64(struct xl *x, enum hreg dst, u64 imm)
     emit64(x, imm);
 }
 
-/* ModRM with a base register and a displacement; RSP and R12 as base need a SIB. */
-static void modrm_disp(struct xl *x, u8 reg, u8 base, i32 disp)
+void emit_mov_rm8(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 {
-    u8 mod = !disp && (base & 7) != RBP ? 0 : disp == (i8)disp ? 0x40 : 0x80;
-
-    emit8(x, (u8)(mod | (reg & 7) << 3 | (base & 7)));
-    if ((base & 7) == RSP)
-        emit8(x, 0x24);
-    if (mod == 0x40)
-        emit8(x, (u8)disp);
-    else if (mod)
-        emit32(x, (u32)disp);
+    op_rm(x, 0x8a, dst, base, disp, false);
 }
 
-void emit_op_rm(struct xl *x, u8 opcode, enum hreg reg, enum hreg base, i32 disp, bool w)
+void emit_mov_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 {
-    EMIT(x, rex(w, reg, 0, base), opcode);
-    modrm_disp(x, reg, base, disp);
+    emit8(x, 0x66);
+    emit_mov_rm(x, dst, base, disp);
 }
+
+void emit_mov_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_rm(x, 0x8b, dst, base, disp, false);
+}
+
+void emit_mov_rm64(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_rm(x, 0x8b, dst, base, disp, true);
+}
+
+void emit_mov_rm64_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    EMIT(x, rex(1, dst, 0, base), 0x8b);
+    modrm_disp32(x, dst, base, disp);
+}
+
+void emit_mov_rm64_index8(struct xl *x, enum hreg dst, enum hreg base, enum hreg index, i32 disp)
+{
+    EMIT(x, rex(1, dst, index, base), 0x8b, (u8)(0x80 | (dst & 7) << 3 | RSP), sib(base, index, 8));
+    emit32(x, (u32)disp);
+}
+
+void emit_mov_mr8(struct xl *x, enum hreg base, i32 disp, enum hreg src)
+{
+    op_rm(x, 0x88, src, base, disp, false);
+}
+
+void emit_mov_mr16(struct xl *x, enum hreg base, i32 disp, enum hreg src)
+{
+    emit8(x, 0x66);
+    emit_mov_mr(x, base, disp, src);
+}
+
+void emit_mov_mr(struct xl *x, enum hreg base, i32 disp, enum hreg src)
+{
+    op_rm(x, 0x89, src, base, disp, false);
+}
+
+void emit_mov_mr64(struct xl *x, enum hreg base, i32 disp, enum hreg src)
+{
+    op_rm(x, 0x89, src, base, disp, true);
+}
+
+void emit_mov_mi8(struct xl *x, enum hreg base, i32 disp, u8 imm)
+{
+    op_rm(x, 0xc6, 0, base, disp, false);
+    emit8(x, imm);
+}
+
+void emit_mov_mi32(struct xl *x, enum hreg base, i32 disp, u32 imm)
+{
+    op_rm(x, 0xc7, 0, base, disp, false);
+    emit32(x, imm);
+}
+
+void emit_mov_mi32_disp32(struct xl *x, enum hreg base, i32 disp, u32 imm)
+{
+    EMIT(x, rex(0, 0, 0, base), 0xc7);
+    modrm_disp32(x, 0, base, disp);
+    emit32(x, imm);
+}
+
+void emit_movzx_rr8(struct xl *x, enum hreg dst, enum hreg src)
+{
+    op_0f_rr(x, 0xb6, dst, src);
+}
+
+void emit_movzx_eax_ah(struct xl *x)
+{
+    EMIT(x, 0x0f, 0xb6, 0xc4); /* no REX: with one, 4 is SPL */
+}
+
+void emit_movzx_rr16(struct xl *x, enum hreg dst, enum hreg src)
+{
+    op_0f_rr(x, 0xb7, dst, src);
+}
+
+void emit_movzx_rm8(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_0f_rm(x, 0xb6, dst, base, disp);
+}
+
+void emit_movzx_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_0f_rm(x, 0xb7, dst, base, disp);
+}
+
+void emit_movsx_rr16(struct xl *x, enum hreg dst, enum hreg src)
+{
+    op_0f_rr(x, 0xbf, dst, src);
+}
+
+void emit_xchg_rr64(struct xl *x, enum hreg a, enum hreg b)
+{
+    op_rr(x, 0x87, b, a, true);
+}
+
+/* ---- Arithmetic that leaves the flags alone ---- */
 
 void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 {
-    emit_op_rm(x, 0x8d, dst, base, disp, false);
+    op_rm(x, 0x8d, dst, base, disp, false);
+}
+
+u8 *emit_lea_rm_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp, bool w)
+{
+    EMIT(x, rex(w, dst, 0, base), 0x8d);
+    modrm_disp32(x, dst, base, disp);
+    return x->p - 4;
 }
 
 void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 disp, bool w)
 {
-    u8 shift = scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0, mod;
+    u8 mod;
 
     if (index == NO_REG && base != NO_REG) {
-        emit_op_rm(x, 0x8d, dst, base, disp, w);
+        op_rm(x, 0x8d, dst, base, disp, w);
         return;
     }
     if (index == NO_REG) { /* disp32 alone: the zero-extended constant */
@@ -66,66 +195,205 @@ void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 
     }
     EMIT(x, rex(w, dst, index, base == NO_REG ? 0 : base), 0x8d);
     if (base == NO_REG) { /* mod 00, base 101: disp32 */
-        EMIT(x, (u8)((dst & 7) << 3 | 4), (u8)(shift << 6 | (index & 7) << 3 | 5));
+        EMIT(x, (u8)((dst & 7) << 3 | RSP), sib(RBP, index, scale));
         emit32(x, (u32)disp);
         return;
     }
-    mod = !disp && (base & 7) != RBP ? 0 : disp == (i8)disp ? 0x40 : 0x80;
-    EMIT(x, (u8)(mod | (dst & 7) << 3 | 4), (u8)(shift << 6 | (index & 7) << 3 | (base & 7)));
-    if (mod == 0x40)
-        emit8(x, (u8)disp);
-    else if (mod)
-        emit32(x, (u32)disp);
+    mod = mod_of(base, disp);
+    EMIT(x, (u8)(mod | (dst & 7) << 3 | RSP), sib(base, index, scale));
+    emit_disp(x, mod, disp);
 }
 
-void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src)
+void emit_not(struct xl *x, enum hreg reg)
 {
-    EMIT(x, rex(0, dst, 0, src), 0x0f, 0xb7, (u8)(0xc0 | (dst & 7) << 3 | (src & 7)));
+    op_rr(x, 0xf7, 2, reg, false);
 }
+
+void emit_not64(struct xl *x, enum hreg reg)
+{
+    op_rr(x, 0xf7, 2, reg, true);
+}
+
+/* What a VEX prefix says beside registers: opcode map, implied prefix. */
+enum { MAP_0F38 = 2, MAP_0F3A = 3 };
+enum { PP_66 = 1, PP_F3 = 2, PP_F2 = 3 };
+
+/* VEX in three bytes, 128 bits: C4, RXB (inverted) and the map, W, vvvv (inverted) and pp. */
+static void emit_vex(struct xl *x, u8 map, u8 pp, bool w, u8 reg, u8 vvvv, u8 rm)
+{
+    EMIT(x, 0xc4, (u8)((reg < 8) << 7 | 1 << 6 | (rm < 8) << 5 | map), (u8)(w << 7 | (~vvvv & 15) << 3 | pp));
+}
+
+/* rorx: VEX.LZ.F2.0F3A F0 /r ib */
+static void vex_rorx(struct xl *x, u8 dst, u8 src, u8 by, bool w)
+{
+    emit_vex(x, MAP_0F3A, PP_F2, w, dst, 0, src);
+    EMIT(x, 0xf0, modrm_rr(dst, src), by);
+}
+
+void emit_rorx(struct xl *x, enum hreg dst, enum hreg src, u8 by)
+{
+    vex_rorx(x, dst, src, by, false);
+}
+
+void emit_rorx64(struct xl *x, enum hreg dst, enum hreg src, u8 by)
+{
+    vex_rorx(x, dst, src, by, true);
+}
+
+/* VEX.LZ.F2.0F38.W0 F7 /r */
+void emit_shrx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
+{
+    emit_vex(x, MAP_0F38, PP_F2, false, dst, count, src);
+    EMIT(x, 0xf7, modrm_rr(dst, src));
+}
+
+/* VEX.LZ.F3.0F38.W0 F7 /r */
+void emit_sarx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
+{
+    emit_vex(x, MAP_0F38, PP_F3, false, dst, count, src);
+    EMIT(x, 0xf7, modrm_rr(dst, src));
+}
+
+/* VEX.LZ.66.0F38.W1 F7 /r */
+void emit_shlx64(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
+{
+    emit_vex(x, MAP_0F38, PP_66, true, dst, count, src);
+    EMIT(x, 0xf7, modrm_rr(dst, src));
+}
+
+/* VEX.LZ.F3.0F38.W0 F5 /r */
+void emit_pext(struct xl *x, enum hreg dst, enum hreg src, enum hreg mask)
+{
+    emit_vex(x, MAP_0F38, PP_F3, false, dst, src, mask);
+    EMIT(x, 0xf5, modrm_rr(dst, mask));
+}
+
+/* VEX.LZ.F2.0F38.W0 F5 /r */
+void emit_pdep(struct xl *x, enum hreg dst, enum hreg src, enum hreg mask)
+{
+    emit_vex(x, MAP_0F38, PP_F2, false, dst, src, mask);
+    EMIT(x, 0xf5, modrm_rr(dst, mask));
+}
+
+void emit_lahf(struct xl *x)
+{
+    emit8(x, 0x9f);
+}
+
+void emit_seto_r8(struct xl *x, enum hreg reg)
+{
+    op_0f_rr(x, 0x90 | CC_O, 0, reg);
+}
+
+void emit_rdtsc(struct xl *x)
+{
+    EMIT(x, 0x0f, 0x31);
+}
+
+/* ---- Arithmetic that writes flags ---- */
+
+void emit_op_rr(struct xl *x, u8 opcode, enum hreg reg, enum hreg rm)
+{
+    op_rr(x, opcode, reg, rm, false);
+}
+
+void emit_cmp_rr(struct xl *x, enum hreg a, enum hreg b, u32 size)
+{
+    if (size == 2)
+        emit8(x, 0x66);
+    op_rr(x, size == 1 ? 0x3a : 0x3b, a, b, false);
+}
+
+void emit_adc_ri8(struct xl *x, enum hreg reg, u8 imm)
+{
+    op_rr(x, 0x80, 2, reg, false);
+    emit8(x, imm);
+}
+
+void emit_and_ri(struct xl *x, enum hreg reg, i8 imm)
+{
+    op_rr(x, 0x83, 4, reg, false);
+    emit8(x, (u8)imm);
+}
+
+void emit_shr_ri(struct xl *x, enum hreg reg, u8 by)
+{
+    op_rr(x, 0xc1, 5, reg, false);
+    emit8(x, by);
+}
+
+void emit_bt_ri(struct xl *x, enum hreg reg, u8 bit)
+{
+    op_0f_rr(x, 0xba, 4, reg);
+    emit8(x, bit);
+}
+
+void emit_test_ri(struct xl *x, enum hreg reg, u32 imm)
+{
+    op_rr(x, 0xf7, 0, reg, false);
+    emit32(x, imm);
+}
+
+void emit_test_mr8(struct xl *x, enum hreg base, i32 disp, enum hreg reg)
+{
+    op_rm(x, 0x84, reg, base, disp, false);
+}
+
+void emit_xor_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_rm(x, 0x33, dst, base, disp, false);
+}
+
+void emit_sahf(struct xl *x)
+{
+    emit8(x, 0x9e);
+}
+
+/* ---- Branches ---- */
 
 void emit_jmp_vcpu(struct xl *x, i32 off)
 {
-    EMIT(x, 0x41, 0xff);
-    modrm_disp(x, 4, R15, off);
+    op_rm(x, 0xff, 4, R15, off, false);
 }
 
 void emit_call_vcpu(struct xl *x, i32 off)
 {
-    EMIT(x, 0x41, 0xff);
-    modrm_disp(x, 2, R15, off);
+    op_rm(x, 0xff, 2, R15, off, false);
 }
 
-/* mov r64, r64 */
-static void emit_mov64(struct xl *x, enum hreg dst, enum hreg src)
+void emit_ret(struct xl *x)
 {
-    EMIT(x, rex(1, src, 0, dst), 0x89, (u8)(0xc0 | (src & 7) << 3 | (dst & 7)));
+    emit8(x, 0xc3);
 }
 
-void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size)
+u8 *emit_branch(struct xl *x, enum branch branch)
 {
-    if (size == 2)
-        emit8(x, 0x66);
-    emit_mov_rr(x, dst, src);
-}
-
-void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip)
-{
-    emit_mov64(x, save, RCX);
-    emit_mov64(x, RCX, reg);
-    EMIT(x, 0xe3, (u8)(3 + skip));
-    emit_mov64(x, RCX, save);
-}
-
-u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
-{
-    u8 *jump;
-
-    emit_test_zero(x, reg, save, 5);
-    emit8(x, 0xe9);
-    jump = x->p;
+    if (branch == JMP)
+        emit8(x, 0xe9);
+    else if (branch == CALL)
+        emit8(x, 0xe8);
+    else
+        EMIT(x, 0x0f, (u8)(0x80 | branch));
     emit32(x, 0);
-    emit_mov64(x, RCX, save);
-    return jump;
+    return x->p - 4;
+}
+
+u8 *emit_jmp_rel8(struct xl *x)
+{
+    EMIT(x, 0xeb, 0);
+    return x->p - 1;
+}
+
+u8 *emit_jrcxz(struct xl *x)
+{
+    EMIT(x, 0xe3, 0);
+    return x->p - 1;
+}
+
+void emit_patch8(u8 *rel8, const u8 *to)
+{
+    *rel8 = (u8)(to - (rel8 + 1));
 }
 
 void emit_patch32(u8 *rel32, const u8 *to)
@@ -135,203 +403,35 @@ void emit_patch32(u8 *rel32, const u8 *to)
     memcpy(rel32, &rel, 4);
 }
 
+void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip)
+{
+    u8 *over;
+
+    emit_mov_rr64(x, save, RCX);
+    emit_mov_rr64(x, RCX, reg);
+    over = emit_jrcxz(x);
+    emit_mov_rr64(x, RCX, save);
+    emit_patch8(over, x->p + skip);
+}
+
+u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
+{
+    u8 *jump;
+
+    emit_test_zero(x, reg, save, 5);
+    jump = emit_branch(x, JMP);
+    emit_mov_rr64(x, RCX, save);
+    return jump;
+}
+
 u8 *emit_count(struct xl *x, u32 which, u32 by)
 {
     u8 *imm;
 
     if (!x->bt->config.count_runs)
         return NULL;
-    emit_op_rm(x, 0x8b, R10, R15, TC_RUNS + 8 * (i32)which, true);
-    EMIT(x, 0x4d, 0x8d, 0x92);
-    imm = x->p;
-    emit32(x, by);
-    emit_op_rm(x, 0x89, R10, R15, TC_RUNS + 8 * (i32)which, true);
+    emit_mov_rm64(x, R10, R15, TC_RUNS + 8 * (i32)which);
+    imm = emit_lea_rm_disp32(x, R10, R10, (i32)by, true);
+    emit_mov_mr64(x, R15, TC_RUNS + 8 * (i32)which, R10);
     return imm;
-}
-
-/* ---- Operands in memory ---- */
-
-/* What says x->m: prefixes, REX, ModRM and what belongs to it. */
-static void place_prefixes(struct xl *x)
-{
-    if (x->m.direct_map)
-        emit8(x, 0x65);
-    if (x->m.wraps)
-        emit8(x, 0x67);
-}
-
-static u8 place_rex(const struct xl *x)
-{
-    const struct xl_place *m = &x->m;
-
-    return rex(false, 0, m->index == NO_REG ? 0 : m->index, m->base == NO_REG ? 0 : m->base);
-}
-
-static void place_modrm(struct xl *x, u8 reg)
-{
-    const struct xl_place *m = &x->m;
-    u8 shift = m->scale == 8 ? 3 : m->scale == 4 ? 2 : m->scale == 2 ? 1 : 0;
-    u8 index = m->index == NO_REG ? RSP : m->index & 7, mod;
-
-    if (m->base != NO_REG && m->index == NO_REG) {
-        modrm_disp(x, reg, m->base, m->disp);
-        return;
-    }
-    if (m->base == NO_REG) {
-        EMIT(x, (u8)(reg << 3 | 4), (u8)(shift << 6 | index << 3 | 5));
-        emit32(x, (u32)m->disp);
-        return;
-    }
-    mod = !m->disp && (m->base & 7) != RBP ? 0 : m->disp == (i8)m->disp ? 0x40 : 0x80;
-    EMIT(x, (u8)(mod | reg << 3 | 4), (u8)(shift << 6 | index << 3 | (m->base & 7)));
-    if (mod == 0x40)
-        emit8(x, (u8)m->disp);
-    else if (mod)
-        emit32(x, (u32)m->disp);
-}
-
-static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
-{
-    if (size == 2)
-        emit8(x, 0x66);
-    place_prefixes(x);
-    EMIT(x, (u8)(place_rex(x) | (reg >= 8) << 2), (u8)(opcode - (size == 1)));
-    place_modrm(x, reg & 7);
-}
-
-void emit_load(struct xl *x, u8 reg, u32 size)
-{
-    move(x, 0x8b, reg, size);
-}
-
-void emit_load_word(struct xl *x)
-{
-    emit_load(x, R11, 2);
-    emit_movzx16(x, R9, R11);
-}
-
-void emit_store(struct xl *x, u8 reg, u32 size)
-{
-    move(x, 0x89, reg, size);
-}
-
-void emit_store_imm(struct xl *x, u32 imm, u32 size)
-{
-    if (size == 2)
-        emit8(x, 0x66);
-    EMIT(x, place_rex(x), 0xc7); /* mov m, imm */
-    place_modrm(x, 0);
-    if (size == 2)
-        EMIT(x, (u8)imm, (u8)(imm >> 8));
-    else
-        emit32(x, imm);
-}
-
-static bool looked_at(const struct xl *x, u8 seg)
-{
-    enum seg_class class = context_seg(x->context->key, seg);
-
-    return x->checked || x->unaligned || (class != SEG_FLAT && class != SEG_BASE);
-}
-
-void emit_hold(struct xl *x, u8 seg)
-{
-    if (looked_at(x, seg))
-        emit_op_rm(x, 0x89, R11, R15, TC_SCRATCH + 16, false);
-}
-
-void emit_unhold(struct xl *x, u8 seg)
-{
-    if (looked_at(x, seg))
-        emit_op_rm(x, 0x8b, R11, R15, TC_SCRATCH + 16, false);
-}
-
-/* ---- The guest's instruction once more ---- */
-
-/* Encodings 64-bit mode gave to others: INC and DEC r (40-4F), and the moffs MOVs, which are made
- * in xl_mov. Writes FF /0 or /1. */
-static void copy_incdec(struct xl *x, const struct insn *in)
-{
-    u8 reg = hreg_of(in->opcode & 7);
-
-    if (in->opsize == 2)
-        emit8(x, 0x66);
-    if (reg >= 8)
-        emit8(x, 0x41);
-    EMIT(x, 0xff, (u8)(0xc0 | (in->opcode & 8) | (reg & 7)));
-}
-
-static void copy_opcode(struct xl *x, const struct insn *in, u8 opcode)
-{
-    if (in->map)
-        emit8(x, 0x0f);
-    if (in->map == 2)
-        emit8(x, 0x38);
-    if (in->map == 3)
-        emit8(x, 0x3a);
-    emit8(x, opcode);
-}
-
-static void copy_prefixes(struct xl *x, const struct insn *in)
-{
-    bool fence = in->map == 1 && in->opcode == 0xae;
-    u8 prefix = xl_fpu_native(in) ? hostexec_prefix(in) : in->opsize == 2 && !fence ? 0x66 : 0;
-
-    if (prefix)
-        emit8(x, prefix);
-}
-
-/* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
-static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
-{
-    u8 r = memory ? place_rex(x) : 0x40;
-
-    if (x->reg_r11)
-        return r | 4;
-
-    if (in->gpr_fields & GPR_REG && (in->modrm >> 3 & 7) == ESP)
-        r |= 4;
-    if ((in->gpr_fields & GPR_RM && (in->modrm & 7) == ESP) ||
-        (in->gpr_fields & GPR_OPCODE && (in->opcode & 7) == ESP))
-        r |= 1;
-    return r;
-}
-
-static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
-{
-    u8 reg = x->reg_r11 ? R11 & 7 : r & 4 ? R8 & 7 : in->modrm >> 3 & 7;
-
-    if (memory)
-        place_modrm(x, reg);
-    else
-        emit8(x, (u8)(0xc0 | reg << 3 | (r & 1 ? R8 & 7 : in->modrm & 7)));
-}
-
-bool emit_copy(struct xl *x, const struct insn *in)
-{
-    bool memory = in->has_modrm && in->modrm >> 6 != 3, high = false;
-    u8 r = copy_rex(x, in, memory), opcode = in->opcode;
-
-    for (u32 i = 0; i < in->nops; i++)
-        high |= insn_high_byte(&in->op[i]);
-    if (high && r != 0x40 && !x->reg_r11)
-        return false;
-    if (in->map == 0 && (opcode & 0xf0) == 0x40) {
-        copy_incdec(x, in);
-        return true;
-    }
-    copy_prefixes(x, in);
-    if (memory)
-        place_prefixes(x);
-    if (r != 0x40)
-        emit8(x, r);
-    if (in->map == 0 && opcode == 0x82)
-        opcode = 0x80; /* its twin, which 64-bit mode lacks */
-    if (!in->has_modrm && r & 1)
-        opcode &= (u8)~7; /* ESP is 4, r8 is 8: its low bits are 0 */
-    copy_opcode(x, in, opcode);
-    if (in->has_modrm)
-        copy_modrm(x, in, memory, r);
-    emit_bytes(x, in->raw + in->len - in->imm_size, in->imm_size);
-    return true;
 }

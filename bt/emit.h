@@ -7,7 +7,6 @@
 
 #include "bt/offsets.h"
 #include "bt/tu.h"
-#include <string.h>
 
 /* Host register numbers. Guest registers are 0 to 7 as encoded, but for ESP, which is r8. */
 enum hreg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -15,6 +14,12 @@ static inline u8 hreg_of(u8 gpr)
 {
     return gpr == ESP ? R8 : gpr;
 }
+
+/* A branch's condition, as the low four bits of jcc and setcc have it; or none. */
+enum branch {
+    CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G,
+    JMP, CALL,
+};
 
 /*
  * What one instruction may take: jumps out of line, bytes in its place (and as many for each path out of
@@ -84,47 +89,129 @@ static inline bool xl_fits(const struct xl *x, const u8 *start, u32 slow)
     return x->p - start <= INSN_ROOM && x->slow_count - slow <= INSN_SLOW;
 }
 
-static inline void emit8(struct xl *x, u8 b)
-{
-    *x->p++ = b;
-}
-static inline void emit32(struct xl *x, u32 v)
-{
-    memcpy(x->p, &v, 4);
-    x->p += 4;
-}
-static inline void emit64(struct xl *x, u64 v)
-{
-    memcpy(x->p, &v, 8);
-    x->p += 8;
-}
-static inline void emit_bytes(struct xl *x, const u8 *b, u32 n)
-{
-    memcpy(x->p, b, n);
-    x->p += n;
-}
-#define EMIT(x, ...)                                                                           \
-    emit_bytes(x, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
-
-/* ---- emit.c ---- */
+/*
+ * ---- emit.c ----
+ *
+ * Shapes: r, m, i as in the mnemonic's operands; 8, 16, 64: their bits, where they are not 32. Of a memory operand
+ * the base and the displacement are given; disp32: it takes four bytes even if it would fit in one.
+ */
 
 /* mov r32, r32 */
 void emit_mov_rr(struct xl *x, enum hreg dst, enum hreg src);
+/* mov r32, r32 or mov r16, r16: size bytes, what is above them is kept if they are 2 */
+void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size);
+/* mov r64, r64 */
+void emit_mov_rr64(struct xl *x, enum hreg dst, enum hreg src);
 /* mov r32, imm32 */
 void emit_mov_ri(struct xl *x, enum hreg dst, u32 imm);
 /* mov r64, imm64 */
 void emit_mov_ri64(struct xl *x, enum hreg dst, u64 imm);
-/* op reg, [base+disp] for an opcode of the one-byte map; w: REX.W */
-void emit_op_rm(struct xl *x, u8 opcode, enum hreg reg, enum hreg base, i32 disp, bool w);
+/* mov r8, [base+disp], where r8 is r8b to r15b */
+void emit_mov_rm8(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* mov r16, [base+disp] */
+void emit_mov_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* mov r32, [base+disp] */
+void emit_mov_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* mov r64, [base+disp] */
+void emit_mov_rm64(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* mov r64, [base+disp32] */
+void emit_mov_rm64_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* mov r64, [base+index*8+disp32] */
+void emit_mov_rm64_index8(struct xl *x, enum hreg dst, enum hreg base, enum hreg index, i32 disp);
+/* mov [base+disp], r8, where r8 is r8b to r15b */
+void emit_mov_mr8(struct xl *x, enum hreg base, i32 disp, enum hreg src);
+/* mov [base+disp], r16 */
+void emit_mov_mr16(struct xl *x, enum hreg base, i32 disp, enum hreg src);
+/* mov [base+disp], r32 */
+void emit_mov_mr(struct xl *x, enum hreg base, i32 disp, enum hreg src);
+/* mov [base+disp], r64 */
+void emit_mov_mr64(struct xl *x, enum hreg base, i32 disp, enum hreg src);
+/* mov byte [base+disp], imm8 */
+void emit_mov_mi8(struct xl *x, enum hreg base, i32 disp, u8 imm);
+/* mov dword [base+disp], imm32 */
+void emit_mov_mi32(struct xl *x, enum hreg base, i32 disp, u32 imm);
+/* mov dword [base+disp32], imm32 */
+void emit_mov_mi32_disp32(struct xl *x, enum hreg base, i32 disp, u32 imm);
+/* movzx r32, r8, where r8 is al to bl or r8b to r15b */
+void emit_movzx_rr8(struct xl *x, enum hreg dst, enum hreg src);
+/* movzx eax, ah */
+void emit_movzx_eax_ah(struct xl *x);
+/* movzx r32, r16 */
+void emit_movzx_rr16(struct xl *x, enum hreg dst, enum hreg src);
+/* movzx r32, byte [base+disp] */
+void emit_movzx_rm8(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* movzx r32, word [base+disp] */
+void emit_movzx_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* movsx r32, r16 */
+void emit_movsx_rr16(struct xl *x, enum hreg dst, enum hreg src);
+/* xchg r64, r64 */
+void emit_xchg_rr64(struct xl *x, enum hreg a, enum hreg b);
 /* lea r32, [base+disp] */
 void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* lea r32 (r64 if w), [base+disp32]; returns the place of the displacement */
+u8 *emit_lea_rm_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp, bool w);
 /* lea r32 (r64 if w), [base+index*scale+disp]; base or index may be NO_REG */
 void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 disp, bool w);
-/* movzx r32, r16 */
-void emit_movzx16(struct xl *x, enum hreg dst, enum hreg src);
-/* jmp or call [r15+disp] */
+/* not r32 */
+void emit_not(struct xl *x, enum hreg reg);
+/* not r64 */
+void emit_not64(struct xl *x, enum hreg reg);
+
+/* rorx r32, r32, by */
+void emit_rorx(struct xl *x, enum hreg dst, enum hreg src, u8 by);
+/* rorx r64, r64, by */
+void emit_rorx64(struct xl *x, enum hreg dst, enum hreg src, u8 by);
+/* shrx r32, r32, r32 */
+void emit_shrx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count);
+/* sarx r32, r32, r32 */
+void emit_sarx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count);
+/* shlx r64, r64, r64 */
+void emit_shlx64(struct xl *x, enum hreg dst, enum hreg src, enum hreg count);
+/* pext r32, r32, r32 */
+void emit_pext(struct xl *x, enum hreg dst, enum hreg src, enum hreg mask);
+/* pdep r32, r32, r32 */
+void emit_pdep(struct xl *x, enum hreg dst, enum hreg src, enum hreg mask);
+
+/* lahf */
+void emit_lahf(struct xl *x);
+/* seto r8, where r8 is al to bl or r8b to r15b */
+void emit_seto_r8(struct xl *x, enum hreg reg);
+/* rdtsc */
+void emit_rdtsc(struct xl *x);
+
+/* These write flags: the guest's, or those that are dead. */
+/* op r8, r8 (or of more bits, as the opcode says), for the guest's opcode of the one-byte map */
+void emit_op_rr(struct xl *x, u8 opcode, enum hreg reg, enum hreg rm);
+/* cmp a, b of 1, 2 or 4 bytes, where a byte is of al to bl or r8b to r15b */
+void emit_cmp_rr(struct xl *x, enum hreg a, enum hreg b, u32 size);
+/* adc r8, imm8, where r8 is al to bl or r8b to r15b */
+void emit_adc_ri8(struct xl *x, enum hreg reg, u8 imm);
+/* and r32, imm8 */
+void emit_and_ri(struct xl *x, enum hreg reg, i8 imm);
+/* shr r32, by */
+void emit_shr_ri(struct xl *x, enum hreg reg, u8 by);
+/* bt r32, bit */
+void emit_bt_ri(struct xl *x, enum hreg reg, u8 bit);
+/* test r32, imm32 */
+void emit_test_ri(struct xl *x, enum hreg reg, u32 imm);
+/* test [base+disp], r8, where r8 is r8b to r15b */
+void emit_test_mr8(struct xl *x, enum hreg base, i32 disp, enum hreg reg);
+/* xor r32, [base+disp] */
+void emit_xor_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* sahf */
+void emit_sahf(struct xl *x);
+
+/* jmp [r15+disp] */
 void emit_jmp_vcpu(struct xl *x, i32 off);
+/* call [r15+disp] */
 void emit_call_vcpu(struct xl *x, i32 off);
+/* ret */
+void emit_ret(struct xl *x);
+/* jcc, jmp or call rel32: returns the rel32, which is 0 as yet */
+u8 *emit_branch(struct xl *x, enum branch branch);
+/* jmp rel8 and jrcxz rel8: return the rel8, which is 0 as yet */
+u8 *emit_jmp_rel8(struct xl *x);
+u8 *emit_jrcxz(struct xl *x);
 /*
  * A branch that leaves flags alone: on behind `skip` bytes of code if reg is 0. By moves, since an
  * exchange would make RCX wait for reg.
@@ -134,7 +221,15 @@ void emit_call_vcpu(struct xl *x, i32 off);
  */
 void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip);
 u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
-void emit_patch32(u8 *rel32, const u8 *to); /* both write addresses of one CCF */
+/* A branch's distance. Both are write addresses of one CCF. */
+void emit_patch8(u8 *rel8, const u8 *to);
+void emit_patch32(u8 *rel32, const u8 *to);
+
+/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back. Returns the
+ * place of `by`; NULL: it is not. */
+u8 *emit_count(struct xl *x, u32 which, u32 by);
+
+/* ---- emit_copy.c ---- */
 
 /*
  * The guest's instruction once more, its registers renamed; a memory operand becomes x->m.
@@ -150,10 +245,6 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size);
 /* r11d waits in memory, if the look at an address of this segment needs the register. */
 void emit_hold(struct xl *x, u8 seg);
 void emit_unhold(struct xl *x, u8 seg);
-
-/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back. Returns the
- * place of `by`; NULL: it is not. */
-u8 *emit_count(struct xl *x, u32 which, u32 by);
 
 /* ---- align.c ---- */
 
@@ -185,11 +276,9 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
 /* May it be accessed so? CS is not writable in protected mode, where its class is flat or other. */
 bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);
 /* Out of line to the site's callout, and on behind the instruction: unless reg is 0; if a host
- * condition (0F 8x: the x) holds. `save` is a free register. */
+ * condition holds. `save` is a free register. */
 void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
-void xl_slow_jcc(struct xl *x, u8 opcode);
-void emit_mov_part(struct xl *x, enum hreg dst, enum hreg src, u32 size); /* 2 bytes: the upper half is kept */
-void emit_not64(struct xl *x, enum hreg reg);
+void xl_slow_jcc(struct xl *x, enum branch condition);
 /* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
 void emit_top16(struct xl *x, enum hreg reg);
 /* dst := offset of the memory operand. */
@@ -237,8 +326,8 @@ struct xl_row {
 extern const struct xl_row xl_rows[INSN_MNEMONICS];
 
 /* ---- xl_flow.c ---- */
-/* Leaves the TU for `target`: by jmp (opcode E9), call (E8) or jcc (0F 8x, opcode 8x). */
-void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target);
+/* Leaves the TU for `target`. */
+void xl_exit(struct xl *x, u32 number, enum branch branch, u32 target);
 void xl_stubs(struct xl *x); /* after the last instruction: exit stubs, slow paths */
 
 /* ---- translate.c ---- */

@@ -3,6 +3,7 @@
  * each by its row, or as a callout, then the stubs.
  */
 #include "bt/emit.h"
+#include <string.h>
 #include <x86intrin.h>
 
 /* EIP goes elsewhere, or nowhere: back to the run loop. */
@@ -155,8 +156,8 @@ static void translate_insn(struct xl *x, const struct insn *in)
 /* mov r9, [r15+poll];  mov r9b, [r9] */
 static void emit_poll(struct xl *x)
 {
-    emit_op_rm(x, 0x8b, R9, R15, TC_POLL, true);
-    EMIT(x, 0x45, 0x8a, 0x09);
+    emit_mov_rm64(x, R9, R15, TC_POLL);
+    emit_mov_rm8(x, R9, R9, 0);
     check(x->p - x->start == POLL_SIZE, "a poll of %d bytes", (int)(x->p - x->start));
 }
 
@@ -197,7 +198,7 @@ static void translate_body(struct xl *x, u32 max)
         translate_insn(x, &x->insns[i]);
     }
     if (!x->ended)
-        xl_exit(x, 0, 0xe9, eip);
+        xl_exit(x, 0, JMP, eip);
     tu->guest_size = (u8)(eip - tu->eip);
     if (insns)
         *insns = tu->count;

@@ -19,13 +19,6 @@ static bool bit_string(const struct insn *in)
             in->mnem == ZYDIS_MNEMONIC_BTR || in->mnem == ZYDIS_MNEMONIC_BTC);
 }
 
-/* rorx r32, r32, by */
-static void emit_rotate(struct xl *x, u8 dst, u8 src, u8 by)
-{
-    EMIT(x, 0xc4, (u8)(0x43 | (dst < 8) << 7 | (src < 8) << 5), 0x7b, 0xf0,
-         (u8)(0xc0 | (dst & 7) << 3 | (src & 7)), by);
-}
-
 /* AH to BH beside a host register above 7, which no encoding has: by a copy in r11, or with the
  * register turned by a byte while it works on r11. */
 static bool copy_high(struct xl *x, const struct insn *in)
@@ -37,7 +30,7 @@ static bool copy_high(struct xl *x, const struct insn *in)
         in->mnem == ZYDIS_MNEMONIC_CMPXCHG || in->map || insn_memory(in)->size != 1)
         return false;
     if (in->op[0].kind == OP_MEM) {
-        emit_rotate(x, R11, in->op[1].reg & 3, 8);
+        emit_rorx(x, R11, in->op[1].reg & 3, 8);
         x->reg_r11 = true;
         done = emit_copy(x, in);
         x->reg_r11 = false;
@@ -45,9 +38,9 @@ static bool copy_high(struct xl *x, const struct insn *in)
     }
     reg = in->op[0].reg & 3;
     emit_load(x, R11, 1);
-    emit_rotate(x, reg, reg, 8);
-    EMIT(x, 0x41, in->opcode, (u8)(0xc0 | reg << 3 | (R11 & 7))); /* op reg8, r11b */
-    emit_rotate(x, reg, reg, 24);
+    emit_rorx(x, reg, reg, 8);
+    emit_op_rr(x, in->opcode, reg, R11);
+    emit_rorx(x, reg, reg, 24);
     return true;
 }
 
@@ -60,20 +53,19 @@ static bool copy_bit_string(struct xl *x, const struct insn *in, enum xl_access 
     bool done;
 
     if (in->opsize == 2) {
-        EMIT(x, (u8)(0x44 | index >> 3), 0x0f, 0xbf, (u8)(0xc0 | (R13 & 7) << 3 | (index & 7)));
-        index = R13; /* movsx r13d, index16 */
+        emit_movsx_rr16(x, R13, index);
+        index = R13;
     }
     emit_mov_ri(x, R11, low ? 5 : 4);
-    EMIT(x, 0xc4, (u8)(0x42 | (index < 8) << 5), 0x22, 0xf7, (u8)(0xc0 | (R11 & 7) << 3 | (index & 7)));
+    emit_sarx(x, R11, index, R11);
     xl_offset(x, in, R9);
     emit_lea_sib(x, R9, R9, R11, low ? 4 : 2, 0, false);
     if (in->addrsize == 2)
-        emit_movzx16(x, R9, R9);
+        emit_movzx_rr16(x, R9, R9);
     if (!xl_bytes(x, in->seg, in->addrsize, in->opsize, access))
         return false;
     emit_mov_ri(x, R11, low ? 31 : 15);
-    index = hreg_of(in->op[1].reg);
-    EMIT(x, 0xc4, 0x42, (u8)((~index & 15) << 3 | 2), 0xf5, 0xdb); /* pext r11d, index, r11d */
+    emit_pext(x, R11, hreg_of(in->op[1].reg), R11);
     x->reg_r11 = true;
     done = emit_copy(x, in);
     x->reg_r11 = false;
@@ -111,11 +103,8 @@ bool xl_copy(struct xl *x, const struct insn *in)
 
 void xl_load_selector(struct xl *x, u8 dst, u8 seg)
 {
-    i32 at = VCPU_SEG + (i32)(seg * sizeof(struct segment) +
-                   offsetof(struct segment, selector));
-
-    EMIT(x, (u8)(0x41 | (dst >= 8) << 2), 0x0f, 0xb7, (u8)(0x87 | (dst & 7) << 3));
-    emit32(x, (u32)at);
+    emit_movzx_rm16(x, dst, R15,
+                    VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, selector)));
 }
 
 /* MOV r/m, sreg: memory and r16 take two bytes, r32 the selector with zeros above. */
@@ -142,6 +131,10 @@ static bool mov_selector(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* MOV m, r and MOV r, m; MOV with a moffs (SDM vol. 2, "MOV"). Bit 0: not of bytes. */
+enum { OPCODE_MOV_MR = 0x88, OPCODE_MOV_RM = 0x8a, OPCODE_MOV_MOFFS = 0xa0 };
+enum { MODRM_EAX_DISP = 0x05 }; /* memory at a displacement, and EAX */
+
 /* MOV: copies, but for the moffs forms (A0-A3), whose encoding means 64 bits on the host. */
 bool xl_mov(struct xl *x, const struct insn *in)
 {
@@ -154,14 +147,14 @@ bool xl_mov(struct xl *x, const struct insn *in)
         return xl_mov_to_segment(x, in);
     if (in->op[0].kind == OP_CR || in->op[1].kind == OP_CR)
         return xl_mov_cr(x, in);
-    if (in->map || (in->opcode & 0xfc) != 0xa0)
+    if (in->map || (in->opcode & ~3) != OPCODE_MOV_MOFFS)
         return xl_copy(x, in);
     if (!plain_operands(in))
         return false;
     as = *in;
-    as.opcode = (u8)((load ? 0x8a : 0x88) | (in->opcode & 1));
+    as.opcode = (u8)((load ? OPCODE_MOV_RM : OPCODE_MOV_MR) | (in->opcode & 1));
     as.has_modrm = true;
-    as.modrm = 0x05; /* mod 0: memory; reg: EAX */
+    as.modrm = MODRM_EAX_DISP;
     as.imm_size = 0; /* the offset is the displacement */
     if (!xl_operand(x, in, insn_memory(in)->size, load ? XL_READ : XL_WRITE))
         return false;
@@ -180,16 +173,16 @@ bool xl_lea(struct xl *x, const struct insn *in)
         return true;
     }
     xl_offset(x, in, R9);
-    EMIT(x, 0x66, (u8)(0x44 | (dst >= 8)), 0x89, (u8)(0xc8 | (dst & 7))); /* mov r16, r9w */
+    emit_mov_part(x, dst, R9, 2);
     return true;
 }
 
 bool xl_xlat(struct xl *x, const struct insn *in)
 {
-    EMIT(x, 0x44, 0x0f, 0xb6, 0xc8); /* movzx r9d, al */
+    emit_movzx_rr8(x, R9, RAX);
     emit_lea_sib(x, R9, R9, RBX, 1, 0, false);
     if (in->addrsize == 2)
-        emit_movzx16(x, R9, R9);
+        emit_movzx_rr16(x, R9, R9);
     if (!xl_bytes(x, in->seg, in->addrsize, 1, XL_READ))
         return false;
     emit_load(x, RAX, 1);
@@ -220,7 +213,7 @@ static void index_move(struct xl *x, const struct insn *in, enum hreg reg, i32 b
         return;
     }
     emit_lea_rm(x, R9, reg, by);
-    EMIT(x, 0x66, 0x44, 0x89, (u8)(0xc8 | reg)); /* mov reg16, r9w */
+    emit_mov_part(x, reg, R9, 2);
 }
 
 static bool string_address(struct xl *x, const struct insn *in, enum hreg reg, u8 seg,
@@ -228,7 +221,7 @@ static bool string_address(struct xl *x, const struct insn *in, enum hreg reg, u
 {
     if (in->addrsize == 4)
         return xl_at(x, seg, (u8)reg, string_size(in), access);
-    emit_movzx16(x, R9, reg);
+    emit_movzx_rr16(x, R9, reg);
     return xl_bytes(x, seg, 2, string_size(in), access);
 }
 
@@ -248,9 +241,7 @@ static bool repeat(struct xl *x, const struct insn *in, u8 source, i32 routine)
     emit_mov_ri(x, R9, size == 4 ? 2 : size - 1);
     emit_call_vcpu(x, routine);
     xl_slow_unless_zero(x, R10, R11);
-    EMIT(x, 0x41, 0xc6, 0x87); /* mov byte [r15+mid_rep], 0: it may have been under way */
-    emit32(x, (u32)VCPU_MID_REP);
-    emit8(x, 0);
+    emit_mov_mi8(x, R15, VCPU_MID_REP, 0); /* it may have been under way */
     return true;
 }
 
@@ -298,15 +289,6 @@ bool xl_lods(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* cmp AL, AX or EAX with r11 (opcode 3A, 3B), or r11 with r13 */
-static void emit_compare(struct xl *x, u8 a, u8 b, u32 size)
-{
-    if (size == 2)
-        emit8(x, 0x66);
-    EMIT(x, (u8)(0x40 | (a >> 3) << 2 | b >> 3), size == 1 ? 0x3a : 0x3b,
-         (u8)(0xc0 | (a & 7) << 3 | (b & 7)));
-}
-
 bool xl_scas(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
@@ -314,7 +296,7 @@ bool xl_scas(struct xl *x, const struct insn *in)
     if (repeated(in) || !string_address(x, in, RDI, ES, XL_READ))
         return false;
     emit_load(x, R11, size);
-    emit_compare(x, RAX, R11, size);
+    emit_cmp_rr(x, RAX, R11, size);
     index_move(x, in, RDI, string_step(x, size));
     return true;
 }
@@ -331,7 +313,7 @@ bool xl_cmps(struct xl *x, const struct insn *in)
         return false;
     emit_load(x, R13, size);
     emit_unhold(x, ES);
-    emit_compare(x, R11, R13, size);
+    emit_cmp_rr(x, R11, R13, size);
     index_move(x, in, RSI, string_step(x, size));
     index_move(x, in, RDI, string_step(x, size));
     return true;

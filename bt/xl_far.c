@@ -14,9 +14,7 @@ static bool may_transfer(const struct xl *x)
 /* mov dword [r15+at], imm */
 static void set_vcpu(struct xl *x, i32 at, u32 imm)
 {
-    EMIT(x, 0x41, 0xc7, 0x87);
-    emit32(x, (u32)at);
-    emit32(x, imm);
+    emit_mov_mi32_disp32(x, R15, at, imm);
 }
 
 /* To the routine, which has the callout in r9 and the stack's mask in r11d. */
@@ -46,12 +44,12 @@ static bool target_from_memory(struct xl *x, const struct insn *in)
         return false;
     emit_load(x, R11, in->opsize);
     if (in->opsize == 2)
-        emit_movzx16(x, R11, R11);
-    emit_op_rm(x, 0x89, R11, R15, TC_FAR_EIP, false);
+        emit_movzx_rr16(x, R11, R11);
+    emit_mov_mr(x, R15, TC_FAR_EIP, R11);
     if (!xl_operand(x, &second, 2, XL_READ))
         return false;
     emit_load_word(x);
-    emit_op_rm(x, 0x89, R9, R15, TC_FAR_SELECTOR, false);
+    emit_mov_mr(x, R15, TC_FAR_SELECTOR, R9);
     return true;
 }
 

@@ -10,19 +10,23 @@
 #include "bt/memo.h"
 #include "bt/emit.h"
 
-/* Offset in the CCF of the next byte. */
-static u16 here(const struct xl *x)
+/* Offset in the CCF. */
+static u16 offset(const struct xl *x, const u8 *p)
 {
-    return (u16)(x->p - x->start);
+    return (u16)(p - x->start);
 }
 
-void xl_exit(struct xl *x, u32 number, u8 opcode, u32 target)
+/* That of the next byte. */
+static u16 here(const struct xl *x)
 {
-    if (opcode < 0x90)
-        emit8(x, 0x0f); /* jcc rel32 */
-    emit8(x, opcode);
-    x->exits[number] = (struct exit){ .tu = x->bt->tu_count, .target = target, .jump = here(x) };
-    emit32(x, 0);
+    return offset(x, x->p);
+}
+
+void xl_exit(struct xl *x, u32 number, enum branch branch, u32 target)
+{
+    u8 *jump = emit_branch(x, branch);
+
+    x->exits[number] = (struct exit){ .tu = x->bt->tu_count, .target = target, .jump = offset(x, jump) };
 }
 
 static u32 wrap(const struct insn *in, u32 eip)
@@ -48,7 +52,7 @@ bool xl_target_fits(struct xl *x, u32 size)
     u32 limit = x->context->cs_limit;
 
     if (size == 2)
-        emit_movzx16(x, R13, R13);
+        emit_movzx_rr16(x, R13, R13);
     if (limit == ~0u || (size == 2 && limit >= 0xffff))
         return true;
     if (limit >= 0x7fffffff)
@@ -84,13 +88,10 @@ static bool load_target(struct xl *x, const struct insn *in)
  */
 static void indirect(struct xl *x, u32 number)
 {
-    u16 guess;
+    u16 guess = offset(x, emit_lea_rm_disp32(x, R10, R9, 0, false));
 
-    EMIT(x, 0x45, 0x8d, 0x91);
-    guess = here(x);
-    emit32(x, 0);
     emit_unless_zero(x, R10, R11);
-    xl_exit(x, number, 0xe9, 0);
+    xl_exit(x, number, JMP, 0);
     x->exits[number].guess = guess;
 }
 
@@ -101,7 +102,7 @@ bool xl_jmp(struct xl *x, const struct insn *in)
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, rel_target(x, in)))
             return false;
-        xl_exit(x, 0, 0xe9, rel_target(x, in));
+        xl_exit(x, 0, JMP, rel_target(x, in));
     } else {
         if (!load_target(x, in))
             return false;
@@ -115,8 +116,8 @@ bool xl_jcc(struct xl *x, const struct insn *in)
 {
     if (in->op[0].kind != OP_REL || !target_fits(x, rel_target(x, in)))
         return false;
-    xl_exit(x, 1, 0x80 | (in->opcode & 15), rel_target(x, in));
-    xl_exit(x, 0, 0xe9, x->next_eip);
+    xl_exit(x, 1, (enum branch)(in->opcode & 15), rel_target(x, in));
+    xl_exit(x, 0, JMP, x->next_eip);
     x->ended = true;
     return true;
 }
@@ -124,21 +125,21 @@ bool xl_jcc(struct xl *x, const struct insn *in)
 /* JCXZ, JECXZ, and LOOP behind its decrement: rcx is zero-extended, so JRCXZ tests ECX. */
 static void branch_on_count(struct xl *x, const struct insn *in, u32 if_zero, u32 if_not)
 {
-    u8 *over;
+    bool word = in->addrsize == 2;
+    u8 *zero;
 
-    if (in->addrsize == 2) {
-        emit_movzx16(x, R9, RCX);
-        EMIT(x, 0x49, 0x87, 0xc9, 0xe3, 0); /* xchg r9, rcx; jrcxz */
-        over = x->p;
-        EMIT(x, 0x49, 0x87, 0xc9);
-        xl_exit(x, 0, 0xe9, if_not);
-        over[-1] = (u8)(x->p - over);
-        EMIT(x, 0x49, 0x87, 0xc9);
-    } else {
-        EMIT(x, 0xe3, 5); /* jrcxz over the jump */
-        xl_exit(x, 0, 0xe9, if_not);
+    if (word) {
+        emit_movzx_rr16(x, R9, RCX);
+        emit_xchg_rr64(x, R9, RCX);
     }
-    xl_exit(x, 1, 0xe9, if_zero);
+    zero = emit_jrcxz(x);
+    if (word)
+        emit_xchg_rr64(x, R9, RCX);
+    xl_exit(x, 0, JMP, if_not);
+    emit_patch8(zero, x->p);
+    if (word)
+        emit_xchg_rr64(x, R9, RCX);
+    xl_exit(x, 1, JMP, if_zero);
     x->ended = true;
 }
 
@@ -158,37 +159,33 @@ bool xl_loop(struct xl *x, const struct insn *in)
         emit_lea_rm(x, RCX, RCX, -1);
     } else {
         emit_lea_rm(x, R9, RCX, -1);
-        EMIT(x, 0x66, 0x44, 0x89, 0xc9); /* mov cx, r9w */
+        emit_mov_part(x, RCX, R9, 2);
     }
     branch_on_count(x, in, x->next_eip, rel_target(x, in));
     return true;
 }
 
-static void swap_r9_rcx(struct xl *x)
-{
-    EMIT(x, 0x49, 0x87, 0xc9);
-}
-
 /* LOOPE, LOOPNE: on while the count is not 0 and ZF says so. */
 bool xl_loop_flags(struct xl *x, const struct insn *in)
 {
-    u8 jcc = in->mnem == ZYDIS_MNEMONIC_LOOPE ? 0x84 : 0x85, *zero;
+    enum branch again = in->mnem == ZYDIS_MNEMONIC_LOOPE ? CC_E : CC_NE;
+    u8 *zero, *over;
 
     if (!target_fits(x, rel_target(x, in)))
         return false;
     emit_lea_rm(x, R9, RCX, -1);
     emit_mov_part(x, RCX, R9, in->addrsize);
     if (in->addrsize == 2)
-        emit_movzx16(x, R9, RCX);
-    swap_r9_rcx(x);
-    EMIT(x, 0xe3, 0); /* jrcxz */
-    zero = x->p;
-    swap_r9_rcx(x);
-    xl_exit(x, 1, jcc, rel_target(x, in));
-    EMIT(x, 0xeb, 3); /* jmp over the swap */
-    zero[-1] = (u8)(x->p - zero);
-    swap_r9_rcx(x);
-    xl_exit(x, 0, 0xe9, x->next_eip);
+        emit_movzx_rr16(x, R9, RCX);
+    emit_xchg_rr64(x, R9, RCX);
+    zero = emit_jrcxz(x);
+    emit_xchg_rr64(x, R9, RCX);
+    xl_exit(x, 1, again, rel_target(x, in));
+    over = emit_jmp_rel8(x);
+    emit_patch8(zero, x->p);
+    emit_xchg_rr64(x, R9, RCX);
+    emit_patch8(over, x->p);
+    xl_exit(x, 0, JMP, x->next_eip);
     x->ended = true;
     return true;
 }
@@ -199,9 +196,9 @@ static void continuation(struct xl *x)
     emit_lea_rm(x, R10, R9, -(i32)x->next_eip);
     emit_test_zero(x, R10, R11, 4);
     emit_jmp_vcpu(x, TC_INDIRECT);
-    EMIT(x, 0x4c, 0x89, 0xd9); /* mov rcx, r11 */
+    emit_mov_rr64(x, RCX, R11);
     emit_count(x, RUNS_PREDICTED, 1);
-    xl_exit(x, 0, 0xe9, x->next_eip);
+    xl_exit(x, 0, JMP, x->next_eip);
     x->ended = true;
 }
 
@@ -214,7 +211,7 @@ bool xl_call(struct xl *x, const struct insn *in)
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, rel_target(x, in)) || !xl_push_imm(x, x->next_eip, in->opsize))
             return false;
-        xl_exit(x, 1, 0xe8, rel_target(x, in));
+        xl_exit(x, 1, CALL, rel_target(x, in));
         continuation(x);
         return true;
     }
@@ -226,9 +223,7 @@ bool xl_call(struct xl *x, const struct insn *in)
         return false;
     emit_unhold(x, SS);
     emit_mov_rr(x, R9, R11);
-    emit8(x, 0xe8); /* call rel32 → behind the continuation */
-    call = x->p;
-    emit32(x, 0);
+    call = emit_branch(x, CALL); /* behind the continuation */
     continuation(x);
     emit_patch32(call, x->p);
     indirect(x, 1);
@@ -244,7 +239,7 @@ bool xl_ret(struct xl *x, const struct insn *in)
     if (!xl_pop_target(x, in->opsize, drop))
         return false;
     emit_count(x, RUNS_RETURNS, 1);
-    emit8(x, 0xc3);
+    emit_ret(x);
     x->ended = true;
     return true;
 }
@@ -258,10 +253,9 @@ static void exit_stub(struct xl *x, struct exit *e)
     emit_patch32(x->start + e->jump, x->p);
     if (e->guess) {
         emit_patch32(x->start + e->guess + GUESS_MISS, x->p);
-        emit_op_rm(x, 0x89, R9, R15, VCPU_EIP, false);
+        emit_mov_mr(x, R15, VCPU_EIP, R9);
     } else {
-        EMIT(x, 0x41, 0xc7, 0x47, (u8)VCPU_EIP);
-        emit32(x, e->target);
+        emit_mov_mi32(x, R15, VCPU_EIP, e->target);
     }
     emit_mov_ri64(x, R9, (u64)e);
     emit_jmp_vcpu(x, TC_LEAVE);
@@ -275,23 +269,18 @@ static void link_check(struct xl *x, struct exit *e)
     u8 *jump;
 
     e->check = here(x);
-    EMIT(x, 0x4d, 0x8b, 0x96); /* mov r10, [r14+disp32] */
-    emit32(x, (SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS);
-    EMIT(x, 0x49, 0xbb);
-    emit64(x, 0);
-    EMIT(x, 0x4f, 0x8d, 0x1c, 0x1a);
+    emit_mov_rm64_disp32(x, R10, R14, (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
+    emit_mov_ri64(x, R11, 0);
+    emit_lea_sib(x, R11, R10, R11, 1, 0, true);
     jump = emit_unless_zero(x, R11, R10);
     emit_patch32(jump, x->start + e->stub);
-    emit8(x, 0xe9);
-    emit32(x, 0);
+    emit_branch(x, JMP);
     check(here(x) - e->check == CHECK_SIZE, "a link check of %u bytes", here(x) - e->check);
 }
 
 static void jump_back(struct xl *x, u16 resume)
 {
-    emit8(x, 0xe9);
-    emit_patch32(x->p, x->start + resume);
-    x->p += 4;
+    emit_patch32(emit_branch(x, JMP), x->start + resume);
 }
 
 /* The instruction once more, as a store that may go beside code. False: nothing is left of it. */

@@ -22,25 +22,13 @@
 /* shrx r32, r32, r12d */
 static void emit_page(struct xl *x, enum hreg dst, enum hreg src)
 {
-    /* VEX.LZ.F2.0F38.W0 F7 /r, vvvv = r12 */
-    EMIT(x, 0xc4, (u8)((dst >= 8 ? 0 : 0x80) | 0x40 | (src >= 8 ? 0 : 0x20) | 2), 0x1b, 0xf7,
-         (u8)(0xc0 | (dst & 7) << 3 | (src & 7)));
+    emit_shrx(x, dst, src, R12);
 }
 
 /* mov r64, [r14+r64*8+disp32] */
 static void emit_spte(struct xl *x, enum hreg reg, enum xl_access access)
 {
-    EMIT(x, (u8)(0x48 | (reg >= 8 ? 7 : 1)), 0x8b, (u8)(0x84 | (reg & 7) << 3),
-         (u8)(0xc0 | (reg & 7) << 3 | (R14 & 7)));
-    emit32(x, (access == XL_WRITE ? SHADOW_WRITE * 8 : 0) - SHADOW_BIAS);
-}
-
-/* shlx r64, r64, count */
-static void emit_shlx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
-{
-    /* VEX.LZ.66.0F38.W1 F7 /r */
-    EMIT(x, 0xc4, (u8)((dst >= 8 ? 0 : 0x80) | 0x40 | (src >= 8 ? 0 : 0x20) | 2),
-         (u8)(0x81 | (~count & 15) << 3), 0xf7, (u8)(0xc0 | (dst & 7) << 3 | (src & 7)));
+    emit_mov_rm64_index8(x, reg, R14, reg, (access == XL_WRITE ? SHADOW_WRITE * 8 : 0) - SHADOW_BIAS);
 }
 
 /* dst := the low bits of src that are 0 in an aligned address, on top. Uses nothing else. By r14's low six bits
@@ -48,13 +36,13 @@ static void emit_shlx(struct xl *x, enum hreg dst, enum hreg src, enum hreg coun
 static void emit_low_bits_up(struct xl *x, enum hreg dst, enum hreg src, u32 size)
 {
     if (size == 4) {
-        emit_shlx(x, dst, src, R14);
+        emit_shlx64(x, dst, src, R14);
     } else if (size == 2) {
         emit_lea_sib(x, dst, src, src, 1, 0, true);
-        emit_shlx(x, dst, dst, R14);
+        emit_shlx64(x, dst, dst, R14);
     } else {
         emit_mov_ri(x, dst, size == 8 ? 61 : 60);
-        emit_shlx(x, dst, src, dst);
+        emit_shlx64(x, dst, src, dst);
     }
 }
 
@@ -74,7 +62,7 @@ void xl_offset(struct xl *x, const struct insn *in, enum hreg dst)
 
     emit_lea_sib(x, dst, base, index, in->scale, in->disp, false);
     if (in->addrsize == 2)
-        emit_movzx16(x, dst, dst);
+        emit_movzx_rr16(x, dst, dst);
 }
 
 static void slow_add(struct xl *x, u8 *jump)
@@ -90,34 +78,22 @@ void xl_slow_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
     slow_add(x, emit_unless_zero(x, reg, save));
 }
 
-void xl_slow_jcc(struct xl *x, u8 opcode)
+void xl_slow_jcc(struct xl *x, enum branch condition)
 {
-    EMIT(x, 0x0f, opcode);
-    emit32(x, 0);
-    slow_add(x, x->p - 4);
+    slow_add(x, emit_branch(x, condition));
 }
 
 /* reg := 0 if reg's upper 16 bits are 0. rorx reg, reg, 48;  movzx reg, reg16 */
 void emit_top16(struct xl *x, enum hreg reg)
 {
-    EMIT(x, 0xc4, (u8)((reg >= 8 ? 0 : 0x80) | 0x40 | (reg >= 8 ? 0 : 0x20) | 3), 0xfb, 0xf0,
-         (u8)(0xc0 | (reg & 7) << 3 | (reg & 7)), 48);
-    emit_movzx16(x, reg, reg);
-}
-
-/* not r64 */
-void emit_not64(struct xl *x, enum hreg reg)
-{
-    EMIT(x, (u8)(0x48 | (reg >= 8)), 0xf7, (u8)(0xd0 | (reg & 7)));
+    emit_rorx64(x, reg, reg, 48);
+    emit_movzx_rr16(x, reg, reg);
 }
 
 /* Out of line if the offset r9d plus size - 1 is above the segment's limit. */
 static void check_limit(struct xl *x, u8 seg, u32 size)
 {
-    emit_op_rm(x, 0x8b, R11, R15,
-               VCPU_SEG + (i32)(seg * sizeof(struct segment) +
-                     offsetof(struct segment, limit)),
-               false);
+    emit_mov_rm(x, R11, R15, VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, limit)));
     emit_mov_rr(x, R10, R9);
     emit_not64(x, R10); /* r11 + ~r9 + 1 - (size - 1) = limit - last */
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
@@ -128,7 +104,7 @@ static void check_limit(struct xl *x, u8 seg, u32 size)
 /* The same for FS and GS, by their reach: negative where the access is not allowed. */
 static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
 {
-    emit_op_rm(x, 0x8b, R11, R15, TC_REACH + 16 * seg + (access == XL_WRITE ? 8 : 0), true);
+    emit_mov_rm64(x, R11, R15, TC_REACH + 16 * seg + (access == XL_WRITE ? 8 : 0));
     emit_mov_rr(x, R10, R9);
     emit_not64(x, R10);
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
@@ -138,10 +114,7 @@ static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
 
 static void add_base(struct xl *x, u8 seg)
 {
-    emit_op_rm(x, 0x8b, R10, R15,
-               VCPU_SEG + (i32)(seg * sizeof(struct segment) +
-                     offsetof(struct segment, base)),
-               false);
+    emit_mov_rm(x, R10, R15, VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, base)));
     emit_lea_sib(x, R9, R9, R10, 1, 0, false);
 }
 

@@ -10,8 +10,9 @@
 static void store_r9(struct xl *x, i32 disp, bool word)
 {
     if (word)
-        emit8(x, 0x66);
-    emit_op_rm(x, 0x89, R9, R15, disp, false);
+        emit_mov_mr16(x, R15, disp, R9);
+    else
+        emit_mov_mr(x, R15, disp, R9);
 }
 
 /* base := selector << 4. The class stays if it is one that does not ask what the base is. */
@@ -23,7 +24,7 @@ static bool load_real(struct xl *x, u8 seg)
     if (class == SEG_FLAT || class == SEG_OTHER)
         return false;
     if (class == SEG_ANY) { /* it may be null since protected mode */
-        emit_op_rm(x, 0x8b, R10, R15, TC_REACH + 16 * seg, true);
+        emit_mov_rm64(x, R10, R15, TC_REACH + 16 * seg);
         emit_top16(x, R10);
         xl_slow_unless_zero(x, R10, R11);
     }
@@ -55,7 +56,7 @@ static bool load_segment(struct xl *x, u8 seg)
 bool xl_mov_to_segment(struct xl *x, const struct insn *in)
 {
     if (in->op[1].kind == OP_REG) {
-        emit_movzx16(x, R9, hreg_of(in->op[1].reg));
+        emit_movzx_rr16(x, R9, hreg_of(in->op[1].reg));
     } else {
         if (in->op[1].kind != OP_MEM || !xl_operand(x, in, 2, XL_READ))
             return false;
@@ -85,15 +86,16 @@ static bool load_pointer(struct xl *x, const struct insn *in, u8 seg)
     if (in->op[1].kind != OP_MEM || !xl_operand(x, in, in->opsize, XL_READ))
         return false;
     emit_load(x, R11, in->opsize);
-    emit_op_rm(x, 0x89, R11, R15, TC_SCRATCH, false);
+    emit_mov_mr(x, R15, TC_SCRATCH, R11);
     if (!xl_operand(x, &second, 2, XL_READ))
         return false;
     emit_load_word(x);
     if (!load_segment(x, seg))
         return false;
     if (in->opsize == 2)
-        emit8(x, 0x66);
-    emit_op_rm(x, 0x8b, dst, R15, TC_SCRATCH, false);
+        emit_mov_rm16(x, dst, R15, TC_SCRATCH);
+    else
+        emit_mov_rm(x, dst, R15, TC_SCRATCH);
     return true;
 }
 

@@ -8,7 +8,7 @@ static bool stack_place(struct xl *x, i32 by, u32 size, enum xl_access access)
 {
     emit_lea_rm(x, R9, R8, by);
     if (!x->stack32)
-        emit_movzx16(x, R9, R9);
+        emit_movzx_rr16(x, R9, R9);
     return xl_near(x, SS, ESP, by, x->stack32 ? 4 : 2, size, access);
 }
 
@@ -32,7 +32,7 @@ bool xl_stack_top(struct xl *x, u32 size)
 {
     if (x->stack32)
         return xl_at(x, SS, ESP, size, XL_READ);
-    emit_movzx16(x, R9, R8);
+    emit_movzx_rr16(x, R9, R8);
     return xl_near(x, SS, ESP, 0, 2, size, XL_READ);
 }
 
@@ -135,7 +135,7 @@ static void frame_pointer(struct xl *x)
     if (x->stack32)
         emit_mov_rr(x, R9, RBP);
     else
-        emit_movzx16(x, R9, RBP);
+        emit_movzx_rr16(x, R9, RBP);
 }
 
 bool xl_leave(struct xl *x, const struct insn *in)

@@ -10,7 +10,7 @@ bool xl_cli(struct xl *x, const struct insn *in)
 {
     if (!(x->context->key & KEY_IOPL_OK))
         return false;
-    EMIT(x, 0x41, 0xc6, 0x47, (u8)VCPU_INT_FLAG, 0); /* mov byte [r15+int_flag], 0 */
+    emit_mov_mi8(x, R15, VCPU_INT_FLAG, 0);
     return true;
 }
 
@@ -32,20 +32,18 @@ bool xl_sti(struct xl *x, const struct insn *in)
 {
     if (!(x->context->key & KEY_IOPL_OK) || x->last)
         return false;
-    EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, (u8)VCPU_INTR); /* movzx r9d, byte [r15+intr] */
+    emit_movzx_rm8(x, R9, R15, VCPU_INTR);
     xl_slow_unless_zero(x, R9, R10);
-    EMIT(x, 0x41, 0xc6, 0x47, (u8)VCPU_INT_FLAG, 1); /* mov byte [r15+int_flag], 1 */
+    emit_mov_mi8(x, R15, VCPU_INT_FLAG, 1);
     return true;
 }
 
 /* reg32 &= mask, by r10. mov r10d, mask;  pext reg, reg, r10d;  pdep reg, reg, r10d */
 static void emit_and(struct xl *x, enum hreg reg, u32 mask)
 {
-    u8 rm = (u8)(0xc0 | (reg & 7) << 3 | (R10 & 7)), v = (u8)(~reg << 3 & 0x78);
-
     emit_mov_ri(x, R10, mask);
-    EMIT(x, 0xc4, 0x42, (u8)(v | 2), 0xf5, rm); /* reg is r9, r11 or r13 */
-    EMIT(x, 0xc4, 0x42, (u8)(v | 3), 0xf5, rm);
+    emit_pext(x, reg, reg, R10);
+    emit_pdep(x, reg, reg, R10);
 }
 
 /* In V86 32 bits would show VM, and an IOPL below 3 is C's. */
@@ -65,15 +63,17 @@ bool xl_pushf(struct xl *x, const struct insn *in)
 {
     if (!plain_flags(x, in))
         return false;
-    EMIT(x, 0x45, 0x0f, 0xb6, 0x4f, (u8)VCPU_INT_FLAG);
-    EMIT(x, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 23);
-    emit_op_rm(x, 0x8b, R11, R15, VCPU_EFLAGS, false);
+    emit_movzx_rm8(x, R9, R15, VCPU_INT_FLAG);
+    emit_rorx(x, R9, R9, 23);
+    emit_mov_rm(x, R11, R15, VCPU_EFLAGS);
     emit_lea_sib(x, R9, R9, R11, 1, -2, false);
     emit_mov_rr(x, R10, RAX);
     emit_mov_ri(x, R11, 0);
-    EMIT(x, 0x41, 0x0f, 0x90, 0xc3, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 21);
+    emit_seto_r8(x, R11);
+    emit_rorx(x, R11, R11, 21);
     emit_lea_sib(x, R9, R9, R11, 1, 0, false);
-    EMIT(x, 0x9f, 0x0f, 0xb6, 0xc4);
+    emit_lahf(x);
+    emit_movzx_eax_ah(x);
     emit_lea_sib(x, R11, R9, RAX, 1, 0, false);
     emit_mov_rr(x, RAX, R10);
     return xl_push_reg(x, R11, in->opsize);
@@ -88,8 +88,10 @@ static void flags_from_r13(struct xl *x)
 {
     emit_mov_rr(x, R11, RAX);
     emit_mov_ri(x, R10, 0x7f);
-    EMIT(x, 0xc4, 0xc3, 0x7b, 0xf0, 0xc5, 24, 0x41, 0x0f, 0xba, 0xe5, 11);
-    EMIT(x, 0x41, 0x80, 0xd2, 0, 0x9e);
+    emit_rorx(x, RAX, R13, 24);
+    emit_bt_ri(x, R13, 11);
+    emit_adc_ri8(x, R10, 0);
+    emit_sahf(x);
     emit_mov_rr(x, RAX, R11);
 }
 
@@ -105,15 +107,15 @@ bool xl_popf(struct xl *x, const struct insn *in)
     if (!plain_flags(x, in) || !(x->context->key & KEY_IOPL_OK) || !xl_pop_reg(x, R13, in->opsize))
         return false;
     emit_mov_rr(x, R11, R13);
-    emit_op_rm(x, 0x33, R11, R15, VCPU_EFLAGS, false); /* xor r11d, [eflags] */
-    EMIT(x, 0x41, 0xf7, 0xc3);                         /* test r11d, others */
-    emit32(x, others);
-    xl_slow_jcc(x, 0x85);
+    emit_xor_rm(x, R11, R15, VCPU_EFLAGS);
+    emit_test_ri(x, R11, others);
+    xl_slow_jcc(x, CC_NE);
     emit_mov_rr(x, R11, R13);
-    EMIT(x, 0x41, 0xc1, 0xeb, 9, 0x41, 0x83, 0xe3, 1); /* shr r11d, 9;  and r11d, 1 */
-    EMIT(x, 0x45, 0x84, 0x5f, (u8)VCPU_INTR);              /* test [intr], r11b */
-    xl_slow_jcc(x, 0x85);
-    EMIT(x, 0x45, 0x88, 0x5f, (u8)VCPU_INT_FLAG);          /* mov [int_flag], r11b */
+    emit_shr_ri(x, R11, 9);
+    emit_and_ri(x, R11, 1);
+    emit_test_mr8(x, R15, VCPU_INTR, R11);
+    xl_slow_jcc(x, CC_NE);
+    emit_mov_mr8(x, R15, VCPU_INT_FLAG, R11);
     xl_stack_move(x, (i32)in->opsize);
     flags_from_r13(x);
     return true;
@@ -128,17 +130,17 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
     if (cpu_clock_by_hand(x->bt->cpu))
         return false;
     if (x->context->key >> KEY_CPL_SHIFT & 3) {
-        emit_op_rm(x, 0x8b, R9, R15, VCPU_CR4, false);
+        emit_mov_rm(x, R9, R15, VCPU_CR4);
         emit_and(x, R9, CR4_TSD);
         xl_slow_unless_zero(x, R9, R10);
     }
-    emit_op_rm(x, 0x8b, R10, R15, VCPU_TSC_OFFSET, true);
-    EMIT(x, 0x0f, 0x31);
+    emit_mov_rm64(x, R10, R15, VCPU_TSC_OFFSET);
+    emit_rdtsc(x);
     emit_lea_sib(x, R9, RAX, R10, 1, 0, true);
-    EMIT(x, 0xc4, 0xe3, 0xfb, 0xf0, 0xd2, 32);
+    emit_rorx64(x, RDX, RDX, 32);
     emit_lea_sib(x, R9, R9, RDX, 1, 0, true);
     emit_mov_rr(x, RAX, R9);
-    EMIT(x, 0xc4, 0xc3, 0xfb, 0xf0, 0xd1, 32);
+    emit_rorx64(x, RDX, R9, 32);
     emit_mov_rr(x, RDX, RDX);
     return true;
 }
@@ -147,12 +149,12 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
  *      mov r9d, [pauses];  lea r9, [r9-1];  mov r11d, r9d;  out of line if negative;  mov [pauses], r11d */
 bool xl_pause(struct xl *x, const struct insn *in)
 {
-    emit_op_rm(x, 0x8b, R9, R15, VCPU_PAUSES, false);
+    emit_mov_rm(x, R9, R15, VCPU_PAUSES);
     emit_lea_sib(x, R9, R9, NO_REG, 1, -1, true);
     emit_mov_rr(x, R11, R9);
     emit_top16(x, R9);
     xl_slow_unless_zero(x, R9, R10);
-    emit_op_rm(x, 0x89, R11, R15, VCPU_PAUSES, false);
+    emit_mov_mr(x, R15, VCPU_PAUSES, R11);
     return true;
 }
 
@@ -173,12 +175,12 @@ bool xl_mov_cr(struct xl *x, const struct insn *in)
     if (!cpl0(x) || n == 1 || n > 3 || (write && n))
         return false;
     if (!write) {
-        emit_op_rm(x, 0x8b, reg, R15, at[n], false);
+        emit_mov_rm(x, reg, R15, at[n]);
         return true;
     }
     emit_mov_rr(x, R9, reg);
-    EMIT(x, 0x41, 0xf7, 0xd1); /* not r9d */
-    emit_op_rm(x, 0x8b, R10, R15, VCPU_CR0, false);
+    emit_not(x, R9);
+    emit_mov_rm(x, R10, R15, VCPU_CR0);
     emit_lea_sib(x, R9, R9, R10, 1, 1, false); /* CR0 - reg */
     xl_slow_unless_zero(x, R9, R10);
     return true;
@@ -188,9 +190,9 @@ bool xl_clts(struct xl *x, const struct insn *in)
 {
     if (!cpl0(x))
         return false;
-    emit_op_rm(x, 0x8b, R9, R15, VCPU_CR0, false);
+    emit_mov_rm(x, R9, R15, VCPU_CR0);
     emit_and(x, R9, ~(u32)CR0_TS);
-    emit_op_rm(x, 0x89, R9, R15, VCPU_CR0, false);
+    emit_mov_mr(x, R15, VCPU_CR0, R9);
     return true;
 }
 
@@ -209,7 +211,7 @@ bool xl_verw(struct xl *x, const struct insn *in)
     if (!(key & KEY_PROT))
         return false;
     if (in->op[0].kind == OP_REG) {
-        emit_movzx16(x, R9, hreg_of(in->op[0].reg));
+        emit_movzx_rr16(x, R9, hreg_of(in->op[0].reg));
     } else {
         if (!xl_operand(x, in, 2, XL_READ))
             return false;
@@ -293,8 +295,7 @@ bool xl_int(struct xl *x, const struct insn *in)
     if (x->bt->config.no_chaining || (key & KEY_FPU_LIVE && !cpl0(x)) || !x->stack32)
         return false;
     xl_callout_record(x, x->site, false);
-    EMIT(x, 0x41, 0xc7, 0x47, (u8)VCPU_EIP);
-    emit32(x, x->next_eip);
+    emit_mov_mi32(x, R15, VCPU_EIP, x->next_eip);
     emit_mov_ri(x, R11, in->imm & 0xff);
     emit_jmp_vcpu(x, TC_INT_N);
     x->ended = true;
