@@ -2,10 +2,10 @@
  * What is known of a memory operand by what happened there: innocent until proven guilty. Kept by
  * the physical address of its instruction, so it outlives the TU; a colliding address starts anew.
  *
- * A site that C runs because of what it did serves a term: so many executions in a row that touched
- * nothing but plain, aligned memory make it flat again. The next offence then convicts it at once,
- * to twice the term. That ends at MAX_TRIAL, since a relapse costs as much as some hundred callouts:
- * a site that offends more rarely than that is better off flat, whatever its record.
+ * A site that C runs because of what it did is on trial: so many executions in a row that touched
+ * nothing but plain, aligned memory bring it back to form table. The next offence then makes it C's at once,
+ * with a trial of twice the length. That ends at MAX_TRIAL, since a relapse costs as much as some hundred callouts:
+ * a site that offends more rarely than that is better off in form table, whatever its record.
  *
  * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
  */

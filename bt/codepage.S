@@ -1,5 +1,5 @@
 /*
- * Stores beside code: a page with TUs is write-protected, but what guests write there is, as a rule, data or a
+ * Stores to code pages that hit no code: a page with TUs is write-protected, but what guests write there is, as a rule, data or a
  * stack that shares it. Such a store goes on if what it writes are no TU's bytes.
  */
 #include "bt/macros.h"

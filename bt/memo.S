@@ -64,7 +64,7 @@ bt_verw:
         ret
 
 /* rcx := the host's address of a frame of up to 20 bytes at esp, ZF set; ZF clear: it is not aligned,
- * in two pages, or not plain memory that may be written through `flat`. */
+ * in two pages, or not plain memory that may be written through `shadow`. */
 .macro int_frame esp shadow
         mov     \esp, %ecx
         and     $3, %ecx

@@ -62,7 +62,7 @@
 
 /* rbx: an offset in SS; it becomes the host's address of n bytes there: in one page, plain memory,
  * aligned, inside the segment. r11d: the stack's mask. Changes rax; if they are to be written, rcx, rdx,
- * r9 and r10, too: beside code is plain enough. */
+ * r9 and r10, too: a code page's bytes that are no code are plain enough. */
 .macro frame n, align, table
         mov     %ebx, %eax
         add     $(\n - 1), %eax

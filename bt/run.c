@@ -1,5 +1,5 @@
 /*
- * The loop around translated code: attend, find or make the TU, chain the exit that led here, enter.
+ * The loop around translated code: serve requests, find or make the TU, chain the exit that led here, enter.
  *
  * Order matters for one race: the poll is made good first, requests is read after it, and a signal
  * handler sets requests first and the poll after it. So a request is seen here or at a TU head.
@@ -161,7 +161,7 @@ static u64 made(const struct bt *bt)
     return bt->stats.tus[0] + bt->stats.tus[1];
 }
 
-/* Code made while there was no direct map is made anew when there is one. */
+/* Code made while there was no direct map is translated again when there is one. */
 static void follow_direct_map(struct bt *bt)
 {
     bool use = mmu_direct_map_use(&bt->cpu->paging);

@@ -150,7 +150,7 @@ static void drop_in_line(struct bt *bt, u32 line, gpa_t gpa, u32 n)
     }
 }
 
-/* Only the lines in which a TU can start that reaches the bytes: a store beside code in its page is
+/* Only the lines in which a TU can start that reaches the bytes: a store to a code page that hits no code is
  * no dearer for how much code there is. */
 void bt_code_written(void *owner, gpa_t gpa, u32 n)
 {

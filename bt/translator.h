@@ -81,7 +81,7 @@ struct bt {
     struct history {
         u32 gpa;
         u8 form, traps, patched;
-        u16 served, trial; /* executions in C: so far, until it is flat again */
+        u16 served, trial; /* executions in C: so far, until it is in form table again */
     } history[FORM_SIZE];
     u8 fpu_cpl;   /* CPL the FPU is live for */
     u32 generation; /* for which the stack of return addresses holds */

@@ -1,9 +1,9 @@
 /*
  * Memory operands: from a guest offset to x->m, in the form the site is in.
  *
- *   direct map    op gs:[offset]      a load by the supervisor; a store is flat
+ *   mapped    op gs:[offset]      a load by the supervisor; a store goes by the table
  *
- *   flat      lea  r9d, [offset]                 checked   lea  r9d, [offset]
+ *   table     lea  r9d, [offset]                 checked   lea  r9d, [offset]
  *             shrx r10d, r9d, r12d                         shrx r10d, r9d, r12d
  *             mov  r10, [r14+r10*8+table]                  mov  r10, [r14+r10*8+table]
  *             shlx r13, r9, r14                            r11 := misalignment + (r10 not direct)
@@ -12,7 +12,7 @@
  *
  * Neither touches flags. A spte that is not direct leads to an address that faults. So does one that is not
  * aligned (the only kind that can cross a page, or a 64 KiB limit): SHLX, by 62, puts the low bits of the
- * address where they make it non-canonical. Flat relies on both, checked sends them out of line to C before
+ * address where they make it non-canonical. Table relies on both, checked sends them out of line to C before
  * the host sees them. Unaligned looks at the spte of the last byte instead of the alignment; alone, or checked.
  * EFLAGS.AC would see misaligned operands without an instruction, but which it sees differs by vendor, it
  * costs 20 to 140 cycles to clear for C, and C must not run with it.

@@ -2,8 +2,8 @@
  * Direct maps: 4 GiB of the host's address space in which a guest's address space lies as it is, so that
  * translated code of the kernel loads by gs:[address], one instruction.
  *
- *   flat sptes ─▶ direct map + gla ◀─ gs:[gla]        pages that are mapped in a direct map
- *   flat sptes ─▶ base + gpa                      all others: gs:[gla] faults
+ *   sptes ─▶ direct map + gla ◀─ gs:[gla]        pages that are mapped in a direct map
+ *   sptes ─▶ base + gpa                          all others: gs:[gla] faults
  *
  * Loads only: a store has to be told of code and page tables, page by page, and changing the host's
  * mapping for each would cost microseconds. Both ways meet in one mapping, since the host does not

@@ -8,7 +8,7 @@
  * address spaces run. What the guest sees is a TLB that is never stale, which the manual allows
  * (vol. 3, 4.10).
  *
- * Guarding a page needs everybody who can write it: the `writer` lists, a superset (an entry whose
+ * To protect a page needs everybody who can write it: the reverse map, a superset (an entry whose
  * spte has since changed is ignored, and removed when met).
  */
 #include "mmu/pte.h"
@@ -166,7 +166,7 @@ static u64 spte_base(const struct mmu *mmu, const struct space *s, const u8 *hva
     return (u64)hva - ((u64)page << PAGE_SHIFT);
 }
 
-/* The write spte of a writer in one of the two tables, if it leads straight to hva; NULL: no longer. */
+/* The write spte of a reverse map's entry in one of the two tables, if it leads straight to hva; NULL: no longer. */
 static u64 *rmap_spte(const struct mmu *mmu, const struct rmap *w, const u8 *hva, u32 table)
 {
     const struct space *s = &mmu->spaces[w->space];

@@ -93,7 +93,7 @@ struct space {
     struct shared_shadow *group; /* whose sptes its shared regions are; NULL: all are its own */
     u64 seen;         /* the shared shadow's version it agreed with; 0: look again */
     u32 quarrels;     /* times it did not agree */
-    u32 bound;        /* id of the shared shadow whose memory is mapped in flat; 0: none */
+    u32 bound;        /* id of the shared shadow whose memory is mapped in shadow; 0: none */
     u8 used[COLUMNS];     /* leaves that may hold a spte: a bit for each table */
     u8 resident[COLUMNS]; /* leaves that hold memory */
     u32 table[REGIONS];   /* page + 1 of the table traced for a directory entry; 0: none */

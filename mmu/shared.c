@@ -1,5 +1,5 @@
 /*
- * Groups: spaces whose directories agree where the guest's kernel is share the sptes for it, so
+ * Shared shadows: spaces whose directories agree where the guest's kernel is share the sptes for it, so
  * that a new process does not start with a cold kernel.
  *
  *   space A's linear shadow table   [ A's own sptes      | the shared shadow's ]
@@ -7,7 +7,7 @@
  *   the shared shadow's own        [ nothing            | the shared shadow's ]   where C looks
  *
  * Which directory entries (regions) are shared is settled when the shared shadow is made, from the
- * directories of two spaces. What maps the memory is done once for each of the MAX_SPACES flat
+ * directories of two spaces. What maps the memory is done once for each of the MAX_SPACES shadow
  * tables, not for each address space, as free tables wait for the next of their shared shadow.
  *
  * Invariant: while a space of the shared shadow is current, each region's shared sptes come from that

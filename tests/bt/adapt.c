@@ -142,7 +142,7 @@ TEST(bt_adapt, misaligned_stores_stay_in_the_cache)
     CHECK_EQ(bt->stats.callouts - callouts, 1);
 }
 
-/* The direct map comes to be when the first spte is filled; what was made before then is flat. */
+/* The direct map comes to be when the first spte is filled; what was made before then goes by the table. */
 static struct bt *with_direct_map(const u8 *program)
 {
     struct bt *bt = start(program);
