@@ -183,8 +183,6 @@ u8 *emit_lea_rm_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp, bo
 
 void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 disp, bool w)
 {
-    u8 mod;
-
     if (index == NO_REG && base != NO_REG) {
         op_rm(x, 0x8d, dst, base, disp, w);
         return;
@@ -194,14 +192,7 @@ void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 
         return;
     }
     EMIT(x, rex(w, dst, index, base == NO_REG ? 0 : base), 0x8d);
-    if (base == NO_REG) { /* mod 00, base 101: disp32 */
-        EMIT(x, (u8)((dst & 7) << 3 | RSP), sib(RBP, index, scale));
-        emit32(x, (u32)disp);
-        return;
-    }
-    mod = mod_of(base, disp);
-    EMIT(x, (u8)(mod | (dst & 7) << 3 | RSP), sib(base, index, scale));
-    emit_disp(x, mod, disp);
+    modrm_sib(x, dst, base, index, scale, disp);
 }
 
 void emit_not(struct xl *x, enum hreg reg)
@@ -241,39 +232,41 @@ void emit_rorx64(struct xl *x, enum hreg dst, enum hreg src, u8 by)
     vex_rorx(x, dst, src, by, true);
 }
 
+/* dst in ModRM.reg, the others in VEX.vvvv and ModRM.rm; map 0F38 */
+static void vex_rrr(struct xl *x, u8 pp, bool w, u8 opcode, u8 dst, u8 vvvv, u8 rm)
+{
+    emit_vex(x, MAP_0F38, pp, w, dst, vvvv, rm);
+    EMIT(x, opcode, modrm_rr(dst, rm));
+}
+
 /* VEX.LZ.F2.0F38.W0 F7 /r */
 void emit_shrx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
 {
-    emit_vex(x, MAP_0F38, PP_F2, false, dst, count, src);
-    EMIT(x, 0xf7, modrm_rr(dst, src));
+    vex_rrr(x, PP_F2, false, 0xf7, dst, count, src);
 }
 
 /* VEX.LZ.F3.0F38.W0 F7 /r */
 void emit_sarx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
 {
-    emit_vex(x, MAP_0F38, PP_F3, false, dst, count, src);
-    EMIT(x, 0xf7, modrm_rr(dst, src));
+    vex_rrr(x, PP_F3, false, 0xf7, dst, count, src);
 }
 
 /* VEX.LZ.66.0F38.W1 F7 /r */
 void emit_shlx64(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
 {
-    emit_vex(x, MAP_0F38, PP_66, true, dst, count, src);
-    EMIT(x, 0xf7, modrm_rr(dst, src));
+    vex_rrr(x, PP_66, true, 0xf7, dst, count, src);
 }
 
 /* VEX.LZ.F3.0F38.W0 F5 /r */
 void emit_pext(struct xl *x, enum hreg dst, enum hreg src, enum hreg mask)
 {
-    emit_vex(x, MAP_0F38, PP_F3, false, dst, src, mask);
-    EMIT(x, 0xf5, modrm_rr(dst, mask));
+    vex_rrr(x, PP_F3, false, 0xf5, dst, src, mask);
 }
 
 /* VEX.LZ.F2.0F38.W0 F5 /r */
 void emit_pdep(struct xl *x, enum hreg dst, enum hreg src, enum hreg mask)
 {
-    emit_vex(x, MAP_0F38, PP_F2, false, dst, src, mask);
-    EMIT(x, 0xf5, modrm_rr(dst, mask));
+    vex_rrr(x, PP_F2, false, 0xf5, dst, src, mask);
 }
 
 void emit_lahf(struct xl *x)

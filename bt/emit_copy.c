@@ -26,20 +26,11 @@ static u8 place_rex(const struct xl *x)
 static void place_modrm(struct xl *x, u8 reg)
 {
     const struct xl_place *m = &x->m;
-    u8 index = m->index == NO_REG ? RSP : m->index, mod;
 
-    if (m->base != NO_REG && m->index == NO_REG) {
+    if (m->base != NO_REG && m->index == NO_REG)
         modrm_disp(x, reg, m->base, m->disp);
-        return;
-    }
-    if (m->base == NO_REG) {
-        EMIT(x, (u8)(reg << 3 | RSP), sib(RBP, index, m->scale));
-        emit32(x, (u32)m->disp);
-        return;
-    }
-    mod = mod_of(m->base, m->disp);
-    EMIT(x, (u8)(mod | reg << 3 | RSP), sib(m->base, index, m->scale));
-    emit_disp(x, mod, m->disp);
+    else
+        modrm_sib(x, reg, m->base, m->index == NO_REG ? RSP : m->index, m->scale, m->disp);
 }
 
 static void move(struct xl *x, u8 opcode, u8 reg, u32 size)

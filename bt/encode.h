@@ -62,6 +62,21 @@ static inline u8 sib(u8 base, u8 index, u8 scale)
     return (u8)(shift << 6 | (index & 7) << 3 | (base & 7));
 }
 
+/* ModRM with a SIB: base or NO_REG, index (RSP: none) times scale, displacement. */
+static inline void modrm_sib(struct xl *x, u8 reg, u8 base, u8 index, u8 scale, i32 disp)
+{
+    u8 mod;
+
+    if (base == NO_REG) { /* mod 00, base 101: disp32 */
+        EMIT(x, (u8)((reg & 7) << 3 | RSP), sib(RBP, index, scale));
+        emit32(x, (u32)disp);
+        return;
+    }
+    mod = mod_of(base, disp);
+    EMIT(x, (u8)(mod | (reg & 7) << 3 | RSP), sib(base, index, scale));
+    emit_disp(x, mod, disp);
+}
+
 static inline void modrm_mod(struct xl *x, u8 mod, u8 reg, u8 base, i32 disp)
 {
     emit8(x, (u8)(mod | (reg & 7) << 3 | (base & 7)));

@@ -93,7 +93,6 @@ void offsets(void)
     TC(TC_INTS, ints);
     TC(TC_FARS, fars);
 
-    FIELD_OF(SEGMENT_BASE, segment, base);
     FIELD_OF(SEGMENT_LIMIT, segment, limit);
     FIELD_OF(SEGMENT_SELECTOR, segment, selector);
     FIELD_OF(SEGMENT_ATTR, segment, attr);

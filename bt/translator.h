@@ -126,10 +126,6 @@ u8 *cache_reserve(struct bt *bt);
 void cache_commit(struct bt *bt, u32 size);
 void *cache_note(struct bt *bt, u32 size); /* of MAX_NOTES in all for each TU; zero */
 void cache_clear(struct bt *bt); /* all of it, back to the host; the stack starts anew */
-static inline const u8 *cache_exec(const struct bt *bt, const u8 *write)
-{
-    return bt->exec + (write - bt->write);
-}
 void cache_reset_stack(struct bt *bt);
 
 /* ---- translate.c ---- */
