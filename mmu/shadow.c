@@ -367,14 +367,19 @@ static void table_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
             user_before_write(mmu, users[i], mmu->page_read[page], gpa & PAGE_MASK, n);
 }
 
+static void code_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
+{
+    if (!(mmu->page_flags[gpa >> PAGE_SHIFT] & PG_CODE))
+        return;
+    mmu->stats.smc_events++;
+    mmu_tell_code_written(mmu, gpa, n);
+}
+
 void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 {
     u32 page = (u32)(gpa >> PAGE_SHIFT);
 
-    if (mmu->page_flags[page] & PG_CODE) {
-        mmu->stats.smc_events++;
-        mmu_tell_code_written(mmu, gpa, n);
-    }
+    code_before_write(mmu, gpa, n);
     if (!(mmu->page_flags[page] & PG_TABLE))
         return;
     mmu->stats.pt_traces++;
@@ -542,10 +547,7 @@ void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n)
 {
     u8 flags = mmu->page_flags[gpa >> PAGE_SHIFT];
 
-    if (flags & PG_CODE) {
-        mmu->stats.smc_events++;
-        mmu_tell_code_written(mmu, gpa, n);
-    }
+    code_before_write(mmu, gpa, n);
     if (flags & PG_TABLE)
         table_store(mmu, gpa, hva, buf, n);
     else
