@@ -268,14 +268,14 @@ static void run_sendkey(struct hmp *h)
 {
     const char *bad = "";
     u16 codes[16];
-    u64 hold = 100;
+    u64 hold = 0;
     u32 n;
 
     if (h->n > 2 && !want_number(h, 2, &hold))
         return;
     n = parse_combo(h->words[1], codes, ARRAY_SIZE(codes), &bad);
     if (n)
-        done(h, control_send_keys(h->machine, codes, n, MSEC(hold && hold <= 60000 ? hold : 100)));
+        done(h, control_send_keys(h->machine, codes, n, key_hold((i64)hold)));
     else
         say(h, "invalid parameter: %s\n", bad);
 }

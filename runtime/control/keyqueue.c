@@ -56,6 +56,11 @@ static void add(struct keyqueue *q, u16 code, bool down, u64 wait)
     q->queue[(q->head + q->held++) % QUEUE] = (struct movement){ wait, code, down };
 }
 
+u64 key_hold(i64 ms)
+{
+    return MSEC(ms >= 1 && ms <= 60000 ? (u64)ms : 100);
+}
+
 const char *control_send_keys(struct machine *m, const u16 *codes, u32 n, u64 hold)
 {
     struct keyqueue *q = keyqueue(m);

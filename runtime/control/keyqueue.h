@@ -8,10 +8,10 @@
 
 /*
  * Presses the keys (keys.h codes) one after the other, then lets them go in reverse, each step
- * `hold` nanoseconds of machine time after the one before; waits its turn behind earlier keys. QEMU's
- * default hold is 100 ms.
+ * `hold` nanoseconds of machine time after the one before; waits its turn behind earlier keys.
  */
 const char *control_send_keys(struct machine *m, const u16 *codes, u32 n, u64 hold);
-#define KEY_HOLD MSEC(100)
+/* The hold of a user who asked for `ms` milliseconds, 1 to 60000; for anything else QEMU's default, 100 ms. */
+u64 key_hold(i64 ms);
 
 #endif

@@ -155,7 +155,7 @@ static u16 key_value(struct json_object *key)
 
 static void run_send_key(struct qmp_call *call)
 {
-    i64 hold = arg_int(call, "hold-time", 100);
+    i64 hold = arg_int(call, "hold-time", 0);
     struct json_object *list;
     u16 codes[16];
     u32 n;
@@ -175,9 +175,7 @@ static void run_send_key(struct qmp_call *call)
             return;
         }
     }
-    if (hold < 1 || hold > 60000)
-        hold = 100;
-    done(call, control_send_keys(call->machine, codes, n, MSEC(hold)));
+    done(call, control_send_keys(call->machine, codes, n, key_hold(hold)));
 }
 
 /* ---- Looking in ---- */
