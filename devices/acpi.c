@@ -6,6 +6,7 @@
  * words are pointers; whatever checksum covers one is computed by the script, after them.
  */
 #include "devices/acpi.h"
+#include "devices/fw_cfg.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #define RING3_ACPI_H
 
 #include "devices/aml.h"
-#include "devices/board.h"
+#include "devices/device.h"
 
 /* Where the firmware puts the PIIX4's power management ports (SeaBIOS: PORT_ACPI_PM_BASE). */
 enum { ACPI_PM_BASE = 0x600 };

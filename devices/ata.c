@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
 
 static void (*const steps[STEPS])(struct ata_drive *) = {
     [STEP_IDENTIFY] = ata_step_identify, [STEP_READ] = ata_step_read,

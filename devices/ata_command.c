@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
 
 enum { FOR_DISK = 1, FOR_CD = 2 };
 enum { HOW_WRITE = 1, HOW_EXT = 2, HOW_MULTIPLE = 4 };

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
 
 void ata_dma_reset(struct ata_channel *c)
 {

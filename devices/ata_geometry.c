@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
 
 struct geometry {
     u32 cylinders, heads, sectors;

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
 
 static void put(struct ata_drive *d, u32 word, u32 val)
 {

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
 
 /* The guest has moved the last word. */
 static void ata_block_moved(struct ata_drive *d)

@@ -5,7 +5,7 @@
 #ifndef RING3_ATAPI_H
 #define RING3_ATAPI_H
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
 
 enum { NO_SENSE, NOT_READY = 2, MEDIUM_ERROR = 3, ILLEGAL_REQUEST = 5, UNIT_ATTENTION = 6 };
 enum { /* additional sense code << 8 | qualifier */

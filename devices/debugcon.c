@@ -2,7 +2,7 @@
  * The debug port of QEMU and Bochs: a byte written goes out as it is. A read answers E9, by which
  * firmware knows that somebody listens.
  */
-#include "devices/board.h"
+#include "devices/debugcon.h"
 
 #define READ_BACK 0xe9
 

@@ -2,7 +2,7 @@
  * isa-debug-exit, as QEMU has it: a write ends ring3 with status (value << 1) | 1. Test kernels
  * tell their result that way.
  */
-#include "devices/board.h"
+#include "devices/debugexit.h"
 
 struct debugexit {
     struct device dev;

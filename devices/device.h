@@ -2,8 +2,10 @@
  * What a chip sees of the machine: classes, ports and memory claims, interrupt lines, timers, time,
  * guest memory for DMA, and the fields that make up its guest-visible state.
  *
- * A chip is one file, named by its part number. It includes this header and nothing else of ours
- * but "devices/board.h". Peers it knows by wires in its config; the machine is an opaque pointer here.
+ * A chip is one file, named by its part number. Its header declares its class, its config and what others may
+ * ask of it; where a chip has several files, NAME_private.h is what they share. It includes this header, its
+ * bus's and its peers', and nothing else of ours. Peers it knows by wires in its config; the machine is an
+ * opaque pointer here.
  *
  * All of it runs on one thread, the machine's; handlers never block.
  */

@@ -3,7 +3,7 @@
  * port F0 clears the latch and asserts IGNNE# until FERR# goes away, so that the handler may run
  * x87 instructions. SDM vol. 1, appendix D.2; PIIX3 datasheet, "Coprocessor Error Register".
  */
-#include "devices/board.h"
+#include "devices/ferr.h"
 
 struct ferr {
     struct device dev;

@@ -5,7 +5,7 @@
 #ifndef RING3_FLOPPY_H
 #define RING3_FLOPPY_H
 
-#include "devices/board.h"
+#include "devices/disk.h"
 
 enum floppy_density { FLOPPY_DD, FLOPPY_HD, FLOPPY_ED };
 

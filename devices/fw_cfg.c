@@ -8,7 +8,7 @@
  * Items are read-only to the guest. A request may name any length and address: bytes beyond the
  * item read as zero, and what lies beyond RAM is not written.
  */
-#include "devices/board.h"
+#include "devices/fw_cfg.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * whether writes reach RAM; SMRAM opens the RAM behind the video memory. (82441FX datasheet, 3.2.17
  * to 3.2.21.) Invariant: the map follows the registers, also after RESET, when all is ROM.
  */
-#include "devices/board.h"
+#include "devices/i440fx.h"
 
 #include <string.h>
 

@@ -7,7 +7,8 @@
  * while, as over the real serial lines: handlers that read port 60 twice get the same byte twice.
  * Sources in order: the controller's own answers, replies and events of the keyboard, the mouse.
  */
-#include "devices/board.h"
+#include "devices/a20.h"
+#include "devices/i8042.h"
 #include "devices/ps2.h"
 
 enum {

@@ -7,7 +7,7 @@
  * command phase bytes gather in fifo[]; results go out of the same array. Seeks run beside
  * commands, and end with an interrupt that SENSE INTERRUPT STATUS explains.
  */
-#include "devices/i82077.h"
+#include "devices/i82077_private.h"
 
 #define RESET_DELAY USEC(100)
 #define SEEK_DELAY USEC(300)

@@ -9,7 +9,8 @@
  * SeaBIOS never seeks: until the first SEEK after a recalibrate the heads follow the cylinder that
  * is asked for, as they do with CONFIGURE's implied seek. Then the wrong cylinder is an error.
  */
-#include "devices/i82077.h"
+#include "devices/i82077_private.h"
+#include "devices/i8237.h"
 #include <string.h>
 
 #define START_DELAY USEC(200)

@@ -7,7 +7,7 @@
  * in bus timing and are all served at once. Memory-to-memory transfers, which no PC can use (its
  * channel 0 served the refresh), are refused.
  */
-#include "devices/board.h"
+#include "devices/i8237.h"
 
 enum {
     REG_COMMAND = 8, REG_REQUEST, REG_MASK, REG_MODE, REG_CLEAR_FLIP_FLOP, REG_MASTER_CLEAR,

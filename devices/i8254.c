@@ -9,7 +9,9 @@
  * No tick is lost when the guest is starved: while the previous edge still waits in the 8259, or in
  * the I/O APIC's local APIC, further ones are owed (bounded), and are given when it is taken.
  */
-#include "devices/board.h"
+#include "devices/i8254.h"
+#include "devices/i8259.h"
+#include "devices/ioapic.h"
 
 #define PIT_HZ 1193182u
 /* Faster programming than this is legal but not served edge by edge: the rest is owed. */

@@ -8,7 +8,7 @@
  * line falls before the acknowledgement, so that a pulse is enough. The slave's request is the
  * exception: the master sees its level.
  */
-#include "devices/board.h"
+#include "devices/i8259.h"
 
 enum {
     ICW1_INIT = 0x10, ICW1_LTIM = 0x08, ICW1_SNGL = 0x02, ICW1_IC4 = 0x01,

@@ -9,7 +9,7 @@
  * Our wires carry "asserted", whatever the voltage: an entry's polarity bit is kept, and taken to
  * be the one that fits the wire.
  */
-#include "devices/board.h"
+#include "devices/ioapic.h"
 
 enum {
     PINS = 24, REGSEL = 0x00, WINDOW = 0x10,

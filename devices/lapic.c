@@ -9,7 +9,7 @@
  *
  * Invariant: the core's INTR input is lapic_intr() after every call into this file.
  */
-#include "devices/lapic.h"
+#include "devices/lapic_private.h"
 
 #include <string.h>
 

@@ -1,46 +1,35 @@
 /*
- * Private to the local APIC's two files: its registers and its timer.
+ * The local APIC: see lapic.c.
  */
 #ifndef RING3_LAPIC_H
 #define RING3_LAPIC_H
 
-#include "devices/board.h"
+#include "devices/device.h"
 
-enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVTS };
-enum {
-    LVT_VECTOR = 0xff, LVT_DELIVERY = 0x700, LVT_STATUS = 1 << 12, LVT_POLARITY = 1 << 13,
-    LVT_REMOTE_IRR = 1 << 14, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16, LVT_PERIODIC = 1 << 17,
-    LVT_DELIVERY_SHIFT = 8,
+extern const struct device_class lapic_class; /* memory FEE00000; config: struct lapic_config */
+
+/* What the local APIC is wired to. Any may be NULL: not connected. */
+struct lapic_config {
+    void (*intr)(struct machine *m, bool level);       /* INTR of the core */
+    void (*event)(struct machine *m, u32 delivery);    /* to the core: 2 SMI, 4 NMI, 5 INIT */
+    u8 (*inta)(struct machine *m);                     /* INTA cycle at the 8259s, for an ExtINT */
+    void (*eoi)(struct machine *m, u8 vector);         /* EOI message, to the I/O APIC */
 };
-
-struct lapic {
-    struct device dev;
-    u64 base;       /* IA32_APIC_BASE */
-    gpa_t claimed;  /* where our page answers; 0: nowhere */
-    u32 id, tpr, ldr, dfr, svr, icr[2];
-    u32 esr, esr_pending; /* as read; collected since the last write */
-    u32 irr[8], isr[8], tmr[8];
-    u32 lvt[LVTS];
-    u8 lint[2];     /* pin levels */
-    u8 extint;      /* an ExtINT message came by the I/O APIC and waits for its INTA */
-
-    /* Timer (lapic_timer.c) */
-    u32 timer_initial, timer_divide; /* registers */
-    u32 timer_count;                 /* current count at timer_epoch; 0: stopped */
-    u64 timer_epoch;                 /* clock_now() */
-    u32 timer_backlog;               /* ticks due that found the one before still requested */
-    struct timer timer;
-};
-
-/* The interrupt of an LVT entry, if unmasked. */
-void lapic_local(struct lapic *l, enum lvt which);
-
-void lapic_timer_attach(struct lapic *l);
-void lapic_timer_reset(struct lapic *l);
-void lapic_timer_arm(struct lapic *l); /* LVT or a register changed, or state was restored */
-u32 lapic_timer_current(struct lapic *l);
-void lapic_timer_write_initial(struct lapic *l, u32 val);
-void lapic_timer_write_divide(struct lapic *l, u32 val);
-void lapic_timer_write_lvt(struct lapic *l, u32 val);
+/* LINT0 takes the 8259s' INTR (ExtINT, "virtual wire") as the MP specification 3.6.2 draws.
+ * LINT1 is the NMI pin. */
+void lapic_set_lint(struct device *dev, u32 pin, bool level); /* 0 or 1 */
+/* A message from the I/O APIC. delivery: 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 7 ExtINT.
+ * False: not for this processor, or its APIC is disabled. */
+bool lapic_message(struct device *dev, u8 vector, u32 delivery, u8 destination, bool logical,
+                   bool level);
+/* Called by the CPU (through parts.c): is there an interrupt for it, and which vector? An ExtINT
+ * fetches its vector from the 8259s. -1: spurious, none after all. */
+bool lapic_intr(struct device *dev);
+int lapic_ack(struct device *dev);
+/* The vector is requested and not yet taken by the core: a further edge would be lost. */
+bool lapic_busy(struct device *dev, u8 vector);
+void lapic_init(struct device *dev); /* INIT#: registers as after RESET, but ID and base */
+u64 lapic_base_msr_read(struct device *dev); /* MSR 1B (IA32_APIC_BASE) */
+bool lapic_base_msr_write(struct device *dev, u64 val); /* false: #GP */
 
 #endif

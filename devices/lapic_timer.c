@@ -10,7 +10,7 @@
  * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow, a
  * sixteenth of a period apart: a guest that gets a tenth of the host still catches up.
  */
-#include "devices/lapic.h"
+#include "devices/lapic_private.h"
 
 enum {
     BACKLOG_LIMIT = 1000,     /* ticks; a guest that does not take them for so long does not care */

@@ -10,7 +10,7 @@
  * Periodic ticks are not lost: those that pass before the guest reads register C are owed, bounded,
  * and given after it does.
  */
-#include "devices/board.h"
+#include "devices/mc146818.h"
 
 enum {
     SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR,

@@ -7,7 +7,7 @@
  * the divisor. Received ones wait in the chardev until the FIFO has room, so overruns do not happen
  * outside of loopback.
  */
-#include "devices/board.h"
+#include "devices/ns16550.h"
 
 enum { RBR_THR_DLL, IER_DLM, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 enum {

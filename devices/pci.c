@@ -6,7 +6,7 @@
  * hears of it and moves its claims. Invariant: `asserted[p]` has a bit for each function and pin
  * that pulls PIRQ p, so a line falls when the last one lets go.
  */
-#include "devices/board.h"
+#include "devices/pci.h"
 
 #include <string.h>
 

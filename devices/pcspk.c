@@ -4,7 +4,8 @@
  * memory refresh, which programs count to measure time. The speaker makes no sound; what it would
  * say is what a guest reads.
  */
-#include "devices/board.h"
+#include "devices/i8254.h"
+#include "devices/pcspk.h"
 
 enum {
     GATE2 = 0x01, SPEAKER_DATA = 0x02, CONTROL = 0x0f, /* 2, 3: parity and channel check masks */

@@ -8,7 +8,8 @@
  * of the same number; the board gives the PIRQs no pins of their own.
  * Invariant: `routed` has a bit for each ISA interrupt that a PIRQ now holds high.
  */
-#include "devices/board.h"
+#include "devices/ata.h"
+#include "devices/piix3.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
  * SMI handler for installed and leaves it alone, and the two commands that the ACPI tables name for
  * port B2 are carried out here. SLP_TYP 0 is S5, as acpi.c's DSDT says.
  */
-#include "devices/board.h"
+#include "devices/piix4.h"
 
 #include <string.h>
 

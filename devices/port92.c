@@ -2,7 +2,8 @@
  * System control port A of the PS/2, kept by the PIIX3 (290550): port 92 bit 0 pulses the
  * processor's reset when it rises, bit 1 opens the A20 gate.
  */
-#include "devices/board.h"
+#include "devices/a20.h"
+#include "devices/port92.h"
 
 enum { FAST_INIT = 0x01, FAST_A20 = 0x02, WRITABLE = 0x0b }; /* bit 3: CMOS password lock */
 

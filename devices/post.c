@@ -3,7 +3,7 @@
  * write it to pass a microsecond. On a PC it is a spare page register of the DMA logic and reads
  * back.
  */
-#include "devices/board.h"
+#include "devices/post.h"
 
 struct post {
     struct device dev;

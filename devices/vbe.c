@@ -8,7 +8,7 @@
  * Invariant: whatever the guest writes, vbe_fit() leaves registers whose picture lies inside video
  * memory. Bochs documentation "VBE Display API", version B0C5; PCI 2.1, 6.2.5.
  */
-#include "devices/vga.h"
+#include "devices/vga_private.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
  * that reshapes the window at A0000 ends in vga_window_update().
  * IBM PS/2 Hardware Interface Technical Reference, Video Subsystem.
  */
-#include "devices/vga.h"
+#include "devices/vga_private.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
  * off, the picture is black in the size it last had.
  * IBM PS/2 Video Subsystem, "CRT Controller".
  */
-#include "devices/vga.h"
+#include "devices/vga_private.h"
 
 #include <string.h>
 

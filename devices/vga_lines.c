@@ -7,7 +7,7 @@
  * wrap inside the planes.
  * IBM PS/2 Video Subsystem, "CRT Controller: Underline Location, Mode Control", "Graphics Mode".
  */
-#include "devices/vga.h"
+#include "devices/vga_private.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
  * memory and v->window says where it leads; else accesses come here.
  * IBM PS/2 Video Subsystem, "Graphics Controller".
  */
-#include "devices/vga.h"
+#include "devices/vga_private.h"
 
 #include <string.h>
 

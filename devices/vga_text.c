@@ -6,7 +6,7 @@
  *
  * IBM PS/2 Video Subsystem, "Alphanumeric Modes", "Character Map Select", "Cursor Start".
  */
-#include "devices/vga.h"
+#include "devices/vga_private.h"
 
 enum { CURSOR_OFF = 0x20, GLYPH_ROWS = 32 };
 

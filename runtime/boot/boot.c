@@ -4,6 +4,7 @@
  * that a RESET finds it again.
  */
 #include "runtime/boot/boot.h"
+#include "devices/fw_cfg.h"
 #include "runtime/boot/cmos.h"
 #include "runtime/boot/firmware.h"
 #include "runtime/boot/kernel.h"

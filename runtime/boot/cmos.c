@@ -4,6 +4,9 @@
  * equipment and memory bytes. (IBM AT technical reference, section 1; Ralf Brown's CMOS.LST.)
  */
 #include "runtime/boot/cmos.h"
+#include "devices/ata.h"
+#include "devices/disk.h"
+#include "devices/mc146818.h"
 #include "runtime/machine/machine.h"
 
 #include <string.h>

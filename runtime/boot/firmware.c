@@ -5,6 +5,8 @@
  * the video card's PCI function.
  */
 #include "runtime/boot/firmware.h"
+#include "devices/fw_cfg.h"
+#include "devices/i440fx.h"
 #include "runtime/machine/machine.h"
 
 #include <errno.h>

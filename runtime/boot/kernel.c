@@ -5,6 +5,7 @@
  * the kernel finds what it would find after any boot loader. It works again after each RESET.
  */
 #include "runtime/boot/kernel.h"
+#include "devices/fw_cfg.h"
 #include "runtime/boot/firmware.h"
 #include "runtime/boot/linux.h"
 #include "runtime/boot/multiboot.h"

@@ -1,6 +1,6 @@
 /*
  * Where the bytes of serial ports and debug consoles go on the host: the makers of the
- * `struct chardev` that chips are wired to (devices/board.h).
+ * `struct chardev` that chips are wired to (devices/chardev.h).
  *
  * Nothing here blocks. What the guest writes waits in a bounded buffer until the host takes it;
  * when the buffer is full, or nobody is connected, it is dropped. Input is read no faster than
@@ -9,7 +9,7 @@
 #ifndef RING3_CHARDEV_H
 #define RING3_CHARDEV_H
 
-#include "devices/board.h"
+#include "devices/chardev.h"
 
 /*
  * target, as -serial takes it:

@@ -2,6 +2,7 @@
  * The machine's buttons, doors and probes: stop and continue, reset, power, media, memory to files.
  */
 #include "runtime/control/control.h"
+#include "devices/piix4.h"
 #include "runtime/control/qmp.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/run.h"

@@ -6,6 +6,7 @@
 #ifndef RING3_CONTROL_H
 #define RING3_CONTROL_H
 
+#include "devices/disk.h"
 #include "runtime/machine/machine.h"
 
 /* "running", "paused", "prelaunch" (-S before the first cont), "shutdown": QMP's words. */

@@ -3,6 +3,7 @@
  * and renamed over it, so that a reader sees a whole picture or the old one.
  */
 #include "runtime/control/screenshot.h"
+#include "devices/vga.h"
 #include "runtime/machine/machine.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
  * The user's keys and pointer go to the keyboard controller.
  */
 #include "runtime/machine/input.h"
+#include "devices/i8042.h"
 #include "runtime/machine/machine.h"
 
 void machine_input(struct machine *m, const struct input_event *e)

@@ -6,8 +6,8 @@
 #define RING3_MACHINE_H
 
 #include "cpu/engine.h"
-#include "devices/board.h"
 #include "devices/bus.h"
+#include "devices/device.h"
 #include "mmu/mmu.h"
 #include "runtime/base/activity.h"
 #include "runtime/machine/options.h"
@@ -16,6 +16,7 @@
 #include <time.h>
 
 struct allocation;
+struct disk;
 
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 

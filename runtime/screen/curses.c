@@ -11,6 +11,7 @@
 #include <curses.h> /* first: it declares a trace(), which is a macro of ours */
 
 #include "runtime/screen/curses.h"
+#include "devices/vga.h"
 #include "runtime/control/control.h"
 #include "runtime/control/keyqueue.h"
 #include "runtime/machine/loop.h"

@@ -10,6 +10,7 @@
  */
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window.h"
+#include "devices/vga.h"
 #include "runtime/machine/machine.h"
 #include "runtime/screen/window_input.h"
 

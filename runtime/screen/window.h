@@ -4,6 +4,7 @@
 #ifndef RING3_WINDOW_H
 #define RING3_WINDOW_H
 
+#include "devices/frame.h"
 #include "runtime/screen/display.h"
 #include "runtime/screen/scale.h"
 

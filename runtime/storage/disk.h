@@ -1,6 +1,6 @@
 /*
  * Disk images: what parts.c opens from the options, what the front ends change while the guest
- * runs. Chips see `struct disk` (devices/board.h) only.
+ * runs. Chips see `struct disk` (devices/disk.h) only.
  *
  * Errors are one line without "ring3:" and without newline, in a static buffer that is good until
  * the next call: the caller die()s, warn()s or answers QMP with it.
@@ -8,7 +8,7 @@
 #ifndef RING3_DISK_H
 #define RING3_DISK_H
 
-#include "devices/board.h"
+#include "devices/disk.h"
 #include "runtime/machine/options.h"
 
 enum disk_kind { DISK_FLOPPY, DISK_HARD, DISK_CD };

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#include "devices/board.h"
+#include "devices/disk.h"
 
 struct flush {
     pthread_t thread;

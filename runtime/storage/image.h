@@ -5,7 +5,7 @@
 #ifndef RING3_IMAGE_H
 #define RING3_IMAGE_H
 
-#include "devices/board.h"
+#include "devices/disk.h"
 
 #define IMAGE_SECTOR 512u
 

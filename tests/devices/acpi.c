@@ -3,6 +3,7 @@
  * lengths, pointers and checksums, and an encoder of AML that agrees with the specification.
  */
 #include "devices/acpi.h"
+#include "devices/fw_cfg.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <stdlib.h>

@@ -2,6 +2,8 @@
  * The APICs' surroundings for tests.
  */
 #include "tests/devices/apic_rig.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
 
 struct apic_core apic_core;
 

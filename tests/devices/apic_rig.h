@@ -4,7 +4,7 @@
 #ifndef RING3_APIC_RIG_H
 #define RING3_APIC_RIG_H
 
-#include "devices/board.h"
+#include "devices/device.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -4,7 +4,8 @@
 #ifndef RING3_TEST_ATA_RIG_H
 #define RING3_TEST_ATA_RIG_H
 
-#include "devices/ata.h"
+#include "devices/ata_private.h"
+#include "devices/disk.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"

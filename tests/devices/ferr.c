@@ -1,7 +1,7 @@
 /*
  * The coprocessor error latch: FERR#, IRQ 13, port F0, IGNNE#.
  */
-#include "devices/board.h"
+#include "devices/ferr.h"
 #include "tests/harness/test.h"
 
 static bool ignne;

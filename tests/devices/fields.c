@@ -3,6 +3,18 @@
  * by random writes; a second one gets its fields, as a restore does, and from then on both must
  * answer every read alike, with the same interrupts.
  */
+#include "devices/ata.h"
+#include "devices/debugcon.h"
+#include "devices/i8042.h"
+#include "devices/i82077.h"
+#include "devices/i8237.h"
+#include "devices/i8254.h"
+#include "devices/i8259.h"
+#include "devices/mc146818.h"
+#include "devices/ns16550.h"
+#include "devices/pcspk.h"
+#include "devices/port92.h"
+#include "devices/post.h"
 #include "runtime/machine/machine.h"
 #include "runtime/storage/disk.h"
 #include "tests/harness/image.h"

@@ -1,7 +1,8 @@
 /*
  * fw_cfg as firmware uses it: keys by port, files by directory, transfers by DMA.
  */
-#include "devices/board.h"
+#include "devices/device.h"
+#include "devices/fw_cfg.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>

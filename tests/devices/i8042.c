@@ -1,6 +1,9 @@
 /*
  * The keyboard controller with its keyboard and mouse, driven as firmware and drivers do.
  */
+#include "devices/a20.h"
+#include "devices/i8042.h"
+#include "devices/port92.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

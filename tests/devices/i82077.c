@@ -2,7 +2,10 @@
  * The floppy controller, driven as BIOSes and drivers do: DMA and data-port transfers, all the
  * geometries, and the errors.
  */
+#include "devices/disk.h"
 #include "devices/floppy.h"
+#include "devices/i82077.h"
+#include "devices/i8237.h"
 #include "runtime/machine/machine.h"
 #include "runtime/storage/disk.h"
 #include "tests/harness/image.h"

@@ -1,6 +1,7 @@
 /*
  * The DMA controllers: registers, and transfers in every direction.
  */
+#include "devices/i8237.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>

@@ -1,6 +1,9 @@
 /*
  * The interval timer: modes, counts, latches, and ticks owed to a guest that was starved.
  */
+#include "devices/i8254.h"
+#include "devices/i8259.h"
+#include "devices/ioapic.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -1,6 +1,8 @@
 /*
  * The I/O APIC: registers, edge and level pins, remote IRR and EOI, delivery modes.
  */
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
 #include "tests/devices/apic_rig.h"
 
 enum { RTE_LEVEL = 0x8000, RTE_MASKED = 0x10000, RTE_REMOTE_IRR = 0x4000 };

@@ -1,6 +1,7 @@
 /*
  * The local APIC: state after RESET, the virtual wire, priorities, IPIs, errors, the timer.
  */
+#include "devices/lapic.h"
 #include "tests/devices/apic_rig.h"
 
 static struct rig *enabled_rig(void)

@@ -2,6 +2,7 @@
  * The clock: reading and setting, formats, UIP, interrupts. The rig's clock starts at
  * 2000-01-01 00:00:00, a Saturday.
  */
+#include "devices/mc146818.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

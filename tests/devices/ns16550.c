@@ -1,6 +1,8 @@
 /*
  * The serial port, with a chardev that remembers.
  */
+#include "devices/chardev.h"
+#include "devices/ns16550.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>

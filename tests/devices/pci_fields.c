@@ -3,6 +3,8 @@
  * writes, a second one gets the fields, and both answer alike: configuration, ports that moved,
  * the map below 1 MiB, interrupts.
  */
+#include "devices/fw_cfg.h"
+#include "devices/i440fx.h"
 #include "tests/devices/pci_rig.h"
 #include <string.h>
 

@@ -2,6 +2,9 @@
  * The PCI chips' surroundings for tests.
  */
 #include "tests/devices/pci_rig.h"
+#include "devices/i440fx.h"
+#include "devices/piix3.h"
+#include "devices/piix4.h"
 
 struct pci_rig *pci_rig_add(struct rig *r)
 {

@@ -4,7 +4,7 @@
 #ifndef RING3_TEST_PCI_RIG_H
 #define RING3_TEST_PCI_RIG_H
 
-#include "devices/board.h"
+#include "devices/pci.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -1,7 +1,8 @@
 /*
  * Power management as an operating system uses it through the ACPI tables.
  */
-#include "devices/board.h"
+#include "devices/pci.h"
+#include "devices/piix4.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

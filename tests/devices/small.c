@@ -1,6 +1,12 @@
 /*
  * Port 61, the debug port, isa-debug-exit and the POST port.
  */
+#include "devices/chardev.h"
+#include "devices/debugcon.h"
+#include "devices/debugexit.h"
+#include "devices/i8254.h"
+#include "devices/pcspk.h"
+#include "devices/post.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -1,6 +1,8 @@
 /*
  * Linear modes: the DISPI registers, their limits, the bank, the PCI frame buffer, every depth.
  */
+#include "devices/pci.h"
+#include "devices/vga.h"
 #include "tests/devices/vga_rig.h"
 
 #include <string.h>

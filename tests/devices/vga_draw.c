@@ -3,6 +3,7 @@
  * pixels are checked where the reason is plain; whole pictures by their hash, which was taken after
  * looking at them.
  */
+#include "devices/vga.h"
 #include "tests/devices/vga_rig.h"
 
 #include <string.h>

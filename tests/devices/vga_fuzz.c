@@ -3,6 +3,7 @@
  * (the sanitizers watch), hang, or make a picture of an impossible size. The same noise each
  * run.
  */
+#include "devices/vga.h"
 #include "tests/devices/vga_rig.h"
 
 static u32 noise(u32 *state)

@@ -3,6 +3,7 @@
  * below 64 has its own pixel value.
  */
 #include "tests/devices/vga_rig.h"
+#include "devices/vga.h"
 
 /* clang-format off */
 #define PALETTE 0, 1, 2, 3, 4, 5, 0x14, 7, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f

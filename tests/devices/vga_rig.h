@@ -5,7 +5,7 @@
 #ifndef RING3_TEST_VGA_RIG_H
 #define RING3_TEST_VGA_RIG_H
 
-#include "devices/board.h"
+#include "devices/frame.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -9,6 +9,7 @@
  * --episodes 1 CHIP` shows it again.
  */
 #include "tests/fuzz/fuzz.h"
+#include "devices/lapic.h"
 #include "runtime/machine/clock.h"
 #include "runtime/machine/run.h"
 #include "runtime/parts.h"

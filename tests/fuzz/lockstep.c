@@ -26,7 +26,8 @@
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/tu.h"
-#include "devices/board.h"
+#include "devices/i8259.h"
+#include "devices/port92.h"
 #include "devices/device.h"
 #include "mmu/shadow.h"
 #include "runtime/parts.h"

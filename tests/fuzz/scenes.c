@@ -2,6 +2,13 @@
  * Sequences that bring a chip into the states where something is at stake: a command accepted, a
  * transfer under way, a mode set. Their numbers are random; the order of accesses is a driver's.
  */
+#include "devices/i8042.h"
+#include "devices/i8259.h"
+#include "devices/lapic.h"
+#include "devices/ns16550.h"
+#include "devices/pci.h"
+#include "devices/piix4.h"
+#include "devices/vga.h"
 #include "runtime/machine/clock.h"
 #include "tests/fuzz/fuzz.h"
 

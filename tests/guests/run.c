@@ -4,6 +4,9 @@
  *
  *   sysguest KERNEL.elf [TRACE-CHANNELS]
  */
+#include "devices/chardev.h"
+#include "devices/debugcon.h"
+#include "devices/debugexit.h"
 #include "runtime/machine/run.h"
 #include "runtime/parts.h"
 

@@ -5,6 +5,7 @@
 #ifndef RING3_TEST_IMAGE_H
 #define RING3_TEST_IMAGE_H
 
+#include "devices/disk.h"
 #include "runtime/storage/disk.h"
 
 /* A file of `size` bytes whose 512-byte sector n holds image_word(n, i) at 32-bit word i. The path

@@ -2,6 +2,9 @@
  * Kernel loading: where a Linux image and a multiboot kernel go, and that no file, however broken,
  * does more than end the program with one line. What die()s runs in a child.
  */
+#include "devices/disk.h"
+#include "devices/fw_cfg.h"
+#include "devices/mc146818.h"
 #include "runtime/boot/cmos.h"
 #include "runtime/boot/kernel.h"
 #include "runtime/boot/linux.h"
@@ -300,7 +303,6 @@ TEST(multiboot, refuses_addresses_that_make_no_sense)
     addresses_image(k, 0x200000, 0, 0);
     CHECK_EQ(outcome(multiboot_load, k, 0x5f, ""), REFUSED); /* cut inside the header */
 }
-
 
 TEST(multiboot, refuses_elf_headers_that_lie)
 {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "devices/disk.h"
 #include "runtime/storage/recognise.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"

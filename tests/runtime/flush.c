@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "devices/disk.h"
 #include "runtime/storage/flush.h"
 #include "tests/harness/image.h"
 #include "tests/harness/test.h"

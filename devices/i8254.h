@@ -1,0 +1,19 @@
+/*
+ * The 8254 timer: see i8254.c.
+ */
+#ifndef RING3_I8254_H
+#define RING3_I8254_H
+
+#include "devices/device.h"
+
+extern const struct device_class i8254_class; /* ports 40-43; out 0 → irq 0 */
+
+/* Where channel 0's interrupt goes: the timer asks whether the last one was taken. NULL: not there. */
+struct i8254_config {
+    struct device *i8259, *ioapic;
+};
+
+bool i8254_out(struct device *dev, u32 channel);           /* OUT pin, now */
+void i8254_gate(struct device *dev, u32 channel, bool on); /* GATE pin */
+
+#endif

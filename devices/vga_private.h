@@ -1,0 +1,203 @@
+/*
+ * The display adapter from inside: what vga.c (registers), vga_mem.c (the A0000 window), vbe.c
+ * (linear modes, PCI) and vga_draw.c, vga_text.c, vga_lines.c (pixels) share.
+ *
+ * Video memory holds the four planes interleaved: byte p of plane n is vram[4 * p + n].
+ *
+ *   guest's view       byte of vram             who counts
+ *   planar             4 * A + plane            sequencer 02, graphics 04 select planes
+ *   odd/even (text)    4 * (A & ~1) + (A & 1)   even addresses: plane 0, 2; odd: 1, 3
+ *   chain-4            A                        so mode 13h's window is plain memory
+ *   VBE, 8 to 32 bpp   A                        as is the linear frame buffer
+ *
+ * In doubleword mode the CRTC's counter n shows bytes 4n to 4n+3: what chain-4 wrote.
+ * Register names are IBM's ("PS/2 Hardware Interface Technical Reference: Video Subsystem").
+ */
+#ifndef RING3_VGA_PRIVATE_H
+#define RING3_VGA_PRIVATE_H
+
+#include "devices/vga.h"
+
+enum {
+    VGA_VRAM = 16 << 20,
+    VGA_PLANE = 64 << 10, /* of the standard VGA's 256 KiB */
+    VGA_CELLS = 256,      /* at most in a line: register 01 has eight bits */
+    VGA_LINES = 1024,     /* at most in a frame: vertical display end has ten bits */
+    VGA_LINE = 2560,      /* dots of a line, a cell more to pan included */
+};
+
+enum {
+    MISC_COLOR = 0x01,
+    MISC_RAM = 0x02,
+    SEQ_RESET = 0,
+    SEQ_CLOCKING = 1,
+    SEQ_MAP_MASK = 2,
+    SEQ_CHAR_MAP = 3,
+    SEQ_MEMORY = 4,
+    CLOCKING_8DOT = 0x01,
+    CLOCKING_HALF = 0x08,
+    CLOCKING_OFF = 0x20,
+    MEMORY_SEQUENTIAL = 0x04, /* clear: odd/even */
+    MEMORY_CHAIN4 = 0x08,
+    GC_SET_RESET = 0,
+    GC_ENABLE_SET_RESET = 1,
+    GC_COLOR_COMPARE = 2,
+    GC_ROTATE = 3,
+    GC_READ_MAP = 4,
+    GC_MODE = 5,
+    GC_MISC = 6,
+    GC_COLOR_DONT_CARE = 7,
+    GC_BIT_MASK = 8,
+    GC_MODE_WRITE = 0x03,
+    GC_MODE_COMPARE = 0x08,
+    GC_MODE_ODD_EVEN = 0x10,
+    GC_MODE_INTERLEAVE = 0x20,
+    GC_MODE_256 = 0x40,
+    GC_MISC_GRAPHICS = 0x01,
+    CRTC_HDISP_END = 0x01,
+    CRTC_OVERFLOW = 0x07,
+    CRTC_PRESET_ROW = 0x08,
+    CRTC_MAX_SCAN = 0x09,
+    CRTC_CURSOR_START = 0x0a,
+    CRTC_CURSOR_END = 0x0b,
+    CRTC_START_HIGH = 0x0c,
+    CRTC_CURSOR_HIGH = 0x0e,
+    CRTC_VRETRACE_START = 0x10,
+    CRTC_VRETRACE_END = 0x11,
+    CRTC_VDISP_END = 0x12,
+    CRTC_OFFSET = 0x13,
+    CRTC_UNDERLINE = 0x14,
+    CRTC_MODE = 0x17,
+    CRTC_LINE_COMPARE = 0x18,
+    CRTC_REGS = 0x19,
+    VRETRACE_PROTECT = 0x80,
+    UNDERLINE_DWORD = 0x40,
+    CRTC_MODE_BYTE = 0x40,
+    CRTC_MODE_WRAP = 0x20,
+    CRTC_MODE_ROW1 = 0x02, /* clear: row scan bit 1 is address bit 14 */
+    CRTC_MODE_ROW0 = 0x01, /* clear: row scan bit 0 is address bit 13 (CGA) */
+    CRTC_MODE_RUN = 0x80,
+    ATTR_MODE = 0x10,
+    ATTR_OVERSCAN = 0x11,
+    ATTR_PLANES = 0x12,
+    ATTR_PAN = 0x13,
+    ATTR_COLOR_SELECT = 0x14,
+    ATTR_REGS = 0x15,
+    ATTR_PAS = 0x20, /* in the index: the screen owns the palette */
+    ATTR_MODE_LINE_GRAPHICS = 0x04,
+    ATTR_MODE_BLINK = 0x08,
+    ATTR_MODE_PAN_TOP = 0x20, /* panning stops at the split */
+    ATTR_MODE_P54 = 0x80,
+};
+
+/* Bochs "VBE display interface" registers. */
+enum {
+    VBE_ID,
+    VBE_XRES,
+    VBE_YRES,
+    VBE_BPP,
+    VBE_ENABLE,
+    VBE_BANK,
+    VBE_VIRT_WIDTH,
+    VBE_VIRT_HEIGHT,
+    VBE_X_OFFSET,
+    VBE_Y_OFFSET,
+    VBE_MEMORY_64K,
+    VBE_REGS,
+    VBE_ENABLED = 0x01,
+    VBE_GETCAPS = 0x02,
+    VBE_8BIT_DAC = 0x20,
+    VBE_LFB = 0x40,
+    VBE_NOCLEAR = 0x80,
+    VBE_MAX_XRES = 2560,
+    VBE_MAX_YRES = 1600,
+    VBE_MAX_BPP = 32,
+};
+
+struct vga {
+    struct device dev;
+    struct pci_function pci;
+    u8 *vram; /* VGA_VRAM bytes */
+
+    u8 misc, feature;
+    u8 sr_index, sr[8];
+    u8 gr_index, gr[16];
+    u8 cr_index, cr[CRTC_REGS];
+    u8 ar_index, ar[ATTR_REGS], ar_data_next; /* the flip-flop: next write to 3C0 is data */
+    u8 dac_mask, dac_state, dac_read, dac_write, dac_part, dac_latch[3], dac[768];
+    u32 latch; /* four planes' bytes, plane 0 lowest */
+    u16 vbe_index, vbe[VBE_REGS];
+
+    /* Derived: where the guest's windows lead now. */
+    u32 window;    /* vram offset that A0000-AFFFF maps as plain memory, or NO_WINDOW */
+    u32 lfb, mmio; /* bases claimed on the bus; 0: none */
+
+    /* What was drawn last: see vga_draw.c. */
+    bool dirty; /* something visible may have changed, other than through mapped memory */
+    u32 phase;  /* of blinking */
+    struct frame frame;
+    u32 line[VGA_LINE]; /* as the CRTC reads it */
+    u32 wide[2 * VGA_LINE];
+    u32 rgb[256]; /* the DAC as pixels */
+    u8 *seen;     /* linear modes: the bytes that frame.pixels shows */
+    u16 *cells;   /* of vga_text() */
+};
+
+#define NO_WINDOW ~0u
+
+/* vga.c */
+struct vga_timing {
+    u64 clock;                /* dots a second */
+    u32 line, total;          /* dots in a line; lines in a frame */
+    u32 shown_dots, shown;    /* visible dots of a line, lines of a frame */
+    u32 retrace, retrace_end; /* lines of vertical retrace */
+};
+void vga_timing(const struct vga *v, struct vga_timing *t);
+u64 vga_frame_number(struct vga *v); /* frames since power-on, for blinking */
+u32 vga_vdisp_end(const struct vga *v);
+u32 vga_line_compare(const struct vga *v);
+u32 vga_port_read(struct device *dev, u32 off, enum io_size size); /* 3C0 + off */
+void vga_port_write(struct device *dev, u32 off, enum io_size size, u32 val);
+
+/* vga_mem.c */
+bool vga_mem_attach(struct vga *v);
+/* A register that shapes the A0000 window changed. */
+void vga_window_update(struct vga *v);
+
+/* vbe.c */
+bool vbe_attach(struct vga *v);
+void vbe_reset(struct vga *v);
+void vbe_loaded(struct vga *v);
+static inline bool vbe_on(const struct vga *v)
+{
+    return v->vbe[VBE_ENABLE] & VBE_ENABLED;
+}
+static inline bool vbe_linear(const struct vga *v)
+{
+    return vbe_on(v) && v->vbe[VBE_BPP] != 4;
+}
+u32 vbe_pitch(const struct vga *v); /* bytes from line to line (of one plane at 4 bpp) */
+u32 vbe_start(const struct vga *v); /* byte of the first pixel (of one plane at 4 bpp) */
+
+/* vga_draw.c */
+void vga_draw_attach(struct vga *v);
+
+/* vga_lines.c, vga_text.c: one scan line, `cells` + 1 character cells of it, into v->line. */
+struct vga_scan {
+    u32 counter, row;   /* CRTC address counter at the line's start; row scan counter */
+    u32 cells, dots;    /* shown in a line; dots in a cell */
+    bool cursor, blink; /* phases: shown now */
+    u32 colors[16];     /* the attribute controller's palette through the DAC */
+};
+void vga_line_text(struct vga *v, const struct vga_scan *s);
+void vga_line_planar(struct vga *v, const struct vga_scan *s);
+void vga_line_interleaved(struct vga *v, const struct vga_scan *s);
+void vga_line_256(struct vga *v, const struct vga_scan *s);
+/* n pixels of a linear mode; bpp 8, 15, 16, 24 or 32. */
+void vga_line_linear(const struct vga *v, u32 *out, const u8 *in, u32 n, u32 bpp);
+/* What the CRTC puts out for a counter and row: the address inside each plane. */
+u32 vga_crtc_address(const struct vga *v, u32 counter, u32 row);
+/* DAC and attribute palette, as they are now. */
+void vga_palette(struct vga *v, u32 colors[16]);
+
+#endif
