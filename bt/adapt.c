@@ -1,11 +1,13 @@
 /*
- * What is known of a memory operand by what happened there: innocent until proven guilty. Kept by
- * the physical address of its instruction, so it outlives the TU; a colliding address starts anew.
+ * What is known of a memory operand by what happened there: innocent until proven guilty. Kept
+ * by the physical address of its instruction, so it outlives the TU; a colliding address
+ * replaces it.
  *
- * A site that C runs because of what it did is on trial: so many executions in a row that touched
- * nothing but plain, aligned memory bring it back to form table. The next offence then makes it C's at once,
- * with a trial of twice the length. That ends at MAX_TRIAL, since a relapse costs as much as some hundred callouts:
- * a site that offends more rarely than that is better off in form table, whatever its record.
+ * A site that C runs because of what it did is on trial: so many executions in a row that
+ * touched nothing but plain, aligned memory bring it back to form table. The next offence then
+ * makes it a callout at once, with a trial of twice the length. That ends at MAX_TRIAL, since a
+ * relapse costs as much as some hundred callouts: a site that offends more rarely than that is
+ * better off in form table, whatever its record.
  *
  * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
  */
@@ -16,7 +18,8 @@ enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHES_BEFORE_ALONE = 4 };
 
 static bool stack_misaligned(const struct vcpu *cpu, const struct insn *in)
 {
-    return cpu_ops[in->mnem].attr & OP_STACK && (cpu->seg[SS].base + cpu->gpr[ESP]) & (in->opsize - 1u);
+    return cpu_ops[in->mnem].attr & OP_STACK &&
+           (cpu->seg[SS].base + cpu->gpr[ESP]) & (in->opsize - 1u);
 }
 
 bool operand_misaligned(const struct vcpu *cpu, const struct insn *in)
@@ -24,30 +27,32 @@ bool operand_misaligned(const struct vcpu *cpu, const struct insn *in)
     const struct operand *m = insn_memory(in);
 
     return stack_misaligned(cpu, in) ||
-           (m && m->size <= 8 && (cpu->seg[in->seg].base + insn_offset(cpu, in)) & (m->size - 1u));
+           (m && m->size <= 8 &&
+            (cpu->seg[in->seg].base + insn_offset(cpu, in)) & (m->size - 1u));
 }
 
 bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in)
 {
-    bool frame = in->base == ESP || (in->base == EBP && in->addrsize == 2), fixed = in->base == NO_REG;
+    bool frame = in->base == ESP || (in->base == EBP && in->addrsize == 2),
+         fixed = in->base == NO_REG;
 
     if (in->index == NO_REG && (frame || fixed))
         return operand_misaligned(cpu, in);
     return stack_misaligned(cpu, in);
 }
 
-static u32 index_of(gpa_t gpa)
+static u32 history_index(gpa_t gpa)
 {
     return (gpa ^ gpa >> 14) % FORM_SIZE;
 }
 
 static struct history *history_of(struct bt *bt, gpa_t gpa)
 {
-    return &bt->history[index_of(gpa)];
+    return &bt->history[history_index(gpa)];
 }
 
 /* 0: free */
-static u32 key_of(gpa_t gpa)
+static u32 history_key(gpa_t gpa)
 {
     return (u32)gpa + 1;
 }
@@ -56,8 +61,8 @@ static struct history *history_at(struct bt *bt, gpa_t gpa)
 {
     struct history *l = history_of(bt, gpa);
 
-    if (l->gpa != key_of(gpa))
-        *l = (struct history){ .gpa = key_of(gpa), .trial = FIRST_TRIAL };
+    if (l->gpa != history_key(gpa))
+        *l = (struct history){ .gpa = history_key(gpa), .trial = FIRST_TRIAL };
     return l;
 }
 
@@ -67,7 +72,7 @@ enum form form_of(struct bt *bt, gpa_t gpa, enum form start)
 
     if (bt->config.force_form)
         return (enum form)bt->config.force_form;
-    if (l->gpa == key_of(gpa) && l->form > start)
+    if (l->gpa == history_key(gpa) && l->form > start)
         return (enum form)l->form;
     return start;
 }
@@ -108,16 +113,16 @@ void form_patch(struct bt *bt, gpa_t insn, u32 len, gpa_t gpa, u32 n)
 
 bool form_patched(const struct bt *bt, gpa_t gpa)
 {
-    const struct history *l = &bt->history[index_of(gpa)];
+    const struct history *l = &bt->history[history_index(gpa)];
 
-    return l->gpa == key_of(gpa) && l->patched == PATCHES_BEFORE_ALONE;
+    return l->gpa == history_key(gpa) && l->patched == PATCHES_BEFORE_ALONE;
 }
 
 bool form_served(struct bt *bt, gpa_t gpa, bool plain)
 {
     struct history *l = history_of(bt, gpa);
 
-    if (l->gpa != key_of(gpa))
+    if (l->gpa != history_key(gpa))
         return false;
     if (l->form <= FORM_TABLE) /* another TU with this instruction has served it */
         return true;

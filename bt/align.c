@@ -1,9 +1,11 @@
 /*
- * What is known of the low bits of the guest's registers inside a TU, so that not each of its operands in
- * form table has to look at its own alignment: an access that looked, and went on, tells those of its base.
+ * What is known of the low bits of the guest's registers inside a TU, so that not each of its
+ * operands in form table has to test its own alignment: after an access that tested it and went
+ * on, those of its base are known.
  *
- * Known is only what holds on every way to the next instruction. So an instruction that may go on behind
- * C, out of line, tells nothing, and one that is not in the list below forgets everything.
+ * Known is only what holds on every way to the next instruction. So an instruction that may go
+ * on after a slow path teaches nothing, and one that is not in the list below makes all of it
+ * unknown.
  */
 #include "bt/emit.h"
 #include <string.h>
@@ -11,12 +13,12 @@
 static const struct low_bits unknown;
 
 /* Of a + b*scale, for which only b's own zeros count. */
-static struct low_bits sum(struct low_bits a, struct low_bits b)
+static struct low_bits low_bits_sum(struct low_bits a, struct low_bits b)
 {
     return (struct low_bits){ a.mask & b.mask, (u8)(a.value + b.value) & 3 };
 }
 
-static struct low_bits constant(u32 value)
+static struct low_bits low_bits_of(u32 value)
 {
     return (struct low_bits){ 3, value & 3 };
 }
@@ -27,11 +29,13 @@ void align_address(struct xl *x, u8 base, u8 index, u8 scale, i32 disp)
 {
     bool free = index == NO_REG || scale >= 4; /* of an index whose bits are unknown */
 
-    x->at = (struct xl_at){ .low = constant((u32)disp), .base = free ? base : NO_REG, .disp = disp };
+    x->at = (struct xl_at){ .low = low_bits_of((u32)disp),
+                            .base = free ? base : NO_REG,
+                            .disp = disp };
     if (base != NO_REG)
-        x->at.low = sum(x->at.low, x->low[base]);
+        x->at.low = low_bits_sum(x->at.low, x->low[base]);
     if (!free)
-        x->at.low = scale == 2 ? sum(x->at.low, (struct low_bits){ 1, 0 }) : unknown;
+        x->at.low = scale == 2 ? low_bits_sum(x->at.low, (struct low_bits){ 1, 0 }) : unknown;
 }
 
 void align_nowhere(struct xl *x)
@@ -78,7 +82,7 @@ static void follow_move(struct xl *x, const struct insn *in)
     if (from->kind == OP_REG)
         x->low[to->reg] = x->low[from->reg];
     if (from->kind == OP_IMM)
-        x->low[to->reg] = constant(in->imm);
+        x->low[to->reg] = low_bits_of(in->imm);
 }
 
 static void follow_add(struct xl *x, const struct insn *in, u32 by)
@@ -86,7 +90,7 @@ static void follow_add(struct xl *x, const struct insn *in, u32 by)
     const struct operand *to = &in->op[0];
 
     if (to->kind == OP_REG && to->size > 1 && in->op[1].kind == OP_IMM)
-        x->low[to->reg] = sum(x->low[to->reg], constant(by));
+        x->low[to->reg] = low_bits_sum(x->low[to->reg], low_bits_of(by));
     else
         forget_reg(x, to);
 }
@@ -120,13 +124,17 @@ void align_follow(struct xl *x, const struct insn *in)
     case ZYDIS_MNEMONIC_LEA:
         follow_lea(x, in);
         return;
-    case ZYDIS_MNEMONIC_XOR: case ZYDIS_MNEMONIC_AND: case ZYDIS_MNEMONIC_OR: case ZYDIS_MNEMONIC_ADC:
-    case ZYDIS_MNEMONIC_SBB: case ZYDIS_MNEMONIC_INC: case ZYDIS_MNEMONIC_DEC: case ZYDIS_MNEMONIC_NEG:
-    case ZYDIS_MNEMONIC_NOT: case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_XOR: case ZYDIS_MNEMONIC_AND: case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_ADC:
+    case ZYDIS_MNEMONIC_SBB: case ZYDIS_MNEMONIC_INC: case ZYDIS_MNEMONIC_DEC:
+    case ZYDIS_MNEMONIC_NEG:
+    case ZYDIS_MNEMONIC_NOT: case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR:
     case ZYDIS_MNEMONIC_MOVZX: case ZYDIS_MNEMONIC_MOVSX:
         forget_reg(x, &in->op[0]);
         return;
-    case ZYDIS_MNEMONIC_CMP: case ZYDIS_MNEMONIC_TEST: case ZYDIS_MNEMONIC_BT: case ZYDIS_MNEMONIC_NOP:
+    case ZYDIS_MNEMONIC_CMP: case ZYDIS_MNEMONIC_TEST: case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_NOP:
         return;
     default:
         align_forget(x);

@@ -11,9 +11,10 @@
 struct bt_config {
     u64 cache_size;   /* bytes of host code and its records, rounded up to 64 KiB; 0: 32 MiB */
     u32 max_insns;    /* per TU, 1 to 12; 0: 12 */
-    bool count_runs;  /* translated code counts what stats.def's group "runs" tells */
+    bool count_runs;  /* translated code counts what is in stats.def's group "runs" */
     bool no_chaining; /* every exit goes through the look-up */
-    void (*translating)(void *owner, bool on); /* around the making of a TU, for who books time; or NULL */
+    /* around the making of a TU, for who books time; or NULL */
+    void (*translating)(void *owner, bool on);
     void *owner;
     u8 force_form;    /* 0: adapt; else every memory operand in this form (enum form of tu.h) */
 };
@@ -35,7 +36,8 @@ extern const struct engine bt_engine;
 
 /* ---- Statistics (stats.def, stats.c) ---- */
 
-/* Every number, in the order of stats.def; those of tables only if not 0. None without a translator. */
+/* Every number, in the order of stats.def; those of tables only if not 0. None without a
+ * translator. */
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
 void bt_stats_print(const struct vcpu *cpu, FILE *out);
 /* Is a host address translated code? Async-signal-safe. */

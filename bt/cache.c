@@ -1,13 +1,13 @@
 /*
  * The translation cache: code memory, and records of what is in it, together no larger than
- * --tc-size. When it is full everything goes at once: nothing points into it but what a flush visits.
- * Without --tc-size it starts small, and doubles instead while what is in it was worth keeping: while
- * translating takes more than a small share of the time.
+ * --tc-size. When it is full everything goes at once: nothing points into it but what a flush
+ * visits. Without --tc-size it starts small, and doubles instead while what is in it was worth
+ * keeping: while translating takes more than a small share of the time.
  *
  *   code     one memfd mapped twice, writable here and executable there, filled from the bottom
  *   records  struct tu by number from the bottom; their exits, sites and callouts from the top
  *
- * The stack of host return addresses lives beside it, and is wiped with it.
+ * The stack of host return addresses belongs to it, and is emptied with it.
  */
 #include "bt/tu.h"
 #include <fcntl.h>
@@ -33,7 +33,8 @@ static bool map_code(struct bt *bt)
     return bt->write != MAP_FAILED && bt->exec != MAP_FAILED;
 }
 
-/* As large as the code's, since each may get what the other leaves; the host gives what is touched. */
+/* As large as the code's, since each may get what the other leaves; the host gives what is
+ * touched. */
 static bool map_records(struct bt *bt)
 {
     void *p = mmap(NULL, bt->size, PROT_READ | PROT_WRITE,
@@ -59,8 +60,9 @@ static bool map_stack(struct bt *bt)
     return !mprotect(bt->stack, STACK_SIZE, PROT_READ | PROT_WRITE);
 }
 
-/* An access through an empty spte goes to the guest's address as it is: it must fault there. The
- * address sanitizer keeps its own memory in that range; its builds live with the difference. */
+/* An access through an empty spte goes to the guest's address as it is: it must fault there.
+ * The address sanitizer keeps its own memory in that range; its builds live with the
+ * difference. */
 static bool low_memory_free(void)
 {
 #ifndef __SANITIZE_ADDRESS__
@@ -124,11 +126,12 @@ static u64 records_size(const struct bt *bt)
     return bt->tu_count * sizeof(struct tu) + (u64)((u8 *)bt->tus + bt->size - bt->notes);
 }
 
-/* Asks the host for the next pages of code at once, in both mappings: one by one, each is a fault, of 0.2 to
- * 10 us. Linux before 5.14 knows nothing of it. */
+/* Asks the host for the next pages of code at once, in both mappings: one by one, each is a
+ * fault, of 0.2 to 10 us. Linux before 5.14 knows nothing of it. */
 static void take_code(struct bt *bt)
 {
-    u64 end = bt->used + MAX_CCF, n = bt->size - bt->taken < CODE_STEP ? bt->size - bt->taken : CODE_STEP;
+    u64 end = bt->used + MAX_CCF,
+        n = bt->size - bt->taken < CODE_STEP ? bt->size - bt->taken : CODE_STEP;
 
     if (likely(end <= bt->taken) || !n)
         return;

@@ -1,6 +1,6 @@
 /*
- * Callouts: an instruction in C, its exceptions included, and what comes behind it: the TU goes on, or
- * the code at EIP, or the run loop (AFTER_* in regs.h). Called by enter.S.
+ * Callouts: an instruction in C, its exceptions included, and what comes behind it: the TU goes
+ * on, or the code at EIP, or the run loop (AFTER_* in regs.h). Called by enter.S.
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
@@ -17,7 +17,7 @@ static bool same_context(struct bt *bt, const struct callout *co)
 }
 
 /* May the TU go on behind the instruction that C has run? */
-static bool goes_on(struct bt *bt, const struct callout *co)
+static bool tu_goes_on(struct bt *bt, const struct callout *co)
 {
     const struct vcpu *cpu = bt->cpu;
 
@@ -41,9 +41,9 @@ static int jump_on(struct bt *bt)
     return AFTER_JUMP;
 }
 
-/* Before the instruction, which may load its own address. Bases of segments and the stack are taken
- * for aligned. */
-static bool aligned(const struct vcpu *cpu, const struct insn *in)
+/* Before the instruction, which may load its own address. Bases of segments and the stack are
+ * taken for aligned. */
+static bool operand_is_aligned(const struct vcpu *cpu, const struct insn *in)
 {
     const struct operand *m = insn_memory(in);
 
@@ -52,13 +52,14 @@ static bool aligned(const struct vcpu *cpu, const struct insn *in)
     return !m || m->size <= 1 || !(insn_offset(cpu, in) & (m->size - 1u));
 }
 
-/* Runs an instruction that is C's because of what its operand did, and sees what it does now. */
+/* Runs an instruction that became a callout by what its operand did, and notes what it does
+ * now. */
 static bool run_adapted(struct bt *bt, const struct callout *co)
 {
     struct vcpu *cpu = bt->cpu;
     struct tu *tu = co->tu;
     u64 odd = cpu->mmu->odd_accesses;
-    bool plain = aligned(cpu, &co->insn), done = cpu_run_insn(cpu, &co->insn);
+    bool plain = operand_is_aligned(cpu, &co->insn), done = cpu_run_insn(cpu, &co->insn);
 
     plain &= done && odd == cpu->mmu->odd_accesses;
     if (form_served(bt, tu->gpa + (co->eip - tu->eip), plain))
@@ -71,14 +72,15 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
 {
     struct bt *bt = cpu->bt;
 
-    if (!operand_misaligned(cpu, &co->insn) || bt->contexts[co->tu->context].key & KEY_AC || ++co->misaligned < 8)
+    if (!operand_misaligned(cpu, &co->insn) || bt->contexts[co->tu->context].key & KEY_AC ||
+        ++co->misaligned < 8)
         return;
     form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_CHECKED_UNALIGNED);
     tu_drop(bt, co->tu);
 }
 
-/* The short way for a MOV from or to a device's memory, or to a page that is write-protected: nothing of it can
- * fault. False: nothing has happened. */
+/* The short way for a MOV from or to a device's memory, or to a page that is write-protected:
+ * nothing of it can fault. False: nothing has happened. */
 static bool move_short(struct vcpu *cpu, const struct insn *in)
 {
     bool load = in->op[0].kind == OP_REG;
@@ -90,7 +92,8 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
     gpa_t gpa = spte_gpa(spte, gla);
 
     if ((gla | offset) & (m->size - 1u) ||
-        (in->seg >= FS && tc_of(cpu)->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
+        (in->seg >= FS &&
+         tc_of(cpu)->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
         (!spte_device(spte) && (load || !spte_protected(spte))))
         return false;
     if (load)
@@ -149,7 +152,7 @@ static int what_follows(struct bt *bt, const struct callout *co, bool done)
 {
     if (unlikely(bt->cpu->requests))
         return AFTER_LEAVE;
-    return done && goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    return done && tu_goes_on(bt, co) ? AFTER_ON : jump_on(bt);
 }
 
 int bt_callout_c(struct vcpu *cpu, struct callout *co)
@@ -168,7 +171,8 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
         bt_fpu_save(cpu);
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
-        bt_fpu_start(cpu); /* behind it: it may be in the shadow of STI, where nothing comes between */
+        /* behind it: it may be in the shadow of STI, where nothing comes between */
+        bt_fpu_start(cpu);
     if (done && co->insn.mnem == ZYDIS_MNEMONIC_CPUID)
         memo_learn_cpuid(bt, leaf);
     after = what_follows(bt, co, done);
@@ -191,8 +195,8 @@ int bt_after_c(struct vcpu *cpu, struct callout *co)
 }
 
 /*
- * Device accesses and stores to page tables are what guests do most. They know neither EIP nor flags: the
- * guest's arithmetic flags are not in the vcpu.
+ * Device accesses and stores to page tables are what guests do most. They know neither EIP nor
+ * flags: the guest's arithmetic flags are not in the vcpu.
  */
 int bt_fast_callout_c(struct vcpu *cpu, struct callout *co)
 {

@@ -1,15 +1,16 @@
 /*
- * Stores to code pages that hit no code: a page with TUs is write-protected, but what guests write there is, as a rule, data or a
- * stack that shares it. Such a store goes on if what it writes are no TU's bytes.
+ * Stores to code pages that hit no code: a page with TUs is write-protected, but what guests
+ * write there is, as a rule, data or a stack that shares it. Such a store goes on if what it
+ * writes are no TU's bytes.
  */
 #include "bt/macros.h"
 
         .text
 
 /*
- * r9d: the address; r10: its write spte; r11d: how many bytes. A write-protected spte becomes a direct one if the
- * page is write-protected for code alone, and none is there; else 0, which is C's. Other sptes stay. Changes
- * r11 and r13.
+ * r9d: the address; r10: its write spte; r11d: how many bytes. A write-protected spte becomes a
+ * direct one if the page is write-protected for code alone and these bytes are no code; else 0,
+ * which leads to a callout. Other sptes stay. Changes r11 and r13.
  */
         .globl  bt_code_page_store
         .type   bt_code_page_store, @function

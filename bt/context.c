@@ -1,11 +1,12 @@
 /*
- * Contexts: the parts of the CPU's state that are constant inside a TU, numbered as they are met.
+ * Contexts: the parts of the CPU's state that are constant inside a TU, numbered as they are
+ * met.
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
 #include <string.h>
 
-static u32 key_of(const struct vcpu *cpu)
+static u32 context_key(const struct vcpu *cpu)
 {
     u32 key = (u32)cpu->cpl << KEY_CPL_SHIFT;
 
@@ -19,7 +20,8 @@ static u32 key_of(const struct vcpu *cpu)
     if (unlikely(cpu->eflags & FLAG_AC) && cpu->cpl == 3 && cpu->cr0 & CR0_AM)
         key |= KEY_AC;
     for (u32 s = ES; s <= DS; s++)
-        key |= (u32)segment_class(&cpu->seg[s], s == CS, cpu_protected(cpu)) << (KEY_SEG_SHIFT + 3 * s);
+        key |= (u32)segment_class(&cpu->seg[s], s == CS, cpu_protected(cpu))
+               << (KEY_SEG_SHIFT + 3 * s);
     return key;
 }
 
@@ -28,14 +30,14 @@ static bool contexts_equal(const struct context *a, const struct context *b)
     return a->key == b->key && a->cs_base == b->cs_base && a->cs_limit == b->cs_limit;
 }
 
-static u16 *memo_of(struct bt *bt, const struct context *c)
+static u16 *context_memo_at(struct bt *bt, const struct context *c)
 {
     return &bt->context_memo[(c->key * 0x9e3779b1u ^ c->cs_base * 0x85ebca6bu) >> 26];
 }
 
 u32 context_number(struct bt *bt, const struct context *c)
 {
-    u16 *memo = memo_of(bt, c);
+    u16 *memo = context_memo_at(bt, c);
     u32 i = *memo;
 
     if (contexts_equal(&bt->contexts[i], c))
@@ -64,7 +66,7 @@ static void forget_contexts(struct bt *bt)
 u32 bt_context(struct bt *bt)
 {
     struct vcpu *cpu = bt->cpu;
-    struct context c = { key_of(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
+    struct context c = { context_key(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
     memo_revalidate(bt);
     if (contexts_equal(&bt->contexts[tc_of(cpu)->context], &c))

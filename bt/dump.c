@@ -1,7 +1,7 @@
 /*
- * `--trace tc`: each new TU, the guest's instructions to the left and the host's to the right, with
- * names for what the code jumps to and for what it reads of the vcpu. And `--trace perf`: a line in
- * /tmp/perf-PID.map for each, so that Linux's perf names translated code.
+ * `--trace tc`: each new TU, the guest's instructions to the left and the host's to the right,
+ * with names for what the code jumps to and for what it reads of the vcpu. And `--trace perf`:
+ * a line in /tmp/perf-PID.map for each, so that Linux's perf names translated code.
  *
  * Host addresses are printed as offsets in the CCF, so that listings can be compared.
  */
@@ -84,7 +84,7 @@ static void label_all(struct dump *d)
 /* ---- Lines ---- */
 
 /* What a host instruction touches: a field of the vcpu, a table of the shadow. */
-static const char *remark(const char *operands)
+static const char *operand_remark(const char *operands)
 {
     const char *p = strstr(operands, "[r15"), *spte = strstr(operands, "[r14 + r");
     i32 offset = p && p[4] == ' ' ? (i32)strtol(p + 7, NULL, 0) * (p[5] == '-' ? -1 : 1) : 0;
@@ -106,7 +106,7 @@ static const char *remark(const char *operands)
 }
 
 /* "dword ptr [eax]" → "dword [eax]" */
-static void shorten(char *text)
+static void shorten_operands(char *text)
 {
     for (char *p; (p = strstr(text, " ptr "));)
         memmove(p, p + 4, strlen(p + 4) + 1);
@@ -122,8 +122,8 @@ static void host_text(const struct dump *d, const cs_insn *i, char *text, size_t
     if (label)
         snprintf(text, size, "%-6s -> %s", i->mnemonic, label);
     else
-        snprintf(text, size, "%-6s %s%s", i->mnemonic, i->op_str, remark(i->op_str));
-    shorten(text);
+        snprintf(text, size, "%-6s %s%s", i->mnemonic, i->op_str, operand_remark(i->op_str));
+    shorten_operands(text);
 }
 
 /* The host code [from, to), beside the text `left` in the first line. */
@@ -171,12 +171,12 @@ static void guest_text(const struct dump *d, u32 number, char *text, size_t size
                  *form ? "  ; " : "", form);
     else
         snprintf(text, size, "%08x  %s", eip, insn_name(in->mnem));
-    shorten(text);
+    shorten_operands(text);
     if (i)
         cs_free(i, 1);
 }
 
-static void title(const struct xl *x)
+static void trace_title(const struct xl *x)
 {
     const struct tu *tu = x->tu;
     u32 key = x->context->key;
@@ -198,8 +198,9 @@ void dump_tu(const struct xl *x)
         cs_open(CS_ARCH_X86, CS_MODE_64, &d.host))
         return;
     label_all(&d);
-    title(x);
-    host_lines(&d, 0, tu->count ? tu->sites[0].host_off : tu->host_size, "          (interrupt poll)");
+    trace_title(x);
+    host_lines(&d, 0, tu->count ? tu->sites[0].host_off : tu->host_size,
+               "          (interrupt poll)");
     for (u32 i = 0; i < tu->count; i++) {
         u64 end = i + 1 < tu->count ? tu->sites[i + 1].host_off : tu->host_size;
 
@@ -223,7 +224,8 @@ void dump_host(const struct bt *bt, const struct tu *tu, const u8 *pc)
         return;
     i = cs_malloc(cs);
     while (i && cs_disasm_iter(cs, &p, &n, &at, i))
-        fprintf(stderr, "%s %4llx  %-6s %s\n", i->address == (u64)(pc - tu_host(bt, tu)) ? "->" : "  ",
+        fprintf(stderr, "%s %4llx  %-6s %s\n",
+                i->address == (u64)(pc - tu_host(bt, tu)) ? "->" : "  ",
                 (unsigned long long)i->address, i->mnemonic, i->op_str);
     if (i)
         cs_free(i, 1);
@@ -242,6 +244,7 @@ void dump_perf(const struct bt *bt, const struct tu *tu)
         trace_mask &= ~(1u << TRACE_PERF);
         return;
     }
-    fprintf(map, "%llx %x guest_%08x\n", (unsigned long long)(u64)tu_host(bt, tu), tu->host_size, tu->eip);
+    fprintf(map, "%llx %x guest_%08x\n", (unsigned long long)(u64)tu_host(bt, tu),
+            tu->host_size, tu->eip);
     fflush(map);
 }

@@ -6,25 +6,25 @@
 /* op reg, rm for an opcode of the one-byte map, of 32 or 64 bits */
 static void op_rr(struct xl *x, u8 opcode, u8 reg, u8 rm, bool w)
 {
-    EMIT(x, rex(w, reg, 0, rm), opcode, modrm_rr(reg, rm));
+    EMIT(x, rex_byte(w, reg, 0, rm), opcode, modrm_rr(reg, rm));
 }
 
 /* op reg, [base+disp] for an opcode of the one-byte map */
 static void op_rm(struct xl *x, u8 opcode, u8 reg, u8 base, i32 disp, bool w)
 {
-    EMIT(x, rex(w, reg, 0, base), opcode);
+    EMIT(x, rex_byte(w, reg, 0, base), opcode);
     modrm_disp(x, reg, base, disp);
 }
 
 /* The same of the map 0F. */
 static void op_0f_rr(struct xl *x, u8 opcode, u8 reg, u8 rm)
 {
-    EMIT(x, rex(0, reg, 0, rm), 0x0f, opcode, modrm_rr(reg, rm));
+    EMIT(x, rex_byte(0, reg, 0, rm), 0x0f, opcode, modrm_rr(reg, rm));
 }
 
 static void op_0f_rm(struct xl *x, u8 opcode, u8 reg, u8 base, i32 disp)
 {
-    EMIT(x, rex(0, reg, 0, base), 0x0f, opcode);
+    EMIT(x, rex_byte(0, reg, 0, base), 0x0f, opcode);
     modrm_disp(x, reg, base, disp);
 }
 
@@ -49,13 +49,13 @@ void emit_mov_rr64(struct xl *x, enum hreg dst, enum hreg src)
 
 void emit_mov_ri(struct xl *x, enum hreg dst, u32 imm)
 {
-    EMIT(x, rex(0, 0, 0, dst), (u8)(0xb8 | (dst & 7)));
+    EMIT(x, rex_byte(0, 0, 0, dst), (u8)(0xb8 | (dst & 7)));
     emit32(x, imm);
 }
 
 void emit_mov_ri64(struct xl *x, enum hreg dst, u64 imm)
 {
-    EMIT(x, rex(1, 0, 0, dst), (u8)(0xb8 | (dst & 7)));
+    EMIT(x, rex_byte(1, 0, 0, dst), (u8)(0xb8 | (dst & 7)));
     emit64(x, imm);
 }
 
@@ -82,13 +82,15 @@ void emit_mov_rm64(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 
 void emit_mov_rm64_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 {
-    EMIT(x, rex(1, dst, 0, base), 0x8b);
+    EMIT(x, rex_byte(1, dst, 0, base), 0x8b);
     modrm_disp32(x, dst, base, disp);
 }
 
-void emit_mov_rm64_index8(struct xl *x, enum hreg dst, enum hreg base, enum hreg index, i32 disp)
+void emit_mov_rm64_index8(struct xl *x, enum hreg dst, enum hreg base, enum hreg index,
+                          i32 disp)
 {
-    EMIT(x, rex(1, dst, index, base), 0x8b, (u8)(0x80 | (dst & 7) << 3 | RSP), sib(base, index, 8));
+    EMIT(x, rex_byte(1, dst, index, base), 0x8b, (u8)(0x80 | (dst & 7) << 3 | RSP),
+         sib_byte(base, index, 8));
     emit32(x, (u32)disp);
 }
 
@@ -127,7 +129,7 @@ void emit_mov_mi32(struct xl *x, enum hreg base, i32 disp, u32 imm)
 
 void emit_mov_mi32_disp32(struct xl *x, enum hreg base, i32 disp, u32 imm)
 {
-    EMIT(x, rex(0, 0, 0, base), 0xc7);
+    EMIT(x, rex_byte(0, 0, 0, base), 0xc7);
     modrm_disp32(x, 0, base, disp);
     emit32(x, imm);
 }
@@ -176,7 +178,7 @@ void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 
 u8 *emit_lea_rm_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp, bool w)
 {
-    EMIT(x, rex(w, dst, 0, base), 0x8d);
+    EMIT(x, rex_byte(w, dst, 0, base), 0x8d);
     modrm_disp32(x, dst, base, disp);
     return x->p - 4;
 }
@@ -191,7 +193,7 @@ void emit_lea_sib(struct xl *x, enum hreg dst, u8 base, u8 index, u8 scale, i32 
         emit_mov_ri(x, dst, (u32)disp);
         return;
     }
-    EMIT(x, rex(w, dst, index, base == NO_REG ? 0 : base), 0x8d);
+    EMIT(x, rex_byte(w, dst, index, base == NO_REG ? 0 : base), 0x8d);
     modrm_sib(x, dst, base, index, scale, disp);
 }
 
@@ -205,14 +207,15 @@ void emit_not64(struct xl *x, enum hreg reg)
     op_rr(x, 0xf7, 2, reg, true);
 }
 
-/* What a VEX prefix says beside registers: opcode map, implied prefix. */
+/* What a VEX prefix holds besides registers: opcode map, implied prefix. */
 enum { MAP_0F38 = 2, MAP_0F3A = 3 };
 enum { PP_66 = 1, PP_F3 = 2, PP_F2 = 3 };
 
 /* VEX in three bytes, 128 bits: C4, RXB (inverted) and the map, W, vvvv (inverted) and pp. */
 static void emit_vex(struct xl *x, u8 map, u8 pp, bool w, u8 reg, u8 vvvv, u8 rm)
 {
-    EMIT(x, 0xc4, (u8)((reg < 8) << 7 | 1 << 6 | (rm < 8) << 5 | map), (u8)(w << 7 | (~vvvv & 15) << 3 | pp));
+    EMIT(x, 0xc4, (u8)((reg < 8) << 7 | 1 << 6 | (rm < 8) << 5 | map),
+         (u8)(w << 7 | (~vvvv & 15) << 3 | pp));
 }
 
 /* rorx: VEX.LZ.F2.0F3A F0 /r ib */

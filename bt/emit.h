@@ -1,6 +1,6 @@
 /*
- * Writes host code. An emitter's comment is the assembly it writes. All leave RFLAGS alone unless
- * the name says otherwise: guest flags live there.
+ * Writes host code. An emitter's comment is the assembly it writes. All leave RFLAGS alone
+ * unless the name says otherwise: guest flags live there.
  */
 #ifndef RING3_BT_EMIT_H
 #define RING3_BT_EMIT_H
@@ -17,23 +17,25 @@ static inline u8 hreg_of(u8 gpr)
 
 /* A branch's condition, as the low four bits of jcc and setcc have it; or none. */
 enum branch {
-    CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G,
+    CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE,
+    CC_LE, CC_G,
     JMP, CALL,
 };
 
 /*
- * What one instruction may take: jumps out of line, bytes in its place (and as many for each path out of
- * line), bytes of the way to a callout. One that would take more is a callout. So each TU has
- * room in MAX_CCF, whatever the guest's code is.
+ * What one instruction may take: jumps out of line, bytes in its place (and as many for each
+ * path out of line), bytes of the way to a callout. One that would take more is a callout. So
+ * each TU has room in MAX_CCF, whatever the guest's code is.
  */
 enum {
     INSN_SLOW = 8, INSN_ROOM = 512, PATH_ROOM = 64, EXITS_ROOM = 256, SLACK = 2048,
     MAX_SLOW = (2 * MAX_INSNS + 2) * INSN_SLOW,
 };
-static_assert(2 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF, "room for a TU");
+static_assert(2 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF,
+              "room for a TU");
 
-/* Where an instruction goes on out of line: in C; or once more, for a store to a write-protected page, which asks
- * whether there is code (codepage.S). */
+/* Where an instruction goes on out of line: in C; or once more, for a store to a
+ * write-protected page, which asks whether there is code (codepage.S). */
 enum path { PATH_CALLOUT, PATH_CODE_PAGE, PATHS };
 
 /* A translation in progress. */
@@ -49,7 +51,7 @@ struct xl {
     struct exit exits[MAX_EXITS]; /* so are these */
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
-    bool callout;   /* memory operands are C's, now; or: */
+    bool callout;   /* an instruction with a memory operand is a callout; or: */
     bool direct_map;    /* loads go by the direct map */
     bool checked;   /* sptes are looked at first */
     bool unaligned; /* misaligned operands are in order */
@@ -58,8 +60,8 @@ struct xl {
         u8 base, index, scale; /* host registers, or NO_REG */
         i32 disp;
     } m; /* where the memory operand is */
-    /* The low two bits of guest registers, as far as they are known (align.c); and those of the address that is
-     * being made, with the register that an access there tells of. */
+    /* The low two bits of guest registers, as far as they are known (align.c); and those of the
+     * address that is being made, with the register that an access there tells of. */
     struct low_bits {
         u8 mask, value;
     } low[8];
@@ -70,7 +72,8 @@ struct xl {
     } at;
     enum path next; /* of what is unusual */
     bool code_page_store;    /* stores to write-protected pages ask whether there is code */
-    u8 span;     /* looked at for a page crossing over so many bytes; 0: for alignment, if not unaligned */
+    /* looked at for a page crossing over so many bytes; 0: for alignment, if not unaligned */
+    u8 span;
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
@@ -92,8 +95,9 @@ static inline bool xl_fits(const struct xl *x, const u8 *start, u32 slow)
 /*
  * ---- emit.c ----
  *
- * Shapes: r, m, i as in the mnemonic's operands; 8, 16, 64: their bits, where they are not 32. Of a memory operand
- * the base and the displacement are given; disp32: it takes four bytes even if it would fit in one.
+ * Shapes: r, m, i as in the mnemonic's operands; 8, 16, 64: their bits, where they are not 32.
+ * Of a memory operand the base and the displacement are given; disp32: it takes four bytes even
+ * if it would fit in one.
  */
 
 /* mov r32, r32 */
@@ -117,7 +121,8 @@ void emit_mov_rm64(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
 /* mov r64, [base+disp32] */
 void emit_mov_rm64_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
 /* mov r64, [base+index*8+disp32] */
-void emit_mov_rm64_index8(struct xl *x, enum hreg dst, enum hreg base, enum hreg index, i32 disp);
+void emit_mov_rm64_index8(struct xl *x, enum hreg dst, enum hreg base, enum hreg index,
+                          i32 disp);
 /* mov [base+disp], r8, where r8 is r8b to r15b */
 void emit_mov_mr8(struct xl *x, enum hreg base, i32 disp, enum hreg src);
 /* mov [base+disp], r16 */
@@ -180,7 +185,8 @@ void emit_seto_r8(struct xl *x, enum hreg reg);
 void emit_rdtsc(struct xl *x);
 
 /* These write flags: the guest's, or those that are dead. */
-/* op r8, r8 (or of more bits, as the opcode says), for the guest's opcode of the one-byte map */
+/* op r8, r8 (or of more bits, as the opcode says), for the guest's opcode of the one-byte
+ * map */
 void emit_op_rr(struct xl *x, u8 opcode, enum hreg reg, enum hreg rm);
 /* cmp a, b of 1, 2 or 4 bytes, where a byte is of al to bl or r8b to r15b */
 void emit_cmp_rr(struct xl *x, enum hreg a, enum hreg b, u32 size);
@@ -213,8 +219,8 @@ u8 *emit_branch(struct xl *x, enum branch branch);
 u8 *emit_jmp_rel8(struct xl *x);
 u8 *emit_jrcxz(struct xl *x);
 /*
- * A branch that leaves flags alone: on behind `skip` bytes of code if reg is 0. By moves, since an
- * exchange would make RCX wait for reg.
+ * A branch that leaves flags alone: on behind `skip` bytes of code if reg is 0. By moves, since
+ * an exchange would make RCX wait for reg.
  *      mov save, rcx;  mov rcx, reg;  jrcxz 1f;  mov rcx, save;  (skip bytes)  1: mov rcx, save
  * emit_test_zero ends before the skipped code: the caller writes it, and the last move.
  * emit_unless_zero skips a jump and returns its rel32.
@@ -225,7 +231,8 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void emit_patch8(u8 *rel8, const u8 *to);
 void emit_patch32(u8 *rel32, const u8 *to);
 
-/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back. Returns the
+/* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back.
+ * Returns the
  * place of `by`; NULL: it is not. */
 u8 *emit_count(struct xl *x, u32 which, u32 by);
 
@@ -233,7 +240,7 @@ u8 *emit_count(struct xl *x, u32 which, u32 by);
 
 /*
  * The guest's instruction once more, its registers renamed; a memory operand becomes x->m.
- * False (nothing written): it can't be encoded (AH-BH beside an extended register).
+ * False (nothing written): it can't be encoded (AH to BH with an extended register).
  */
 bool emit_copy(struct xl *x, const struct insn *in);
 /* mov reg, m and mov m, reg, where m is x->m, of 1, 2 or 4 bytes (2: the upper half is kept) */
@@ -248,14 +255,16 @@ void emit_unhold(struct xl *x, u8 seg);
 
 /* ---- align.c ---- */
 
-/* The next access is at base + index*scale + disp, of guest registers (or NO_REG); or at what nothing is known of. */
+/* The next access is at base + index*scale + disp, of guest registers (or NO_REG); or at what
+ * nothing is known of. */
 void align_address(struct xl *x, u8 base, u8 index, u8 scale, i32 disp);
 void align_nowhere(struct xl *x);
 /* Is it aligned for certain, of 2 or 4 bytes? */
 bool align_known(const struct xl *x, u32 size);
 /* It is: the host would have faulted. */
 void align_learn(struct xl *x, u32 size);
-/* What an instruction done in place makes of the registers; one done in C, or that is unlike others: forget. */
+/* What an instruction done in place makes of the registers; one done in C, or that is unlike
+ * others: forget. */
 void align_follow(struct xl *x, const struct insn *in);
 void align_forget(struct xl *x);
 
@@ -263,17 +272,19 @@ void align_forget(struct xl *x);
 
 enum xl_access { XL_READ, XL_WRITE };
 /*
- * Makes x->m the place of the site's memory operand (xl_operand), or of the bytes at
- * the offset in r9d of a segment (xl_bytes). Uses r13, and r11 where emit_hold() says so. False: C has
- * to do it.
+ * Makes x->m the place of the site's memory operand (xl_operand), or of the bytes at the offset
+ * in r9d of a segment (xl_bytes). Uses r13, and r11 where emit_hold() says so. False: C has to
+ * do it.
  */
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
-/* The same for a guest register of 32 bits as the offset; or for the offset in r9d if it is such a register
- * plus disp. */
+/* The same for a guest register of 32 bits as the offset; or for the offset in r9d if it is
+ * such a register plus disp. */
 bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access);
-bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size, enum xl_access access);
+bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size,
+             enum xl_access access);
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
-/* May it be accessed so? CS is not writable in protected mode, where its class is flat or other. */
+/* May it be accessed so? CS is not writable in protected mode, where its class is flat or
+ * other. */
 bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);
 /* Out of line to the site's callout, and on behind the instruction: unless reg is 0; if a host
  * condition holds. `save` is a free register. */
@@ -292,8 +303,8 @@ void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
 bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */
 void xl_load_selector(struct xl *x, u8 dst, u8 seg); /* zero-extended */
 bool xl_pop_target(struct xl *x, u32 size, u32 drop);
-/* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10, r11. False: C
- * has to do it. */
+/* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10,
+ * r11. False: C has to do it. */
 bool xl_target_fits(struct xl *x, u32 size);
 
 /* ---- xl_segment.c ---- */
@@ -302,19 +313,19 @@ bool xl_pop_segment(struct xl *x, const struct insn *in);
 /* MOV to and from control registers (xl_system.c) */
 bool xl_mov_cr(struct xl *x, const struct insn *in);
 
-/* ---- xl_*.c: one instruction; false: nothing of it stays, C has to do it ---- */
+/* ---- xl_*.c: one instruction; false: nothing of it stays, it is a callout ---- */
 typedef bool xl_handler(struct xl *x, const struct insn *in);
 /* Does it read its memory operand and access no other memory? */
 bool xl_only_loads(const struct insn *in);
-/* Does it store, so that it has a path beside code? */
+/* Does it store, so that it has a slow path for code pages? */
 bool xl_stores(const struct insn *in);
 
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
-    xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos, xl_lods,
-    xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss, xl_lfs, xl_lgs,
-    xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg,
-    xl_pause, xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real,
-    xl_pusha, xl_popa, xl_loop_flags;
+    xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos,
+    xl_lods, xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss,
+    xl_lfs, xl_lgs, xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg, xl_pause,
+    xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha, xl_popa,
+    xl_loop_flags;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

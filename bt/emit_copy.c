@@ -1,6 +1,6 @@
 /*
- * Host code whose memory operand is x->m: moves, and the guest's own instructions with their registers
- * renamed.
+ * Host code whose memory operand is x->m: moves, and the guest's own instructions with their
+ * registers renamed.
  */
 #include "bt/encode.h"
 #include "cpu/hostexec.h"
@@ -20,7 +20,8 @@ static u8 place_rex(const struct xl *x)
 {
     const struct xl_place *m = &x->m;
 
-    return rex(false, 0, m->index == NO_REG ? 0 : m->index, m->base == NO_REG ? 0 : m->base);
+    return rex_byte(false, 0, m->index == NO_REG ? 0 : m->index,
+                    m->base == NO_REG ? 0 : m->base);
 }
 
 static void place_modrm(struct xl *x, u8 reg)
@@ -33,7 +34,7 @@ static void place_modrm(struct xl *x, u8 reg)
         modrm_sib(x, reg, m->base, m->index == NO_REG ? RSP : m->index, m->scale, m->disp);
 }
 
-static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
+static void emit_move_place(struct xl *x, u8 opcode, u8 reg, u32 size)
 {
     if (size == 2)
         emit8(x, 0x66);
@@ -44,7 +45,7 @@ static void move(struct xl *x, u8 opcode, u8 reg, u32 size)
 
 void emit_load(struct xl *x, u8 reg, u32 size)
 {
-    move(x, 0x8b, reg, size);
+    emit_move_place(x, 0x8b, reg, size);
 }
 
 void emit_load_word(struct xl *x)
@@ -55,7 +56,7 @@ void emit_load_word(struct xl *x)
 
 void emit_store(struct xl *x, u8 reg, u32 size)
 {
-    move(x, 0x89, reg, size);
+    emit_move_place(x, 0x89, reg, size);
 }
 
 void emit_store_imm(struct xl *x, u32 imm, u32 size)
@@ -91,8 +92,8 @@ void emit_unhold(struct xl *x, u8 seg)
 
 /* ---- The guest's instruction once more ---- */
 
-/* Encodings 64-bit mode gave to others: INC and DEC r (40-4F), and the moffs MOVs, which are made
- * in xl_mov. Writes FF /0 or /1. */
+/* Encodings 64-bit mode gave to others: INC and DEC r (40-4F), and the moffs MOVs, which are
+ * made in xl_mov. Writes FF /0 or /1. */
 static void copy_incdec(struct xl *x, const struct insn *in)
 {
     u8 reg = hreg_of(in->opcode & 7);

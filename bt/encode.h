@@ -1,6 +1,7 @@
 /*
- * Bytes of host code, and how x86 encodes operands: REX, ModRM, SIB and displacement (SDM vol. 2, 2.1 and
- * 2.2.1). For the emitters only: who translates an instruction calls them by name (emit.h).
+ * Bytes of host code, and how x86 encodes operands: REX, ModRM, SIB and displacement (SDM vol.
+ * 2, 2.1 and 2.2.1). For the emitters only: who translates an instruction calls them by name
+ * (emit.h).
  */
 #ifndef RING3_BT_ENCODE_H
 #define RING3_BT_ENCODE_H
@@ -30,7 +31,7 @@ static inline void emit_bytes(struct xl *x, const u8 *b, u32 n)
 #define EMIT(x, ...) \
     emit_bytes(x, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
 
-static inline u8 rex(bool w, u8 reg, u8 index, u8 base)
+static inline u8 rex_byte(bool w, u8 reg, u8 index, u8 base)
 {
     return (u8)(0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1));
 }
@@ -55,7 +56,7 @@ static inline void emit_disp(struct xl *x, u8 mod, i32 disp)
         emit32(x, (u32)disp);
 }
 
-static inline u8 sib(u8 base, u8 index, u8 scale)
+static inline u8 sib_byte(u8 base, u8 index, u8 scale)
 {
     u8 shift = scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
 
@@ -68,12 +69,12 @@ static inline void modrm_sib(struct xl *x, u8 reg, u8 base, u8 index, u8 scale, 
     u8 mod;
 
     if (base == NO_REG) { /* mod 00, base 101: disp32 */
-        EMIT(x, (u8)((reg & 7) << 3 | RSP), sib(RBP, index, scale));
+        EMIT(x, (u8)((reg & 7) << 3 | RSP), sib_byte(RBP, index, scale));
         emit32(x, (u32)disp);
         return;
     }
     mod = mod_of(base, disp);
-    EMIT(x, (u8)(mod | (reg & 7) << 3 | RSP), sib(base, index, scale));
+    EMIT(x, (u8)(mod | (reg & 7) << 3 | RSP), sib_byte(base, index, scale));
     emit_disp(x, mod, disp);
 }
 

@@ -2,7 +2,8 @@
  * Into translated code and out of it. See regs.h for the registers.
  *
  * struct exit *bt_enter(struct vcpu *cpu, const void *host)
- *     runs from `host` until the code leaves; returns what bt_leave found in r9: the record of the
+ *     runs from `host` until the code leaves; returns what bt_leave found in r9: the record of
+ *     the
  *     exit (bt/tu.h), or 0. The guest's registers are in the vcpu again, EIP too.
  */
 #include "bt/macros.h"
@@ -41,7 +42,8 @@
         mov     $12, %r12d
 .endm
 
-/* The guest's flags to memory, when EAX has been saved, and back, when nothing changes them any more. */
+/* The guest's flags to memory, when EAX has been saved, and back, when nothing changes them any
+ * more. */
 .macro save_flags
         lahf
         seto    %al
@@ -96,7 +98,8 @@ bt_enter:
 bt_leave:
         save_guest
         save_flags
-/* A signal handler resumes here when the code's state is in the vcpu already; r15 and r9 are set. */
+/* A signal handler resumes here when the code's state is in the vcpu already; r15 and r9 are
+ * set. */
         .globl  bt_leave_saved
         .type   bt_leave_saved, @function
 bt_leave_saved:
@@ -114,8 +117,8 @@ bt_return:
         pop     %rbx
         ret
 
-/* r9: struct callout *. Runs its instruction in C, and does as bt_callout_c says (enum after): goes on
- * behind the call, or at EIP, or leaves. */
+/* r9: struct callout *. Runs its instruction in C, and does as bt_callout_c says (enum after):
+ * goes on behind the call, or at EIP, or leaves. */
         .globl  bt_callout
         .type   bt_callout, @function
 bt_callout:
@@ -148,8 +151,8 @@ after:
         jmp     bt_return
 
 /*
- * r9: struct callout * of a device access, or of a store to a write-protected page. As bt_callout, but what C need
- * not know stays in registers: flags, and EAX.
+ * r9: struct callout * of a device access, or of a store to a write-protected page. As
+ * bt_callout, but what C need not know stays in registers: flags, and EAX.
  */
         .globl  bt_fast_callout
         .type   bt_fast_callout, @function

@@ -1,14 +1,15 @@
 /*
- * Host signals out of translated code. The state is that before the instruction at the fault, by
- * construction: nothing is committed before an instruction's last access. So a fault is: note
- * where, learn from it, leave the code, and let the interpreter run that one instruction, which
- * fills the shadow, reaches the device, or raises the guest's exception.
+ * Host signals out of translated code. The state is that before the instruction at the fault,
+ * by construction: nothing is committed before an instruction's last access. So a fault is:
+ * note where, learn from it, leave the code, and let the interpreter run that one instruction,
+ * which fills the shadow, reaches the device, or raises the guest's exception.
  *
- *   poll      the head's load of [poll]: somebody wants us out
- *   direct map    a load by gs:[address] of what is in no direct map
- *   miss      spte 0: a hidden or true page fault
+ *   poll      the head's load of [poll]: there is a request
+ *   direct map    a load by gs:[address] of what is not in the direct map
+ *   spte 0    a hidden or true page fault
  *   write-protected   code, page table or device memory
- *   align     a misaligned access in form table, which might cross a page: no canonical address (xl_mem.c)
+ *   align     a misaligned access in form table, which might cross a page: no canonical address
+ *             (xl_mem.c)
  *   divide    #DE
  *   fpu       #MF, #XM: an unmasked exception
  *   stack     the stack of return addresses is full
@@ -36,7 +37,7 @@ static void save_guest(struct vcpu *cpu, const greg_t *g)
 }
 
 /* Resumes behind bt_enter(). */
-static void leave(greg_t *g)
+static void leave_code(greg_t *g)
 {
     g[REG_RIP] = (greg_t)bt_leave_saved;
     g[REG_R9] = 0;
@@ -45,7 +46,8 @@ static void leave(greg_t *g)
 
 static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, u64 spte)
 {
-    bool unaligned = site->form == FORM_UNALIGNED || site->form == FORM_MAPPED_UNALIGNED, write_protected = (i64)spte < 0;
+    bool unaligned = site->form == FORM_UNALIGNED || site->form == FORM_MAPPED_UNALIGNED,
+         write_protected = (i64)spte < 0;
     gpa_t gpa = tu->gpa + site->eip_off;
 
     bt->stats.signals_protected += write_protected;
@@ -57,7 +59,8 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
 }
 
 /* Whether it will find it next time is looked at when the instruction has been run: run.c. */
-static void note_direct_map_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off)
+static void note_direct_map_miss(struct bt *bt, const struct tu *tu, const struct site *site,
+                                 u64 off)
 {
     bt->stats.signals_direct_map++;
     bt->direct_map_miss.set = true;
@@ -67,12 +70,13 @@ static void note_direct_map_miss(struct bt *bt, const struct tu *tu, const struc
 }
 
 /* Its low bits were put on top of the address. */
-static bool misaligned(const greg_t *g)
+static bool misaligned_fault(const greg_t *g)
 {
     return (g[REG_TRAPNO] == TRAP_GP || g[REG_TRAPNO] == TRAP_SS) && (u64)g[REG_R9] >> 60;
 }
 
-static void learn(struct bt *bt, struct tu *tu, const struct site *site, const greg_t *g, u64 at)
+static void learn_from_fault(struct bt *bt, struct tu *tu, const struct site *site,
+                             const greg_t *g, u64 at)
 {
     if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->direct_map <= GIB(4)) {
         note_direct_map_miss(bt, tu, site, at - bt->cpu->direct_map);
@@ -84,7 +88,7 @@ static void learn(struct bt *bt, struct tu *tu, const struct site *site, const g
         }
     } else if (g[REG_TRAPNO] == TRAP_MF || g[REG_TRAPNO] == TRAP_XM) {
         bt->stats.signals_fpu++;
-    } else if (misaligned(g)) {
+    } else if (misaligned_fault(g)) {
         bt->stats.signals_align++;
         form_set(bt, tu->gpa + site->eip_off,
                  site->form == FORM_MAPPED ? FORM_MAPPED_UNALIGNED : FORM_UNALIGNED);
@@ -94,7 +98,7 @@ static void learn(struct bt *bt, struct tu *tu, const struct site *site, const g
     }
 }
 
-static bool in_code(const struct bt *bt, u64 pc)
+static bool pc_in_tc(const struct bt *bt, u64 pc)
 {
     return pc - (u64)bt->exec < bt->used;
 }
@@ -104,7 +108,8 @@ static bool in_stack_guard(const struct bt *bt, const siginfo_t *info)
     return (u64)bt->stack - (u64)info->si_addr - 1 < PAGE_SIZE;
 }
 
-/* The last few return addresses move to the top, the rest is forgotten; the push is tried again. */
+/* The last few return addresses move to the top, the rest is forgotten; the push is tried
+ * again. */
 static void restart_stack(struct bt *bt, greg_t *g)
 {
     u64 top = tc_of(bt->cpu)->stack_top - STACK_KEPT, bottom = (u64)g[REG_RSP];
@@ -114,18 +119,20 @@ static void restart_stack(struct bt *bt, greg_t *g)
     g[REG_RSP] = (greg_t)top;
 }
 
-/* What is out of line looks first: a fault there is no site's, and none may be blamed for it. */
-static bool in_body(const struct bt *bt, const struct tu *tu, u64 pc)
+/* What is out of line looks first: a fault there is no site's, and none may be blamed for
+ * it. */
+static bool pc_in_body(const struct bt *bt, const struct tu *tu, u64 pc)
 {
     return pc - (u64)tu_host(bt, tu) < tu->body_size;
 }
 
 static _Noreturn void nobodys_fault(const struct bt *bt, const struct tu *tu, const greg_t *g)
 {
-    fprintf(stderr, "r9 %llx  r10 %llx  r11 %llx  r13 %llx  rcx %llx\n", g[REG_R9], g[REG_R10], g[REG_R11],
-            g[REG_R13], g[REG_RCX]);
+    fprintf(stderr, "r9 %llx  r10 %llx  r11 %llx  r13 %llx  rcx %llx\n", g[REG_R9], g[REG_R10],
+            g[REG_R11], g[REG_R13], g[REG_RCX]);
     dump_host(bt, tu, (const u8 *)g[REG_RIP]);
-    check(false, "host trap %lld behind the code of the TU at %08x, where nothing may fault", g[REG_TRAPNO], tu->eip);
+    check(false, "host trap %lld behind the code of the TU at %08x, where nothing may fault",
+          g[REG_TRAPNO], tu->eip);
     abort();
 }
 
@@ -136,7 +143,7 @@ static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
     const struct site *site;
 
     check(tu, "fault at %#llx in no TU", (unsigned long long)g[REG_RIP]);
-    if (!in_body(bt, tu, (u64)g[REG_RIP]))
+    if (!pc_in_body(bt, tu, (u64)g[REG_RIP]))
         nobodys_fault(bt, tu, g);
     site = tu_site(bt, tu, (const u8 *)g[REG_RIP]);
     bt->stats.exits_fault++;
@@ -144,10 +151,10 @@ static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
     cpu->eip = tu->eip + (site ? site->eip_off : 0);
     bt->interpret = site != NULL;
     if (site)
-        learn(bt, tu, site, g, at);
+        learn_from_fault(bt, tu, site, g, at);
     else
         bt->stats.signals_poll++;
-    leave(g);
+    leave_code(g);
 }
 
 static void bt_signal(int sig, siginfo_t *info, void *context)
@@ -157,7 +164,7 @@ static void bt_signal(int sig, siginfo_t *info, void *context)
 
     if (bt && sig == SIGSEGV && in_stack_guard(bt, info)) {
         restart_stack(bt, g);
-    } else if (bt && in_code(bt, (u64)g[REG_RIP])) {
+    } else if (bt && pc_in_tc(bt, (u64)g[REG_RIP])) {
         fault_in_code(bt, g, (u64)info->si_addr);
     } else { /* our own crash: as if there were no handler */
         signal(sig, SIG_DFL);
@@ -172,7 +179,8 @@ static void give_signal_stack(void)
 
     if (given)
         return;
-    st.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    st.ss_sp =
+        mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check(st.ss_sp != MAP_FAILED && !sigaltstack(&st, NULL), "no signal stack");
     given = true;
 }

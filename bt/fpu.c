@@ -1,8 +1,8 @@
 /*
- * Who owns the host's FPU. Translated code that computes with it runs "live": its registers hold
- * the guest's state while the code runs, and enter.S stores and loads them around every piece of C.
- * The first x87, MMX or SSE instruction met makes it live, if the guest's CR0 and the state allow;
- * a change of privilege or of CR0 ends it. vcpu.fpu is exact whenever C runs.
+ * Who owns the host's FPU. Translated code that computes with it runs "live": its registers
+ * hold the guest's state while the code runs, and enter.S stores and loads them around every
+ * piece of C. The first x87, MMX or SSE instruction met makes it live, if the guest's CR0 and
+ * the state allow; a change of privilege or of CR0 ends it. vcpu.fpu is exact whenever C runs.
  */
 #include "bt/tu.h"
 #include "cpu/hostexec.h"
@@ -33,9 +33,9 @@ void bt_fpu_revalidate(struct vcpu *cpu)
 }
 
 /*
- * Takes the state enter.S stored (FXSAVE64). The instruction pointer there is a host address if an
- * x87 instruction ran since: the guest's is found by the TU. The data pointer is not kept live: it
- * reads 0, which the manual allows on CPUs that keep it only for unmasked exceptions.
+ * Takes the state enter.S stored (FXSAVE64). The instruction pointer there is a host address if
+ * an x87 instruction ran since: the guest's is found by the TU. The data pointer is not kept
+ * live: it reads 0, which the manual allows on CPUs that keep it only for unmasked exceptions.
  */
 void bt_fpu_save(struct vcpu *cpu)
 {
@@ -47,7 +47,8 @@ void bt_fpu_save(struct vcpu *cpu)
     tc_of(cpu)->fpu_live = 1;
     memcpy(&pc, from + FXSAVE_POINTERS, 8);
     memcpy(to, from, FXSAVE_POINTERS);
-    memcpy(to + FXSAVE_POINTERS_END, from + FXSAVE_POINTERS_END, 160 + 128 - FXSAVE_POINTERS_END);
+    memcpy(to + FXSAVE_POINTERS_END, from + FXSAVE_POINTERS_END,
+           160 + 128 - FXSAVE_POINTERS_END);
     tu = pc - (u64)bt->exec < bt->used ? tu_by_host(bt, (const u8 *)pc) : NULL;
     if (tu) {
         const struct site *site = tu_site(bt, tu, (const u8 *)pc);

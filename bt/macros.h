@@ -23,13 +23,25 @@
         mov     \keep, %eax
 .endm
 
+/* OF and IF into `flags`, as INT n pushes them; OF is in the byte `of`, where flags_save left
+ * it. Changes ecx. */
+.macro flags_as_pushed of, flags
+        movzbl  \of, %ecx
+        shl     $11, %ecx
+        or      %ecx, \flags
+        movzbl  VCPU_INT_FLAG(%r15), %ecx
+        shl     $9, %ecx
+        or      %ecx, \flags
+.endm
+
 .macro count kind
         incq    TC_MEMO_HITS+8*\kind(%r15)
 .endm
 
 /*
- * A store to `address`, whose write spte is write-protected: `spte` becomes a direct one, if the page is write-protected for
- * code alone and the `n` (a register) bytes are no TU's. Changes rcx, rdx and `free`.
+ * A store to `address`, whose write spte is write-protected: `spte` becomes a direct one, if
+ * the page is write-protected for code alone and the `n` (a register) bytes are no TU's.
+ * Changes rcx, rdx and `free`.
  */
 .macro look_at_code_map address, spte, n, free, fail
         mov     \spte, %rcx
@@ -67,8 +79,8 @@
 .endm
 
 /*
- * rdx := number of the memory's page at host address `reg`: by the direct map it may be that of another
- * address. Changes `free`.
+ * rdx := number of the memory's page at host address `reg`: by the direct map it may be that of
+ * another address. Changes `free`.
  */
 .macro memory_page reg, free
         mov     \reg, %rdx
@@ -87,7 +99,8 @@
 9:
 .endm
 
-/* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still holds. */
+/* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still
+ * holds. */
 .macro find_segment
         mov     %r9d, %r10d
         shr     $3, %r10d
@@ -120,7 +133,8 @@
         mov     %r9d, 8+\to
 .endm
 
-/* The flags to the scratch, r9 behind them; the registers that are needed to the vcpu, and back. */
+/* The flags to the scratch, r9 behind them; the registers that are needed to the vcpu, and
+ * back. */
 .macro registers_save
         flags_save VCPU_EAX(%r15)
         mov     %eax, TC_SCRATCH(%r15)

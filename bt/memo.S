@@ -1,7 +1,7 @@
 /*
- * What guests do often and the manual makes long, done again the way it went the last time: segment
- * loads, VERW, SYSENTER, SYSEXIT, IRET, INT n, CPUID. What each relied on is compared first
- * (bt/memo.c); a difference, or anything unusual, is a callout. See regs.h for the registers.
+ * Memoised transfers: segment loads, VERW, SYSENTER, SYSEXIT, IRET, INT n, and CPUID, applied
+ * as C found them the last time. What each relied on is compared first (bt/memo.c); a
+ * difference, or anything unusual, is a callout. See regs.h for the registers.
  */
 #include "bt/macros.h"
 
@@ -16,8 +16,8 @@
 
         .text
 
-/* r9d: the key of a load (memo_segment_key()); r11d: the register's number. r10 := 0 if it is done, else
- * nothing has changed. */
+/* r9d: the key of a load (memo_segment_key()); r11d: the register's number. r10 := 0 if it is
+ * done, else nothing has changed. */
         .globl  bt_load_segment
         .type   bt_load_segment, @function
 bt_load_segment:
@@ -63,8 +63,8 @@ bt_verw:
         mov     $1, %r10d
         ret
 
-/* rcx := the host's address of a frame of up to 20 bytes at esp, ZF set; ZF clear: it is not aligned,
- * in two pages, or not plain memory that may be written through `shadow`. */
+/* rcx := the host's address of a frame of up to 20 bytes at esp, ZF set; ZF clear: it is not
+ * aligned, in two pages, or not plain memory that may be written through `shadow`. */
 .macro int_frame esp shadow
         mov     \esp, %ecx
         and     $3, %ecx
@@ -85,7 +85,8 @@ bt_verw:
 8:
 .endm
 
-/* CS of selector r10w, SS eight above, flat by decree (SDM vol. 2, "SYSENTER"). */
+/* CS of selector r10w, SS eight above, both flat whatever their descriptors (SDM vol. 2,
+ * "SYSENTER"). */
 .macro flat_segments rpl_dpl
         lea     8(%r10), %r9d
         movzwl  %r9w, %r9d
@@ -156,10 +157,11 @@ bt_sysexit:
         jmp     bt_indirect
 
 /*
- * IRET of 32 bits from CPL 0 with flat 32-bit stacks. r9: struct callout *. A frame in one page,
- * EFLAGS that change only arithmetic flags and IF, and selectors met before in this context. RF falls:
- * code runs here only while there is no breakpoint to be shielded from, and what the next instruction
- * could push of RF is set (faults) or clear (INT n, a double fault) whatever it was.
+ * IRET of 32 bits from CPL 0 with flat 32-bit stacks. r9: struct callout *. A frame in one
+ * page, EFLAGS that change only arithmetic flags and IF, and selectors met before in this
+ * context. RF falls: code runs here only while there is no breakpoint to be shielded from, and
+ * what the next instruction could push of RF is set (faults) or clear (INT n, a double fault)
+ * whatever it was.
  */
         .globl  bt_iret
         .type   bt_iret, @function
@@ -225,7 +227,7 @@ iret_outer:
         or      $(SEG_KEY_VALID | SEG_KEY_SS | SEG_KEY_STACK32), %r9d
         find_segment
         jne     kept_unusual
-        /* Data segments that would have to go are C's: present, and DPL below 3. */
+        /* A callout if a data segment has to be cleared: present, and DPL below 3. */
         .irp    seg, 0, 3, 4, 5
         movzwl  VCPU_SEG+12*\seg+SEGMENT_ATTR(%r15), %eax
         not     %eax
@@ -299,8 +301,8 @@ bt_cpuid:
         ret
 
 /*
- * INT n to CPL 0, in a context and through a gate it went through before. r9: struct callout *; r11d:
- * the vector; vcpu.eip: of the next instruction. The frame lies in one page.
+ * INT n to CPL 0, in a context and through a gate it went through before. r9: struct callout *;
+ * r11d: the vector; vcpu.eip: of the next instruction. The frame lies in one page.
  */
         .globl  bt_int
         .type   bt_int, @function
@@ -328,15 +330,9 @@ bt_int:
         mov     (%rcx), %rcx
         add     INT_MINUS_GATE(%rsi), %rcx
         jne     kept_unusual
-        /* EFLAGS as pushed */
         movzbl  %ah, %ecx
         or      %ecx, %edx
-        movzbl  %al, %ecx
-        shl     $11, %ecx
-        or      %ecx, %edx
-        movzbl  VCPU_INT_FLAG(%r15), %ecx
-        shl     $9, %ecx
-        or      %ecx, %edx
+        flags_as_pushed %al, %edx
         movzwl  INT_CS(%rsi), %r9d
         or      $(SEG_KEY_VALID | SEG_KEY_CODE), %r9d
         find_segment

@@ -1,17 +1,17 @@
 /*
- * Segments as translated code sees them: the class of each in a context, the reach of FS and GS, and
- * the cache of segment loads, IRETs and INTs (memo.S does them again).
+ * Segments as translated code sees them: the class of each in a context, the reach of FS and
+ * GS, and the cache of segment loads, IRETs and INTs (memo.S does them again).
  *
  * A cached load is good while everything it looked at is the same: the key (selector, register,
- * CPL), the tables' bases and limits, and the descriptor's eight bytes in memory, which are compared
- * each time.
+ * CPL), the tables' bases and limits, and the descriptor's eight bytes in memory, which are
+ * compared each time.
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
 #include <string.h>
 
-/* Type rights are not looked at in real mode and V86 (cpu/access.c): CS is still a code segment after
- * protected mode, and written to. */
+/* Type rights are not looked at in real mode and V86 (cpu/access.c): CS is still a code segment
+ * after protected mode, and written to. */
 enum seg_class segment_class(const struct segment *s, bool code, bool protected)
 {
     u32 type = s->attr & ATTR_TYPE;
@@ -28,8 +28,8 @@ enum seg_class segment_class(const struct segment *s, bool code, bool protected)
     return s->limit >= 0xffff ? SEG_64K : SEG_LIMIT;
 }
 
-/* Expand-down segments are C's. */
-static void reach_of(const struct segment *s, bool protected, i64 reach[2])
+/* None for expand-down segments: their accesses are callouts. */
+static void segment_reach(const struct segment *s, bool protected, i64 reach[2])
 {
     u32 type = s->attr & ATTR_TYPE;
     bool memory = s->attr & ATTR_P && s->attr & ATTR_S && (type & SEG_CODE || !(type & SEG_E));
@@ -70,12 +70,12 @@ void memo_revalidate(struct bt *bt)
     struct vcpu *cpu = bt->cpu;
     const struct segment *ldt = &cpu->seg[LDTR], *tr = &cpu->seg[TR];
     struct tables now = { { cpu->gdtr.base, ldt->base, cpu->idtr.base, tr->base },
-                          { cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0, cpu->idtr.limit,
-                            tr->limit },
+                          { cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0,
+                            cpu->idtr.limit, tr->limit },
                           tr->attr };
 
-    reach_of(&cpu->seg[FS], cpu_protected(cpu), tc_of(cpu)->reach[FS]);
-    reach_of(&cpu->seg[GS], cpu_protected(cpu), tc_of(cpu)->reach[GS]);
+    segment_reach(&cpu->seg[FS], cpu_protected(cpu), tc_of(cpu)->reach[FS]);
+    segment_reach(&cpu->seg[GS], cpu_protected(cpu), tc_of(cpu)->reach[GS]);
     if (unlikely(bt->cpuid_version != cpu->cpuid_version))
         forget_cpuids(bt);
     if (likely(!memcmp(&bt->tables, &now, sizeof(now))))
@@ -152,8 +152,8 @@ static bool find_descriptor(const struct vcpu *cpu, u16 selector, struct segment
     return true;
 }
 
-/* Is the segment what its descriptor says? Not if the guest has written to that since, or by the transfer's own
- * pushes. */
+/* Is the segment what its descriptor says? Not if the guest has written to that since, or by
+ * the transfer's own pushes. */
 static bool as_described(const struct segment *s, u64 desc)
 {
     const u32 d[2] = { (u32)desc, (u32)(desc >> 32) };
@@ -163,8 +163,8 @@ static bool as_described(const struct segment *s, u64 desc)
     return !memcmp(&now, s, sizeof(now));
 }
 
-/* What IRET, INT and far transfers rely on beside the context they came from: CS and SS. Anything else there
- * forgets them. False: nothing is stored. */
+/* What IRET, INT and far transfers rely on besides the context they came from: CS and SS.
+ * Anything else there forgets them. False: nothing is stored. */
 static bool memo_store(struct vcpu *cpu, u32 key, const struct segment *s)
 {
     struct segment_memo *to = &tc_of(cpu)->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
@@ -174,7 +174,7 @@ static bool memo_store(struct vcpu *cpu, u32 key, const struct segment *s)
         return false;
     if (s->selector > 3 && (key & SEG_KEY_VERW) != SEG_KEY_VERW && !as_described(s, *c.desc))
         return false;
-    reach_of(s, true, c.reach);
+    segment_reach(s, true, c.reach);
     if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
         memo_forget_transfers(cpu);
     *to = c;
@@ -201,15 +201,19 @@ static void learn_verw(struct vcpu *cpu, const struct insn *in)
     struct segment s = { 0 };
 
     if (cpu->eflags & FLAG_ZF && verw_selector(cpu, in, &s.selector))
-        memo_store(cpu, memo_segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_VERW, &s);
+        memo_store(cpu,
+                   memo_segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_VERW,
+                   &s);
 }
 
 static bool memo_learn(struct bt *bt, enum seg seg)
 {
     struct vcpu *cpu = bt->cpu;
     const struct segment *s = &cpu->seg[seg];
+    u32 key = memo_segment_key(s->selector, seg, cpu->cpl, context_class(s, seg),
+                               s->attr & ATTR_DB);
 
-    return memo_store(cpu, memo_segment_key(s->selector, seg, cpu->cpl, context_class(s, seg), s->attr & ATTR_DB), s);
+    return memo_store(cpu, key, s);
 }
 
 void memo_learn_segment(struct bt *bt, const struct insn *in)
@@ -247,15 +251,16 @@ void memo_learn_iret(struct bt *bt, u32 from)
     if (cpu->eflags & FLAG_AC || !plain_switch(bt, from) || key >> KEY_CPL_SHIFT & 3 ||
         context_seg(key, SS) != SEG_FLAT)
         return;
-    if (!memo_learn(bt, CS) || (cpu->cpl && !memo_learn(bt, SS))) /* to the same level SS is not loaded */
+    /* to the same level SS is not loaded */
+    if (!memo_learn(bt, CS) || (cpu->cpl && !memo_learn(bt, SS)))
         return;
-    tc_of(cpu)->irets[cpu->cpl] = (struct iret_memo){
-        from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL, tc_of(cpu)->context
-    };
+    tc_of(cpu)->irets[cpu->cpl] =
+        (struct iret_memo){ from, cpu->seg[CS].selector, cpu->seg[SS].selector,
+                            cpu->eflags & FLAG_IOPL, tc_of(cpu)->context };
 }
 
-/* Where a transfer to CS led that changed nothing else of the context. Its selector may have been asked for with
- * another RPL, which memo_far.S does not find. */
+/* Where a transfer to CS led that changed nothing else of the context. Its selector may have
+ * been asked for with another RPL, which memo_far.S does not find. */
 void memo_learn_far(struct bt *bt, u32 from)
 {
     const u32 code = KEY_CODE32 | 7 << (KEY_SEG_SHIFT + 3 * CS);
@@ -265,7 +270,8 @@ void memo_learn_far(struct bt *bt, u32 from)
 
     if ((a->key ^ b->key) & ~code)
         return;
-    if (a->key & KEY_PROT ? !memo_learn(bt, CS) : b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
+    if (a->key & KEY_PROT ? !memo_learn(bt, CS)
+                          : b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
         return;
     tc_of(cpu)->fars[(from << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
         (struct far_memo){ from, selector | FAR_VALID, tc_of(cpu)->context, 0 };
@@ -284,15 +290,18 @@ static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_memo *c)
 void memo_learn_int(struct bt *bt, u32 from, u8 vector)
 {
     struct vcpu *cpu = bt->cpu;
-    struct int_memo c = { .from = from, .to = tc_of(cpu)->context, .vector = vector, .eip = cpu->eip };
+    struct int_memo c = {
+        .from = from, .to = tc_of(cpu)->context, .vector = vector, .eip = cpu->eip
+    };
     u32 key = bt->contexts[from].key, cpl = key >> KEY_CPL_SHIFT & 3;
     u32 gate[2];
 
-    if (cpu->cpl || (cpl != 0 && cpl != 3) || !plain_switch(bt, from) || !find_gate(cpu, vector, &c) ||
-        (!cpl && context_seg(key, SS) != SEG_FLAT))
+    if (cpu->cpl || (cpl != 0 && cpl != 3) || !plain_switch(bt, from) ||
+        !find_gate(cpu, vector, &c) || (!cpl && context_seg(key, SS) != SEG_FLAT))
         return;
     memcpy(gate, c.gate, 8);
-    if ((gate[1] >> 8 & 0x1e) != TYPE_INT32 || (gate[0] & 0xffff) + (gate[1] & 0xffff0000) != c.eip ||
+    if ((gate[1] >> 8 & 0x1e) != TYPE_INT32 ||
+        (gate[0] & 0xffff) + (gate[1] & 0xffff0000) != c.eip ||
         (gate[0] >> 16 & 0xfffc) != cpu->seg[CS].selector)
         return;
     if (!memo_learn(bt, CS) || (cpl && !memo_learn(bt, SS)))

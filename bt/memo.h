@@ -1,6 +1,7 @@
 /*
- * Memoised transfers: segment loads, system calls, interrupts, far transfers and CPUID, which C did once and memo.S
- * and memo_far.S do again while what they relied on is the same. Private to bt/.
+ * Memoised transfers: segment loads, system calls, interrupts, far transfers and CPUID, which C
+ * did once and memo.S and memo_far.S do again while what they relied on is the same. Private to
+ * bt/.
  */
 #ifndef RING3_BT_MEMO_H
 #define RING3_BT_MEMO_H
@@ -15,7 +16,8 @@ static inline bool insn_far(const struct insn *in)
     return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);
 }
 enum seg_class segment_class(const struct segment *s, bool code, bool protected);
-/* What a load of `selector` into `seg` depends on, beside the descriptor: the key of seg_cache. */
+/* What a load of `selector` into `seg` depends on besides the descriptor: the key of
+ * seg_cache. */
 u32 memo_segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
 /* After C ran an IRET in the context `from`: next time the code does it. */
 void memo_learn_iret(struct bt *bt, u32 from);

@@ -1,7 +1,8 @@
 /*
- * Transfers to another code segment, by whatever instruction, and INT n of real mode, and its IRET: done as
- * they were the last time from this context to this selector. What can't be, or anything unusual, is
- * C's; it notes where it led (memo_learn_far()). See regs.h for the registers.
+ * Memoised far transfers: CALL, RET and JMP to another code segment, and INT n and IRET of real
+ * mode, applied as the last time from this context to this selector. What can't be, or anything
+ * unusual, is a callout, after which memo_learn_far() notes where it led. See regs.h for the
+ * registers.
  */
 #include "bt/macros.h"
 
@@ -9,8 +10,8 @@
 
         .text
 
-/* To selector esi, edx in it. rcx := the entry of fars; r10 := the segment, in protected mode. Changes
- * rax, r9. */
+/* To selector esi, edx in it. rcx := the entry of fars; r10 := the segment, in protected mode.
+ * Changes rax, r9. */
 .macro find_far prot
         mov     TC_CONTEXT(%r15), %eax
         mov     %eax, %ecx
@@ -60,9 +61,9 @@
         jmp     bt_indirect
 .endm
 
-/* rbx: an offset in SS; it becomes the host's address of n bytes there: in one page, plain memory,
- * aligned, inside the segment. r11d: the stack's mask. Changes rax; if they are to be written, rcx, rdx,
- * r9 and r10, too: a code page's bytes that are no code are plain enough. */
+/* rbx: an offset in SS; it becomes the host's address of n bytes there: in one page, plain
+ * memory, aligned, inside the segment. r11d: the stack's mask. Changes rax; if they are to be
+ * written, rcx, rdx, r9 and r10, too: a code page's bytes that are no code are plain enough. */
 .macro frame n, align, table
         mov     %ebx, %eax
         add     $(\n - 1), %eax
@@ -100,8 +101,9 @@
 .endm
 
 /*
- * r9: struct callout *; r11d: the stack's mask. CALL: vcpu.eip is the return address, vcpu.far_eip and
- * far_selector the target; JMP: so they are; RET: vcpu.far_drop is how many bytes go.
+ * r9: struct callout *; r11d: the stack's mask. CALL: vcpu.eip is the return address,
+ * vcpu.far_eip and far_selector the target; JMP: so they are; RET: vcpu.far_drop is how many
+ * bytes go.
  */
 .macro far_call n, prot, name
         .globl  \name
@@ -173,7 +175,8 @@
         far_call 4, 1, bt_far_call_prot_wide
         far_ret  4, 1, bt_far_ret_prot_wide
 
-/* INT n of real mode. r9: struct callout *; r11d: the vector; vcpu.eip: of the next instruction. */
+/* INT n of real mode. r9: struct callout *; r11d: the vector; vcpu.eip: of the next
+ * instruction. */
         .globl  bt_int_real
         .type   bt_int_real, @function
 bt_int_real:
@@ -201,13 +204,8 @@ bt_int_real:
         jle     bt_kept_unusual
         movzwl  (%rax,%rcx), %edx
         movzwl  2(%rax,%rcx), %esi
-        movzbl  TC_SCRATCH+1(%r15), %r9d /* FLAGS as pushed */
-        movzbl  TC_SCRATCH(%r15), %ecx
-        shl     $11, %ecx
-        or      %ecx, %r9d
-        movzbl  VCPU_INT_FLAG(%r15), %ecx
-        shl     $9, %ecx
-        or      %ecx, %r9d
+        movzbl  TC_SCRATCH+1(%r15), %r9d
+        flags_as_pushed TC_SCRATCH(%r15), %r9d
         or      VCPU_EFLAGS(%r15), %r9d
         find_far 0
         mov     %r9w, 4(%rbx)

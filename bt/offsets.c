@@ -1,12 +1,14 @@
 /*
- * The offsets by which assembly and emitted code name fields: compiled to assembly, of which the build
- * makes bt/offsets.h, a #define for each line with an arrow. All are from r15, which points to where struct
- * vcpu ends and struct tc begins, or from the start of the struct that is named.
+ * The offsets by which assembly and emitted code name fields: compiled to assembly, of which
+ * the build makes bt/offsets.h, a #define for each line with an arrow. All are from r15, which
+ * points to where struct vcpu ends and struct tc begins, or from the start of the struct that
+ * is named.
  */
 #include "bt/tc.h"
 
 #define NUMBER(name, value) __asm__ volatile("\n->" #name " %0" : : "i"((long)(value)))
-#define VCPU(name, member) NUMBER(name, (long)offsetof(struct vcpu, member) - (long)sizeof(struct vcpu))
+#define VCPU(name, member)                                                                     \
+    NUMBER(name, (long)offsetof(struct vcpu, member) - (long)sizeof(struct vcpu))
 #define TC(name, member) NUMBER(name, offsetof(struct tc, member))
 #define FIELD_OF(name, type, member) NUMBER(name, offsetof(struct type, member))
 

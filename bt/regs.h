@@ -1,20 +1,21 @@
 /*
- * Which host register holds what in translated code, and the numbers it shares with C. Where fields lie is
- * generated: offsets.c.
+ * Which host register holds what in translated code, and the numbers it shares with C. Where
+ * fields lie is generated: offsets.c.
  *
  *   eax ecx edx ebx ebp esi edi   the guest's, upper halves zero
  *   r8d                           the guest's ESP, upper half zero
- *   r9 r10 r11 r13                free inside one guest instruction; r9 carries a branch target or
- *                                 a record from the code to the routines below
+ *   r9 r10 r11 r13                free inside one guest instruction; r9 carries a branch target
+ *                                 or a record from the code to the routines below
  *   r12                           12, the page shift, for SHRX
- *   r14                           vcpu.shadow, the shadow of the current privilege, plus SHADOW_BIAS: SHLX
- *                                 takes its low six bits for a count of 62
+ *   r14                           vcpu.shadow, the shadow of the current privilege, plus
+ *                                 SHADOW_BIAS: SHLX takes its low six bits for a count of 62
  *   r15                           where struct vcpu ends, and struct tc begins (tc.h)
  *   gs                            leads to the direct map (mmu/directmap.c), for loads
- *   rsp                           a stack of host return addresses, so that guest CALL and RET use
- *                                 the host's return predictor; the guest never sees it
- *   RFLAGS                        the guest's arithmetic flags; DF clear (the guest's DF is part of the
- *                                 context), and AC, as everywhere: what #AC spares differs by vendor
+ *   rsp                           a stack of host return addresses, so that guest CALL and RET
+ *                                 use the host's return predictor; the guest never sees it
+ *   RFLAGS                        the guest's arithmetic flags; DF clear (the guest's DF is
+ *                                 part of the context), and AC, as everywhere: what #AC spares
+ *                                 differs by vendor
  */
 #ifndef RING3_BT_REGS_H
 #define RING3_BT_REGS_H
@@ -71,8 +72,8 @@
 #define AFTER_JUMP 1  /* the one at EIP */
 #define AFTER_LEAVE 2 /* the run loop */
 
-/* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP + (EIP ror 7):
- * function entries are aligned, so the lowest bits alone tell little. */
+/* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP + (EIP ror
+ * 7): function entries are aligned, so the lowest bits alone tell little. */
 #define JUMP_ENTRIES 4096
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The row of every mnemonic that has in-line code. Guest and host speak the same language, so most
- * say COPY. A mnemonic without a row is a callout to the interpreter's handler.
+ * The row of every mnemonic that has in-line code. Guest and host speak the same language, so
+ * most say COPY. A mnemonic without a row is a callout to the interpreter's handler.
  *
  *   COPY   changes a memory destination      TEST   only reads it
  */
@@ -30,7 +30,8 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     /* The same in another encoding. */
     EMITS(MOV, xl_mov), EMITS(LEA, xl_lea), EMITS(NOP, xl_nop), EMITS(PAUSE, xl_pause),
     EMITS(PUSH, xl_push), EMITS(POP, xl_pop), EMITS(LEAVE, xl_leave),
-    EMITS(PUSHA, xl_pusha), EMITS(PUSHAD, xl_pusha), EMITS(POPA, xl_popa), EMITS(POPAD, xl_popa),
+    EMITS(PUSHA, xl_pusha), EMITS(PUSHAD, xl_pusha),
+    EMITS(POPA, xl_popa), EMITS(POPAD, xl_popa),
     EMITS(XLAT, xl_xlat),
     EMITS(MOVSB, xl_movs), EMITS(MOVSW, xl_movs), EMITS(MOVSD, xl_movs),
     EMITS(STOSB, xl_stos), EMITS(STOSW, xl_stos), EMITS(STOSD, xl_stos),
@@ -48,7 +49,8 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),
     /* Closes the TU. */
     EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),
-    EMITS(LOOPE, xl_loop_flags), EMITS(LOOPNE, xl_loop_flags), EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
+    EMITS(LOOPE, xl_loop_flags), EMITS(LOOPNE, xl_loop_flags),
+    EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
 #define JCC(cc) EMITS(J##cc, xl_jcc)
     CONDITIONS(JCC),
 };

@@ -1,8 +1,10 @@
 /*
- * The loop around translated code: serve requests, find or make the TU, chain the exit that led here, enter.
+ * The loop around translated code: serve requests, find or make the TU, chain the exit that led
+ * here, enter.
  *
- * Order matters for one race: the poll is made good first, requests is read after it, and a signal
- * handler sets requests first and the poll after it. So a request is seen here or at a TU head.
+ * Order matters for one race: the poll is made good first, requests is read after it, and a
+ * signal handler sets requests first and the poll after it. So a request is seen here or at a
+ * TU head.
  */
 #include "bt/tu.h"
 #include "cpu/debug.h"
@@ -29,7 +31,7 @@ static void (*const far_routines[FAR_KINDS])(void) = {
     [FAR_IRET] = bt_iret_real,
 };
 
-static void give_tc(const struct bt *bt, struct tc *tc)
+static void tc_init(const struct bt *bt, struct tc *tc)
 {
     *tc = (struct tc){
         .poll = poll_good,
@@ -75,7 +77,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
         bt_free(bt);
         return NULL;
     }
-    give_tc(bt, tc_of(cpu));
+    tc_init(bt, tc_of(cpu));
     cpu->bt = bt;
     cpu->engine = &bt_engine;
     bt->listener = (struct mmu_listener){ bt_code_written, bt, NULL };
@@ -116,7 +118,8 @@ void bt_flush(struct bt *bt)
 
 void bt_kick(struct vcpu *cpu)
 {
-    __atomic_store_n(&tc_of(cpu)->poll, (const u8 *)16, __ATOMIC_RELAXED); /* nothing is mapped there */
+    /* nothing is mapped there */
+    __atomic_store_n(&tc_of(cpu)->poll, (const u8 *)16, __ATOMIC_RELAXED);
 }
 
 /* Single steps and breakpoints are the interpreter's. */
@@ -125,8 +128,8 @@ bool bt_watched(const struct vcpu *cpu)
     return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu);
 }
 
-/* A return address on the stack leads into a TU without a look at its context or page: true only
- * while neither has changed. */
+/* A return address on the stack leads into a TU without a look at its context or page: true
+ * only while neither has changed. */
 void bt_revalidate_stack(struct bt *bt)
 {
     u32 generation = bt->cpu->mmu->fetch_generation;
@@ -142,7 +145,7 @@ void bt_revalidate_stack(struct bt *bt)
 /* ---- The loop ---- */
 
 /* The execute spte of EIP's page, filled; false: the page fault was delivered. */
-static bool code_page(struct vcpu *cpu)
+static bool fill_exec_spte(struct vcpu *cpu)
 {
     gla_t gla = cpu->seg[CS].base + cpu->eip;
     bool fault = false;
@@ -156,7 +159,7 @@ static bool code_page(struct vcpu *cpu)
     return !fault;
 }
 
-static u64 made(const struct bt *bt)
+static u64 tus_made(const struct bt *bt)
 {
     return bt->stats.tus[0] + bt->stats.tus[1];
 }
@@ -170,8 +173,8 @@ static void follow_direct_map(struct bt *bt)
         return;
     bt->mapped_loads = use;
     if (!use)
-        bt->mapless = made(bt);
-    else if (made(bt) - bt->mapless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS) {
+        bt->mapless = tus_made(bt);
+    else if (tus_made(bt) - bt->mapless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS) {
         form_forget_table(bt);
         bt_flush(bt);
     }
@@ -226,7 +229,7 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     struct tu *tu;
     u64 flushes;
 
-    if (!code_page(cpu))
+    if (!fill_exec_spte(cpu))
         return NULL;
     tu = next_tu(bt, from);
     if (!tu) {
@@ -254,8 +257,8 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     return e;
 }
 
-/* Attends. False: back to the run loop. *one: the next instruction runs alone (the shadow of STI,
- * or something still waiting). */
+/* Serves requests. False: back to the run loop. *one: the next instruction runs alone (the
+ * shadow of STI, or something still waiting). */
 static bool serve_requests(struct vcpu *cpu, bool *one)
 {
     *one = cpu->requests & REQ_SHADOW;
@@ -265,7 +268,7 @@ static bool serve_requests(struct vcpu *cpu, bool *one)
     return true;
 }
 
-static struct exit *turn(struct bt *bt, struct exit *from, bool one)
+static struct exit *run_turn(struct bt *bt, struct exit *from, bool one)
 {
     if (!one && !bt_watched(bt->cpu))
         return run_code(bt, from);
@@ -297,7 +300,7 @@ void bt_run(struct vcpu *cpu)
                 return;
             }
         }
-        from = turn(cpu->bt, from, one);
+        from = run_turn(cpu->bt, from, one);
     }
 }
 
@@ -308,13 +311,14 @@ void bt_run_one(struct vcpu *cpu)
     bind_thread(cpu);
     tc_of(cpu)->poll = poll_good;
     if (!cpu->requests || serve_requests(cpu, &one))
-        turn(cpu->bt, NULL, one);
+        run_turn(cpu->bt, NULL, one);
     cpu->direct_map_loaded = false;
 }
 
 /* ---- As an engine ---- */
 
-static bool attach(struct vcpu *cpu, const struct engine_config *config, const char **why)
+static bool engine_attach(struct vcpu *cpu, const struct engine_config *config,
+                          const char **why)
 {
     struct bt_config c = { .cache_size = config->cache_size,
                            .count_runs = config->count_runs,
@@ -324,12 +328,12 @@ static bool attach(struct vcpu *cpu, const struct engine_config *config, const c
     return bt_new(cpu, &c, why) != NULL;
 }
 
-static void detach(struct vcpu *cpu)
+static void engine_detach(struct vcpu *cpu)
 {
     bt_free(cpu->bt);
 }
 
-static void flush(struct vcpu *cpu)
+static void engine_flush(struct vcpu *cpu)
 {
     bt_flush(cpu->bt);
 }
@@ -337,11 +341,11 @@ static void flush(struct vcpu *cpu)
 const struct engine bt_engine = {
     .name = "bt",
     .help = "the translator",
-    .attach = attach,
-    .detach = detach,
+    .attach = engine_attach,
+    .detach = engine_detach,
     .run = bt_run,
     .kick = bt_kick,
-    .flush = flush,
+    .flush = engine_flush,
     .in_code = bt_in_code,
     .stats_each = bt_stats_each,
     .stats_print = bt_stats_print,

@@ -1,9 +1,10 @@
 /*
  * Self-modifying code: which bytes of memory are code, and what a write to them drops.
  *
- * A physical page with TUs is write-protected (mmu/), and lists them by the 64 bytes they start in, so that a
- * write drops those it overlaps and no others, however much code the page has. A bit for each byte
- * of memory (code_map) lets a store to such a page that hits no code go on in the cache (codepage.S).
+ * A physical page with TUs is write-protected (mmu/), and lists them by the 64 bytes they start
+ * in, so that a write drops those it overlaps and no others, however much code the page has. A
+ * bit for each byte of memory (code_map) lets a store to such a page that hits no code go on in
+ * the cache (codepage.S).
  */
 #include "bt/tu.h"
 
@@ -43,7 +44,7 @@ static void line_insert(struct bt *bt, struct tu *tu, gpa_t gpa)
 }
 
 /* The n bytes at gpa, all in one page, in the map. */
-static void map_set(struct bt *bt, gpa_t gpa, u32 n, bool code)
+static void code_map_set(struct bt *bt, gpa_t gpa, u32 n, bool code)
 {
     while (n) {
         u32 shift = gpa & 63, count = n < 64 - shift ? n : 64 - shift;
@@ -67,13 +68,13 @@ static u32 first_part(const struct tu *t)
     return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->guest_size;
 }
 
-static void map_tu(struct bt *bt, const struct tu *t)
+static void code_map_add(struct bt *bt, const struct tu *t)
 {
     u32 n = first_part(t);
 
-    map_set(bt, t->gpa, n, true);
+    code_map_set(bt, t->gpa, n, true);
     if (t->crossing)
-        map_set(bt, t->crossing->gpa, t->guest_size - n, true);
+        code_map_set(bt, t->crossing->gpa, t->guest_size - n, true);
 }
 
 void smc_insert(struct bt *bt, struct tu *tu)
@@ -84,7 +85,7 @@ void smc_insert(struct bt *bt, struct tu *tu)
         line_insert(bt, tu, tu->crossing->gpa);
     if (in_two_pages(tu))
         page_insert(bt, tu->crossing->gpa);
-    map_tu(bt, tu);
+    code_map_add(bt, tu);
 }
 
 static void line_remove(struct bt *bt, struct tu *tu, gpa_t gpa)
@@ -102,7 +103,7 @@ static void page_remove(struct bt *bt, gpa_t gpa)
     if (--bt->page_tus[gpa >> PAGE_SHIFT])
         return;
     mmu_unprotect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
-    map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
+    code_map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
 }
 
 void smc_remove(struct bt *bt, struct tu *tu)
@@ -118,7 +119,7 @@ void smc_remove(struct bt *bt, struct tu *tu)
 /* ---- Writes ---- */
 
 /* Do its bytes in the page of gpa overlap? The second part starts at its page. */
-static bool overlaps(const struct tu *t, gpa_t gpa, u32 n)
+static bool tu_overlaps(const struct tu *t, gpa_t gpa, u32 n)
 {
     const struct crossing *c = t->crossing;
     u32 first = first_part(t);
@@ -143,15 +144,15 @@ static void drop_in_line(struct bt *bt, u32 line, gpa_t gpa, u32 n)
         struct tu *t = tu_at(bt, i);
 
         next = *line_link(t, line);
-        if (!overlaps(t, gpa, n))
+        if (!tu_overlaps(t, gpa, n))
             continue;
         note_patch(bt, t, gpa, n);
         tu_drop(bt, t);
     }
 }
 
-/* Only the lines in which a TU can start that reaches the bytes: a store to a code page that hits no code is
- * no dearer for how much code there is. */
+/* Only the lines in which a TU can start that reaches the bytes: a store to a code page that
+ * hits no code is no dearer for how much code there is. */
 void bt_code_written(void *owner, gpa_t gpa, u32 n)
 {
     struct bt *bt = owner;
@@ -160,7 +161,7 @@ void bt_code_written(void *owner, gpa_t gpa, u32 n)
 
     for (gpa_t at = first >> LINE_SHIFT << LINE_SHIFT; at < gpa + n; at += 1 << LINE_SHIFT)
         drop_in_line(bt, line_of(at), gpa, n);
-    map_set(bt, gpa, n, false);
+    code_map_set(bt, gpa, n, false);
 }
 
 static void start_forget(struct bt *bt, gpa_t gpa)
@@ -169,7 +170,7 @@ static void start_forget(struct bt *bt, gpa_t gpa)
     if (!bt->page_tus[gpa >> PAGE_SHIFT])
         return;
     bt->page_tus[gpa >> PAGE_SHIFT] = 0;
-    map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
+    code_map_set(bt, gpa & ~(gpa_t)PAGE_MASK, PAGE_SIZE, false);
     mmu_unprotect_code(bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
 }
 

@@ -19,7 +19,8 @@ static const char *label_mode(u32 index)
 
 static const char *label_number(u32 index)
 {
-    static const char names[][3] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12" };
+    static const char names[][3] = { "0", "1", "2", "3",  "4",  "5", "6",
+                                     "7", "8", "9", "10", "11", "12" };
 
     static_assert(ARRAY_SIZE(names) == MAX_INSNS + 1, "a name per length");
     return names[index];
@@ -43,17 +44,20 @@ const char *form_name(u32 form)
 
 static const char *label_memo(u32 index)
 {
-    static const char *const names[MEMO_KINDS] = { "segment load", "verw",  "sysenter", "sysexit",
-                                                    "int",          "iret", "rep movs", "rep stos",
-                                                    "store beside code", "far transfer" };
+    static const char *const names[MEMO_KINDS] = {
+        "segment load", "verw",     "sysenter",
+        "sysexit",      "int",      "iret",
+        "rep movs",     "rep stos", "store to a code page",
+        "far transfer"
+    };
 
     return names[index];
 }
 
 static const char *label_runs(u32 index)
 {
-    static const char *const names[RUNS_KINDS] = { "TUs", "instructions of these", "near returns",
-                                                   "returns predicted" };
+    static const char *const names[RUNS_KINDS] = { "TUs", "instructions of these",
+                                                   "near returns", "returns predicted" };
 
     return names[index];
 }
@@ -68,20 +72,21 @@ static const struct row {
 } rows[] = {
 #define GROUP(id, title) { #id, NULL, title, 0, 0, NULL },
 #define COUNT(id, help) { NULL, #id, help, offsetof(struct bt_stats, id), 0, NULL },
-#define TABLE(id, size, label, help) { NULL, #id, help, offsetof(struct bt_stats, id), size, label },
+#define TABLE(id, size, label, help)                                                           \
+    { NULL, #id, help, offsetof(struct bt_stats, id), size, label },
 #include "bt/stats.def"
 #undef GROUP
 #undef COUNT
 #undef TABLE
 };
 
-static const u64 *values(const struct bt *bt, const struct row *r)
+static const u64 *counter_values(const struct bt *bt, const struct row *r)
 {
     return (const u64 *)((const u8 *)&bt->stats + r->offset);
 }
 
 /* NULL: no translator. */
-static const struct bt *counted(const struct vcpu *cpu)
+static const struct bt *stats_gather(const struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
 
@@ -94,7 +99,7 @@ static const struct bt *counted(const struct vcpu *cpu)
 
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
 {
-    const struct bt *bt = counted(cpu);
+    const struct bt *bt = stats_gather(cpu);
     struct engine_stat s = { 0 };
 
     for (u32 i = 0; bt && i < ARRAY_SIZE(rows); i++) {
@@ -108,7 +113,7 @@ void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
         s.help = r->help;
         for (u32 k = 0; k < (r->size ? r->size : 1); k++) {
             s.label = r->label ? r->label(k) : NULL;
-            s.value = values(bt, r)[k];
+            s.value = counter_values(bt, r)[k];
             if (s.value || !r->label)
                 fn(arg, &s);
         }
@@ -122,7 +127,7 @@ struct pair {
     const char *label;
 };
 
-static int larger(const void *a, const void *b)
+static int compare_pairs(const void *a, const void *b)
 {
     u64 x = ((const struct pair *)a)->value, y = ((const struct pair *)b)->value;
 
@@ -143,7 +148,7 @@ static void print_table(const u64 *val, const struct row *r, FILE *out)
         total += val[i];
     }
     if (r->size > TOP)
-        qsort(p, n, sizeof(*p), larger);
+        qsort(p, n, sizeof(*p), compare_pairs);
     fprintf(out, "  %-14s %12llu  %s\n", r->name, (unsigned long long)total, r->help);
     for (u32 i = 0; i < n && i < TOP; i++)
         fprintf(out, "    %-12s %12llu  %5.1f %%\n", p[i].label, (unsigned long long)p[i].value,
@@ -153,7 +158,7 @@ static void print_table(const u64 *val, const struct row *r, FILE *out)
 
 void bt_stats_print(const struct vcpu *cpu, FILE *out)
 {
-    const struct bt *bt = counted(cpu);
+    const struct bt *bt = stats_gather(cpu);
 
     for (u32 i = 0; bt && i < ARRAY_SIZE(rows); i++) {
         const struct row *r = &rows[i];
@@ -161,9 +166,10 @@ void bt_stats_print(const struct vcpu *cpu, FILE *out)
         if (r->group)
             fprintf(out, "%s\n", r->help);
         else if (r->size)
-            print_table(values(bt, r), r, out);
+            print_table(counter_values(bt, r), r, out);
         else
-            fprintf(out, "  %-14s %12llu  %s\n", r->name, (unsigned long long)*values(bt, r), r->help);
+            fprintf(out, "  %-14s %12llu  %s\n", r->name,
+                    (unsigned long long)*counter_values(bt, r), r->help);
     }
 }
 

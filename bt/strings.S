@@ -6,10 +6,11 @@
         .text
 
 /*
- * REP MOVS and REP STOS upwards in flat segments, a page at a time, by the host's own. r9d: log2 of the
- * element's size. r10 := 0 if ECX has come to 0; else C goes on from where ESI, EDI and ECX are: what
- * is not plain memory, an element in two pages, a target just above its source, somebody waits; and
- * one page of memory at two addresses, of which the host's REP MOVSB does not know.
+ * REP MOVS and REP STOS upwards in flat segments, a page at a time, by the host's own. r9d:
+ * log2 of the element's size. r10 := 0 if ECX has come to 0; else C goes on from where ESI, EDI
+ * and ECX are: what is not plain memory, an element in two pages, a target just above its
+ * source, somebody waits; and one page of memory at two addresses, of which the host's REP
+ * MOVSB does not know.
  */
 
 /* Flags and EDX wait in the vcpu: see rep_end. */

@@ -1,7 +1,7 @@
 /*
- * What translated code and its routines keep beside the processor. It lies directly behind struct vcpu in
- * memory, and r15 points to where they meet: what is used most, of either, is within a byte's offset. The
- * offsets are generated (offsets.c); whoever changes this struct need not tell anybody.
+ * What translated code and its routines keep. It lies directly behind struct vcpu in memory,
+ * and r15 points to where they meet: what is used most, of either, is within a byte's offset.
+ * The offsets are generated (offsets.c), so this struct may be changed freely.
  *
  * Nothing here is the guest's: it may be emptied at any TU's end.
  */
@@ -12,8 +12,8 @@
 #include "cpu/cpu.h"
 
 /*
- * A segment load that succeeded, for translated code to do again: while the descriptor's page maps
- * the same memory and the descriptor is unchanged, the hidden part is what it was. bt/memo.c.
+ * A segment load that succeeded, memoised: while the descriptor's page maps the same memory and
+ * the descriptor is unchanged, the hidden part is what it was. bt/memo.c.
  */
 struct segment_memo {
     u64 minus_key;   /* -(selector and what else the load depended on) */
@@ -29,7 +29,7 @@ struct segment_memo {
 struct iret_memo {
     u32 from; /* context; 0: none */
     u16 cs, ss;
-    u32 iopl; /* the bits of EFLAGS, AC clear beside them */
+    u32 iopl; /* the bits of EFLAGS; AC was clear */
     u32 to;
 };
 
@@ -59,8 +59,9 @@ struct cpuid_memo {
 
 /* The sizes are in the assembly's shifts. */
 static_assert(sizeof(struct segment_memo) == 64 && sizeof(struct int_memo) == 64 &&
-              sizeof(struct iret_memo) == 16 && sizeof(struct far_memo) == 16 &&
-              sizeof(struct cpuid_memo) == 32 && sizeof(struct segment) == 12, "indexed by shifts in memo.S, memo_far.S");
+                  sizeof(struct iret_memo) == 16 && sizeof(struct far_memo) == 16 &&
+                  sizeof(struct cpuid_memo) == 32 && sizeof(struct segment) == 12,
+              "indexed by shifts in memo.S, memo_far.S");
 
 /* By the entry's address in assembly, too: JUMP_*. */
 struct jump_cached {
@@ -76,8 +77,8 @@ enum { SEG_CACHE = 16 };
 struct tc {
     /* The code's own, by offsets of one byte. */
     const u8 *poll; /* readable, or not: then the next TU head leaves by a signal */
-    void (*callout)(void), (*leave)(void), (*indirect)(void), (*fast_callout)(void), (*code_page_store)(void),
-        (*load_segment)(void);
+    void (*callout)(void), (*leave)(void), (*indirect)(void), (*fast_callout)(void),
+        (*code_page_store)(void), (*load_segment)(void);
     u32 zero;
     u32 context; /* with the zero below it what the jump cache compares with */
     u64 rsp, c_rsp; /* stack of return addresses; stack of the C caller */
@@ -86,17 +87,18 @@ struct tc {
     struct jump_cached *jump_cache; /* JUMP_ENTRIES of them */
 
     /* Of its routines. */
-    void (*verw)(void), (*sysenter)(void), (*sysexit)(void), (*iret)(void), (*rep_movs)(void), (*rep_stos)(void),
-        (*int_n)(void), (*cpuid)(void), (*far[FAR_KINDS])(void);
+    void (*verw)(void), (*sysenter)(void), (*sysexit)(void), (*iret)(void), (*rep_movs)(void),
+        (*rep_stos)(void), (*int_n)(void), (*cpuid)(void), (*far[FAR_KINDS])(void);
     u32 far_eip, far_selector, far_drop; /* operands of far transfers */
     u32 stack_context;    /* that the return addresses on the stack belong to */
-    u64 fpu_live;         /* code computes on the host's FPU; 2: fpu_stored is newer than vcpu.fpu */
+    /* code computes on the host's FPU; 2: fpu_stored is newer than vcpu.fpu */
+    u64 fpu_live;
     u64 scratch[4];       /* of one translated instruction */
     u64 memo_hits[MEMO_KINDS]; /* times it did without C what MEMO_* names */
     u64 runs[RUNS_KINDS]; /* and, if it is asked to count, what RUNS_* name */
     const u64 *code_map;  /* which bytes of memory are code, a bit each */
-    /* Last offset that may be read and written in ES to GS; negative: none, or C has to look. Kept for FS
-     * and GS. */
+    /* Last offset that may be read and written in ES to GS; negative: none, or C has to look.
+     * Kept for FS and GS. */
     i64 reach[GS + 1][2];
     struct segment_memo seg_cache[SEG_CACHE];
     struct cpuid_memo cpuids[4];     /* by the leaf's low bits */

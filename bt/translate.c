@@ -1,6 +1,6 @@
 /*
- * Makes a TU: scan (guest bytes to instructions, up to 12, the page's end, or a branch), then emit
- * each by its row, or as a callout, then the stubs.
+ * Makes a TU: scan (guest bytes to instructions, up to 12, the page's end, or a branch), then
+ * emit each by its row, or as a callout, then the stubs.
  */
 #include "bt/emit.h"
 #include <string.h>
@@ -17,8 +17,8 @@ static bool ends_tu(const struct insn *in)
 /* After these the context may be another: the callout looks before it goes on. */
 static bool may_change_context(const struct insn *in)
 {
-    return cpu_ops[in->mnem].attr & OP_CONTEXT || in->op[0].kind == OP_SEG || in->op[0].kind == OP_CR ||
-           in->op[0].kind == OP_DR;
+    return cpu_ops[in->mnem].attr & OP_CONTEXT || in->op[0].kind == OP_SEG ||
+           in->op[0].kind == OP_CR || in->op[0].kind == OP_DR;
 }
 
 /* Does the context already say that the checks before the instruction pass? */
@@ -34,7 +34,8 @@ static bool admitted(const struct xl *x, const struct insn *in)
            (!(row->attr & OP_PROT) || key & KEY_PROT);
 }
 
-/* A MOV that device memory may serve, if it is aligned: the segment allows it, or reach tells (FS, GS). */
+/* A MOV that device memory may serve, if it is aligned: the segment allows it, or reach tells
+ * (FS, GS). */
 static bool may_move_device(const struct xl *x, const struct insn *in)
 {
     enum seg_class class = context_seg(x->context->key, in->seg);
@@ -60,8 +61,9 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 
     if (!*co) {
         *co = cache_note(x->bt, sizeof(**co));
-        **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off, .fpu = fpu,
-                                 .revalidate = may_change_context(in), .ends = fpu || ends_tu(in),
+        **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off,
+                                 .revalidate = may_change_context(in),
+                                 .fpu = fpu, .ends = fpu || ends_tu(in),
                                  .admitted = admitted(x, in), .move = may_move_device(x, in),
                                  .form = site->form, .insn = *in };
         (*co)->fast_callout = !fpu && ((*co)->move || port_access(x, in));
@@ -72,7 +74,8 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 void xl_callout(struct xl *x, const struct site *site, bool fpu)
 {
     xl_callout_record(x, site, fpu);
-    emit_call_vcpu(x, x->callouts[site - x->sites]->fast_callout ? TC_FAST_CALLOUT : TC_CALLOUT);
+    emit_call_vcpu(x,
+                   x->callouts[site - x->sites]->fast_callout ? TC_FAST_CALLOUT : TC_CALLOUT);
 }
 
 /* LOCK is dropped where it is legal (one CPU); elsewhere C raises #UD. */
@@ -88,14 +91,16 @@ bool xl_stores(const struct insn *in)
            (insn_memory(in) == &in->op[0] && xl_rows[in->mnem].access == XL_WRITE);
 }
 
-/* May what is unusual stand out of line? Not if a host fault there would have to tell the site. */
-static bool works_again(const struct insn *in)
+/* May the unusual stand out of line? Not if a host fault there would have to be traced to a
+ * site. */
+static bool may_go_out_of_line(const struct insn *in)
 {
     return !xl_fpu_native(in) && !ends_tu(in) && !(cpu_ops[in->mnem].attr & OP_DIVIDES);
 }
 
-/* A local variable is loaded soon after it was stored; that store waits for its spte to know where it goes,
- * and a load that did not wait is done anew by the host, as it finds then. Such loads go by sptes as well. */
+/* A local variable is loaded soon after it was stored; that store waits for its spte to know
+ * where it goes, and a load that did not wait is undone and repeated by the host. Such loads go
+ * by sptes as well. */
 static bool by_stack_or_frame(const struct insn *in)
 {
     return insn_memory(in) && (in->base == ESP || in->base == EBP);
@@ -103,7 +108,7 @@ static bool by_stack_or_frame(const struct insn *in)
 
 static enum path next_path(const struct xl *x, const struct insn *in)
 {
-    if (!works_again(in))
+    if (!may_go_out_of_line(in))
         return PATH_CALLOUT;
     return x->checked && xl_stores(in) ? PATH_CODE_PAGE : PATH_CALLOUT;
 }
@@ -115,8 +120,11 @@ static void set_form(struct xl *x, const struct insn *in)
 
     x->callout = form == FORM_CALLOUT;
     x->checked = form == FORM_CHECKED || form == FORM_CHECKED_UNALIGNED;
-    x->unaligned = form == FORM_UNALIGNED || form == FORM_CHECKED_UNALIGNED || form == FORM_MAPPED_UNALIGNED;
-    x->direct_map = !by_stack_or_frame(in) && (form == FORM_MAPPED || (form == FORM_MAPPED_UNALIGNED && xl_only_loads(in)));
+    x->unaligned = form == FORM_UNALIGNED || form == FORM_CHECKED_UNALIGNED ||
+                   form == FORM_MAPPED_UNALIGNED;
+    x->direct_map =
+        !by_stack_or_frame(in) &&
+        (form == FORM_MAPPED || (form == FORM_MAPPED_UNALIGNED && xl_only_loads(in)));
     x->next = next_path(x, in);
     x->code_page_store = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
 }
@@ -127,7 +135,8 @@ static void translate_insn(struct xl *x, const struct insn *in)
     u8 *start = x->p;
     u32 slow = x->slow_count;
     struct low_bits low[8];
-    bool forced = x->bt->config.force_form, adapted = x->site->form > FORM_TABLE && !forced, fpu;
+    bool forced = x->bt->config.force_form, adapted = x->site->form > FORM_TABLE && !forced,
+         fpu;
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
@@ -161,19 +170,23 @@ static void emit_poll(struct xl *x)
     check(x->p - x->start == POLL_SIZE, "a poll of %d bytes", (int)(x->p - x->start));
 }
 
-/* The direct map is the supervisor's. A host fault for each operand of a stack that is misaligned would be dear.
- * Where the guest wants #AC itself, misaligned operands are C's. */
+/* The direct map is the supervisor's. A host fault for each operand of a stack that is
+ * misaligned would be dear. Where the guest wants #AC itself, misaligned operands go to the
+ * slow path. */
 static enum form start_form(const struct xl *x, gpa_t gpa, const struct insn *in)
 {
-    bool direct_map = (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_direct_map_use(&x->bt->cpu->paging);
-    enum form start = operand_likely_misaligned(x->bt->cpu, in) ? FORM_MAPPED_UNALIGNED : FORM_MAPPED;
+    bool direct_map =
+        (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_direct_map_use(&x->bt->cpu->paging);
+    enum form start =
+        operand_likely_misaligned(x->bt->cpu, in) ? FORM_MAPPED_UNALIGNED : FORM_MAPPED;
     enum form form = form_of(x->bt, gpa, start);
 
     if (form == FORM_MAPPED && !direct_map)
         return FORM_TABLE;
     if (form == FORM_MAPPED_UNALIGNED && !direct_map)
         form = FORM_UNALIGNED;
-    return form > FORM_CHECKED && form < FORM_CALLOUT && x->context->key & KEY_AC ? FORM_CHECKED : form;
+    return form > FORM_CHECKED && form < FORM_CALLOUT && x->context->key & KEY_AC ? FORM_CHECKED
+                                                                                  : form;
 }
 
 static void translate_body(struct xl *x, u32 max)
@@ -204,7 +217,8 @@ static void translate_body(struct xl *x, u32 max)
         *insns = tu->count;
 }
 
-/* What a finished TU keeps of the translation. Before the stubs, which hold addresses of exits. */
+/* What a finished TU keeps of the translation. Before the stubs, which hold addresses of
+ * exits. */
 static void tu_keep_records(struct xl *x)
 {
     struct tu *tu = x->tu;
@@ -226,7 +240,8 @@ static bool casts_shadow(const struct insn *in)
 }
 
 /* Pass 1: how many instructions from p fit. One that is patched often stands alone. */
-static u32 scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32, struct insn *insns)
+static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
+                   struct insn *insns)
 {
     u32 max = bt->config.max_insns ? bt->config.max_insns : MAX_INSNS, n = 0;
 
@@ -246,8 +261,8 @@ static u32 scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32, st
     return n > 1 && casts_shadow(&insns[n - 1]) ? n - 1 : n;
 }
 
-static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, u64 spte, const struct insn *insns,
-                       u32 count)
+static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, u64 spte,
+                          const struct insn *insns, u32 count)
 {
     struct xl x = { .bt = bt, .context = &bt->contexts[context], .insns = insns };
     struct tu *tu;
@@ -320,14 +335,14 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     struct tu *tu;
     gpa_t gpa;
 
-    if (!spte_direct(spte) || cpu->eip > cpu->seg[CS].limit || !mmu_translate(&cpu->paging, gla, &gpa) ||
-        gpa >> PAGE_SHIFT >= PHYS_PAGES)
+    if (!spte_direct(spte) || cpu->eip > cpu->seg[CS].limit ||
+        !mmu_translate(&cpu->paging, gla, &gpa) || gpa >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
     if (cpu->seg[CS].limit - cpu->eip < left - 1)
         left = cpu->seg[CS].limit - cpu->eip + 1;
     if (bt->config.translating)
         bt->config.translating(bt->config.owner, true);
-    count = scan(bt, spte_hva(spte, gla), gpa, left, cpu_code32(cpu), insns);
+    count = tu_scan(bt, spte_hva(spte, gla), gpa, left, cpu_code32(cpu), insns);
     tu = count ? tu_make(bt, context, gpa, spte, insns, count)
                : tu_make_crossing(bt, context, gpa, spte, left);
     if (tu) {

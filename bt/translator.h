@@ -45,7 +45,8 @@ struct bt_stats {
 #undef TABLE
 };
 
-/* A page's part of the map is 64 words; its last byte is looked at together with the word behind. */
+/* A page's part of the map is 64 words; its last byte is looked at together with the word
+ * behind. */
 enum { CODE_MAP_WORDS = PAGE_SIZE / 64 };
 #define CODE_MAP_BYTES ((PHYS_PAGES * (u64)CODE_MAP_WORDS + 1) * 8)
 
@@ -57,7 +58,8 @@ struct bt {
     int fd;
     u8 *write, *exec;
     u64 size, used;  /* size: reserved; */
-    u64 limit;       /* and how much of it, with records, before something is done: see cache.c */
+    /* and how much of it, with records, before something is done: see cache.c */
+    u64 limit;
     u64 cleared, spent; /* the TSC, and what was spent on translating, when it was empty last */
     u64 taken; /* of the code, from the host: see cache.c */
     u8 *stack; /* of return addresses, with a guard page below */
@@ -77,7 +79,7 @@ struct bt {
     } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
     struct jump_cached *jump_cache;
     u32 cpuid_version; /* the vcpu's, for which tc.cpuids holds */
-    /* What was learnt about memory operands, by physical address of the instruction. */
+    /* What sites have learnt of memory operands, by physical address of the instruction. */
     struct history {
         u32 gpa;
         u8 form, traps, patched;
@@ -100,8 +102,8 @@ struct bt {
 };
 
 /* ---- run.c ---- */
-/* The guest's arithmetic flags live in the host's while its code runs; in vcpu.eflags they are 0 then,
- * so that PUSHF only has to merge. */
+/* The guest's arithmetic flags live in the host's while its code runs; in vcpu.eflags they are
+ * 0 then, so that PUSHF only has to merge. */
 static inline void bt_flags_to_host(struct vcpu *cpu)
 {
     tc_of(cpu)->host_flags = (cpu->eflags & 0xff) << 8 | (cpu->eflags >> 11 & 1);
@@ -109,23 +111,25 @@ static inline void bt_flags_to_host(struct vcpu *cpu)
 }
 static inline void bt_flags_from_host(struct vcpu *cpu)
 {
-    u32 low = (u32)tc_of(cpu)->host_flags >> 8 & 0xff, overflow = (u32)tc_of(cpu)->host_flags & 1;
+    u32 low = (u32)tc_of(cpu)->host_flags >> 8 & 0xff,
+        overflow = (u32)tc_of(cpu)->host_flags & 1;
 
     cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((low | overflow << 11) & FLAGS_ARITH);
 }
-bool bt_watched(const struct vcpu *cpu); /* single steps and breakpoints are the interpreter's */
-/* Starts the stack of return addresses anew if its addresses may lead astray. */
+/* single steps and breakpoints are the interpreter's */
+bool bt_watched(const struct vcpu *cpu);
+/* Empties the stack of return addresses if they may lead to the wrong place. */
 void bt_revalidate_stack(struct bt *bt);
 
 /* ---- cache.c ---- */
 bool cache_init(struct bt *bt, const char **why);
 void cache_free(struct bt *bt);
-/* Room for one TU: a CCF of up to MAX_CCF bytes and its records; flushes when there is none. Write
- * address of the CCF. */
+/* Room for one TU: a CCF of up to MAX_CCF bytes and its records; flushes when there is none.
+ * Write address of the CCF. */
 u8 *cache_reserve(struct bt *bt);
 void cache_commit(struct bt *bt, u32 size);
 void *cache_note(struct bt *bt, u32 size); /* of MAX_NOTES in all for each TU; zero */
-void cache_clear(struct bt *bt); /* all of it, back to the host; the stack starts anew */
+void cache_clear(struct bt *bt); /* all of it, back to the host; the stack is emptied */
 void cache_reset_stack(struct bt *bt);
 
 /* ---- translate.c ---- */

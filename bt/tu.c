@@ -1,14 +1,14 @@
 /*
  * Finding, chaining and dropping TUs.
  *
- * A chain across pages passes a link check: the execute spte of the target's page must still be the
- * one noted when the chain was made. So chains stay in place over changes of address space, and one
- * translation serves every process that maps the page at the same place.
+ * A chain across pages passes a link check: the execute spte of the target's page must still be
+ * the one noted when the chain was made. So chains stay in place over changes of address space,
+ * and one translation serves every process that maps the page at the same place.
  */
 #include "bt/tu.h"
 #include <string.h>
 
-static u32 *bucket(struct bt *bt, u32 context, u32 eip)
+static u32 *hash_bucket(struct bt *bt, u32 context, u32 eip)
 {
     return &bt->hash[(eip ^ eip >> 15 ^ context * 0x9e37) % HASH_SIZE];
 }
@@ -23,7 +23,8 @@ struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip)
     gla_t gla = bt->contexts[context].cs_base + eip;
 
     bt->stats.lookups++;
-    for (struct tu *t = tu_at(bt, *bucket(bt, context, eip)); t; t = tu_at(bt, t->hash_next))
+    for (struct tu *t = tu_at(bt, *hash_bucket(bt, context, eip)); t;
+         t = tu_at(bt, t->hash_next))
         if (t->eip == eip && t->context == context && exec_spte(bt, gla) == t->spte &&
             (!t->crossing || exec_spte(bt, gla + PAGE_SIZE) == t->crossing->spte))
             return t;
@@ -33,7 +34,7 @@ struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip)
 
 void tu_insert(struct bt *bt, struct tu *tu)
 {
-    u32 *b = bucket(bt, tu->context, tu->eip);
+    u32 *b = hash_bucket(bt, tu->context, tu->eip);
 
     bt->tu_count++;
     tu->hash_next = *b;
@@ -84,10 +85,10 @@ static u64 expected_spte(const struct tu *to)
     return to->crossing ? to->crossing->spte : to->spte;
 }
 
-/* Where a chain enters: behind the poll if it leads forward. Whatever runs for ever comes back some
- * time: by a chain that leads back, or by bt_indirect, which enters at the poll; a return that goes
- * where its call said leads forward, too. */
-static u32 entry_of(const struct tu *from, const struct tu *to)
+/* Where a chain enters: behind the poll if it leads forward. Whatever runs for ever comes back
+ * some time: by a chain that leads back, or by bt_indirect, which enters at the poll; a return
+ * that goes where its call said leads forward, too. */
+static u32 chain_entry(const struct tu *from, const struct tu *to)
 {
     bool forward = to->eip > from->eip && to->eip - from->eip >= from->guest_size;
 
@@ -120,10 +121,10 @@ void tu_link(struct bt *bt, struct exit *e, struct tu *to)
         u64 minus = -expected_spte(to);
 
         memcpy(bt->write + tu->host + e->check + CHECK_SPTE, &minus, 8);
-        patch_rel32(bt, tu->host + e->check + CHECK_JUMP, entry_of(tu, to));
+        patch_rel32(bt, tu->host + e->check + CHECK_JUMP, chain_entry(tu, to));
         patch_rel32(bt, tu->host + e->jump, tu->host + e->check);
     } else {
-        patch_rel32(bt, tu->host + e->jump, entry_of(tu, to));
+        patch_rel32(bt, tu->host + e->jump, chain_entry(tu, to));
     }
     bt->stats.chained++;
     e->to = tu_number(bt, to);
@@ -169,9 +170,10 @@ void tu_jump_cache_add(struct bt *bt, struct tu *tu)
 {
     if (bt->config.no_chaining || tu->crossing)
         return;
-    *jump_entry(bt, tu->eip) = (struct jump_cached){ -((u64)tu->context << 32 | tu->eip),
-                                                     SHADOW_EXEC + (tu_gla(bt, tu) >> PAGE_SHIFT), -tu->spte,
-                                                     tu_host(bt, tu) };
+    *jump_entry(bt, tu->eip) =
+        (struct jump_cached){ -((u64)tu->context << 32 | tu->eip),
+                              SHADOW_EXEC + (tu_gla(bt, tu) >> PAGE_SHIFT), -tu->spte,
+                              tu_host(bt, tu) };
 }
 
 static void jump_cache_remove(struct bt *bt, const struct tu *tu)
@@ -186,7 +188,7 @@ static void jump_cache_remove(struct bt *bt, const struct tu *tu)
 
 static void bucket_remove(struct bt *bt, struct tu *tu)
 {
-    u32 *p = bucket(bt, tu->context, tu->eip), n = tu_number(bt, tu);
+    u32 *p = hash_bucket(bt, tu->context, tu->eip), n = tu_number(bt, tu);
 
     while (*p && *p != n)
         p = &tu_at(bt, *p)->hash_next;
@@ -219,7 +221,7 @@ void tu_forget_all(struct bt *bt)
     for (u32 i = 1; i < bt->tu_count; i++) {
         const struct tu *t = &bt->tus[i];
 
-        *bucket(bt, t->context, t->eip) = 0;
+        *hash_bucket(bt, t->context, t->eip) = 0;
         smc_forget(bt, t);
     }
     memset(bt->jump_cache, 0, JUMP_ENTRIES * sizeof(*bt->jump_cache));

@@ -1,9 +1,9 @@
 /*
  * A translation unit and what belongs to it; private to bt/.
  *
- * A TU is found by context and EIP, and holds only while the page of EIP maps the physical page it
- * was made from: whoever jumps to it from elsewhere compares that page's execute spte (mmu/shadow.h)
- * with the one noted. Its host code is a compiled code fragment (CCF):
+ * A TU is found by context and EIP, and holds only while the page of EIP maps the physical page
+ * it was made from: whoever jumps to it from elsewhere compares that page's execute spte
+ * (mmu/shadow.h) with the one noted. Its host code is a compiled code fragment (CCF):
  *
  *   head     mov r9,[r15+poll]; mov r9b,[r9]              the interrupt poll
  *   insn 0   …                                            per instruction: one of the forms
@@ -16,8 +16,8 @@
 
 #include "bt/translator.h"
 
-/* One guest instruction in a TU. Its bytes are in the guest's memory, which cannot change while the
- * TU lives. */
+/* One guest instruction in a TU. Its bytes are in the guest's memory, which cannot change while
+ * the TU lives. */
 struct site {
     u16 host_off; /* from the CCF's start to its first host instruction */
     u8 eip_off;   /* from the TU's EIP */
@@ -49,15 +49,17 @@ struct exit {
     u16 jump;             /* the branch's rel32; 0: this exit is unused */
     u16 stub;             /* where it points while not chained */
     u16 check;            /* another page: the link check; 0: none needed */
-    bool second;          /* the target may cross into the next page: the check is for that page */
+    /* the target may cross into the next page: the check is for that page */
+    bool second;
     u16 guess;            /* an indirect branch: the disp32 of its guess, `target`; 0: direct */
 };
-/* In a link check: the place of the execute spte, the imm64 that is compared, and the rel32 at its end. */
+/* In a link check: the place of the execute spte, the imm64 that is compared, and the rel32 at
+ * its end. */
 enum { CHECK_PAGE = 3, CHECK_SPTE = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
 enum { GUESS_MISS = 16 }; /* from a guess to the rel32 of the jump for another target */
 
-/* Of a TU of one instruction that crosses into another page: its second part. Such a TU is chained
- * to only from its own page. */
+/* Of a TU of one instruction that crosses into another page: its second part. Such a TU is
+ * chained to only from its own page. */
 struct crossing {
     u32 line_next;
     u32 gpa;
@@ -108,7 +110,8 @@ static inline gla_t tu_gla(const struct bt *bt, const struct tu *tu)
     return bt->contexts[tu->context].cs_base + tu->eip;
 }
 struct tu *tu_by_host(struct bt *bt, const u8 *pc); /* NULL: none */
-struct site *tu_site(const struct bt *bt, const struct tu *tu, const u8 *pc); /* NULL: the head */
+/* NULL: the head */
+struct site *tu_site(const struct bt *bt, const struct tu *tu, const u8 *pc);
 void tu_link(struct bt *bt, struct exit *e, struct tu *to);
 /* Chained to a TU whose page has moved: back to the look-up. */
 void tu_unlink(struct bt *bt, struct exit *e);

@@ -19,7 +19,7 @@ static bool bit_string(const struct insn *in)
             in->mnem == ZYDIS_MNEMONIC_BTR || in->mnem == ZYDIS_MNEMONIC_BTC);
 }
 
-/* AH to BH beside a host register above 7, which no encoding has: by a copy in r11, or with the
+/* AH to BH with a host register above 7, which no encoding has: by a copy in r11, or with the
  * register turned by a byte while it works on r11. */
 static bool copy_high(struct xl *x, const struct insn *in)
 {
@@ -103,8 +103,9 @@ bool xl_copy(struct xl *x, const struct insn *in)
 
 void xl_load_selector(struct xl *x, u8 dst, u8 seg)
 {
-    emit_movzx_rm16(x, dst, R15,
-                    VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, selector)));
+    emit_movzx_rm16(
+        x, dst, R15,
+        VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, selector)));
 }
 
 /* MOV r/m, sreg: memory and r16 take two bytes, r32 the selector with zeros above. */
@@ -225,13 +226,13 @@ static bool string_address(struct xl *x, const struct insn *in, enum hreg reg, u
     return xl_bytes(x, seg, 2, string_size(in), access);
 }
 
-static bool repeated(const struct insn *in)
+static bool has_rep(const struct insn *in)
 {
     return in->prefixes & (PFX_REP | PFX_REPNE) || in->map;
 }
 
-/* REP MOVS and STOS where it is plain: memo.S. */
-static bool repeat(struct xl *x, const struct insn *in, u8 source, i32 routine)
+/* REP MOVS and STOS in flat segments, upwards: strings.S. */
+static bool call_string_routine(struct xl *x, const struct insn *in, u8 source, i32 routine)
 {
     u32 key = x->context->key, size = string_size(in);
 
@@ -250,8 +251,8 @@ bool xl_movs(struct xl *x, const struct insn *in)
     u32 size = string_size(in);
     i32 step = string_step(x, size);
 
-    if (repeated(in))
-        return repeat(x, in, in->seg, TC_REP_MOVS);
+    if (has_rep(in))
+        return call_string_routine(x, in, in->seg, TC_REP_MOVS);
     if (!string_address(x, in, RSI, in->seg, XL_READ))
         return false;
     emit_load(x, R11, size);
@@ -269,8 +270,8 @@ bool xl_stos(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
 
-    if (repeated(in))
-        return repeat(x, in, ES, TC_REP_STOS);
+    if (has_rep(in))
+        return call_string_routine(x, in, ES, TC_REP_STOS);
     if (!string_address(x, in, RDI, ES, XL_WRITE))
         return false;
     emit_store(x, RAX, size);
@@ -282,7 +283,7 @@ bool xl_lods(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
 
-    if (repeated(in) || !string_address(x, in, RSI, in->seg, XL_READ))
+    if (has_rep(in) || !string_address(x, in, RSI, in->seg, XL_READ))
         return false;
     emit_load(x, RAX, size);
     index_move(x, in, RSI, string_step(x, size));
@@ -293,7 +294,7 @@ bool xl_scas(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
 
-    if (repeated(in) || !string_address(x, in, RDI, ES, XL_READ))
+    if (has_rep(in) || !string_address(x, in, RDI, ES, XL_READ))
         return false;
     emit_load(x, R11, size);
     emit_cmp_rr(x, RAX, R11, size);
@@ -305,7 +306,7 @@ bool xl_cmps(struct xl *x, const struct insn *in)
 {
     u32 size = string_size(in);
 
-    if (repeated(in) || !string_address(x, in, RSI, in->seg, XL_READ))
+    if (has_rep(in) || !string_address(x, in, RSI, in->seg, XL_READ))
         return false;
     emit_load(x, R11, size);
     emit_hold(x, ES);

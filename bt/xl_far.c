@@ -1,6 +1,6 @@
 /*
- * Far transfers: their operands to the vcpu, and on to memo_far.S, which knows where the selector led the last
- * time. INT n of real mode and its IRET go the same way.
+ * Far transfers: their operands to the vcpu, and on to memo_far.S, which knows where the
+ * selector led the last time. INT n of real mode and its IRET go the same way.
  */
 #include "bt/memo.h"
 #include "bt/emit.h"
@@ -18,7 +18,7 @@ static void set_vcpu(struct xl *x, i32 at, u32 imm)
 }
 
 /* To the routine, which has the callout in r9 and the stack's mask in r11d. */
-static bool leave(struct xl *x, u32 routine)
+static bool jump_to_routine(struct xl *x, u32 routine)
 {
     if (x->context->key & KEY_PROT)
         routine += FAR_PROT;
@@ -29,7 +29,7 @@ static bool leave(struct xl *x, u32 routine)
     return true;
 }
 
-static u32 width(const struct insn *in)
+static u32 far_width(const struct insn *in)
 {
     return in->opsize == 4 ? FAR_WIDE : 0;
 }
@@ -66,25 +66,28 @@ bool xl_far(struct xl *x, const struct insn *in)
         return false;
     }
     if (!call)
-        return leave(x, FAR_JMP);
+        return jump_to_routine(x, FAR_JMP);
     set_vcpu(x, VCPU_EIP, x->next_eip);
-    return leave(x, FAR_CALL + width(in));
+    return jump_to_routine(x, FAR_CALL + far_width(in));
 }
 
 bool xl_far_ret(struct xl *x, const struct insn *in)
 {
     if (!may_transfer(x))
         return false;
-    set_vcpu(x, TC_FAR_DROP, 2 * in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0));
-    return leave(x, FAR_RET + width(in));
+    set_vcpu(x, TC_FAR_DROP,
+             2 * in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0));
+    return jump_to_routine(x, FAR_RET + far_width(in));
 }
 
-/* A DOS that waits tells by INT 28h: C's. */
+/* DOS signals that it is idle by INT 28h: a callout, which looks at the vector
+ * (cpu_int_n()). */
 bool xl_int_real(struct xl *x, const struct insn *in)
 {
     u32 vector = in->imm & 0xff;
 
-    if (!may_transfer(x) || x->context->key & (KEY_PROT | KEY_V86) || x->stack32 || vector == INT_DOS_IDLE)
+    if (!may_transfer(x) || x->context->key & (KEY_PROT | KEY_V86) || x->stack32 ||
+        vector == INT_DOS_IDLE)
         return false;
     set_vcpu(x, VCPU_EIP, x->next_eip);
     xl_callout_record(x, x->site, false);
@@ -96,8 +99,8 @@ bool xl_int_real(struct xl *x, const struct insn *in)
 
 bool xl_iret_real(struct xl *x, const struct insn *in)
 {
-    if (!may_transfer(x) || x->context->key & KEY_PROT || !(x->context->key & KEY_IOPL_OK) || x->stack32 ||
-        in->opsize != 2)
+    if (!may_transfer(x) || x->context->key & KEY_PROT || !(x->context->key & KEY_IOPL_OK) ||
+        x->stack32 || in->opsize != 2)
         return false;
     xl_callout_record(x, x->site, false);
     emit_jmp_vcpu(x, TC_FAR + 8 * FAR_IRET);

@@ -11,25 +11,26 @@
 #include "bt/emit.h"
 
 /* Offset in the CCF. */
-static u16 offset(const struct xl *x, const u8 *p)
+static u16 ccf_offset(const struct xl *x, const u8 *p)
 {
     return (u16)(p - x->start);
 }
 
 /* That of the next byte. */
-static u16 here(const struct xl *x)
+static u16 ccf_here(const struct xl *x)
 {
-    return offset(x, x->p);
+    return ccf_offset(x, x->p);
 }
 
 void xl_exit(struct xl *x, u32 number, enum branch branch, u32 target)
 {
     u8 *jump = emit_branch(x, branch);
 
-    x->exits[number] = (struct exit){ .tu = x->bt->tu_count, .target = target, .jump = offset(x, jump) };
+    x->exits[number] =
+        (struct exit){ .tu = x->bt->tu_count, .target = target, .jump = ccf_offset(x, jump) };
 }
 
-static u32 wrap(const struct insn *in, u32 eip)
+static u32 wrap_eip(const struct insn *in, u32 eip)
 {
     return in->opsize == 2 ? eip & 0xffff : eip;
 }
@@ -42,7 +43,7 @@ static bool target_fits(const struct xl *x, u32 target)
 
 static u32 rel_target(const struct xl *x, const struct insn *in)
 {
-    return wrap(in, x->next_eip + in->imm);
+    return wrap_eip(in, x->next_eip + in->imm);
 }
 
 /* limit - target, in 64 bits, is negative beyond the end.
@@ -82,13 +83,13 @@ static bool load_target(struct xl *x, const struct insn *in)
 }
 
 /*
- * An indirect branch to r9d: an inline cache of where it went first, then the table. While there is no
- * guess, both ways lead to the stub.
+ * An indirect branch to r9d: an inline cache of where it went first, then the table. While
+ * there is no guess, both ways lead to the stub.
  *      lea r10d, [r9-guess];  unless zero → table;  jmp rel32 → link check
  */
-static void indirect(struct xl *x, u32 number)
+static void exit_indirect(struct xl *x, u32 number)
 {
-    u16 guess = offset(x, emit_lea_rm_disp32(x, R10, R9, 0, false));
+    u16 guess = ccf_offset(x, emit_lea_rm_disp32(x, R10, R9, 0, false));
 
     emit_unless_zero(x, R10, R11);
     xl_exit(x, number, JMP, 0);
@@ -106,7 +107,7 @@ bool xl_jmp(struct xl *x, const struct insn *in)
     } else {
         if (!load_target(x, in))
             return false;
-        indirect(x, 0);
+        exit_indirect(x, 0);
     }
     x->ended = true;
     return true;
@@ -226,7 +227,7 @@ bool xl_call(struct xl *x, const struct insn *in)
     call = emit_branch(x, CALL); /* behind the continuation */
     continuation(x);
     emit_patch32(call, x->p);
-    indirect(x, 1);
+    exit_indirect(x, 1);
     return true;
 }
 
@@ -249,7 +250,7 @@ bool xl_ret(struct xl *x, const struct insn *in)
 /* mov dword [r15+eip], target (or r9d);  mov r9, exit;  jmp [r15+leave] */
 static void exit_stub(struct xl *x, struct exit *e)
 {
-    e->stub = here(x);
+    e->stub = ccf_here(x);
     emit_patch32(x->start + e->jump, x->p);
     if (e->guess) {
         emit_patch32(x->start + e->guess + GUESS_MISS, x->p);
@@ -262,20 +263,23 @@ static void exit_stub(struct xl *x, struct exit *e)
 }
 
 /* The chain's way to another page: on if the page's execute spte is still the one noted.
- * mov r10, [r14+page];  mov r11, -spte;  lea r11, [r10+r11];  unless zero → exit stub;  jmp target */
+ * mov r10, [r14+page];  mov r11, -spte;  lea r11, [r10+r11];  unless zero → exit stub;
+ * jmp target */
 static void link_check(struct xl *x, struct exit *e)
 {
     u32 page = ((x->context->cs_base + e->target) >> PAGE_SHIFT) + e->second;
     u8 *jump;
 
-    e->check = here(x);
-    emit_mov_rm64_disp32(x, R10, R14, (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
+    e->check = ccf_here(x);
+    emit_mov_rm64_disp32(x, R10, R14,
+                         (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
     emit_mov_ri64(x, R11, 0);
     emit_lea_sib(x, R11, R10, R11, 1, 0, true);
     jump = emit_unless_zero(x, R11, R10);
     emit_patch32(jump, x->start + e->stub);
     emit_branch(x, JMP);
-    check(here(x) - e->check == CHECK_SIZE, "a link check of %u bytes", here(x) - e->check);
+    check(ccf_here(x) - e->check == CHECK_SIZE, "a link check of %u bytes",
+          ccf_here(x) - e->check);
 }
 
 static void jump_back(struct xl *x, u16 resume)
@@ -283,7 +287,8 @@ static void jump_back(struct xl *x, u16 resume)
     emit_patch32(emit_branch(x, JMP), x->start + resume);
 }
 
-/* The instruction once more, as a store that may go beside code. False: nothing is left of it. */
+/* The instruction once more, as a store to a code page that may hit no code. False: nothing is
+ * left of it. */
 static bool path_code_page(struct xl *x, u8 site, u16 resume)
 {
     const struct insn *in = &x->insns[site];
@@ -318,7 +323,7 @@ static void slow_paths(struct xl *x)
         u16 *at = &paths[path][site];
 
         if (!*at) {
-            *at = here(x);
+            *at = ccf_here(x);
             if (path == PATH_CALLOUT || !path_code_page(x, site, x->slow[i].resume)) {
                 xl_callout(x, &x->sites[site], false);
                 jump_back(x, x->slow[i].resume);

@@ -1,6 +1,6 @@
 /*
- * x87, MMX and SSE in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's state, and
- * the guest's instructions run on it as they are. bt/fpu.c says when that is.
+ * x87, MMX and SSE in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's state,
+ * and the guest's instructions run on it as they are. bt/fpu.c says when that is.
  *
  * What need not be aligned is looked at for the end of the page only.
  */
@@ -10,9 +10,10 @@ insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_e
 
 bool xl_fpu_native(const struct insn *in)
 {
-    /* Not FNINIT: it clears the instruction pointer, which is not told from one not set since. */
-    static insn_handler *const native[] = { ex_simd,  ex_x87,    ex_x87_store, ex_fnstcw, ex_fldcw,
-                                            ex_fnstsw, ex_emms,  ex_fnclex };
+    /* Not FNINIT: it clears the instruction pointer, which is not told from one not set
+     * since. */
+    static insn_handler *const native[] = { ex_simd,  ex_x87,    ex_x87_store, ex_fnstcw,
+                                            ex_fldcw, ex_fnstsw, ex_emms,      ex_fnclex };
     insn_handler *exec = cpu_ops[in->mnem].exec;
 
     for (u32 i = 0; i < ARRAY_SIZE(native); i++)

@@ -6,16 +6,17 @@
  *   table     lea  r9d, [offset]                 checked   lea  r9d, [offset]
  *             shrx r10d, r9d, r12d                         shrx r10d, r9d, r12d
  *             mov  r10, [r14+r10*8+table]                  mov  r10, [r14+r10*8+table]
- *             shlx r13, r9, r14                            r11 := misalignment + (r10 not direct)
+ *             shlx r13, r9, r14                            r11 := misalignment or not direct
  *             lea  r9, [r9+r13]                            jump out of line unless r11 = 0
  *             op   [r10+r9]                                op   [r10+r9]
  *
- * Neither touches flags. A spte that is not direct leads to an address that faults. So does one that is not
- * aligned (the only kind that can cross a page, or a 64 KiB limit): SHLX, by 62, puts the low bits of the
- * address where they make it non-canonical. Table relies on both, checked sends them out of line to C before
- * the host sees them. Unaligned looks at the spte of the last byte instead of the alignment; alone, or checked.
- * EFLAGS.AC would see misaligned operands without an instruction, but which it sees differs by vendor, it
- * costs 20 to 140 cycles to clear for C, and C must not run with it.
+ * Neither touches flags. A spte that is not direct leads to an address that faults. So does one
+ * that is not aligned (the only kind that can cross a page, or a 64 KiB limit): SHLX, by 62,
+ * puts the low bits of the address where they make it non-canonical. Table relies on both,
+ * checked sends them out of line to C before the host sees them. Unaligned looks at the spte of
+ * the last byte instead of the alignment; alone, or checked. EFLAGS.AC would see misaligned
+ * operands without an instruction, but which it sees differs by vendor, it costs 20 to 140
+ * cycles to clear for C, and C must not run with it.
  */
 #include "bt/emit.h"
 
@@ -28,11 +29,12 @@ static void emit_page(struct xl *x, enum hreg dst, enum hreg src)
 /* mov r64, [r14+r64*8+disp32] */
 static void emit_spte(struct xl *x, enum hreg reg, enum xl_access access)
 {
-    emit_mov_rm64_index8(x, reg, R14, reg, (access == XL_WRITE ? SHADOW_WRITE * 8 : 0) - SHADOW_BIAS);
+    emit_mov_rm64_index8(x, reg, R14, reg,
+                         (access == XL_WRITE ? SHADOW_WRITE * 8 : 0) - SHADOW_BIAS);
 }
 
-/* dst := the low bits of src that are 0 in an aligned address, on top. Uses nothing else. By r14's low six bits
- * for operands of 2 and 4 bytes. */
+/* dst := the low bits of src that are 0 in an aligned address, on top. Uses nothing else. By
+ * r14's low six bits for operands of 2 and 4 bytes. */
 static void emit_low_bits_up(struct xl *x, enum hreg dst, enum hreg src, u32 size)
 {
     if (size == 4) {
@@ -93,7 +95,9 @@ void emit_top16(struct xl *x, enum hreg reg)
 /* Out of line if the offset r9d plus size - 1 is above the segment's limit. */
 static void check_limit(struct xl *x, u8 seg, u32 size)
 {
-    emit_mov_rm(x, R11, R15, VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, limit)));
+    emit_mov_rm(x, R11, R15,
+                VCPU_SEG +
+                    (i32)(seg * sizeof(struct segment) + offsetof(struct segment, limit)));
     emit_mov_rr(x, R10, R9);
     emit_not64(x, R10); /* r11 + ~r9 + 1 - (size - 1) = limit - last */
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
@@ -114,7 +118,9 @@ static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
 
 static void add_base(struct xl *x, u8 seg)
 {
-    emit_mov_rm(x, R10, R15, VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, base)));
+    emit_mov_rm(x, R10, R15,
+                VCPU_SEG +
+                    (i32)(seg * sizeof(struct segment) + offsetof(struct segment, base)));
     emit_lea_sib(x, R9, R9, R10, 1, 0, false);
 }
 
@@ -132,7 +138,7 @@ static void table_access(struct xl *x, enum hreg reg, u32 size, enum xl_access a
 }
 
 /* The same by gs: [r9]. */
-static void window_access(struct xl *x, enum seg_class class, u32 size)
+static void direct_map_access(struct xl *x, enum seg_class class, u32 size)
 {
     bool limited = !x->unaligned && !x->span && (class == SEG_64K || class == SEG_BASE);
 
@@ -141,9 +147,11 @@ static void window_access(struct xl *x, enum seg_class class, u32 size)
     x->m = (struct xl_place){ .direct_map = true, .base = R9, .index = NO_REG };
 }
 
-/* r11 := 0 if the operand's last byte has the same spte as its first, r10: it lies in one page, or in two
- * that are neighbours in the host's memory, too. (The first page of all never has the last one's spte.)
- * lea r11d, [r9+size-1];  shrx r11d, r11d, r12d;  mov r11, [r14+r11*8+table];  not r11;  lea r11, [r11+r10+1] */
+/* r11 := 0 if the operand's last byte has the same spte as its first, r10: it lies in one page,
+ * or in two that are neighbours in the host's memory, too. (The first page of all never has the
+ * last one's spte.)
+ * lea r11d, [r9+size-1];  shrx r11d, r11d, r12d;  mov r11, [r14+r11*8+table];  not r11;
+ * lea r11, [r11+r10+1] */
 static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
 {
     emit_lea_rm(x, R11, R9, (i32)size - 1);
@@ -153,8 +161,8 @@ static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
     emit_lea_sib(x, R11, R11, R10, 1, 1, true);
 }
 
-/* r10 := a direct spte, if it is write-protected for code that is not here. r11 is 0 or a misalignment that has
- * not been computed yet. */
+/* r10 := a direct spte, if it is write-protected for code that is not here. r11 is 0 or a
+ * misalignment that has not been computed yet. */
 static void look_at_code_map(struct xl *x, bool span, u32 size)
 {
     if (span)
@@ -216,7 +224,8 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
     if (x->callout || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
         (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
         return false;
-    if (class == SEG_LIMIT || (class == SEG_64K && (addrsize == 4 || x->checked || x->unaligned || x->span)) ||
+    if (class == SEG_LIMIT ||
+        (class == SEG_64K && (addrsize == 4 || x->checked || x->unaligned || x->span)) ||
         (class == SEG_BASE && (x->unaligned || x->span))) /* only these can wrap at 4 GiB */
         check_limit(x, seg, size);
     if (class == SEG_ANY)
@@ -226,7 +235,7 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
     if (class != SEG_FLAT)
         add_base(x, seg);
     if (by_direct_map(x, access))
-        window_access(x, class, size);
+        direct_map_access(x, class, size);
     else if (x->checked || (x->unaligned && size > 1) || x->span)
         checked_access(x, size, access);
     else
@@ -240,7 +249,8 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
     return bytes_at(x, seg, addrsize, size, access);
 }
 
-bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size, enum xl_access access)
+bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size,
+             enum xl_access access)
 {
     align_address(x, gpr, NO_REG, 0, disp);
     return bytes_at(x, seg, addrsize, size, access);
@@ -264,7 +274,7 @@ bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access)
     return true;
 }
 
-/* In a flat segment, the host adds up the address. */
+/* In a segment of class flat, the host adds up the address. */
 static struct xl_place place_in_direct_map(const struct insn *in)
 {
     return (struct xl_place){ .direct_map = true,
@@ -279,7 +289,8 @@ bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access ac
 {
     if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
         return xl_at(x, in->seg, in->base, size, access);
-    if (by_direct_map(x, access) && in->addrsize == 4 && context_seg(x->context->key, in->seg) == SEG_FLAT) {
+    if (by_direct_map(x, access) && in->addrsize == 4 &&
+        context_seg(x->context->key, in->seg) == SEG_FLAT) {
         x->m = place_in_direct_map(in);
         return true;
     }

@@ -1,7 +1,7 @@
 /*
- * Loads of segment registers in the cache. In real mode and V86 a load is two stores; in protected
- * mode it is done as it was the last time, if nothing it depends on has changed (memo.c). What
- * would change the context, and everything else, is C's.
+ * Loads of segment registers in the cache. In real mode and V86 a load is two stores; in
+ * protected mode it is memoised (memo.c). What would change the context, and everything else,
+ * is a callout.
  */
 #include "bt/memo.h"
 #include "bt/emit.h"
@@ -45,8 +45,8 @@ static bool load_segment(struct xl *x, u8 seg)
     if (!(key & KEY_PROT))
         return load_real(x, seg);
     emit_lea_rm(x, R9, R9,
-                (i32)memo_segment_key(0, (enum seg)seg, key >> KEY_CPL_SHIFT & 3, context_seg(key, seg),
-                                 x->stack32));
+                (i32)memo_segment_key(0, (enum seg)seg, key >> KEY_CPL_SHIFT & 3,
+                                      context_seg(key, seg), x->stack32));
     emit_mov_ri(x, R11, seg);
     emit_call_vcpu(x, TC_LOAD_SEGMENT);
     xl_slow_unless_zero(x, R10, R11);

@@ -1,5 +1,6 @@
 /*
- * The stack: [SS:ESP], or [SS:SP] when SS.B is clear. ESP moves when all accesses have been made.
+ * The stack: [SS:ESP], or [SS:SP] when SS.B is clear. ESP moves when all accesses have been
+ * made.
  */
 #include "bt/emit.h"
 
@@ -96,7 +97,7 @@ bool xl_push(struct xl *x, const struct insn *in)
     return in->op[0].kind == OP_REG && xl_push_reg(x, hreg_of(in->op[0].reg), in->opsize);
 }
 
-/* The address is computed after ESP has moved (SDM vol. 2, "POP"): one by ESP is C's. */
+/* The address is computed after ESP has moved (SDM vol. 2, "POP"): one by ESP is a callout. */
 static bool pop_memory(struct xl *x, const struct insn *in)
 {
     if (in->base == ESP || !xl_pop_reg(x, R11, in->opsize))
@@ -163,14 +164,16 @@ bool xl_pusha(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* No register may change before the last access that can fault. So the top is looked at first: what
- * lies between it and the other end is in the same page as either, if the limit is none. */
+/* No register may change before the last access that can fault. So the top is looked at first:
+ * what lies between it and the other end is in the same page as either, if the limit is
+ * none. */
 bool xl_popa(struct xl *x, const struct insn *in)
 {
     enum seg_class class = context_seg(x->context->key, SS);
     i32 size = (i32)in->opsize;
 
-    if (x->unaligned || (x->stack32 ? class != SEG_FLAT && class != SEG_BASE : class == SEG_LIMIT))
+    if (x->unaligned ||
+        (x->stack32 ? class != SEG_FLAT && class != SEG_BASE : class == SEG_LIMIT))
         return false;
     if (!stack_place(x, 7 * size, in->opsize, XL_READ))
         return false;

@@ -14,8 +14,8 @@ bool xl_cli(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* DF is part of the context: setting it to what it is takes nothing; else C changes it and the TU
- * ends there. */
+/* DF is part of the context: setting it to what it is takes nothing; else C changes it and the
+ * TU ends there. */
 bool xl_cld(struct xl *x, const struct insn *in)
 {
     return !(x->context->key & KEY_DF);
@@ -26,8 +26,8 @@ bool xl_std(struct xl *x, const struct insn *in)
     return x->context->key & KEY_DF;
 }
 
-/* STI: IF := 1, in code when no interrupt waits; the next instruction follows without a poll, which
- * is the shadow (SDM vol. 2, "STI"). So it is C's as the last of a TU. */
+/* STI: IF := 1, in code when no interrupt waits; the next instruction follows without a poll,
+ * which is the shadow (SDM vol. 2, "STI"). As the last of a TU it is a callout. */
 bool xl_sti(struct xl *x, const struct insn *in)
 {
     if (!(x->context->key & KEY_IOPL_OK) || x->last)
@@ -46,16 +46,18 @@ static void emit_and(struct xl *x, enum hreg reg, u32 mask)
     emit_pdep(x, reg, reg, R10);
 }
 
-/* In V86 32 bits would show VM, and an IOPL below 3 is C's. */
+/* Not in V86 if it has 32 bits, which would show VM, or IOPL is below 3. */
 static bool plain_flags(const struct xl *x, const struct insn *in)
 {
     return !(x->context->key & KEY_V86) || (in->opsize == 2 && x->context->key & KEY_IOPL_OK);
 }
 
 /*
- * PUSHF: the host's arithmetic flags, and the vcpu's other ones, whose arithmetic bits are 0 while
- * translated code runs. By LAHF, since PUSHFQ takes 9 cycles; its bit 1 is set, and that of [eflags], too.
- *      movzx r9d, byte [int_flag];  rorx r9d, r9d, 23;  mov r11d, [eflags];  lea r9d, [r9+r11-2]
+ * PUSHF: the host's arithmetic flags, and the vcpu's other ones, whose arithmetic bits are 0
+ * while translated code runs. By LAHF, since PUSHFQ takes 9 cycles; its bit 1 is set, and that
+ * of [eflags], too.
+ *      movzx r9d, byte [int_flag];  rorx r9d, r9d, 23;  mov r11d, [eflags];
+ *      lea r9d, [r9+r11-2]
  *      mov r10d, eax;  mov r11d, 0;  seto r11b;  rorx r11d, r11d, 21;  lea r9d, [r9+r11]
  *      lahf;  movzx eax, ah;  lea r11d, [r9+rax];  mov eax, r10d;  push r11
  */
@@ -96,15 +98,16 @@ static void flags_from_r13(struct xl *x)
 }
 
 /*
- * POPF: arithmetic flags to the host's, IF to the vcpu. C does it when another flag changes, or an
- * interrupt waits for IF. The old flags are dead once the load has succeeded.
+ * POPF: arithmetic flags to the host's, IF to the vcpu. C does it when another flag changes, or
+ * an interrupt waits for IF. The old flags are dead once the load has succeeded.
  */
 bool xl_popf(struct xl *x, const struct insn *in)
 {
     const u32 others = FLAG_TF | FLAG_DF | FLAG_IOPL | FLAG_NT |
                        (in->opsize == 4 ? FLAG_AC | FLAG_ID : 0);
 
-    if (!plain_flags(x, in) || !(x->context->key & KEY_IOPL_OK) || !xl_pop_reg(x, R13, in->opsize))
+    if (!plain_flags(x, in) || !(x->context->key & KEY_IOPL_OK) ||
+        !xl_pop_reg(x, R13, in->opsize))
         return false;
     emit_mov_rr(x, R11, R13);
     emit_xor_rm(x, R11, R15, VCPU_EFLAGS);
@@ -121,8 +124,8 @@ bool xl_popf(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* RDTSC: the host's plus the offset. C where the clock is turned by hand, and above CPL 0 if CR4.TSD
- * forbids it.
+/* RDTSC: the host's plus the offset. C where the clock is turned by hand, and above CPL 0 if
+ * CR4.TSD forbids it.
  *      mov r10, [tsc_offset];  rdtsc;  lea r9, [rax+r10];  rorx rdx, rdx, 32;  lea r9, [r9+rdx]
  *      mov eax, r9d;  rorx rdx, r9, 32;  mov edx, edx */
 bool xl_rdtsc(struct xl *x, const struct insn *in)
@@ -145,8 +148,10 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* PAUSE: counts down; at the end C looks whether the guest does nothing else (runtime/machine/spin.c).
- *      mov r9d, [pauses];  lea r9, [r9-1];  mov r11d, r9d;  out of line if negative;  mov [pauses], r11d */
+/* PAUSE: counts down; at the end C looks whether the guest does nothing else
+ * (runtime/machine/spin.c).
+ *      mov r9d, [pauses];  lea r9, [r9-1];  mov r11d, r9d;  out of line if negative;
+ *      mov [pauses], r11d */
 bool xl_pause(struct xl *x, const struct insn *in)
 {
     emit_mov_rm(x, R9, R15, VCPU_PAUSES);
@@ -165,7 +170,7 @@ static bool cpl0(const struct xl *x)
     return !(x->context->key >> KEY_CPL_SHIFT & 3);
 }
 
-/* Reads, and the write to CR0 that changes nothing; others are C's. */
+/* Reads, and the write to CR0 that changes nothing; others are callouts. */
 bool xl_mov_cr(struct xl *x, const struct insn *in)
 {
     static const i32 at[] = { VCPU_CR0, 0, VCPU_CR2, VCPU_CR3 };
@@ -218,7 +223,8 @@ bool xl_verw(struct xl *x, const struct insn *in)
         emit_load_word(x);
     }
     emit_lea_rm(x, R9, R9,
-                (i32)(memo_segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) | SEG_KEY_VERW));
+                (i32)(memo_segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) |
+                      SEG_KEY_VERW));
     emit_call_vcpu(x, TC_VERW);
     xl_slow_unless_zero(x, R10, R11);
     return true;
@@ -238,7 +244,7 @@ static bool enter_context(struct xl *x, const struct context *to, i32 routine)
     return true;
 }
 
-/* The context behind SYSENTER or SYSEXIT: CS and SS are flat by decree. */
+/* The context behind SYSENTER or SYSEXIT: the manual fixes CS and SS as flat. */
 static struct context flat_context(const struct xl *x, u32 cpl)
 {
     struct context to = { x->context->key, 0, ~0u };

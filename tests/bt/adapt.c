@@ -1,7 +1,8 @@
 /*
- * Sites change their form by what happens there, both ways (bt/adapt.c): a divide that faults becomes
- * C's, and is the host's again after a term of good ones; a store that meets a code page is checked; a load
- * goes by the direct map until it finds nothing there.
+ * Sites change their form by what happens there, both ways (bt/adapt.c): a divide that faults
+ * becomes a callout, and the host's instruction again after a trial without a fault; a store
+ * that meets a code page is checked; a load goes by the direct map until it finds nothing
+ * there.
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
@@ -71,7 +72,7 @@ static void offend(struct bt *bt)
     divide(bt, 0, 10);
 }
 
-TEST(bt_adapt, a_guilty_site_serves_its_term)
+TEST(bt_adapt, a_guilty_site_serves_its_trial)
 {
     struct bt *bt = start(divides);
 
@@ -87,7 +88,7 @@ TEST(bt_adapt, a_guilty_site_serves_its_term)
     CHECK_EQ(divide(bt, 1, 1000), 0);
 }
 
-TEST(bt_adapt, an_offence_within_the_term_starts_it_anew)
+TEST(bt_adapt, an_offence_within_the_trial_restarts_it)
 {
     struct bt *bt = start(divides);
 
@@ -97,16 +98,16 @@ TEST(bt_adapt, an_offence_within_the_term_starts_it_anew)
     CHECK_EQ(divide(bt, 1, FIRST + 5), FIRST);
 }
 
-TEST(bt_adapt, each_relapse_doubles_the_term_up_to_a_limit)
+TEST(bt_adapt, each_relapse_doubles_the_trial_up_to_a_limit)
 {
     struct bt *bt = start(divides);
 
-    for (u64 term = FIRST, signals; term <= 4 * LAST; term *= 2) {
+    for (u64 trial = FIRST, signals; trial <= 4 * LAST; trial *= 2) {
         signals = bt->stats.signals_divide;
         offend(bt);
-        if (term > FIRST)
-            CHECK_EQ(bt->stats.signals_divide - signals, 1); /* convicted at once */
-        CHECK_EQ(divide(bt, 1, 5 * LAST), term < LAST ? term : LAST);
+        if (trial > FIRST)
+            CHECK_EQ(bt->stats.signals_divide - signals, 1); /* a callout at once */
+        CHECK_EQ(divide(bt, 1, 5 * LAST), trial < LAST ? trial : LAST);
     }
 }
 
@@ -142,7 +143,8 @@ TEST(bt_adapt, misaligned_stores_stay_in_the_cache)
     CHECK_EQ(bt->stats.callouts - callouts, 1);
 }
 
-/* The direct map comes to be when the first spte is filled; what was made before then goes by the table. */
+/* The direct map comes to be when the first spte is filled; what was made before then goes by
+ * the table. */
 static struct bt *with_direct_map(const u8 *program)
 {
     struct bt *bt = start(program);
@@ -209,10 +211,12 @@ TEST(bt_adapt, misaligned_operands_end_at_the_limit)
     CHECK_EQ(bt->stats.signals_align, 1);
 }
 
-/* Without A20, a target a megabyte up is just above its source: the pattern repeats, direct map or not. */
+/* Without A20, a target a megabyte up is just above its source: the pattern repeats, direct map
+ * or not. */
 TEST(bt_adapt, copies_see_that_memory_overlaps)
 {
-    static const u8 copy[] = { 0xf3, 0x67, 0x66, 0xa5, 0xf4 }; /* rep movsd [edi], [esi];  hlt */
+    /* rep movsd [edi], [esi];  hlt */
+    static const u8 copy[] = { 0xf3, 0x67, 0x66, 0xa5, 0xf4 };
     struct bt *bt = start(copy);
     struct vcpu *cpu = bt->cpu;
     u32 *data = (u32 *)(mmu_ram(cpu->mmu) + DATA);

@@ -1,6 +1,6 @@
 /*
- * What must hold on hosts of every vendor: EFLAGS.AC is never set, since what #AC spares differs, and a host
- * fault is told of the instruction it comes from, or stops everything.
+ * What must hold on hosts of every vendor: EFLAGS.AC is never set, since what #AC spares
+ * differs, and a host fault is traced to the instruction it comes from, or stops everything.
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
@@ -52,13 +52,18 @@ TEST(bt_host, no_routine_can_set_ac)
     static const struct {
         void (*first)(void), (*end)(void);
     } files[] = {
-        { (void (*)(void))bt_enter, bt_enter_end }, { bt_load_segment, bt_memo_end }, { bt_far_call, bt_memo_far_end },
-        { bt_rep_movs, bt_strings_end }, { bt_code_page_store, bt_code_page_store_end },
+        { (void (*)(void))bt_enter, bt_enter_end },
+        { bt_load_segment, bt_memo_end },
+        { bt_far_call, bt_memo_far_end },
+        { bt_rep_movs, bt_strings_end },
+        { bt_code_page_store, bt_code_page_store_end },
     };
     u32 insns = 0;
 
     for (u32 i = 0; i < ARRAY_SIZE(files); i++)
-        CHECK_EQ(count_loads_of_flags((const u8 *)files[i].first, (const u8 *)files[i].end, &insns), 0);
+        CHECK_EQ(
+            count_loads_of_flags((const u8 *)files[i].first, (const u8 *)files[i].end, &insns),
+            0);
     CHECK(insns > 800);
 }
 

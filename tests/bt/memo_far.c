@@ -1,6 +1,6 @@
 /*
- * Far transfers in the cache (bt/memo_far.S): done again where they led the last time, and given to C where
- * that would be wrong.
+ * Far transfers in the cache (bt/memo_far.S): done again where they led the last time, and
+ * given to C where that would be wrong.
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-enum { CODE = 0x10000, OTHER = 0x20000, START = 0x100, STACK = 0x8000, HANDLER = 0x400, FLAGS = 0x600 };
+enum { CODE = 0x10000, OTHER = 0x20000, START = 0x100, STACK = 0x8000, HANDLER = 0x400,
+       FLAGS = 0x600 };
 
 static struct bt *start(const u8 *program, u32 n)
 {
@@ -75,7 +76,8 @@ TEST(bt_far, calls_and_interrupts_are_done_again)
         CHECK_EQ(cpu->gpr[ESP], STACK);
         CHECK_EQ(cpu->int_flag, 1);
     }
-    memcpy(mmu_ram(cpu->mmu) + 4 * 0x60, &(u32){ (HANDLER + 1) | CODE << 12 }, 4); /* another handler */
+    /* another handler */
+    memcpy(mmu_ram(cpu->mmu) + 4 * 0x60, &(u32){ (HANDLER + 1) | CODE << 12 }, 4);
     run(bt);
     CHECK_EQ(cpu->gpr[ESI], 4);
 }
@@ -116,7 +118,9 @@ TEST(bt_far, iret_that_changes_more_is_not)
         0xf4,
     };
     struct bt *bt = start(program, sizeof(program));
-    static const u16 flags[] = { 0x0002, 0x3002, 0x2002, 0x0046, 0x4202, 0x0ad7, 0x7002, 0x0002 };
+    static const u16 flags[] = {
+        0x0002, 0x3002, 0x2002, 0x0046, 0x4202, 0x0ad7, 0x7002, 0x0002
+    };
 
     for (u32 i = 0; i < 4 * ARRAY_SIZE(flags); i++) {
         memcpy(mmu_ram(bt->cpu->mmu) + CODE + FLAGS, &flags[i / 4], 2);
@@ -144,7 +148,8 @@ TEST(bt_far, nothing_is_learnt_from_another_descriptor)
     *desc = good;
     cpu->gdtr = (struct table_register){ 0x800, 0xf };
     for (u32 s = ES; s <= GS; s++)
-        cpu->seg[s] = (struct segment){ 0, ~0u, s == CS ? 8 : 0, (u16)(s == CS ? 0xc09b : 0xc093) };
+        cpu->seg[s] =
+            (struct segment){ 0, ~0u, s == CS ? 8 : 0, (u16)(s == CS ? 0xc09b : 0xc093) };
     CHECK(cpu_set_cr0(cpu, CR0_PE | CR0_ET));
     cpu->eip = CODE;
     bt_run_one(cpu); /* fills the sptes; the byte is a HLT */

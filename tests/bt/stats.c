@@ -1,5 +1,6 @@
 /*
- * The translator's counters (bt/stats.def): a small program in real mode, and what it must count.
+ * The translator's counters (bt/stats.def): a small program in real mode, and what it must
+ * count.
  */
 #include "bt/bt.h"
 #include "bt/tc.h"
@@ -45,7 +46,8 @@ static void find(void *arg, const struct engine_stat *s)
 {
     struct wanted *w = arg;
 
-    if (!strcmp(s->name, w->name) && (w->label ? s->label && !strcmp(s->label, w->label) : !s->label))
+    if (!strcmp(s->name, w->name) &&
+        (w->label ? s->label && !strcmp(s->label, w->label) : !s->label))
         w->value = s->value;
 }
 
@@ -100,7 +102,8 @@ TEST(bt_stats, runs_are_counted_when_asked_for)
     struct vcpu *cpu = run(calls, sizeof(calls), true);
 
     CHECK_EQ(stat_of(cpu, "runs", "near returns"), 5);
-    CHECK(stat_of(cpu, "runs", "returns predicted") >= 4); /* the first call was not chained yet */
+    /* the first call was not chained yet */
+    CHECK(stat_of(cpu, "runs", "returns predicted") >= 4);
     CHECK_EQ(stat_of(cpu, "runs", "instructions of these"), 1 + 3 * 5 + 1);
     cpu = run(calls, sizeof(calls), false);
     CHECK_EQ(stat_of(cpu, "runs", "near returns"), ~0ull);

@@ -1,7 +1,7 @@
 /*
- * Which TUs a store drops (bt/tu.c): those whose bytes it changes, on both sides of a page boundary,
- * and no others; where an indirect branch goes (bt/xl_flow.c); and that code and records stay within
- * the cache's size (bt/cache.c).
+ * Which TUs a store drops (bt/tu.c): those whose bytes it changes, on both sides of a page
+ * boundary, and no others; where an indirect branch goes (bt/xl_flow.c); and that code and
+ * records stay within the cache's size (bt/cache.c).
  */
 #include "bt/tu.h"
 #include "cpu/system.h"
@@ -58,9 +58,10 @@ static bool write_protected(const struct bt *bt, gpa_t gpa)
     return bt->cpu->mmu->page_flags[gpa >> PAGE_SHIFT] & PG_CODE;
 }
 
-TEST(bt_tu, a_store_beside_code_drops_nothing)
+TEST(bt_tu, a_store_next_to_code_drops_nothing)
 {
-    static const u8 program[] = { 0xb8, 1, 0, 0xeb, 0, 0x40, 0xf4 }; /* mov ax, 1;  jmp;  inc ax;  hlt */
+    /* mov ax, 1;  jmp;  inc ax;  hlt */
+    static const u8 program[] = { 0xb8, 1, 0, 0xeb, 0, 0x40, 0xf4 };
     struct bt *bt = start(program, sizeof(program), 0x100);
 
     CHECK_EQ(dropped_by(bt, CODE + 0xff, 1), 0);
@@ -144,7 +145,8 @@ static u64 lookups_of_jump_to(struct bt *bt, u32 offset, u32 expected)
     return bt->stats.lookups - before;
 }
 
-/* jmp bx: to where it went first by its inline cache, elsewhere by the table. The first look-up is the JMP's. */
+/* jmp bx: to where it went first by its inline cache, elsewhere by the table. The first look-up
+ * is the JMP's. */
 TEST(bt_tu, an_indirect_branch_guesses)
 {
     enum { NEAR = 0x20, FAR = PAGE_SIZE + 0x30 };
