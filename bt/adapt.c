@@ -1,20 +1,26 @@
 /*
- * What is known of a memory operand by what happened there: innocent until proven guilty. Kept
- * by the physical address of its instruction, so it outlives the TU; a colliding address
- * replaces it.
+ * What is known of a memory operand by what happened there: innocent until proven guilty.
  *
- * A site that C runs because of what it did is on trial: so many executions in a row that
- * touched nothing but plain, aligned memory bring it back to form table. The next offence then
- * makes it a callout at once, with a trial of twice the length. That ends at MAX_TRIAL, since a
- * relapse costs as much as some hundred callouts: a site that offends more rarely than that is
- * better off in form table, whatever its record.
+ * A site that C runs because of its facts is on trial: so many executions in a row in which
+ * nothing of the kind happened, and they are forgotten. The next offence then makes it C's at
+ * once, with a trial of twice the length. That ends at MAX_TRIAL, since a relapse costs as much
+ * as some hundred callouts: a site that offends more rarely than that is better off without the
+ * facts, whatever its record. One that is overwritten again and again is C's by the same rule,
+ * but its trial has one length: C may run it about as often as costs what a translation does.
  *
  * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
+ *
+ * So each fact costs a site a bounded number of signals and translations for so many
+ * executions, whatever the guest does. A full set of the table forgets the one that was there
+ * first.
  */
 #include "bt/tu.h"
 #include "cpu/operand.h"
 
-enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHES_BEFORE_ALONE = 4 };
+#include <string.h>
+
+enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHED_TRIAL = 256, WRITES_BEFORE_PATCHED = 4 };
+enum { FACTS_OF_OPERAND = FACT_UNUSUAL | FACT_MISALIGNED | FACT_FAULTS };
 
 static bool stack_misaligned(const struct vcpu *cpu, const struct insn *in)
 {
@@ -41,97 +47,171 @@ bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in)
     return stack_misaligned(cpu, in);
 }
 
-static u32 history_index(gpa_t gpa)
-{
-    return (gpa ^ gpa >> 14) % FORM_SIZE;
-}
+/* ---- Facts ---- */
 
-static struct history *history_of(struct bt *bt, gpa_t gpa)
+static struct site_record *set_of(const struct bt *bt, gpa_t gpa)
 {
-    return &bt->history[history_index(gpa)];
+    return (struct site_record *)bt->records[(gpa ^ gpa >> 14) % SITE_SETS];
 }
 
 /* 0: free */
-static u32 history_key(gpa_t gpa)
+static u32 record_key(gpa_t gpa)
 {
     return (u32)gpa + 1;
 }
 
-static struct history *history_at(struct bt *bt, gpa_t gpa)
+/* NULL: nothing is known. */
+static struct site_record *record_of(const struct bt *bt, gpa_t gpa)
 {
-    struct history *l = history_of(bt, gpa);
+    struct site_record *set = set_of(bt, gpa);
 
-    if (l->gpa != history_key(gpa))
-        *l = (struct history){ .gpa = history_key(gpa), .trial = FIRST_TRIAL };
-    return l;
+    for (u32 i = 0; i < SITE_WAYS; i++)
+        if (set[i].gpa == record_key(gpa))
+            return &set[i];
+    return NULL;
 }
 
-enum form form_of(struct bt *bt, gpa_t gpa, enum form start)
+static struct site_record *record_made(struct bt *bt, gpa_t gpa)
 {
-    const struct history *l = history_of(bt, gpa);
+    struct site_record *set = set_of(bt, gpa), *r = record_of(bt, gpa);
 
-    if (bt->config.force_form)
-        return (enum form)bt->config.force_form;
-    if (l->gpa == history_key(gpa) && l->form > start)
-        return (enum form)l->form;
-    return start;
+    if (r)
+        return r;
+    memmove(set + 1, set, (SITE_WAYS - 1) * sizeof(*set));
+    *set = (struct site_record){.gpa = record_key(gpa), .trial = FIRST_TRIAL};
+    return set;
 }
 
-void form_forget_table(struct bt *bt)
+u8 site_facts(const struct bt *bt, gpa_t gpa)
 {
-    for (struct history *l = bt->history; l < bt->history + FORM_SIZE; l++)
-        if (l->form == FORM_TABLE && l->trial == FIRST_TRIAL)
-            l->form = FORM_ADAPT;
+    const struct site_record *r = record_of(bt, gpa);
+
+    return r ? r->facts : 0;
 }
 
-void form_set(struct bt *bt, gpa_t gpa, enum form form)
+void site_learn(struct bt *bt, gpa_t gpa, enum fact fact)
 {
-    struct history *l = history_at(bt, gpa);
+    struct site_record *r = record_made(bt, gpa);
 
-    bt->stats.adapted[form]++;
-    l->form = (u8)form;
-    l->traps = 0;
-    l->served = 0;
+    bt->stats.learnt[__builtin_ctz(fact)] += !(r->facts & fact);
+    r->facts |= fact;
+    r->traps = 0;
+    r->served = 0;
 }
 
-u32 form_trap(struct bt *bt, gpa_t gpa)
+void site_forget_unmapped(struct bt *bt)
 {
-    struct history *l = history_at(bt, gpa);
-
-    return l->traps < 255 ? ++l->traps : 255;
+    for (struct site_record *r = bt->records[0]; r < bt->records[SITE_SETS]; r++)
+        r->facts &= (u8)~FACT_UNMAPPED;
 }
 
-void form_patch(struct bt *bt, gpa_t insn, u32 len, gpa_t gpa, u32 n)
+u32 site_trap(struct bt *bt, gpa_t gpa)
 {
-    struct history *l;
+    struct site_record *r = record_made(bt, gpa);
 
-    if (gpa <= insn || gpa + n > insn + len) /* not its operand alone: new code, more likely */
-        return;
-    l = history_at(bt, insn);
-    l->patched += l->patched < PATCHES_BEFORE_ALONE;
+    return r->traps < 255 ? ++r->traps : 255;
 }
 
-bool form_patched(const struct bt *bt, gpa_t gpa)
+void site_overwritten(struct bt *bt, gpa_t gpa)
 {
-    const struct history *l = &bt->history[history_index(gpa)];
+    struct site_record *r = record_made(bt, gpa);
 
-    return l->gpa == history_key(gpa) && l->patched == PATCHES_BEFORE_ALONE;
+    if (r->writes < WRITES_BEFORE_PATCHED && ++r->writes == WRITES_BEFORE_PATCHED)
+        site_learn(bt, gpa, FACT_PATCHED);
 }
 
-bool form_served(struct bt *bt, gpa_t gpa, bool plain)
+static void forget_patched(struct site_record *r)
 {
-    struct history *l = history_of(bt, gpa);
+    r->facts &= (u8)~FACT_PATCHED;
+    r->writes = WRITES_BEFORE_PATCHED - 1;
+}
 
-    if (l->gpa != history_key(gpa))
+static void forget_operand(struct site_record *r)
+{
+    r->facts &= (u8)~FACTS_OF_OPERAND;
+    r->traps = TRAPS_BEFORE_CHANGE - 1;
+    r->trial = r->trial < MAX_TRIAL ? r->trial * 2 : MAX_TRIAL;
+}
+
+bool site_served(struct bt *bt, gpa_t gpa, bool innocent)
+{
+    struct site_record *r = record_of(bt, gpa);
+    bool patched;
+
+    if (!r)
         return false;
-    if (l->form <= FORM_TABLE) /* another TU with this instruction has served it */
+    patched = r->facts & FACT_PATCHED;
+    if (!patched &&
+        !(r->facts & FACTS_OF_OPERAND)) /* another TU with this instruction has served it */
         return true;
-    l->served = plain ? l->served + 1 : 0;
-    if (l->served < l->trial)
+    r->served = innocent ? r->served + 1 : 0;
+    if (r->served < (patched ? PATCHED_TRIAL : r->trial))
         return false;
-    bt->stats.adapted[FORM_TABLE]++;
-    l->form = FORM_TABLE;
-    l->traps = TRAPS_BEFORE_CHANGE - 1;
-    l->trial = l->trial < MAX_TRIAL ? l->trial * 2 : MAX_TRIAL;
+    r->served = 0;
+    bt->stats.forgotten++;
+    if (patched)
+        forget_patched(r);
+    else
+        forget_operand(r);
     return true;
+}
+
+/* ---- What sites cost ---- */
+
+/* The place of a site's count; or a place to which it has come once more, but is not its own.
+ */
+static struct site_cost *cost_of(struct bt *bt, gpa_t gpa)
+{
+    struct site_cost *c = &bt->costs[(gpa ^ gpa >> 12) % COST_SIZE];
+
+    if (c->gpa == (u32)gpa || !c->rank)
+        c->gpa = (u32)gpa;
+    else if (!--c->rank)
+        *c = (struct site_cost){.gpa = (u32)gpa};
+    return c;
+}
+
+static bool count_cost(struct site_cost *c, gpa_t gpa)
+{
+    if (c->gpa != (u32)gpa)
+        return false;
+    c->rank++;
+    return true;
+}
+
+void site_count_signal(struct bt *bt, gpa_t gpa)
+{
+    struct site_cost *c = cost_of(bt, gpa);
+
+    c->signals += count_cost(c, gpa);
+}
+
+void site_count_translation(struct bt *bt, gpa_t gpa)
+{
+    struct site_cost *c = cost_of(bt, gpa);
+
+    c->translations += count_cost(c, gpa);
+}
+
+static u64 price(const struct site_cost *c)
+{
+    return (u64)c->signals + c->translations;
+}
+
+u32 site_dearest(const struct bt *bt, struct site_cost *to, u32 n)
+{
+    u32 count = 0;
+
+    for (const struct site_cost *c = bt->costs; c < bt->costs + COST_SIZE; c++) {
+        u32 at = count;
+
+        while (at && price(&to[at - 1]) < price(c))
+            at--;
+        if (!price(c) || at == n)
+            continue;
+        count += count < n;
+        memmove(to + at + 1, to + at, (count - 1 - at) * sizeof(*to));
+        to[at] = *c;
+    }
+    return count;
 }

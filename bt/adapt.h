@@ -24,26 +24,59 @@ enum form {
     FORMS,
 };
 
-enum form form_of(struct bt *bt, gpa_t gpa, enum form start);
+/*
+ * What is known of a site, by what happened there: a set of facts, each learnt at most once
+ * until it is forgotten. Together they say which form the site takes. Kept by the physical
+ * address of the instruction, so they outlive the TU.
+ */
+enum fact {
+    FACT_UNMAPPED = 1, /* a load found nothing in the direct map, which could not grow */
+    FACT_UNUSUAL = 2, /* its operand was write-protected, a device's, or absent several times */
+    FACT_MISALIGNED = 4, /* it was misaligned */
+    FACT_FAULTS = 8,     /* a divide error, more than once */
+    FACT_PATCHED = 16,   /* the guest overwrites it again and again */
+    FACTS = 5,           /* how many */
+};
+
+u8 site_facts(const struct bt *bt, gpa_t gpa);
+void site_learn(struct bt *bt, gpa_t gpa, enum fact fact);
 /* Is its operand, or the top of the stack that it uses, misaligned? */
 bool operand_misaligned(const struct vcpu *cpu, const struct insn *in);
 /* The same by registers as they are before the TU it is in, if those it uses are likely to stay
  * as odd. */
 bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in);
-void form_set(struct bt *bt, gpa_t gpa, enum form form);
-/* There is another direct map: sites that go by the table because they missed the last one may
- * try it. */
-void form_forget_table(struct bt *bt);
-u32 form_trap(struct bt *bt, gpa_t gpa); /* counts; how many by now, 255 at most */
-/* n bytes inside the instruction are overwritten. One whose operand the guest patches again and
- * again is a TU by itself, so that little is translated again. */
-void form_patch(struct bt *bt, gpa_t insn, u32 len, gpa_t gpa, u32 n);
-bool form_patched(const struct bt *bt, gpa_t gpa);
-/* C ran a site that is not in form table; plain: it touched only aligned memory. True: it is
- * from now on. */
-bool form_served(struct bt *bt, gpa_t gpa, bool plain);
+/* There is another direct map: sites that missed the last one may try it. */
+void site_forget_unmapped(struct bt *bt);
+/* A host signal at the site: counts; how many since it learnt last, 255 at most. */
+u32 site_trap(struct bt *bt, gpa_t gpa);
+/* The guest has overwritten bytes of the instruction, and little else. */
+void site_overwritten(struct bt *bt, gpa_t gpa);
+/*
+ * C has run a site because of its facts, and saw nothing of the kind (`innocent`), or
+ * something. After so many times in a row the facts are forgotten: true, the TU is to be made
+ * again.
+ */
+bool site_served(struct bt *bt, gpa_t gpa, bool innocent);
 
-/* Of a form, as in statistics, and lockstep's --form (stats.c). */
+/*
+ * What each site has cost in host signals and translations, roughly: the dearest are known, by
+ * physical address of the instruction (of a TU's first, for translations). A busy neighbour in
+ * the table takes a site's count down.
+ */
+enum { COST_SIZE = 1 << 12 };
+struct site_cost {
+    u32 gpa;
+    u32 rank; /* of those that compete for the place */
+    u32 signals, translations;
+};
+void site_count_signal(struct bt *bt, gpa_t gpa);
+void site_count_translation(struct bt *bt, gpa_t gpa);
+/* The n dearest, dearest first; returns how many there are. */
+u32 site_dearest(const struct bt *bt, struct site_cost *to, u32 n);
+
+/* Of a form, as lockstep's --form takes it, and of a fact by its bit's number, as in statistics
+ * (stats.c). */
 const char *form_name(u32 form);
+const char *fact_name(u32 number);
 
 #endif

@@ -6,6 +6,8 @@
 #include "bt/tu.h"
 #include "cpu/operand.h"
 
+#include <string.h>
+
 /* Is what the TU was made for still so, after an instruction that may change it? */
 static bool same_context(struct bt *bt, const struct callout *co)
 {
@@ -62,7 +64,7 @@ static bool run_adapted(struct bt *bt, const struct callout *co)
     bool plain = operand_is_aligned(cpu, &co->insn), done = cpu_run_insn(cpu, &co->insn);
 
     plain &= done && odd == cpu->mmu->odd_accesses;
-    if (form_served(bt, tu->gpa + (co->eip - tu->eip), plain))
+    if (site_served(bt, tu->gpa + (co->eip - tu->eip), plain))
         tu_drop(bt, tu);
     return done;
 }
@@ -75,7 +77,7 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
     if (!operand_misaligned(cpu, &co->insn) || bt->contexts[co->tu->context].key & KEY_AC ||
         ++co->misaligned < 8)
         return;
-    form_set(bt, co->tu->gpa + (co->eip - co->tu->eip), FORM_CHECKED_UNALIGNED);
+    site_learn(bt, co->tu->gpa + (co->eip - co->tu->eip), FACT_MISALIGNED);
     tu_drop(bt, co->tu);
 }
 
@@ -109,8 +111,33 @@ static bool move_short(struct vcpu *cpu, const struct insn *in)
     return true;
 }
 
+/* Has the instruction stayed as it was when it ran last? */
+static bool unchanged(const struct vcpu *cpu, struct callout *co)
+{
+    gla_t gla = cpu->seg[CS].base + cpu->eip;
+    u32 left = PAGE_SIZE - (gla & PAGE_MASK), n = co->insn.len < left ? co->insn.len : left;
+    const u8 *now = spte_hva(co->tu->spte, gla);
+    bool same = !memcmp(now, co->insn.raw, n);
+
+    memcpy(co->insn.raw, now, n);
+    return same;
+}
+
+/* Runs what stands there now. False: what it was is not known, so nothing is learnt from it. */
+static bool run_patched(struct vcpu *cpu, struct callout *co)
+{
+    struct tu *tu = co->tu;
+
+    if (site_served(cpu->bt, tu->gpa, unchanged(cpu, co)))
+        tu_drop(cpu->bt, tu);
+    cpu_run_one(cpu);
+    return false;
+}
+
 static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
+    if (co->patched)
+        return run_patched(cpu, co);
     if (co->move && move_short(cpu, &co->insn))
         return true;
     if (co->form == FORM_CHECKED)

@@ -46,6 +46,7 @@ struct xl {
     u8 *start, *p;      /* write addresses */
     u32 next_eip;       /* of the instruction after the present one */
     struct site *site;  /* of the present one */
+    u8 facts;           /* that are known of it: enum fact */
     const struct insn *insns; /* of all sites */
     struct site sites[MAX_INSNS]; /* the TU's, until it is finished; */
     struct exit exits[MAX_EXITS]; /* so are these */

@@ -46,15 +46,14 @@ static void leave_code(greg_t *g)
 
 static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, u64 spte)
 {
-    bool unaligned = site->form == FORM_UNALIGNED || site->form == FORM_MAPPED_UNALIGNED,
-         write_protected = (i64)spte < 0;
     gpa_t gpa = tu->gpa + site->eip_off;
+    bool write_protected = (i64)spte < 0;
 
     bt->stats.signals_protected += write_protected;
     bt->stats.signals_miss += !write_protected;
-    if (form_trap(bt, gpa) < (write_protected ? TRAPS_BEFORE_CHANGE : MISSES_BEFORE_CHECK))
+    if (site_trap(bt, gpa) < (write_protected ? TRAPS_BEFORE_CHANGE : MISSES_BEFORE_CHECK))
         return;
-    form_set(bt, gpa, unaligned ? FORM_CHECKED_UNALIGNED : FORM_CHECKED);
+    site_learn(bt, gpa, FACT_UNUSUAL);
     tu_drop(bt, tu);
 }
 
@@ -78,20 +77,20 @@ static bool misaligned_fault(const greg_t *g)
 static void learn_from_fault(struct bt *bt, struct tu *tu, const struct site *site,
                              const greg_t *g, u64 at)
 {
+    site_count_signal(bt, tu->gpa + site->eip_off);
     if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->direct_map <= GIB(4)) {
         note_direct_map_miss(bt, tu, site, at - bt->cpu->direct_map);
     } else if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
-        if (form_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CHANGE) {
-            form_set(bt, tu->gpa + site->eip_off, FORM_CALLOUT);
+        if (site_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CHANGE) {
+            site_learn(bt, tu->gpa + site->eip_off, FACT_FAULTS);
             tu_drop(bt, tu);
         }
     } else if (g[REG_TRAPNO] == TRAP_MF || g[REG_TRAPNO] == TRAP_XM) {
         bt->stats.signals_fpu++;
     } else if (misaligned_fault(g)) {
         bt->stats.signals_align++;
-        form_set(bt, tu->gpa + site->eip_off,
-                 site->form == FORM_MAPPED ? FORM_MAPPED_UNALIGNED : FORM_UNALIGNED);
+        site_learn(bt, tu->gpa + site->eip_off, FACT_MISALIGNED);
         tu_drop(bt, tu);
     } else {
         learn_memory(bt, tu, site, (u64)g[REG_R10]);

@@ -175,7 +175,7 @@ static void follow_direct_map(struct bt *bt)
     if (!use)
         bt->mapless = tus_made(bt);
     else if (tus_made(bt) - bt->mapless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS) {
-        form_forget_table(bt);
+        site_forget_unmapped(bt);
         bt_flush(bt);
     }
 }
@@ -207,16 +207,10 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
 /* A load that found nothing in the direct map has been interpreted. */
 static void retry_direct_map(struct bt *bt, u64 flushes)
 {
-    enum form form;
-
     bt->direct_map_miss.set = false;
     if (mmu_direct_map_extend(&bt->cpu->paging, bt->direct_map_miss.gla))
         return;
-    form = form_of(bt, bt->direct_map_miss.gpa, FORM_MAPPED);
-    if (form == FORM_MAPPED)
-        form_set(bt, bt->direct_map_miss.gpa, FORM_TABLE);
-    if (form == FORM_MAPPED_UNALIGNED)
-        form_set(bt, bt->direct_map_miss.gpa, FORM_UNALIGNED);
+    site_learn(bt, bt->direct_map_miss.gpa, FACT_UNMAPPED);
     if (flushes == bt->stats.flushes && !tu_at(bt, bt->direct_map_miss.tu)->dead)
         tu_drop(bt, tu_at(bt, bt->direct_map_miss.tu));
 }

@@ -65,7 +65,7 @@ static void page_insert(struct bt *bt, gpa_t gpa)
 /* Its bytes in its own page; the others are the crossing's. */
 static u32 first_part(const struct tu *t)
 {
-    return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->guest_size;
+    return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->code_size;
 }
 
 static void code_map_add(struct bt *bt, const struct tu *t)
@@ -79,6 +79,8 @@ static void code_map_add(struct bt *bt, const struct tu *t)
 
 void smc_insert(struct bt *bt, struct tu *tu)
 {
+    if (!tu->code_size)
+        return;
     line_insert(bt, tu, tu->gpa);
     page_insert(bt, tu->gpa);
     if (in_two_lines(tu))
@@ -108,6 +110,8 @@ static void page_remove(struct bt *bt, gpa_t gpa)
 
 void smc_remove(struct bt *bt, struct tu *tu)
 {
+    if (!tu->code_size)
+        return;
     line_remove(bt, tu, tu->gpa);
     page_remove(bt, tu->gpa);
     if (in_two_lines(tu))
@@ -129,12 +133,16 @@ static bool tu_overlaps(const struct tu *t, gpa_t gpa, u32 n)
     return c && c->gpa < gpa + n && gpa < (gpa_t)c->gpa + (t->guest_size - first);
 }
 
+/* A store to one instruction or two: a guest that does it again and again is not loading code.
+ */
 static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
 {
-    for (u32 i = 0; i < t->count && !t->crossing; i++) {
-        u32 end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
+    for (u32 i = 0; i < t->count && n <= sizeof(u64); i++) {
+        u32 first = t->sites[i].eip_off,
+            end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
 
-        form_patch(bt, t->gpa + t->sites[i].eip_off, end - t->sites[i].eip_off, gpa, n);
+        if (t->crossing || (t->gpa + first < gpa + n && gpa < (gpa_t)t->gpa + end))
+            site_overwritten(bt, t->gpa + first);
     }
 }
 
@@ -176,6 +184,8 @@ static void start_forget(struct bt *bt, gpa_t gpa)
 
 void smc_forget(struct bt *bt, const struct tu *tu)
 {
+    if (!tu->code_size)
+        return;
     start_forget(bt, tu->gpa);
     if (tu->crossing)
         start_forget(bt, tu->crossing->gpa);

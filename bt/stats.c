@@ -42,6 +42,14 @@ const char *form_name(u32 form)
     return form < FORMS ? names[form] : "?";
 }
 
+const char *fact_name(u32 number)
+{
+    static const char *const names[FACTS] = {"unmapped", "unusual", "misaligned", "faults",
+                                             "patched"};
+
+    return names[number];
+}
+
 static const char *label_memo(u32 index)
 {
     static const char *const names[MEMO_KINDS] = {
@@ -156,6 +164,18 @@ static void print_table(const u64 *val, const struct row *r, FILE *out)
     free(p);
 }
 
+/* Counts of one place are comparable; between places they are lower bounds: see adapt.h */
+static void print_dearest(const struct bt *bt, FILE *out)
+{
+    struct site_cost top[10];
+    u32 n = site_dearest(bt, top, ARRAY_SIZE(top));
+
+    if (n)
+        fprintf(out, "Sites that cost most (physical address, host signals, translations)\n");
+    for (u32 i = 0; i < n; i++)
+        fprintf(out, "    %08x %12u %12u\n", top[i].gpa, top[i].signals, top[i].translations);
+}
+
 void bt_stats_print(const struct vcpu *cpu, FILE *out)
 {
     const struct bt *bt = stats_gather(cpu);
@@ -171,6 +191,8 @@ void bt_stats_print(const struct vcpu *cpu, FILE *out)
             fprintf(out, "  %-14s %12llu  %s\n", r->name,
                     (unsigned long long)*counter_values(bt, r), r->help);
     }
+    if (bt)
+        print_dearest(bt, out);
 }
 
 bool bt_in_code(const struct vcpu *cpu, u64 pc)

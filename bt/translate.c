@@ -61,12 +61,17 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 
     if (!*co) {
         *co = cache_note(x->bt, sizeof(**co));
-        **co = (struct callout){ .tu = x->tu, .eip = x->tu->eip + site->eip_off,
-                                 .revalidate = may_change_context(in),
-                                 .fpu = fpu, .ends = fpu || ends_tu(in),
-                                 .admitted = admitted(x, in), .move = may_move_device(x, in),
-                                 .form = site->form, .insn = *in };
-        (*co)->fast_callout = !fpu && ((*co)->move || port_access(x, in));
+        **co = (struct callout){.tu = x->tu,
+                                .eip = x->tu->eip + site->eip_off,
+                                .revalidate = may_change_context(in),
+                                .fpu = fpu,
+                                .ends = fpu || ends_tu(in),
+                                .admitted = admitted(x, in),
+                                .move = may_move_device(x, in),
+                                .form = site->form,
+                                .patched = x->facts & FACT_PATCHED,
+                                .insn = *in};
+        (*co)->fast_callout = !fpu && !(*co)->patched && ((*co)->move || port_access(x, in));
     }
     emit_mov_ri64(x, R9, (u64)*co);
 }
@@ -140,7 +145,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
-    if ((!x->callout || forced) && lock_ok(in) &&
+    if ((!x->callout || forced) && !(x->facts & FACT_PATCHED) && lock_ok(in) &&
         cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in))) &&
         xl_fits(x, start, slow)) {
@@ -156,7 +161,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
     x->slow_count = slow;
     memset(x->exits, 0, sizeof(x->exits));
     fpu = xl_fpu_native(in) && !(x->context->key & KEY_FPU_LIVE);
-    x->ended = fpu || ends_tu(in);
+    x->ended = fpu || ends_tu(in) || x->facts & FACT_PATCHED;
     x->site->form = FORM_CALLOUT;
     xl_callout(x, x->site, fpu);
     x->callouts[x->site - x->sites]->adapted = adapted;
@@ -170,23 +175,26 @@ static void emit_poll(struct xl *x)
     check(x->p - x->start == POLL_SIZE, "a poll of %d bytes", (int)(x->p - x->start));
 }
 
-/* The direct map is the supervisor's. A host fault for each operand of a stack that is
- * misaligned would be dear. Where the guest wants #AC itself, misaligned operands go to the
- * slow path. */
-static enum form start_form(const struct xl *x, gpa_t gpa, const struct insn *in)
+/* What the facts say. The direct map is the supervisor's. A host fault for each operand of a
+ * stack that is misaligned would be dear. Where the guest wants #AC itself, misaligned operands
+ * are C's. */
+static enum form site_form(const struct xl *x, u8 facts, const struct insn *in)
 {
-    bool direct_map =
-        (x->context->key >> KEY_CPL_SHIFT & 3) != 3 && mmu_direct_map_use(&x->bt->cpu->paging);
-    enum form start =
-        operand_likely_misaligned(x->bt->cpu, in) ? FORM_MAPPED_UNALIGNED : FORM_MAPPED;
-    enum form form = form_of(x->bt, gpa, start);
+    bool supervisor = (x->context->key >> KEY_CPL_SHIFT & 3) != 3,
+         ac = x->context->key & KEY_AC;
+    bool mapped =
+        supervisor && !(facts & FACT_UNMAPPED) && mmu_direct_map_use(&x->bt->cpu->paging);
+    bool odd = !ac && (facts & FACT_MISALIGNED || operand_likely_misaligned(x->bt->cpu, in));
 
-    if (form == FORM_MAPPED && !direct_map)
-        return FORM_TABLE;
-    if (form == FORM_MAPPED_UNALIGNED && !direct_map)
-        form = FORM_UNALIGNED;
-    return form > FORM_CHECKED && form < FORM_CALLOUT && x->context->key & KEY_AC ? FORM_CHECKED
-                                                                                  : form;
+    if (x->bt->config.force_form)
+        return (enum form)x->bt->config.force_form;
+    if (facts & (FACT_FAULTS | FACT_PATCHED))
+        return FORM_CALLOUT;
+    if (facts & FACT_UNUSUAL || (ac && facts & FACT_MISALIGNED))
+        return odd ? FORM_CHECKED_UNALIGNED : FORM_CHECKED;
+    if (mapped)
+        return odd ? FORM_MAPPED_UNALIGNED : FORM_MAPPED;
+    return odd ? FORM_UNALIGNED : FORM_TABLE;
 }
 
 static void translate_body(struct xl *x, u32 max)
@@ -202,9 +210,11 @@ static void translate_body(struct xl *x, u32 max)
         u8 eip_off = (u8)(eip - tu->eip);
 
         x->site = &x->sites[i];
+        x->facts = site_facts(x->bt, tu->gpa + eip_off);
         x->last = i + 1 == max;
-        *x->site = (struct site){ .host_off = (u16)(x->p - x->start), .eip_off = eip_off,
-                                  .form = (u8)start_form(x, tu->gpa + eip_off, &x->insns[i]) };
+        *x->site = (struct site){.host_off = (u16)(x->p - x->start),
+                                 .eip_off = eip_off,
+                                 .form = (u8)site_form(x, x->facts, &x->insns[i])};
         eip += x->insns[i].len;
         x->next_eip = eip;
         tu->count++;
@@ -213,6 +223,7 @@ static void translate_body(struct xl *x, u32 max)
     if (!x->ended)
         xl_exit(x, 0, JMP, eip);
     tu->guest_size = (u8)(eip - tu->eip);
+    tu->code_size = x->facts & FACT_PATCHED ? 0 : tu->guest_size;
     if (insns)
         *insns = tu->count;
 }
@@ -239,7 +250,8 @@ static bool casts_shadow(const struct insn *in)
            (in->op[0].kind == OP_SEG && in->op[0].reg == SS && in->mnem != ZYDIS_MNEMONIC_PUSH);
 }
 
-/* Pass 1: how many instructions from p fit. One that is patched often stands alone. */
+/* Pass 1: how many instructions from p fit. One that the guest overwrites often stands alone.
+ */
 static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
                    struct insn *insns)
 {
@@ -248,7 +260,7 @@ static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
     while (n < max && left) {
         if (insn_decode(p, left, code32, &insns[n]) != DECODE_OK)
             break;
-        if (form_patched(bt, gpa)) {
+        if (site_facts(bt, gpa) & FACT_PATCHED) {
             n += !n;
             break;
         }
@@ -347,6 +359,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
                : tu_make_crossing(bt, context, gpa, spte, left);
     if (tu) {
         tu_insert(bt, tu);
+        site_count_translation(bt, gpa);
         count_tu(bt, tu, cpu_code32(cpu), start);
     }
     if (bt->config.translating)

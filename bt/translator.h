@@ -17,18 +17,19 @@ struct site;
 enum { MAX_INSNS = 12, MAX_EXITS = 2 };
 
 enum {
-    MAX_CCF = 24576, /* see emit.h */
-    POLL_SIZE = 6, /* of the poll at a CCF's head */
+    MAX_CCF = 24576,  /* see emit.h */
+    POLL_SIZE = 6,    /* of the poll at a CCF's head */
     MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 19,
     LINES = 1 << 15,
     LINE_SHIFT = 6,
     MAX_TU_BYTES = MAX_INSNS * 15,
-    FORM_SIZE = 1 << 15,
+    SITE_SETS = 1 << 13,
+    SITE_WAYS = 4,
     STACK_SIZE = 1 << 16,
     MAX_CONTEXTS = 1 << 14,
     CONTEXT_MEMO = 64,
-    MISSES_BEFORE_CHECK = 3,  /* host signals at a site */
+    MISSES_BEFORE_CHECK = 3, /* host signals at a site */
     TRAPS_BEFORE_CHANGE = 2,
     REBUILD_TUS = 512, /* made without a direct map that are worth a flush when there is one */
     MAX_REBUILDS = 8,
@@ -79,12 +80,14 @@ struct bt {
     } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
     struct jump_cached *jump_cache;
     u32 cpuid_version; /* the vcpu's, for which tc.cpuids holds */
-    /* What sites have learnt of memory operands, by physical address of the instruction. */
-    struct history {
-        u32 gpa;
-        u8 form, traps, patched;
-        u16 served, trial; /* executions in C: so far, until it is in form table again */
-    } history[FORM_SIZE];
+    /* What is known of sites: adapt.c */
+    struct site_record {
+        u32 gpa;                 /* of the instruction, plus 1; 0: free */
+        u8 facts, traps, writes; /* enum fact; host signals and writes to it since */
+        u16 served,
+            trial; /* executions in C without an offence: so far, until facts are forgotten */
+    } records[SITE_SETS][SITE_WAYS];
+    struct site_cost costs[COST_SIZE];
     u8 fpu_cpl;   /* CPL the FPU is live for */
     u32 generation; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */

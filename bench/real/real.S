@@ -72,6 +72,10 @@ _start:
         row     "out-post", "out %al, $0x80"
         row     "video-write", "movb %al, %gs:(0)"
         /* The operand of the next instruction but one, as callers of INT n and drawing loops do it. */
+        row     "patch-int", "xorb $1, 1f + 1; jmp 1f; 1: int $0x60"
+        row     "patch-opcode", "xorb $8, 1f; jmp 1f; 1: inc %dx"
+        row     "patch-displacement", "xorb $2, 1f + 1; jmp 1f; 1: mov %ax, buffer"
+        row     "patch-jump", "xorb $1, 1f + 1; jmp 1f; 1: jmp 2f; 2: nop; nop"
         row     "patch-operand", "incw 1f + 1; jmp 1f; 1: mov $0, %ax"
 
 near_leaf:
@@ -101,6 +105,8 @@ main:
         mov     %ax, %es
         movw    $handler, %es:(4 * 0x60)
         movw    %cs, %es:(4 * 0x60 + 2)
+        movw    $handler, %es:(4 * 0x61)
+        movw    %cs, %es:(4 * 0x61 + 2)
         mov     $0xb800, %ax
         mov     %ax, %gs
         call    beside_code             /* there is code beside the data */

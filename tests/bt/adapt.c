@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { CODE = 0x10000, HANDLER = 0x800, DATA = 0x20000, FIRST = 64, LAST = 1024 };
+#define NUMBER(fact) __builtin_ctz(fact)
 
 /* 1: div byte [bx];  loop 1b;  hlt.  The quotient of AX: 0; of a divisor 0: #DE */
 static const u8 divides[] = { 0xf6, 0x37, 0xe2, 0xfc, 0xf4 };
@@ -79,12 +80,12 @@ TEST(bt_adapt, a_guilty_site_serves_its_trial)
     CHECK_EQ(divide(bt, 1, 100), 0);
     offend(bt);
     CHECK(bt->stats.signals_divide <= 2);
-    CHECK_EQ(bt->stats.adapted[FORM_CALLOUT], 1);
-    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 0);
+    CHECK_EQ(bt->stats.learnt[NUMBER(FACT_FAULTS)], 1);
+    CHECK_EQ(bt->stats.forgotten, 0);
     CHECK_EQ(divide(bt, 1, FIRST - 1), FIRST - 1);
-    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 0);
+    CHECK_EQ(bt->stats.forgotten, 0);
     CHECK_EQ(divide(bt, 1, 100), 1);
-    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 1);
+    CHECK_EQ(bt->stats.forgotten, 1);
     CHECK_EQ(divide(bt, 1, 1000), 0);
 }
 
@@ -118,7 +119,7 @@ TEST(bt_adapt, a_store_that_met_code_is_checked)
 
     run(bt, CODE + 0x900, 100);
     CHECK_EQ(bt->stats.signals_protected, 2);
-    CHECK_EQ(bt->stats.adapted[FORM_CHECKED], 1);
+    CHECK_EQ(bt->stats.learnt[NUMBER(FACT_UNUSUAL)], 1);
     run(bt, DATA, 1); /* fills the shadow */
     callouts = bt->stats.callouts;
     run(bt, DATA, 1000);
@@ -132,7 +133,7 @@ TEST(bt_adapt, misaligned_stores_stay_in_the_cache)
 
     run(bt, DATA + 1, 10);
     CHECK_EQ(bt->stats.signals_align, 1);
-    CHECK_EQ(bt->stats.adapted[FORM_UNALIGNED], 1);
+    CHECK_EQ(bt->stats.learnt[NUMBER(FACT_MISALIGNED)], 1);
     callouts = bt->stats.callouts;
     run(bt, DATA + 3, 1000);
     run(bt, DATA + 4, 1000);
@@ -167,7 +168,7 @@ TEST(bt_adapt, a_load_goes_by_the_window_until_it_misses)
     CHECK_EQ(bt->stats.signals_direct_map, 0);
     run(bt, 0xb8000, 10); /* no memory */
     CHECK_EQ(bt->stats.signals_direct_map, 1);
-    CHECK_EQ(bt->stats.adapted[FORM_TABLE], 1);
+    CHECK_EQ(bt->stats.learnt[NUMBER(FACT_UNMAPPED)], 1);
     run(bt, DATA, 1000);
     CHECK_EQ(bt->stats.signals_direct_map, 1);
 }
@@ -181,7 +182,7 @@ TEST(bt_adapt, misaligned_loads_come_from_the_window)
     mmu_ram(bt->cpu->mmu)[DATA + 0x1000] = 0x12;
     run(bt, DATA + 0xfff, 10); /* over the end of a page, even */
     CHECK_EQ(bt->stats.signals_align, 1);
-    CHECK_EQ(bt->stats.adapted[FORM_MAPPED_UNALIGNED], 1);
+    CHECK_EQ(bt->stats.learnt[NUMBER(FACT_MISALIGNED)], 1);
     callouts = bt->stats.callouts;
     run(bt, DATA + 0xfff, 1000);
     CHECK_EQ(bt->stats.callouts - callouts, 1); /* HLT */

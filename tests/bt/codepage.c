@@ -69,6 +69,7 @@ static void stores_around(struct bt *bt, u32 first, u32 n, bool misaligned)
             run(bt->cpu, first);
             memcpy(&bt->cpu->gpr[EAX], code + at, 4);
             CHECK_EQ(drops_by_store(bt, at, size, &in_cache), hits);
+            memset(bt->records, 0, sizeof(bt->records)); /* that it is overwritten so often */
             CHECK_EQ(in_cache, !hits);
         }
 }
@@ -131,24 +132,73 @@ TEST(bt_code_page_store, a_page_table_with_code_is_told)
     mmu->page_flags[CODE >> PAGE_SHIFT] &= (u8)~PG_TABLE;
 }
 
-/* The operand of a MOV is patched again and again: it comes to stand alone, and does what it
- * says. */
-TEST(bt_code_page_store, a_patched_operand_stands_alone)
+/* Code at VICTIM, patched at byte `at` turn by turn: with the turn's number, a word, or with
+ * one of two opcodes. It does what it says, and costs no translation after the first few. */
+static void patched(const char *code, u32 size, u32 at, const u32 *values,
+                    void (*look)(const struct vcpu *cpu, u32 turn))
 {
     struct bt *bt = start(FORM_CHECKED);
     u64 made;
     bool in_cache;
 
-    memcpy(mmu_ram(bt->cpu->mmu) + CODE + VICTIM, "\x43\x43\x43\xb8\x00\x00\x43\x43\xf4", 9);
-    for (u32 i = 1; i < 10; i++) { /* inc bx, three times;  mov ax, i;  inc bx, twice;  hlt */
+    memcpy(mmu_ram(bt->cpu->mmu) + CODE + VICTIM, code, size);
+    for (u32 i = 1; i < 20; i++) {
         run(bt->cpu, VICTIM);
-        bt->cpu->gpr[EAX] = i;
-        CHECK_EQ(drops_by_store(bt, VICTIM + 4, 2, &in_cache), 1);
-        bt->cpu->gpr[EBX] = 0;
         made = bt->stats.insns;
+        bt->cpu->gpr[EAX] = values ? values[i & 1] : i;
+        drops_by_store(bt, VICTIM + at, values ? 1 : 2, &in_cache);
+        bt->cpu->gpr[EBX] = 0;
         run(bt->cpu, VICTIM);
-        CHECK_EQ(bt->cpu->gpr[EAX] & 0xffff, i);
-        CHECK_EQ(bt->cpu->gpr[EBX], 5);
-        CHECK(i <= 5 || bt->stats.insns - made == 1);
+        look(bt->cpu, i);
+        CHECK(i < 8 || (bt->stats.insns == made && in_cache));
     }
+}
+
+static void operand_is_turn(const struct vcpu *cpu, u32 turn)
+{
+    CHECK_EQ(cpu->gpr[EAX] & 0xffff, turn);
+    CHECK_EQ(cpu->gpr[EBX], 5);
+}
+
+TEST(bt_code_page_store, a_patched_operand_is_no_code)
+{
+    /* inc bx, three times;  mov ax, i;  inc bx, twice;  hlt */
+    patched("\x43\x43\x43\xb8\x00\x00\x43\x43\xf4", 9, 4, NULL, operand_is_turn);
+}
+
+static void opcode_is_turn(const struct vcpu *cpu, u32 turn)
+{
+    static const u8 results[2] = {1, 2}; /* after inc bx: nop; or inc bx */
+
+    CHECK_EQ(cpu->gpr[EBX] & 0xffff, results[turn & 1]);
+}
+
+TEST(bt_code_page_store, a_patched_opcode_is_no_code)
+{
+    /* inc bx;  nop, or inc bx;  hlt */
+    static const u32 opcodes[2] = {0x90, 0x43};
+
+    patched("\x43\x90\xf4", 3, 1, opcodes, opcode_is_turn);
+}
+
+TEST(bt_code_page_store, a_patched_instruction_that_stays_is_code_again)
+{
+    struct bt *bt = start(FORM_CHECKED);
+    u64 callouts;
+    bool in_cache;
+
+    memcpy(mmu_ram(bt->cpu->mmu) + CODE + VICTIM, "\xb8\x00\x00\xf4", 4); /* mov ax, i;  hlt */
+    for (u32 i = 0; i < 8; i++) {
+        run(bt->cpu, VICTIM);
+        drops_by_store(bt, VICTIM + 1, 2, &in_cache);
+    }
+    CHECK(in_cache);
+    for (u32 i = 0; i < 300; i++)
+        run(bt->cpu, VICTIM);
+    CHECK_EQ(bt->stats.forgotten, 1);
+    callouts = bt->stats.callout_by[ZYDIS_MNEMONIC_MOV];
+    for (u32 i = 0; i < 10; i++)
+        run(bt->cpu, VICTIM);
+    CHECK_EQ(bt->stats.callout_by[ZYDIS_MNEMONIC_MOV], callouts);
+    CHECK_EQ(drops_by_store(bt, VICTIM + 1, 2, &in_cache), 1);
 }
