@@ -56,7 +56,9 @@ enum trace_channel {
     TRACE_CHANNELS
 };
 
-extern u32 trace_mask; /* bit n: channel n is on */
+/* Bit n: channel n is on. Each thread has its own, so that two machines log apart; `--trace` sets that of the thread
+ * that reads the options, which is the one that runs the machine. */
+extern _Thread_local u32 trace_mask __attribute__((tls_model("local-exec")));
 
 #define trace_on(channel) unlikely(trace_mask & 1u << (channel))
 #define trace(channel, ...)                                                                    \
@@ -66,7 +68,7 @@ extern u32 trace_mask; /* bit n: channel n is on */
     } while (0)
 
 void trace_print(enum trace_channel channel, const char *fmt, ...) PRINTF(2, 3);
-/* Turns on the channels of a comma-separated list ("all" for all). NULL, or the unknown name. */
+/* Turns on the channels of a comma-separated list ("all" for all) in this thread. NULL, or the unknown name. */
 const char *trace_enable(const char *list);
 
 /* Our own mistake: prints the sentence with file and line, registers where known, and aborts. */

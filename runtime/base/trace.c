@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-u32 trace_mask;
+_Thread_local u32 trace_mask;
 
 static const char *const channel_names[] = {
 #define CHANNEL(id, name, help) name,
@@ -19,11 +19,13 @@ void trace_print(enum trace_channel channel, const char *fmt, ...)
 {
     va_list ap;
 
+    flockfile(stderr); /* lines of two machines do not mix */
     fprintf(stderr, "%s: ", channel_names[channel]);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
+    funlockfile(stderr);
 }
 
 static bool trace_enable_one(const char *name, size_t len)

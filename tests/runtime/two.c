@@ -1,6 +1,6 @@
 /*
  * Two whole machines in one process, each on a thread of its own, at once: own clock, own host timer, own
- * memory, own translated code. Each runs a BIOS of ours that computes for a while, with a timer that
+ * memory, own translated code, own log channels. Each runs a BIOS of ours that computes for a while, with a timer that
  * interrupts a thousand times a second, then sleeps by HLT until enough ticks have come, and ends by
  * isa-debug-exit.
  */
@@ -77,11 +77,13 @@ struct side {
     struct options options;
     char path[32]; /* of its BIOS */
     u32 seed;
+    const char *trace; /* a channel in which nothing happens */
     pthread_barrier_t *start;
     /* What came of it: */
     int status;
     u32 result, ticks;
     u64 time, signals;
+    u32 trace_mask;
 };
 
 static void write_bios(struct side *s)
@@ -105,12 +107,14 @@ static void *run_side(void *arg)
     struct side *s = arg;
     struct machine *m = machine_new(&s->options);
 
+    CHECK(!trace_enable(s->trace));
     pthread_barrier_wait(s->start);
     s->status = machine_run(m);
     phys_read(m, RESULT, &s->result, 4);
     phys_read(m, TICKS_AT, &s->ticks, 4);
     s->time = clock_now(m);
     s->signals = m->stats.timer_signals;
+    s->trace_mask = trace_mask;
     machine_free(m);
     return NULL;
 }
@@ -151,10 +155,14 @@ TEST(machine, two_at_once_on_two_threads)
     pthread_barrier_init(&start, NULL, 2);
     for (u32 i = 0; i < 2; i++)
         prepare(&sides[i], 0x1234567 * (i + 1), &start);
+    sides[0].trace = "qmp";
+    sides[1].trace = "disk";
     for (u32 i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, run_side, &sides[i]);
     for (u32 i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
+    CHECK_EQ(sides[0].trace_mask, 1u << TRACE_QMP);
+    CHECK_EQ(sides[1].trace_mask, 1u << TRACE_DISK);
     for (u32 i = 0; i < 2; i++) {
         check_side(&sides[i]);
         unlink(sides[i].path);
