@@ -23,7 +23,7 @@ struct bt_config {
 struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char **why);
 void bt_free(struct bt *bt); /* NULL is fine */
 
-/* Runs guest code until requests asks for the run loop: cpu_run_interp(), translated. */
+/* Runs guest code until requests asks for the run loop: as the interpreter, translated. */
 void bt_run(struct vcpu *cpu);
 /* At most one TU, for comparing with the interpreter; returns after it with exact state. */
 void bt_run_one(struct vcpu *cpu);

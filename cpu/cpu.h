@@ -255,8 +255,6 @@ void cpu_set_eflags(struct vcpu *cpu, u32 val, u32 mask);
 
 /* Records an exception and returns false. The error code is pushed for the vectors that have one. */
 bool cpu_fault(struct vcpu *cpu, enum exception vector, u32 error);
-/* Not built yet: counts, traces, raises #UD. Returns false. */
-bool cpu_nyi(struct vcpu *cpu, const char *what);
 
 enum delivery { DELIVER_EXCEPTION, DELIVER_INT /* INT n, INT3, INTO */, DELIVER_HARDWARE };
 /*
@@ -287,8 +285,6 @@ bool cpu_can_wake(const struct vcpu *cpu);
 void cpu_step(struct vcpu *cpu);
 /* The same without a look at requests: for engines that have attended already. */
 void cpu_run_one(struct vcpu *cpu);
-/* Steps until requests asks for the run loop. */
-void cpu_run_interp(struct vcpu *cpu);
 
 /* ---- Memory through segments (cpu/access.c) ---- */
 
@@ -331,13 +327,10 @@ void cpu_unpack_descriptor(struct segment *seg, u16 selector, const u32 desc[2])
 bool cpu_far_jump(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
 bool cpu_far_call(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
 bool cpu_far_ret(struct vcpu *cpu, u32 opsize, u32 pop_bytes);
-bool cpu_iret(struct vcpu *cpu, u32 opsize, u32 next_eip);
 enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
 /* Hardware task switch (vol. 3, 7.3). next_eip is saved in the old TSS. */
 bool cpu_switch_task(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip,
                      bool has_error, u32 error);
-/* I/O permission (vol. 1, 17.5): CPL against IOPL, then the bitmap of the TSS. #GP(0). */
-bool cpu_check_io(struct vcpu *cpu, u16 port, u32 size);
 
 /* ---- Control (cpu/control.c, msr.c, cpuid.c, debug.c) ---- */
 
@@ -356,8 +349,6 @@ void cpu_tsc_start(struct vcpu *cpu);
 
 /* The FPU part of RESET (SDM vol. 3, table 9-1). */
 void cpu_fpu_reset(struct vcpu *cpu);
-/* Brings what a snapshot restored into a form the host accepts. */
-void cpu_fpu_loaded(struct vcpu *cpu);
 void cpu_hostexec_free(struct vcpu *cpu);
 
 /* ---- For people ---- */

@@ -31,13 +31,6 @@ bool cpu_fault(struct vcpu *cpu, enum exception vector, u32 error)
     return false;
 }
 
-bool cpu_nyi(struct vcpu *cpu, const char *what)
-{
-    trace(TRACE_NYI, "%s at %04x:%08x", what, cpu->seg[CS].selector, cpu->eip);
-    cpu->stats.nyi++;
-    return cpu_fault(cpu, EXC_UD, 0);
-}
-
 void cpu_set_eflags(struct vcpu *cpu, u32 val, u32 mask)
 {
     if (!cpu_has(cpu, FEAT_CPUID))

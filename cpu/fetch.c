@@ -118,12 +118,3 @@ const struct decoded *fetch_decoded(struct vcpu *cpu)
     d->hva = p;
     return fill(cpu, d, code32);
 }
-
-const struct insn *cpu_fetch(struct vcpu *cpu)
-{
-    const struct decoded *d = fetch_quick(cpu);
-
-    if (!d)
-        d = fetch_decoded(cpu);
-    return d ? &d->insn : NULL;
-}

@@ -1,6 +1,6 @@
 /*
  * The cache of decoded instructions, as the interpreter's loop looks into it. Private to fetch.c and
- * interp.c; all others call cpu_fetch().
+ * interp.c.
  *
  * Direct-mapped by host address and never invalidated: an entry serves only if the bytes in memory
  * still equal those it was decoded from, so self-modifying code is exact by construction. The
@@ -70,7 +70,8 @@ static inline const struct decoded *fetch_quick(const struct vcpu *cpu)
     return NULL;
 }
 
-/* The same with all checks. NULL: exception recorded. Valid until the next call. */
+/* The same with all checks (#GP beyond the limit or 15 bytes, #PF, #UD). NULL: exception recorded. Valid until the
+ * next call. */
 const struct decoded *fetch_decoded(struct vcpu *cpu);
 
 #endif

@@ -108,13 +108,6 @@ void cpu_fpu_reset(struct vcpu *cpu)
     fpu_summarize(cpu);
 }
 
-void cpu_fpu_loaded(struct vcpu *cpu)
-{
-    cpu->fpu.fcw = fpu_fcw(cpu->fpu.fcw);
-    cpu->fpu.mxcsr &= fpu_mxcsr_mask(cpu);
-    fpu_summarize(cpu);
-}
-
 /* ---- Operands ---- */
 
 static bool is_number(u32 size)

@@ -155,8 +155,4 @@ bool cpu_run_insn(struct vcpu *cpu, const struct insn *in);
 /* The same where mode, privilege and model are known to allow it, and it has nothing to do with the FPU. */
 bool cpu_run_admitted(struct vcpu *cpu, const struct insn *in);
 
-/* Fetches and decodes at CS:EIP with all checks (#GP beyond the limit or 15 bytes, #PF, #UD); the
- * result stays valid until the next call. NULL: exception recorded. */
-const struct insn *cpu_fetch(struct vcpu *cpu);
-
 #endif

@@ -168,7 +168,7 @@ void cpu_step(struct vcpu *cpu)
         run_one(cpu);
 }
 
-void cpu_run_interp(struct vcpu *cpu)
+static void interp_run(struct vcpu *cpu)
 {
     while (requests_served(cpu))
         run_one(cpu);
@@ -188,5 +188,5 @@ const struct engine interp_engine = {
     .help = "the reference interpreter",
     .attach = attach_nothing,
     .detach = detach_nothing,
-    .run = cpu_run_interp,
+    .run = interp_run,
 };

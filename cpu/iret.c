@@ -167,19 +167,14 @@ static bool iret_protected(struct vcpu *cpu, u32 opsize)
                                    iret_same(cpu, &f, desc, opsize);
 }
 
-bool cpu_iret(struct vcpu *cpu, u32 opsize, u32 next_eip)
+bool ex_iret(struct vcpu *cpu, const struct insn *in)
 {
     cpu_unblock_nmi(cpu); /* even if it faults (vol. 3, 6.7.1) */
     if (cpu_v86(cpu))
-        return iret_v86(cpu, opsize);
+        return iret_v86(cpu, in->opsize);
     if (!cpu_protected(cpu))
-        return iret_real(cpu, opsize, FLAGS_PROGRAM | FLAG_IF | FLAG_IOPL);
+        return iret_real(cpu, in->opsize, FLAGS_PROGRAM | FLAG_IF | FLAG_IOPL);
     if (cpu->eflags & FLAG_NT)
-        return iret_task(cpu, next_eip);
-    return iret_protected(cpu, opsize);
-}
-
-bool ex_iret(struct vcpu *cpu, const struct insn *in)
-{
-    return cpu_iret(cpu, in->opsize, cpu->eip + in->len);
+        return iret_task(cpu, cpu->eip + in->len);
+    return iret_protected(cpu, in->opsize);
 }

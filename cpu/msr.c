@@ -1,6 +1,6 @@
 /*
  * Model-specific registers of the P6 family (SDM vol. 4, tables 2-20 and 2-51), the time-stamp
- * counter and the two event counters. Everything else is #GP(0), and `--trace nyi` names it.
+ * counter and the two event counters. Everything else is #GP(0), is counted, and `--trace nyi` names it.
  */
 #include "cpu/debug.h"
 #include "cpu/system.h"
@@ -269,6 +269,7 @@ bool cpu_rdmsr(struct vcpu *cpu, u32 index, u64 *val)
 {
     if (exists(cpu, index) && read_msr(cpu, index, val))
         return true;
+    cpu->stats.nyi++;
     trace(TRACE_NYI, "rdmsr %x at %04x:%08x", index, cpu->seg[CS].selector, cpu->eip);
     return cpu_fault(cpu, EXC_GP, 0);
 }
@@ -355,6 +356,7 @@ bool cpu_wrmsr(struct vcpu *cpu, u32 index, u64 val)
     cpu->cpuid_version++; /* it tells of the APIC's enable bit */
     if (exists(cpu, index) && write_msr(cpu, index, val))
         return true;
+    cpu->stats.nyi++;
     trace(TRACE_NYI, "wrmsr %x = %llx at %04x:%08x", index, (unsigned long long)val,
           cpu->seg[CS].selector, cpu->eip);
     return cpu_fault(cpu, EXC_GP, 0);

@@ -27,7 +27,8 @@ static bool bitmap_allows(struct vcpu *cpu, u16 port, u32 size, bool *allowed)
     return true;
 }
 
-bool cpu_check_io(struct vcpu *cpu, u16 port, u32 size)
+/* CPL against IOPL, then the bitmap of the TSS (vol. 1, 17.5). #GP(0). */
+static bool check_io(struct vcpu *cpu, u16 port, u32 size)
 {
     bool allowed;
 
@@ -54,7 +55,7 @@ bool ex_in(struct vcpu *cpu, const struct insn *in)
     u16 port = port_operand(cpu, in, 1);
     u32 size = in->op[0].size;
 
-    if (!cpu_check_io(cpu, port, size))
+    if (!check_io(cpu, port, size))
         return false;
     gpr_set(cpu, EAX, size, cpu->pins.in(cpu, port, size));
     watch(cpu, port, size);
@@ -66,7 +67,7 @@ bool ex_out(struct vcpu *cpu, const struct insn *in)
     u16 port = port_operand(cpu, in, 0);
     u32 size = in->op[1].size;
 
-    if (!cpu_check_io(cpu, port, size))
+    if (!check_io(cpu, port, size))
         return false;
     cpu->pins.out(cpu, port, size, gpr_get(cpu, EAX, size));
     watch(cpu, port, size);
@@ -95,7 +96,7 @@ static bool step_ins(struct vcpu *cpu, const struct insn *in, u32 size)
     u16 port = (u16)cpu->gpr[EDX];
     u32 off = cpu->gpr[EDI] & address_mask(in);
 
-    if (!cpu_check_io(cpu, port, size) || !cpu_check_write(cpu, ES, off, size) ||
+    if (!check_io(cpu, port, size) || !cpu_check_write(cpu, ES, off, size) ||
         !cpu_write(cpu, ES, off, size, cpu->pins.in(cpu, port, size)))
         return false;
     watch(cpu, port, size);
@@ -108,7 +109,7 @@ static bool step_outs(struct vcpu *cpu, const struct insn *in, u32 size)
     u16 port = (u16)cpu->gpr[EDX];
     u64 val;
 
-    if (!cpu_check_io(cpu, port, size) ||
+    if (!check_io(cpu, port, size) ||
         !cpu_read(cpu, in->seg, cpu->gpr[ESI] & address_mask(in), size, &val))
         return false;
     cpu->pins.out(cpu, port, size, (u32)val);
@@ -192,7 +193,7 @@ static bool repeat(struct vcpu *cpu, const struct insn *in,
     cpu->mid_rep = 0;
     if (!(in->prefixes & (PFX_REP | PFX_REPNE)))
         return step(cpu, in, size);
-    if (!cpu_check_io(cpu, (u16)cpu->gpr[EDX], size)) /* even if the count is 0 */
+    if (!check_io(cpu, (u16)cpu->gpr[EDX], size)) /* even if the count is 0 */
         return false;
     strings = cpu->pins.has_strings && cpu->pins.has_strings(cpu, (u16)cpu->gpr[EDX], size);
     while ((count = cpu->gpr[ECX] & mask)) {

@@ -88,7 +88,7 @@ void aml_int(struct aml *a, u32 v)
     }
 }
 
-void aml_buffer(struct aml *a, const struct aml *contents)
+static void aml_buffer(struct aml *a, const struct aml *contents)
 {
     u32 at = aml_open(a, AML_BUFFER);
 

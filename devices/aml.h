@@ -30,7 +30,6 @@ void aml_op(struct aml *a, u32 op);
 void aml_path(struct aml *a, const char *path);
 /* A constant in its shortest form. */
 void aml_int(struct aml *a, u32 v);
-void aml_buffer(struct aml *a, const struct aml *contents);
 
 /* `op`, then a package length that aml_close() fills in; returns what to give it. */
 u32 aml_open(struct aml *a, u32 op);

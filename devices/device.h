@@ -133,8 +133,6 @@ struct irq {
 void irq_init(struct irq *line, void (*handler)(void *owner, u32 pin, bool level), void *owner,
               u32 pin);
 void irq_set(struct irq *line, bool level);
-/* Edge: high, then low. */
-void irq_pulse(struct irq *line);
 /* ISA interrupt `n` of the board, 0 to 15: it reaches the 8259s and the I/O APIC (0 at its pin 2).
  * Valid from the moment the machine exists; several chips may hold the same wire (they are ORed
  * only for PCI, by piix3). */

@@ -17,9 +17,3 @@ void irq_set(struct irq *line, bool level)
     if (line->handler)
         line->handler(line->owner, line->pin, level);
 }
-
-void irq_pulse(struct irq *line)
-{
-    irq_set(line, true);
-    irq_set(line, false);
-}

@@ -454,7 +454,7 @@ static void claim(struct lapic *l)
     l->claimed = base && bus_claim_memory(&l->dev, base, PAGE_SIZE, &ops) ? base : 0;
 }
 
-/* After RESET and INIT (10.4.7.1, 10.4.7.3); the ID stays over INIT. */
+/* After RESET (10.4.7.1). INIT of the only processor is a reset of the machine (runtime/parts.c). */
 static void reset_registers(struct lapic *l)
 {
     u8 lint[2] = { l->lint[0], l->lint[1] };
@@ -493,14 +493,6 @@ bool lapic_base_msr_write(struct device *dev, u64 val)
 }
 
 /* ---- The chip ---- */
-
-void lapic_init(struct device *dev)
-{
-    struct lapic *l = (struct lapic *)dev;
-
-    reset_registers(l);
-    update(l);
-}
 
 static bool lapic_attach(struct device *dev)
 {

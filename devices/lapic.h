@@ -28,7 +28,6 @@ bool lapic_intr(struct device *dev);
 int lapic_ack(struct device *dev);
 /* The vector is requested and not yet taken by the core: a further edge would be lost. */
 bool lapic_busy(struct device *dev, u8 vector);
-void lapic_init(struct device *dev); /* INIT#: registers as after RESET, but ID and base */
 u64 lapic_base_msr_read(struct device *dev); /* MSR 1B (IA32_APIC_BASE) */
 bool lapic_base_msr_write(struct device *dev, u64 val); /* false: #GP */
 

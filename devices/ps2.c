@@ -13,7 +13,8 @@ bool ps2_put(struct ps2_queue *q, const u8 *data, u32 n)
     return true;
 }
 
-u8 ps2_get(struct ps2_queue *q)
+/* The oldest byte; only when count is not 0. */
+static u8 ps2_get(struct ps2_queue *q)
 {
     u8 val = q->data[q->head];
 
@@ -47,11 +48,6 @@ void ps2_reply(struct ps2_port *p, u8 val)
 {
     ps2_put(&p->reply, &val, 1);
     p->ready(p->owner);
-}
-
-bool ps2_pending(const struct ps2_port *p)
-{
-    return p->reply.count || p->event.count;
 }
 
 u8 ps2_next(struct ps2_port *p)

@@ -17,8 +17,6 @@ struct ps2_queue {
 };
 /* Appends all n bytes or, without room, none. */
 bool ps2_put(struct ps2_queue *q, const u8 *data, u32 n);
-/* The oldest byte; only when count is not 0. */
-u8 ps2_get(struct ps2_queue *q);
 
 /* What both devices have in common. */
 struct ps2_port {
@@ -33,7 +31,6 @@ void ps2_port_init(struct ps2_port *p, struct machine *m, void (*ready)(void *ow
 /* After a restore: indices that cannot hurt. */
 void ps2_port_loaded(struct ps2_port *p);
 void ps2_reply(struct ps2_port *p, u8 val);
-bool ps2_pending(const struct ps2_port *p);
 u8 ps2_next(struct ps2_port *p);
 
 #define PS2_PORT_FIELDS(type, port)                                                            \

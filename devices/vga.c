@@ -35,6 +35,13 @@ u32 vga_line_compare(const struct vga *v)
            (v->cr[CRTC_MAX_SCAN] & 0x40) << 3;
 }
 
+struct vga_timing {
+    u64 clock;                /* dots a second */
+    u32 line, total;          /* dots in a line; lines in a frame */
+    u32 shown_dots, shown;    /* visible dots of a line, lines of a frame */
+    u32 retrace, retrace_end; /* lines of vertical retrace */
+};
+
 /* Linear modes have no CRT registers of their own: 60 Hz, a tenth of each direction blank. */
 static void vbe_timing(const struct vga *v, struct vga_timing *t)
 {
@@ -47,7 +54,7 @@ static void vbe_timing(const struct vga *v, struct vga_timing *t)
     t->clock = 60ull * t->line * t->total;
 }
 
-void vga_timing(const struct vga *v, struct vga_timing *t)
+static void vga_timing(const struct vga *v, struct vga_timing *t)
 {
     static const u32 clocks[4] = { 25175000, 28322000, 28322000, 28322000 };
     u8 high = v->cr[CRTC_OVERFLOW], clocking = v->sr[SEQ_CLOCKING];
@@ -202,7 +209,7 @@ u32 vga_port_read(struct device *dev, u32 off, enum io_size size)
     }
 }
 
-void vga_port_write(struct device *dev, u32 off, enum io_size size, u32 val)
+static void vga_port_write(struct device *dev, u32 off, enum io_size size, u32 val)
 {
     struct vga *v = (struct vga *)dev;
 

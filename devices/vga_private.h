@@ -146,18 +146,10 @@ struct vga {
 #define NO_WINDOW ~0u
 
 /* vga.c */
-struct vga_timing {
-    u64 clock;                /* dots a second */
-    u32 line, total;          /* dots in a line; lines in a frame */
-    u32 shown_dots, shown;    /* visible dots of a line, lines of a frame */
-    u32 retrace, retrace_end; /* lines of vertical retrace */
-};
-void vga_timing(const struct vga *v, struct vga_timing *t);
 u64 vga_frame_number(struct vga *v); /* frames since power-on, for blinking */
 u32 vga_vdisp_end(const struct vga *v);
 u32 vga_line_compare(const struct vga *v);
 u32 vga_port_read(struct device *dev, u32 off, enum io_size size); /* 3C0 + off */
-void vga_port_write(struct device *dev, u32 off, enum io_size size, u32 val);
 
 /* vga_mem.c */
 bool vga_mem_attach(struct vga *v);

@@ -300,7 +300,6 @@ void shared_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry);
 void shared_entry_written(struct mmu *mmu, struct space *s, u32 region);
 /* The memory map changed: nobody is known to agree. */
 void shared_doubt(struct mmu *mmu);
-void shared_free(struct mmu *mmu, struct shared_shadow *g);
 
 static inline bool mmu_user(const struct paging *pg, enum mmu_access access)
 {

@@ -242,7 +242,7 @@ static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *
     return both >= left ? both : 0;
 }
 
-void shared_free(struct mmu *mmu, struct shared_shadow *g)
+static void shared_free(struct mmu *mmu, struct shared_shadow *g)
 {
     for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
         if (s->live && s->group == g)

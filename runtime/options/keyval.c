@@ -100,7 +100,7 @@ _Noreturn void refuse_choice(const char *where, const char *word, const char *ch
     refuse_name(where, word, names, sizeof(names[0]), n);
 }
 
-bool parse_u32(const char *text, u32 *val)
+static bool parse_u32(const char *text, u32 *val)
 {
     char *end;
     unsigned long long v;

@@ -49,7 +49,6 @@ bool in_choices(const char *word, const char *choices);
 
 /* "64K", "16M", "1G", "16" in units of `unit` bytes. False: no size. */
 bool parse_size(const char *text, u64 unit, u64 *size);
-bool parse_u32(const char *text, u32 *val);
 
 /* Insertions, deletions, replacements and swaps of neighbours that make b of a, case ignored. */
 u32 edit_distance(const char *a, const char *b);
