@@ -62,3 +62,21 @@ const struct device_class debugcon_class = {
     .reset = debugcon_reset,
     .fields = debugcon_fields,
 };
+
+static const struct debugcon_config debugcon_defaults = { .port = 0xe9 };
+static const struct key_row debugcon_keys[] = {
+    { "chardev", KEY_CHARDEV, offsetof(struct debugcon_config, chardev), .required = true },
+    { "iobase", KEY_U16, offsetof(struct debugcon_config, port), .help = "the port" },
+    { NULL },
+};
+
+const struct user_device debugcon_user_device = {
+    .name = "isa-debugcon",
+    .help = "debug console: what is written to a port",
+    .category = MISC_DEVICE,
+    .bus = BUS_ISA,
+    .class = &debugcon_class,
+    .config_size = sizeof(struct debugcon_config),
+    .defaults = &debugcon_defaults,
+    .properties = debugcon_keys,
+};

@@ -39,3 +39,31 @@ const struct device_class debugexit_class = {
     .reset = debugexit_reset,
     .fields = debugexit_fields,
 };
+
+static const char *debugexit_complete(struct machine *m, void *config)
+{
+    const struct debugexit_config *c = config;
+
+    if (!c->size || c->port + c->size > 0x10000)
+        return "iobase up to 0xffff, iosize 1 to 4";
+    return NULL;
+}
+
+static const struct debugexit_config debugexit_defaults = { .port = 0x501, .size = 2 };
+static const struct key_row debugexit_keys[] = {
+    { "iobase", KEY_U16, offsetof(struct debugexit_config, port), .help = "the port" },
+    { "iosize", KEY_U16, offsetof(struct debugexit_config, size), .max = 4, .help = "how many ports" },
+    { NULL },
+};
+
+const struct user_device debugexit_user_device = {
+    .name = "isa-debug-exit",
+    .help = "a write to its port ends ring3 with status value * 2 + 1",
+    .category = MISC_DEVICE,
+    .bus = BUS_ISA,
+    .class = &debugexit_class,
+    .config_size = sizeof(struct debugexit_config),
+    .defaults = &debugexit_defaults,
+    .properties = debugexit_keys,
+    .complete = debugexit_complete,
+};

@@ -40,6 +40,8 @@ struct device {
 /* Creates the chip, zeroed, and attaches it. `config` must outlive it; wires to chips that come later
  * may be put into it afterwards. NULL if attach failed. (runtime/machine/services.c) */
 struct device *device_new(struct machine *m, const struct device_class *class, const void *config);
+/* How many chips of that class there are. */
+u32 device_count(struct machine *m, const struct device_class *class);
 /* Zeroed memory, freed with the machine. */
 void *machine_alloc(struct machine *m, size_t size);
 /* The guest asked for something the chip does not do: counted, and told by --trace nyi. */

@@ -436,3 +436,52 @@ const struct device_class ns16550_class = {
     .loaded = ns16550_loaded,
     .fields = ns16550_fields,
 };
+
+/* ---- Which COM it is ---- */
+
+bool ns16550_place(struct ns16550_config *config, u32 index)
+{
+    static const u16 port[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+    static const u8 irq[] = { 4, 3, 4, 3 };
+
+    if (index >= ARRAY_SIZE(port))
+        return false;
+    if (!config->port)
+        config->port = port[index];
+    if (!config->irq)
+        config->irq = irq[index];
+    return true;
+}
+
+enum { NEXT_COM = 0xff };
+
+static const char *isa_serial_complete(struct machine *m, void *config)
+{
+    struct ns16550_config *c = config;
+    bool placed = ns16550_place(c, c->index == NEXT_COM ? device_count(m, &ns16550_class) : c->index);
+
+    if (!placed && !(c->port && c->irq))
+        return "there are 4 serial ports; more want iobase= and irq=";
+    return c->port > 0xfff8 ? "iobase= leaves no room for 8 ports" : NULL;
+}
+
+static const struct ns16550_config isa_serial_defaults = { .index = NEXT_COM };
+static const struct key_row isa_serial_keys[] = {
+    { "chardev", KEY_CHARDEV, offsetof(struct ns16550_config, chardev), .required = true },
+    { "index", KEY_U8, offsetof(struct ns16550_config, index), .max = 3, .help = "0: COM1; the next" },
+    { "iobase", KEY_U16, offsetof(struct ns16550_config, port), .help = "by index" },
+    { "irq", KEY_U8, offsetof(struct ns16550_config, irq), .max = 15, .help = "by index" },
+    { NULL },
+};
+
+const struct user_device isa_serial_user_device = {
+    .name = "isa-serial",
+    .help = "serial port",
+    .category = INPUT_DEVICE,
+    .bus = BUS_ISA,
+    .class = &ns16550_class,
+    .config_size = sizeof(struct ns16550_config),
+    .defaults = &isa_serial_defaults,
+    .properties = isa_serial_keys,
+    .complete = isa_serial_complete,
+};

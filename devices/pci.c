@@ -18,6 +18,7 @@ enum { /* configuration header, PCI 2.1 figure 6-1 */
     COMMAND_INTX_OFF = 4, /* in the high byte of the command: pins are not driven (PCI 2.3) */
     CONFADD_ENABLE = 1u << 31,
     FUNCTIONS = 256, PIRQS = 4,
+    FIRST_CARD = 3 << 3, /* the board's own chips sit below */
 };
 
 struct pci {
@@ -138,6 +139,18 @@ void pci_add(struct device *bus, u32 devfn, struct pci_function *f)
 {
     check(bus, "PCI function %02x.%x without a bus", devfn >> 3, devfn & 7);
     ((struct pci *)bus)->function[devfn] = f;
+}
+
+bool pci_find_slot(struct device *bus, u8 *devfn)
+{
+    struct pci *p = (struct pci *)bus;
+
+    if (*devfn)
+        return !p->function[*devfn];
+    for (u32 i = FIRST_CARD; i < FUNCTIONS && !*devfn; i += 8)
+        if (!p->function[i])
+            *devfn = (u8)i;
+    return *devfn;
 }
 
 void pci_reset(struct pci_function *f)

@@ -18,6 +18,7 @@ struct pci_config {
 /* The config of a chip on the bus, or how it begins. */
 struct pci_slot {
     struct device *bus;
+    u8 devfn; /* for cards: where; see pci_find_slot() */
 };
 struct device *pci_slot_bus(const struct device *dev); /* NULL: it has no config, or no bus */
 
@@ -44,6 +45,8 @@ bool pci_bar(const struct pci_function *f, u32 n, u32 *base);
 /* bus 0; devfn = device << 3 | function. The chip calls it in attach; its reset clears the BARs and
  * the command register with pci_reset(), then sets what else RESET leaves. */
 void pci_add(struct device *bus, u32 devfn, struct pci_function *f);
+/* A slot for a card: *devfn, or the first free one from 3 on when that is 0. False: taken, or none is free. */
+bool pci_find_slot(struct device *bus, u8 *devfn);
 void pci_reset(struct pci_function *f);
 /* PIRQ pin 0-3 (A-D) of a slot, ORed and routed by piix3. */
 void pci_set_irq(struct device *bus, u32 devfn, u32 pin, bool level);

@@ -4,8 +4,6 @@
 #include "runtime/parts.h"
 #include "devices/a20.h"
 #include "devices/ata.h"
-#include "devices/debugcon.h"
-#include "devices/debugexit.h"
 #include "devices/disk.h"
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
@@ -33,7 +31,9 @@
 #include "runtime/machine/run.h"
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/services.h"
+#include "runtime/options/option_devices.h"
 #include "runtime/storage/disk.h"
+#include "runtime/user_devices.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -231,43 +231,20 @@ static struct device *make_disks(struct machine *m)
     return part(m, &ata_class, ide);
 }
 
+/* COM1 is there unless a -device is, and is nobody's unless -serial says whose. */
 static void make_serial(struct machine *m)
 {
-    static const struct {
-        u16 port;
-        u8 irq;
-    } ports[MAX_SERIAL] = { { 0x3f8, 4 }, { 0x2f8, 3 } };
+    struct options *o = m->options;
 
     for (u32 i = 0; i < MAX_SERIAL; i++) {
         struct ns16550_config *c = machine_alloc(m, sizeof(*c));
 
-        if (!m->options->serial[i] && i)
+        if (!o->serial[i] && (i || wants_device(o, &ns16550_class)))
             continue;
-        *c = (struct ns16550_config){ ports[i].port, ports[i].irq, NULL };
-        if (m->options->serial[i])
-            c->chardev = chardev_new(m, m->options->serial[i]);
+        ns16550_place(c, i);
+        if (o->serial[i])
+            c->chardev = chardev_new(m, o->serial[i]);
         part(m, &ns16550_class, c);
-    }
-}
-
-static void make_debug_ports(struct machine *m)
-{
-    struct options *o = m->options;
-
-    part(m, &post_class, NULL);
-    for (u32 i = 0; i < MAX_DEBUG; i++) {
-        struct debugcon_config *c = machine_alloc(m, sizeof(*c));
-
-        if (!o->debug[i].target)
-            continue;
-        *c = (struct debugcon_config){ o->debug[i].port, chardev_new(m, o->debug[i].target) };
-        part(m, &debugcon_class, c);
-    }
-    if (o->debug_exit.present) {
-        struct debugexit_config *c = machine_alloc(m, sizeof(*c));
-
-        *c = (struct debugexit_config){ o->debug_exit.port, o->debug_exit.size };
-        part(m, &debugexit_class, c);
     }
 }
 
@@ -282,8 +259,9 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     make_keyboard(m);
     m->vga = part(m, &vga_class, slot);
     make_serial(m);
-    make_debug_ports(m);
+    part(m, &post_class, NULL);
     piix3->ata = make_disks(m);
+    user_devices_make(m, slot->bus);
     m->fw_cfg = part(m, &fw_cfg_class, NULL);
 }
 

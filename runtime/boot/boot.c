@@ -5,6 +5,7 @@
  */
 #include "runtime/boot/boot.h"
 #include "devices/fw_cfg.h"
+#include "devices/ns16550.h"
 #include "runtime/boot/cmos.h"
 #include "runtime/boot/firmware.h"
 #include "runtime/boot/kernel.h"
@@ -45,12 +46,21 @@ static void boot_items(struct machine *m)
     fw_cfg_add_file(m->fw_cfg, "etc/boot-fail-wait", wait_forever, sizeof(wait_forever));
 }
 
+static bool has_com2(const struct machine *m)
+{
+    const struct device *d = m->devices;
+
+    while (d && !(d->class == &ns16550_class && ((const struct ns16550_config *)d->config)->port == 0x2f8))
+        d = d->next;
+    return d;
+}
+
 static void boot_acpi(struct machine *m)
 {
     const struct acpi_config config = {
         .ram = mmu_ram_size(m->mmu),
         .apic = cpu_has(m->cpu, FEAT_APIC),
-        .com2 = m->options->serial[1] != NULL,
+        .com2 = has_com2(m),
     };
 
     acpi_build(m->fw_cfg, &config);

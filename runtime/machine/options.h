@@ -5,17 +5,26 @@
 #ifndef RING3_OPTIONS_H
 #define RING3_OPTIONS_H
 
-#include "runtime/base/base.h"
+#include "devices/user_device.h"
 
 #define RING3_VERSION "0.1"
 
-enum { MAX_SERIAL = 2, MAX_DEBUG = 2, MAX_CHARDEVS = 8 };
+enum { MAX_SERIAL = 2, MAX_CHARDEVS = 8, MAX_DRIVES = 8, MAX_REFERENCES = 2 };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
 
 struct drive_options {
     const char *file; /* NULL: none (a CD drive may be empty) */
     bool present, cdrom, snapshot, read_only;
     u32 cylinders, heads, sectors; /* 0: guess */
+};
+/* A -device: its row's config, set as the properties say, but for back ends: of those the ids. */
+struct device_options {
+    struct device_options *next;
+    const char *option;            /* as typed, for messages */
+    const struct user_device *row;
+    const char *id, *bus;          /* NULL: not given */
+    const char *reference[MAX_REFERENCES]; /* in the order of such properties; NULL: not given */
+    _Alignas(8) u8 config[];               /* row->config_size bytes */
 };
 struct options {
     u64 ram;           /* bytes */
@@ -35,16 +44,14 @@ struct options {
     const char *qmp;   /* unix socket path, NULL: none */
     bool qmp_wait;
     struct {
-        u16 port;
-        const char *target; /* chardev spelling: stdio, file:PATH… */
-    } debug[MAX_DEBUG];
-    struct {
         const char *id, *target;
     } chardev[MAX_CHARDEVS]; /* names for targets: -chardev */
     struct {
-        bool present;
-        u16 port, size;
-    } debug_exit;
+        const char *id;
+        struct drive_options drive;
+        bool placed; /* a device has it */
+    } drives[MAX_DRIVES]; /* -drive if=none: for -device ide-hd and such */
+    struct device_options *devices; /* -device, in order */
     const char *trace, *stats;
     u64 tc_size;       /* bytes of the translation cache, code and records */
     bool tc_count;     /* translated code counts what it runs */

@@ -23,6 +23,15 @@ struct device *device_new(struct machine *m, const struct device_class *class, c
     return NULL;
 }
 
+u32 device_count(struct machine *m, const struct device_class *class)
+{
+    u32 n = 0;
+
+    for (struct device *d = m->devices; d; d = d->next)
+        n += d->class == class;
+    return n;
+}
+
 /* 16 bytes, so that what follows is aligned. */
 struct allocation {
     struct allocation *next;

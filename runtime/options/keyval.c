@@ -138,6 +138,7 @@ bool parse_size(const char *text, u64 unit, u64 *size)
 
 static struct kept {
     struct kept *next;
+    u64 unused; /* so that what follows is aligned */
     char text[];
 } *kept_texts; /* from any thread */
 
@@ -148,6 +149,11 @@ static char *keep(size_t size)
     check(k, "out of memory");
     k->next = __atomic_exchange_n(&kept_texts, k, __ATOMIC_ACQ_REL);
     return k->text;
+}
+
+void *keep_zeroed(size_t size)
+{
+    return memset(keep(size), 0, size);
 }
 
 char *keep_format(const char *fmt, ...)
@@ -191,6 +197,41 @@ static bool parse_bool(const char *val, bool *on)
     return *on || in_choices(val, "off|no|false|n");
 }
 
+static void set_number(const char *what, const struct key_row *row, const char *val, char *member)
+{
+    u32 size = row->kind == KEY_U8 ? 1 : row->kind == KEY_U16 ? 2 : 4, number;
+    u32 max = row->max ? row->max : ~0u >> (32 - 8 * size);
+
+    if (!parse_u32(val, &number))
+        die("%s '%s' is no number", what, val);
+    if (number > max)
+        die("%s '%s': at most %s", what, val, keep_format(max < 1024 ? "%u" : "%#x", max));
+    memcpy(member, &number, size);
+}
+
+static void set_mac(const char *what, const char *val, u8 mac[6])
+{
+    for (u32 i = 0; i < 6; i++) {
+        const char *p = val + 3 * i;
+
+        if (!isxdigit((u8)p[0]) || !isxdigit((u8)p[1]) || (i < 5 ? !strchr(":-", p[2]) || !p[2] : p[2]))
+            die("%s '%s' is no MAC address: 52:54:00:12:34:56", what, val);
+        mac[i] = (u8)strtoul(p, NULL, 16);
+    }
+}
+
+static void set_devfn(const char *what, const char *val, u8 *devfn)
+{
+    char *end;
+    unsigned long slot = strtoul(val, &end, 16), function = 0;
+
+    if (isxdigit((u8)val[0]) && *end == '.' && isxdigit((u8)end[1]))
+        function = strtoul(end + 1, &end, 16);
+    if (!isxdigit((u8)val[0]) || *end || slot > 31 || function > 7 || !(slot | function))
+        die("%s '%s' is no PCI slot: 1 to 1f, hexadecimal, or with a function: 3.0", what, val);
+    *devfn = (u8)(slot << 3 | function);
+}
+
 static void set_key(const char *what, const struct key_row *row, const char *val, char *target)
 {
     char *member = target + row->offset;
@@ -201,15 +242,26 @@ static void set_key(const char *what, const struct key_row *row, const char *val
             refuse_choice(what, val, row->choices);
         /* fall through */
     case KEY_TEXT:
+    case KEY_CHARDEV:
+    case KEY_NETDEV:
+    case KEY_AUDIODEV:
+    case KEY_DRIVE:
         *(const char **)member = val;
         break;
     case KEY_BOOL:
         if (!parse_bool(val, (bool *)member))
             refuse_choice(what, val, "on|off");
         break;
+    case KEY_U8:
+    case KEY_U16:
     case KEY_U32:
-        if (!parse_u32(val, (u32 *)member))
-            die("%s '%s' is no number", what, val);
+        set_number(what, row, val, member);
+        break;
+    case KEY_MAC:
+        set_mac(what, val, (u8 *)member);
+        break;
+    case KEY_DEVFN:
+        set_devfn(what, val, (u8 *)member);
         break;
     case KEY_IGNORE:
         break;

@@ -6,26 +6,7 @@
 #ifndef RING3_KEYVAL_H
 #define RING3_KEYVAL_H
 
-#include "runtime/base/base.h"
-
-enum key_kind {
-    KEY_TEXT,   /* const char *, lives as long as the process */
-    KEY_CHOICE, /* the same, one of `choices` */
-    KEY_BOOL,   /* bool: on, off, true, false, yes, no; the bare key means on */
-    KEY_U32,    /* u32: decimal, 0x hexadecimal */
-    KEY_IGNORE, /* accepted and without effect */
-};
-
-/* One row per key an option takes. */
-struct key_row {
-    const char *name;
-    enum key_kind kind;
-    size_t offset;       /* of the member it sets */
-    const char *choices; /* KEY_CHOICE: "ide|floppy" */
-};
-/* clang-format off */
-#define KEY(type, member, kind) { #member, kind, offsetof(type, member), NULL }
-/* clang-format on */
+#include "runtime/base/key_row.h"
 
 /*
  * Reads `list` into the struct at `target`. A first item without "=" is the value of `implied`
@@ -34,6 +15,8 @@ struct key_row {
 void keyval_read(const char *where, const char *list, const char *implied,
                  const struct key_row *rows, u32 n, void *target);
 
+/* Zeroed memory that lives as long as the process. */
+void *keep_zeroed(size_t size);
 /* A formatted text that lives as long as the process, as KEY_TEXT does. */
 char *keep_format(const char *fmt, ...) PRINTF(1, 2);
 

@@ -4,7 +4,9 @@
  * channel, 2 and 3 on the second.
  */
 #include "runtime/options/option_drives.h"
+#include "devices/user_drives.h"
 #include "runtime/options/keyval.h"
+#include "runtime/options/option_devices.h"
 #include "runtime/options/option_values.h"
 #include "runtime/storage/recognise.h"
 
@@ -81,14 +83,14 @@ SETTER(set_cdrom)
 }
 
 struct drive_keys {
-    const char *file, *iface, *format, *media;
+    const char *file, *iface, *format, *media, *id;
     u32 index, bus, unit, cyls, heads, secs;
     bool snapshot, readonly;
 };
 /* clang-format off */
 static const struct key_row drive_keys[] = {
     KEY(struct drive_keys, file, KEY_TEXT),
-    { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy" },
+    { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy|none" },
     { "format",    KEY_CHOICE, offsetof(struct drive_keys, format), "raw" },
     { "media",     KEY_CHOICE, offsetof(struct drive_keys, media),  "disk|cdrom" },
     KEY(struct drive_keys, index, KEY_U32),
@@ -100,7 +102,7 @@ static const struct key_row drive_keys[] = {
     KEY(struct drive_keys, snapshot, KEY_BOOL),
     KEY(struct drive_keys, readonly, KEY_BOOL),
     { "read-only", KEY_BOOL,   offsetof(struct drive_keys, readonly), NULL },
-    { "id",        KEY_IGNORE, 0, NULL },
+    KEY(struct drive_keys, id, KEY_TEXT),
     { "cache",     KEY_IGNORE, 0, NULL },
     { "aio",       KEY_IGNORE, 0, NULL },
     { "discard",   KEY_IGNORE, 0, NULL },
@@ -127,6 +129,32 @@ static u32 drive_index(const struct drive_keys *k, bool floppy, const char *opti
     return index;
 }
 
+static void fill(struct drive_options *d, const struct drive_keys *k, bool cdrom)
+{
+    d->file = k->file;
+    d->cdrom = cdrom;
+    d->snapshot = k->snapshot;
+    d->read_only = k->readonly || cdrom;
+    d->cylinders = k->cyls;
+    d->heads = k->heads;
+    d->sectors = k->secs;
+}
+
+/* if=none: kept until a -device says where it goes. */
+static void keep_drive(struct options *o, const char *option, const struct drive_keys *k, bool cdrom)
+{
+    u32 n = 0;
+
+    if (!k->id)
+        die("%s: if=none: id= is missing, by which a -device names it", option);
+    while (n < MAX_DRIVES && o->drives[n].id && strcmp(o->drives[n].id, k->id))
+        n++;
+    if (n == MAX_DRIVES || o->drives[n].id)
+        die("%s: id=%s: %s", option, k->id, n == MAX_DRIVES ? "too many" : "used twice");
+    o->drives[n].id = k->id;
+    fill(&o->drives[n].drive, k, cdrom);
+}
+
 SETTER(set_drive)
 {
     struct drive_keys k = { .iface = "ide", .media = "disk", .index = NO_INDEX, .bus = NO_INDEX,
@@ -140,6 +168,10 @@ SETTER(set_drive)
     cdrom = !strcmp(k.media, "cdrom");
     if (floppy && cdrom)
         die("%s: a floppy drive takes no CD: media=disk, or if=ide", option);
+    if (!strcmp(k.iface, "none")) {
+        keep_drive(o, option, &k, cdrom);
+        return;
+    }
     if (!k.file && !cdrom && !floppy)
         die("%s: file= is missing", option);
     index = drive_index(&k, floppy, option);
@@ -147,13 +179,68 @@ SETTER(set_drive)
         d = take_free(o, option, floppy, cdrom);
     else
         d = floppy ? take(&o->floppy[index], option) : take_ide(o, index, option);
-    d->file = k.file;
-    d->cdrom = cdrom;
-    d->snapshot = k.snapshot;
-    d->read_only = k.readonly || cdrom;
-    d->cylinders = k.cyls;
-    d->heads = k.heads;
-    d->sectors = k.secs;
+    fill(d, &k, cdrom);
+}
+
+/* ---- -device ide-hd, ide-cd, floppy ---- */
+
+static const struct drive_options *find_drive(struct options *o, const char *where, const char *id)
+{
+    for (u32 i = 0; i < MAX_DRIVES && o->drives[i].id; i++) {
+        if (strcmp(o->drives[i].id, id))
+            continue;
+        if (o->drives[i].placed)
+            die("%s: drive=%s: another device has it", where, id);
+        o->drives[i].placed = true;
+        return &o->drives[i].drive;
+    }
+    die("%s: drive=%s: no -drive if=none has id=%s", where, id, id);
+}
+
+/* The drive that bus= and unit= name: one of them, both, or neither: then the first free one. */
+static struct drive_options *find_place(struct options *o, const char *where, const struct drive_place *p,
+                                        bool floppy)
+{
+    u32 bus = p->bus ? (u32)(p->bus[4] - '0') : 0, buses = p->bus || floppy ? bus + 1 : 2; /* "ide.N" */
+
+    for (; bus < buses; bus++)
+        for (u32 unit = 0; unit < 2; unit++) {
+            struct drive_options *slot = floppy ? &o->floppy[unit] : ide_slot(o, bus * 2 + unit);
+
+            if (!slot->present && (p->unit == ANY_UNIT || p->unit == unit))
+                return take(slot, where);
+        }
+    die("%s: %s", where, p->unit == ANY_UNIT ? "all such drives are taken" : "that drive is taken already");
+}
+
+static void place_drive(struct options *o, struct device_options *d)
+{
+    const struct drive_place *p = (const struct drive_place *)d->config;
+    bool floppy = d->row == &floppy_user_device, cdrom = d->row == &ide_cd_user_device;
+    const char *where = keep_format("%s %s", d->option, d->row->name), *id = *device_reference(d, KEY_DRIVE);
+    struct drive_options *slot = find_place(o, where, p, floppy);
+
+    if (id)
+        *slot = *find_drive(o, where, id);
+    if (slot->cdrom && !cdrom)
+        die("%s: drive=%s: media=cdrom is for an ide-cd", where, id);
+    if (!slot->file && d->row == &ide_hd_user_device)
+        die("%s: drive=%s: its -drive has no file=", where, id);
+    slot->present = true;
+    slot->cdrom = cdrom;
+    slot->read_only |= cdrom;
+    if (p->cyls || p->heads || p->secs) {
+        slot->cylinders = p->cyls;
+        slot->heads = p->heads;
+        slot->sectors = p->secs;
+    }
+}
+
+void place_drives(struct options *o)
+{
+    for (struct device_options *d = o->devices; d; d = d->next)
+        if (!d->row->class)
+            place_drive(o, d);
 }
 
 SETTER(set_image)

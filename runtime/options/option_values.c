@@ -4,9 +4,13 @@
  */
 #include "runtime/options/option_values.h"
 #include "cpu/cpu.h"
+#include "devices/debugcon.h"
+#include "devices/ns16550.h"
 #include "runtime/machine/engines.h"
 #include "runtime/machine/machine.h"
 #include "runtime/options/keyval.h"
+#include "runtime/options/option_devices.h"
+#include "runtime/options/option_drives.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -226,18 +230,6 @@ static void add_serial(struct options *o, const char *option, const char *where)
     o->serial[n] = where;
 }
 
-static void add_debug(struct options *o, const char *option, u32 port, const char *where)
-{
-    u32 n = 0;
-
-    while (n < MAX_DEBUG && o->debug[n].target)
-        n++;
-    if (n == MAX_DEBUG)
-        die("%s: there are %d debug ports", option, MAX_DEBUG);
-    o->debug[n].port = (u16)port;
-    o->debug[n].target = where;
-}
-
 SETTER(set_serial)
 {
     add_serial(o, option, target(option, arg));
@@ -245,7 +237,7 @@ SETTER(set_serial)
 
 SETTER(set_debugcon)
 {
-    add_debug(o, option, 0xe9, target(option, arg));
+    *device_reference(add_device(o, option, &debugcon_user_device), KEY_CHARDEV) = target(option, arg);
 }
 
 /* -chardev: names for targets, looked up at the end as "chardev:ID". */
@@ -308,82 +300,13 @@ static const char *resolve(const struct options *o, const char *where)
     die("chardev=%s: no -chardev has id=%s", id, id);
 }
 
-struct device_keys {
-    const char *driver, *chardev;
-    u32 iobase, iosize, index;
-};
-/* clang-format off */
-static const struct key_row device_keys[] = {
-    { "driver", KEY_CHOICE, offsetof(struct device_keys, driver),
-#define DEVICE(name, wants_chardev, add) "|" name
-#include "runtime/options/devices.def"
-#undef DEVICE
-      + 1 },
-    KEY(struct device_keys, chardev, KEY_TEXT),
-    KEY(struct device_keys, iobase, KEY_U32),
-    KEY(struct device_keys, iosize, KEY_U32),
-    { "id", KEY_IGNORE, 0, NULL },
-    { "index", KEY_IGNORE, 0, NULL },
-};
-/* clang-format on */
-
-/* A device's part of -device; where: its chardev, or NULL. */
-typedef void device_fn(struct options *o, const char *option, const struct device_keys *k, const char *where);
-
-static void add_debug_exit(struct options *o, const char *option, const struct device_keys *k, const char *where)
+/* The device's character back end: a target, no name of one. */
+static void resolve_device(const struct options *o, struct device_options *d)
 {
-    u32 port = k->iobase == ~0u ? 0x501 : k->iobase, size = k->iosize == ~0u ? 2 : k->iosize;
+    const char **where = device_reference(d, KEY_CHARDEV);
 
-    if (o->debug_exit.present)
-        die("%s: isa-debug-exit: one is enough", option);
-    if (port > 0xffff || !size || size > 4 || port + size > 0x10000)
-        die("%s: isa-debug-exit: iobase up to 0xffff, iosize 1 to 4", option);
-    o->debug_exit.present = true;
-    o->debug_exit.port = (u16)port;
-    o->debug_exit.size = (u16)size;
-}
-
-static void check_iobase(const char *option, const struct device_keys *k)
-{
-    if (k->iobase != ~0u && k->iobase > 0xffff)
-        die("%s: iobase=%#x: up to 0xffff", option, k->iobase);
-}
-
-static void add_debugcon(struct options *o, const char *option, const struct device_keys *k, const char *where)
-{
-    check_iobase(option, k);
-    add_debug(o, option, k->iobase == ~0u ? 0xe9 : k->iobase, where);
-}
-
-static void add_isa_serial(struct options *o, const char *option, const struct device_keys *k, const char *where)
-{
-    check_iobase(option, k);
-    add_serial(o, option, where);
-}
-
-static const struct device_row {
-    const char *name;
-    bool wants_chardev;
-    device_fn *add;
-} devices[] = {
-#define DEVICE(name, wants_chardev, add) { name, wants_chardev, add },
-#include "runtime/options/devices.def"
-#undef DEVICE
-};
-
-SETTER(set_device)
-{
-    struct device_keys k = { .iobase = ~0u, .iosize = ~0u };
-    const struct device_row *row = devices;
-
-    keyval_read(option, arg, "driver", device_keys, ARRAY_SIZE(device_keys), &k);
-    if (!k.driver)
-        die("%s: wants the name of a device", option);
-    while (strcmp(row->name, k.driver)) /* there is one: keyval_read() has looked */
-        row++;
-    if (row->wants_chardev && !k.chardev)
-        die("%s: %s: chardev= is missing", option, k.driver);
-    row->add(o, option, &k, row->wants_chardev ? keep_format("chardev:%s", k.chardev) : NULL);
+    if (where)
+        *where = resolve(o, *where);
 }
 
 struct qmp_keys {
@@ -468,13 +391,20 @@ static enum display_kind default_display(const struct options *o)
     return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? DISPLAY_CURSES : DISPLAY_NONE;
 }
 
+static bool is_terminal(const char *where)
+{
+    return where && in_choices(where, "stdio|mon:stdio");
+}
+
 /* Two owners of one terminal would tear each line apart. */
 static void check_terminal(const struct options *o)
 {
     u32 users = o->display == DISPLAY_CURSES;
 
     for (u32 i = 0; i < MAX_SERIAL; i++)
-        users += o->serial[i] && in_choices(o->serial[i], "stdio|mon:stdio");
+        users += is_terminal(o->serial[i]);
+    for (struct device_options *d = o->devices; d; d = d->next)
+        users += d->row == &isa_serial_user_device && is_terminal(*device_reference(d, KEY_CHARDEV));
     if (users > 1)
         die("the terminal can serve one of -display curses and -serial stdio");
 }
@@ -483,9 +413,10 @@ void options_finish(struct options *o)
 {
     for (u32 i = 0; i < MAX_SERIAL; i++)
         o->serial[i] = resolve(o, o->serial[i]);
-    for (u32 i = 0; i < MAX_DEBUG; i++)
-        o->debug[i].target = resolve(o, o->debug[i].target);
-    if (o->nographic && !o->serial[0])
+    for (struct device_options *d = o->devices; d; d = d->next)
+        resolve_device(o, d);
+    place_drives(o);
+    if (o->nographic && !o->serial[0] && !wants_device(o, &ns16550_class))
         o->serial[0] = "mon:stdio";
     if (o->display == DISPLAY_DEFAULT)
         o->display = default_display(o);

@@ -20,7 +20,6 @@ SETTER(set_boot);
 SETTER(set_display);
 SETTER(set_serial);
 SETTER(set_chardev);
-SETTER(set_device);
 SETTER(set_debugcon);
 SETTER(set_qmp);
 SETTER(set_engine);

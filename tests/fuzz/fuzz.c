@@ -12,6 +12,7 @@
 #include "devices/lapic.h"
 #include "runtime/machine/clock.h"
 #include "runtime/machine/run.h"
+#include "runtime/options/option_devices.h"
 #include "runtime/parts.h"
 
 #include <signal.h>
@@ -216,11 +217,8 @@ static void episode(const struct target *target, u64 seed)
     shared->seed = seed;
     alarm(EPISODE_SECONDS);
     o.ram = MIB(1 + fuzz_below(&f, 8));
-    o.debug_exit.present = true;
-    o.debug_exit.port = 0xf4;
-    o.debug_exit.size = 4;
-    o.debug[0].port = 0xe9;
-    o.debug[0].target = "null";
+    set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
+    set_debugcon(&o, "-debugcon", "null");
     media_choose(&f, &o);
     if (target->scenes) {
         o.bios = NULL;

@@ -2,8 +2,13 @@
  * The command line: what each spelling leaves in struct options, and the one line a mistake gets.
  * Mistakes end the process, so those cases run in a child.
  */
+#include "devices/debugcon.h"
+#include "devices/debugexit.h"
+#include "devices/ns16550.h"
+#include "devices/user_drives.h"
 #include "runtime/options/command_line.h"
 #include "runtime/options/keyval.h"
+#include "runtime/options/option_devices.h"
 #include "tests/harness/test.h"
 
 #include <stdlib.h>
@@ -169,25 +174,91 @@ TEST(options, unknown_names_get_the_nearest)
     check_refused("/no/such/image", "/no/such/image");
 }
 
+static struct device_options *nth_device(const struct options *o, u32 n)
+{
+    struct device_options *d = o->devices;
+
+    while (d && n--)
+        d = d->next;
+    return d;
+}
+
 TEST(options, serial_and_debug_targets)
 {
+    const struct debugcon_config *console;
+    const struct debugexit_config *exit_port;
+
     struct options o = parse("-chardev file,id=log,path=/tmp/x -device isa-debugcon,iobase=0x402,"
                              "chardev=log -debugcon stdio -serial null -serial file:y "
                              "-device isa-debug-exit,iobase=0xf4,iosize=4");
 
-    CHECK_EQ(o.debug[0].port, 0x402);
-    CHECK(same(o.debug[0].target, "file:/tmp/x"));
-    CHECK_EQ(o.debug[1].port, 0xe9);
-    CHECK(same(o.debug[1].target, "stdio"));
+    console = (const struct debugcon_config *)nth_device(&o, 0)->config;
+    CHECK_EQ(console->port, 0x402);
+    CHECK(same(nth_device(&o, 0)->reference[0], "file:/tmp/x"));
+    console = (const struct debugcon_config *)nth_device(&o, 1)->config;
+    CHECK_EQ(console->port, 0xe9);
+    CHECK(same(nth_device(&o, 1)->reference[0], "stdio"));
     CHECK(same(o.serial[0], "null"));
     CHECK(same(o.serial[1], "file:y"));
-    CHECK(o.debug_exit.present);
-    CHECK_EQ(o.debug_exit.port, 0xf4);
-    CHECK_EQ(o.debug_exit.size, 4);
+    CHECK(nth_device(&o, 2)->row == &debugexit_user_device);
+    exit_port = (const struct debugexit_config *)nth_device(&o, 2)->config;
+    CHECK_EQ(exit_port->port, 0xf4);
+    CHECK_EQ(exit_port->size, 4);
+    CHECK(!nth_device(&o, 3));
     check_refused("-device isa-debugcon,chardev=nobody", "no -chardev has id=nobody");
     check_refused("-serial null -serial null -serial null", "2 serial ports");
-    check_refused("-device isa-debug-exit,iobase=0xffff,iosize=4", "iobase");
     check_refused("-serial stdio -serial mon:stdio", "terminal");
+    check_refused("-chardev stdio,id=t -serial stdio -device isa-serial,chardev=t", "terminal");
+}
+
+TEST(options, properties_of_devices)
+{
+    struct options o = parse("-chardev null,id=n -device isa-serial,id=com4,chardev=n,index=3,bus=isa.0,irq=7 "
+                             "-nographic");
+    const struct ns16550_config *c = (const struct ns16550_config *)o.devices->config;
+
+    CHECK(same(o.devices->id, "com4"));
+    CHECK(same(o.devices->reference[0], "null"));
+    CHECK_EQ(c->index, 3);
+    CHECK_EQ(c->irq, 7);
+    CHECK(!o.serial[0]); /* the user's port takes the place of the one -nographic makes */
+    check_refused("-device isa-serial", "chardev= is missing");
+    check_refused("-device isa-serial,chardv=x", "nearest is 'chardev'");
+    check_refused("-device isa-serial,chardev=x,irq=16", "irq: '16': at most 15");
+    check_refused("-device isa-serial,chardev=x,iobase=0x10000", "at most 0xffff");
+    check_refused("-device isa-serial,chardev=x,bus=pci.0", "nearest is 'isa.0'");
+    check_refused("-device isa-debug-exit,iosize=5", "iosize: '5': at most 4");
+    check_refused("-device iobase=5", "name of a device");
+}
+
+TEST(options, drives_that_devices_place)
+{
+    struct options o = parse("-drive if=none,id=a,file=A,snapshot=on -drive file=B,if=none,id=b,media=cdrom "
+                             "-drive if=none,id=f,file=F -device ide-cd,drive=b,bus=ide.0,unit=1 "
+                             "-device ide-hd,drive=a,cyls=10,heads=2,secs=3 -device floppy,drive=f,unit=1 "
+                             "-device ide-cd,bus=ide.1 -device floppy");
+
+    CHECK(same(o.ide[0][1].file, "B"));
+    CHECK(o.ide[0][1].cdrom && o.ide[0][1].read_only);
+    CHECK(same(o.ide[0][0].file, "A"));
+    CHECK(o.ide[0][0].snapshot && !o.ide[0][0].cdrom && !o.ide[0][0].read_only);
+    CHECK_EQ(o.ide[0][0].cylinders, 10);
+    CHECK_EQ(o.ide[0][0].heads, 2);
+    CHECK_EQ(o.ide[0][0].sectors, 3);
+    CHECK(same(o.floppy[1].file, "F"));
+    CHECK(o.floppy[0].present && !o.floppy[0].file);
+    CHECK(o.ide[1][0].present && o.ide[1][0].cdrom && !o.ide[1][0].file);
+    CHECK(!o.ide[1][1].present);
+    check_refused("-device ide-hd,drive=x", "no -drive if=none has id=x");
+    check_refused("-device ide-hd", "drive= is missing");
+    check_refused("-drive if=none,file=x", "id= is missing");
+    check_refused("-drive if=none,id=x,file=x -drive if=none,id=x,file=y", "id=x: used twice");
+    check_refused("-drive if=none,id=x,file=x -device ide-hd,drive=x -device ide-hd,drive=x", "another device has it");
+    check_refused("-hda y -drive if=none,id=x,file=x -device ide-hd,drive=x,bus=ide.0,unit=0", "taken already");
+    check_refused("-drive if=none,id=x -device ide-hd,drive=x", "has no file=");
+    check_refused("-drive if=none,id=x,media=cdrom -device ide-hd,drive=x", "media=cdrom is for an ide-cd");
+    check_refused("-drive if=none,id=x,file=x -device ide-hd,drive=x,bus=ide.2", "nearest is 'ide.0'");
+    check_refused("-device floppy -device floppy -device floppy", "all such drives are taken");
 }
 
 TEST(options, nographic_puts_the_serial_port_on_the_terminal)

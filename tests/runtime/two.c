@@ -6,6 +6,7 @@
  */
 #include "runtime/machine/engines.h"
 #include "runtime/machine/run.h"
+#include "runtime/options/option_devices.h"
 #include "runtime/parts.h"
 #include "tests/harness/test.h"
 
@@ -125,9 +126,7 @@ static void prepare(struct side *s, u32 seed, pthread_barrier_t *start)
     s->start = start;
     write_bios(s);
     s->options = (struct options){ .ram = MIB(8), .bios = s->path, .engine = engines[0] };
-    s->options.debug_exit.present = true;
-    s->options.debug_exit.port = 0xf4;
-    s->options.debug_exit.size = 4;
+    set_device(&s->options, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
 }
 
 static u32 want(u32 x)

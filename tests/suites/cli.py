@@ -143,6 +143,56 @@ def debug_console_goes_to_a_file(c):
     expect(open(c.path("second.log")).read() == "ring3!\n", "isa-debugcon's file")
 
 
+@case
+def devices_come_from_a_table(c):
+    text = c.run("-device", "help").stdout
+    expect('Storage devices:\nname "floppy"' in text and 'name "isa-debug-exit", bus ISA, desc "' in text, text)
+    for name in re.findall(r'^name "(.*?)"', text, re.M):
+        r = c.run("-device", name + ",help")
+        expect(r.returncode == 0 and r.stdout.startswith(name + " options:\n  id=<str>"), name + ": " + r.stdout)
+    keys = c.run("-device", "isa-debug-exit,?").stdout
+    expect(re.search(r"^  iobase=<uint16> .*\(default: 0x501\)$", keys, re.M), keys)
+    c.refused("'isa-seral'.*nearest is 'isa-serial'", "-device", "isa-seral")
+    c.refused("iobase up to", "-device", "isa-debug-exit,iobase=0xffff,iosize=4")
+    c.refused("key 'iobse'.*nearest is 'iobase'", "-device", "isa-debug-exit,iobse=4")
+    c.refused("'4q' is no number", "-device", "isa-debug-exit,iobase=4q")
+    c.refused("no room for 8 ports", "-chardev", "null,id=n", "-device", "isa-serial,chardev=n,iobase=0xffff")
+    c.refused("4 serial ports", "-chardev", "null,id=n", *["-device", "isa-serial,chardev=n"] * 5)
+
+
+@case
+def serial_ports_by_device(c):
+    # OUT to 3F8, 2F8, 3E8 and 1230, then the debug exit.
+    out = "".join("ba%s b0%02x ee " % (port, ch) for port, ch in zip(("f803", "f802", "e803", "3012"), b"1234"))
+    code = bytes.fromhex((out + "b003 baf400 ee").replace(" ", "")) + LOOP
+    files = [c.path("com%d" % i) for i in range(4)]
+    chars = sum((["-chardev", "file,id=f%d,path=%s" % (i, files[i])] for i in range(4)), [])
+    exit_port = ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+    r = c.run("-display", "none", "-fda", c.floppy(code), *chars, "-serial", "chardev:f0", "-device", "isa-serial,chardev=f1",
+              "-device", "isa-serial,chardev=f3,iobase=0x1230,irq=5", "-device", "isa-serial,chardev=f2,index=2", *exit_port)
+    expect(r.returncode == 7, "status %d: %s" % (r.returncode, r.stderr))
+    expect([open(f).read() for f in files] == list("1234"), "the files hold %s" % [open(f).read() for f in files])
+
+
+@case
+def drives_by_device(c):
+    """-drive if=none with -device: the guest boots from the disk, and finds the CD and the second floppy."""
+    image = c.file("disk.img", HALT.ljust(510, b"\0") + b"\x55\xaa", 4 << 20)
+    floppy = c.floppy(HALT, "b.img")
+    vm = VM(c.ring3, ["-drive", "if=none,id=hd,format=raw,file=" + image, "-device", "ide-hd,drive=hd,bus=ide.1,unit=0",
+                      "-device", "ide-cd,bus=ide.0,unit=1", "-drive", "file=%s,if=none,id=fd" % floppy,
+                      "-device", "floppy,drive=fd,unit=1"])
+    try:
+        blocks = vm.qmp.human("info block")
+        for want in (r"ide1-hd0.*disk\.img", r"ide0-cd1.*not inserted", r"floppy1.*b\.img"):
+            expect(re.search(want, blocks), want + " is not in " + blocks)
+        vm.wait_for("the guest's HLT", lambda: re.search(r"EIP=00007c0[0-9a-f]", vm.registers()), 20)
+    finally:
+        vm.close()
+    c.refused("no -drive if=none has id=nobody", "-device", "ide-hd,drive=nobody")
+    c.refused("/no/such.*No such file", "-drive", "if=none,id=x,file=/no/such", "-device", "ide-hd,drive=x")
+
+
 TRIPLE = bytes.fromhex("fa 0f011e 1a7c 0fff".replace(" ", "")).ljust(26, b"\xf4") + b"\0" * 6
 
 

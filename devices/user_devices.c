@@ -1,0 +1,18 @@
+/*
+ * What -device knows: a row each, in the order of -device help. See user_device.h.
+ */
+#include "devices/user_device.h"
+#include "devices/debugcon.h"
+#include "devices/debugexit.h"
+#include "devices/ns16550.h"
+#include "devices/user_drives.h"
+
+const struct user_device *const user_devices[] = {
+    &floppy_user_device,
+    &ide_cd_user_device,
+    &ide_hd_user_device,
+    &isa_serial_user_device,
+    &debugcon_user_device,
+    &debugexit_user_device,
+    NULL,
+};

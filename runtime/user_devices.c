@@ -1,0 +1,81 @@
+/*
+ * From -device's options to chips: the config gets its back ends and its slot, the row completes it, and the
+ * chip is made. Which devices there are: devices/user_devices.c.
+ */
+#include "runtime/user_devices.h"
+#include "devices/pci.h"
+#include "runtime/control/chardev.h"
+#include <string.h>
+
+/* ---- Back ends: a row each ---- */
+
+static void *char_end(struct machine *m, const char *target)
+{
+    return chardev_new(m, target);
+}
+
+static const struct {
+    enum key_kind kind;
+    void *(*find)(struct machine *m, const char *id); /* die()s where there is none */
+} back_ends[] = {
+    { KEY_CHARDEV, char_end },
+};
+
+static void *back_end(struct machine *m, enum key_kind kind, const char *id)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(back_ends); i++)
+        if (back_ends[i].kind == kind)
+            return back_ends[i].find(m, id);
+    return NULL;
+}
+
+/* The config's pointers to back ends, from the ids in the options. */
+static void connect(struct machine *m, const struct device_options *d, u8 *config)
+{
+    u32 n = 0;
+
+    for (const struct key_row *k = d->row->properties; k->name; k++) {
+        void *end;
+
+        if (k->kind < KEY_CHARDEV || k->kind > KEY_DRIVE)
+            continue;
+        end = d->reference[n] ? back_end(m, k->kind, d->reference[n]) : NULL;
+        memcpy(config + k->offset, &end, sizeof(end));
+        n++;
+    }
+}
+
+/* ---- Devices ---- */
+
+static void plug_in(const struct device_options *d, struct pci_slot *slot, struct device *pci)
+{
+    u8 wanted = slot->devfn;
+
+    slot->bus = pci;
+    if (!pci_find_slot(pci, &slot->devfn))
+        die("%s %s: %s", d->option, d->row->name, wanted ? "addr=: that PCI slot is taken" : "no PCI slot is free");
+}
+
+static void make(struct machine *m, const struct device_options *d, struct device *pci)
+{
+    const struct user_device *row = d->row;
+    u8 *config = machine_alloc(m, row->config_size);
+    const char *wrong;
+
+    memcpy(config, d->config, row->config_size);
+    connect(m, d, config);
+    if (row->bus == BUS_PCI)
+        plug_in(d, (struct pci_slot *)config, pci);
+    wrong = row->complete ? row->complete(m, config) : NULL;
+    if (!wrong && !device_new(m, row->class, config))
+        wrong = "it could not be set up";
+    if (wrong)
+        die("%s %s: %s", d->option, row->name, wrong);
+}
+
+void user_devices_make(struct machine *m, struct device *pci)
+{
+    for (const struct device_options *d = m->options->devices; d; d = d->next)
+        if (d->row->class)
+            make(m, d, pci);
+}
