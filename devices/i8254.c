@@ -22,6 +22,7 @@
 #define MAX_OWED_NS SEC(10)
 #define MAX_OWED 10000u
 #define NEVER UINT64_MAX
+enum { FINE = 256 }; /* parts of a tick, for the speaker */
 
 enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 enum {
@@ -84,14 +85,31 @@ static bool one_shot(const struct channel *c)
     return c->mode == 1 || c->mode == 5;
 }
 
-/* Puts a new count into effect once the old period, or half of it, is over. */
-static void channel_sync(struct channel *c, u64 now)
+/* Puts the new count into effect, where the old period, or half of it, is over. */
+static void channel_switch(struct channel *c)
 {
-    if (!c->pending || now < c->switch_at)
-        return;
     c->pending = 0;
     c->count = c->next;
     c->start = c->pending_low ? c->switch_at - (c->count + 1) / 2 : c->switch_at;
+}
+
+/* Channel 2 is about to change: who listens to it has to look before. */
+static void channel_changing(struct i8254 *s, u32 n)
+{
+    const struct i8254_config *wires = s->dev.config;
+
+    if (n == 2 && wires && wires->changing)
+        wires->changing(wires->speaker);
+}
+
+static void channel_sync(struct i8254 *s, u32 n, u64 now)
+{
+    struct channel *c = &s->channel[n];
+
+    if (!c->pending || now < c->switch_at)
+        return;
+    channel_changing(s, n);
+    channel_switch(c);
 }
 
 static u64 elapsed(const struct channel *c, u64 now)
@@ -150,6 +168,72 @@ static u64 channel_next_edge(const struct channel *c, u64 now)
     if (one_shot(c) ? !c->triggered : !c->gate)
         return NEVER;
     return e < end ? c->start + end : NEVER;
+}
+
+/* ---- How long an output is high ---- */
+
+/* It stays as it is until the guest does something. */
+static bool stands(const struct channel *c)
+{
+    return !c->loaded || (one_shot(c) ? !c->triggered : !c->gate);
+}
+
+/* High ticks among the first e of a count. */
+static u64 high_of(const struct channel *c, u64 e)
+{
+    u64 high = (c->count + 1) / 2, part = e % c->count;
+
+    switch (c->mode) {
+    case 0:
+    case 1:
+        return e > c->count ? e - c->count : 0;
+    case 2:
+        return e - e / c->count;
+    case 3:
+        return e / c->count * high + (part < high ? part : high);
+    default:
+        return e - (e > c->count);
+    }
+}
+
+/* High ticks from `start` to a tick, less those from the tick to `start` if it comes before. */
+static i64 high_since_start(const struct channel *c, u64 tick)
+{
+    if (stands(c) || tick < c->start)
+        return channel_out(c, tick) ? (i64)(tick - c->start) : 0;
+    return (i64)high_of(c, tick - c->start);
+}
+
+static i64 fine_high_since_start(const struct channel *c, u64 at)
+{
+    u64 tick = at / FINE;
+
+    return high_since_start(c, tick) * FINE + (channel_out(c, tick) ? (i64)(at % FINE) : 0);
+}
+
+static u64 fine_high(const struct channel *c, u64 from, u64 to)
+{
+    return (u64)(fine_high_since_start(c, to) - fine_high_since_start(c, from));
+}
+
+u64 i8254_fine_ticks(u64 ns)
+{
+    return (u64)((unsigned __int128)ns * (PIT_HZ * (u64)FINE) / 1000000000u);
+}
+
+u64 i8254_high(struct device *dev, u32 n, u64 from, u64 to)
+{
+    struct channel c = ((struct i8254 *)dev)->channel[n];
+    u64 switch_at = c.switch_at * FINE, high = 0;
+
+    if (c.pending && switch_at < to) {
+        if (from < switch_at) {
+            high = fine_high(&c, from, switch_at);
+            from = switch_at;
+        }
+        channel_switch(&c);
+    }
+    return high + fine_high(&c, from, to);
 }
 
 /* ---- Channel 0: interrupts ---- */
@@ -238,7 +322,7 @@ static void edge_fire(void *owner)
 
     if (c->pending && now >= c->switch_at) {
         n = edges_since(c, s->edge, c->switch_at);
-        channel_sync(c, now);
+        channel_sync(s, 0, now);
         n += edges_since(c, channel_next_edge(c, c->switch_at), now);
     } else {
         n = edges_since(c, s->edge, now);
@@ -312,7 +396,8 @@ static void channel_write(struct i8254 *s, u32 n, u8 val)
     struct channel *c = &s->channel[n];
     u64 now = tick_now(s);
 
-    channel_sync(c, now);
+    channel_changing(s, n);
+    channel_sync(s, n, now);
     if (c->rw == RW_BOTH && !c->write_high) {
         c->write_low = val;
         c->write_high = 1;
@@ -357,7 +442,7 @@ static void read_back(struct i8254 *s, u8 val)
         struct channel *c = &s->channel[n];
         if (!(val >> 1 >> n & 1))
             continue;
-        channel_sync(c, now);
+        channel_sync(s, n, now);
         if (!(val & READ_BACK_NO_COUNT))
             channel_latch_count(c, now);
         if (!(val & READ_BACK_NO_STATUS))
@@ -374,11 +459,12 @@ static void control_write(struct i8254 *s, u8 val)
         read_back(s, val);
         return;
     }
-    channel_sync(c, now);
+    channel_sync(s, val >> 6, now);
     if ((val >> 4 & 3) == RW_LATCH) {
         channel_latch_count(c, now);
         return;
     }
+    channel_changing(s, val >> 6);
     c->rw = val >> 4 & 3;
     c->mode = val >> 1 & 7;
     if (c->mode > 5)
@@ -398,7 +484,7 @@ static u8 channel_read(struct i8254 *s, u32 n)
     bool high;
     u16 count;
 
-    channel_sync(c, now);
+    channel_sync(s, n, now);
     if (c->status_latched) {
         c->status_latched = 0;
         return c->status;
@@ -419,7 +505,7 @@ bool i8254_out(struct device *dev, u32 n)
     struct i8254 *s = (struct i8254 *)dev;
     u64 now = tick_now(s);
 
-    channel_sync(&s->channel[n], now);
+    channel_sync(s, n, now);
     return channel_out(&s->channel[n], now);
 }
 
@@ -432,7 +518,8 @@ void i8254_gate(struct device *dev, u32 n, bool on)
 
     if (on == c->gate)
         return;
-    channel_sync(c, now);
+    channel_changing(s, n);
+    channel_sync(s, n, now);
     if (!on) {
         c->paused = elapsed(c, now);
         if (c->pending)
@@ -469,6 +556,7 @@ static void i8254_reset(struct device *dev)
 {
     struct i8254 *s = (struct i8254 *)dev;
 
+    channel_changing(s, 2);
     for (u32 n = 0; n < 3; n++)
         s->channel[n] = (struct channel){
             .rw = RW_BOTH, .gate = n != 2, .count = 65536, .next = 65536

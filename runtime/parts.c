@@ -32,6 +32,7 @@
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/services.h"
 #include "runtime/options/option_devices.h"
+#include "runtime/sound/sound.h"
 #include "runtime/storage/disk.h"
 #include "runtime/user_devices.h"
 #include <stdlib.h>
@@ -201,10 +202,11 @@ static void make_timer(struct machine *m, struct boot_chips *boot)
     struct i8254_config *timer = machine_alloc(m, sizeof(*timer));
     struct pcspk_config *speaker = machine_alloc(m, sizeof(*speaker));
 
-    *timer = (struct i8254_config){ m->i8259, m->ioapic };
-    speaker->i8254 = part(m, &i8254_class, timer);
+    *timer = (struct i8254_config){ .i8259 = m->i8259, .ioapic = m->ioapic };
+    *speaker = (struct pcspk_config){ part(m, &i8254_class, timer), sound_audio(m, m->options->pcspk_audiodev) };
     boot->mc146818 = part(m, &mc146818_class, NULL);
-    part(m, &pcspk_class, speaker);
+    timer->speaker = part(m, &pcspk_class, speaker);
+    timer->changing = pcspk_changing;
 }
 
 /* The A20 gate's two switches know each other. */
@@ -338,6 +340,7 @@ void machine_free(struct machine *m)
     if (!m)
         return;
     sampler_stop(m);
+    sound_free_all(m);
     for (struct device *d = m->devices; d; d = next) {
         next = d->next;
         free(d);

@@ -5,6 +5,7 @@
 #include "runtime/user_devices.h"
 #include "devices/pci.h"
 #include "runtime/control/chardev.h"
+#include "runtime/sound/sound.h"
 #include <string.h>
 
 /* ---- Back ends: a row each ---- */
@@ -14,17 +15,24 @@ static void *char_end(struct machine *m, const char *target)
     return chardev_new(m, target);
 }
 
+static void *audio_end(struct machine *m, const char *id)
+{
+    return sound_audio(m, id);
+}
+
 static const struct {
     enum key_kind kind;
+    bool unnamed; /* there is one for a device that names none */
     void *(*find)(struct machine *m, const char *id); /* die()s where there is none */
 } back_ends[] = {
-    { KEY_CHARDEV, char_end },
+    { KEY_CHARDEV, false, char_end },
+    { KEY_AUDIODEV, true, audio_end },
 };
 
 static void *back_end(struct machine *m, enum key_kind kind, const char *id)
 {
     for (u32 i = 0; i < ARRAY_SIZE(back_ends); i++)
-        if (back_ends[i].kind == kind)
+        if (back_ends[i].kind == kind && (id || back_ends[i].unnamed))
             return back_ends[i].find(m, id);
     return NULL;
 }
@@ -39,7 +47,7 @@ static void connect(struct machine *m, const struct device_options *d, u8 *confi
 
         if (k->kind < KEY_CHARDEV || k->kind > KEY_DRIVE)
             continue;
-        end = d->reference[n] ? back_end(m, k->kind, d->reference[n]) : NULL;
+        end = back_end(m, k->kind, d->reference[n]);
         memcpy(config + k->offset, &end, sizeof(end));
         n++;
     }

@@ -11,6 +11,7 @@
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/stats.h"
+#include "runtime/sound/sound.h"
 #include "runtime/storage/disk.h"
 
 #include <capstone/capstone.h>
@@ -220,6 +221,11 @@ static void info_block(struct hmp *h)
     }
 }
 
+static void info_audio(struct hmp *h)
+{
+    sound_tell(h->machine, h->out);
+}
+
 static const struct {
     const char *name, *help;
     void (*run)(struct hmp *h);
@@ -231,6 +237,7 @@ static const struct {
     { "stats", "counters", info_stats },
     { "tc", "the translator's counters", info_tc },
     { "block", "drives and what is in them", info_block },
+    { "audio", "what hears the guest, and how late", info_audio },
 };
 
 static void run_info(struct hmp *h)

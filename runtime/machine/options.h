@@ -9,7 +9,7 @@
 
 #define RING3_VERSION "0.1"
 
-enum { MAX_SERIAL = 2, MAX_CHARDEVS = 8, MAX_DRIVES = 8, MAX_REFERENCES = 2 };
+enum { MAX_SERIAL = 2, MAX_CHARDEVS = 8, MAX_AUDIODEVS = 4, MAX_DRIVES = 8, MAX_REFERENCES = 2 };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
 
 struct drive_options {
@@ -25,6 +25,11 @@ struct device_options {
     const char *id, *bus;          /* NULL: not given */
     const char *reference[MAX_REFERENCES]; /* in the order of such properties; NULL: not given */
     _Alignas(8) u8 config[];               /* row->config_size bytes */
+};
+struct audiodev_options {
+    const char *id, *backend; /* a name of runtime/sound/sound.c's table */
+    const char *path;         /* wav: NULL: ring3.wav */
+    u32 rate;                 /* frames a second; 0: the mixer's */
 };
 struct options {
     u64 ram;           /* bytes */
@@ -46,6 +51,8 @@ struct options {
     struct {
         const char *id, *target;
     } chardev[MAX_CHARDEVS]; /* names for targets: -chardev */
+    struct audiodev_options audiodev[MAX_AUDIODEVS]; /* in the order of -audiodev */
+    const char *pcspk_audiodev; /* an id; NULL: the first, or the window's */
     struct {
         const char *id;
         struct drive_options drive;

@@ -5,6 +5,7 @@
 #include "runtime/options/command_line.h"
 #include "bt/bt.h"
 #include "runtime/options/keyval.h"
+#include "runtime/options/option_audio.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
 #include "runtime/options/option_values.h"

@@ -101,7 +101,7 @@ SETTER(set_name)
 
 /* What scripts say of the machine where there is only one answer. */
 struct machine_keys {
-    const char *type, *accel, *vmport, *cpus;
+    const char *type, *accel, *vmport, *cpus, *pcspk_audiodev;
     u32 number;
     bool on;
 };
@@ -116,10 +116,12 @@ SETTER(set_machine)
         { "hpet", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
         { "acpi", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
         { "graphics", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
+        { "pcspk-audiodev", KEY_TEXT, offsetof(struct machine_keys, pcspk_audiodev), NULL },
     };
-    struct machine_keys k = { NULL };
+    struct machine_keys k = { .pcspk_audiodev = o->pcspk_audiodev };
 
     keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
+    o->pcspk_audiodev = k.pcspk_audiodev;
 }
 
 SETTER(set_accel)

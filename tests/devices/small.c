@@ -1,51 +1,12 @@
 /*
- * Port 61, the debug port, isa-debug-exit and the POST port.
+ * The debug port, isa-debug-exit and the POST port.
  */
 #include "devices/chardev.h"
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
-#include "devices/i8254.h"
-#include "devices/pcspk.h"
 #include "devices/post.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
-
-TEST(pcspk, gate_and_output_of_channel_2)
-{
-    struct rig *r = rig_new(&i8254_class, NULL);
-    struct pcspk_config wires = { r->dev };
-
-    rig_add(r, &pcspk_class, &wires);
-    rig_out8(r, 0x61, 0x00);
-    rig_out8(r, 0x43, 0xb0); /* mode 0 */
-    rig_out8(r, 0x42, 0xa9);
-    rig_out8(r, 0x42, 0x04);
-    rig_advance(r, MSEC(5));
-    CHECK_EQ(rig_in8(r, 0x61) & 0x23, 0x00); /* the gate holds it */
-    rig_out8(r, 0x61, 0x01);
-    rig_advance(r, USEC(990));
-    CHECK_EQ(rig_in8(r, 0x61) & 0x23, 0x01);
-    rig_advance(r, USEC(20));
-    CHECK_EQ(rig_in8(r, 0x61) & 0x23, 0x21);
-    rig_out8(r, 0x61, 0xff);
-    CHECK_EQ(rig_in8(r, 0x61) & 0xcf, 0x0f);
-}
-
-TEST(pcspk, refresh_toggles_every_15_us)
-{
-    struct rig *r = rig_new(&pcspk_class, NULL);
-    u32 changes = 0;
-    u8 last = rig_in8(r, 0x61) & 0x10;
-
-    for (u32 i = 0; i < 1000; i++) {
-        u8 now;
-        rig_advance(r, USEC(1));
-        now = rig_in8(r, 0x61) & 0x10;
-        changes += now != last;
-        last = now;
-    }
-    CHECK_EQ(changes, 66);
-}
 
 static char said[16];
 static u32 said_n;

@@ -83,6 +83,8 @@ void fuzz_bytes(struct fuzz *f, void *buf, u32 n)
         ((u8 *)buf)[i] = (u8)fuzz_u32(f);
 }
 
+static char sound_path[32]; /* what the machine says: of a file in memory */
+
 /* ---- Accesses ---- */
 
 void fuzz_out8(struct fuzz *f, u16 port, u32 val)
@@ -220,6 +222,8 @@ static void episode(const struct target *target, u64 seed)
     set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
     set_debugcon(&o, "-debugcon", "null");
     media_choose(&f, &o);
+    if (fuzz_chance(&f, 50))
+        o.audiodev[0] = (struct audiodev_options){ .id = "wav", .backend = "wav", .path = sound_path };
     if (target->scenes) {
         o.bios = NULL;
         o.boot[0] = "acd"[fuzz_below(&f, 3)];
@@ -344,6 +348,7 @@ int main(int argc, char **argv)
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     check(shared != MAP_FAILED, "no shared page");
     media_make(1);
+    snprintf(sound_path, sizeof(sound_path), "/proc/self/fd/%d", memfd_create("sound", 0));
     end = (u64)time(NULL) + p.seconds;
     for (u32 i = 0; p.episodes ? i < p.n : (u64)time(NULL) < end; i++) {
         u32 n = p.episodes ? p.episodes : BATCH;

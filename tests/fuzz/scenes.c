@@ -56,6 +56,10 @@ void scene_i8254(struct fuzz *f)
     fuzz_out8(f, 0x40 + channel, fuzz_chance(f, 50) ? 0 : fuzz_value(f));
     fuzz_wait(f);
     fuzz_out8(f, 0x61, fuzz_value(f));
+    if (fuzz_chance(f, 30)) { /* pulse width: counts without pause */
+        for (u32 i = 0; i < 200; i++)
+            fuzz_out8(f, 0x42, fuzz_u32(f));
+    }
     if (fuzz_chance(f, 30) && f->m->i8259 && i8259_intr(f->m->i8259))
         i8259_ack(f->m->i8259);
     fuzz_out8(f, 0x20, 0x20);

@@ -10,7 +10,7 @@ static void say(const char *s)
         put(*s++);
 }
 
-static void say_hex(u32 v)
+static inline void say_hex(u32 v)
 {
     int shift = 28;
 
@@ -21,7 +21,7 @@ static void say_hex(u32 v)
         put("0123456789abcdef"[v >> shift & 15]);
 }
 
-static void say_number(u32 v)
+static inline void say_number(u32 v)
 {
     if (v >= 10)
         say_number(v / 10);

@@ -106,6 +106,14 @@ def mistakes_get_one_line(c):
     c.refused("memory|M: ", "-m", "64G")
     c.refused("No such file|directory", "-serial", "file:/no/such/folder/x")
     c.refused("directory", "-qmp", "unix:/no/such/folder/q,server=on,wait=off")
+    c.refused("nearest is 'wav'", "-audiodev", "wave,id=a")
+    c.refused("ID", "-audiodev", "sdl")
+    c.refused("No such file", "-audiodev", "wav,id=a,path=/no/such/folder/x.wav", "-machine", "pcspk-audiodev=a")
+    c.refused("no regular file", "-audiodev", "wav,id=a,path=/dev/null")
+    c.refused("no -audiodev has id=b", "-audiodev", "none,id=a", "-machine", "pcspk-audiodev=b")
+    c.refused("used twice", "-audiodev", "none,id=a", "-audiodev", "none,id=a")
+    c.refused("from 8000 to 96000", "-audiodev", "wav,id=a,out.frequency=5")
+    c.refused("nearest is 'pcspk'", "-soundhw", "pcspeaker")
     c.refused("qcow2", "-hda", c.file("q.qcow2", b"QFI\xfb\0\0\0\3" + b"\0" * 70000))
     if os.getuid():
         os.chmod(c.file("secret.img", b"x", 1440 * 1024), 0)
@@ -379,6 +387,21 @@ def a_stopped_machine_stands_still(c):
         expect(vm.quit() == 0, "status")
     finally:
         vm.close()
+
+
+@case
+def info_audio_tells_who_hears(c):
+    wav = c.path("x.wav")
+    vm = VM(c.ring3, ["-fda", c.floppy(HALT), "-audiodev", "none,id=no", "-audiodev", "wav,id=w,path=" + wav,
+                      "-machine", "pcspk-audiodev=w"])
+    try:
+        text = vm.qmp.human("info audio")
+        expect(re.search(r"w: wav to .*x\.wav, 0\.0 s\s+48000 Hz.*pcspk \(off\)", text), text)
+        expect(vm.quit() == 0, "status")
+    finally:
+        vm.close()
+    with open(wav, "rb") as f:
+        expect(f.read()[:4] == b"RIFF", "no WAV file")
 
 
 @case

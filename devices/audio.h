@@ -1,0 +1,64 @@
+/*
+ * Sound as a chip makes it: a voice, a stream of frames that is exact in the machine's time.
+ *
+ * Frame n of a voice belongs to the machine time began + n/rate. A chip writes the frames that
+ * time has come to: when it is asked (render), and before the guest changes what sounds. It may
+ * be late, as it is while it waits for a starved guest: nothing is lost, and no gap appears, up
+ * to VOICE_LAG.
+ *
+ * Who hears is a struct audiodev, handed to the chip in its config; a voice without one keeps
+ * time all the same, so that a chip's transfers and interrupts do not depend on who listens.
+ */
+#ifndef RING3_AUDIO_H
+#define RING3_AUDIO_H
+
+#include "devices/device.h"
+
+#define VOICE_LAG      MSEC(500) /* further behind the machine's clock, a voice skips */
+#define VOICE_MAX_RATE 200000u   /* frames a second */
+enum { VOICE_FULL = 256 };       /* of voice.gain: as loud as it was made */
+
+struct voice;
+
+/* Who hears voices: runtime/sound/mixer.c, or a test. All of it on the machine's thread. */
+struct audiodev {
+    void (*add)(struct audiodev *a, struct voice *v);   /* once, before all else */
+    void (*start)(struct audiodev *a, struct voice *v); /* frame 0 belongs to v->began */
+    void (*stop)(struct audiodev *a, struct voice *v);
+    /* n frames more: a sample a channel, interleaved. May not keep the pointer. */
+    void (*write)(struct audiodev *a, struct voice *v, const i16 *samples, u32 n);
+};
+
+/* Embedded in the chip's struct. */
+struct voice {
+    struct device *dev;
+    struct audiodev *audio; /* NULL: nobody hears */
+    const char *name;       /* for `info audio` */
+    /* Writes what is due; while the voice is on and heard, about a hundred times a second. */
+    void (*render)(struct device *dev);
+    void *track; /* the audio's own */
+    u16 gain[2]; /* left, right; the chip may set them at any time */
+    /* Guest-visible by the chip that it drives: VOICE_FIELDS. */
+    u8 on, channels;    /* 1 or 2 */
+    u32 rate;           /* frames a second, 1 to VOICE_MAX_RATE */
+    u64 began, written; /* machine time of frame 0; frames written since */
+};
+#define VOICE_FIELDS(type, member)                                                             \
+    FIELD(type, member.on), FIELD(type, member.channels), FIELD(type, member.rate),            \
+        FIELD(type, member.began), FIELD(type, member.written)
+
+/* In attach. */
+void voice_init(struct voice *v, struct device *dev, struct audiodev *audio, const char *name,
+                void (*render)(struct device *dev));
+/* From now on; one that is on starts anew where its last frame ended. */
+void voice_start(struct voice *v, u32 rate, u8 channels);
+void voice_stop(struct voice *v);
+/* Frames that time has come to and that are not written. 0 while off. */
+u32 voice_due(struct voice *v);
+/* The machine time of a frame, counted as `written` is. */
+u64 voice_time(const struct voice *v, u64 frame);
+void voice_write(struct voice *v, const i16 *samples, u32 n);
+/* After a restore: the fields are what the guest left, or anything. */
+void voice_loaded(struct voice *v);
+
+#endif

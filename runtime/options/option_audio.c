@@ -1,0 +1,70 @@
+/*
+ * Sound on the command line: which back ends there are, and QEMU's old way to name sound chips.
+ */
+#include "runtime/options/option_audio.h"
+#include "runtime/options/keyval.h"
+#include "runtime/sound/mixer.h"
+
+#include <string.h>
+
+struct audiodev_keys {
+    const char *driver, *id, *path;
+    u32 rate;
+};
+
+/* What QEMU takes for a direction and has no effect here. */
+/* clang-format off */
+#define DIRECTION_KEYS(d)                                                                      \
+    { d ".mixing-engine", KEY_IGNORE, 0, NULL }, { d ".fixed-settings", KEY_IGNORE, 0, NULL }, \
+    { d ".channels", KEY_IGNORE, 0, NULL },      { d ".voices", KEY_IGNORE, 0, NULL },         \
+    { d ".format", KEY_IGNORE, 0, NULL },        { d ".buffer-length", KEY_IGNORE, 0, NULL },  \
+    { d ".buffer-count", KEY_IGNORE, 0, NULL },  { d ".period-length", KEY_IGNORE, 0, NULL },  \
+    { d ".latency", KEY_IGNORE, 0, NULL },       { d ".try-poll", KEY_IGNORE, 0, NULL },       \
+    { d ".dev", KEY_IGNORE, 0, NULL },           { d ".name", KEY_IGNORE, 0, NULL }
+/* clang-format on */
+
+static const struct key_row audiodev_keys[] = {
+    KEY(struct audiodev_keys, driver, KEY_TEXT),
+    KEY(struct audiodev_keys, id, KEY_TEXT),
+    KEY(struct audiodev_keys, path, KEY_TEXT),
+    { "out.frequency", KEY_U32, offsetof(struct audiodev_keys, rate), NULL },
+    { "in.frequency", KEY_IGNORE, 0, NULL },
+    { "timer-period", KEY_IGNORE, 0, NULL },
+    { "server", KEY_IGNORE, 0, NULL },
+    DIRECTION_KEYS("out"),
+    DIRECTION_KEYS("in"),
+};
+
+static void check_audiodev(const char *option, const struct audiodev_keys *k)
+{
+    if (!k->driver || !k->id)
+        die("%s: wants TYPE,id=ID: sdl, wav or none", option);
+    if (!in_choices(k->driver, sound_names()))
+        refuse_choice(option, k->driver, sound_names());
+    if (k->path && strcmp(k->driver, "wav"))
+        die("%s: path= is for wav", option);
+    if (k->rate && (k->rate < MIXER_MIN_RATE || k->rate > MIXER_MAX_RATE))
+        die("%s: out.frequency=%u: from %d to %d", option, k->rate, MIXER_MIN_RATE,
+            MIXER_MAX_RATE);
+}
+
+SETTER(set_audiodev)
+{
+    struct audiodev_keys k = { NULL };
+    u32 n = 0;
+
+    keyval_read(option, arg, "driver", audiodev_keys, ARRAY_SIZE(audiodev_keys), &k);
+    check_audiodev(option, &k);
+    while (n < MAX_AUDIODEVS && o->audiodev[n].id && strcmp(o->audiodev[n].id, k.id))
+        n++;
+    if (n == MAX_AUDIODEVS || o->audiodev[n].id)
+        die("%s: id=%s: %s", option, k.id, n == MAX_AUDIODEVS ? "too many" : "used twice");
+    o->audiodev[n] = (struct audiodev_options){ k.id, k.driver, k.path, k.rate };
+}
+
+/* The chips QEMU 7.1 and before knew by this option. The speaker is on every board. */
+SETTER(set_soundhw)
+{
+    if (!in_choices(arg, "pcspk"))
+        refuse_choice(option, arg, "pcspk");
+}

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Runs the sound guest (tests/guests/sound) into WAV files, and compares what is in them: frequencies, lengths, gaps.
+
+  sound.py [--vmm COMMAND] [NAME…]
+"""
+import argparse
+import array
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import wave
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+KERNEL = os.path.join(TOP, "build", "tests", "guests", "sound.elf")
+CASES = []
+
+
+class Failed(Exception):
+    pass
+
+
+class Skipped(Exception):
+    pass
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def expect(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def near(got, want, by, what):
+    expect(abs(got - want) <= by, "%s: %.2f, want %.2f ± %.2f" % (what, got, want, by))
+
+
+class Sound:
+    """One channel of a WAV file."""
+
+    def __init__(self, path, channel=0):
+        with wave.open(path) as w:
+            expect(w.getnchannels() == 2 and w.getsampwidth() == 2, "not 16-bit stereo")
+            self.rate = w.getframerate()
+            data = array.array("h", w.readframes(w.getnframes()))
+        self.samples = data[channel::2]
+
+    def stretches(self, least=500, apart=0.05):
+        """Where it is loud: (first, last) frames, with at least `apart` seconds of quiet between."""
+        found = []
+        for i, v in enumerate(self.samples):
+            if abs(v) < least:
+                continue
+            if found and i - found[-1][1] < apart * self.rate:
+                found[-1][1] = i
+            else:
+                found.append([i, i])
+        return found
+
+    def rises(self, first, last, slack=400):
+        """Times, in frames, of rises through zero."""
+        found, low = [], False
+        for i in range(first, last):
+            v = self.samples[i]
+            if v < -slack:
+                low = True
+            elif low and v >= 0:
+                before = self.samples[i - 1]
+                found.append(i - v / (v - before) if v != before else i)
+                low = False
+        return found
+
+    def smooth(self, width):
+        """The mean of `width` neighbours."""
+        total, out = 0, array.array("h", bytes(2 * len(self.samples)))
+        for i, v in enumerate(self.samples):
+            total += v - (self.samples[i - width] if i >= width else 0)
+            out[i] = total // width
+        self.samples = out
+
+    def seconds(self, stretch):
+        return (stretch[1] - stretch[0]) / self.rate
+
+    def frequency(self, stretch):
+        r = self.rises(*stretch)
+        expect(len(r) > 2, "no tone")
+        return self.rate * (len(r) - 1) / (r[-1] - r[0])
+
+    def worst_period(self, stretch, hz):
+        """The period that differs most from that of hz, in periods."""
+        r = self.rises(*stretch)
+        return max(abs((b - a) * hz / self.rate - 1) for a, b in zip(r, r[1:]))
+
+
+class Load:
+    """Programs that compute, two for each processor: the guest gets a part of the host."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __enter__(self):
+        self.busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(self.n)]
+
+    def __exit__(self, *_):
+        for p in self.busy:
+            p.kill()
+            p.wait()
+
+
+def play(vmm, words, path, options=()):
+    """What the guest said."""
+    log = path + ".log"
+    command = shlex.split(vmm) + [
+        "-m", "16", "-display", "none", "-serial", "null", "-kernel", KERNEL, "-append", words,
+        "-audiodev", "wav,id=w,path=" + path, "-machine", "pc,pcspk-audiodev=w",
+        "-debugcon", "file:" + log, "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *options]
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True)
+    expect(done.returncode == 1, "exit status %d: %s" % (done.returncode, done.stderr.strip()[-300:]))
+    with open(log) as f:
+        return f.read()
+
+
+def check_beep(s, said):
+    """Two tones, each as long as the guest says, with nothing missing."""
+    tones, lengths = s.stretches(), re.findall(r"tone (\d+)", said)
+    expect(len(tones) == 2 and len(lengths) == 2, "%d tones" % len(tones))
+    for tone, ticks, hz in zip(tones, lengths, (1193182 / 1193, 1193182 / 2712)):
+        near(s.frequency(tone), hz, hz / 500, "frequency")
+        near(s.worst_period((tone[0] + 200, tone[1] - 2400), hz), 0, 0.01, "worst period")
+        near(s.seconds(tone), int(ticks) / 1193182, 0.04, "length")
+
+
+@case
+def beep(vmm, path):
+    """Two tones of the speaker and the silence between them."""
+    said = play(vmm, "beep", path)
+    check_beep(Sound(path), said)
+
+
+@case
+def beep_under_load(vmm, path):
+    """The same while the host has twice the work it can do: the tones themselves have no gap."""
+    with Load(2 * os.cpu_count()):
+        said = play(vmm, "beep", path)
+    check_beep(Sound(path), said)
+
+
+@case
+def speech(vmm, path):
+    """A sine by pulse width, 8000 pulses a second: on a host that leaves the guest time for it."""
+    for _ in range(5):
+        late = int(re.search(r"late (\d+)", play(vmm, "speech", path)).group(1))
+        if late < 40:
+            break
+    else:
+        raise Skipped("the host is too busy: %d of 4000 pulses late" % late)
+    s = Sound(path)
+    s.smooth(12)  # two pulses
+    tone = max(s.stretches(least=300), key=s.seconds)
+    near(s.seconds(tone), 0.5, 0.1, "length")
+    near(s.frequency((tone[0] + 3000, tone[1] - 1000)), 500, 10, "frequency")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--vmm", default=os.path.join(TOP, "build", "ring3"))
+    p.add_argument("names", nargs="*")
+    o = p.parse_args()
+    passed = failed = skipped = 0
+    with tempfile.TemporaryDirectory(prefix="ring3-sound") as folder:
+        for function in CASES:
+            if o.names and function.__name__ not in o.names:
+                continue
+            try:
+                function(o.vmm, os.path.join(folder, function.__name__ + ".wav"))
+                passed += 1
+            except Skipped as e:
+                skipped += 1
+                print("SKIP %s: %s" % (function.__name__, e))
+            except (Failed, subprocess.SubprocessError, OSError, EOFError, wave.Error) as e:
+                failed += 1
+                print("FAIL %s: %s" % (function.__name__, e))
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
