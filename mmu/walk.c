@@ -84,63 +84,92 @@ static bool allowed(const struct walk *w, enum mmu_access access, bool user, u32
     return !(access & MMU_EXEC && w->nx);
 }
 
-/*
- * The common walk. `touch` false leaves A and D and the rights alone (debuggers).
- */
-static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, bool touch,
-                 struct walk *w, u32 *error)
+/* Where a directory (0 to 3 under PAE, else the only one) is; false: its PDPTE is not present. */
+static inline bool directory_gpa(const struct root *r, u32 number, gpa_t *gpa)
 {
-    u32 mode = mmu->space->root.mode, size = mode & SPACE_PAE ? 8 : 4;
-    u32 span = mode & SPACE_PAE ? 21 : 22; /* bits below a PDE's reach */
-    gpa_t directory = mmu->space->root.base;
+    if (!(r->mode & SPACE_PAE)) {
+        *gpa = r->base;
+        return true;
+    }
+    *gpa = r->pdpte[number] & PAE_ADDRESS;
+    return r->pdpte[number] & PTE_P;
+}
+
+/* The page or table an entry points to. */
+static inline gpa_t entry_address(const struct entry *e)
+{
+    return e->val & (e->size == 8 ? PAE_ADDRESS : 0xfffff000u);
+}
+
+/* A directory's entry that maps 2 or 4 MiB? */
+static inline bool entry_large(const struct entry *e, u32 mode)
+{
+    return e->val & PDE_PS && mode & (SPACE_PAE | SPACE_PSE);
+}
+
+/* One level: the entry `index`, of which the low 9 or 10 bits count, of a table. False: *code is why, as far as
+ * the entry tells. */
+static inline bool walk_level(struct mmu *mmu, gpa_t table, u32 index, struct walk *w, struct entry *e, u32 *code)
+{
+    const struct root *r = &mmu->space->root;
+    u32 size = entry_size(r);
+
+    *code = 0;
+    if (table >> PAGE_SHIFT >= PHYS_PAGES)
+        return false;
+    *e = entry_read(mmu, table + (index & (PAGE_SIZE / size - 1)) * size, size);
+    if (!(e->val & PTE_P))
+        return false;
+    if (reserved_set(e, !w->levels && entry_large(e, r->mode), r->mode)) {
+        *code = PF_P | PF_RSVD;
+        return false;
+    }
+    note(w, e);
+    return true;
+}
+
+/* Both levels; a large page has but one, whose entry is *pde and *pte then. */
+static inline bool walk_levels(struct mmu *mmu, gla_t gla, struct walk *w, struct entry *pde, struct entry *pte,
+                               u32 *code)
+{
+    const struct root *r = &mmu->space->root;
+    u32 shift = PAGE_SHIFT + region_shift(r), within = (1u << shift) - 1;
+    gpa_t directory;
+
+    *code = 0;
+    if (!directory_gpa(r, gla >> 30, &directory) || !walk_level(mmu, directory, gla >> shift, w, pde, code))
+        return false;
+    w->rights = pde->val & (PTE_W | PTE_U);
+    if (entry_large(pde, r->mode)) {
+        w->gpa = (entry_address(pde) & ~(gpa_t)within) | (gla & within & ~PAGE_MASK);
+        *pte = *pde;
+        return true;
+    }
+    if (!walk_level(mmu, entry_address(pde), gla >> PAGE_SHIFT, w, pte, code))
+        return false;
+    w->gpa = entry_address(pte);
+    return true;
+}
+
+/* The common walk. `touch` false leaves A and D and the rights alone (debuggers). */
+static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, bool touch, struct walk *w, u32 *error)
+{
+    u32 mode = mmu->space->root.mode, code;
     struct entry pde, pte;
-    bool large;
 
     *w = (struct walk){ .writable = true, .user = true };
-    if (mode & SPACE_PAE) {
-        u64 pdpte = mmu->space->root.pdpte[gla >> 30];
-
-        if (!(pdpte & PTE_P))
-            return deny(error, 0, access, user, mode);
-        directory = pdpte & PAE_ADDRESS;
-    }
-    if (directory >> PAGE_SHIFT >= PHYS_PAGES)
-        return deny(error, 0, access, user, mode);
-    pde = entry_read(mmu, directory + (gla >> span & (PAGE_SIZE / size - 1)) * size, size);
-    if (!(pde.val & PTE_P))
-        return deny(error, 0, access, user, mode);
-    large = pde.val & PDE_PS && (mode & (SPACE_PAE | SPACE_PSE));
-    if (reserved_set(&pde, large, mode))
-        return deny(error, PF_P | PF_RSVD, access, user, mode);
-    note(w, &pde);
-    w->rights = pde.val & (PTE_W | PTE_U);
-    if (large) {
-        w->gpa = (pde.val & (size == 8 ? PAE_ADDRESS : 0xffffffffu) & ~((1ull << span) - 1)) |
-                 (gla & ((1u << span) - 1) & ~PAGE_MASK);
-        pte = pde;
-    } else {
-        gpa_t table = pde.val & (size == 8 ? PAE_ADDRESS : 0xfffff000u);
-
-        if (table >> PAGE_SHIFT >= PHYS_PAGES)
-            return deny(error, 0, access, user, mode);
-        pte = entry_read(mmu, table + (gla >> PAGE_SHIFT & (PAGE_SIZE / size - 1)) * size, size);
-        if (!(pte.val & PTE_P))
-            return deny(error, 0, access, user, mode);
-        if (reserved_set(&pte, false, mode))
-            return deny(error, PF_P | PF_RSVD, access, user, mode);
-        note(w, &pte);
-        w->gpa = pte.val & (size == 8 ? PAE_ADDRESS : 0xfffff000u);
-    }
+    if (!walk_levels(mmu, gla, w, &pde, &pte, &code))
+        return deny(error, code, access, user, mode);
     if (touch) {
         if (!allowed(w, access, user, mode))
             return deny(error, PF_P, access, user, mode);
-        if (!large)
+        if (w->levels == 2)
             entry_set(mmu, &pde, PTE_A);
         entry_set(mmu, &pte, PTE_A | (access & MMU_WRITE ? PTE_D : 0));
     }
     w->dirty = pte.val & PTE_D;
     w->accessed = touch || pde.val & pte.val & PTE_A;
-    w->entry = large ? pte.val : pde.val;
+    w->entry = w->levels == 2 ? pde.val : pte.val;
     return true;
 }
 
@@ -166,14 +195,9 @@ bool mmu_walk_quiet(struct mmu *mmu, gla_t gla, struct walk *w)
 
 const u8 *mmu_directory(const struct mmu *mmu, const struct root *r, u32 number, u32 *page)
 {
-    u64 gpa = r->base;
+    gpa_t gpa;
 
-    if (r->mode & SPACE_PAE) {
-        if (!(r->pdpte[number] & PTE_P))
-            return NULL;
-        gpa = r->pdpte[number] & PAE_ADDRESS;
-    }
-    if (gpa >> PAGE_SHIFT >= PHYS_PAGES)
+    if (!directory_gpa(r, number, &gpa) || gpa >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
     *page = (u32)(gpa & mmu->a20_mask) >> PAGE_SHIFT;
     return mmu->page_read[*page];
