@@ -8,7 +8,9 @@
 #include "bt/bt.h"
 #include "bt/context.h"
 #include "bt/routines.h"
-#include "mmu/shadow.h"
+#include "mmu/phys.h"
+#include "mmu/spte.h"
+#include "mmu/state.h"
 
 struct tu;
 struct exit;

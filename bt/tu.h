@@ -3,7 +3,7 @@
  *
  * A TU is found by context and EIP, and holds only while the page of EIP maps the physical page
  * it was made from: whoever jumps to it from elsewhere compares that page's execute spte
- * (mmu/shadow.h) with the one noted. Its host code is a compiled code fragment (CCF):
+ * (mmu/spte.h) with the one noted. Its host code is a compiled code fragment (CCF):
  *
  *   head     mov r9,[r15+poll]; mov r9b,[r9]              the interrupt poll
  *   insn 0   …                                            per instruction: one of the forms

@@ -10,7 +10,7 @@
 #define RING3_FETCH_H
 
 #include "cpu/insn.h"
-#include "mmu/shadow.h"
+#include "mmu/state.h"
 #include <emmintrin.h>
 
 enum { DECODED_SIZE = 1 << 13 };

@@ -2,6 +2,7 @@
  * Guest memory by linear address, from C: one look at the spte, and the long way for what is not
  * plain memory inside one page.
  */
+#include "mmu/phys.h"
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
 #include <string.h>

@@ -17,6 +17,7 @@
  *
  * A space without a shared shadow has its own direct map; those of a shared shadow share one, for the shared regions.
  */
+#include "mmu/phys.h"
 #include "mmu/shadow.h"
 #include <asm/prctl.h>
 #include <string.h>

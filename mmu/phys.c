@@ -3,6 +3,8 @@
  * page of it anywhere), and for each of the 2^20 physical pages below 4 GiB which host memory
  * answers loads and stores. What has none is the bus's.
  */
+#include "mmu/phys.h"
+#include "mmu/rmap.h"
 #include "mmu/shadow.h"
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +39,7 @@ struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus)
     mmu->page_write = mmu_reserve(PHYS_PAGES * sizeof(u8 *));
     mmu->page_flags = mmu_reserve(PHYS_PAGES);
     if (mmu->base == MAP_FAILED || !mmu->page_read || !mmu->page_write || !mmu->page_flags ||
-        !shadow_init(mmu))
+        !rmap_init(mmu))
         goto fail;
     direct_map_init(mmu);
     mmu_map_phys(mmu, 0, ram, mmu->base, mmu->base);
@@ -59,16 +61,11 @@ void mmu_free(struct mmu *mmu)
         munmap(mmu->page_write, PHYS_PAGES * sizeof(u8 *));
     if (mmu->page_flags)
         munmap(mmu->page_flags, PHYS_PAGES);
-    if (mmu->table_head)
-        munmap(mmu->table_head, PHYS_PAGES * sizeof(u32));
-    if (mmu->rmap_head)
-        munmap(mmu->rmap_head, PHYS_PAGES * sizeof(u32));
+    rmap_done(mmu);
     space_done(mmu);
     direct_map_done(mmu);
     if (mmu->fd >= 0)
         close(mmu->fd);
-    free(mmu->table_pool);
-    free(mmu->rmap_pool);
     free(mmu);
 }
 
@@ -230,7 +227,7 @@ void mmu_tell_code_written(struct mmu *mmu, gpa_t gpa, u32 n)
 
 void mmu_protect_code(struct mmu *mmu, gpa_t page)
 {
-    shadow_protect(mmu, (u32)(page >> PAGE_SHIFT), PG_CODE);
+    rmap_protect(mmu, (u32)(page >> PAGE_SHIFT), PG_CODE);
 }
 
 void mmu_unprotect_code(struct mmu *mmu, gpa_t page)

@@ -7,25 +7,15 @@
  * entries gave. So INVLPG and CR3 loads have nothing to do, and a space stays valid while other
  * address spaces run. What the guest sees is a TLB that is never stale, which the manual allows
  * (vol. 3, 4.10).
- *
- * To protect a page needs everybody who can write it: the reverse map, a superset (an entry whose
- * spte has since changed is ignored, and removed when met).
  */
-#include "mmu/pte.h"
 #include "mmu/shadow.h"
-#include <stdlib.h>
+#include "mmu/phys.h"
+#include "mmu/pte.h"
+#include "mmu/rmap.h"
 #include <string.h>
-#include <sys/mman.h>
 
 enum { STALE_ROOT_WRITES = 64, /* of entries of a directory not in use: it is none any more */
        MAX_TABLE_PLACES = 4 * MAX_SPACES /* that one table serves, before a write drops all */ };
-
-bool shadow_init(struct mmu *mmu)
-{
-    mmu->table_head = mmu_reserve(PHYS_PAGES * sizeof(u32));
-    mmu->rmap_head = mmu_reserve(PHYS_PAGES * sizeof(u32));
-    return mmu->table_head && mmu->rmap_head;
-}
 
 /* ---- Sptes ---- */
 
@@ -139,134 +129,7 @@ void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size)
     shared_doubt(mmu);
 }
 
-/* ---- Who can write a page ---- */
-
-static u32 pool_grow(void **pool, u32 *size, u32 *free_list, size_t item)
-{
-    u32 n = *size ? *size * 2 : 1024;
-
-    *pool = realloc(*pool, n * item);
-    check(*pool, "out of memory for shadow bookkeeping");
-    memset((u8 *)*pool + *size * item, 0, (n - *size) * item);
-    for (u32 i = *size ? *size : 1; i < n; i++) { /* item 0 means none; `next` comes first */
-        *(u32 *)((u8 *)*pool + i * item) = *free_list;
-        *free_list = i;
-    }
-    *size = n;
-    return *free_list;
-}
-
-/* A direct spte that leads to host memory hva: by the direct map, if the page is there. */
-static u64 spte_base(const struct mmu *mmu, const struct space *s, const u8 *hva, u32 page)
-{
-    u32 frame = s->direct_map ? s->direct_map->frame[page] : 0;
-
-    if (frame && hva == mmu->base + ((u64)(frame - 1) << PAGE_SHIFT))
-        return (u64)s->direct_map->at;
-    return (u64)hva - ((u64)page << PAGE_SHIFT);
-}
-
-/* The write spte of a reverse map's entry in one of the two tables, if it leads straight to hva; NULL: no longer. */
-static u64 *rmap_spte(const struct mmu *mmu, const struct rmap *w, const u8 *hva, u32 table)
-{
-    const struct space *s = &mmu->spaces[w->space];
-    u64 *spte = &s->shadow[table * SHADOW_SPTES + w->page];
-
-    if (!s->live || !(s->used[w->page / LEAF_SPTES] >> table & 1))
-        return NULL; /* not even looked at: that would touch memory given back */
-    return *spte == spte_base(mmu, s, hva, w->page) ? spte : NULL;
-}
-
-/* Adds a space's page to the writers of a physical page, unless it is there; removes those met
- * that no longer are. */
-static void rmap_add(struct mmu *mmu, u32 page, const struct space *s, u32 gla_page, u8 *hva)
-{
-    u32 space = (u32)(s - mmu->spaces), *link = &mmu->rmap_head[page], i;
-
-    while ((i = *link)) {
-        struct rmap *w = &mmu->rmap_pool[i];
-
-        if (w->page == gla_page && w->space == space)
-            return;
-        if (rmap_spte(mmu, w, hva, TABLE_WRITE) ||
-            rmap_spte(mmu, w, hva, TABLE_USER + TABLE_WRITE)) {
-            link = &w->next;
-            continue;
-        }
-        *link = w->next;
-        w->next = mmu->rmap_free;
-        mmu->rmap_free = i;
-    }
-    if (!mmu->rmap_free)
-        pool_grow((void **)&mmu->rmap_pool, &mmu->rmap_size, &mmu->rmap_free,
-                  sizeof(struct rmap));
-    i = mmu->rmap_free;
-    mmu->rmap_free = mmu->rmap_pool[i].next;
-    mmu->rmap_pool[i] = (struct rmap){ mmu->rmap_head[page], gla_page, space };
-    mmu->rmap_head[page] = i;
-}
-
-/* From now on writes to the page are told. */
-void shadow_protect(struct mmu *mmu, u32 page, u8 flag)
-{
-    u8 *hva = mmu->page_write[page];
-    u32 i;
-
-    if (mmu->page_flags[page] & flag)
-        return;
-    mmu->page_flags[page] |= flag;
-    while ((i = mmu->rmap_head[page])) {
-        struct rmap *w = &mmu->rmap_pool[i];
-
-        for (u32 table = TABLE_WRITE; table < SHADOW_TABLES; table += TABLE_USER) {
-            u64 *spte = rmap_spte(mmu, w, hva, table);
-
-            if (spte)
-                *spte |= SPTE_PROTECTED;
-        }
-        mmu->rmap_head[page] = w->next;
-        w->next = mmu->rmap_free;
-        mmu->rmap_free = i;
-    }
-}
-
 /* ---- Traces of guest page tables ---- */
-
-static void user_add(struct mmu *mmu, u32 page, struct table_user u)
-{
-    u32 i;
-
-    if (!mmu->table_free)
-        pool_grow((void **)&mmu->table_pool, &mmu->table_size, &mmu->table_free,
-                  sizeof(struct table_user));
-    i = mmu->table_free;
-    mmu->table_free = mmu->table_pool[i].next;
-    u.next = mmu->table_head[page];
-    mmu->table_pool[i] = u;
-    mmu->table_head[page] = i;
-    shadow_protect(mmu, page, PG_TABLE);
-}
-
-void shadow_untrace(struct mmu *mmu, u32 page, const struct space *s, u32 first, u8 level)
-{
-    u16 space = (u16)(s - mmu->spaces);
-    u32 *link = &mmu->table_head[page], i;
-
-    while ((i = *link)) {
-        struct table_user *u = &mmu->table_pool[i];
-
-        if (u->space != space || u->first != first || u->level != level) {
-            link = &u->next;
-            continue;
-        }
-        *link = u->next;
-        u->next = mmu->table_free;
-        mmu->table_free = i;
-        break;
-    }
-    if (!mmu->table_head[page])
-        mmu->page_flags[page] &= (u8)~PG_TABLE;
-}
 
 void shadow_trace_directory(struct mmu *mmu, struct space *s, u32 page, u32 number)
 {
@@ -274,8 +137,8 @@ void shadow_trace_directory(struct mmu *mmu, struct space *s, u32 page, u32 numb
         return;
     s->traced |= (u8)(1u << number);
     s->directory[number] = page;
-    user_add(mmu, page, (struct table_user){ .first = number << 9, .level = 2,
-                                             .space = (u16)(s - mmu->spaces) });
+    table_user_add(mmu, page, (struct table_user){ .first = number << 9, .level = 2,
+                                                   .space = (u16)(s - mmu->spaces) });
 }
 
 static void trace_table(struct mmu *mmu, struct space *s, u32 page, u32 region, u8 rights)
@@ -285,8 +148,8 @@ static void trace_table(struct mmu *mmu, struct space *s, u32 page, u32 region, 
     if (s->table[region]) /* its directory is no memory that can be traced */
         shadow_drop_region(mmu, s, region);
     s->table[region] = page + 1;
-    user_add(mmu, page, (struct table_user){ .first = region << region_shift(&s->root), .level = 1,
-                                             .rights = rights, .space = (u16)(s - mmu->spaces) });
+    table_user_add(mmu, page, (struct table_user){ .first = region << region_shift(&s->root), .level = 1,
+                                                   .rights = rights, .space = (u16)(s - mmu->spaces) });
 }
 
 /* What a directory's entry gave goes. */
@@ -296,22 +159,20 @@ void shadow_drop_region(struct mmu *mmu, struct space *s, u32 region)
 
     shadow_drop_range(mmu, s, first, 1u << shift);
     if (s->table[region])
-        shadow_untrace(mmu, s->table[region] - 1, s, first, 1);
+        table_user_remove(mmu, s->table[region] - 1, s, first, 1);
     s->table[region] = 0;
 }
 
 /* Forgets what was derived and who asked for it, of all spaces, when a guest that keeps making up
- * mappings has filled the pools. */
-static void pools_trim(struct mmu *mmu)
+ * mappings has filled the lists. */
+static void lists_trim(struct mmu *mmu)
 {
-    if (likely((mmu->rmap_free || mmu->rmap_size < MAX_RMAPS) &&
-               (mmu->table_free || mmu->table_size < MAX_TABLE_USERS)))
+    if (likely(!rmap_full(mmu)))
         return;
     FOR_LIVE(mmu, s)
         space_clear(mmu, s);
     shared_doubt(mmu);
-    madvise(mmu->rmap_head, PHYS_PAGES * sizeof(u32), MADV_DONTNEED);
-    mmu->rmap_size = mmu->rmap_free = 0;
+    rmap_clear(mmu);
 }
 
 /* ---- Guest page tables change ---- */
@@ -451,7 +312,7 @@ bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access)
         return pg->page_fault(pg, error);
     }
     mmu->stats.shadow_hidden++;
-    pools_trim(mmu);
+    lists_trim(mmu);
     space_shrink(mmu);
     owner = spte_owner(mmu->space, index);
     shadow_trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
@@ -526,7 +387,7 @@ static void table_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u3
     if (same_bytes(hva, buf, n))
         return;
     mmu->stats.pt_traces++;
-    pools_trim(mmu);
+    lists_trim(mmu);
     space_shrink(mmu);
     if (!changes_one_page(mmu, page, off, n)) {
         table_before_write(mmu, gpa, n);

@@ -1,5 +1,5 @@
 /*
- * Where the sptes of each kind lie in a space's linear shadow table (shadow.h), for C and assembly.
+ * Where the sptes of each kind lie in a space's linear shadow table (spte.h), for C and assembly.
  */
 #ifndef RING3_SHADOW_LAYOUT_H
 #define RING3_SHADOW_LAYOUT_H

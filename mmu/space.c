@@ -5,7 +5,8 @@
  * A space that is freed leaves its 48 MiB of address space, its memory and what is mapped there to
  * the next; so a guest that makes and ends processes finds everything in place.
  */
-#include "mmu/pte.h"
+#include "mmu/phys.h"
+#include "mmu/rmap.h"
 #include "mmu/shadow.h"
 #include <fcntl.h>
 #include <string.h>
@@ -22,7 +23,7 @@ void space_clear(struct mmu *mmu, struct space *s)
             shadow_drop_region(mmu, s, i);
     for (u32 d = 0; d < 4; d++)
         if (s->traced >> d & 1)
-            shadow_untrace(mmu, s->directory[d], s, d << 9, 2);
+            table_user_remove(mmu, s->directory[d], s, d << 9, 2);
     s->traced = 0;
 }
 

@@ -3,8 +3,10 @@
  * 1024 entries, or PDPTE registers and two levels of 512. Accessed and dirty bits are set on the
  * way, only once the access is known to be allowed; the error code is that of 4.7.
  */
+#include "mmu/walk.h"
+#include "mmu/phys.h"
 #include "mmu/pte.h"
-#include "mmu/shadow.h"
+#include "mmu/state.h"
 #include <string.h>
 
 /* An entry of a guest table, in host memory where it is RAM. */

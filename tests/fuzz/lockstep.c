@@ -29,7 +29,7 @@
 #include "devices/i8259.h"
 #include "devices/port92.h"
 #include "devices/device.h"
-#include "mmu/shadow.h"
+#include "mmu/state.h"
 #include "runtime/parts.h"
 #include <getopt.h>
 #include <stdlib.h>

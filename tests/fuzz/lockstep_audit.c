@@ -17,6 +17,7 @@
 #include "tests/fuzz/lockstep.h"
 #include "bt/memo.h"
 #include "bt/tu.h"
+#include "mmu/walk.h"
 #include <Zydis/Zydis.h>
 #include <signal.h>
 #include <stdlib.h>

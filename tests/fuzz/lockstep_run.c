@@ -7,6 +7,7 @@
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/tu.h"
+#include "mmu/shadow.h"
 #include <signal.h>
 #include <string.h>
 #include <time.h>

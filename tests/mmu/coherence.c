@@ -8,7 +8,7 @@
 #include "cpu/system.h"
 #include "devices/device.h"
 #include "mmu/pte.h"
-#include "mmu/shadow.h"
+#include "mmu/state.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <stdlib.h>

@@ -1,0 +1,57 @@
+/*
+ * struct mmu: what all files of mmu/ share. Others may read three of its members: fetch_generation, odd_accesses and
+ * page_read.
+ */
+#ifndef RING3_MMU_STATE_H
+#define RING3_MMU_STATE_H
+
+#include "mmu/directmap.h"
+#include "mmu/shared.h"
+
+struct rmap;
+struct table_user;
+
+struct mmu {
+    struct mmu_bus bus;
+    struct mmu_stats stats;
+    struct paging *pg; /* whose tables these are; set at its first use */
+    u64 ram_size;
+    int fd;           /* memfd behind base */
+    u8 *base;         /* RAM, then what mmu_alloc() gave */
+    u64 reserved, allocated;
+    u8 **page_read, **page_write; /* [PHYS_PAGES]; NULL: bus. RAM is at its own offset only */
+    u8 *page_flags;               /* [PHYS_PAGES] PG_* */
+    u32 a20_mask;
+    u64 pdpte[4];                 /* the CPU's PDPTE registers */
+
+    struct space spaces[MAX_SPACES + MAX_SHARED]; /* behind the spaces, the shared shadows' sptes */
+    u64 bases[MAX_SPACES]; /* 1 + root.base of live spaces, else 0: what a switch looks at */
+    struct shared_shadow shareds[MAX_SHARED];
+    u32 shared_id;        /* the last one given */
+    u64 spaces_made;
+    u64 shared_due;       /* how many that has to be before a shared shadow is thought of again */
+    u32 shared_tries;     /* times one was */
+    int shared_fd;        /* memory of the shared shadows' sptes */
+    struct space *space; /* current */
+    u64 clock;           /* counts switches, for age */
+    u32 leaves;          /* that hold memory, in all spaces */
+
+    struct direct_map direct_maps[MAX_DIRECT_MAPS];
+    bool fast_gs;        /* the host lets programs use WRGSBASE */
+    u8 *nowhere;         /* the direct map of who has none: every load there faults */
+    u32 direct_maps_closed;  /* so far */
+    u32 direct_map_run;      /* pages in a row that are worth mapping */
+
+    u32 *table_head;     /* [PHYS_PAGES] into table_pool */
+    struct table_user *table_pool;
+    u32 table_free, table_size;
+    u32 *rmap_head;    /* [PHYS_PAGES] into rmap_pool */
+    struct rmap *rmap_pool;
+    u32 rmap_free, rmap_size;
+
+    u64 odd_accesses;     /* by C, that found no plain memory, or two pages */
+    u32 fetch_generation; /* changes whenever a cached code page translation may be stale */
+    struct mmu_listener *listeners;
+};
+
+#endif
