@@ -9,9 +9,6 @@
 #define COPY(m) [ZYDIS_MNEMONIC_##m] = { xl_copy, XL_WRITE }
 #define TEST(m) [ZYDIS_MNEMONIC_##m] = { xl_copy, XL_READ }
 #define EMITS(m, fn) [ZYDIS_MNEMONIC_##m] = { fn, XL_WRITE }
-#define CONDITIONS(X)                                                                          \
-    X(B), X(BE), X(L), X(LE), X(NB), X(NBE), X(NL), X(NLE), X(NO), X(NP), X(NS), X(NZ), X(O),  \
-        X(P), X(S), X(Z)
 
 /* clang-format off */
 const struct xl_row xl_rows[INSN_MNEMONICS] = {
@@ -24,9 +21,10 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     COPY(CMC),
     TEST(CMP), TEST(TEST), TEST(BT), TEST(BSF), TEST(BSR), TEST(MUL), TEST(IMUL), TEST(DIV),
     TEST(IDIV),
-#define CMOV(cc) COPY(CMOV##cc)
-#define SET(cc) COPY(SET##cc)
-    CONDITIONS(CMOV), CONDITIONS(SET),
+#define CMOV(cc) COPY(CMOV##cc),
+#define SET(cc) COPY(SET##cc),
+    CONDITIONS(CMOV)
+    CONDITIONS(SET)
     /* The same in another encoding. */
     EMITS(MOV, xl_mov), EMITS(LEA, xl_lea), EMITS(NOP, xl_nop), EMITS(PAUSE, xl_pause),
     EMITS(PUSH, xl_push), EMITS(POP, xl_pop), EMITS(LEAVE, xl_leave),
@@ -51,7 +49,7 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),
     EMITS(LOOPE, xl_loop_flags), EMITS(LOOPNE, xl_loop_flags),
     EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
-#define JCC(cc) EMITS(J##cc, xl_jcc)
-    CONDITIONS(JCC),
+#define JCC(cc) EMITS(J##cc, xl_jcc),
+    CONDITIONS(JCC)
 };
 /* clang-format on */

@@ -131,6 +131,8 @@ enum { /* attributes of a row; tested before the handler, in the manual's order 
     OP_DIVIDES = 1 << 15, /* #DE, on the host too */
     OP_SHADOW = 1 << 16, /* no interrupt comes between it and the next instruction (MOV and POP to SS likewise) */
 };
+/* What every branch is: it may lead to code with other translations. */
+enum { OP_BRANCH = OP_FLOW | OP_CONTEXT };
 /* Rows with one of these are looked at before their handler runs. */
 enum { OP_ADMIT = OP_CPL0 | OP_IOPL | OP_PROT | OP_FPU | OP_MMXREG | OP_SSE };
 struct op_row {
@@ -140,6 +142,10 @@ struct op_row {
 };
 /* By ZydisMnemonic; exec NULL: #UD. */
 extern const struct op_row cpu_ops[INSN_MNEMONICS];
+
+/* X for each condition of CMOVcc, SETcc and Jcc, by the name its mnemonic has in Zydis. */
+#define CONDITIONS(X)                                                                          \
+    X(B) X(BE) X(L) X(LE) X(NB) X(NBE) X(NL) X(NLE) X(NO) X(NP) X(NS) X(NZ) X(O) X(P) X(S) X(Z)
 
 /*
  * The checks behind OP_FPU, OP_MMXREG and OP_SSE (cpu/fpu.c): #UD, #NM, then the pending x87 error.

@@ -1,18 +1,27 @@
 /*
- * The table of instructions: one row per mnemonic, gathered from three lists. OP(mnemonic, handler,
- * attributes, feature). A mnemonic without a row is #UD. Two rows for one mnemonic do not compile
+ * The table of instructions: one row per mnemonic, gathered from three lists.
+ *
+ *   OP(mnemonic, handler[, attributes[, feature]])   a row; without: no attribute, every model
+ *   STRING(name, handler[, attributes])              those of a string instruction: B, W and D
+ *
+ * A mnemonic without a row is #UD. Two rows for one mnemonic do not compile
  * (-Winitializer-overrides).
  */
 #include "cpu/insn.h"
 
-#define OP(mnemonic, handler, attributes, feature) insn_handler handler;
+#define STRING(name, handler, ...)                                                             \
+    OP(name##B, handler, OP_STRING __VA_OPT__(|) __VA_ARGS__)                                  \
+    OP(name##W, handler, OP_STRING __VA_OPT__(|) __VA_ARGS__)                                  \
+    OP(name##D, handler, OP_STRING __VA_OPT__(|) __VA_ARGS__)
+
+#define OP(mnemonic, handler, ...) insn_handler handler;
 #include "cpu/ops_int.def"
 #include "cpu/ops_sys.def"
 #include "cpu/ops_fpu.def"
 #undef OP
 
-#define OP(mnemonic, handler, attributes, feature)                                             \
-    [ZYDIS_MNEMONIC_##mnemonic] = { handler, attributes, feature },
+#define OP(mnemonic, handler, ...)                                                             \
+    [ZYDIS_MNEMONIC_##mnemonic] = { .exec = handler, __VA_ARGS__ },
 const struct op_row cpu_ops[INSN_MNEMONICS] = {
 #include "cpu/ops_int.def"
 #include "cpu/ops_sys.def"

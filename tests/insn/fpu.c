@@ -1,7 +1,7 @@
 /*
- * x87, MMX, SSE and SSE2 against the host: each encoding the interpreter has a row for, register
- * and memory forms, from random states, run by the interpreter on a bare machine and natively by
- * insn-fpu-native. All state is compared, exceptions included.
+ * x87, MMX, SSE and SSE2 against the host: each encoding the interpreter has a row for,
+ * register and memory forms, from random states, run by the interpreter on a bare machine and
+ * natively by insn-fpu-native. All state is compared, exceptions included.
  *
  * Not compared, because hosts of today do not keep them: FOP, FDP, FCS and FDS (CPUID 7:
  * FDP_EXCPTN_ONLY and "FPU CS/DS deprecated"). FIP is, if the host keeps it.
@@ -43,7 +43,7 @@ static struct tally {
 static bool is_ours(const struct insn *in)
 {
     static const u16 rows[] = {
-#define OP(mnemonic, handler, attributes, feature) ZYDIS_MNEMONIC_##mnemonic,
+#define OP(mnemonic, ...) ZYDIS_MNEMONIC_##mnemonic,
 #include "cpu/ops_fpu.def"
 #undef OP
     };
@@ -109,7 +109,8 @@ static void list_encodings(void)
 
 /* ---- Jobs ---- */
 
-/* The same for the host's 64-bit mode, where a bare disp32 takes a SIB byte: without, it is RIP's. */
+/* The same for the host's 64-bit mode, where a bare disp32 takes a SIB byte: without, it is
+ * RIP's. */
 static void make_host_code(struct job *j, const struct encoding *e)
 {
     u32 modrm = e->len;
@@ -208,7 +209,8 @@ static void native_run(u32 n)
 {
     char byte;
 
-    check(write(to_native, &n, 4) == 4 && read(from_native, &byte, 1) == 1, "insn-fpu-native is gone");
+    check(write(to_native, &n, 4) == 4 && read(from_native, &byte, 1) == 1,
+          "insn-fpu-native is gone");
 }
 
 /* ---- Ours ---- */
@@ -302,8 +304,8 @@ static void blank_memory(const struct job *j, u16 mnem, u8 *mem)
     }
 }
 
-/* Hosts enter MMX state (TOP 0) before an MMX instruction's page fault; the manual does not ask for
- * it, and we leave all as it was. */
+/* Hosts enter MMX state (TOP 0) before an MMX instruction's page fault; the manual does not ask
+ * for it, and we leave all as it was. */
 static bool was_mmx(const struct job *j)
 {
     struct insn in;
@@ -330,7 +332,8 @@ static const char *difference(struct job *host, struct job *ours, u16 mnem)
         return "eip";
     if (memcmp(host->after.gpr, ours->after.gpr, sizeof(host->after.gpr)))
         return "registers";
-    if (host->exception == JOB_NO_EXCEPTION && (host->after.eflags ^ ours->after.eflags) & FLAGS_ARITH)
+    if (host->exception == JOB_NO_EXCEPTION &&
+        (host->after.eflags ^ ours->after.eflags) & FLAGS_ARITH)
         return "flags";
     if (host->exception == EXC_PF && was_mmx(host))
         return NULL;
@@ -353,8 +356,8 @@ static void print_image(const char *who, const struct job *j, const struct job_s
 {
     const struct fxsave *f = (const struct fxsave *)s->fx;
 
-    printf("  %s: exc %x fcw %04x fsw %04x ftw %02x mxcsr %04x fip %08x eax %08x fl %03x\n", who,
-           j->exception, f->fcw, f->fsw, f->ftw, f->mxcsr, f->fip, s->gpr[0], s->eflags);
+    printf("  %s: exc %x fcw %04x fsw %04x ftw %02x mxcsr %04x fip %08x eax %08x fl %03x\n",
+           who, j->exception, f->fcw, f->fsw, f->ftw, f->mxcsr, f->fip, s->gpr[0], s->eflags);
     for (u32 i = 0; i < 8; i++) {
         u64 m, x[2];
         u16 e;
@@ -374,7 +377,9 @@ static void print_memory(const struct job *host, const struct job *ours)
             !memcmp(host->before.mem + i, host->after.mem + i, 16))
             continue;
         for (u32 k = 0; k < 3; k++) {
-            const u8 *p = (k == 0 ? host->before.mem : k == 1 ? host->after.mem : ours->after.mem);
+            const u8 *p = (k == 0   ? host->before.mem
+                           : k == 1 ? host->after.mem
+                                    : ours->after.mem);
 
             printf("    %s %03x:", k == 0 ? "before" : k == 1 ? "host  " : "ours  ", i);
             for (u32 n = 0; n < 16; n++)
