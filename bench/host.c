@@ -330,13 +330,13 @@ static void forms_init(void)
         name(&state, n);                                                                            \
     }
 FORM(loop_plain, form_plain, direct)
-FORM(loop_gs, form_gs, direct)
-FORM(loop_flat, form_flat, form)
-FORM(loop_flat_ac, form_flat_ac, form)
-FORM(loop_flat_crossing, form_flat_crossing, form)
+FORM(loop_mapped, form_mapped, direct)
+FORM(loop_table, form_table, form)
+FORM(loop_table_ac, form_table_ac, form)
+FORM(loop_table_crossing, form_table_crossing, form)
 FORM(loop_aligned, form_aligned, form)
-FORM(loop_both_slots, form_both_slots, form)
-FORM(loop_both_slots_misaligned, form_both_slots, misaligned)
+FORM(loop_both_sptes, form_both_sptes, form)
+FORM(loop_both_sptes_misaligned, form_both_sptes, misaligned)
 FORM(loop_checked, form_checked, form)
 FORM(loop_checked_mov, form_checked_mov, form)
 FORM(loop_masked, form_masked, form)
@@ -362,10 +362,10 @@ static const struct {
     { "popfq-changing-ac", insn_popf_ac }, { "lahf-seto-sahf", insn_lahf_sahf },
     { "rdtsc", insn_rdtsc }, { "cpuid", insn_cpuid }, { "load", insn_load },
     { "load-gs", insn_load_gs }, { "poll-flag", insn_poll }, { "call-ret", insn_call_ret },
-    { "form-plain", loop_plain }, { "form-gs-window", loop_gs }, { "form-flat", loop_flat },
-    { "form-flat-with-ac", loop_flat_ac }, { "form-flat-crossing-check", loop_flat_crossing },
-    { "form-flat-aligned", loop_aligned },
-    { "form-both-slots", loop_both_slots }, { "form-both-slots-misaligned", loop_both_slots_misaligned },
+    { "form-plain", loop_plain }, { "form-mapped", loop_mapped }, { "form-table", loop_table },
+    { "form-table-with-ac", loop_table_ac }, { "form-table-crossing-check", loop_table_crossing },
+    { "form-table-aligned", loop_aligned },
+    { "form-both-sptes", loop_both_sptes }, { "form-both-sptes-misaligned", loop_both_sptes_misaligned },
     { "form-checked", loop_checked }, { "form-checked-by-moves", loop_checked_mov },
     { "form-masked", loop_masked }, { "form-masked-misaligned", loop_masked_misaligned },
     { "form-qemu-tlb", loop_qemu },

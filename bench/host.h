@@ -17,12 +17,12 @@ struct form_state {
 
 /* n turns of the loop, its memory operands in one form each. */
 void form_plain(const struct form_state *s, uint32_t n);
-void form_gs(const struct form_state *s, uint32_t n);
-void form_flat(const struct form_state *s, uint32_t n);
-void form_flat_ac(const struct form_state *s, uint32_t n);
-void form_flat_crossing(const struct form_state *s, uint32_t n);
+void form_mapped(const struct form_state *s, uint32_t n);
+void form_table(const struct form_state *s, uint32_t n);
+void form_table_ac(const struct form_state *s, uint32_t n);
+void form_table_crossing(const struct form_state *s, uint32_t n);
 void form_aligned(const struct form_state *s, uint32_t n);
-void form_both_slots(const struct form_state *s, uint32_t n);
+void form_both_sptes(const struct form_state *s, uint32_t n);
 void form_checked(const struct form_state *s, uint32_t n);
 void form_checked_mov(const struct form_state *s, uint32_t n);
 void form_masked(const struct form_state *s, uint32_t n);

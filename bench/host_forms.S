@@ -19,20 +19,20 @@
 .macro mem_plain op, reg, store, address:vararg
         access  \op, \reg, \store, \address
 .endm
-.macro mem_gs op, reg, store, address:vararg
+.macro mem_mapped op, reg, store, address:vararg
         access  \op, \reg, \store, %gs:\address
 .endm
-.macro slot address:vararg
+.macro spte address:vararg
         leal    \address, %r9d
         shrx    %r12d, %r9d, %r10d
         movq    (%r14, %r10, 8), %r10
 .endm
-.macro mem_flat op, reg, store, address:vararg
-        slot    \address
+.macro mem_table op, reg, store, address:vararg
+        spte    \address
         access  \op, \reg, \store, (%r10, %r9)
 .endm
 .macro mem_crossing op, reg, store, address:vararg
-        slot    \address
+        spte    \address
         movl    %r9d, %r11d
         andl    $0xfff, %r11d
         cmpl    $0xffc, %r11d
@@ -41,14 +41,14 @@
 .endm
 /* Ours: an address that is not aligned becomes non-canonical, so AC need not be set. R8 = 62. */
 .macro mem_aligned op, reg, store, address:vararg
-        slot    \address
+        spte    \address
         shlxq   %r8, %r9, %r11
         leaq    (%r11, %r9), %r11
         access  \op, \reg, \store, (%r10, %r11)
 .endm
-/* Ours for misaligned operands: the slots of the first and the last byte are one. */
-.macro mem_both_slots op, reg, store, address:vararg
-        slot    \address
+/* Ours for misaligned operands: the sptes of the first and the last byte are equal. */
+.macro mem_both_sptes op, reg, store, address:vararg
+        spte    \address
         leal    3(%r9), %r11d
         shrx    %r12d, %r11d, %r11d
         movq    (%r14, %r11, 8), %r11
@@ -62,9 +62,9 @@
 9:      movq    %r13, %rcx
         access  \op, \reg, \store, (%r10, %r9)
 .endm
-/* A look at slot and alignment first: no flags touched. */
+/* Spte and alignment are tested first: no flags touched. */
 .macro mem_checked op, reg, store, address:vararg
-        slot    \address
+        spte    \address
         leaq    -1(%r10), %r8
         rorxq   $48, %r8, %r8
         movzwl  %r8w, %r8d
@@ -80,7 +80,7 @@
 .endm
 /* The same with moves around JRCXZ, which keep RCX out of the chain. */
 .macro mem_checked_mov op, reg, store, address:vararg
-        slot    \address
+        spte    \address
         leaq    -1(%r10), %r8
         rorxq   $48, %r8, %r8
         movzwl  %r8w, %r8d
@@ -97,7 +97,7 @@
 .endm
 /* For misaligned operands: VPMASKMOVD never raises #AC; the end of a page is checked. XMM9 = one dword. */
 .macro mem_masked op, reg, store, address:vararg
-        slot    \address
+        spte    \address
         movl    $0xffc, %r11d
         pextl   %r11d, %r9d, %r11d
         leal    1(%r11), %r11d
@@ -183,23 +183,23 @@
         jmp     finish
 .endm
         function form_plain, plain, %rbx, %rsi, %rdi, %rcx
-        function form_gs, gs, %ebx, %esi, %edi, %ecx
-        function form_flat, flat, %rbx, %rsi, %rdi, %rcx
-        function form_flat_crossing, crossing, %rbx, %rsi, %rdi, %rcx
+        function form_mapped, mapped, %ebx, %esi, %edi, %ecx
+        function form_table, table, %rbx, %rsi, %rdi, %rcx
+        function form_table_crossing, crossing, %rbx, %rsi, %rdi, %rcx
         function form_aligned, aligned, %rbx, %rsi, %rdi, %rcx
-        function form_both_slots, both_slots, %rbx, %rsi, %rdi, %rcx
+        function form_both_sptes, both_sptes, %rbx, %rsi, %rdi, %rcx
         function form_checked, checked, %rbx, %rsi, %rdi, %rcx
         function form_qemu, qemu, %rbx, %rsi, %rdi, %rcx
 
         function form_checked_mov, checked_mov, %rbx, %rsi, %rdi, %rcx
         function form_masked, masked, %rbx, %rsi, %rdi, %rcx
 
-        .globl  form_flat_ac
+        .globl  form_table_ac
         .balign 64
-form_flat_ac:
+form_table_ac:
         prologue
         set_ac  orl, 0x40000
-        guest_loop flat, %rbx, %rsi, %rdi, %rcx
+        guest_loop table, %rbx, %rsi, %rdi, %rcx
         set_ac  andl, 0xfffbffff
 finish: popq    %r15
         popq    %r14

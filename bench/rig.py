@@ -1,4 +1,4 @@
-"""What every benchmark uses: the machines compared, what a run of one cost, and how results are told.
+"""What every benchmark uses: the machines compared, what a run of one cost, and how results are shown.
 
 Cost is what the host accounts to the child: user and system CPU seconds (getrusage), which other load on the
 machine disturbs less than wall time does.

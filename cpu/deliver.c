@@ -405,7 +405,7 @@ void cpu_deliver_pending(struct vcpu *cpu)
     cpu_deliver(cpu, vector, DELIVER_EXCEPTION, cpu->exc_error, cpu->exc_has_error, cpu->eip);
 }
 
-/* ---- Attention ---- */
+/* ---- Requests ---- */
 
 void cpu_set_intr(struct vcpu *cpu, bool level)
 {

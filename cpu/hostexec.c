@@ -2,7 +2,7 @@
  * Thunks of single instructions and the cache that holds them.
  *
  * Code memory is one memfd mapped twice, once writable and once executable, never both. A slot is
- * 16 bytes: the instruction (7 at most) and RET; a table beside it says which instruction it
+ * 16 bytes: the instruction (7 at most) and RET; a second table says which instruction it
  * holds. Slots are direct-mapped by a hash of the bytes: a collision overwrites, so the memory is
  * bounded whatever the guest runs.
  *

@@ -151,7 +151,7 @@ extern const struct op_row cpu_ops[INSN_MNEMONICS];
  * The checks behind OP_FPU, OP_MMXREG and OP_SSE (cpu/fpu.c): #UD, #NM, then the pending x87 error.
  * False: an exception is recorded, or exc_vector is EXC_NONE and the CPU stands still at this
  * instruction until an interrupt comes (CR0.NE clear, FERR# raised; SDM vol. 1, 8.7.2). The engine
- * then leaves EIP and attends to interrupts.
+ * then leaves EIP as it is and serves requests.
  */
 bool cpu_fpu_check(struct vcpu *cpu, u32 attr);
 

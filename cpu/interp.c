@@ -92,7 +92,7 @@ static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
         deliver(cpu);
         return;
     }
-    cpu->eflags &= ~(u32)FLAG_RF; /* IRET and task switches may set it anew */
+    cpu->eflags &= ~(u32)FLAG_RF; /* IRET and task switches may set it again */
     if (!execute(cpu, d)) {
         cpu->eflags |= before & FLAG_RF;
         deliver(cpu);

@@ -199,7 +199,7 @@ static u32 span_stos(struct vcpu *cpu, const struct insn *in, u32 size, u32 coun
 
 typedef u32 string_span(struct vcpu *cpu, const struct insn *in, u32 size, u32 count);
 
-/* What ends the repetition of CMPS and SCAS, beside the count. */
+/* What ends the repetition of CMPS and SCAS besides the count. */
 enum until { UNTIL_COUNT, UNTIL_ZF };
 
 static inline bool until_met(const struct vcpu *cpu, const struct insn *in, enum until until)

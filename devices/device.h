@@ -80,7 +80,7 @@ struct io_ops {
     u32 (*write_string)(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n);
 };
 
-/* A claim moves with a BAR: release it, then claim anew. The latest claim of a port or page wins. */
+/* A claim moves with a BAR: release it, then claim again. The latest claim of a port or page wins. */
 bool bus_claim_ports(struct device *dev, u16 base, u16 count, const struct io_ops *ops);
 void bus_release_ports(struct device *dev, u16 base, u16 count);
 /* Device memory, with handlers; base and size are multiples of 4 KiB. */

@@ -20,8 +20,8 @@ struct disk {
 /* Bytes; false on a host I/O error (the guest gets a medium error). Beyond the end is false. */
 bool disk_read(struct disk *d, u64 offset, void *buf, u32 size);
 bool disk_write(struct disk *d, u64 offset, const void *buf, u32 size);
-/* To the host's disk, beside the guest: begin, then poll until it does not run any more. Covers the
- * writes before begin. */
+/* To the host's disk, while the guest runs: begin, then poll until it is not running any more.
+ * Covers the writes before begin. */
 enum disk_flush { FLUSH_DONE, FLUSH_RUNNING, FLUSH_FAILED };
 void disk_flush_begin(struct disk *d);
 enum disk_flush disk_flush_poll(struct disk *d);

@@ -4,8 +4,8 @@
  * i82077_data.c.
  *
  * A command is a row of commands[]: how its first byte looks, how many more it takes. In the
- * command phase bytes gather in fifo[]; results go out of the same array. Seeks run beside
- * commands, and end with an interrupt that SENSE INTERRUPT STATUS explains.
+ * command phase bytes gather in fifo[]; results go out of the same array. Seeks run while
+ * commands do, and end with an interrupt that SENSE INTERRUPT STATUS explains.
  */
 #include "devices/i82077_private.h"
 

@@ -355,7 +355,7 @@ static bool i8259_attach(struct device *dev)
     static const struct io_ops elcr = { elcr_read, elcr_write, IO_8 };
     struct i8259 *s = (struct i8259 *)dev;
 
-    irq_init(&s->output, unconnected, NULL, 0); /* parts.c connects it anew */
+    irq_init(&s->output, unconnected, NULL, 0); /* parts.c connects it again */
     s->pic[MASTER].lowest = s->pic[SLAVE].lowest = 7;
     return bus_claim_ports(dev, 0x20, 2, &master) && bus_claim_ports(dev, 0xa0, 2, &slave) &&
            bus_claim_ports(dev, 0x4d0, 2, &elcr);

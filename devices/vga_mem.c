@@ -194,7 +194,7 @@ static u32 plain_window(const struct vga *v)
 
 static const struct io_ops window_ops = { window_read, window_write, IO_8 | IO_16 | IO_32 };
 
-/* A release lets RAM show, so the claim below is made anew. */
+/* After a release the bus shows RAM there, so the memory is claimed again. */
 static void window_unmap(struct vga *v)
 {
     bus_release_memory(&v->dev, WINDOW_BASE, PLAIN_SIZE);

@@ -263,7 +263,7 @@ struct run {
     u32 length;     /* with those that have not, as far as it was looked */
 };
 
-/* How many pages beside `page`, by `step`, are in step with it, inside the span; and how many of them,
+/* How many pages next to `page`, by `step`, are in step with it, inside the span; and how many of them,
  * up to the first that is not, have been accessed and are not mapped yet. Those behind count up to MIN_RUN. */
 static u32 count_in_step(struct mmu *mmu, const struct direct_map *direct_map, u32 page, u32 frame, i32 step,
                          u32 *accessed)

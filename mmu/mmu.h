@@ -38,7 +38,7 @@ void mmu_free(struct mmu *mmu);
 u64 mmu_ram_size(const struct mmu *mmu);
 /* RAM by its offset, whatever is mapped there. For loading kernels before the guest runs. */
 u8 *mmu_ram(const struct mmu *mmu);
-/* Memory beside RAM that can be mapped at a gpa (ROM, video): page-aligned, zeroed. */
+/* Memory that is not RAM and can be mapped at a gpa (ROM, video): page-aligned, zeroed. */
 u8 *mmu_alloc(struct mmu *mmu, u64 size);
 
 /* Which memory answers at [gpa, gpa+size): `read` for loads and fetches, `write` for stores; NULL:

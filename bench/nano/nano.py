@@ -1,6 +1,6 @@
 """Single operations of a kernel, timed by a small multiboot guest: nano.c tells how.
 
-Answers: what does each privileged instruction, trap and page-table write cost, beside QEMU and the targets of the
+Answers: what does each privileged instruction, trap and page-table write cost, next to QEMU and the targets of the
 design; and how many host signals does each take once warm? Figures are core cycles of the host.
 """
 import os
@@ -26,7 +26,7 @@ NOT_COMPARED = {"pte-same", "pte-clear", "pte-set", "pte-set-touch"}
 STEADY = 40000  # operations between the two runs whose signals are compared
 LINUX_OPERATIONS = {"getppid": 200000, "read-zero-4k": 100000, "page-fault": 50000, "pipe-one-way": 10000,
                     "fork-wait": 500, "fork-exec": 200}
-SLOW = {"context-switch", "smc-store", "store-beside-code", "kernel-copy-4k"}
+SLOW = {"context-switch", "smc-store", "store-code-page", "kernel-copy-4k"}
 
 
 def guest(engine, append, o, stats=False):
@@ -138,7 +138,7 @@ def counters_of(row, n, o):
 
 def linux_counters(row, o):
     """The same by Linux for rows of bench/user. Booting is not alike from run to run, so that there are many
-    operations and the lowest of three is told."""
+    operations and the lowest of three is shown."""
     user.make()
     best, more = None, LINUX_OPERATIONS[row]
     for _ in range(3):
@@ -182,7 +182,7 @@ def signals(o):
     rig.save("signals", {"per_operation": result})
 
 
-# ---- Kernel mode beside native ----
+# ---- Kernel mode next to native ----
 
 SAME_CODE = {"kernel-loop": "kernel-loop", "kernel-integer": "integer", "kernel-copy-4k": "copy-4k",
              "kernel-indirect": "indirect-call", "kernel-recursion": "recursion"}

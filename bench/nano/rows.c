@@ -100,7 +100,7 @@ static u64 run_call_sites(u32 n) { return run_many(call_sites, n); }
 
 /* ---- Code that is written ---- */
 
-/* The store changes the instruction behind it; and: it only changes data beside code. */
+/* The store changes the instruction behind it; and: it changes data in a page with code. */
 ROW(smc_next, "xor %%eax, %%eax", "inc %%eax; movl %%eax, 2f + 1; 2: movl $0, %%ebx")
 ROW(smc_page, "xor %%eax, %%eax", "movl %%eax, 3f; jmp 2f; 3: .long 0; 2:")
 
@@ -226,7 +226,7 @@ const struct row rows[] = {
     { "apic-read", run_apic_read, CPUID_APIC },
     { "apic-write", run_apic_write, CPUID_APIC },
     { "smc-store", run_smc_next },
-    { "store-beside-code", run_smc_page },
+    { "store-code-page", run_smc_page },
     { "context-switch", run_switch },
     { "kernel-loop", run_mixed },
     { "kernel-integer", run_integer },

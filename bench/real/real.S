@@ -63,7 +63,7 @@ _start:
         row     "segment-load", "mov %ds, %ax; mov %ax, %es"
         row     "les", "les data_pointer, %bx"
         row     "add-odd", "addw %ax, odd_data"
-        row     "store-beside", "movw %ax, beside_data"
+        row     "store-code-page", "movw %ax, code_page_data"
         row     "lodsb-stosb", "mov $word_data, %si; mov $word_data, %di; lodsb; stosb"
         row     "rep-movsw-32", "mov %cx, %dx; mov $buffer, %si; mov $(buffer + 256), %di; mov $32, %cx; rep movsw; mov %dx, %cx"
         row     "mul-div", "mov $1234, %ax; mul %bp; div %bp"
@@ -86,9 +86,9 @@ handler:
         iret
 
         .balign 64
-beside_data:
+code_page_data:
         .long   0
-beside_code:
+code_page_code:
         ret
 
 /* ---- Timing and telling ---- */
@@ -109,7 +109,7 @@ main:
         movw    %cs, %es:(4 * 0x61 + 2)
         mov     $0xb800, %ax
         mov     %ax, %gs
-        call    beside_code             /* there is code beside the data */
+        call    code_page_code          /* there is code in the data's page */
         mov     $rows, %bx
 1:      cmp     $rows_end, %bx
         jae     3f

@@ -1,5 +1,5 @@
 /*
- * -kernel: starts a kernel without a disk. The file's own format is linux.c's or multiboot.c's
+ * -kernel: starts a kernel without a disk. The file's own format is for linux.c or multiboot.c
  * business; here their plan becomes items in fw_cfg and an option ROM (bootrom.S) whose table says
  * which item goes where. SeaBIOS sets up the machine and then boots from that ROM first, so that
  * the kernel finds what it would find after any boot loader. It works again after each RESET.

@@ -15,7 +15,7 @@
  * target, as -serial takes it:
  *   stdio               the terminal, byte by byte; Ctrl+C ends ring3
  *   mon:stdio           the same with Ctrl+C for the guest; Ctrl+A x quits, c is the monitor
- *   file:PATH           made anew; output only
+ *   file:PATH           made or emptied; output only
  *   pty                 a pseudo-terminal; its name is printed
  *   unix:PATH,server=on,wait=off   a socket for one client, the newest
  *   null, none

@@ -1,5 +1,5 @@
 /*
- * The screen as a file: PPM (P6) or PNG, as QMP's screendump asks. Written beside the target
+ * The screen as a file: PPM (P6) or PNG, as QMP's screendump asks. Written next to the target
  * and renamed over it, so that a reader sees a whole picture or the old one.
  */
 #include "runtime/control/screenshot.h"
@@ -87,7 +87,7 @@ static const char *failure(const char *what, const char *path)
     return message;
 }
 
-/* A new file beside `path`, with the permissions a plain open() would give. */
+/* A new file next to `path`, with the permissions a plain open() would give. */
 static int open_beside(char *name)
 {
     mode_t mask = umask(0);

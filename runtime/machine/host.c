@@ -65,9 +65,9 @@ static u64 tc_size(const struct options *o)
     return o->tc_size ? o->tc_size : MIB(256);
 }
 
-/* Windows take 36 GiB of addresses, shadow tables 6, the map of code 0.5; little of that is ever
- * memory. The translation cache lies there three times, and RAM once beside the windows. What is
- * mapped twice or shared is a file to the host. */
+/* Direct maps take 36 GiB of addresses, shadow tables 6, the map of code 0.5; little of that is
+ * ever memory. The translation cache lies there three times, and RAM once outside the direct maps.
+ * What is mapped twice or shared is a file to the host. */
 static void check_limits(const struct options *o)
 {
     const struct limit limits[] = {

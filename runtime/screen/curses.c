@@ -2,10 +2,10 @@
  * -display curses: the guest's text modes in a terminal, in colour, with its cursor; the keyboard
  * as far as a terminal passes it on. Graphics modes are named, not shown.
  *
- * The last line of the terminal tells the keys where there is room below the guest's screen; in a
+ * The last line of the terminal shows the keys where there is room below the guest's screen; in a
  * lower terminal the rows around the cursor are shown, and the keys for the first seconds.
  * Ctrl+] is ours: then q quits, p pauses or continues, r resets, d is Ctrl+Alt+Delete, l draws
- * anew, ] types Ctrl+].
+ * the screen again, ] types Ctrl+].
  * There is one terminal a process; its state is ncurses' own.
  */
 #include <curses.h> /* first: it declares a trace(), which is a macro of ours */

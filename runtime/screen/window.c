@@ -120,7 +120,7 @@ static bool is_ours(const SDL_Surface *s)
            s->format->format == SDL_PIXELFORMAT_ARGB8888;
 }
 
-/* The window or the picture has a new size: places it anew, black around it. */
+/* The window or the picture has a new size: places it again, black around it. */
 static void place(struct window *w, SDL_Surface *s)
 {
     w->surface_w = s->w;

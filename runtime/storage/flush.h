@@ -1,5 +1,6 @@
 /*
- * fdatasync() beside the guest: it may take long, and the machine's thread must go on. See flush.c.
+ * fdatasync() while the guest runs: it may take long, and the machine's thread must go on. See
+ * flush.c.
  */
 #ifndef RING3_FLUSH_H
 #define RING3_FLUSH_H

@@ -14,7 +14,8 @@ struct image;
 struct image_ops {
     bool (*read)(struct image *im, u64 offset, void *buf, u32 n);
     bool (*write)(struct image *im, u64 offset, const void *buf, u32 n); /* whole sectors */
-    /* To the host's disk, beside the guest: begin, then poll until it does not run any more. */
+    /* To the host's disk, while the guest runs: begin, then poll until it is not running any
+     * more. */
     void (*flush_begin)(struct image *im);
     enum disk_flush (*flush_poll)(struct image *im);
     /* Against other writers: one of them, or many readers. False: somebody is in the way. */

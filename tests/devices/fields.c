@@ -111,7 +111,7 @@ static void restore_alike(const struct chip *c)
         stir(a, c, &state);
         rig_advance(b, clock_now(a->m));
         copy_fields(b->dev, a->dev);
-        rig_advance(a, MSEC(2)); /* a byte on its way may have started anew */
+        rig_advance(a, MSEC(2)); /* a byte on its way may have started again */
         rig_advance(b, MSEC(2));
         compare(a, b, c, &state, round);
     }

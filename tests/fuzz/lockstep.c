@@ -14,7 +14,7 @@
  * each switch between address spaces, in half of the rounds.
  *
  *   --hostile    the guest tries to reach what is not its own (lockstep_hostile.c)
- *   --cold       the interpreter walks the guest's page tables anew for each instruction
+ *   --cold       the interpreter walks the guest's page tables again for each instruction
  *   --step       each host instruction of translated code is looked at first (lockstep_audit.c)
  *
  * A round makes a memory from its seed and launches into it several times, each time with new
@@ -264,7 +264,8 @@ static u8 form_named(const char *name)
     for (u8 form = FORM_MAPPED; form < FORMS; form++)
         if (!strcmp(form_name(form), name))
             return form;
-    die("--form is window, flat, checked, window-unaligned, unaligned, checked-unaligned or callout");
+    die("--form is mapped, table, checked, mapped-unaligned, unaligned, checked-unaligned or "
+        "callout");
 }
 
 static bool parse(int argc, char **argv, struct pair *p, struct args *a)

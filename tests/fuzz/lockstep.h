@@ -95,7 +95,7 @@ struct pair {
     bool ended;    /* the launch, before its time */
     bool chain, verbose, step;
     bool cold;     /* the interpreter walks the guest's tables for each instruction, */
-    bool cold_spaces; /* or anew in each address space it comes to: in half of the rounds */
+    bool cold_spaces; /* or again in each address space it comes to: in half of the rounds */
 };
 /* NULL, or what differs of the CPUs, but for the addresses of the last FPU instruction. */
 const char *difference(const struct vcpu *a, const struct vcpu *b);

@@ -1,9 +1,9 @@
 /*
- * What holds at all times, and is looked at beside the comparison: that nothing of the monitor is
+ * What holds at all times, and is checked besides the comparison: that nothing of the monitor is
  * reachable by a guest address (above all by lockstep --hostile and --step), and the context.
  *
  *   sptes   every spte of the shadow in use leads to the memory the guest's tables name, with no more
- *           rights than they give, and directly only where no write has to be told: against a walk
+ *           rights than they give, and directly only where no write has to be reported: against a walk
  *   direct map  every page of it is one that such a spte could lead to, accessed, at that page's memory
  *   memory  beyond RAM nothing is ever written; ROM keeps its bytes
  *   vcpu    pointers that only the monitor changes
@@ -28,7 +28,7 @@
 enum {
     FLAG_TF64 = 0x100,
     STEP_CACHE = 1 << 16,
-    STEP_TIMES = 8, /* an instruction is looked at; then the code runs free until it is entered anew */
+    STEP_TIMES = 8, /* an instruction is looked at; then the code runs free until it is entered again */
     C_STACK = 4096,
     CONTEXT_EVERY = 4, /* callouts */
 };
@@ -54,7 +54,7 @@ u64 audit_steps(void)
 static bool wrong(const struct machine *m, const char *what, gla_t gla, u64 spte)
 {
     tell_where(audit.pair, what);
-    printf("gla %08x, slot %016llx, cr0 %08x cr3 %08x cr4 %x cpl %u\n", gla,
+    printf("gla %08x, spte %016llx, cr0 %08x cr3 %08x cr4 %x cpl %u\n", gla,
            (unsigned long long)spte, m->cpu->cr0, m->cpu->cr3, m->cpu->cr4, m->cpu->cpl);
     return false;
 }
@@ -85,21 +85,21 @@ static bool spte_right(const struct machine *m, u32 t, gla_t gla, u64 spte, cons
     const u8 *hva = known ? map[gpa >> PAGE_SHIFT] : NULL;
 
     if (user && !w->user)
-        return wrong(m, "a user's slot for a page that is not", gla, spte);
+        return wrong(m, "a user's spte for a page that is not", gla, spte);
     if (write && !(w->dirty && (w->writable || (!user && !(m->cpu->cr0 & CR0_WP)))))
-        return wrong(m, "a write slot for a page that is clean or read-only", gla, spte);
+        return wrong(m, "a write spte for a page that is clean or read-only", gla, spte);
     if (t % 3 == 2 && w->nx && m->cpu->efer & EFER_NXE && m->cpu->cr4 & CR4_PAE)
-        return wrong(m, "an execute slot for a page that is not for that", gla, spte);
+        return wrong(m, "an execute spte for a page that is not for that", gla, spte);
     if (!hva)
         return spte == (SPTE_DEVICE | ((gpa - gla) & SPTE_LOW)) ||
-               wrong(m, "device memory's slot", gla, spte);
+               wrong(m, "device memory's spte", gla, spte);
     if (!(spte_direct(spte) || spte_protected(spte)) ||
         (t % 3 == 2 ? spte_hva(spte, gla) : memory_at(m, spte_hva(spte, gla))) != hva)
-        return wrong(m, "a slot that leads elsewhere", gla, spte);
+        return wrong(m, "an spte that leads elsewhere", gla, spte);
     if (spte_direct(spte) && write && mmu->page_flags[gpa >> PAGE_SHIFT])
-        return wrong(m, "a direct slot for a guarded page", gla, spte);
+        return wrong(m, "a direct spte for a write-protected page", gla, spte);
     if (hva < mmu->base || hva >= mmu->base + mmu->allocated)
-        return wrong(m, "a slot that leaves the guest's memory", gla, spte);
+        return wrong(m, "an spte that leaves the guest's memory", gla, spte);
     return true;
 }
 
@@ -113,12 +113,12 @@ static bool page_right(const struct machine *m, u32 page, bool deep)
     if (!shadow[page]) {
         for (u32 t = 1; deep && t < SHADOW_TABLES; t++)
             if (shadow[t * SHADOW_SPTES + page])
-                return wrong(m, "a slot without the supervisor's read slot", gla,
+                return wrong(m, "an spte without the supervisor's read spte", gla,
                              shadow[t * SHADOW_SPTES + page]);
         return true;
     }
     if (!mmu_walk_quiet(m->mmu, gla, &w))
-        return wrong(m, "a slot for a page that is not present", gla, shadow[page]);
+        return wrong(m, "an spte for a page that is not present", gla, shadow[page]);
     for (u32 t = 0; t < SHADOW_TABLES; t++)
         if (shadow[t * SHADOW_SPTES + page] && !spte_right(m, t, gla, shadow[t * SHADOW_SPTES + page], &w))
             return false;
@@ -132,7 +132,7 @@ static bool direct_map_right(const struct machine *m)
     struct walk w;
 
     if (m->cpu->direct_map && m->cpu->direct_map != (u64)(s->direct_map ? s->direct_map->at : mmu->nowhere))
-        return wrong(m, "not the current space's window", 0, m->cpu->direct_map);
+        return wrong(m, "not the current space's direct map", 0, m->cpu->direct_map);
     for (u32 page = 0; s->direct_map && page < SHADOW_SPTES; page++) {
         u32 frame = s->direct_map->frame[page];
         gla_t gla = page << PAGE_SHIFT;
@@ -142,7 +142,7 @@ static bool direct_map_right(const struct machine *m)
         else if (frame && (!mmu_walk_quiet(m->mmu, gla, &w) || !w.accessed ||
                            (w.gpa & mmu->a20_mask) != (gpa_t)(frame - 1) << PAGE_SHIFT ||
                            mmu->page_read[frame - 1] != mmu->base + ((u64)(frame - 1) << PAGE_SHIFT)))
-            return wrong(m, "a page of the window that the tables do not give", gla, frame);
+            return wrong(m, "a page of the direct map that the tables do not give", gla, frame);
     }
     return true;
 }
@@ -156,7 +156,7 @@ static bool sptes_right(const struct machine *m)
         return false;
 
     if (m->cpu->shadow_system != s->shadow || m->cpu->shadow != s->shadow + (m->cpu->cpl == 3 ? SHADOW_USER : 0))
-        return wrong(m, "not the current space's slots", 0, 0);
+        return wrong(m, "not the current space's sptes", 0, 0);
     for (u32 c = 0; c < COLUMNS; c++)
         if (spte_owner(s, c * LEAF_SPTES)->used[c])
             for (u32 i = 0; i < LEAF_SPTES; i++)
@@ -291,8 +291,8 @@ static u64 spte_used(u64 spte)
     return spte_protected(spte) ? spte & SPTE_LOW : spte;
 }
 
-/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is write-protected, but
- * beside code; by the spte the guest's address has. */
+/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is write-protected,
+ * except where a store hits no code; by the spte of the guest's address. */
 static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t *g)
 {
     const struct mmu *mmu = audit.cpu->mmu;
@@ -366,7 +366,7 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
         if (may_touch(s, i, at, g, in_cache))
             continue;
         tell_where(audit.pair, "translated code goes astray");
-        printf("at %p it %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx, window %llx, memory %p; ",
+        printf("at %p it %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx, direct map %llx, memory %p; ",
                (void *)pc, s->op[i].write ? "writes" : "reads", s->op[i].size,
                (unsigned long long)at, (unsigned long long)g[REG_R9],
                (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R14],
@@ -449,7 +449,7 @@ static bool serves(const struct context *have, const struct context *right)
     return key == right->key && have->cs_base == right->cs_base && have->cs_limit == right->cs_limit;
 }
 
-/* Worked out anew. What bt_context() puts right beside it must not hide a mistake: that stays. */
+/* Worked out again. What else bt_context() puts right must not hide a mistake: that stays. */
 static bool context_right(struct vcpu *cpu)
 {
     static struct {

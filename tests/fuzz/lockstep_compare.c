@@ -78,7 +78,7 @@ static void print_state(const char *name, const struct vcpu *c)
            c->fpu.mxcsr);
     for (u32 i = 10; i-- > 0;)
         printf("%02x", c->fpu.st[0][i]);
-    printf(" attention %x events %x\n", c->requests, machine_of(c)->events);
+    printf(" requests %x events %x\n", c->requests, machine_of(c)->events);
 }
 
 void tell_where(const struct pair *p, const char *what)

@@ -4,7 +4,7 @@
  *
  * The code consists of blocks of 32 bytes, each of which starts with an instruction, so that
  * branches and handlers have somewhere good to go. To keep most accesses inside the data, EBX, EBP,
- * ESI and EDI are pointers into it, seldom overwritten and often set anew; EAX, ECX and EDX are free.
+ * ESI and EDI are pointers into it, seldom overwritten and often set again; EAX, ECX and EDX are free.
  */
 #ifndef RING3_LOCKSTEP_GEN_H
 #define RING3_LOCKSTEP_GEN_H

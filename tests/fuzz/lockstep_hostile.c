@@ -53,7 +53,7 @@ static void put_entry(u8 *ram, u32 table, u32 index, u64 val, bool pae)
     memcpy(ram + table + index * (pae ? 8 : 4), &val, pae ? 8 : 4);
 }
 
-/* A directory's entries beside those of code and data: to wild tables, to itself, large pages. */
+/* A directory's entries other than those of code and data: to wild tables, to itself, large pages. */
 static void spoil_directory(u8 *ram, u32 directory, bool pae)
 {
     u32 count = pae ? 512 : 1024;

@@ -155,7 +155,7 @@ static u32 throw_code_selector(struct dice *d)
 
 /*
  * An offset in a segment: in the data, at an edge of its pages or of the limit, or one in forty in
- * the void beside.
+ * the void around.
  */
 static u32 throw_offset(struct dice *d, u32 selector)
 {

@@ -1,5 +1,6 @@
 /*
- * Flushes beside the guest: a failure is told once, to whoever flushes next, as the host tells it.
+ * Flushes while the guest runs: a failure is reported once, to whoever flushes next, as the host
+ * does.
  */
 #include <stdlib.h>
 #include <unistd.h>

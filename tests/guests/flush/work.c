@@ -1,6 +1,6 @@
 /*
  * Work for the translator while the disk flushes: accesses that are misaligned or cross into a page that is
- * no neighbour in memory, a stack that does, string instructions both ways, x87, SSE, code patched beside
+ * no neighbour in memory, a stack that does, string instructions both ways, x87, SSE, code patched next to
  * data. Each piece either knows byte by byte what must come out, or goes into a digest that is compared with
  * the first one of the same seed. No ports, no privilege: ring 3 does it as well.
  */
