@@ -53,7 +53,7 @@ bool cpu_linear(struct vcpu *cpu, enum seg seg, u32 off, u32 size, bool write, g
     return true;
 }
 
-static inline bool locate(struct vcpu *cpu, enum seg seg, u32 off, u32 size, bool write, gla_t *gla)
+static inline bool locate_in_segment(struct vcpu *cpu, enum seg seg, u32 off, u32 size, bool write, gla_t *gla)
 {
     if (!cpu_linear(cpu, seg, off, size, write, gla))
         return false;
@@ -62,7 +62,7 @@ static inline bool locate(struct vcpu *cpu, enum seg seg, u32 off, u32 size, boo
     return true;
 }
 
-static inline void watch(struct vcpu *cpu, gla_t gla, u32 size, bool write)
+static inline void watch_data(struct vcpu *cpu, gla_t gla, u32 size, bool write)
 {
     if (unlikely(cpu_debug_armed(cpu)))
         cpu_debug_access(cpu, gla, size, write);
@@ -72,9 +72,9 @@ bool cpu_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val)
 {
     gla_t gla;
 
-    if (!locate(cpu, seg, off, size, false, &gla) || !mmu_load(&cpu->paging, gla, size, MMU_READ, val))
+    if (!locate_in_segment(cpu, seg, off, size, false, &gla) || !mmu_load(&cpu->paging, gla, size, MMU_READ, val))
         return false;
-    watch(cpu, gla, size, false);
+    watch_data(cpu, gla, size, false);
     return true;
 }
 
@@ -82,9 +82,9 @@ bool cpu_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 val)
 {
     gla_t gla;
 
-    if (!locate(cpu, seg, off, size, true, &gla) || !mmu_store(&cpu->paging, gla, size, MMU_WRITE, val))
+    if (!locate_in_segment(cpu, seg, off, size, true, &gla) || !mmu_store(&cpu->paging, gla, size, MMU_WRITE, val))
         return false;
-    watch(cpu, gla, size, true);
+    watch_data(cpu, gla, size, true);
     return true;
 }
 
@@ -92,7 +92,7 @@ bool cpu_read_rmw(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val)
 {
     gla_t gla;
 
-    if (!locate(cpu, seg, off, size, true, &gla))
+    if (!locate_in_segment(cpu, seg, off, size, true, &gla))
         return false;
     return mmu_load(&cpu->paging, gla, size, MMU_WRITE, val);
 }
@@ -101,14 +101,14 @@ bool cpu_check_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size)
 {
     gla_t gla;
 
-    return locate(cpu, seg, off, size, false, &gla) && mmu_probe(&cpu->paging, gla, size, MMU_READ);
+    return locate_in_segment(cpu, seg, off, size, false, &gla) && mmu_probe(&cpu->paging, gla, size, MMU_READ);
 }
 
 bool cpu_check_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size)
 {
     gla_t gla;
 
-    return locate(cpu, seg, off, size, true, &gla) && mmu_probe(&cpu->paging, gla, size, MMU_WRITE);
+    return locate_in_segment(cpu, seg, off, size, true, &gla) && mmu_probe(&cpu->paging, gla, size, MMU_WRITE);
 }
 
 bool cpu_read_bytes(struct vcpu *cpu, enum seg seg, u32 off, void *buf, u32 n)
@@ -118,7 +118,7 @@ bool cpu_read_bytes(struct vcpu *cpu, enum seg seg, u32 off, void *buf, u32 n)
     if (!cpu_linear(cpu, seg, off, n, false, &gla) ||
         !mmu_load_bytes(&cpu->paging, gla, buf, n, MMU_READ))
         return false;
-    watch(cpu, gla, n, false);
+    watch_data(cpu, gla, n, false);
     return true;
 }
 
@@ -129,7 +129,7 @@ bool cpu_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, const void *buf, u
     if (!cpu_linear(cpu, seg, off, n, true, &gla) ||
         !mmu_store_bytes(&cpu->paging, gla, buf, n, MMU_WRITE))
         return false;
-    watch(cpu, gla, n, true);
+    watch_data(cpu, gla, n, true);
     return true;
 }
 

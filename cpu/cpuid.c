@@ -60,7 +60,7 @@ static void leaf_1(struct vcpu *cpu, u32 out[4])
 }
 
 /* Name for people, 48 bytes, right-adjusted as Intel does. */
-static void brand(u32 leaf, u32 out[4])
+static void brand_string(u32 leaf, u32 out[4])
 {
     static const char name[49] = "                      ring3 P6-class processor  ";
 
@@ -102,7 +102,7 @@ void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
         out[3] = cpu_has(cpu, FEAT_NX) ? 1u << 20 : 0;
         break;
     default:
-        brand(leaf, out);
+        brand_string(leaf, out);
     }
 }
 

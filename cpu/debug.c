@@ -10,32 +10,32 @@ enum { DR7_GD = 1 << 13, RW_EXEC = 0, RW_WRITE = 1, RW_IO = 2, RW_ACCESS = 3 };
 enum { DR6_ONES = 0xffff0ff0, DR6_BITS = 0xe00f, DR7_ONES = 0x400 };
 static const u32 DR7_BITS = 0xffff23ff;
 
-static bool enabled(const struct vcpu *cpu, u32 n)
+static bool breakpoint_enabled(const struct vcpu *cpu, u32 n)
 {
     return cpu->dr[7] >> 2 * n & 3;
 }
 
-static u32 kind(const struct vcpu *cpu, u32 n)
+static u32 breakpoint_kind(const struct vcpu *cpu, u32 n)
 {
     return cpu->dr[7] >> (16 + 4 * n) & 3;
 }
 
 /* Bytes covered: LEN 2 is undefined in 32-bit processors; one byte. */
-static u32 length(const struct vcpu *cpu, u32 n)
+static u32 breakpoint_length(const struct vcpu *cpu, u32 n)
 {
     static const u8 lengths[] = { 1, 2, 1, 4 };
 
     return lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
 }
 
-static bool covers(const struct vcpu *cpu, u32 n, u32 at, u32 size)
+static bool breakpoint_covers(const struct vcpu *cpu, u32 n, u32 at, u32 size)
 {
-    u32 len = length(cpu, n), first = cpu->dr[n] & ~(len - 1);
+    u32 len = breakpoint_length(cpu, n), first = cpu->dr[n] & ~(len - 1);
 
     return at - first < len || first - at < size;
 }
 
-static void pend(struct vcpu *cpu, u32 bits)
+static void pend_debug_trap(struct vcpu *cpu, u32 bits)
 {
     if (!bits)
         return;
@@ -48,7 +48,7 @@ bool cpu_debug_fetch(struct vcpu *cpu, gla_t gla)
     u32 hits = 0;
 
     for (u32 n = 0; n < 4; n++)
-        if (enabled(cpu, n) && kind(cpu, n) == RW_EXEC && cpu->dr[n] == gla)
+        if (breakpoint_enabled(cpu, n) && breakpoint_kind(cpu, n) == RW_EXEC && cpu->dr[n] == gla)
             hits |= 1u << n;
     if (!hits)
         return true;
@@ -61,10 +61,10 @@ void cpu_debug_access(struct vcpu *cpu, gla_t gla, u32 size, bool write)
     u32 hits = 0;
 
     for (u32 n = 0; n < 4; n++)
-        if (enabled(cpu, n) && (kind(cpu, n) == RW_ACCESS || (write && kind(cpu, n) == RW_WRITE)) &&
-            covers(cpu, n, gla, size))
+        if (breakpoint_enabled(cpu, n) && (breakpoint_kind(cpu, n) == RW_ACCESS || (write && breakpoint_kind(cpu, n) == RW_WRITE)) &&
+            breakpoint_covers(cpu, n, gla, size))
             hits |= 1u << n;
-    pend(cpu, hits);
+    pend_debug_trap(cpu, hits);
 }
 
 void cpu_debug_io(struct vcpu *cpu, u16 port, u32 size)
@@ -74,9 +74,9 @@ void cpu_debug_io(struct vcpu *cpu, u16 port, u32 size)
     if (!(cpu->cr4 & CR4_DE))
         return;
     for (u32 n = 0; n < 4; n++)
-        if (enabled(cpu, n) && kind(cpu, n) == RW_IO && covers(cpu, n, port, size))
+        if (breakpoint_enabled(cpu, n) && breakpoint_kind(cpu, n) == RW_IO && breakpoint_covers(cpu, n, port, size))
             hits |= 1u << n;
-    pend(cpu, hits);
+    pend_debug_trap(cpu, hits);
 }
 
 /* The P6's records hold offsets inside the code segment. */

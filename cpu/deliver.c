@@ -296,7 +296,7 @@ bool cpu_int_n(struct vcpu *cpu, u8 vector, u32 next_eip)
 enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 enum { NESTED_MAX = 16 };
 
-static enum exception_class classify(u32 vector, enum delivery how)
+static enum exception_class exception_class_of(u32 vector, enum delivery how)
 {
     u32 contributory = 1 << EXC_DE | 1 << EXC_TS | 1 << EXC_NP | 1 << EXC_SS | 1 << EXC_GP;
 
@@ -325,10 +325,10 @@ static void shut_down(struct vcpu *cpu)
 }
 
 /* Turns *e into what a fault during its delivery makes of it. False: shutdown. */
-static bool nest(struct vcpu *cpu, struct event *e)
+static bool fault_in_delivery(struct vcpu *cpu, struct event *e)
 {
-    enum exception_class first = classify(e->vector, e->how);
-    enum exception_class second = classify(cpu->exc_vector, DELIVER_EXCEPTION);
+    enum exception_class first = exception_class_of(e->vector, e->how);
+    enum exception_class second = exception_class_of(cpu->exc_vector, DELIVER_EXCEPTION);
 
     if (first == DOUBLE_FAULT && second != BENIGN)
         return false;
@@ -345,7 +345,7 @@ static bool nest(struct vcpu *cpu, struct event *e)
     return true;
 }
 
-static bool enter(struct vcpu *cpu, const struct event *e)
+static bool enter_handler(struct vcpu *cpu, const struct event *e)
 {
     bool done;
 
@@ -382,11 +382,11 @@ bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool
     } else if (how == DELIVER_HARDWARE) {
         cpu->stats.interrupts++;
     }
-    while (!enter(cpu, &e)) {
+    while (!enter_handler(cpu, &e)) {
         if (e.how == DELIVER_INT)
             return false;
         /* Benign faults may nest for ever (#AC in delivering #AC): hardware hangs there. */
-        if (++nested > NESTED_MAX || !nest(cpu, &e)) {
+        if (++nested > NESTED_MAX || !fault_in_delivery(cpu, &e)) {
             shut_down(cpu);
             return true;
         }

@@ -70,7 +70,7 @@ static void real_commit(struct vcpu *cpu, u16 selector, u32 off)
     cpu->eip = off;
 }
 
-static u32 truncate(u32 off, u32 opsize)
+static u32 truncate_offset(u32 off, u32 opsize)
 {
     return opsize == 2 ? off & 0xffff : off;
 }
@@ -142,7 +142,7 @@ bool cpu_far_jump(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_
 {
     u32 desc[2] = { 0 };
 
-    off = truncate(off, opsize);
+    off = truncate_offset(off, opsize);
     if (!cpu_protected(cpu)) {
         if (!real_target(cpu, off))
             return false;
@@ -246,7 +246,7 @@ bool cpu_far_call(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_
 {
     u32 desc[2] = { 0 };
 
-    off = truncate(off, opsize);
+    off = truncate_offset(off, opsize);
     if (!cpu_protected(cpu))
         return call_real(cpu, selector, off, opsize, next_eip);
     if (!read_target(cpu, selector, desc))

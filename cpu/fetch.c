@@ -40,7 +40,7 @@ static const u8 *code_host(struct vcpu *cpu, gla_t gla, bool *fault)
 }
 
 /* Completes an entry whose insn is decoded. */
-static const struct decoded *fill(const struct vcpu *cpu, struct decoded *d, bool code32)
+static const struct decoded *decoded_fill(const struct vcpu *cpu, struct decoded *d, bool code32)
 {
     const struct insn *in = &d->insn;
     const struct op_row *row = &cpu_ops[in->mnem];
@@ -86,7 +86,7 @@ static const struct decoded *fetch_slow(struct vcpu *cpu, bool code32)
         r = insn_decode(bytes, n + 1, code32, &f->slow.insn);
     }
     if (r == DECODE_OK)
-        return fill(cpu, &f->slow, code32);
+        return decoded_fill(cpu, &f->slow, code32);
     return cpu_fault(cpu, r == DECODE_INVALID ? EXC_UD : EXC_GP, 0), NULL;
 }
 
@@ -116,5 +116,5 @@ const struct decoded *fetch_decoded(struct vcpu *cpu)
     if (insn_decode(p, left, code32, &d->insn) != DECODE_OK)
         return fetch_slow(cpu, code32);
     d->hva = p;
-    return fill(cpu, d, code32);
+    return decoded_fill(cpu, d, code32);
 }

@@ -20,7 +20,7 @@ static bool lock_allowed(const struct insn *in, u32 attr)
 }
 
 /* 4: #UD first, then #NM and #MF, then #GP. */
-static bool admit(struct vcpu *cpu, const struct insn *in, const struct op_row *row)
+static bool row_admits(struct vcpu *cpu, const struct insn *in, const struct op_row *row)
 {
     if (!row->exec || !cpu_has(cpu, row->feature))
         return cpu_fault(cpu, EXC_UD, 0);
@@ -37,15 +37,15 @@ static bool admit(struct vcpu *cpu, const struct insn *in, const struct op_row *
     return true;
 }
 
-static inline bool execute(struct vcpu *cpu, const struct decoded *d)
+static inline bool run_handler(struct vcpu *cpu, const struct decoded *d)
 {
-    if (unlikely(d->admit) && !admit(cpu, &d->insn, &cpu_ops[d->insn.mnem]))
+    if (unlikely(d->admit) && !row_admits(cpu, &d->insn, &cpu_ops[d->insn.mnem]))
         return false;
     return d->exec(cpu, &d->insn);
 }
 
 /* A handler said no: an exception, or an FPU error that waits for its interrupt. */
-static void deliver(struct vcpu *cpu)
+static void deliver_recorded(struct vcpu *cpu)
 {
     if (cpu->exc_vector != EXC_NONE)
         cpu_deliver_pending(cpu);
@@ -61,7 +61,7 @@ static inline bool suspended(const struct vcpu *cpu, u32 attr)
  * Does the single-step trap follow an instruction that started with TF set? Not if it entered a
  * software interrupt's handler, which clears TF, and not after a load of SS.
  */
-static bool steps(const struct vcpu *cpu, u32 attr)
+static bool single_step_follows(const struct vcpu *cpu, u32 attr)
 {
     if (attr & OP_INT && !(cpu->eflags & FLAG_TF))
         return false;
@@ -84,18 +84,18 @@ static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
 
     if (cpu_debug_armed(cpu) && !(before & FLAG_RF) &&
         !cpu_debug_fetch(cpu, cpu->seg[CS].base + cpu->eip)) {
-        deliver(cpu);
+        deliver_recorded(cpu);
         return;
     }
     d = fetch(cpu);
     if (!d) {
-        deliver(cpu);
+        deliver_recorded(cpu);
         return;
     }
     cpu->eflags &= ~(u32)FLAG_RF; /* IRET and task switches may set it again */
-    if (!execute(cpu, d)) {
+    if (!run_handler(cpu, d)) {
         cpu->eflags |= before & FLAG_RF;
-        deliver(cpu);
+        deliver_recorded(cpu);
         return;
     }
     cpu->insns++;
@@ -106,7 +106,7 @@ static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
     branched = d->attr & OP_FLOW && cpu->eip != from + d->len;
     if (branched && !(d->attr & OP_INT))
         cpu_debug_branch(cpu, from);
-    if (before & FLAG_TF && steps(cpu, d->attr) && (branched || !(cpu->debugctl & DEBUGCTL_BTF)))
+    if (before & FLAG_TF && single_step_follows(cpu, d->attr) && (branched || !(cpu->debugctl & DEBUGCTL_BTF)))
         cpu_debug_step(cpu);
 }
 
@@ -119,8 +119,8 @@ static inline void run_one(struct vcpu *cpu)
         return;
     }
     d = fetch(cpu);
-    if (unlikely(!d || !execute(cpu, d))) {
-        deliver(cpu);
+    if (unlikely(!d || !run_handler(cpu, d))) {
+        deliver_recorded(cpu);
         return;
     }
     cpu->insns++;
@@ -137,9 +137,9 @@ void cpu_run_one(struct vcpu *cpu)
 
 bool cpu_run_insn(struct vcpu *cpu, const struct insn *in)
 {
-    if (likely(admit(cpu, in, &cpu_ops[in->mnem])))
+    if (likely(row_admits(cpu, in, &cpu_ops[in->mnem])))
         return cpu_run_admitted(cpu, in);
-    deliver(cpu);
+    deliver_recorded(cpu);
     return false;
 }
 
@@ -148,7 +148,7 @@ bool cpu_run_admitted(struct vcpu *cpu, const struct insn *in)
     const struct op_row *row = &cpu_ops[in->mnem];
 
     if (unlikely(!row->exec(cpu, in))) {
-        deliver(cpu);
+        deliver_recorded(cpu);
         return false;
     }
     cpu->insns++;

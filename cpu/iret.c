@@ -24,7 +24,7 @@ static bool pop_frame(struct vcpu *cpu, u32 opsize, struct frame *f)
     return true;
 }
 
-static u32 wide(u32 opsize)
+static u32 wide_flags(u32 opsize)
 {
     return opsize == 4 ? FLAGS_WIDE : 0;
 }
@@ -44,7 +44,7 @@ static bool iret_real(struct vcpu *cpu, u32 opsize, u32 mask)
     cpu_pop_commit(cpu, f.skip);
     cpu_load_segment_real(cpu, CS, (u16)f.cs);
     cpu->eip = f.eip;
-    cpu_set_eflags(cpu, f.flags, mask | wide(opsize));
+    cpu_set_eflags(cpu, f.flags, mask | wide_flags(opsize));
     return true;
 }
 
@@ -113,7 +113,7 @@ static bool iret_to_v86(struct vcpu *cpu, struct frame *f)
 /* The flags a return from the present CPL may change. */
 static u32 return_mask(const struct vcpu *cpu, u32 opsize)
 {
-    u32 mask = FLAGS_PROGRAM | wide(opsize);
+    u32 mask = FLAGS_PROGRAM | wide_flags(opsize);
 
     if (cpu->cpl <= cpu_iopl(cpu))
         mask |= FLAG_IF;

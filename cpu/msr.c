@@ -178,7 +178,7 @@ static u64 *machine_check(struct vcpu *cpu, u32 index)
 /* ---- RDMSR, WRMSR ---- */
 
 /* Which of our features brings an MSR into being. */
-static bool exists(const struct vcpu *cpu, u32 index)
+static bool msr_exists(const struct vcpu *cpu, u32 index)
 {
     if (!cpu_has(cpu, FEAT_MSR))
         return false;
@@ -267,7 +267,7 @@ static bool read_msr(struct vcpu *cpu, u32 index, u64 *val)
 
 bool cpu_rdmsr(struct vcpu *cpu, u32 index, u64 *val)
 {
-    if (exists(cpu, index) && read_msr(cpu, index, val))
+    if (msr_exists(cpu, index) && read_msr(cpu, index, val))
         return true;
     cpu->stats.nyi++;
     trace(TRACE_NYI, "rdmsr %x at %04x:%08x", index, cpu->seg[CS].selector, cpu->eip);
@@ -354,7 +354,7 @@ static bool write_msr(struct vcpu *cpu, u32 index, u64 val)
 bool cpu_wrmsr(struct vcpu *cpu, u32 index, u64 val)
 {
     cpu->cpuid_version++; /* it tells of the APIC's enable bit */
-    if (exists(cpu, index) && write_msr(cpu, index, val))
+    if (msr_exists(cpu, index) && write_msr(cpu, index, val))
         return true;
     cpu->stats.nyi++;
     trace(TRACE_NYI, "wrmsr %x = %llx at %04x:%08x", index, (unsigned long long)val,

@@ -39,7 +39,7 @@ static bool check_io(struct vcpu *cpu, u16 port, u32 size)
     return allowed || cpu_fault(cpu, EXC_GP, 0);
 }
 
-static void watch(struct vcpu *cpu, u16 port, u32 size)
+static void watch_port(struct vcpu *cpu, u16 port, u32 size)
 {
     if (cpu_debug_armed(cpu))
         cpu_debug_io(cpu, port, size);
@@ -58,7 +58,7 @@ bool ex_in(struct vcpu *cpu, const struct insn *in)
     if (!check_io(cpu, port, size))
         return false;
     gpr_set(cpu, EAX, size, cpu->pins.in(cpu, port, size));
-    watch(cpu, port, size);
+    watch_port(cpu, port, size);
     return true;
 }
 
@@ -70,7 +70,7 @@ bool ex_out(struct vcpu *cpu, const struct insn *in)
     if (!check_io(cpu, port, size))
         return false;
     cpu->pins.out(cpu, port, size, gpr_get(cpu, EAX, size));
-    watch(cpu, port, size);
+    watch_port(cpu, port, size);
     return true;
 }
 
@@ -83,7 +83,7 @@ static u32 address_mask(const struct insn *in)
     return in->addrsize == 2 ? 0xffff : 0xffffffff;
 }
 
-static void advance(struct vcpu *cpu, const struct insn *in, enum gpr reg, u32 by)
+static void advance_register(struct vcpu *cpu, const struct insn *in, enum gpr reg, u32 by)
 {
     u32 mask = address_mask(in), val = cpu->gpr[reg];
 
@@ -99,8 +99,8 @@ static bool step_ins(struct vcpu *cpu, const struct insn *in, u32 size)
     if (!check_io(cpu, port, size) || !cpu_check_write(cpu, ES, off, size) ||
         !cpu_write(cpu, ES, off, size, cpu->pins.in(cpu, port, size)))
         return false;
-    watch(cpu, port, size);
-    advance(cpu, in, EDI, size);
+    watch_port(cpu, port, size);
+    advance_register(cpu, in, EDI, size);
     return true;
 }
 
@@ -113,8 +113,8 @@ static bool step_outs(struct vcpu *cpu, const struct insn *in, u32 size)
         !cpu_read(cpu, in->seg, cpu->gpr[ESI] & address_mask(in), size, &val))
         return false;
     cpu->pins.out(cpu, port, size, (u32)val);
-    watch(cpu, port, size);
-    advance(cpu, in, ESI, size);
+    watch_port(cpu, port, size);
+    advance_register(cpu, in, ESI, size);
     return true;
 }
 
@@ -153,7 +153,7 @@ static bool bulk_ins(struct vcpu *cpu, const struct insn *in, u32 size, u32 coun
     *n = cpu->pins.in_string(cpu, (u16)cpu->gpr[EDX], size, buf, span / size);
     if (*n && !cpu_write_bytes(cpu, ES, off, buf, *n * size))
         return false;
-    advance(cpu, in, EDI, *n * size);
+    advance_register(cpu, in, EDI, *n * size);
     return true;
 }
 
@@ -174,7 +174,7 @@ static bool bulk_outs(struct vcpu *cpu, const struct insn *in, u32 size, u32 cou
     if (!hva)
         return !fault;
     *n = cpu->pins.out_string(cpu, (u16)cpu->gpr[EDX], size, hva, span / size);
-    advance(cpu, in, ESI, *n * size);
+    advance_register(cpu, in, ESI, *n * size);
     return true;
 }
 
@@ -183,7 +183,7 @@ static bool must_pause(const struct vcpu *cpu)
     return __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) || cpu->eflags & FLAG_TF;
 }
 
-static bool repeat(struct vcpu *cpu, const struct insn *in,
+static bool repeat_port_string(struct vcpu *cpu, const struct insn *in,
                    bool (*step)(struct vcpu *, const struct insn *, u32),
                    bool (*bulk)(struct vcpu *, const struct insn *, u32, u32, u32 *))
 {
@@ -214,10 +214,10 @@ static bool repeat(struct vcpu *cpu, const struct insn *in,
 
 bool ex_ins(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_ins, bulk_ins);
+    return repeat_port_string(cpu, in, step_ins, bulk_ins);
 }
 
 bool ex_outs(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_outs, bulk_outs);
+    return repeat_port_string(cpu, in, step_outs, bulk_outs);
 }

@@ -307,7 +307,7 @@ static bool visible_at(const u32 desc[2], u32 rpl, u32 cpl, u32 system_types)
     return desc_is_conforming(desc) || (rpl <= desc_dpl(desc) && cpl <= desc_dpl(desc));
 }
 
-static bool look(struct vcpu *cpu, const struct insn *in, u32 system_types, bool limit)
+static bool look_at_descriptor(struct vcpu *cpu, const struct insn *in, u32 system_types, bool limit)
 {
     u16 selector;
     u32 desc[2] = { 0 };
@@ -325,13 +325,13 @@ static bool look(struct vcpu *cpu, const struct insn *in, u32 system_types, bool
 bool ex_lar(struct vcpu *cpu, const struct insn *in)
 {
     /* TSS16, LDT, busy TSS16, call gate 16, task gate; TSS32, busy TSS32, call gate 32. */
-    return look(cpu, in, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 11 | 1 << 12,
+    return look_at_descriptor(cpu, in, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 11 | 1 << 12,
                 false);
 }
 
 bool ex_lsl(struct vcpu *cpu, const struct insn *in)
 {
-    return look(cpu, in, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11, true);
+    return look_at_descriptor(cpu, in, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11, true);
 }
 
 bool ex_verr(struct vcpu *cpu, const struct insn *in)

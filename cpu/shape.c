@@ -31,7 +31,7 @@ static const u16 modrm_one_byte[16] = { 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0, 0,   
 static const u16 modrm_0f[16] = { 0xa00f, 0xffff, 0xffff, 0,      0xffff, 0xffff, 0xffff, 0xff7f,
                                   0,      0xffff, 0xf838, 0xffff, 0x00ff, 0xffff, 0xffff, 0x7fff };
 
-static bool follows(const u16 *map, u8 opcode)
+static bool in_opcode_map(const u16 *map, u8 opcode)
 {
     return map[opcode >> 4] >> (opcode & 15) & 1;
 }
@@ -62,7 +62,7 @@ static u32 head_length(const u8 *p, bool code32)
     }
     if (map == modrm_0f && (p[i] & 0xfd) == 0x38) /* 0F 38 and 0F 3A: ModRM always */
         i++;
-    else if (!follows(map, p[i]))
+    else if (!in_opcode_map(map, p[i]))
         return i + 1;
     i++;
     return i + 1 + (addr32 && p[i] >> 6 != 3 && (p[i] & 7) == 4);
@@ -82,7 +82,7 @@ static struct shape *shape_at(u64 bytes, bool code32)
 }
 
 /* The value of n bytes at p. */
-static u32 value(const u8 *p, u32 n, bool sign)
+static u32 little_endian(const u8 *p, u32 n, bool sign)
 {
     u32 v;
 
@@ -98,15 +98,15 @@ static void fill_in(const struct shape *s, const u8 *bytes, struct insn *in)
 {
     *in = s->insn;
     if (in->disp_size)
-        in->disp = (i32)value(bytes + s->head, in->disp_size, true);
+        in->disp = (i32)little_endian(bytes + s->head, in->disp_size, true);
     if (in->imm_size)
-        in->imm = value(bytes + s->head + in->disp_size, in->imm_size, s->imm_signed);
+        in->imm = little_endian(bytes + s->head + in->disp_size, in->imm_size, s->imm_signed);
     memcpy(in->raw, bytes, sizeof(in->raw));
 }
 
 /* One value at most of each kind, and both as long as the encoding says: not ENTER, far pointers and
  * the absolute addresses of A0 to A3. */
-static bool simple(const struct insn *in, u32 head)
+static bool has_simple_shape(const struct insn *in, u32 head)
 {
     u32 values = 0;
 
@@ -132,7 +132,7 @@ enum decode_result insn_decode(const u8 *bytes, u32 n, bool code32, struct insn 
         return DECODE_OK;
     }
     r = insn_decode_anew(bytes, n, code32, in, &imm_signed);
-    if (r == DECODE_OK && head && simple(in, head))
+    if (r == DECODE_OK && head && has_simple_shape(in, head))
         *s = (struct shape){ *in, (u8)head, code32, imm_signed };
     return r;
 }

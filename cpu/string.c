@@ -73,7 +73,7 @@ static bool step_lods(struct vcpu *cpu, const struct insn *in, u32 size)
     return true;
 }
 
-static void compare(struct vcpu *cpu, u32 size, u32 a, u32 b)
+static void flags_of_compare(struct vcpu *cpu, u32 size, u32 a, u32 b)
 {
     u32 ax = flags_to_ax(cpu->eflags);
 
@@ -88,7 +88,7 @@ static bool step_cmps(struct vcpu *cpu, const struct insn *in, u32 size)
     /* ES:EDI first: if both fault, hosts report that one */
     if (!cpu_read(cpu, ES, target_offset(cpu, in), size, &b) || !source_read(cpu, in, size, &a))
         return false;
-    compare(cpu, size, (u32)a, (u32)b);
+    flags_of_compare(cpu, size, (u32)a, (u32)b);
     string_advance(cpu, in, ESI, size);
     string_advance(cpu, in, EDI, size);
     return true;
@@ -100,7 +100,7 @@ static bool step_scas(struct vcpu *cpu, const struct insn *in, u32 size)
 
     if (!cpu_read(cpu, ES, target_offset(cpu, in), size, &val))
         return false;
-    compare(cpu, size, reg_read(cpu, EAX, size), (u32)val);
+    flags_of_compare(cpu, size, reg_read(cpu, EAX, size), (u32)val);
     string_advance(cpu, in, EDI, size);
     return true;
 }
@@ -118,7 +118,7 @@ static bool spans_allowed(const struct vcpu *cpu)
  * Host memory at seg:off, and in *bytes how much of it may be used in one go: to the end of the
  * page, of the segment, of the offset's 16 or 32 bits. NULL: iterate instead (which finds faults).
  */
-static u8 *span(struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
+static u8 *host_span(struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
                 enum mmu_access access, u64 *bytes)
 {
     const struct segment *s = &cpu->seg[seg];
@@ -149,7 +149,7 @@ static void copy_up(u8 *dst, const u8 *src, u64 bytes, u32 size)
 }
 
 /* `bytes` is a multiple of size; little-endian, as the guest. */
-static void fill(u8 *dst, u32 val, u64 bytes, u32 size)
+static void fill_elements(u8 *dst, u32 val, u64 bytes, u32 size)
 {
     u32 pattern = size == 1   ? (val & 0xff) * 0x01010101u
                   : size == 2 ? (val & 0xffff) * 0x10001u
@@ -170,8 +170,8 @@ static void fill(u8 *dst, u32 val, u64 bytes, u32 size)
 static u32 span_movs(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
 {
     u64 bytes = (u64)count * size;
-    u8 *src = span(cpu, in, in->seg, cpu->gpr[ESI] & addr_mask(in), MMU_READ, &bytes);
-    u8 *dst = src ? span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, &bytes) : NULL;
+    u8 *src = host_span(cpu, in, in->seg, cpu->gpr[ESI] & addr_mask(in), MMU_READ, &bytes);
+    u8 *dst = src ? host_span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, &bytes) : NULL;
     u32 n = (u32)(bytes / size);
 
     if (!dst || !n)
@@ -185,12 +185,12 @@ static u32 span_movs(struct vcpu *cpu, const struct insn *in, u32 size, u32 coun
 static u32 span_stos(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
 {
     u64 bytes = (u64)count * size;
-    u8 *dst = span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, &bytes);
+    u8 *dst = host_span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, &bytes);
     u32 n = (u32)(bytes / size);
 
     if (!dst || !n)
         return 0;
-    fill(dst, cpu->gpr[EAX], (u64)n * size, size);
+    fill_elements(dst, cpu->gpr[EAX], (u64)n * size, size);
     string_advance(cpu, in, EDI, n * size);
     return n;
 }
@@ -222,7 +222,7 @@ static inline bool stop_early(struct vcpu *cpu, u32 flags, bool result)
     return result;
 }
 
-static inline bool repeat(struct vcpu *cpu, const struct insn *in, string_step *step,
+static inline bool repeat_string(struct vcpu *cpu, const struct insn *in, string_step *step,
                           string_span *spans, enum until until)
 {
     u32 mask = addr_mask(in), size = string_size(in), flags = cpu->eflags, count, done;
@@ -250,25 +250,25 @@ static inline bool repeat(struct vcpu *cpu, const struct insn *in, string_step *
 
 bool ex_movs(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_movs, span_movs, UNTIL_COUNT);
+    return repeat_string(cpu, in, step_movs, span_movs, UNTIL_COUNT);
 }
 
 bool ex_stos(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_stos, span_stos, UNTIL_COUNT);
+    return repeat_string(cpu, in, step_stos, span_stos, UNTIL_COUNT);
 }
 
 bool ex_lods(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_lods, NULL, UNTIL_COUNT);
+    return repeat_string(cpu, in, step_lods, NULL, UNTIL_COUNT);
 }
 
 bool ex_cmps(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_cmps, NULL, UNTIL_ZF);
+    return repeat_string(cpu, in, step_cmps, NULL, UNTIL_ZF);
 }
 
 bool ex_scas(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat(cpu, in, step_scas, NULL, UNTIL_ZF);
+    return repeat_string(cpu, in, step_scas, NULL, UNTIL_ZF);
 }

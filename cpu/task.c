@@ -41,7 +41,7 @@ struct switching {
     u32 flags;            /* to be saved in the old TSS */
 };
 
-static u32 field(const u8 *image, u32 off, u32 size)
+static u32 tss_field(const u8 *image, u32 off, u32 size)
 {
     u32 val = 0;
 
@@ -140,7 +140,7 @@ static bool load_cr3(struct vcpu *cpu, const struct switching *sw)
 {
     if (sw->new->size == 2 || !(cpu->cr0 & CR0_PG))
         return true;
-    return cpu_set_cr3(cpu, field(sw->image, 0x1c, 4));
+    return cpu_set_cr3(cpu, tss_field(sw->image, 0x1c, 4));
 }
 
 static void load_selectors(struct vcpu *cpu, const struct switching *sw)
@@ -148,17 +148,17 @@ static void load_selectors(struct vcpu *cpu, const struct switching *sw)
     const struct layout *l = sw->new;
 
     for (u32 i = ES; i <= GS; i++) {
-        u32 sel = i < l->nsegs ? field(sw->image, l->segs + i * l->size, 2) : 0;
+        u32 sel = i < l->nsegs ? tss_field(sw->image, l->segs + i * l->size, 2) : 0;
 
         segment_make_null(&cpu->seg[i], (u16)sel);
     }
-    segment_make_null(&cpu->seg[LDTR], (u16)field(sw->image, l->ldt, 2));
+    segment_make_null(&cpu->seg[LDTR], (u16)tss_field(sw->image, l->ldt, 2));
 }
 
-static bool commit(struct vcpu *cpu, const struct switching *sw)
+static bool commit_switch(struct vcpu *cpu, const struct switching *sw)
 {
     const struct layout *l = sw->new;
-    u32 flags = field(sw->image, l->flags, l->size);
+    u32 flags = tss_field(sw->image, l->flags, l->size);
     u32 high = l->size == 2 ? 0xffff0000 : 0;
 
     if (sw->how == TASK_CALL || sw->how == TASK_INT)
@@ -166,9 +166,9 @@ static bool commit(struct vcpu *cpu, const struct switching *sw)
     cpu->seg[TR] = sw->tr;
     cpu->cr0 |= CR0_TS;
     cpu->dr[7] &= ~0x155u; /* L0-L3 and LE */
-    cpu->eip = field(sw->image, l->eip, l->size);
+    cpu->eip = tss_field(sw->image, l->eip, l->size);
     for (u32 i = 0; i < 8; i++)
-        cpu->gpr[i] = field(sw->image, l->gprs + i * l->size, l->size) | high;
+        cpu->gpr[i] = tss_field(sw->image, l->gprs + i * l->size, l->size) | high;
     load_selectors(cpu, sw);
     cpu_set_eflags(cpu, flags,
                    FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF |
@@ -184,7 +184,7 @@ static bool commit(struct vcpu *cpu, const struct switching *sw)
 /* ---- 4: qualify ---- */
 
 /* In the new task everything invalid is #TS(selector). */
-static bool invalid(struct vcpu *cpu, u16 selector)
+static bool invalid_in_task(struct vcpu *cpu, u16 selector)
 {
     return cpu_fault(cpu, EXC_TS, selector_error(selector));
 }
@@ -197,11 +197,11 @@ static bool qualify_ldt(struct vcpu *cpu)
     if (selector_null(selector))
         return true;
     if (selector & 4)
-        return invalid(cpu, selector);
+        return invalid_in_task(cpu, selector);
     if (!cpu_read_descriptor(cpu, selector, EXC_TS, desc))
         return false;
     if (desc_type(desc) != TYPE_LDT || !desc_present(desc))
-        return invalid(cpu, selector);
+        return invalid_in_task(cpu, selector);
     cpu_unpack_descriptor(&cpu->seg[LDTR], selector, desc);
     return true;
 }
@@ -212,12 +212,12 @@ static bool qualify_cs(struct vcpu *cpu)
     u32 desc[2] = { 0 }, rpl = selector & 3;
 
     if (selector_null(selector))
-        return invalid(cpu, selector);
+        return invalid_in_task(cpu, selector);
     if (!cpu_read_descriptor(cpu, selector, EXC_TS, desc))
         return false;
     if (!desc_is_code(desc) ||
         (desc_is_conforming(desc) ? desc_dpl(desc) > rpl : desc_dpl(desc) != rpl))
-        return invalid(cpu, selector);
+        return invalid_in_task(cpu, selector);
     if (!desc_present(desc))
         return cpu_fault(cpu, EXC_NP, selector_error(selector));
     if (!segment_set_accessed(cpu, selector, desc))
@@ -238,7 +238,7 @@ static bool qualify_data(struct vcpu *cpu, enum seg seg)
     return false;
 }
 
-static bool qualify(struct vcpu *cpu)
+static bool qualify_segments(struct vcpu *cpu)
 {
     static const u8 data[] = { ES, DS, FS, GS };
 
@@ -288,7 +288,7 @@ bool task_switch_to(struct vcpu *cpu, u16 selector, enum task_switch how, u32 ne
         sw.flags &= ~(u32)FLAG_NT;
     if (!save_registers(cpu, &sw, next_eip) || !save_links(cpu, &sw))
         return false;
-    if (!commit(cpu, &sw) || !qualify(cpu))
+    if (!commit_switch(cpu, &sw) || !qualify_segments(cpu))
         return false;
     if (has_error && !push_error(cpu, sw.new->size, error))
         return false;

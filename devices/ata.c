@@ -157,7 +157,7 @@ static void ata_control_write(struct ata_channel *c, u8 val)
 
 /* ---- The task file ---- */
 
-static void push(u8 reg[2], u8 val)
+static void push_register(u8 reg[2], u8 val)
 {
     reg[1] = reg[0];
     reg[0] = val;
@@ -171,7 +171,7 @@ static void ata_register_write(struct ata_channel *c, u32 off, u8 val)
         u8 *reg[] = { NULL, d->feature, d->count, d->low, d->mid, d->high };
 
         if (off < 6)
-            push(reg[off], val);
+            push_register(reg[off], val);
         else
             d->device = val;
     }

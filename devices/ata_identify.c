@@ -5,16 +5,16 @@
 
 #include "devices/ata_private.h"
 
-static void put(struct ata_drive *d, u32 word, u32 val)
+static void put_word(struct ata_drive *d, u32 word, u32 val)
 {
     d->buffer[word * 2] = (u8)val;
     d->buffer[word * 2 + 1] = (u8)(val >> 8);
 }
 
-static void put32(struct ata_drive *d, u32 word, u32 val)
+static void put_dword(struct ata_drive *d, u32 word, u32 val)
 {
-    put(d, word, val & 0xffff);
-    put(d, word + 1, val >> 16);
+    put_word(d, word, val & 0xffff);
+    put_word(d, word + 1, val >> 16);
 }
 
 /* Two characters a word, the first in the high byte, padded with spaces. */
@@ -41,14 +41,14 @@ static void identify_common(struct ata_drive *d, const char *model)
     put_text(d, 10, 10, serial);
     put_text(d, 23, 4, "1.0");
     put_text(d, 27, 20, model);
-    put(d, 48, 1);      /* 32-bit accesses to the data port */
-    put(d, 49, 0x0b00); /* IORDY, LBA, DMA */
-    put(d, 53, 7);      /* 54-58, 64-70 and 88 are valid */
-    put(d, 63, 0x07 | active_mode(d, 4));
-    put(d, 64, 3); /* PIO 3 and 4 */
+    put_word(d, 48, 1);      /* 32-bit accesses to the data port */
+    put_word(d, 49, 0x0b00); /* IORDY, LBA, DMA */
+    put_word(d, 53, 7);      /* 54-58, 64-70 and 88 are valid */
+    put_word(d, 63, 0x07 | active_mode(d, 4));
+    put_word(d, 64, 3); /* PIO 3 and 4 */
     for (u32 w = 65; w <= 68; w++)
-        put(d, w, 120); /* ns a cycle */
-    put(d, 88, 0x3f | active_mode(d, 8));
+        put_word(d, w, 120); /* ns a cycle */
+    put_word(d, 88, 0x3f | active_mode(d, 8));
 }
 
 static void identify_capacity(struct ata_drive *d)
@@ -56,13 +56,13 @@ static void identify_capacity(struct ata_drive *d)
     u64 n = ata_sectors(d);
     u64 chs = (u64)d->cylinders * d->heads * d->sectors;
 
-    put(d, 54, d->cylinders);
-    put(d, 55, d->heads);
-    put(d, 56, d->sectors);
-    put32(d, 57, chs < 0xffffffff ? (u32)chs : 0xffffffff);
-    put32(d, 60, n < 0x0fffffff ? (u32)n : 0x0fffffff);
-    put32(d, 100, (u32)n);
-    put32(d, 102, (u32)(n >> 32));
+    put_word(d, 54, d->cylinders);
+    put_word(d, 55, d->heads);
+    put_word(d, 56, d->sectors);
+    put_dword(d, 57, chs < 0xffffffff ? (u32)chs : 0xffffffff);
+    put_dword(d, 60, n < 0x0fffffff ? (u32)n : 0x0fffffff);
+    put_dword(d, 100, (u32)n);
+    put_dword(d, 102, (u32)(n >> 32));
 }
 
 static void identify_disk(struct ata_drive *d)
@@ -71,44 +71,44 @@ static void identify_disk(struct ata_drive *d)
 
     identify_common(d, "RING3 HARDDISK");
     ata_geometry(d->disk, &cylinders, &heads, &sectors);
-    put(d, 0, 0x0040); /* fixed drive */
-    put(d, 1, cylinders);
-    put(d, 3, heads);
-    put(d, 4, SECTOR * sectors);
-    put(d, 5, SECTOR);
-    put(d, 6, sectors);
-    put(d, 20, 3);
-    put(d, 21, 16); /* KiB of cache, in sectors */
-    put(d, 22, 4);
-    put(d, 47, 0x8000 | ATA_MULTIPLE);
-    put(d, 50, 0x4000);
-    put(d, 51, 0x0200);
-    put(d, 52, 0x0200);
+    put_word(d, 0, 0x0040); /* fixed drive */
+    put_word(d, 1, cylinders);
+    put_word(d, 3, heads);
+    put_word(d, 4, SECTOR * sectors);
+    put_word(d, 5, SECTOR);
+    put_word(d, 6, sectors);
+    put_word(d, 20, 3);
+    put_word(d, 21, 16); /* KiB of cache, in sectors */
+    put_word(d, 22, 4);
+    put_word(d, 47, 0x8000 | ATA_MULTIPLE);
+    put_word(d, 50, 0x4000);
+    put_word(d, 51, 0x0200);
+    put_word(d, 52, 0x0200);
     identify_capacity(d);
-    put(d, 59, d->multiple ? 0x0100 | d->multiple : 0);
-    put(d, 80, 0x007e); /* ATA-1 to ATA/ATAPI-6 */
+    put_word(d, 59, d->multiple ? 0x0100 | d->multiple : 0);
+    put_word(d, 80, 0x007e); /* ATA-1 to ATA/ATAPI-6 */
     /* Supported, then enabled: NOP, buffers, look-ahead, write cache, power management; flush,
      * LBA48. */
-    put(d, 82, 0x7068);
-    put(d, 83, 0x7400);
-    put(d, 84, 0x4000);
-    put(d, 85, 0x7048 | (d->write_cache ? 0x20 : 0));
-    put(d, 86, 0x3400);
-    put(d, 87, 0x4000);
-    put(d, 93, 0x6001 | (d->unit ? 0x0200 : 0)); /* 80-wire cable */
+    put_word(d, 82, 0x7068);
+    put_word(d, 83, 0x7400);
+    put_word(d, 84, 0x4000);
+    put_word(d, 85, 0x7048 | (d->write_cache ? 0x20 : 0));
+    put_word(d, 86, 0x3400);
+    put_word(d, 87, 0x4000);
+    put_word(d, 93, 0x6001 | (d->unit ? 0x0200 : 0)); /* 80-wire cable */
 }
 
 static void identify_cd(struct ata_drive *d)
 {
     identify_common(d, "RING3 CD-ROM");
-    put(d, 0, 0x85c0); /* packet device, CD, removable, DRQ within 50 us, 12-byte packets */
-    put(d, 80, 0x007e);
-    put(d, 82, 0x4218); /* NOP, DEVICE RESET, PACKET, power management */
-    put(d, 83, 0x4000);
-    put(d, 84, 0x4000);
-    put(d, 85, 0x4218);
-    put(d, 87, 0x4000);
-    put(d, 93, 0x6001 | (d->unit ? 0x0200 : 0));
+    put_word(d, 0, 0x85c0); /* packet device, CD, removable, DRQ within 50 us, 12-byte packets */
+    put_word(d, 80, 0x007e);
+    put_word(d, 82, 0x4218); /* NOP, DEVICE RESET, PACKET, power management */
+    put_word(d, 83, 0x4000);
+    put_word(d, 84, 0x4000);
+    put_word(d, 85, 0x4218);
+    put_word(d, 87, 0x4000);
+    put_word(d, 93, 0x6001 | (d->unit ? 0x0200 : 0));
 }
 
 /* Word 255: all 512 bytes add up to zero. */

@@ -10,7 +10,7 @@ struct ferr {
     u8 ferr, irq, ignne;
 };
 
-static void drive(struct ferr *f)
+static void drive_irq(struct ferr *f)
 {
     const struct ferr_config *config = f->dev.config;
 
@@ -28,7 +28,7 @@ void ferr_set(struct device *dev, bool level)
     if (!level)
         f->ignne = false;
     f->ferr = level;
-    drive(f);
+    drive_irq(f);
 }
 
 static void ferr_write(struct device *dev, u32 off, enum io_size size, u32 val)
@@ -37,7 +37,7 @@ static void ferr_write(struct device *dev, u32 off, enum io_size size, u32 val)
 
     f->irq = false;
     f->ignne = f->ferr;
-    drive(f);
+    drive_irq(f);
 }
 
 static u32 ferr_read(struct device *dev, u32 off, enum io_size size)
@@ -57,12 +57,12 @@ static void ferr_reset(struct device *dev)
     struct ferr *f = (struct ferr *)dev;
 
     f->ferr = f->irq = f->ignne = false;
-    drive(f);
+    drive_irq(f);
 }
 
 static void ferr_loaded(struct device *dev)
 {
-    drive((struct ferr *)dev);
+    drive_irq((struct ferr *)dev);
 }
 
 static const struct field ferr_fields[] = {

@@ -130,7 +130,7 @@ static void load_fire(void *owner)
     put_output(s, val, aux);
 }
 
-static void answer(struct i8042 *s, u16 val)
+static void answer_keyboard(struct i8042 *s, u16 val)
 {
     if (s->answers < ANSWERS)
         s->answer[s->answers++] = val;
@@ -184,14 +184,14 @@ static void self_test(struct i8042 *s)
     s->full = 0;
     s->answers = 0;
     change_ctr(s, CTR_SYS, 0);
-    answer(s, 0x55);
+    answer_keyboard(s, 0x55);
 }
 
 static void run_command(struct i8042 *s, u8 cmd)
 {
     switch (cmd) {
     case CMD_TEST_PASSWORD:
-        answer(s, 0xf1); /* none installed */
+        answer_keyboard(s, 0xf1); /* none installed */
         break;
     case CMD_AUX_OFF:
         change_ctr(s, CTR_AUX_OFF, 0);
@@ -201,7 +201,7 @@ static void run_command(struct i8042 *s, u8 cmd)
         break;
     case CMD_TEST_AUX:
     case CMD_TEST_KBD:
-        answer(s, 0);
+        answer_keyboard(s, 0);
         break;
     case CMD_SELF_TEST:
         self_test(s);
@@ -213,13 +213,13 @@ static void run_command(struct i8042 *s, u8 cmd)
         change_ctr(s, 0, CTR_KBD_OFF);
         break;
     case CMD_READ_INPUT:
-        answer(s, INPUT_PORT);
+        answer_keyboard(s, INPUT_PORT);
         break;
     case CMD_READ_OUTPUT:
-        answer(s, output_port(s));
+        answer_keyboard(s, output_port(s));
         break;
     case CMD_READ_TEST:
-        answer(s, s->ram[0] & CTR_KBD_OFF ? 0 : 1); /* T0: keyboard clock */
+        answer_keyboard(s, s->ram[0] & CTR_KBD_OFF ? 0 : 1); /* T0: keyboard clock */
         break;
     case CMD_A20_OFF:
     case CMD_A20_ON:
@@ -241,7 +241,7 @@ static void write_command(struct i8042 *s, u8 cmd)
     if (s->command)
         return;
     if ((cmd & 0xe0) == CMD_READ_RAM)
-        answer(s, s->ram[cmd & 31]);
+        answer_keyboard(s, s->ram[cmd & 31]);
     else if (cmd >= CMD_PULSE && !(cmd & OUT_RESET))
         machine_request(s->dev.machine, MACHINE_RESET);
     else if (cmd < CMD_PULSE)
@@ -280,9 +280,9 @@ static void write_data(struct i8042 *s, u8 val)
     else if (cmd == CMD_WRITE_OUTPUT)
         write_output_port(s, val);
     else if (cmd == CMD_WRITE_KBD_BUFFER)
-        answer(s, val);
+        answer_keyboard(s, val);
     else if (cmd == CMD_WRITE_AUX_BUFFER)
-        answer(s, AUX | val);
+        answer_keyboard(s, AUX | val);
     else if (cmd == CMD_WRITE_AUX)
         write_mouse(s, val);
     else

@@ -52,17 +52,17 @@ bool i82077_data_writes(const struct i82077 *s)
     return op == WRITE_DATA || op == WRITE_DELETED || op == FORMAT_TRACK;
 }
 
-static u32 span(const struct i82077 *s)
+static u32 transfer_size(const struct i82077 *s)
 {
     return opcode(s) == FORMAT_TRACK ? ID_BYTES : SECTOR;
 }
 
-static void wait(struct i82077 *s, u64 ns)
+static void wait_ns(struct i82077 *s, u64 ns)
 {
     timer_set(&s->exec, clock_now(s->dev.machine) + ns);
 }
 
-static void end(struct i82077 *s, bool ok)
+static void end_command(struct i82077 *s, bool ok)
 {
     u8 op = opcode(s), result[7] = { (ok ? 0 : ST0_ABNORMAL) | (s->fifo[1] & 7), s->st1, s->st2,
                                      s->c, s->h, s->r, s->n };
@@ -75,11 +75,11 @@ static void end(struct i82077 *s, bool ok)
     i82077_interrupt(s, true);
 }
 
-static void fail(struct i82077 *s, u8 st1, u8 st2)
+static void fail_command(struct i82077 *s, u8 st1, u8 st2)
 {
     s->st1 |= st1;
     s->st2 |= st2;
-    end(s, false);
+    end_command(s, false);
 }
 
 /* ---- Finding sectors ---- */
@@ -107,7 +107,7 @@ static bool on_cylinder(struct i82077 *s, const struct floppy_format *f, u8 c)
 }
 
 /* The image offset of sector C H R; else the status bits that say why there is none. */
-static bool find(struct i82077 *s, u64 *offset)
+static bool find_sector(struct i82077 *s, u64 *offset)
 {
     const struct floppy_format *f = readable(s);
 
@@ -127,7 +127,7 @@ static bool find(struct i82077 *s, u64 *offset)
 }
 
 /* The next sector (290166, "Result Phase Table"); false past the last of the track or cylinder. */
-static bool advance(struct i82077 *s)
+static bool next_sector(struct i82077 *s)
 {
     bool multi_track = s->fifo[0] & CMD_MT;
 
@@ -150,7 +150,7 @@ static bool advance(struct i82077 *s)
 
 static void sector_done(struct i82077 *s, bool terminal)
 {
-    bool more = advance(s);
+    bool more = next_sector(s);
 
     s->at = s->loaded = 0;
     s->stalls = 0;
@@ -159,31 +159,31 @@ static void sector_done(struct i82077 *s, bool terminal)
         terminal = true;
     }
     if (terminal)
-        end(s, true);
+        end_command(s, true);
     else if (more)
-        wait(s, SECTOR_DELAY);
+        wait_ns(s, SECTOR_DELAY);
     else
-        fail(s, ST1_END, 0);
+        fail_command(s, ST1_END, 0);
 }
 
 /* ---- Moving bytes ---- */
 
 /* By DMA: true when `data` is through (*terminal: and it was the last); false: try again later. */
-static bool move(struct i82077 *s, bool to_memory, bool *terminal)
+static bool move_sector(struct i82077 *s, bool to_memory, bool *terminal)
 {
     const struct floppy_config *config = s->dev.config;
     struct device *dma = config ? config->dma : NULL;
 
     *terminal = false;
     if (dma && (s->dor & DOR_DMA_GATE))
-        s->at += i8237_transfer(dma, DMA_CHANNEL, s->data + s->at, span(s) - s->at, to_memory,
+        s->at += i8237_transfer(dma, DMA_CHANNEL, s->data + s->at, transfer_size(s) - s->at, to_memory,
                                 terminal);
-    if (s->at == span(s) || *terminal)
+    if (s->at == transfer_size(s) || *terminal)
         return true;
     if (++s->stalls > MAX_STALLS)
-        fail(s, ST1_OVERRUN, 0);
+        fail_command(s, ST1_OVERRUN, 0);
     else
-        wait(s, STALL_DELAY);
+        wait_ns(s, STALL_DELAY);
     return false;
 }
 
@@ -198,18 +198,18 @@ static void step_read(struct i82077 *s)
     bool terminal;
     u64 offset;
 
-    if (!s->loaded && !find(s, &offset)) {
-        end(s, false);
+    if (!s->loaded && !find_sector(s, &offset)) {
+        end_command(s, false);
         return;
     }
     if (!s->loaded && !disk_read(i82077_disk(s, unit(s)), offset, s->data, SECTOR)) {
-        fail(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
+        fail_command(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
         return;
     }
     s->loaded = 1;
     if (non_dma(s))
         ask_guest(s);
-    else if (move(s, true, &terminal))
+    else if (move_sector(s, true, &terminal))
         sector_done(s, terminal);
 }
 
@@ -218,10 +218,10 @@ static void write_sector(struct i82077 *s, bool terminal)
     u64 offset;
 
     memset(s->data + s->at, 0, SECTOR - s->at);
-    if (!find(s, &offset))
-        end(s, false);
+    if (!find_sector(s, &offset))
+        end_command(s, false);
     else if (!disk_write(i82077_disk(s, unit(s)), offset, s->data, SECTOR))
-        fail(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
+        fail_command(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
     else
         sector_done(s, terminal);
 }
@@ -232,18 +232,18 @@ static void step_write(struct i82077 *s)
     bool terminal;
     u64 offset;
 
-    if (!s->loaded && !find(s, &offset)) {
-        end(s, false);
+    if (!s->loaded && !find_sector(s, &offset)) {
+        end_command(s, false);
         return;
     }
     if (!d || d->read_only) {
-        fail(s, ST1_NOT_WRITABLE, 0);
+        fail_command(s, ST1_NOT_WRITABLE, 0);
         return;
     }
     s->loaded = 1;
     if (non_dma(s))
         ask_guest(s);
-    else if (move(s, false, &terminal))
+    else if (move_sector(s, false, &terminal))
         write_sector(s, terminal);
 }
 
@@ -253,12 +253,12 @@ static void step_verify(struct i82077 *s)
     bool counted = s->fifo[1] & UNIT_EC, last;
     u64 offset;
 
-    if (!find(s, &offset)) {
-        end(s, false);
+    if (!find_sector(s, &offset)) {
+        end_command(s, false);
         return;
     }
     if (!disk_read(i82077_disk(s, unit(s)), offset, s->data, SECTOR)) {
-        fail(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
+        fail_command(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
         return;
     }
     last = counted ? --s->left == 0 : s->r == s->eot && (!(s->fifo[0] & CMD_MT) || (s->h & 1));
@@ -272,7 +272,7 @@ static void step_read_id(struct i82077 *s)
     u8 c = d->seeked && f && f->cylinders <= 42 ? d->cylinder / 2 : d->cylinder;
 
     if (!f || c >= f->cylinders) {
-        fail(s, ST1_NO_MARK, 0);
+        fail_command(s, ST1_NO_MARK, 0);
         return;
     }
     s->next_id = s->next_id % f->sectors + 1;
@@ -280,7 +280,7 @@ static void step_read_id(struct i82077 *s)
     s->h = (u8)head(s);
     s->r = s->next_id;
     s->n = SIZE_512;
-    end(s, true);
+    end_command(s, true);
 }
 
 /* ---- Formatting ---- */
@@ -312,15 +312,15 @@ static void format_sector(struct i82077 *s, bool terminal)
     memset(filler, s->fifo[5], sizeof(filler));
     if (!f || s->at < ID_BYTES || s->n != SIZE_512 || s->h != head(s) ||
         !on_cylinder(s, f, s->c) || !floppy_offset(f, s->c, s->h, s->r, &offset)) {
-        fail(s, ST1_NO_DATA, 0);
+        fail_command(s, ST1_NO_DATA, 0);
     } else if (!disk_write(d, offset, filler, SECTOR)) {
-        fail(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
+        fail_command(s, ST1_DATA_ERROR, ST2_DATA_ERROR);
     } else if (terminal || --s->left == 0) {
-        end(s, true);
+        end_command(s, true);
     } else {
         s->at = 0;
         s->stalls = 0;
-        wait(s, SECTOR_DELAY);
+        wait_ns(s, SECTOR_DELAY);
     }
 }
 
@@ -330,10 +330,10 @@ static void step_format(struct i82077 *s)
     bool terminal;
 
     if (refusal)
-        fail(s, refusal, 0);
+        fail_command(s, refusal, 0);
     else if (non_dma(s))
         ask_guest(s);
-    else if (move(s, false, &terminal))
+    else if (move_sector(s, false, &terminal))
         format_sector(s, terminal);
 }
 
@@ -342,7 +342,7 @@ static void step_format(struct i82077 *s)
 static void step_scan(struct i82077 *s)
 {
     device_nyi(&s->dev, "SCAN");
-    fail(s, 0, ST2_SCAN_NOT);
+    fail_command(s, 0, ST2_SCAN_NOT);
 }
 
 void i82077_data_step(struct i82077 *s)
@@ -394,7 +394,7 @@ void i82077_data_begin(struct i82077 *s)
     s->phase = PHASE_EXECUTION;
     trace(TRACE_DISK, "floppy %u: command %02x at %u/%u/%u to %u", unit(s), s->fifo[0], s->c, s->h,
           s->r, s->eot);
-    wait(s, START_DELAY);
+    wait_ns(s, START_DELAY);
 }
 
 /* ---- Non-DMA mode ---- */
@@ -415,7 +415,7 @@ void i82077_data_put(struct i82077 *s, u8 val)
 {
     s->data[s->at++] = val;
     i82077_interrupt(s, false);
-    if (s->at < span(s))
+    if (s->at < transfer_size(s))
         return;
     s->ready = 0;
     if (opcode(s) == FORMAT_TRACK)

@@ -44,7 +44,7 @@ static gpa_t channel_gpa(const struct i8237 *s, u32 n)
     return (gpa_t)(c->page & 0xfe) << 16 | (gpa_t)c->address << 1;
 }
 
-static void move(struct i8237 *s, u32 n, u8 *buf, u32 bytes, bool to_memory)
+static void move_bytes(struct i8237 *s, u32 n, u8 *buf, u32 bytes, bool to_memory)
 {
     u8 type = s->channel[n].mode & MODE_TYPE;
 
@@ -82,7 +82,7 @@ static u32 run_length(const struct dma_channel *c, u32 units)
     return units < to_wrap ? units : to_wrap;
 }
 
-static bool ready(const struct i8237 *s, u32 n)
+static bool channel_ready(const struct i8237 *s, u32 n)
 {
     const struct dma *d = &s->dma[n >> 2];
 
@@ -97,12 +97,12 @@ u32 i8237_transfer(struct device *dev, u32 n, void *buf, u32 bytes, bool to_memo
     u32 shift = n >= 4, done = 0;
 
     *terminal = false;
-    if (!ready(s, n))
+    if (!channel_ready(s, n))
         return 0;
     while (!*terminal && (bytes - done) >> shift) {
         u32 units = run_length(c, (bytes - done) >> shift);
         bool last = units == c->count + 1u;
-        move(s, n, (u8 *)buf + done, units << shift, to_memory);
+        move_bytes(s, n, (u8 *)buf + done, units << shift, to_memory);
         done += units << shift;
         c->address += c->mode & MODE_DECREMENT ? -units : units;
         c->count -= units;

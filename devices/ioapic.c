@@ -46,7 +46,7 @@ static bool level_triggered(u32 low)
     return low & RTE_LEVEL && (delivery == FIXED || delivery == LOWEST);
 }
 
-static bool send(struct ioapic *io, u32 pin)
+static bool send_pin(struct ioapic *io, u32 pin)
 {
     u32 low = io->low[pin];
 
@@ -65,7 +65,7 @@ static void sample_level(struct ioapic *io, u32 pin)
     if (!io->level[pin] || !level_triggered(*low) || *low & (RTE_MASKED | RTE_REMOTE_IRR))
         return;
     *low |= RTE_REMOTE_IRR;
-    if (!send(io, pin))
+    if (!send_pin(io, pin))
         *low &= ~RTE_REMOTE_IRR;
 }
 
@@ -81,7 +81,7 @@ void ioapic_set(struct device *dev, u32 pin, bool level)
     if (level_triggered(io->low[pin]))
         sample_level(io, pin);
     else if (rising && !(io->low[pin] & RTE_MASKED))
-        send(io, pin);
+        send_pin(io, pin);
 }
 
 void ioapic_eoi(struct device *dev, u8 vector)

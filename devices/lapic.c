@@ -65,7 +65,7 @@ static const struct lapic_config *wires(const struct lapic *l)
     return l->dev.config ? l->dev.config : &none;
 }
 
-static bool enabled(const struct lapic *l)
+static bool apic_enabled(const struct lapic *l)
 {
     return (l->base & BASE_ENABLE) && (l->svr & SVR_ENABLE);
 }
@@ -83,7 +83,7 @@ static u32 ppr(const struct lapic *l)
 /* The vector due now, -1 if none. */
 static int deliverable(const struct lapic *l)
 {
-    int irrv = enabled(l) ? bit_highest(l->irr) : -1;
+    int irrv = apic_enabled(l) ? bit_highest(l->irr) : -1;
 
     return irrv >= 0 && ((u32)irrv & 0xf0) > (ppr(l) & 0xf0) ? irrv : -1;
 }
@@ -93,7 +93,7 @@ static bool extint_pin(const struct lapic *l)
 {
     u32 lvt = l->lvt[LVT_LINT0];
 
-    if (!enabled(l))
+    if (!apic_enabled(l))
         return l->lint[0];
     return l->lint[0] && !(lvt & LVT_MASKED) && (lvt & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT == EXTINT;
 }
@@ -105,7 +105,7 @@ bool lapic_intr(struct device *dev)
     return l->extint || extint_pin(l) || deliverable(l) >= 0;
 }
 
-static void update(struct lapic *l)
+static void update_intr(struct lapic *l)
 {
     if (wires(l)->intr)
         wires(l)->intr(l->dev.machine, lapic_intr(&l->dev));
@@ -133,7 +133,7 @@ int lapic_ack(struct device *dev)
             bit_set(l->isr, (u8)vector, true);
         }
     }
-    update(l);
+    update_intr(l);
     return vector;
 }
 
@@ -144,7 +144,7 @@ bool lapic_busy(struct device *dev, u8 vector)
 
 /* ---- Requests ---- */
 
-static void error(struct lapic *l, u32 bits)
+static void record_error(struct lapic *l, u32 bits)
 {
     bool news = bits & ~l->esr_pending;
 
@@ -153,12 +153,12 @@ static void error(struct lapic *l, u32 bits)
         lapic_local(l, LVT_ERROR);
 }
 
-static void request(struct lapic *l, u8 vector, bool level)
+static void request_vector(struct lapic *l, u8 vector, bool level)
 {
     if (vector < 16) {
         /* The error entry itself may hold the bad vector: no second error then. */
         if (!(l->esr_pending & ESR_RECEIVED_VECTOR))
-            error(l, ESR_RECEIVED_VECTOR);
+            record_error(l, ESR_RECEIVED_VECTOR);
         return;
     }
     bit_set(l->irr, vector, true);
@@ -166,13 +166,13 @@ static void request(struct lapic *l, u8 vector, bool level)
 }
 
 /* An interrupt arrives by whatever way: delivery modes as in 10.5.1 and 10.6.1. */
-static void accept(struct lapic *l, u8 vector, u32 delivery, bool level)
+static void accept_interrupt(struct lapic *l, u8 vector, u32 delivery, bool level)
 {
     switch (delivery) {
     case FIXED:
     case LOWEST:
-        if (enabled(l))
-            request(l, vector, level);
+        if (apic_enabled(l))
+            request_vector(l, vector, level);
         break;
     case SMI:
     case NMI:
@@ -183,7 +183,7 @@ static void accept(struct lapic *l, u8 vector, u32 delivery, bool level)
         l->extint = true;
         break;
     }
-    update(l);
+    update_intr(l);
 }
 
 void lapic_local(struct lapic *l, enum lvt which)
@@ -191,13 +191,13 @@ void lapic_local(struct lapic *l, enum lvt which)
     u32 lvt = l->lvt[which], delivery = (lvt & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT;
     bool lint = which == LVT_LINT0 || which == LVT_LINT1;
 
-    if (lvt & LVT_MASKED || !enabled(l))
+    if (lvt & LVT_MASKED || !apic_enabled(l))
         return;
     if (which == LVT_TIMER || which == LVT_ERROR)
         delivery = FIXED;
     if (delivery == EXTINT) /* the pin's level speaks for itself */
         return;
-    accept(l, lvt & LVT_VECTOR, delivery, lint && delivery == FIXED && lvt & LVT_LEVEL);
+    accept_interrupt(l, lvt & LVT_VECTOR, delivery, lint && delivery == FIXED && lvt & LVT_LEVEL);
 }
 
 /* Level-triggered LINT pins in fixed mode ask again after EOI while they are held. */
@@ -219,12 +219,12 @@ void lapic_set_lint(struct device *dev, u32 pin, bool level)
     bool rising = level && !l->lint[pin], fixed = !(lvt & LVT_DELIVERY);
 
     l->lint[pin] = level;
-    if (rising && pin == 1 && !enabled(l))
+    if (rising && pin == 1 && !apic_enabled(l))
         core_event(l, NMI); /* LINT1 is the NMI pin of a processor without APIC */
     else if (rising && !(fixed && lvt & LVT_LEVEL))
         lapic_local(l, LVT_LINT0 + pin);
     lint_sample(l, pin);
-    update(l);
+    update_intr(l);
 }
 
 /* Does a destination name this processor? (10.6.2) */
@@ -248,14 +248,14 @@ bool lapic_message(struct device *dev, u8 vector, u32 delivery, u8 destination, 
 
     if (!(l->base & BASE_ENABLE) || !addressed(l, destination, logical))
         return false;
-    if ((delivery == FIXED || delivery == LOWEST) && !enabled(l))
+    if ((delivery == FIXED || delivery == LOWEST) && !apic_enabled(l))
         return false;
-    accept(l, vector, delivery, level);
+    accept_interrupt(l, vector, delivery, level);
     return true;
 }
 
 /* ICR written: with one processor, a message to ourselves or to nobody (10.6.1). */
-static void send(struct lapic *l)
+static void send_icr(struct lapic *l)
 {
     u32 icr = l->icr[0], delivery = (icr & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT;
     u32 shorthand = icr >> ICR_SHORTHAND_SHIFT & 3;
@@ -264,14 +264,14 @@ static void send(struct lapic *l)
                  addressed(l, (u8)(l->icr[1] >> 24), icr & ICR_LOGICAL));
 
     if ((delivery == FIXED || delivery == LOWEST) && (icr & LVT_VECTOR) < 16) {
-        error(l, ESR_SEND_VECTOR);
+        record_error(l, ESR_SEND_VECTOR);
         return;
     }
     if (!self || delivery == STARTUP || delivery == EXTINT)
         return;
     if (delivery == INIT && (icr & LVT_LEVEL) && !(icr & 1 << 14))
         return; /* INIT level de-assert only sets arbitration IDs */
-    accept(l, icr & LVT_VECTOR, delivery, false);
+    accept_interrupt(l, icr & LVT_VECTOR, delivery, false);
 }
 
 static void end_of_interrupt(struct lapic *l)
@@ -363,7 +363,7 @@ static u32 lapic_read_register(struct lapic *l, u32 reg)
     case REG_RRD:
         return 0;
     }
-    error(l, ESR_REGISTER);
+    record_error(l, ESR_REGISTER);
     return 0;
 }
 
@@ -394,7 +394,7 @@ static void write_register(struct lapic *l, u32 reg, u32 val)
         break;
     case REG_ICR_LOW:
         l->icr[0] = val & ICR_LOW_WRITABLE;
-        send(l);
+        send_icr(l);
         break;
     case REG_ICR_HIGH:
         l->icr[1] = val & 0xff000000;
@@ -416,7 +416,7 @@ static void write_register(struct lapic *l, u32 reg, u32 val)
     case REG_TIMER_CURRENT:
         break;
     default:
-        error(l, ESR_REGISTER);
+        record_error(l, ESR_REGISTER);
     }
 }
 
@@ -427,7 +427,7 @@ static u32 lapic_read(struct device *dev, u32 off, enum io_size size)
     struct lapic *l = (struct lapic *)dev;
     u32 val = off & 0xc ? 0 : lapic_read_register(l, off & ~15u);
 
-    update(l);
+    update_intr(l);
     return val >> (off & 3) * 8;
 }
 
@@ -437,12 +437,12 @@ static void lapic_write(struct device *dev, u32 off, enum io_size size, u32 val)
 
     if (size == IO_32 && !(off & 15))
         write_register(l, off, val);
-    update(l);
+    update_intr(l);
 }
 
 /* ---- IA32_APIC_BASE ---- */
 
-static void claim(struct lapic *l)
+static void claim_page(struct lapic *l)
 {
     static const struct io_ops ops = { lapic_read, lapic_write, IO_8 | IO_16 | IO_32 };
     gpa_t base = l->base & BASE_ENABLE ? l->base & BASE_ADDRESS : 0;
@@ -487,8 +487,8 @@ bool lapic_base_msr_write(struct device *dev, u64 val)
     if (l->base & BASE_ENABLE && !(val & BASE_ENABLE))
         reset_registers(l);
     l->base = (val & (BASE_ADDRESS | BASE_ENABLE)) | BASE_BSP;
-    claim(l);
-    update(l);
+    claim_page(l);
+    update_intr(l);
     return true;
 }
 
@@ -509,17 +509,17 @@ static void lapic_reset(struct device *dev)
     l->id = 0;
     l->base = BASE_DEFAULT | BASE_ENABLE | BASE_BSP;
     reset_registers(l);
-    claim(l);
-    update(l);
+    claim_page(l);
+    update_intr(l);
 }
 
 static void lapic_loaded(struct device *dev)
 {
     struct lapic *l = (struct lapic *)dev;
 
-    claim(l);
+    claim_page(l);
     lapic_timer_arm(l);
-    update(l);
+    update_intr(l);
 }
 
 static const struct field lapic_fields[] = {

@@ -77,7 +77,7 @@ static u8 iir(const struct ns16550 *s)
     return IIR_NONE;
 }
 
-static void update(struct ns16550 *s)
+static void update_irq(struct ns16550 *s)
 {
     irq_set(s->irq, iir(s) != IIR_NONE && (s->mcr & MCR_OUT2));
 }
@@ -98,7 +98,7 @@ static void timeout_fire(void *owner)
     struct ns16550 *s = owner;
 
     s->timed_out = 1;
-    update(s);
+    update_irq(s);
 }
 
 static void receive_byte(struct ns16550 *s, u8 val)
@@ -127,7 +127,7 @@ static void ns16550_receive(struct device *dev, const u8 *data, u32 n)
     for (u32 i = 0; i < n; i++)
         receive_byte(s, data[i]);
     plan_timeout(s);
-    update(s);
+    update_irq(s);
 }
 
 static void ask_for_more(struct ns16550 *s)
@@ -157,7 +157,7 @@ static u8 read_rbr(struct ns16550 *s)
     if (!s->count)
         s->lsr &= ~LSR_DR;
     plan_timeout(s);
-    update(s);
+    update_irq(s);
     ask_for_more(s);
     return val;
 }
@@ -188,7 +188,7 @@ static void tx_fire(void *owner)
     struct ns16550 *s = owner;
 
     s->thre_pending = 1;
-    update(s);
+    update_irq(s);
 }
 
 static void write_thr(struct ns16550 *s, u8 val)
@@ -207,7 +207,7 @@ static void write_thr(struct ns16550 *s, u8 val)
         c->write(c, &val, 1);
     }
     plan_thre(s);
-    update(s);
+    update_irq(s);
 }
 
 /* ---- Modem lines ---- */
@@ -244,7 +244,7 @@ static void write_fcr(struct ns16550 *s, u8 val)
         s->thre_pending = 1;
     }
     plan_timeout(s);
-    update(s);
+    update_irq(s);
     ask_for_more(s);
 }
 
@@ -257,7 +257,7 @@ static void write_ier(struct ns16550 *s, u8 val)
         s->thre_pending = 1;
     else if (rising)
         plan_thre(s);
-    update(s);
+    update_irq(s);
 }
 
 /* A break sent in loopback arrives as a null character with BI. */
@@ -270,7 +270,7 @@ static void write_lcr(struct ns16550 *s, u8 val)
         receive_byte(s, 0);
         s->lsr |= LSR_BI;
         plan_timeout(s);
-        update(s);
+        update_irq(s);
     }
 }
 
@@ -278,7 +278,7 @@ static void write_mcr(struct ns16550 *s, u8 val)
 {
     s->mcr = val & 0x1f;
     update_modem(s);
-    update(s);
+    update_irq(s);
     ask_for_more(s);
 }
 
@@ -322,7 +322,7 @@ static u8 read_iir(struct ns16550 *s)
 
     if (val == IIR_TX) {
         s->thre_pending = 0;
-        update(s);
+        update_irq(s);
     }
     return val | (fifos(s) ? IIR_FIFOS : 0);
 }
@@ -332,7 +332,7 @@ static u8 read_lsr(struct ns16550 *s)
     u8 val = s->lsr | tx_status(s);
 
     s->lsr &= ~LSR_ERRORS;
-    update(s);
+    update_irq(s);
     return val;
 }
 
@@ -341,7 +341,7 @@ static u8 read_msr(struct ns16550 *s)
     u8 val = s->msr;
 
     s->msr &= 0xf0;
-    update(s);
+    update_irq(s);
     return val;
 }
 
@@ -383,7 +383,7 @@ static void ns16550_reset(struct device *dev)
     timer_cancel(&s->tx);
     clear_receiver(s);
     s->msr = modem_lines(s);
-    update(s);
+    update_irq(s);
 }
 
 static bool ns16550_attach(struct device *dev)
@@ -416,7 +416,7 @@ static void ns16550_loaded(struct device *dev)
     if (!s->thre_pending && s->sent_at >= CHAR_NS && !(tx_status(s) & LSR_THRE))
         plan_thre(s);
     plan_timeout(s);
-    update(s);
+    update_irq(s);
 }
 
 static const struct field ns16550_fields[] = {

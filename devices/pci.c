@@ -48,7 +48,7 @@ static u32 get32(const u8 *p)
     return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
 }
 
-static void put(u8 *p, u32 size, u32 val)
+static void put_bytes(u8 *p, u32 size, u32 val)
 {
     for (u32 i = 0; i < size; i++)
         p[i] = val >> 8 * i;
@@ -104,10 +104,10 @@ void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device
               u8 revision, u8 command)
 {
     f->dev = dev;
-    put(f->config + PCI_VENDOR, 2, vendor);
-    put(f->config + PCI_DEVICE, 2, device);
-    put(f->config + PCI_REVISION, 4, class_code << 8 | revision);
-    put(f->config + PCI_SUBSYSTEM, 4, 0x11001af4);
+    put_bytes(f->config + PCI_VENDOR, 2, vendor);
+    put_bytes(f->config + PCI_DEVICE, 2, device);
+    put_bytes(f->config + PCI_REVISION, 4, class_code << 8 | revision);
+    put_bytes(f->config + PCI_SUBSYSTEM, 4, 0x11001af4);
     f->writable[PCI_COMMAND] = command;
     f->writable[PCI_COMMAND + 1] = COMMAND_INTX_OFF;
     f->writable[PCI_CACHE_LINE] = 0xff;
@@ -119,7 +119,7 @@ void pci_init_bar(struct pci_function *f, u32 n, u32 size, bool io, bool prefetc
     u8 *bar = f->config + PCI_BAR0 + 4 * n;
 
     bar[0] = io ? 1 : prefetchable ? 8 : 0;
-    put(f->writable + PCI_BAR0 + 4 * n, 4, ~(size - 1));
+    put_bytes(f->writable + PCI_BAR0 + 4 * n, 4, ~(size - 1));
 }
 
 bool pci_bar(const struct pci_function *f, u32 n, u32 *base)

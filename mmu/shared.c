@@ -55,7 +55,7 @@ static u64 reader_entry(const struct reader *r, u32 region)
 }
 
 /* The CPU sets A and D in each directory by itself. */
-static bool alike(u64 a, u64 b)
+static bool entries_alike(u64 a, u64 b)
 {
     return !((a ^ b) & ~(u64)(PTE_A | PTE_D));
 }
@@ -81,7 +81,7 @@ void shared_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry)
 
     if (likely(filled && g->entry[region] == entry))
         return;
-    if (filled && !alike(g->entry[region], entry))
+    if (filled && !entries_alike(g->entry[region], entry))
         entry_forget(mmu, g, region);
     g->filled[region / 64] |= 1ull << region % 64;
     g->entry[region] = entry;
@@ -204,11 +204,11 @@ void shared_join(struct mmu *mmu, struct space *s, struct shared_shadow *g)
 /* An entry of two directories: in neither, alike in both, or not to be shared. */
 enum kinship { NOTHING, FOR_SUPERVISOR, FOR_USER, STRANGE };
 
-static enum kinship kinship(u64 a, u64 b)
+static enum kinship entry_kinship(u64 a, u64 b)
 {
     if (!((a | b) & PTE_P))
         return NOTHING;
-    return !alike(a, b) ? STRANGE : a & PTE_U ? FOR_USER : FOR_SUPERVISOR;
+    return !entries_alike(a, b) ? STRANGE : a & PTE_U ? FOR_USER : FOR_SUPERVISOR;
 }
 
 /*
@@ -224,7 +224,7 @@ static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *
 
     memset(shared, 0, REGIONS / 8);
     for (u32 i = 0; i <= count && runs < MAX_RUNS; i++) {
-        enum kinship k = i < count ? kinship(reader_entry(&ra, i), reader_entry(&rb, i)) : STRANGE;
+        enum kinship k = i < count ? entry_kinship(reader_entry(&ra, i), reader_entry(&rb, i)) : STRANGE;
 
         if (k == FOR_SUPERVISOR || (k == FOR_USER && first < REGIONS)) {
             first = first < REGIONS ? first : i;
@@ -321,13 +321,13 @@ static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r, c
 }
 
 /* How many of the shared shadow's entries the directory has; 0 if it has others in a fifth of the places. */
-static u32 fit(const struct mmu *mmu, const struct shared_shadow *g, const struct root *r)
+static u32 count_agreeing(const struct mmu *mmu, const struct shared_shadow *g, const struct root *r)
 {
     struct reader reader = reader_of(mmu, r);
     u32 yes = 0, no = 0;
 
     FOR_BITS(g->filled, i)
-        *(alike(reader_entry(&reader, (u32)i), g->entry[i]) ? &yes : &no) += 1;
+        *(entries_alike(reader_entry(&reader, (u32)i), g->entry[i]) ? &yes : &no) += 1;
     return yes >= 4 * no ? yes : 0;
 }
 
@@ -337,7 +337,7 @@ static struct shared_shadow *shared_best(struct mmu *mmu, const struct root *r)
     u32 most = 0, n;
 
     for (struct shared_shadow *g = mmu->shareds; g < mmu->shareds + MAX_SHARED; g++)
-        if (g->id && g->sptes->root.mode == r->mode && (n = fit(mmu, g, r)) > most) {
+        if (g->id && g->sptes->root.mode == r->mode && (n = count_agreeing(mmu, g, r)) > most) {
             best = g;
             most = n;
         }

@@ -50,7 +50,7 @@ struct multiboot {
     u32 modules;
 };
 
-static u32 word(const struct multiboot *b, u64 off)
+static u32 header_word(const struct multiboot *b, u64 off)
 {
     u32 val = 0;
 
@@ -62,11 +62,11 @@ static u32 word(const struct multiboot *b, u64 off)
 static bool multiboot_find(struct multiboot *b)
 {
     for (u32 off = 0; off <= SEARCH - HEADER_SIZE; off += MAGIC_ALIGN) {
-        if (word(b, off) != HEADER_MAGIC)
+        if (header_word(b, off) != HEADER_MAGIC)
             continue;
         b->header = off;
-        b->flags = word(b, off + 4);
-        if (HEADER_MAGIC + b->flags + word(b, off + 8) == 0)
+        b->flags = header_word(b, off + 4);
+        if (HEADER_MAGIC + b->flags + header_word(b, off + 8) == 0)
             return true;
     }
     return false;
@@ -101,8 +101,8 @@ static void multiboot_segment(struct multiboot *b, u64 gpa, u64 size, u64 off, u
 /* 3.1.3: the header's own addresses. */
 static void multiboot_addresses(struct multiboot *b)
 {
-    u32 header = word(b, b->header + 12), load = word(b, b->header + 16);
-    u32 load_end = word(b, b->header + 20), bss_end = word(b, b->header + 24);
+    u32 header = header_word(b, b->header + 12), load = header_word(b, b->header + 16);
+    u32 load_end = header_word(b, b->header + 20), bss_end = header_word(b, b->header + 24);
     u64 off = (u64)b->header - (header - load);
     const char *path = b->files->kernel_path;
 
@@ -114,7 +114,7 @@ static void multiboot_addresses(struct multiboot *b)
     if (bss_end && bss_end < load + data)
         die("-kernel %s: the addresses in its multiboot header make no sense", path);
     multiboot_segment(b, load, size, off, data);
-    b->plan->entry = word(b, b->header + 28);
+    b->plan->entry = header_word(b, b->header + 28);
 }
 
 /* An entry that is only a virtual address in a segment means the segment's physical one. */

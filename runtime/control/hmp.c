@@ -41,7 +41,7 @@ static void say(struct hmp *h, const char *fmt, ...)
 }
 
 /* error: NULL, or one line of what went wrong. */
-static void done(struct hmp *h, const char *error)
+static void report_outcome(struct hmp *h, const char *error)
 {
     if (error)
         say(h, "Error: %s\n", error);
@@ -283,7 +283,7 @@ static void run_sendkey(struct hmp *h)
         return;
     n = parse_combo(h->words[1], codes, ARRAY_SIZE(codes), &bad);
     if (n)
-        done(h, control_send_keys(h->machine, codes, n, key_hold((i64)hold)));
+        report_outcome(h, control_send_keys(h->machine, codes, n, key_hold((i64)hold)));
     else
         say(h, "invalid parameter: %s\n", bad);
 }
@@ -300,9 +300,9 @@ static void run_memory_save(struct hmp *h)
     if (!physical && address > UINT32_MAX)
         say(h, "Error: Invalid addr %#llx specified\n", (unsigned long long)address);
     else if (physical)
-        done(h, control_pmemsave(h->machine, address, size, h->words[3]));
+        report_outcome(h, control_pmemsave(h->machine, address, size, h->words[3]));
     else
-        done(h, control_memsave(h->machine, (gla_t)address, size, h->words[3]));
+        report_outcome(h, control_memsave(h->machine, (gla_t)address, size, h->words[3]));
 }
 
 /* /FORMAT of x and xp: count, format letter, unit size. */
@@ -451,7 +451,7 @@ static void run_screendump(struct hmp *h)
 {
     bool flagged = h->n > 3 && !strcmp(h->words[2], "-f");
 
-    done(h, screen_dump(h->machine, h->words[1],
+    report_outcome(h, screen_dump(h->machine, h->words[1],
                         flagged ? !strcmp(h->words[3], "png") : ends_in(h->words[1], ".png")));
 }
 
@@ -483,7 +483,7 @@ static void run_eject(struct hmp *h)
     if (force && h->n < 3)
         say(h, "eject: wants a drive\n");
     else
-        done(h, control_eject(h->machine, h->words[1 + force], force));
+        report_outcome(h, control_eject(h->machine, h->words[1 + force], force));
 }
 
 static void run_change(struct hmp *h)
@@ -493,7 +493,7 @@ static void run_change(struct hmp *h)
     if (h->n < 3u + force)
         say(h, "change: wants a drive and a file\n");
     else
-        done(h, control_change(h->machine, h->words[1 + force], h->words[2 + force], force));
+        report_outcome(h, control_change(h->machine, h->words[1 + force], h->words[2 + force], force));
 }
 
 static void run_help(struct hmp *h);
@@ -548,7 +548,7 @@ static char *part_format(struct hmp *h)
     return format;
 }
 
-static void run(struct hmp *h)
+static void run_command(struct hmp *h)
 {
     for (u32 i = 0; i < ARRAY_SIZE(commands); i++) {
         if (strcmp(commands[i].name, h->words[0]))
@@ -573,7 +573,7 @@ char *hmp_run(struct machine *m, const char *line)
     split(&h, line);
     format = part_format(&h);
     if (h.n)
-        run(&h);
+        run_command(&h);
     free(format);
     fclose(h.out);
     return text;

@@ -22,7 +22,7 @@ struct keyqueue {
     u32 head, held;
 };
 
-static void play(void *owner)
+static void play_next(void *owner)
 {
     struct keyqueue *q = owner;
     struct movement *k;
@@ -45,13 +45,13 @@ static struct keyqueue *keyqueue(struct machine *m)
         q = calloc(1, sizeof(*q));
         check(q, "out of memory");
         q->machine = m;
-        timer_init(&q->timer, m, play, q);
+        timer_init(&q->timer, m, play_next, q);
         m->keyqueue = q;
     }
     return q;
 }
 
-static void add(struct keyqueue *q, u16 code, bool down, u64 wait)
+static void queue_movement(struct keyqueue *q, u16 code, bool down, u64 wait)
 {
     q->queue[(q->head + q->held++) % QUEUE] = (struct movement){ wait, code, down };
 }
@@ -70,10 +70,10 @@ const char *control_send_keys(struct machine *m, const u16 *codes, u32 n, u64 ho
     if (q->held + 2 * n > QUEUE)
         return "too many keys are waiting";
     for (u32 i = 0; i < n; i++)
-        add(q, codes[i], true, hold);
+        queue_movement(q, codes[i], true, hold);
     for (u32 i = n; i-- > 0;)
-        add(q, codes[i], false, hold);
+        queue_movement(q, codes[i], false, hold);
     if (!q->timer.armed)
-        play(q);
+        play_next(q);
     return NULL;
 }

@@ -68,7 +68,7 @@ static void flush(struct qmp *q)
 }
 
 /* Sends and frees. */
-static void answer(struct qmp *q, struct json_object *object)
+static void send_answer(struct qmp *q, struct json_object *object)
 {
     const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_NOSLASHESCAPE |
                                                                   JSON_C_TO_STRING_SPACED);
@@ -88,7 +88,7 @@ static void answer(struct qmp *q, struct json_object *object)
     json_object_put(object);
 }
 
-static struct json_object *string(const char *text)
+static struct json_object *json_text(const char *text)
 {
     return json_object_new_string(text);
 }
@@ -102,7 +102,7 @@ static void greet(struct qmp *q)
     json_object_object_add(body, "version", call.result);
     json_object_object_add(body, "capabilities", json_object_new_array());
     json_object_object_add(hello, "QMP", body);
-    answer(q, hello);
+    send_answer(q, hello);
 }
 
 static void answer_error(struct qmp *q, const char *class, const char *text,
@@ -110,12 +110,12 @@ static void answer_error(struct qmp *q, const char *class, const char *text,
 {
     struct json_object *reply = json_object_new_object(), *error = json_object_new_object();
 
-    json_object_object_add(error, "class", string(class));
-    json_object_object_add(error, "desc", string(text));
+    json_object_object_add(error, "class", json_text(class));
+    json_object_object_add(error, "desc", json_text(text));
     if (id)
         json_object_object_add(reply, "id", json_object_get(id));
     json_object_object_add(reply, "error", error);
-    answer(q, reply);
+    send_answer(q, reply);
 }
 
 static void answer_call(struct qmp *q, struct qmp_call *call, struct json_object *id)
@@ -132,7 +132,7 @@ static void answer_call(struct qmp *q, struct qmp_call *call, struct json_object
                            call->result ? call->result : json_object_new_object());
     if (id)
         json_object_object_add(reply, "id", json_object_get(id));
-    answer(q, reply);
+    send_answer(q, reply);
 }
 
 /* ---- Events ---- */
@@ -146,10 +146,10 @@ static void send_event(struct qmp *q, const char *event, struct json_object *dat
     json_object_object_add(when, "seconds", json_object_new_int64(now.tv_sec));
     json_object_object_add(when, "microseconds", json_object_new_int64(now.tv_nsec / 1000));
     json_object_object_add(object, "timestamp", when);
-    json_object_object_add(object, "event", string(event));
+    json_object_object_add(object, "event", json_text(event));
     if (data)
         json_object_object_add(object, "data", data);
-    answer(q, object);
+    send_answer(q, object);
 }
 
 static bool listening(const struct qmp *q)
@@ -166,7 +166,7 @@ static void notify_clients(struct machine *m, const char *event, const char *rea
     if (reason) {
         data = json_object_new_object();
         json_object_object_add(data, "guest", json_object_new_boolean(!strncmp(reason, "guest", 5)));
-        json_object_object_add(data, "reason", string(reason));
+        json_object_object_add(data, "reason", json_text(reason));
     }
     send_event(m->qmp, event, data);
 }
@@ -178,15 +178,15 @@ void qmp_tray_moved(struct machine *m, const char *device, bool open)
     if (!listening(m->qmp))
         return;
     data = json_object_new_object();
-    json_object_object_add(data, "device", string(device));
-    json_object_object_add(data, "id", string(""));
+    json_object_object_add(data, "device", json_text(device));
+    json_object_object_add(data, "id", json_text(""));
     json_object_object_add(data, "tray-open", json_object_new_boolean(open));
     send_event(m->qmp, "DEVICE_TRAY_MOVED", data);
 }
 
 /* ---- Commands ---- */
 
-static void fail(struct qmp_call *call, const char *class, const char *text)
+static void send_error(struct qmp_call *call, const char *class, const char *text)
 {
     call->class = class;
     snprintf(call->error, sizeof(call->error), "%s", text);
@@ -195,12 +195,12 @@ static void fail(struct qmp_call *call, const char *class, const char *text)
 static void negotiate(struct qmp *q, struct qmp_call *call, bool asked)
 {
     if (asked && q->negotiated)
-        fail(call, "CommandNotFound",
+        send_error(call, "CommandNotFound",
              "Capabilities negotiation is already complete, command ignored");
     else if (asked)
         q->negotiated = true;
     else
-        fail(call, "CommandNotFound",
+        send_error(call, "CommandNotFound",
              "Expecting capabilities negotiation with 'qmp_capabilities'");
 }
 
@@ -279,7 +279,7 @@ static u32 skip_blanks(struct qmp *q, const char *data, u32 n)
     return i;
 }
 
-static void take(struct qmp *q, const char *data, u32 n)
+static void take_input(struct qmp *q, const char *data, u32 n)
 {
     u32 at = 0;
 
@@ -310,7 +310,7 @@ static void ready(void *arg, u32 events)
         return;
     n = recv(q->client, data, sizeof(data), MSG_DONTWAIT);
     if (n > 0)
-        take(q, data, (u32)n);
+        take_input(q, data, (u32)n);
     else if (!n || (errno != EAGAIN && errno != EINTR))
         hang_up(q);
 }

@@ -37,8 +37,8 @@ static bool arg_bool(struct qmp_call *call, const char *name)
     return json_object_object_get_ex(call->args, name, &val) && json_object_get_boolean(val);
 }
 
-static void fail(struct qmp_call *call, const char *class, const char *fmt, ...) PRINTF(3, 4);
-static void fail(struct qmp_call *call, const char *class, const char *fmt, ...)
+static void reply_error(struct qmp_call *call, const char *class, const char *fmt, ...) PRINTF(3, 4);
+static void reply_error(struct qmp_call *call, const char *class, const char *fmt, ...)
 {
     va_list ap;
 
@@ -49,10 +49,10 @@ static void fail(struct qmp_call *call, const char *class, const char *fmt, ...)
 }
 
 /* error: NULL, or what a control_ function says went wrong. */
-static void done(struct qmp_call *call, const char *error)
+static void reply_outcome(struct qmp_call *call, const char *error)
 {
     if (error)
-        fail(call, "GenericError", "%s", error);
+        reply_error(call, "GenericError", "%s", error);
 }
 
 static void put_string(struct json_object *o, const char *key, const char *val)
@@ -163,7 +163,7 @@ static void run_send_key(struct qmp_call *call)
     json_object_object_get_ex(call->args, "keys", &list);
     n = (u32)json_object_array_length(list);
     if (n > ARRAY_SIZE(codes)) {
-        fail(call, "GenericError", "Parameter 'keys' has more than %zu keys", ARRAY_SIZE(codes));
+        reply_error(call, "GenericError", "Parameter 'keys' has more than %zu keys", ARRAY_SIZE(codes));
         return;
     }
     for (u32 i = 0; i < n; i++) {
@@ -171,11 +171,11 @@ static void run_send_key(struct qmp_call *call)
 
         codes[i] = key_value(key);
         if (codes[i] == KEY_NONE) {
-            fail(call, "GenericError", "Invalid parameter '%s'", json_object_to_json_string(key));
+            reply_error(call, "GenericError", "Invalid parameter '%s'", json_object_to_json_string(key));
             return;
         }
     }
-    done(call, control_send_keys(call->machine, codes, n, key_hold(hold)));
+    reply_outcome(call, control_send_keys(call->machine, codes, n, key_hold(hold)));
 }
 
 /* ---- Looking in ---- */
@@ -185,16 +185,16 @@ static void run_screendump(struct qmp_call *call)
     const char *format = arg_string(call, "format");
 
     if (format && strcmp(format, "ppm") && strcmp(format, "png")) {
-        fail(call, "GenericError", "Parameter 'format' does not accept value '%s'", format);
+        reply_error(call, "GenericError", "Parameter 'format' does not accept value '%s'", format);
         return;
     }
-    done(call, screen_dump(call->machine, arg_string(call, "filename"),
+    reply_outcome(call, screen_dump(call->machine, arg_string(call, "filename"),
                            format && !strcmp(format, "png")));
 }
 
 static void run_pmemsave(struct qmp_call *call)
 {
-    done(call, control_pmemsave(call->machine, (u64)arg_int(call, "val", 0),
+    reply_outcome(call, control_pmemsave(call->machine, (u64)arg_int(call, "val", 0),
                                 (u64)arg_int(call, "size", 0), arg_string(call, "filename")));
 }
 
@@ -203,14 +203,14 @@ static void run_memsave(struct qmp_call *call)
     u64 address = (u64)arg_int(call, "val", 0);
 
     if (arg_int(call, "cpu-index", 0)) {
-        fail(call, "GenericError", "Parameter 'cpu-index' expects a CPU number: there is only 0");
+        reply_error(call, "GenericError", "Parameter 'cpu-index' expects a CPU number: there is only 0");
         return;
     }
     if (address > UINT32_MAX) {
-        fail(call, "GenericError", "Invalid addr %#llx specified", (unsigned long long)address);
+        reply_error(call, "GenericError", "Invalid addr %#llx specified", (unsigned long long)address);
         return;
     }
-    done(call, control_memsave(call->machine, (gla_t)address, (u64)arg_int(call, "size", 0),
+    reply_outcome(call, control_memsave(call->machine, (gla_t)address, (u64)arg_int(call, "size", 0),
                                arg_string(call, "filename")));
 }
 
@@ -242,11 +242,11 @@ static const char *drive_arg(struct qmp_call *call)
     if (!name)
         name = arg_string(call, "id");
     if (!name) {
-        fail(call, "GenericError", "Need exactly one of 'device' and 'id'");
+        reply_error(call, "GenericError", "Need exactly one of 'device' and 'id'");
         return NULL;
     }
     if (!control_drive(call->machine, name)) {
-        fail(call, "DeviceNotFound", "Device '%s' not found", name);
+        reply_error(call, "DeviceNotFound", "Device '%s' not found", name);
         return NULL;
     }
     return name;
@@ -257,7 +257,7 @@ static void run_eject(struct qmp_call *call)
     const char *name = drive_arg(call);
 
     if (name)
-        done(call, control_eject(call->machine, name, arg_bool(call, "force")));
+        reply_outcome(call, control_eject(call->machine, name, arg_bool(call, "force")));
 }
 
 static void run_change(struct qmp_call *call)
@@ -265,9 +265,9 @@ static void run_change(struct qmp_call *call)
     const char *name = drive_arg(call), *format = arg_string(call, "format");
 
     if (name && format && strcmp(format, "raw"))
-        fail(call, "GenericError", "Unknown driver '%s': only raw", format);
+        reply_error(call, "GenericError", "Unknown driver '%s': only raw", format);
     else if (name)
-        done(call, control_change(call->machine, name, arg_string(call, "filename"),
+        reply_outcome(call, control_change(call->machine, name, arg_string(call, "filename"),
                                   arg_bool(call, "force")));
 }
 
@@ -333,7 +333,7 @@ static void check_type(struct qmp_call *call, const struct arg_spec *spec, struc
 {
     for (u32 i = 0; i < ARRAY_SIZE(types); i++)
         if (types[i].letter == spec->type && !json_object_is_type(val, types[i].type))
-            fail(call, "GenericError", "Invalid parameter type for '%s', expected: %s", spec->name,
+            reply_error(call, "GenericError", "Invalid parameter type for '%s', expected: %s", spec->name,
                  types[i].name);
 }
 
@@ -353,7 +353,7 @@ static void check_unexpected(struct qmp_call *call, const char *list)
     {
         (void)unused;
         if (!in_list(list, key))
-            fail(call, "GenericError", "Parameter '%s' is unexpected", key);
+            reply_error(call, "GenericError", "Parameter '%s' is unexpected", key);
     }
 }
 
@@ -367,7 +367,7 @@ static bool check_args(struct qmp_call *call, const char *list)
         if (json_object_object_get_ex(call->args, spec.name, &val))
             check_type(call, &spec, val);
         else if (!spec.optional)
-            fail(call, "GenericError", "Parameter '%s' is missing", spec.name);
+            reply_error(call, "GenericError", "Parameter '%s' is missing", spec.name);
     }
     if (call->args && !call->error[0])
         check_unexpected(call, list);
@@ -382,5 +382,5 @@ void qmp_run(struct qmp_call *call, const char *name)
                 c->run(call);
             return;
         }
-    fail(call, "CommandNotFound", "The command %s has not been found", name);
+    reply_error(call, "CommandNotFound", "The command %s has not been found", name);
 }

@@ -22,7 +22,7 @@ struct loop {
     u32 count;
 };
 
-static struct watch *find(struct machine *m, int fd)
+static struct watch *find_watch(struct machine *m, int fd)
 {
     for (u32 i = 0; m->loop && i < m->loop->count; i++)
         if (m->loop->watches[i].fd == fd)
@@ -36,7 +36,7 @@ void loop_add(struct machine *m, int fd, u32 events, void (*cb)(void *arg, u32 e
 
     if (!m->loop)
         m->loop = calloc(1, sizeof(*m->loop));
-    w = find(m, -1);
+    w = find_watch(m, -1);
     if (!w) {
         check(m->loop->count < MAX_FDS, "more than %d descriptors watched", MAX_FDS);
         w = &m->loop->watches[m->loop->count++];
@@ -46,7 +46,7 @@ void loop_add(struct machine *m, int fd, u32 events, void (*cb)(void *arg, u32 e
 
 void loop_modify(struct machine *m, int fd, u32 events)
 {
-    struct watch *w = find(m, fd);
+    struct watch *w = find_watch(m, fd);
 
     if (w)
         w->events = events;
@@ -54,13 +54,13 @@ void loop_modify(struct machine *m, int fd, u32 events)
 
 void loop_remove(struct machine *m, int fd)
 {
-    struct watch *w = find(m, fd);
+    struct watch *w = find_watch(m, fd);
 
     if (w)
         w->fd = -1;
 }
 
-static void serve(struct machine *m, const struct pollfd *fds, u32 n)
+static void serve_watches(struct machine *m, const struct pollfd *fds, u32 n)
 {
     for (u32 i = 0; i < n; i++) {
         struct watch *w = &m->loop->watches[i];
@@ -91,6 +91,6 @@ void loop_poll(struct machine *m, u64 timeout_ns)
     if (ppoll(fds, n, timeout_ns == ~0ull ? NULL : &ts, NULL) <= 0)
         return;
     activity = activity_enter(m, ACT_DEVICES);
-    serve(m, fds, n);
+    serve_watches(m, fds, n);
     activity_leave(m, activity);
 }

@@ -87,7 +87,7 @@ static bool halted(struct machine *m)
 }
 
 /* Sleeps until the next deadline or descriptor; the halted CPU may then have a reason to wake. */
-static void idle(struct machine *m, u64 next)
+static void idle_until(struct machine *m, u64 next)
 {
     if (m->cpu->requests & REQ_EVENT)
         return;
@@ -114,7 +114,7 @@ int machine_run(struct machine *m)
         __atomic_fetch_and(&m->cpu->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
         next = m->state == RUN_RUNNING ? timers_run(m) : ~0ull;
         if (m->state != RUN_RUNNING || halted(m)) {
-            idle(m, next);
+            idle_until(m, next);
             continue;
         }
         if (m->spin.sleep) {

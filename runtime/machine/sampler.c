@@ -35,7 +35,7 @@ static u64 clock_of(clockid_t id)
 }
 
 /* Books the CPU time since the last sample. */
-static void book(struct machine *m, enum activity what)
+static void book_time(struct machine *m, enum activity what)
 {
     u64 now = clock_of(CLOCK_THREAD_CPUTIME_ID);
 
@@ -54,7 +54,7 @@ static void on_sample(int sig, siginfo_t *info, void *context)
     struct machine *m = sampled;
 
     if (m)
-        book(m, in_code(m->cpu, (u64)g[REG_RIP]) ? ACT_CODE : m->activity);
+        book_time(m, in_code(m->cpu, (u64)g[REG_RIP]) ? ACT_CODE : m->activity);
 }
 
 void sampler_start(struct machine *m)

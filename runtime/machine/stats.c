@@ -46,7 +46,7 @@ static void add_counter(void *o, const char *name, const char *help, u64 val)
     json_object_object_add(o, name, json_object_new_uint64(val));
 }
 
-static struct json_object *host(struct machine *m)
+static struct json_object *host_numbers(struct machine *m)
 {
     struct json_object *o = json_object_new_object();
     struct rusage used;
@@ -62,7 +62,7 @@ static struct json_object *host(struct machine *m)
 
 /* ---- The translator's section ---- */
 
-static struct json_object *member(struct json_object *o, const char *name)
+static struct json_object *member_object(struct json_object *o, const char *name)
 {
     struct json_object *m;
 
@@ -75,10 +75,10 @@ static struct json_object *member(struct json_object *o, const char *name)
 
 static void add_stat(void *arg, const struct engine_stat *s)
 {
-    struct json_object *o = member(arg, s->group);
+    struct json_object *o = member_object(arg, s->group);
 
     if (s->label)
-        o = member(o, s->name);
+        o = member_object(o, s->name);
     json_object_object_add(o, s->label ? s->label : s->name, json_object_new_uint64(s->value));
 }
 
@@ -90,12 +90,12 @@ static void add_seconds(void *arg, const char *name, double val)
 /* The counters of bt/stats.def, those of the shadow, and where time went. */
 static struct json_object *translator(struct machine *m)
 {
-    struct json_object *o = json_object_new_object(), *shadow = member(o, "shadow");
+    struct json_object *o = json_object_new_object(), *shadow = member_object(o, "shadow");
 
     stats_each_of_mmu(m, add_counter, shadow);
     if (m->cpu->engine->stats_each)
         m->cpu->engine->stats_each(m->cpu, add_stat, o);
-    sampler_each(m, add_seconds, member(o, "seconds"));
+    sampler_each(m, add_seconds, member_object(o, "seconds"));
     return o;
 }
 
@@ -109,7 +109,7 @@ void stats_write(struct machine *m)
     counters = json_object_new_object();
     stats_each(m, add_counter, counters);
     json_object_object_add(o, "version", json_object_new_string(RING3_VERSION));
-    json_object_object_add(o, "host", host(m));
+    json_object_object_add(o, "host", host_numbers(m));
     json_object_object_add(o, "counters", counters);
     json_object_object_add(o, "tc", translator(m));
     if (json_object_to_file_ext(m->options->stats, o, JSON_C_TO_STRING_PRETTY))

@@ -90,7 +90,7 @@ static const struct option_row *find_option(const char *word)
     refuse_name("option", word, options, sizeof(options[0]), ARRAY_SIZE(options));
 }
 
-static void apply(struct options *o, const struct option_row *row, const char *word,
+static void apply_option(struct options *o, const struct option_row *row, const char *word,
                   const char *arg)
 {
     char *member = (char *)o + row->offset;
@@ -140,7 +140,7 @@ void options_parse(struct options *o, int argc, char **argv)
                 die("%s wants an argument: %s %s", word, word, row->arg);
             arg = argv[i];
         }
-        apply(o, row, word, arg);
+        apply_option(o, row, word, arg);
     }
     options_finish(o);
 }

@@ -142,7 +142,7 @@ static struct kept {
     char text[];
 } *kept_texts; /* from any thread */
 
-static char *keep(size_t size)
+static char *keep_bytes(size_t size)
 {
     struct kept *k = malloc(sizeof(*k) + size);
 
@@ -166,7 +166,7 @@ char *keep_format(const char *fmt, ...)
     n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
     check(n >= 0, "'%s' cannot be formatted", fmt);
-    text = keep((size_t)n + 1);
+    text = keep_bytes((size_t)n + 1);
     va_start(args, fmt);
     vsnprintf(text, (size_t)n + 1, fmt, args);
     va_end(args);
@@ -179,7 +179,7 @@ char *keep_format(const char *fmt, ...)
 static char *next_item(const char **list)
 {
     const char *p = *list;
-    char *item = keep(strlen(p) + 1), *out = item;
+    char *item = keep_bytes(strlen(p) + 1), *out = item;
 
     while (*p && (*p != ',' || p[1] == ',')) {
         if (*p == ',')
