@@ -12,36 +12,10 @@
  */
 #include "bench/nano/nano.h"
 
-enum { MULTIBOOT = 0x2badb002, PORT_DEBUG = 0xe9, PORT_EXIT = 0xf4 };
 enum { SAMPLES = 100, SAMPLE_US = 200, ROW_US = 30000, MARK_CYCLES = 3000000 };
 enum { LEAST = 8, MOST = 1 << 22 }; /* operations of a sample */
 
-static const char *command_line = "marks";
 static u32 khz;
-
-/* ---- Printing ---- */
-
-static void put(const char *s)
-{
-    while (*s)
-        outb(PORT_DEBUG, *s++);
-}
-
-static void put_number(u64 val)
-{
-    char digits[MAX_DIGITS];
-
-    put(" ");
-    put(number_text(val, digits));
-}
-
-static void leave(void)
-{
-    put("bench done\n");
-    outb(PORT_EXIT, 0);
-    for (;;)
-        __asm__ volatile("cli; hlt");
-}
 
 void nano_trap(u32 *frame)
 {
@@ -50,32 +24,6 @@ void nano_trap(u32 *frame)
         put_number(frame[i]);
     put("\n");
     leave();
-}
-
-/* ---- Options ---- */
-
-/* What follows "name" at the beginning of a word of the command line; NULL: not there. */
-static const char *option(const char *name)
-{
-    const char *s = command_line, *a, *b;
-
-    for (; *s; s++) {
-        for (a = s, b = name; *b && *a == *b; a++, b++)
-            ;
-        if (!*b && (s == command_line || s[-1] == ' '))
-            return a;
-    }
-    return 0;
-}
-
-static u32 number_option(const char *name)
-{
-    const char *s = option(name);
-    u32 val = 0;
-
-    while (s && *s >= '0' && *s <= '9')
-        val = val * 10 + *s++ - '0';
-    return val;
 }
 
 static bool wanted(const char *name)
@@ -107,13 +55,6 @@ static u32 tsc_rate(void)
     val = rdtsc() - start;
     divide(&val, 10);
     return val;
-}
-
-static u32 hundredths(u64 cycles, u32 n)
-{
-    cycles *= 100;
-    divide(&cycles, n);
-    return cycles;
 }
 
 static void measure(const struct row *row)
@@ -173,8 +114,7 @@ void nano_main(u32 magic, u32 *info)
 {
     u32 cpu = features();
 
-    if (magic == MULTIBOOT)
-        command_line = info[0] & 4 ? (const char *)info[4] : "";
+    options_init(magic, info, "marks");
     outb(0x21, 0xff);
     outb(0xa1, 0xff);
     traps_init(cpu);

@@ -6,8 +6,7 @@
 #ifndef BENCH_NANO_H
 #define BENCH_NANO_H
 
-#include "bench/user/sample.h"
-#include "tests/guests/io.h"
+#include "bench/guest.h"
 
 enum { PAGE = 4096, PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_G = 0x100 };
 enum { WINDOW = 0x40000000, WINDOW_PAGES = 512, NOT_PRESENT = WINDOW + 1000 * PAGE };

@@ -3,6 +3,7 @@
  * SETUP; ECX counts, EAX EBX EDX ESI EDI are the body's. User rows run the loops of start.S.
  */
 #include "bench/nano/nano.h"
+#include "bench/user/compute.h"
 
 #define ROW(id, setup, body)                                                                       \
     static u64 run_##id(u32 n)                                                                     \

@@ -1,19 +1,19 @@
 /*
- * How a row is timed by the programs that run without a library (bench/user, bench/nano): short
+ * How a row is timed by the programs that run without a library (bench/user, bench/nano, bench/prices): short
  * samples of many operations, as many as fit a time, kept sorted. The best is free of what else the
  * host does.
  */
 #ifndef BENCH_SAMPLE_H
 #define BENCH_SAMPLE_H
 
-#include "bench/user/compute.h"
+#include "bench/user/tsc.h"
 
 enum { MAX_SAMPLES = 400, MIN_SAMPLES = 9, MAX_DIGITS = 24 };
 
 typedef u64 run_fn(u32 n); /* n operations; the TSC cycles they took */
 
 /* How many operations, `least` doubled, take that many cycles, up to `most`. */
-static u32 sample_size(run_fn *run, u32 cycles, u32 least, u32 most)
+static inline u32 sample_size(run_fn *run, u32 cycles, u32 least, u32 most)
 {
     u32 n = least;
 
@@ -24,7 +24,7 @@ static u32 sample_size(run_fn *run, u32 cycles, u32 least, u32 most)
 }
 
 /* Samples of n operations for that many cycles, `most` at the most; the cycles each took. */
-static void sample(run_fn *run, u32 n, u64 cycles, u32 most, u64 *best, u64 *median)
+static inline void sample(run_fn *run, u32 n, u64 cycles, u32 most, u64 *best, u64 *median)
 {
     static u64 samples[MAX_SAMPLES];
     u64 end = rdtsc() + cycles, val;
@@ -41,7 +41,7 @@ static void sample(run_fn *run, u32 n, u64 cycles, u32 most, u64 *best, u64 *med
 }
 
 /* In decimal, at the end of `digits`. */
-static const char *number_text(u64 val, char digits[MAX_DIGITS])
+static inline const char *number_text(u64 val, char digits[MAX_DIGITS])
 {
     char *p = digits + MAX_DIGITS;
 

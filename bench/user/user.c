@@ -7,6 +7,7 @@
  * init what it does not know of its command line): a guest's own clock is not trusted. System calls
  * go through the vDSO's entry as a libc's do. only=NAME: that row; count=N: N operations of it.
  */
+#include "bench/user/compute.h"
 #include "bench/user/sample.h"
 
 enum {
