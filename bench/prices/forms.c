@@ -1,7 +1,8 @@
 /*
- * Finds the forms by decoding: every opcode with every prefix that selects an instruction, every ModRM.reg,
- * every register and [EBX]. What the table (cpu_ops) has a handler for is a form; encodings that mean the same
- * are one. So an instruction of the table cannot be left out.
+ * Finds the forms by decoding: every opcode with every prefix that selects an instruction,
+ * every ModRM.reg, every register and [EBX]. What the table (cpu_ops) has a handler for is a
+ * form; encodings that mean the same are one. So an instruction of the table cannot be left
+ * out.
  */
 #include "bench/prices/forms.h"
 
@@ -69,7 +70,10 @@ static void form_name(const struct insn *in, char *name)
 
 static u8 register_kind(ZydisRegisterClass c)
 {
-    return c == ZYDIS_REGCLASS_MMX ? OP_MMX : c == ZYDIS_REGCLASS_XMM ? OP_XMM : c == ZYDIS_REGCLASS_X87 ? OP_ST : OP_REG;
+    return c == ZYDIS_REGCLASS_MMX   ? OP_MMX
+           : c == ZYDIS_REGCLASS_XMM ? OP_XMM
+           : c == ZYDIS_REGCLASS_X87 ? OP_ST
+                                     : OP_REG;
 }
 
 static bool operand_same(const struct operand *o, const ZydisDecodedOperand *z, bool stack)
@@ -97,11 +101,12 @@ static bool same_in_long_mode(const struct insn *in)
     ZydisDecodedInstruction z;
     u32 k = 0;
 
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&long_mode, in->raw, in->len, &z, ops)) || z.length != in->len ||
-        z.mnemonic != zydis_mnemonic(in->mnem))
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&long_mode, in->raw, in->len, &z, ops)) ||
+        z.length != in->len || z.mnemonic != zydis_mnemonic(in->mnem))
         return false;
     for (u32 i = 0; i < z.operand_count && k < in->nops; i++)
-        if (ops[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT && !operand_same(&in->op[k++], &ops[i], stack))
+        if (ops[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT &&
+            !operand_same(&in->op[k++], &ops[i], stack))
             return false;
     return true;
 }
@@ -147,7 +152,8 @@ static bool wanted(const struct insn *in, bool code32)
         return false;
     if (row->attr & OP_STRING)
         return !(in->prefixes & (PFX_REP | PFX_REPNE));
-    if ((row->attr & OP_FLOW) && in->mnem != ZYDIS_MNEMONIC_IRET && in->mnem != ZYDIS_MNEMONIC_IRETD)
+    if ((row->attr & OP_FLOW) && in->mnem != ZYDIS_MNEMONIC_IRET &&
+        in->mnem != ZYDIS_MNEMONIC_IRETD)
         return in->opsize == (code32 ? 4 : 2);
     return true;
 }
@@ -182,7 +188,8 @@ static bool try_modrm(bool code32, u8 prefix, u32 map, u32 opcode, u8 modrm)
 static void try_opcode(bool code32, u8 prefix, u32 map, u32 opcode)
 {
     /* The first of each kind is what a form gets: EDX for reg, ECX for rm, DH and CH. */
-    static const u8 regs[] = { 2, 0, 1, 3, 6, 4, 5, 7 }, rms[] = { MEMORY, 1, 0, 2, 3, 5, 4, 6, 7 };
+    static const u8 regs[] = { 2, 0, 1, 3, 6, 4, 5, 7 },
+                    rms[] = { MEMORY, 1, 0, 2, 3, 5, 4, 6, 7 };
     u8 memory = code32 ? 3 : 7; /* [EBX], [BX] */
 
     for (u32 i = 0; i < sizeof(regs); i++)
@@ -196,8 +203,8 @@ static void try_opcode(bool code32, u8 prefix, u32 map, u32 opcode)
 
 static bool is_prefix(u32 opcode)
 {
-    return (opcode & 0xe7) == 0x26 || (opcode >= 0x64 && opcode <= 0x67) || opcode == 0xf0 || opcode == 0xf2 ||
-           opcode == 0xf3 || opcode == 0x0f;
+    return (opcode & 0xe7) == 0x26 || (opcode >= 0x64 && opcode <= 0x67) || opcode == 0xf0 ||
+           opcode == 0xf2 || opcode == 0xf3 || opcode == 0x0f;
 }
 
 u32 forms_list(bool code32, struct form out[MAX_FORMS])

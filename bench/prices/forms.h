@@ -1,4 +1,5 @@
-/* The forms of instructions: one for each mnemonic of the table and each combination of kinds of operands. */
+/* The forms of instructions: one for each mnemonic of the table and each combination of kinds
+ * of operands. */
 #ifndef BENCH_PRICES_FORMS_H
 #define BENCH_PRICES_FORMS_H
 

@@ -1,6 +1,7 @@
 /*
- * What x87, MMX and SSE rows need: the register stack as it was before, and operands that stay ordinary numbers
- * however often the instruction runs. ST(0) = 1, ST(1) = 0, ST(2) = 1, ST(3) = ST(4) = 0.2; three are empty.
+ * What x87, MMX and SSE rows need: the register stack as it was before, and operands that stay
+ * ordinary numbers however often the instruction runs. ST(0) = 1, ST(1) = 0, ST(2) = 1, ST(3) =
+ * ST(4) = 0.2; three are empty.
  */
 #include "bench/prices/recipe.h"
 
@@ -17,24 +18,26 @@ static bool among(u32 mnem, const u16 *list)
     return false;
 }
 
-static const u16 pushes[] = { M(FLD), M(FILD), M(FBLD), M(FLD1), M(FLDL2E), M(FLDL2T), M(FLDLG2), M(FLDLN2), M(FLDPI), M(FLDZ), M(FXTRACT),
-                              M(FPTAN), M(FSINCOS), 0 };
-static const u16 pops[] = { M(FADDP), M(FCOMP), M(FDIVP), M(FDIVRP), M(FFREEP), M(FICOMP), M(FMULP), M(FSTPNCE), M(FSUBP), M(FSUBRP), M(FUCOMP),
-                            M(FCOMIP), M(FUCOMIP), M(FSTP), M(FISTP), M(FBSTP), 0 };
+static const u16 pushes[] = { M(FLD),     M(FILD),   M(FBLD),    M(FLD1),  M(FLDL2E),
+                              M(FLDL2T),  M(FLDLG2), M(FLDLN2),  M(FLDPI), M(FLDZ),
+                              M(FXTRACT), M(FPTAN),  M(FSINCOS), 0 };
+static const u16 pops[] = { M(FADDP),   M(FCOMP),   M(FDIVP), M(FDIVRP), M(FFREEP), M(FICOMP),
+                            M(FMULP),   M(FSTPNCE), M(FSUBP), M(FSUBRP), M(FUCOMP), M(FCOMIP),
+                            M(FUCOMIP), M(FSTP),    M(FISTP), M(FBSTP),  0 };
 static const u16 pops_twice[] = { M(FCOMPP), M(FUCOMPP), 0 };
 /* Of one operand, and of two: on copies, so that they compute the same each time. */
-static const u16 on_copy[] = { M(F2XM1), M(FCOS), M(FSIN), M(FSQRT), M(FRNDINT), M(FPTAN), M(FSINCOS), M(FXTRACT), 0 };
-static const u16 on_copies[] = { M(FPREM), M(FPREM1), M(FSCALE), M(FPATAN), M(FYL2X), M(FYL2XP1), 0 };
+static const u16 on_copy[] = { M(F2XM1), M(FCOS),    M(FSIN),    M(FSQRT), M(FRNDINT),
+                               M(FPTAN), M(FSINCOS), M(FXTRACT), 0 };
+static const u16 on_copies[] = { M(FPREM), M(FPREM1),  M(FSCALE), M(FPATAN),
+                                 M(FYL2X), M(FYL2XP1), 0 };
 static const u16 pops_of_two[] = { M(FPATAN), M(FYL2X), M(FYL2XP1), 0 };
 /* Loads of state: something to load is stored before. */
 static const struct {
     u16 mnem;
     u8 n, store[3]; /* with ModRM 3: [EBX]; reg is in it */
 } stores[] = {
-    { M(FLDCW), 2, { 0xd9, 7 << 3 } },
-    { M(FLDENV), 2, { 0xd9, 6 << 3 } },
-    { M(FRSTOR), 2, { 0xdd, 6 << 3 } },
-    { M(FXRSTOR), 3, { 0x0f, 0xae, 0 } },
+    { M(FLDCW), 2, { 0xd9, 7 << 3 } },         { M(FLDENV), 2, { 0xd9, 6 << 3 } },
+    { M(FRSTOR), 2, { 0xdd, 6 << 3 } },        { M(FXRSTOR), 3, { 0x0f, 0xae, 0 } },
     { M(LDMXCSR), 3, { 0x0f, 0xae, 3 << 3 } },
 };
 
@@ -58,7 +61,10 @@ static void surround(struct recipe *r, u32 loads, u32 stores_after, const u8 *fr
     for (u32 i = 0; i < stores_after; i++)
         fstp(r, 0);
     r->group = loads || stores_after;
-    snprintf(name, sizeof(name), "%s%.70s%s", fld_name, r->name, stores_after > 1 ? "; fstp*2" : stores_after ? "; fstp" : "");
+    snprintf(name, sizeof(name), "%s%.70s%s", fld_name, r->name,
+             stores_after > 1 ? "; fstp*2"
+             : stores_after   ? "; fstp"
+                              : "");
     strcpy(r->name, name);
 }
 
@@ -106,7 +112,8 @@ void recipe_x87(struct recipe *r)
         }
     if (!(cpu_ops[r->form->in.mnem].attr & OP_FPU))
         return;
-    if (r->form->in.nops && r->form->in.op[0].kind == OP_ST && !sum && !among(r->form->in.mnem, pops))
+    if (r->form->in.nops && r->form->in.op[0].kind == OP_ST && !sum &&
+        !among(r->form->in.mnem, pops))
         r->op.b[r->op.n - 1]++;
     memory_number(r);
     balance(r);

@@ -1,12 +1,13 @@
 /*
  * The price list's generator.
  *
- *   prices generate FOLDER   writes prices-MODE.rows and -MODE.code for the guest (struct price_row; code), and prices.list:
- *                            "row MODE NAME COPIES BASE", tabs between, BASE the row's number that is the loop
- *                            alone, -1: it is one; and "left MODE FORM WHY"
- *   prices host [NAME]       runs the host's rows here, by native.c
+ *   prices generate FOLDER   writes prices-MODE.rows and -MODE.code for the guest (struct
+ * price_row; code), and prices.list: "row MODE NAME COPIES BASE", tabs between, BASE the row's
+ * number that is the loop alone, -1: it is one; and "left MODE FORM WHY" prices host [NAME]
+ * runs the host's rows here, by native.c
  *
- * A row of the instruction table that no mode prices and no reason leaves out ends it with status 1.
+ * A row of the instruction table that no mode prices and no reason leaves out ends it with
+ * status 1.
  */
 #include "bench/prices/recipe.h"
 #include "bench/prices/native.h"
@@ -52,7 +53,8 @@ static u32 loop_rows[MAX_ROWS], loop_count;
 
 static void put(const void *bytes, u32 n)
 {
-    check(code_bytes + n <= (mode->code32 ? CODE32_ROOM : CODE16_ROOM), "%s: too much code", mode->text);
+    check(code_bytes + n <= (mode->code32 ? CODE32_ROOM : CODE16_ROOM), "%s: too much code",
+          mode->text);
     memcpy(code + code_bytes, bytes, n);
     code_bytes += n;
 }
@@ -81,7 +83,9 @@ static void put_copy(const struct recipe *r, u32 row_start, u32 leaf)
     put_text(&r->pre);
     put_text(&r->op);
     next = code_bytes;
-    val = r->patch == PATCH_NEXT ? address_of(next, row_start) : r->patch == PATCH_LEAF ? address_of(leaf, row_start) : leaf - next;
+    val = r->patch == PATCH_NEXT   ? address_of(next, row_start)
+          : r->patch == PATCH_LEAF ? address_of(leaf, row_start)
+                                   : leaf - next;
     if (r->patch != PATCH_NONE)
         memcpy(at, &val, word);
     if (r->patch_selector) {
@@ -234,7 +238,8 @@ static void write_mode(const char *folder, const struct mode *m)
     fwrite(code, 1, code_bytes, f);
     fclose(f);
     for (u32 i = 0; i < row_count; i++)
-        fprintf(list, "row\t%s\t%s\t%u\t%d\n", m->text, names[i].text, names[i].copies, names[i].base);
+        fprintf(list, "row\t%s\t%s\t%u\t%d\n", m->text, names[i].text, names[i].copies,
+                names[i].base);
 }
 
 static int generate(const char *folder)

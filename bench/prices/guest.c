@@ -3,26 +3,36 @@
  *
  *   row NUMBER TURNS BEST MEDIAN TRAP
  *
- * with hundredths of TSC cycles for a turn of the row's loop, and the vector of its last fault (255: none).
- * The command line: mode=flat|paged|ring3|real|v86; khz=N, the TSC's rate; rows=NUMBER,NUMBER…: only these.
+ * with hundredths of TSC cycles for a turn of the row's loop, and the vector of its last fault
+ * (255: none). The command line: mode=flat|paged|ring3|real|v86; khz=N, the TSC's rate;
+ * rows=NUMBER,NUMBER…: only these.
  */
 #include "bench/guest.h"
 #include "bench/prices/layout.h"
 #include "bench/prices/timing.h"
 
 enum { SAMPLE_US = 20, ROW_US = 400, SAMPLES = 40 };
-enum { PAGE = 4096, TABLES = 4, PRESENT_ALL = 7 /* present, writable, user */, CR0_MP_NE = 0x22, CR0_PG_WP = 0x80010000, CR4_SSE = 0x600 };
+enum {
+    PAGE = 4096,
+    TABLES = 4,
+    PRESENT_ALL = 7 /* present, writable, user */,
+    CR0_MP_NE = 0x22,
+    CR0_PG_WP = 0x80010000,
+    CR4_SSE = 0x600
+};
 enum { GATE = 0x8e00, DPL3 = 0x6000, MSR_SYSENTER_CS = 0x174 };
 
 extern void run_flat(void), run_ring3(void), run_real(void), run_v86(void);
 extern void load_tables(void);
-extern char trap_int[], trap_leave[], trap_sysenter[], stub16_begin[], stub16_end[], trap16[], trap16_int[];
+extern char trap_int[], trap_leave[], trap_sysenter[], stub16_begin[], stub16_end[], trap16[],
+    trap16_int[];
 extern u32 traps[32], user_mode;
 extern u64 idt[256];
 extern struct price_row rows[], rows_end[];
 extern u8 code[], code_end[];
 
-static u32 page_directory[1024] __attribute__((aligned(PAGE))), page_tables[TABLES][1024] __attribute__((aligned(PAGE)));
+static u32 page_directory[1024] __attribute__((aligned(PAGE))),
+    page_tables[TABLES][1024] __attribute__((aligned(PAGE)));
 static u32 tss[26];
 static u8 trap_stack[4096] __attribute__((aligned(16)));
 static u32 data = DATA32; /* where the mode's data lies */
@@ -43,7 +53,8 @@ static void fill(void *to, u8 byte, u32 n)
 
 static void gate(u32 vector, u32 at, u32 bits)
 {
-    idt[vector] = (u64)(at & 0xffff0000) << 32 | (u64)(GATE | bits) << 32 | SEL_CODE << 16 | (at & 0xffff);
+    idt[vector] = (u64)(at & 0xffff0000) << 32 | (u64)(GATE | bits) << 32 | SEL_CODE << 16 |
+                  (at & 0xffff);
 }
 
 /* Faults of each vector; what INT3, INTO, INT1 and INT 80h reach returns at once. */
@@ -62,13 +73,15 @@ static void gdt_init(void)
 {
     u64 *gdt = (u64 *)(DATA32 + OFF_GDT);
     u32 at = (u32)tss;
-    static const u64 flat[5] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff };
+    static const u64 flat[5] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00cffb000000ffff,
+                                 0x00cff3000000ffff };
 
     copy(gdt, flat, sizeof(flat));
     tss[1] = (u32)trap_stack + sizeof(trap_stack);
     tss[2] = SEL_DATA;
     tss[25] = sizeof(tss) << 16;
-    gdt[SEL_TSS / 8] = (u64)(at >> 24) << 56 | (u64)0x89 << 40 | (u64)(at & 0xffffff) << 16 | (sizeof(tss) - 1);
+    gdt[SEL_TSS / 8] = (u64)(at >> 24) << 56 | (u64)0x89 << 40 | (u64)(at & 0xffffff) << 16 |
+                       (sizeof(tss) - 1);
     gdt[SEL_CODE16 / 8] = 0x00009b000000ffff | (u64)STUB16 << 16;
     gdt[SEL_DATA16 / 8] = 0x000093000000ffff;
 }
@@ -85,7 +98,8 @@ static void paging_on(void)
     for (u32 i = 0; i < TABLES; i++)
         page_directory[i] = (u32)page_tables[i] | PRESENT_ALL;
     __asm__ volatile("mov %0, %%cr3" ::"r"(page_directory));
-    __asm__ volatile("mov %%cr0, %%eax; or %0, %%eax; mov %%eax, %%cr0" ::"i"(CR0_PG_WP) : "eax", "memory");
+    __asm__ volatile("mov %%cr0, %%eax; or %0, %%eax; mov %%eax, %%cr0" ::"i"(CR0_PG_WP)
+                     : "eax", "memory");
 }
 
 static void processor_init(void)
@@ -93,7 +107,8 @@ static void processor_init(void)
     gdt_init();
     gates_init();
     load_tables();
-    __asm__ volatile("mov %%cr0, %%eax; or %0, %%eax; mov %%eax, %%cr0" ::"i"(CR0_MP_NE) : "eax");
+    __asm__ volatile("mov %%cr0, %%eax; or %0, %%eax; mov %%eax, %%cr0" ::"i"(CR0_MP_NE)
+                     : "eax");
     __asm__ volatile("mov %%cr4, %%eax; or %0, %%eax; mov %%eax, %%cr4" ::"i"(CR4_SSE) : "eax");
     wrmsr(MSR_SYSENTER_CS, SEL_CODE);
     wrmsr(MSR_SYSENTER_CS + 1, (u32)trap_stack + sizeof(trap_stack));
@@ -111,7 +126,8 @@ static void low_memory_init(void)
     copy((void *)CODE16, code, code_end - code);
     for (u32 i = 0; i < 32; i++)
         ivt[i] = (STUB16 >> 4) << 16 | (u32)(trap16 - stub16_begin + 32 * i);
-    ivt[1] = ivt[3] = ivt[4] = ivt[0x80] = (STUB16 >> 4) << 16 | (u32)(trap16_int - stub16_begin);
+    ivt[1] = ivt[3] = ivt[4] = ivt[0x80] =
+        (STUB16 >> 4) << 16 | (u32)(trap16_int - stub16_begin);
 }
 
 /* ---- Rows ---- */

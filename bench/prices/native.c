@@ -1,6 +1,6 @@
 /*
- * The host's column: the rows' code runs in this process, at the addresses it has in the guest. What faults has no
- * price here: a handler leaves the row.
+ * The host's column: the rows' code runs in this process, at the addresses it has in the guest.
+ * What faults has no price here: a handler leaves the row.
  */
 #include "bench/prices/native.h"
 #include "bench/prices/timing.h"
@@ -33,7 +33,8 @@ static u64 run(u32 turns)
 
 static void map_at(u32 at, u32 bytes, int prot)
 {
-    if (mmap((void *)(uintptr_t)at, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED) {
+    if (mmap((void *)(uintptr_t)at, bytes, prot,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED) {
         perror("prices: low memory");
         exit(1);
     }

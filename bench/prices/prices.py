@@ -57,8 +57,10 @@ def run_guest(machine, mode, rows, khz, o):
         return {}
     append = "khz=%d mode=%s" % (khz, mode) + (" rows=" + ",".join(map(str, numbers)) if numbers else "")
     kernel = os.path.join(FOLDER, "prices-%s.elf" % GUESTS.get(mode, mode))
-    run = rig.Run(machine, ["-m", "32", "-kernel", kernel, "-append", append, "-device",
-                            "isa-debug-exit,iobase=0xf4,iosize=4"], o.patience, binary=o.ring3)
+    options = ["-m", "32", "-kernel", kernel, "-append", append, "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    if machine == "qemu":
+        options += ["-cpu", "qemu32,+clflush"]  # as ring3's model
+    run = rig.Run(machine, options, o.patience, binary=o.ring3)
     got = parse(run.e9)
     if "bench done" not in run.e9:
         print("FAIL %s after %d rows: %s" % (mode, len(got), run.why()))

@@ -1,6 +1,7 @@
 /*
- * How each form is run: what its operands hold, what has to stand around it. Most need nothing; the table at
- * the end lists those that do. A form that must trap in a mode runs there alone: its price is the trap's.
+ * How each form is run: what its operands hold, what has to stand around it. Most need nothing;
+ * the table at the end lists those that do. A form that must trap in a mode runs there alone:
+ * its price is the trap's.
  */
 #include "bench/prices/recipe.h"
 
@@ -43,7 +44,8 @@ static void name_around(struct recipe *r, const char *before, const char *after)
 
 /* ---- Flags that decide ---- */
 
-/* Values compared, ESI with EDI: equal; below and less; overflow; above with even parity's opposite. */
+/* Values compared, ESI with EDI: equal; below and less; overflow; above with even parity's
+ * opposite. */
 static const u32 compared[4][2] = { { 1, 1 }, { 1, 2 }, { 0x80000000, 1 }, { 3, 1 } };
 
 static bool holds(const char *cc, u32 pair)
@@ -51,7 +53,8 @@ static bool holds(const char *cc, u32 pair)
     static const struct {
         const char *cc;
         u8 pairs; /* bit n: holds after compared[n] */
-    } table[] = { { "b", 2 }, { "be", 3 }, { "z", 1 }, { "e", 1 }, { "l", 2 | 4 }, { "le", 1 | 2 | 4 }, { "o", 4 }, { "p", 1 | 2 | 4 },
+    } table[] = { { "b", 2 },         { "be", 3 },         { "z", 1 }, { "e", 1 },
+                  { "l", 2 | 4 },     { "le", 1 | 2 | 4 }, { "o", 4 }, { "p", 1 | 2 | 4 },
                   { "u", 1 | 2 | 4 }, { "s", 2 } };
     bool negated = cc[0] == 'n';
 
@@ -199,7 +202,8 @@ static u32 pushed_bytes(const struct recipe *r)
 /* ESP as the row's code found it, its return address at the top, and that many bytes below. */
 static void set_stack(struct text *t, const struct recipe *r, u32 below)
 {
-    u32 return_address = r->mode->name == NATIVE ? 8 : 4; /* near in 32-bit code, far in 16-bit code */
+    u32 return_address =
+        r->mode->name == NATIVE ? 8 : 4; /* near in 32-bit code, far in 16-bit code */
 
     text_mov(t, r->mode, ESP, r->regs[ESP] - return_address - below);
 }
@@ -260,10 +264,12 @@ static void enter_rows(const struct recipe *start, recipe_fn *take)
         struct recipe r = *start;
 
         r.op.n = 0;
-        BYTES(&r.pre, 0x55, 0x89, 0xe5); /* PUSH EBP; MOV EBP, ESP: nested frames are read there */
+        /* PUSH EBP; MOV EBP, ESP: nested frames are read there. */
+        BYTES(&r.pre, 0x55, 0x89, 0xe5);
         BYTES(&r.op, 0xc8, 16, 0, levels[i]);
         BYTES(&r.post, 0xc9, 0x5d);
-        sprintf(r.name, "push ebp; mov ebp,esp; enter 16,%u; leave; pop ebp%s", levels[i], strstr(start->name, " odd") ? " odd-stack" : "");
+        sprintf(r.name, "push ebp; mov ebp,esp; enter 16,%u; leave; pop ebp%s", levels[i],
+                strstr(start->name, " odd") ? " odd-stack" : "");
         r.group = true;
         take(&r);
     }
@@ -281,7 +287,9 @@ static bool is_far(const struct recipe *r)
 {
     u32 size = in(r)->op[0].size;
 
-    return in(r)->op[0].kind == OP_FAR || (in(r)->op[0].kind == OP_MEM && size > word_bytes(r->mode) && r->mode->name != NATIVE);
+    return in(r)->op[0].kind == OP_FAR ||
+           (in(r)->op[0].kind == OP_MEM && size > word_bytes(r->mode) &&
+            r->mode->name != NATIVE);
 }
 
 static void need_address(struct recipe *r, enum patch patch)
@@ -375,7 +383,8 @@ static void need_sysenter(struct recipe *r)
 
 static void loop_rows(const struct recipe *start, recipe_fn *take)
 {
-    bool plain = in(start)->mnem == M(LOOP), jcxz = in(start)->mnem == M(JCXZ) || in(start)->mnem == M(JECXZ);
+    bool plain = in(start)->mnem == M(LOOP),
+         jcxz = in(start)->mnem == M(JCXZ) || in(start)->mnem == M(JECXZ);
 
     for (u32 taken = 0; taken < 2; taken++) {
         struct recipe r = *start;
@@ -397,29 +406,39 @@ static const struct {
     u16 mnem;
     void (*need)(struct recipe *r);
 } needs[] = {
-    { M(AAM), need_adjust }, { M(AAD), need_adjust }, { M(DIV), need_divisor }, { M(IDIV), need_divisor },
-    { M(IN), need_port }, { M(OUT), need_port }, { M(INSB), need_port }, { M(INSW), need_port }, { M(INSD), need_port },
-    { M(OUTSB), need_port }, { M(OUTSW), need_port }, { M(OUTSD), need_port }, { M(BOUND), need_bounds },
-    { M(VERR), need_selector }, { M(VERW), need_selector }, { M(LAR), need_selector }, { M(LSL), need_selector },
-    { M(ARPL), need_selector }, { M(LLDT), need_null }, { M(LTR), need_task }, { M(LDS), need_pointer }, { M(LES), need_pointer },
-    { M(LSS), need_pointer }, { M(LFS), need_pointer }, { M(LGS), need_pointer }, { M(RDMSR), need_msr }, { M(WRMSR), need_msr },
-    { M(CPUID), need_leaf }, { M(LMSW), need_status }, { M(LGDT), need_status }, { M(LIDT), need_status }, { M(MOV), need_mov },
-    { M(PUSH), need_push }, { M(POP), need_pop }, { M(PUSHF), need_push }, { M(PUSHFD), need_push }, { M(POPF), need_popf },
-    { M(POPFD), need_popf }, { M(PUSHA), need_pusha_tail }, { M(PUSHAD), need_pusha_tail }, { M(POPA), need_popa }, { M(POPAD), need_popa },
-    { M(LEAVE), need_leave }, { M(JMP), need_jmp }, { M(CALL), need_call }, { M(RET), need_ret }, { M(IRET), need_iret },
-    { M(IRETD), need_iret }, { M(INT), need_int }, { M(INT3), need_int }, { M(INT1), need_int }, { M(SYSENTER), need_sysenter },
+    { M(AAM), need_adjust },        { M(AAD), need_adjust },    { M(DIV), need_divisor },
+    { M(IDIV), need_divisor },      { M(IN), need_port },       { M(OUT), need_port },
+    { M(INSB), need_port },         { M(INSW), need_port },     { M(INSD), need_port },
+    { M(OUTSB), need_port },        { M(OUTSW), need_port },    { M(OUTSD), need_port },
+    { M(BOUND), need_bounds },      { M(VERR), need_selector }, { M(VERW), need_selector },
+    { M(LAR), need_selector },      { M(LSL), need_selector },  { M(ARPL), need_selector },
+    { M(LLDT), need_null },         { M(LTR), need_task },      { M(LDS), need_pointer },
+    { M(LES), need_pointer },       { M(LSS), need_pointer },   { M(LFS), need_pointer },
+    { M(LGS), need_pointer },       { M(RDMSR), need_msr },     { M(WRMSR), need_msr },
+    { M(CPUID), need_leaf },        { M(LMSW), need_status },   { M(LGDT), need_status },
+    { M(LIDT), need_status },       { M(MOV), need_mov },       { M(PUSH), need_push },
+    { M(POP), need_pop },           { M(PUSHF), need_push },    { M(PUSHFD), need_push },
+    { M(POPF), need_popf },         { M(POPFD), need_popf },    { M(PUSHA), need_pusha_tail },
+    { M(PUSHAD), need_pusha_tail }, { M(POPA), need_popa },     { M(POPAD), need_popa },
+    { M(LEAVE), need_leave },       { M(JMP), need_jmp },       { M(CALL), need_call },
+    { M(RET), need_ret },           { M(IRET), need_iret },     { M(IRETD), need_iret },
+    { M(INT), need_int },           { M(INT3), need_int },      { M(INT1), need_int },
+    { M(SYSENTER), need_sysenter },
 };
 
 /* Must it trap there? */
 static bool traps(const struct mode *m, const struct insn *i)
 {
-    static const u16 io[] = { M(CLI), M(STI), M(IN), M(OUT), M(INSB), M(INSW), M(INSD), M(OUTSB), M(OUTSW), M(OUTSD) };
-    static const u16 sensitive[] = { M(PUSHF), M(PUSHFD), M(POPF), M(POPFD), M(INT), M(IRET), M(IRETD) };
+    static const u16 io[] = { M(CLI),  M(STI),  M(IN),    M(OUT),   M(INSB),
+                              M(INSW), M(INSD), M(OUTSB), M(OUTSW), M(OUTSD) };
+    static const u16 sensitive[] = { M(PUSHF), M(PUSHFD), M(POPF), M(POPFD),
+                                     M(INT),   M(IRET),   M(IRETD) };
     bool user = m->name != FLAT && m->name != REAL;
 
     if ((cpu_ops[i->mnem].attr & OP_PROT) && !m->code32)
         return true;
-    if (i->mnem == M(UD0) || i->mnem == M(UD1) || i->mnem == M(UD2) || i->mnem == M(RDPMC) || i->mnem == M(SYSEXIT))
+    if (i->mnem == M(UD0) || i->mnem == M(UD1) || i->mnem == M(UD2) || i->mnem == M(RDPMC) ||
+        i->mnem == M(SYSEXIT))
         return true;
     if (i->mnem == M(SYSENTER))
         return m->name == REAL;
@@ -453,7 +472,8 @@ static const char *left_out(const struct mode *m, const struct form *f)
         return NULL;
     if (!f->alt_len)
         return "encoded otherwise in 64-bit code";
-    if (i->mnem == M(LSS) || i->mnem == M(LFS) || i->mnem == M(LGS) || traps(m, i) || (cpu_ops[i->mnem].attr & OP_INT) || i->mnem == M(SYSENTER) || i->op[0].kind == OP_SEG)
+    if (i->mnem == M(LSS) || i->mnem == M(LFS) || i->mnem == M(LGS) || traps(m, i) ||
+        (cpu_ops[i->mnem].attr & OP_INT) || i->mnem == M(SYSENTER) || i->op[0].kind == OP_SEG)
         return "the host's kernel would answer";
     return NULL;
 }
@@ -464,12 +484,15 @@ static bool must_be_aligned(const struct form *f)
 
     if (f->in.mnem == M(FXSAVE) || f->in.mnem == M(FXRSTOR))
         return true;
-    return o->size == 16 && !strstr(f->name, "movu") && !strstr(f->name, "movdqu") && !strstr(f->name, "bound");
+    return o->size == 16 && !strstr(f->name, "movu") && !strstr(f->name, "movdqu") &&
+           !strstr(f->name, "bound");
 }
 
 static struct recipe recipe_start(const struct mode *m, const struct form *f)
 {
-    struct recipe r = { .mode = m, .form = f, .copies = 8, .memory = { 1 }, .place = m->base + OFF_OPERAND };
+    struct recipe r = {
+        .mode = m, .form = f, .copies = 8, .memory = { 1 }, .place = m->base + OFF_OPERAND
+    };
 
     strcpy(r.name, f->name);
     r.regs[ECX] = 1;
@@ -497,7 +520,8 @@ static void rows_at(struct recipe r, recipe_fn *take)
             needs[i].need(&r);
     if (m == M(ENTER)) {
         enter_rows(&r, take);
-    } else if (m == M(LOOP) || m == M(LOOPE) || m == M(LOOPNE) || m == M(JCXZ) || m == M(JECXZ)) {
+    } else if (m == M(LOOP) || m == M(LOOPE) || m == M(LOOPNE) || m == M(JCXZ) ||
+               m == M(JECXZ)) {
         loop_rows(&r, take);
     } else if (m == M(INTO)) {
         condition_rows(&r, "o", take);
@@ -507,7 +531,8 @@ static void rows_at(struct recipe r, recipe_fn *take)
         zero_immediate(&r);
         memcpy(cc, name + 1, strcspn(name + 1, " "));
         condition_rows(&r, cc, take);
-    } else if (!strncmp(name, "set", 3) || !strncmp(name, "cmov", 4) || !strncmp(name, "fcmov", 5)) {
+    } else if (!strncmp(name, "set", 3) || !strncmp(name, "cmov", 4) ||
+               !strncmp(name, "fcmov", 5)) {
         const char *from = name + (name[0] == 's' ? 3 : name[0] == 'c' ? 4 : 5);
         char cc[4] = { 0 };
 
@@ -523,7 +548,8 @@ static bool locks(const struct form *f)
     return (cpu_ops[f->in.mnem].attr & OP_LOCK) && f->in.nops && f->in.op[0].kind == OP_MEM;
 }
 
-static void rows_of_place(const struct recipe *start, const char *suffix, u32 offset, recipe_fn *take)
+static void rows_of_place(const struct recipe *start, const char *suffix, u32 offset,
+                          recipe_fn *take)
 {
     struct recipe r = *start;
 
@@ -563,13 +589,14 @@ void recipes_of(const struct mode *m, const struct form *f, recipe_fn *take,
         return;
     }
     rows_of_place(&r, "", OFF_OPERAND, take);
-    if (o && f->in.has_modrm && o->size > 1 && (!must_be_aligned(f) || f->in.mnem == M(MOVAPS))) {
+    if (o && f->in.has_modrm && o->size > 1 &&
+        (!must_be_aligned(f) || f->in.mnem == M(MOVAPS))) {
         rows_of_place(&r, " mis", OFF_OPERAND + 1, take);
         if (!must_be_aligned(f))
             rows_of_place(&r, " cross", OFF_CROSS - o->size / 2u, take);
     }
-    if ((cpu_ops[f->in.mnem].attr & OP_STACK) || strstr(f->name, "pusha") || strstr(f->name, "popa") || f->in.mnem == M(ENTER) ||
-        f->in.mnem == M(LEAVE)) {
+    if ((cpu_ops[f->in.mnem].attr & OP_STACK) || strstr(f->name, "pusha") ||
+        strstr(f->name, "popa") || f->in.mnem == M(ENTER) || f->in.mnem == M(LEAVE)) {
         r.regs[ESP]++;
         rows_of_place(&r, " odd-stack", OFF_OPERAND, take);
     }

@@ -1,4 +1,5 @@
-/* What a row is made of: the instruction, and what it needs around it to run in a loop without end. */
+/* What a row is made of: the instruction, and what it needs around it to run in a loop without
+ * end. */
 #ifndef BENCH_PRICES_RECIPE_H
 #define BENCH_PRICES_RECIPE_H
 
@@ -11,9 +12,9 @@ struct mode {
     enum mode_name name;
     const char *text;
     bool code32;
-    u8 word;            /* bytes of a pushed register */
-    u16 code, data;     /* selectors; code of 16-bit modes is each row's own */
-    u32 base;           /* what offsets of layout.h are added to */
+    u8 word;        /* bytes of a pushed register */
+    u16 code, data; /* selectors; code of 16-bit modes is each row's own */
+    u32 base;       /* what offsets of layout.h are added to */
 };
 
 enum { ROW_NAME = 96 };
@@ -28,8 +29,9 @@ enum patch { PATCH_NONE, PATCH_NEXT, PATCH_LEAF, PATCH_LEAF_REL };
 enum target { TARGET_NONE, TARGET_NEXT, TARGET_LEAF };
 
 /*
- * The code: leaf; prologue; loop: head, `copies` times (pre, op, post), tail, count EBP down. Its price is that
- * of a copy, less the same loop without op; with `group`, less the loop without pre and post, too.
+ * The code: leaf; prologue; loop: head, `copies` times (pre, op, post), tail, count EBP down.
+ * Its price is that of a copy, less the same loop without op; with `group`, less the loop
+ * without pre and post, too.
  */
 struct recipe {
     const struct mode *mode;
@@ -43,7 +45,7 @@ struct recipe {
     enum patch patch;
     u8 patch_at;
     bool patch_selector; /* behind the address */
-    enum target target;  /* regs[ECX] and memory get it; a far pointer's selector is behind it */
+    enum target target; /* regs[ECX] and memory get it; a far pointer's selector is behind it */
 };
 
 void text_add(struct text *t, u32 n, const u8 *bytes);

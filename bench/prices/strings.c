@@ -1,10 +1,19 @@
-/* Rows of string instructions: single, and repeated 0, 1, 16 and 1000 times; both directions; overlapping. */
+/* Rows of string instructions: single, and repeated 0, 1, 16 and 1000 times; both directions;
+ * overlapping. */
 #include "bench/prices/recipe.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum string_kind { MOVS = 'm', CMPS = 'c', SCAS = 's', LODS = 'l', STOS = 't', INS = 'i', OUTS = 'o' };
+enum string_kind {
+    MOVS = 'm',
+    CMPS = 'c',
+    SCAS = 's',
+    LODS = 'l',
+    STOS = 't',
+    INS = 'i',
+    OUTS = 'o'
+};
 enum { MOST = 1000 };
 
 static enum string_kind kind_of(const char *name)
@@ -47,7 +56,9 @@ static void string_row(const struct recipe *start, const struct string_case *c, 
 {
     enum string_kind k = kind_of(start->form->name);
     struct recipe r = *start;
-    const char *prefix = c->prefix == 0xf2 ? "repne " : k == CMPS || k == SCAS ? "repe " : "rep ";
+    const char *prefix = c->prefix == 0xf2        ? "repne "
+                         : k == CMPS || k == SCAS ? "repe "
+                                                  : "rep ";
 
     r.backward = c->backward;
     r.regs[EAX] = k == SCAS && c->prefix == 0xf2 ? 0x5a5a5a5a : 0;
@@ -60,7 +71,8 @@ static void string_row(const struct recipe *start, const struct string_case *c, 
     }
     text_add(&r.op, r.form->in.len, r.form->in.raw);
     if (c->prefix)
-        sprintf(r.name, "%s%s n=%u%s%s", prefix, r.form->name, c->n, c->backward ? " back" : "", c->text);
+        sprintf(r.name, "%s%s n=%u%s%s", prefix, r.form->name, c->n, c->backward ? " back" : "",
+                c->text);
     else
         sprintf(r.name, "%s%s%s", r.form->name, c->backward ? " back" : "", c->text);
     take(&r);
@@ -81,11 +93,21 @@ static void repeated(const struct recipe *start, u32 prefix, recipe_fn *take)
                 continue;
             string_row(start, &(struct string_case){ " mis", prefix, n, back, 1, 1 }, take);
             if (n < MOST)
-                string_row(start, &(struct string_case){ " cross", prefix, n, back, 0x1000 - 7 * size - 1, 0x1000 - 5 * size - 1 }, take);
+                string_row(start,
+                           &(struct string_case){ " cross", prefix, n, back,
+                                                  0x1000 - 7 * size - 1,
+                                                  0x1000 - 5 * size - 1 },
+                           take);
             if (k != MOVS)
                 continue;
-            string_row(start, &(struct string_case){ " overlap-up", prefix, n, back, 0x100, 0x100 + size, .overlap = true }, take);
-            string_row(start, &(struct string_case){ " overlap-down", prefix, n, back, 0x100, 0x100 - size, .overlap = true }, take);
+            string_row(start,
+                       &(struct string_case){ " overlap-up", prefix, n, back, 0x100,
+                                              0x100 + size, .overlap = true },
+                       take);
+            string_row(start,
+                       &(struct string_case){ " overlap-down", prefix, n, back, 0x100,
+                                              0x100 - size, .overlap = true },
+                       take);
         }
 }
 
@@ -98,9 +120,14 @@ static void single(const struct recipe *start, recipe_fn *take)
         string_row(start, &(struct string_case){ "", .backward = back }, take);
         if (size == 1 || k == INS || k == OUTS)
             continue;
-        string_row(start, &(struct string_case){ " mis", .backward = back, .source = 1, .dest = 1 }, take);
+        string_row(start,
+                   &(struct string_case){ " mis", .backward = back, .source = 1, .dest = 1 },
+                   take);
         if (!back)
-            string_row(start, &(struct string_case){ " cross", .source = middle, .dest = middle, .each = true }, take);
+            string_row(start,
+                       &(struct string_case){ " cross", .source = middle, .dest = middle,
+                                              .each = true },
+                       take);
     }
 }
 

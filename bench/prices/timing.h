@@ -1,6 +1,7 @@
 /*
- * How a row is timed, in the guest and on the host: turns of its loop are doubled until a sample takes long
- * enough, then the best and the median of samples. The first runs, in which a translator learns, are not timed.
+ * How a row is timed, in the guest and on the host: turns of its loop are doubled until a
+ * sample takes long enough, then the best and the median of samples. The first runs, in which a
+ * translator learns, are not timed.
  */
 #ifndef BENCH_PRICES_TIMING_H
 #define BENCH_PRICES_TIMING_H

@@ -1,4 +1,5 @@
-/* Number types and the time-stamp counter, for programs without a library, and for one with it. */
+/* Number types and the time-stamp counter, for programs without a library, and for one with it.
+ */
 #ifndef BENCH_TSC_H
 #define BENCH_TSC_H
 
@@ -16,7 +17,8 @@ static inline u64 rdtsc(void)
     return (u64)high << 32 | low;
 }
 
-/* *val /= by, by two divisions of 64 by 32 bits, since there is no libgcc; returns the remainder. */
+/* *val /= by, by two divisions of 64 by 32 bits, since there is no libgcc; returns the
+ * remainder. */
 static inline u32 divide(u64 *val, u32 by)
 {
     u32 high = *val >> 32, low = *val, rest;
