@@ -153,7 +153,7 @@ static char *keep_bytes(size_t size)
 
 void *keep_zeroed(size_t size)
 {
-    return memset(keep(size), 0, size);
+    return memset(keep_bytes(size), 0, size);
 }
 
 char *keep_format(const char *fmt, ...)
