@@ -26,6 +26,18 @@ ENGINES = {
 }
 
 
+def command_of(engine, o):
+    """How an engine is started; --ring3 names another build."""
+    command = ENGINES[engine]
+    return command.replace(RING3, o.ring3) if o.ring3 else command
+
+
+def named_memory(engine, mib):
+    """Options that give the guest's RAM a name in QEMU's smaps, for Memory; ring3's has one."""
+    return [] if engine != "qemu" else ["-object", "memory-backend-memfd,id=ram,size=%dM" % mib, "-machine",
+                                        "memory-backend=ram"]
+
+
 class Cost:
     """A finished child: its status, CPU seconds, wall seconds, largest resident set in KiB."""
 

@@ -60,9 +60,7 @@ def make():
 
 def options(engine, memory):
     o = ["-m", "256", "-kernel", KERNEL, "-initrd", INITRD, "-append", "console=ttyS0"]
-    if engine == "qemu" and memory:  # gives the guest's RAM a name in smaps
-        o += ["-object", "memory-backend-memfd,id=ram,size=256M", "-machine", "memory-backend=ram"]
-    return o
+    return o + (rig.named_memory(engine, 256) if memory else [])
 
 
 def boot(engine, o, memory=False):

@@ -22,17 +22,11 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import images  # noqa: E402
+from images import IMAGES, SYSTEMS, Skip, TOP, guest  # noqa: E402
 from vm import VM, Failed  # noqa: E402
 
-TOP = os.path.dirname(os.path.dirname(HERE))
-IMAGES = os.path.join(TOP, "..", "shared", "images")
-INSTALLER = "/usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/"
-GUESTS = os.path.join(TOP, "build", "guests")
 CASES = []
-
-
-class Skip(Exception):
-    """The system is not on this machine; the text says what to install."""
 
 
 class Context:
@@ -53,18 +47,27 @@ class Context:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def image(self, name):
-        """A writable copy of a shared image, unpacked."""
-        source = os.path.join(IMAGES, name)
-        if not os.path.exists(source):
-            raise Skip("%s is not there" % os.path.relpath(source, TOP))
-        target = self.path(name.removesuffix(".xz"))
-        if name.endswith(".xz"):
+    def boot(self, name, *more, **how):
+        """A row of images.py, started and waited for."""
+        vm = self.start(*images.options(SYSTEMS[name], self.place), *more, **how)
+        SYSTEMS[name].wait(vm)
+        return vm
+
+    def place(self, file):
+        """Where a file is; of a shared image, a writable copy, unpacked."""
+        source = file.found()
+        if not isinstance(file, images.Shared):
+            return source
+        target = self.path(os.path.basename(source).removesuffix(".xz"))
+        if source.endswith(".xz"):
             with open(target, "wb") as f:
                 subprocess.run(["xz", "-dc", source], stdout=f, check=True)
         else:
             shutil.copyfile(source, target)
         return target
+
+    def image(self, name):
+        return self.place(images.Shared(name))
 
     def close(self):
         for i, vm in enumerate(self.machines):
@@ -80,17 +83,8 @@ def case(quick=False):
     return add
 
 
-def package_file(path, package):
-    if not os.path.exists(path):
-        raise Skip("%s is not there: apt-get install %s" % (path, package))
-    return path
-
-
 def guest_file(name):
-    path = os.path.join(GUESTS, name)
-    if not os.path.exists(path):
-        raise Skip("build/guests/%s is not there: tests/suites/fetch-guests makes it" % name)
-    return path
+    return guest(name).found()
 
 
 # ---- The shared images: the expected screen, and then they are used ----
@@ -110,14 +104,9 @@ def check_expected(vm, name, patience=20):
     vm.wait_for("the screen expected/%s.txt" % name, there, patience)
 
 
-def floppy(path):
-    return ["-m", 16, "-drive", "file=%s,if=floppy,format=raw" % path, "-boot", "a"]
-
-
 @case(quick=True)
 def bootos(c):
-    vm = c.start(*floppy(c.image("bootos-360.img")))
-    vm.wait(r"^\$", 60)
+    vm = c.boot("bootos")
     check_expected(vm, "bootos-360")
     vm.type("dir\n")
     vm.wait(r"^\$dir.*^\$", 30)
@@ -125,8 +114,7 @@ def bootos(c):
 
 @case(quick=True)
 def freedos(c):
-    vm = c.start(*floppy(c.image("freedos-1440.img")))
-    vm.wait(r"A:\\>", 60)
+    vm = c.boot("freedos")
     check_expected(vm, "freedos-1440")
     vm.type("ver\n")
     vm.wait(r"FreeCom version", 30)
@@ -135,8 +123,7 @@ def freedos(c):
 @case()
 def freedos_emm386(c):
     """FreeDOS in V86 under EMM386: memory managers, file tools, a DOS extender."""
-    vm = c.start(*floppy(c.image("freedos1-emm386.img")))
-    vm.wait(r"FDREADY", 90)
+    vm = c.boot("freedos-emm386")
     check_expected(vm, "freedos1-emm386")
     vm.type("path a:\\freedos\\bin\n")
     vm.type("mem\n")
@@ -156,11 +143,10 @@ def freedos_emm386(c):
 @case()
 def msdos4(c):
     """MS-DOS 4 formats a floppy and copies files onto it; mtools reads them back."""
-    system, blank = c.image("msdos4.img"), c.path("blank.img")
+    blank = c.path("blank.img")
     with open(blank, "wb") as f:
         f.truncate(1440 * 1024)
-    vm = c.start(*floppy(system), "-drive", "file=%s,if=floppy,format=raw,index=1" % blank)
-    vm.wait(r"Enter new date", 60)
+    vm = c.boot("msdos4", "-drive", "file=%s,if=floppy,format=raw,index=1" % blank)
     check_expected(vm, "msdos4")
     vm.type("\n")
     vm.wait(r"Enter new time", 30)
@@ -179,11 +165,11 @@ def msdos4(c):
     vm.type("cls\nchkdsk b:\n")
     vm.wait(r"bytes free", 60)
     vm.quit()
-    read_back(c, system, blank)
+    read_back(c.path("msdos4.img"), blank)
 
 
 def answer_date(vm):
-    vm.wait(r"Enter new date", 60)
+    SYSTEMS["msdos4"].wait(vm)
     vm.type("\n")
     vm.wait(r"Enter new time", 30)
     vm.type("\n")
@@ -192,10 +178,10 @@ def answer_date(vm):
 @case()
 def msdos4_hard_disk(c):
     """MS-DOS 4 partitions a hard disk, formats it, copies itself there and starts from it."""
-    system, blank = c.image("msdos4.img"), c.path("hard.img")
+    blank = c.path("hard.img")
     with open(blank, "wb") as f:
         f.truncate(30 << 20)
-    vm = c.start(*floppy(system), "-hda", blank, reboot=True)
+    vm = c.boot("msdos4", "-hda", blank, reboot=True)
     answer_date(vm)
     vm.wait(r"^A>", 30)
     vm.type("fdisk\n")
@@ -224,10 +210,10 @@ def msdos4_hard_disk(c):
     vm.type("dir\n")
     vm.wait(r"19 File\(s\)", 60)
     vm.quit()
-    read_back(c, system, blank + "@@%d" % (63 * 512))
+    read_back(c.path("msdos4.img"), blank + "@@%d" % (63 * 512))
 
 
-def read_back(c, system, blank):
+def read_back(system, blank):
     listing = subprocess.run(["mdir", "-b", "-i", blank, "::"], capture_output=True, text=True)
     names = [line.removeprefix("::/") for line in listing.stdout.split()]
     if len(names) < 15:
@@ -241,8 +227,7 @@ def read_back(c, system, blank):
 
 @case()
 def msdos4_emm386(c):
-    vm = c.start(*floppy(c.image("msdos4-emm386.img")))
-    vm.wait(r"DOS4READY", 120)
+    vm = c.boot("msdos4-emm386")
     check_expected(vm, "msdos4-emm386")
     vm.type("mem\n")
     vm.wait(r"DOS4READY.*bytes total EMS memory", 60)
@@ -250,15 +235,19 @@ def msdos4_emm386(c):
 
 @case()
 def pcmos(c):
-    vm = c.start(*floppy(c.image("pcmos386-502-install.img")))
-    vm.wait(r"Is this the first time", 120)
+    vm = c.boot("pcmos")
     check_expected(vm, "pcmos386-502-install")
     vm.type("y\n")
     vm.wait_for("another screen", lambda: "Is this the first time" not in vm.screen(), 30)
 
 
+@case()
+def pcmos_9user(c):
+    """Its memory manager runs nine tasks in V86 mode, under a monitor of its own."""
+    check_expected(c.boot("pcmos-9user"), "pcmos-9user-386")
+
+
 def use_mikeos(vm, name):
-    vm.wait(r"Thanks for trying out MikeOS", 60)
     check_expected(vm, name)
     vm.press("right", "ret")
     vm.wait(r"^> |command line|Commands:|^>$", 30)
@@ -268,12 +257,12 @@ def use_mikeos(vm, name):
 
 @case(quick=True)
 def mikeos_floppy(c):
-    use_mikeos(c.start(*floppy(c.image("mikeos-4.5.flp"))), "mikeos-4.5.flp")
+    use_mikeos(c.boot("mikeos-floppy"), "mikeos-4.5.flp")
 
 
 @case()
 def mikeos_cd(c):
-    use_mikeos(c.start("-m", 16, "-cdrom", c.image("mikeos-4.5.iso"), "-boot", "d"), "mikeos-4.5.iso")
+    use_mikeos(c.boot("mikeos-cd"), "mikeos-4.5.iso")
 
 
 PROGRAM = """#include <stdio.h>
@@ -285,8 +274,7 @@ int main() { printf("fib %d\\n", f(20)); return 0; }
 @case()
 def minix(c):
     """MINIX 2 logs in as root, compiles a C program with its own cc and runs it."""
-    vm = c.start("-m", 16, "-hda", c.image("minix-2.0.4-hd64.img.xz"))
-    vm.wait(r"login:", 120)
+    vm = c.boot("minix")
     check_expected(vm, "minix-2.0.4-hd64")
     vm.type("root\n")
     vm.wait(r"^# ?$", 30)
@@ -300,14 +288,7 @@ def minix(c):
 
 # ---- From Debian's packages ----
 
-def linux(c, kernel, *options):
-    vm = c.start("-m", 128, "-kernel", guest_file(kernel), "-initrd", guest_file("initrd.gz"),
-                 "-append", "console=ttyS0 console=tty0 quiet panic=-1", *options)
-    use_linux(vm)
-
-
 def use_linux(vm):
-    vm.wait(r"RING3-GUEST-UP", 300)
     vm.type("echo a$((6*7))b; uname -m; cat /proc/cpuinfo\n")
     vm.wait(r"^a42b", 60)
     vm.wait(r"^i686", 10)
@@ -317,19 +298,18 @@ def use_linux(vm):
 
 @case()
 def linux_686(c):
-    linux(c, "vmlinuz-686")
+    use_linux(c.boot("linux-686"))
 
 
 @case()
 def linux_686_pae(c):
-    linux(c, "vmlinuz-686-pae")
+    use_linux(c.boot("linux-686-pae"))
 
 
 @case()
 def linux_cd(c):
     """The same kernel from a CD, by isolinux."""
-    vm = c.start("-m", 128, "-cdrom", guest_file("linux.iso"), "-boot", "d")
-    use_linux(vm)
+    use_linux(c.boot("linux-cd"))
 
 
 def md5(path, size=None):
@@ -418,27 +398,21 @@ def linux_cd_change(c):
 @case()
 def debian_installer(c):
     """To its first menu, on screen."""
-    vm = c.start("-m", 512, "-kernel", package_file(INSTALLER + "linux", "debian-installer-12-netboot-i386"),
-                 "-initrd", INSTALLER + "initrd.gz", "-append", "vga=normal fb=false nomodeset")
-    vm.wait(r"Select a language|Choose language", 600)
+    c.boot("debian-installer")
 
 
 @case()
 def memtest86(c):
-    vm = c.start("-m", 16, "-kernel", package_file("/boot/memtest86+ia32.bin", "memtest86+"))
-    vm.wait(r"Memtest86\+.*Pass.*(Testing|Test):? +#?\d?", 120)
-    vm.wait(r"Time: +0:00:0[2-9]|0:00:[1-5]\d", 120)
+    c.boot("memtest86").wait(r"Time: +0:00:0[2-9]|0:00:[1-5]\d", 120)
 
 
 @case()
 def memtest86_cd(c):
-    vm = c.start("-m", 16, "-cdrom", package_file("/usr/lib/memtest86+/memtest86+ia32.iso", "memtest86+"), "-boot", "d")
-    vm.wait(r"Memtest86\+.*Testing", 240)
+    c.boot("memtest86-cd")
 
 
-def grub_boots_a_disk(c, vm):
+def grub_boots_a_disk(vm):
     """GRUB's prompt, and from there the boot sector of another drive."""
-    vm.wait_for("GRUB's menu", lambda: re.search(r"GNU GRUB|Press any key|grub>", vm.screen()), 120)
     while "grub>" not in vm.screen():
         vm.press("c")
         time.sleep(0.5)
@@ -451,29 +425,22 @@ def grub_boots_a_disk(c, vm):
 
 @case()
 def grub_cd(c):
-    vm = c.start("-m", 64, "-cdrom", package_file("/usr/lib/grub-rescue/grub-rescue-cdrom.iso", "grub-rescue-pc"),
-                 "-hda", c.image("minix-2.0.4-hd64.img.xz"), "-boot", "d")
-    grub_boots_a_disk(c, vm)
+    grub_boots_a_disk(c.boot("grub-cd"))
 
 
 @case()
 def grub_floppy(c):
-    vm = c.start("-m", 64, "-fda", package_file("/usr/lib/grub-rescue/grub-rescue-floppy.img", "grub-rescue-pc"),
-                 "-hda", c.image("minix-2.0.4-hd64.img.xz"), "-boot", "a", "-snapshot")
-    grub_boots_a_disk(c, vm)
+    grub_boots_a_disk(c.boot("grub-floppy"))
 
 
 @case()
 def ipxe_cd(c):
-    vm = c.start("-m", 32, "-cdrom", package_file("/usr/lib/ipxe/ipxe.iso", "ipxe"), "-boot", "d")
-    vm.wait(r"iPXE 1\.\d", 120)
-    vm.wait(r"iPXE>|No more network devices|No bootable|press Ctrl-B", 120)
+    c.boot("ipxe-cd").wait(r"iPXE>|No more network devices|No bootable|press Ctrl-B", 120)
 
 
 @case()
 def ipxe_kernel(c):
-    vm = c.start("-m", 32, "-kernel", package_file("/usr/lib/ipxe/ipxe.lkrn", "ipxe"))
-    vm.wait(r"iPXE 1\.\d", 120)
+    c.boot("ipxe-kernel")
 
 
 # ---- Running them ----
