@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -211,6 +212,11 @@ def number(x, digits=3):
         return "0"
     before = len(str(int(abs(x))))
     return ("%." + str(max(0, digits - before)) + "f") % x
+
+
+def progress(row, figures):
+    """What a row of a long run came to, on standard error, for who waits."""
+    print("  %s: %s" % (row, ", ".join("%s %s" % (name, number(x)) for name, x in figures.items())), file=sys.stderr, flush=True)
 
 
 def ratio(x, base):

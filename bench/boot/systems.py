@@ -73,6 +73,7 @@ def systems(o):
             except images.Skip as skip:
                 print("SKIP %s: %s" % (name, skip))
                 continue
+            rig.progress(name, {e: run["cpu"] for e, run in best.items()})
             base, row = best.get("qemu", {}).get("cpu"), [name]
             for e in engines:
                 row += ["%.2f" % best[e]["cpu"], "%.2f" % best[e]["wall"], "%.0f" % best[e]["memory"]] if e in best \

@@ -58,6 +58,7 @@ def measure(up, rows, o):
                 except (Failed, OSError, EOFError, ValueError) as e:
                     print("FAIL %s: %s: %s" % (row.name, name, e))
                     up.pop(name).close()
+            rig.progress(row.name, {name: runs[-1]["cpu"] for name, runs in results[row.name].items() if runs})
     return results
 
 

@@ -57,6 +57,7 @@ def measure(up, o):
                 run = operations(machine, options, base[name])
                 if run and run[0] > results[row].get(name, (0,))[0]:
                     results[row][name] = run
+        rig.progress(row, {name: run[0] for name, run in results[row].items()})
     return results
 
 
@@ -70,7 +71,7 @@ def show(results, engine):
         len(quotients), rig.number(rig.geometric_mean(list(quotients.values()))), len(slower)))
     if missing := [row for row in results if row not in quotients]:
         print("Not compared, since they do not run in both or count nothing: " + ", ".join(missing))
-    for quotient, row in order[:max(10, len(slower))]:
+    for row, quotient in order[:max(10, len(slower))]:
         print("%5.2f  %s: %s" % (quotient, row, counters.told(results[row][engine][1], results[row][engine][2])))
 
 
