@@ -241,12 +241,6 @@ def pcmos(c):
     vm.wait_for("another screen", lambda: "Is this the first time" not in vm.screen(), 30)
 
 
-@case()
-def pcmos_9user(c):
-    """Its memory manager runs nine tasks in V86 mode, under a monitor of its own."""
-    check_expected(c.boot("pcmos-9user"), "pcmos-9user-386")
-
-
 def use_mikeos(vm, name):
     check_expected(vm, name)
     vm.press("right", "ret")
