@@ -4,41 +4,21 @@
  *
  *   chip ──write()──▶ buffer ──POLLOUT──▶ out        in ──POLLIN──▶ [Ctrl+A] ──receive()──▶ chip
  */
-#include "runtime/control/chardev.h"
+#include "runtime/control/char_backend.h"
 #include "runtime/control/control.h"
 #include "runtime/control/monitor.h"
 #include "runtime/control/progress.h"
 #include "runtime/control/terminal.h"
-#include "runtime/control/unix_socket.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pty.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 enum { BUFFER = 1 << 20, FLUSH_AT = 1 << 15, CHUNK = 4096, DRAIN_MS = 1000 };
-
-struct char_backend {
-    struct chardev c;
-    struct machine *m;
-    struct char_backend *next;
-    int in, out;          /* -1: none */
-    int listener, keeper; /* a Unix socket's; a pty's other end, kept open against hang-ups */
-    const char *path;     /* of the listener */
-    u8 *buffer;           /* BUFFER bytes, a ring */
-    u32 head, held;       /* where the oldest byte is, how many there are */
-    bool terminal;        /* a stdio kind */
-    bool monitored;       /* Ctrl+A commands */
-    bool prefixed;        /* Ctrl+A was typed */
-    struct monitor *monitor; /* while Ctrl+A c shows it */
-};
 
 /* ---- Output ---- */
 
@@ -150,7 +130,7 @@ static void typed(struct char_backend *p, u8 byte)
     }
 }
 
-static void hang_up(struct char_backend *p)
+void char_hang_up(struct char_backend *p)
 {
     if (p->in >= 0)
         loop_remove(p->m, p->in);
@@ -173,7 +153,7 @@ static void read_input(struct char_backend *p)
         return;
     got = read(p->in, data, n < sizeof(data) ? n : sizeof(data));
     if (!got || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        hang_up(p);
+        char_hang_up(p);
         return;
     }
     for (ssize_t i = 0; i < got; i++)
@@ -213,7 +193,7 @@ static void update_events(struct char_backend *p)
         loop_modify(p->m, p->out, writes);
 }
 
-static void watch(struct char_backend *p)
+void char_watch(struct char_backend *p)
 {
     if (p->in >= 0)
         loop_add(p->m, p->in, 0, ready, p);
@@ -224,117 +204,31 @@ static void watch(struct char_backend *p)
 
 /* ---- The kinds ---- */
 
-static void no_write(struct chardev *c, const u8 *data, u32 n)
-{
-}
-
-static void open_null(struct char_backend *p, const char *arg)
-{
-    p->c.write = no_write;
-}
-
-/* A descriptor of our own for what does not lose its place by that, so that O_NONBLOCK stays ours:
- * the shell that started us shares the first one. */
-static int own_output(int fd)
-{
-    struct stat st;
-    char path[32];
-    int own = -1;
-
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (!fstat(fd, &st) && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
-        own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    return own >= 0 ? own : dup(fd);
-}
-
-static void open_stdio(struct char_backend *p, const char *arg)
-{
-    struct stat st;
-    /* poll() refuses nothing but reading a regular file to its end is an end of input. */
-    bool readable = !fstat(STDIN_FILENO, &st) && !(S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO));
-
-    p->in = readable ? STDIN_FILENO : -1;
-    p->terminal = true;
-    p->out = own_output(STDOUT_FILENO);
-    terminal_raw(STDIN_FILENO, !p->monitored);
-    watch(p);
-}
-
-static void open_mon_stdio(struct char_backend *p, const char *arg)
-{
-    p->monitored = true;
-    open_stdio(p, arg);
-}
-
-static void open_file(struct char_backend *p, const char *path)
-{
-    p->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
-    if (p->out < 0)
-        die("file:%s: %s", path, strerror(errno));
-    watch(p);
-}
-
-static void open_pty(struct char_backend *p, const char *arg)
-{
-    char name[256];
-    struct termios raw;
-
-    if (openpty(&p->in, &p->keeper, name, NULL, NULL))
-        die("pty: %s", strerror(errno));
-    if (!tcgetattr(p->keeper, &raw)) {
-        cfmakeraw(&raw);
-        tcsetattr(p->keeper, TCSANOW, &raw);
-    }
-    fcntl(p->in, F_SETFL, O_NONBLOCK);
-    p->out = p->in;
-    fprintf(stderr, "ring3: serial port at %s\n", name);
-    watch(p);
-}
-
-/* One client at a time, the newest: one that vanished without a word keeps nobody out. */
-static void take_client(void *arg, u32 events)
-{
-    struct char_backend *p = arg;
-    int fd;
-
-    if (p->in >= 0)
-        hang_up(p);
-    fd = unix_accept(p->listener, false);
-    if (fd < 0)
-        return;
-    p->in = p->out = fd;
-    watch(p);
-}
-
-static void open_unix(struct char_backend *p, const char *arg)
-{
-    size_t n = strcspn(arg, ",");
-    bool wait = !strstr(arg + n, "wait=off") && !strstr(arg + n, "nowait");
-
-    p->path = strndup(arg, n);
-    p->listener = unix_listen(p->path, "-serial unix");
-    if (wait) {
-        fprintf(stderr, "ring3: waiting for a client at %s\n", p->path);
-        p->in = p->out = unix_accept(p->listener, true);
-        watch(p);
-    }
-    loop_add(p->m, p->listener, LOOP_READ, take_client, p);
-}
-
-static const struct kind {
-    const char *name;
-    void (*open)(struct char_backend *p, const char *arg);
-} kinds[] = {
-    { "stdio", open_stdio },     { "mon:stdio", open_mon_stdio }, { "file:", open_file },
-    { "pty", open_pty },         { "unix:", open_unix },          { "null", open_null },
-    { "none", open_null },
+const struct char_kind *const char_kinds[] = {
+    &stdio_kind, &mon_stdio_kind, &file_kind, &pty_kind, &unix_kind, &null_kind, &none_kind, NULL,
 };
+
+const struct char_kind *char_kind_of(const char *target)
+{
+    for (u32 i = 0; char_kinds[i]; i++) {
+        const char *name = char_kinds[i]->name;
+        size_t n = strlen(name);
+
+        if (!strncmp(target, name, n) && (name[n - 1] == ':' ? target[n] != '\0' : !target[n]))
+            return char_kinds[i];
+    }
+    return NULL;
+}
 
 struct chardev *chardev_new(struct machine *m, const char *target)
 {
+    const struct char_kind *kind = char_kind_of(target);
     struct char_backend *p = calloc(1, sizeof(*p));
 
     check(p, "out of memory");
+    if (!kind)
+        die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, null", target);
+    p->kind = kind;
     p->m = m;
     p->in = p->out = p->listener = p->keeper = -1;
     p->buffer = malloc(BUFFER);
@@ -343,15 +237,8 @@ struct chardev *chardev_new(struct machine *m, const char *target)
     p->c.accept_input = accept_input;
     p->next = m->ports;
     m->ports = p;
-    for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
-        size_t n = strlen(kinds[i].name);
-
-        if (!strncmp(target, kinds[i].name, n) && (kinds[i].name[n - 1] == ':' || !target[n])) {
-            kinds[i].open(p, target + n);
-            return &p->c;
-        }
-    }
-    die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, null", target);
+    kind->open(p, target + strlen(kind->name));
+    return &p->c;
 }
 
 /* A terminal scrolls, a reader reads: give them a moment to take the rest. */
@@ -375,10 +262,8 @@ static void port_free(struct char_backend *p)
             if (fds[i] != STDIN_FILENO)
                 close(fds[i]);
         }
-    if (p->listener >= 0) {
-        loop_remove(p->m, p->listener);
-        unix_unlisten(p->listener, p->path);
-    }
+    if (p->kind->close)
+        p->kind->close(p);
     free(p->buffer);
     free(p);
 }

@@ -11,6 +11,21 @@
 
 #include "devices/chardev.h"
 
+/* A kind of back end: constant, a row of chardev.c's table. */
+struct char_backend;
+struct char_kind {
+    const char *name;     /* as -serial spells it; ends with ":" where an argument follows */
+    const char *argument; /* for messages; NULL: none */
+    const char *chardev;  /* as -chardev names it; NULL: not there */
+    bool path, server;    /* of -chardev: path= is the argument; server=on, wait= are wanted behind it */
+    bool terminal;        /* it takes the terminal: only one may */
+    void (*open)(struct char_backend *p, const char *arg); /* die()s on the user's mistakes */
+    void (*close)(struct char_backend *p); /* what is not in, out or keeper; NULL: nothing is */
+};
+extern const struct char_kind *const char_kinds[]; /* ends with NULL */
+/* Of a target as below; NULL: none has that name, or its argument is missing. */
+const struct char_kind *char_kind_of(const char *target);
+
 /*
  * target, as -serial takes it:
  *   stdio               the terminal, byte by byte; Ctrl+C ends ring3

@@ -169,7 +169,7 @@ static bool removable(struct machine *m, const struct disk *d)
     return d->cdrom || d == m->floppy[0] || d == m->floppy[1];
 }
 
-const char *control_change(struct machine *m, const char *name, const char *path, bool force)
+const char *control_change(struct machine *m, const char *name, const char *path, const char *format, bool force)
 {
     struct disk *d = control_drive(m, name);
     bool was_in;
@@ -180,7 +180,7 @@ const char *control_change(struct machine *m, const char *name, const char *path
     if (!removable(m, d))
         return failed("Device '%s' is not removable", name);
     was_in = disk_path(d);
-    error = disk_change(d, path, force);
+    error = disk_change(d, path, format, force);
     if (error)
         return error;
     if (was_in)
@@ -192,5 +192,5 @@ const char *control_change(struct machine *m, const char *name, const char *path
 
 const char *control_eject(struct machine *m, const char *name, bool force)
 {
-    return control_change(m, name, NULL, force);
+    return control_change(m, name, NULL, NULL, force);
 }

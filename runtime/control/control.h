@@ -30,7 +30,7 @@ struct drive_name {
 };
 void control_drives(struct machine *m, struct drive_name drives[DRIVES]);
 struct disk *control_drive(struct machine *m, const char *name);
-const char *control_change(struct machine *m, const char *name, const char *path, bool force);
+const char *control_change(struct machine *m, const char *name, const char *path, const char *format, bool force);
 const char *control_eject(struct machine *m, const char *name, bool force);
 
 #endif

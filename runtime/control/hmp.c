@@ -493,7 +493,7 @@ static void run_change(struct hmp *h)
     if (h->n < 3u + force)
         say(h, "change: wants a drive and a file\n");
     else
-        report_outcome(h, control_change(h->machine, h->words[1 + force], h->words[2 + force], force));
+        report_outcome(h, control_change(h->machine, h->words[1 + force], h->words[2 + force], NULL, force));
 }
 
 static void run_help(struct hmp *h);

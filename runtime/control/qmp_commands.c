@@ -8,6 +8,7 @@
 #include "runtime/control/keys.h"
 #include "runtime/control/screenshot.h"
 #include "runtime/machine/machine.h"
+#include "runtime/storage/formats.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -264,11 +265,11 @@ static void run_change(struct qmp_call *call)
 {
     const char *name = drive_arg(call), *format = arg_string(call, "format");
 
-    if (name && format && strcmp(format, "raw"))
-        reply_error(call, "GenericError", "Unknown driver '%s': only raw", format);
+    if (name && format && !image_format_named(format))
+        reply_error(call, "GenericError", "Unknown driver '%s'", format);
     else if (name)
-        reply_outcome(call, control_change(call->machine, name, arg_string(call, "filename"),
-                                  arg_bool(call, "force")));
+        reply_outcome(call, control_change(call->machine, name, arg_string(call, "filename"), format,
+                                           arg_bool(call, "force")));
 }
 
 /* qmp_capabilities is the server's own (qmp.c): it never gets here. */

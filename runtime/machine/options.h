@@ -10,10 +10,10 @@
 #define RING3_VERSION "0.1"
 
 enum { MAX_SERIAL = 2, MAX_CHARDEVS = 8, MAX_AUDIODEVS = 4, MAX_DRIVES = 8, MAX_REFERENCES = 2 };
-enum display_kind { DISPLAY_DEFAULT, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_NONE };
 
 struct drive_options {
-    const char *file; /* NULL: none (a CD drive may be empty) */
+    const char *file;   /* NULL: none (a CD drive may be empty) */
+    const char *format; /* of image_formats; NULL: by what the file is */
     bool present, cdrom, snapshot, read_only;
     u32 cylinders, heads, sectors; /* 0: guess */
 };
@@ -43,7 +43,9 @@ struct options {
     const char *serial[MAX_SERIAL];
     const struct engine *engine;
     bool plain_host; /* as if the host had nothing that is only quicker */
-    enum display_kind display;
+    const struct display_backend *display; /* NULL: none */
+    bool display_set; /* by the user; else it is chosen after the last option */
+    bool windowed;    /* the display is a window on the host's desktop */
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;
     const char *qmp;   /* unix socket path, NULL: none */

@@ -8,6 +8,7 @@
 #include "runtime/options/keyval.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_values.h"
+#include "runtime/storage/formats.h"
 #include "runtime/storage/recognise.h"
 
 #include <stdlib.h>
@@ -91,7 +92,7 @@ struct drive_keys {
 static const struct key_row drive_keys[] = {
     KEY(struct drive_keys, file, KEY_TEXT),
     { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy|none" },
-    { "format",    KEY_CHOICE, offsetof(struct drive_keys, format), "raw" },
+    KEY(struct drive_keys, format, KEY_TEXT),
     { "media",     KEY_CHOICE, offsetof(struct drive_keys, media),  "disk|cdrom" },
     KEY(struct drive_keys, index, KEY_U32),
     KEY(struct drive_keys, bus, KEY_U32),
@@ -129,9 +130,21 @@ static u32 drive_index(const struct drive_keys *k, bool floppy, const char *opti
     return index;
 }
 
+static void check_format(const char *option, const char *name)
+{
+    const char *names[8];
+    u32 n = 0;
+
+    for (; image_formats[n] && n < ARRAY_SIZE(names); n++)
+        names[n] = image_formats[n]->name;
+    if (name && !image_format_named(name))
+        refuse_name(keep_format("%s format:", option), name, names, sizeof(names[0]), n);
+}
+
 static void fill(struct drive_options *d, const struct drive_keys *k, bool cdrom)
 {
     d->file = k->file;
+    d->format = k->format;
     d->cdrom = cdrom;
     d->snapshot = k->snapshot;
     d->read_only = k->readonly || cdrom;
@@ -164,6 +177,7 @@ SETTER(set_drive)
     u32 index;
 
     keyval_read(option, arg, NULL, drive_keys, ARRAY_SIZE(drive_keys), &k);
+    check_format(option, k.format);
     floppy = !strcmp(k.iface, "floppy");
     cdrom = !strcmp(k.media, "cdrom");
     if (floppy && cdrom)

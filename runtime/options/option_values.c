@@ -6,11 +6,13 @@
 #include "cpu/cpu.h"
 #include "devices/debugcon.h"
 #include "devices/ns16550.h"
+#include "runtime/control/chardev.h"
 #include "runtime/machine/engines.h"
 #include "runtime/machine/machine.h"
 #include "runtime/options/keyval.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
+#include "runtime/screen/display.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -184,7 +186,7 @@ struct display_keys {
     bool full_screen, ignored;
 };
 static const struct key_row display_keys[] = {
-    { "type", KEY_CHOICE, offsetof(struct display_keys, type), "sdl|curses|none" },
+    KEY(struct display_keys, type, KEY_TEXT),
     { "full-screen", KEY_BOOL, offsetof(struct display_keys, full_screen), NULL },
     { "gl", KEY_IGNORE, 0, NULL },
     { "show-cursor", KEY_IGNORE, 0, NULL },
@@ -192,33 +194,46 @@ static const struct key_row display_keys[] = {
     { "charset", KEY_IGNORE, 0, NULL },
 };
 
+static _Noreturn void refuse_display(const char *option, const char *name)
+{
+    const char *names[16];
+    u32 n = 0;
+
+    for (; displays[n] && n < ARRAY_SIZE(names) - 1; n++)
+        names[n] = displays[n]->name;
+    names[n++] = "none";
+    refuse_name(option, name, names, sizeof(names[0]), n);
+}
+
 SETTER(set_display)
 {
     struct display_keys k = { NULL };
 
     keyval_read(option, arg, "type", display_keys, ARRAY_SIZE(display_keys), &k);
     o->full_screen |= k.full_screen;
-    o->display = !k.type                   ? DISPLAY_DEFAULT
-                 : !strcmp(k.type, "sdl")    ? DISPLAY_SDL
-                 : !strcmp(k.type, "curses") ? DISPLAY_CURSES
-                                             : DISPLAY_NONE;
+    o->display_set = k.type;
+    o->display = k.type ? display_named(k.type) : NULL;
+    if (k.type && !o->display && strcmp(k.type, "none"))
+        refuse_display(option, k.type);
 }
 
 /* ---- Serial ports, debug ports, control socket ---- */
 
-#define TARGETS "stdio|mon:stdio|file:PATH|pty|unix:PATH|null|none|chardev:ID"
-
 /* Refuses what chardev_new() would not know. */
 static const char *target(const char *option, const char *arg)
 {
-    static const char *const prefixes[] = { "file:", "unix:", "chardev:" };
+    const char *names[16];
+    u32 n = 0;
 
-    if (in_choices(arg, "stdio|mon:stdio|pty|null|none"))
+    if (char_kind_of(arg) || (!strncmp(arg, "chardev:", 8) && arg[8]))
         return arg;
-    for (u32 i = 0; i < ARRAY_SIZE(prefixes); i++)
-        if (!strncmp(arg, prefixes[i], strlen(prefixes[i])) && arg[strlen(prefixes[i])])
-            return arg;
-    refuse_choice(option, arg, TARGETS);
+    for (; char_kinds[n] && n < ARRAY_SIZE(names) - 1; n++) {
+        const struct char_kind *k = char_kinds[n];
+
+        names[n] = keep_format("%s%s", k->name, k->argument ? k->argument : "");
+    }
+    names[n++] = "chardev:ID";
+    refuse_name(option, arg, names, sizeof(names[0]), n);
 }
 
 static void add_serial(struct options *o, const char *option, const char *where)
@@ -249,7 +264,7 @@ struct chardev_keys {
 };
 
 static const struct key_row chardev_keys[] = {
-    { "backend", KEY_CHOICE, offsetof(struct chardev_keys, backend), "file|stdio|socket|pty|null" },
+    KEY(struct chardev_keys, backend, KEY_TEXT),
     KEY(struct chardev_keys, id, KEY_TEXT),
     KEY(struct chardev_keys, path, KEY_TEXT),
     KEY(struct chardev_keys, server, KEY_BOOL),
@@ -259,18 +274,34 @@ static const struct key_row chardev_keys[] = {
     { "append", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL },
 };
 
+static const struct char_kind *chardev_kind(const char *option, const char *name)
+{
+    const char *names[16];
+    u32 n = 0;
+
+    for (u32 i = 0; char_kinds[i] && n < ARRAY_SIZE(names); i++) {
+        if (!char_kinds[i]->chardev)
+            continue;
+        if (!strcmp(char_kinds[i]->chardev, name))
+            return char_kinds[i];
+        names[n++] = char_kinds[i]->chardev;
+    }
+    refuse_name(option, name, names, sizeof(names[0]), n);
+}
+
+/* As -serial would spell it. */
 static const char *chardev_target(const struct chardev_keys *k, const char *option)
 {
-    bool socket = !strcmp(k->backend, "socket");
+    const struct char_kind *kind = chardev_kind(option, k->backend);
 
-    if (!socket && strcmp(k->backend, "file"))
-        return !strcmp(k->backend, "stdio") && k->mux ? "mon:stdio" : k->backend;
-    if (!k->path)
+    if (kind->path && !k->path)
         die("%s: path= is missing", option);
-    if (socket && !k->server)
-        die("%s: socket: only server=on", option);
-    return keep_format("%s:%s%s", socket ? "unix" : "file", k->path,
-                       !socket ? "" : k->wait ? ",server=on,wait=on" : ",server=on,wait=off");
+    if (kind->server && !k->server)
+        die("%s: %s: only server=on", option, kind->chardev);
+    if (kind->terminal && k->mux)
+        return keep_format("mon:%s", kind->name);
+    return keep_format("%s%s%s", kind->name, kind->path ? k->path : "",
+                       !kind->server ? "" : k->wait ? ",server=on,wait=on" : ",server=on,wait=off");
 }
 
 SETTER(set_chardev)
@@ -384,24 +415,15 @@ SETTER(set_tc_size)
 
 /* ---- Defaults that depend on the rest ---- */
 
-static enum display_kind default_display(const struct options *o)
-{
-    if (o->nographic)
-        return DISPLAY_NONE;
-    if (getenv("DISPLAY") || getenv("WAYLAND_DISPLAY"))
-        return DISPLAY_SDL;
-    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? DISPLAY_CURSES : DISPLAY_NONE;
-}
-
 static bool is_terminal(const char *where)
 {
-    return where && in_choices(where, "stdio|mon:stdio");
+    return where && char_kind_of(where)->terminal;
 }
 
 /* Two owners of one terminal would tear each line apart. */
 static void check_terminal(const struct options *o)
 {
-    u32 users = o->display == DISPLAY_CURSES;
+    u32 users = o->display && o->display->terminal;
 
     for (u32 i = 0; i < MAX_SERIAL; i++)
         users += is_terminal(o->serial[i]);
@@ -420,8 +442,9 @@ void options_finish(struct options *o)
     place_drives(o);
     if (o->nographic && !o->serial[0] && !wants_device(o, &ns16550_class))
         o->serial[0] = "mon:stdio";
-    if (o->display == DISPLAY_DEFAULT)
-        o->display = default_display(o);
+    if (!o->display_set && !o->nographic)
+        o->display = display_default();
+    o->windowed = o->display && o->display->window;
     check_terminal(o);
     if (!o->kernel && (o->initrd || *o->append))
         die("%s: only with -kernel", o->initrd ? "-initrd" : "-append");

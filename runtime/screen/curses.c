@@ -303,8 +303,15 @@ static struct display *curses_open(struct machine *m, const char **error)
     return ticker_start(&t->ticker, m, REFRESH, on_tick, t) ? &t->display : NULL;
 }
 
+static bool curses_suits(void)
+{
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
 const struct display_backend curses_backend = {
-    .kind = DISPLAY_CURSES,
+    .name = "curses",
+    .terminal = true,
+    .suits = curses_suits,
     .failed = "-display curses",
     .instead = "",
     .open = curses_open,

@@ -13,24 +13,39 @@
 #include <time.h>
 #include <unistd.h>
 
-static const struct display_backend *const backends[] = { &window_backend, &curses_backend };
+/* The first that suits is the default. */
+const struct display_backend *const displays[] = { &window_backend, &curses_backend, NULL };
+
+const struct display_backend *display_named(const char *name)
+{
+    for (u32 i = 0; displays[i]; i++)
+        if (!strcmp(displays[i]->name, name))
+            return displays[i];
+    return NULL;
+}
+
+const struct display_backend *display_default(void)
+{
+    u32 i = 0;
+
+    while (displays[i] && !displays[i]->suits())
+        i++;
+    return displays[i];
+}
 
 struct display *display_open(struct machine *m)
 {
-    for (u32 i = 0; i < ARRAY_SIZE(backends); i++) {
-        const struct display_backend *b = backends[i];
-        const char *error = NULL;
-        struct display *d;
+    const struct display_backend *b = m->options->display;
+    const char *error = NULL;
+    struct display *d;
 
-        if (m->options->display != b->kind)
-            continue;
-        d = b->open(m, &error);
-        if (!d)
-            die("%s: %s%s", b->failed, error, b->instead);
-        d->backend = b;
-        return d;
-    }
-    return NULL;
+    if (!b)
+        return NULL;
+    d = b->open(m, &error);
+    if (!d)
+        die("%s: %s%s", b->failed, error, b->instead);
+    d->backend = b;
+    return d;
 }
 
 void display_close(struct display *d)

@@ -341,8 +341,15 @@ static struct display *window_open(struct machine *m, const char **error)
     return ticker_start(&w->ticker, m, REFRESH, tick, w) ? &w->display : NULL;
 }
 
+static bool window_suits(void)
+{
+    return getenv("DISPLAY") || getenv("WAYLAND_DISPLAY");
+}
+
 const struct display_backend window_backend = {
-    .kind = DISPLAY_SDL,
+    .name = "sdl",
+    .window = true,
+    .suits = window_suits,
     .failed = "no window",
     .instead = "; try -display curses, or -display none",
     .open = window_open,

@@ -71,7 +71,7 @@ static const struct audiodev_options *find(const struct options *o, const char *
             return &o->audiodev[i];
     if (id)
         die("audiodev=%s: no -audiodev has id=%s", id, id);
-    return o->display == DISPLAY_SDL ? &window : NULL;
+    return o->windowed ? &window : NULL;
 }
 
 struct audiodev *sound_audio(struct machine *m, const char *id)

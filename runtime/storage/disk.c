@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "runtime/storage/disk.h"
+#include "runtime/storage/formats.h"
 #include "runtime/storage/overlay.h"
-#include "runtime/storage/raw.h"
 
 struct drive {
     struct disk disk; /* disk.impl: the image */
@@ -40,10 +40,11 @@ static void image_free(struct image *im)
         im->ops->free(im);
 }
 
-static struct image *image_open(const struct drive *dr, const char *path, const char **error)
+/* What goes into the drive; with -snapshot, under a layer that takes the writes. */
+static struct image *drive_open(const struct drive *dr, const char *path, const char *format, const char **error)
 {
     bool want_write = !dr->read_only && dr->kind != DISK_CD;
-    struct image *im = raw_open(path, dr->kind, want_write && !dr->snapshot, error), *layer;
+    struct image *im = image_format_open(path, format, dr->kind, want_write && !dr->snapshot, error), *layer;
 
     if (!im || !want_write || !dr->snapshot)
         return im;
@@ -85,7 +86,7 @@ struct disk *disk_open(const struct drive_options *o, enum disk_kind kind, const
         return NULL;
     }
     if (o->file) {
-        struct image *im = image_open(dr, o->file, error);
+        struct image *im = drive_open(dr, o->file, o->format, error);
 
         if (!im) {
             free(dr);
@@ -111,7 +112,7 @@ const char *disk_path(const struct disk *d)
     return im ? im->path : NULL;
 }
 
-const char *disk_change(struct disk *d, const char *path, bool force)
+const char *disk_change(struct disk *d, const char *path, const char *format, bool force)
 {
     struct drive *dr = container_of(d, struct drive, disk);
     struct image *old = d->impl, *im = NULL;
@@ -124,7 +125,7 @@ const char *disk_change(struct disk *d, const char *path, bool force)
     if (path) {
         if (old)
             old->ops->lock(old, false); /* the same file may come again */
-        im = image_open(dr, path, &error);
+        im = drive_open(dr, path, format, &error);
         if (!im) {
             if (old)
                 old->ops->lock(old, true);

@@ -23,11 +23,12 @@ struct disk *disk_open(const struct drive_options *o, enum disk_kind kind, const
 void disk_close(struct disk *d); /* NULL is fine */
 
 /*
- * Takes the medium out (path NULL) or exchanges it; the drive keeps its kind and snapshot setting.
+ * Takes the medium out (path NULL) or exchanges it (format NULL: by what the file is); the drive keeps its kind
+ * and snapshot setting.
  * Returns NULL, or what went wrong: then the old medium is still in. `force` ignores the guest's
  * lock.
  */
-const char *disk_change(struct disk *d, const char *path, bool force);
+const char *disk_change(struct disk *d, const char *path, const char *format, bool force);
 const char *disk_path(const struct disk *d); /* of the medium; NULL: empty. For `info block` */
 
 /* Formats the sentence into the static buffer and returns it. */

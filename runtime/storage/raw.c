@@ -209,7 +209,7 @@ static const char *raw_prepare(struct raw *raw, enum disk_kind kind, bool want_w
     return NULL;
 }
 
-struct image *raw_open(const char *path, enum disk_kind kind, bool want_write, const char **error)
+static struct image *raw_open(const char *path, enum disk_kind kind, bool want_write, const char **error)
 {
     struct raw *raw = calloc(1, sizeof(*raw));
 
@@ -223,3 +223,10 @@ struct image *raw_open(const char *path, enum disk_kind kind, bool want_write, c
     raw_free(&raw->image);
     return NULL;
 }
+
+static bool raw_probe(int fd)
+{
+    return true;
+}
+
+const struct image_format raw_format = { "raw", raw_probe, raw_open };

@@ -231,12 +231,12 @@ TEST(atapi, medium_changes)
     u8 buf[64];
 
     CHECK_EQ(packet(r, ready, 0, 0), READY);
-    CHECK(!disk_change(d, NULL, false));
+    CHECK(!disk_change(d, NULL, NULL, false));
     CHECK_EQ(packet(r, ready, 0, 0), READY | SR_ERR);
     CHECK_EQ(sense(r), NOT_READY << 16 | ASC_NO_MEDIUM);
     CHECK_EQ(ASK(r, buf, 0x4a, 1, [4] = 0x10, [8] = 8), 8);
     CHECK(buf[4] == 3 && buf[5] == 0);
-    CHECK(!disk_change(d, image_file(50 * CD_SECTOR), false));
+    CHECK(!disk_change(d, image_file(50 * CD_SECTOR), NULL, false));
     CHECK_EQ(packet(r, ready, 0, 0), READY | SR_ERR);
     CHECK_EQ(sense(r), UNIT_ATTENTION << 16 | ASC_MEDIUM_CHANGED);
     CHECK_EQ(packet(r, ready, 0, 0), READY);
@@ -273,7 +273,7 @@ TEST(atapi, medium_taken_in_the_middle_of_a_read)
 
     CHECK_EQ(packet(r, (const u8[12]){ 0x28, [8] = 4 }, 2048, 0), READY | SR_DRQ);
     ata_take(r, buf, sizeof(buf));
-    CHECK(!disk_change(d, NULL, true));
+    CHECK(!disk_change(d, NULL, NULL, true));
     CHECK_EQ(ata_wait(r), READY | SR_ERR);
     CHECK_EQ(sense(r), NOT_READY << 16 | ASC_NO_MEDIUM);
     disk_close(d);

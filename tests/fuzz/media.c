@@ -117,5 +117,5 @@ void media_change(struct fuzz *f)
     const char *path = n < 2 ? floppies[fuzz_below(f, FLOPPIES)] : cds[fuzz_below(f, CDS)];
 
     if (d && (n < 2 || d->cdrom))
-        disk_change(d, fuzz_chance(f, 30) ? NULL : path, fuzz_chance(f, 50));
+        disk_change(d, fuzz_chance(f, 30) ? NULL : path, NULL, fuzz_chance(f, 50));
 }

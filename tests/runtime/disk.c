@@ -257,17 +257,17 @@ TEST(disk, media_are_exchanged)
     u8 buf[512];
 
     d->changed = false;
-    CHECK(!disk_change(d, two, false));
+    CHECK(!disk_change(d, two, NULL, false));
     CHECK(d->changed && d->size == KIB(1440));
     CHECK(!strcmp(disk_path(d), two));
-    CHECK(disk_change(d, "/nonexistent", false) != NULL);
+    CHECK(disk_change(d, "/nonexistent", NULL, false) != NULL);
     CHECK_EQ(d->size, KIB(1440)); /* a failure leaves the old one in */
     CHECK(open_error(two, DISK_FLOPPY, false) != NULL);
-    CHECK(!disk_change(d, two, false)); /* the same file again */
+    CHECK(!disk_change(d, two, NULL, false)); /* the same file again */
     CHECK(open_error(two, DISK_FLOPPY, false) != NULL);
     d->locked = true;
-    CHECK(strstr(disk_change(d, NULL, false), "locked") != NULL);
-    CHECK(!disk_change(d, NULL, true));
+    CHECK(strstr(disk_change(d, NULL, NULL, false), "locked") != NULL);
+    CHECK(!disk_change(d, NULL, NULL, true));
     CHECK(!d->impl && !disk_path(d) && !d->size && !d->locked);
     CHECK(!disk_read(d, 0, buf, 512));
     CHECK(!disk_write(d, 0, buf, 512));

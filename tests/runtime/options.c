@@ -110,7 +110,7 @@ TEST(options, one_or_two_dashes)
 
     CHECK(o.no_reboot);
     CHECK(o.snapshot);
-    CHECK_EQ(o.display, DISPLAY_NONE);
+    CHECK(!o.display);
     CHECK_EQ(o.ram, MIB(32));
 }
 
@@ -171,6 +171,15 @@ TEST(options, unknown_names_get_the_nearest)
     check_refused("-cpu pentuim", "nearest is 'pentium'");
     check_refused("-device isa-debugexit", "nearest is 'isa-debug-exit'");
     check_refused("-serial sdtio", "nearest is 'stdio'");
+    check_refused("-serial file:", "nearest is 'file:PATH'");
+    check_refused("-chardev fiel,id=x", "nearest is 'file'");
+    check_refused("-chardev socket,id=x,path=y", "socket: only server=on");
+    check_refused("-chardev file,id=x", "path= is missing");
+    check_refused("-drive file=x,format=rwa", "nearest is 'raw'");
+    check_refused("-display non", "nearest is 'none'");
+    CHECK(parse("-display sdl").windowed);
+    CHECK(!parse("-display curses").windowed);
+    CHECK(!parse("-display sdl -display none").display);
     check_refused("/no/such/image", "/no/such/image");
 }
 
@@ -266,7 +275,7 @@ TEST(options, nographic_puts_the_serial_port_on_the_terminal)
     struct options o = parse("-nographic");
 
     CHECK(same(o.serial[0], "mon:stdio"));
-    CHECK_EQ(o.display, DISPLAY_NONE);
+    CHECK(!o.display);
     CHECK(same(parse("-nographic -serial null").serial[0], "null"));
 }
 

@@ -1,0 +1,33 @@
+/*
+ * Character back ends from inside: what chardev.c (buffers, the loop) and the kinds (char_stdio.c, char_file.c,
+ * char_unix.c) share. A new kind is a struct char_kind in a file of its own, and a row in chardev.c.
+ */
+#ifndef RING3_CHAR_BACKEND_H
+#define RING3_CHAR_BACKEND_H
+
+#include "runtime/control/chardev.h"
+
+struct char_backend {
+    struct chardev c;
+    const struct char_kind *kind;
+    struct machine *m;
+    struct char_backend *next;
+    int in, out;          /* -1: none */
+    int listener, keeper; /* a Unix socket's; a pty's other end, kept open against hang-ups */
+    const char *path;     /* of the listener */
+    u8 *buffer;           /* a ring */
+    u32 head, held;       /* where the oldest byte is, how many there are */
+    bool terminal;        /* a stdio kind */
+    bool monitored;       /* Ctrl+A commands */
+    bool prefixed;        /* Ctrl+A was typed */
+    struct monitor *monitor; /* while Ctrl+A c shows it */
+};
+
+/* Once `in` and `out` are open: they are served from the loop. */
+void char_watch(struct char_backend *p);
+/* The other end is gone. */
+void char_hang_up(struct char_backend *p);
+
+extern const struct char_kind stdio_kind, mon_stdio_kind, file_kind, pty_kind, unix_kind, null_kind, none_kind;
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * Character back ends that are a descriptor and no more: files, pseudo-terminals, nothing.
+ */
+#include "runtime/control/char_backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+static void no_write(struct chardev *c, const u8 *data, u32 n)
+{
+}
+
+static void open_null(struct char_backend *p, const char *arg)
+{
+    p->c.write = no_write;
+}
+
+static void open_file(struct char_backend *p, const char *path)
+{
+    p->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (p->out < 0)
+        die("file:%s: %s", path, strerror(errno));
+    char_watch(p);
+}
+
+static void open_pty(struct char_backend *p, const char *arg)
+{
+    char name[256];
+    struct termios raw;
+
+    if (openpty(&p->in, &p->keeper, name, NULL, NULL))
+        die("pty: %s", strerror(errno));
+    if (!tcgetattr(p->keeper, &raw)) {
+        cfmakeraw(&raw);
+        tcsetattr(p->keeper, TCSANOW, &raw);
+    }
+    fcntl(p->in, F_SETFL, O_NONBLOCK);
+    p->out = p->in;
+    fprintf(stderr, "ring3: serial port at %s\n", name);
+    char_watch(p);
+}
+
+const struct char_kind file_kind = {
+    .name = "file:",
+    .argument = "PATH",
+    .chardev = "file",
+    .path = true,
+    .open = open_file,
+};
+const struct char_kind pty_kind = { .name = "pty", .chardev = "pty", .open = open_pty };
+const struct char_kind null_kind = { .name = "null", .chardev = "null", .open = open_null };
+const struct char_kind none_kind = { .name = "none", .open = open_null };
