@@ -176,6 +176,11 @@ void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
     op_rm(x, 0x8d, dst, base, disp, false);
 }
 
+void emit_lea_rm64(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_rm(x, 0x8d, dst, base, disp, true);
+}
+
 u8 *emit_lea_rm_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp, bool w)
 {
     EMIT(x, rex_byte(w, dst, 0, base), 0x8d);

@@ -154,6 +154,8 @@ void emit_movsx_rr16(struct xl *x, enum hreg dst, enum hreg src);
 void emit_xchg_rr64(struct xl *x, enum hreg a, enum hreg b);
 /* lea r32, [base+disp] */
 void emit_lea_rm(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* lea r64, [base+disp] */
+void emit_lea_rm64(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
 /* lea r32 (r64 if w), [base+disp32]; returns the place of the displacement */
 u8 *emit_lea_rm_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp, bool w);
 /* lea r32 (r64 if w), [base+index*scale+disp]; base or index may be NO_REG */

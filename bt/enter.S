@@ -39,7 +39,20 @@
         load_but_eax
         mov     VCPU_SHADOW(%r15), %r14
         lea     SHADOW_BIAS(%r14), %r14
-        mov     $12, %r12d
+.endm
+
+/* A callout takes longer than a few TUs: takes polls away, but the last. Changes flags and r10. */
+.macro count_callout
+        mov     $POLLS(1), %r10d
+        sub     $(CALLOUT_POLLS * 64), %r12d
+        cmp     %r10d, %r12d
+        cmovl   %r10d, %r12d
+        cmpb    $0, VCPU_HURRY(%r15)
+        je      9f
+        mov     %r10d, %r12d
+        movb    $0, VCPU_HURRY(%r15)
+        movl    $POLLS(HURRY_POLLS), TC_BUDGET(%r15)
+9:
 .endm
 
 /* The guest's flags to memory, when EAX has been saved, and back, when nothing changes them any
@@ -85,6 +98,7 @@ bt_enter:
         sub     $8, %rsp
         lea     VCPU_SIZE(%rdi), %r15
         mov     %rsi, %r9
+        mov     TC_POLLS(%r15), %r12d
         mov     %rsp, TC_C_RSP(%r15)
         mov     TC_RSP(%r15), %rsp
         load_fpu
@@ -108,6 +122,7 @@ bt_leave_saved:
         store_fpu
         mov     %r9, %rax
 bt_return:
+        mov     %r12d, TC_POLLS(%r15)
         add     $8, %rsp
         pop     %r15
         pop     %r14
@@ -116,6 +131,64 @@ bt_return:
         pop     %rbp
         pop     %rbx
         ret
+
+/*
+ * The poll of a TU's head, when its count is down: is the deadline there, or a request? Called
+ * from before the head, with RCX in r9. Else on, with as many polls more as take a part of the
+ * time to the deadline.
+ */
+        .globl  bt_poll
+        .type   bt_poll, @function
+bt_poll:
+        mov     %r9, %rcx
+        pop     %r9                     /* the head */
+        flags_save VCPU_EAX(%r15)
+        mov     %eax, %r13d
+        mov     %rdx, TC_SCRATCH(%r15)
+        rdtsc
+        shl     $32, %rdx
+        or      %rdx, %rax
+        mov     VCPU_DEADLINE(%r15), %r11
+        mov     TC_BUDGET(%r15), %r12d
+        mov     %rax, %r10
+        sub     TC_LOOKED(%r15), %r10   /* since the last look */
+        mov     %rax, TC_LOOKED(%r15)
+        mov     TC_SCRATCH(%r15), %rdx
+        sub     %rax, %r11              /* to the deadline */
+        jbe     5f
+        cmpl    $0, VCPU_REQUESTS(%r15)
+        jne     6f
+        cmp     $LOOK_SOON, %r10
+        jb      1f
+        cmp     $LOOK_LATE, %r10
+        ja      2f
+        shl     $3, %r10                /* twice as much would be a sixteenth */
+        cmp     %r10, %r11
+        jb      2f
+        shr     %r11
+        cmp     %r10, %r11
+        jb      3f
+1:      lea     -12(%r12,%r12), %r12d
+        cmp     $POLLS(MAX_POLLS), %r12d
+        jbe     3f
+        mov     $POLLS(MAX_POLLS), %r12d
+        jmp     3f
+2:      shr     %r12d
+        and     $-64, %r12d
+        add     $12, %r12d
+        cmp     $POLLS(MIN_POLLS), %r12d
+        jae     3f
+        mov     $POLLS(MIN_POLLS), %r12d
+3:      mov     %r12d, TC_BUDGET(%r15)
+        mov     %r13d, %eax
+        flags_restore VCPU_EAX(%r15)
+        jmp     *%r9
+5:      lock orl $REQUEST_TIMER, VCPU_REQUESTS(%r15)
+6:      mov     %r9, TC_POLLED(%r15)
+        mov     %r13d, %eax
+        flags_restore VCPU_EAX(%r15)
+        mov     $0, %r9d                /* not XOR: flags are live */
+        jmp     bt_leave
 
 /* r9: struct callout *. Runs its instruction in C, and does as bt_callout_c says (enum after):
  * goes on behind the call, or at EIP, or leaves. */
@@ -132,6 +205,7 @@ bt_callout:
         mov     %r9, %rsi
         call    bt_callout_c
 after:
+        count_callout
         cmp     $AFTER_JUMP, %eax
         ja      2f
         je      1f
@@ -172,6 +246,7 @@ bt_fast_callout:
         cmp     $FAST_ON, %eax
         ja      4f
         mov     %eax, %r9d
+        count_callout
         mov     TC_RSP(%r15), %rsp
         push    %rbx
         mov     %ebp, %eax

@@ -4,7 +4,6 @@
  * note where, learn from it, leave the code, and let the interpreter run that one instruction,
  * which fills the shadow, reaches the device, or raises the guest's exception.
  *
- *   poll      the head's load of [poll]: there is a request
  *   direct map    a load by gs:[address] of what is not in the direct map
  *   spte 0    a hidden or true page fault
  *   write-protected   code, page table or device memory
@@ -145,14 +144,12 @@ static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
     if (!pc_in_body(bt, tu, (u64)g[REG_RIP]))
         nobodys_fault(bt, tu, g);
     site = tu_site(bt, tu, (const u8 *)g[REG_RIP]);
+    check(site, "a fault at a TU's head, %#llx", (unsigned long long)g[REG_RIP]);
     bt->stats.exits_fault++;
     save_guest(cpu, g);
-    cpu->eip = tu->eip + (site ? site->eip_off : 0);
-    bt->interpret = site != NULL;
-    if (site)
-        learn_from_fault(bt, tu, site, g, at);
-    else
-        bt->stats.signals_poll++;
+    cpu->eip = tu->eip + site->eip_off;
+    bt->interpret = true;
+    learn_from_fault(bt, tu, site, g, at);
     leave_code(g);
 }
 

@@ -30,6 +30,9 @@ void offsets(void)
     VCPU(VCPU_CPL, cpl);
     VCPU(VCPU_INTR, intr);
     VCPU(VCPU_REQUESTS, requests);
+    VCPU(VCPU_DEADLINE, deadline);
+    VCPU(VCPU_HURRY, hurry);
+    NUMBER(REQUEST_TIMER, REQ_TIMER);
     VCPU(VCPU_SHADOW, shadow);
     VCPU(VCPU_SHADOW_SYSTEM, shadow_system);
     VCPU(VCPU_FPU, fpu);
@@ -56,6 +59,10 @@ void offsets(void)
     VCPU(VCPU_MID_REP, mid_rep);
 
     TC(TC_POLL, poll);
+    TC(TC_POLLS, polls);
+    TC(TC_BUDGET, budget);
+    TC(TC_LOOKED, looked);
+    TC(TC_POLLED, polled);
     TC(TC_CALLOUT, callout);
     TC(TC_LEAVE, leave);
     TC(TC_INDIRECT, indirect);

@@ -6,7 +6,8 @@
  *   r8d                           the guest's ESP, upper half zero
  *   r9 r10 r11 r13                free inside one guest instruction; r9 carries a branch target
  *                                 or a record from the code to the routines below
- *   r12                           12, the page shift, for SHRX
+ *   r12                           in its low six bits 12, the page shift, for SHRX; above them
+ *                                 the polls until one looks whether there is a request: 1 or more
  *   r14                           vcpu.shadow, the shadow of the current privilege, plus
  *                                 SHADOW_BIAS: SHLX takes its low six bits for a count of 62
  *   r15                           where struct vcpu ends, and struct tc begins (tc.h)
@@ -38,6 +39,17 @@
 #define RUNS_RETURNS 2
 #define RUNS_PREDICTED 3
 #define RUNS_KINDS 4
+
+/* r12 with so many polls left; how many there may be; and the TSC's ticks from one look at the
+ * clock to the next: a sixteenth of the time to the deadline, within limits. */
+#define POLLS(n) ((n) * 64 + 12)
+#define MIN_POLLS 4
+#define MAX_POLLS 4096
+#define HURRY_POLLS 16 /* when the deadline has come near */
+#define LOOK_SOON 2048
+#define LOOK_LATE 32768
+/* What a callout counts for. */
+#define CALLOUT_POLLS 16
 
 /* Bits of a cached segment load's key, see memo_segment_key() */
 #define SEG_KEY_SS 0x00800000

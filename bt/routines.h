@@ -13,6 +13,7 @@ struct callout;
 struct exit *bt_enter(struct vcpu *cpu, const void *host);
 void bt_leave(void);
 void bt_leave_saved(void);
+void bt_poll(void);
 void bt_callout(void);
 void bt_fast_callout(void);
 void bt_indirect(void);

@@ -2,9 +2,7 @@
  * The loop around translated code: serve requests, find or make the TU, chain the exit that led
  * here, enter.
  *
- * Order matters for one race: the poll is made good first, requests is read after it, and a
- * signal handler sets requests first and the poll after it. So a request is seen here or at a
- * TU head.
+ * A request is seen here, behind a callout, or by a poll whose count is down (enter.S).
  */
 #include "bt/tu.h"
 #include "cpu/debug.h"
@@ -13,8 +11,6 @@
 #include <sys/mman.h>
 
 static_assert(sizeof(struct tc) <= CPU_ENGINE_ROOM, "room behind struct vcpu");
-
-static const u8 poll_good[1];
 
 static void (*const far_routines[FAR_KINDS])(void) = {
     [FAR_CALL] = bt_far_call,
@@ -34,7 +30,9 @@ static void (*const far_routines[FAR_KINDS])(void) = {
 static void tc_init(const struct bt *bt, struct tc *tc)
 {
     *tc = (struct tc){
-        .poll = poll_good,
+        .poll = bt_poll,
+        .polls = POLLS(1),
+        .budget = POLLS(MIN_POLLS),
         .callout = bt_callout,
         .leave = bt_leave,
         .indirect = bt_indirect,
@@ -114,12 +112,6 @@ void bt_flush(struct bt *bt)
     cache_clear(bt);
     bt->dropped = true;
     bt->interpret = false;
-}
-
-void bt_kick(struct vcpu *cpu)
-{
-    /* nothing is mapped there */
-    __atomic_store_n(&tc_of(cpu)->poll, (const u8 *)16, __ATOMIC_RELAXED);
 }
 
 /* Single steps and breakpoints are the interpreter's. */
@@ -215,6 +207,25 @@ static void retry_direct_map(struct bt *bt, u64 flushes)
         tu_drop(bt, tu_at(bt, bt->direct_map_miss.tu));
 }
 
+static void hurry(struct vcpu *cpu)
+{
+    cpu->hurry = 0;
+    tc_of(cpu)->polls = POLLS(1);
+    tc_of(cpu)->budget = POLLS(HURRY_POLLS);
+}
+
+/* A poll left the code, at its TU's head. */
+static void stopped_by_poll(struct bt *bt)
+{
+    struct tc *tc = tc_of(bt->cpu);
+    struct tu *tu = tu_by_host(bt, tc->polled);
+
+    check(tu && tu_host(bt, tu) == tc->polled, "a poll at %p, where no TU begins", (const void *)tc->polled);
+    bt->cpu->eip = tu->eip;
+    bt->stats.exits_poll++;
+    tc->polled = NULL;
+}
+
 /* Runs from EIP until the code leaves. Returns the exit it left by, if it can be chained. */
 static struct exit *run_code(struct bt *bt, struct exit *from)
 {
@@ -235,12 +246,16 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     bt_revalidate_stack(bt);
     bt->dropped = false;
     bt->stats.entries++;
+    if (cpu->hurry)
+        hurry(cpu);
     bt_flags_to_host(cpu);
     e = bt_enter(cpu, tu_host(bt, tu));
     bt_flags_from_host(cpu);
     if (tc_of(cpu)->fpu_live == 2)
         bt_fpu_save(cpu);
     bt->stats.exits_direct += e != NULL;
+    if (tc_of(cpu)->polled)
+        stopped_by_poll(bt);
     if (bt->interpret) { /* a fault: the handler left the state before that instruction */
         bt->interpret = false;
         bt->stats.interpreted++;
@@ -286,8 +301,7 @@ void bt_run(struct vcpu *cpu)
     for (;;) {
         bool one = false;
 
-        __atomic_store_n(&tc_of(cpu)->poll, poll_good, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&cpu->requests, __ATOMIC_SEQ_CST)) {
+        if (cpu_asked(cpu, 1)) {
             from = NULL;
             if (!serve_requests(cpu, &one)) {
                 cpu->direct_map_loaded = false;
@@ -303,7 +317,6 @@ void bt_run_one(struct vcpu *cpu)
     bool one = false;
 
     bind_thread(cpu);
-    tc_of(cpu)->poll = poll_good;
     if (!cpu->requests || serve_requests(cpu, &one))
         run_turn(cpu->bt, NULL, one);
     cpu->direct_map_loaded = false;
@@ -338,7 +351,6 @@ const struct engine bt_engine = {
     .attach = engine_attach,
     .detach = engine_detach,
     .run = bt_run,
-    .kick = bt_kick,
     .flush = engine_flush,
     .in_code = bt_in_code,
     .stats_each = bt_stats_each,

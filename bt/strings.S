@@ -20,6 +20,19 @@
         mov     %edx, VCPU_EDX(%r15)
 .endm
 
+/* On to the next page, unless that was all; the deadline may have come. Changes rax and rdx. */
+.macro string_next
+        test    %ecx, %ecx
+        jz      1b
+        rdtsc
+        shl     $32, %rdx
+        or      %rdx, %rax
+        cmp     VCPU_DEADLINE(%r15), %rax
+        jb      1b
+        lock orl $REQUEST_TIMER, VCPU_REQUESTS(%r15)
+        jmp     1b
+.endm
+
 /* eax := elements from `reg` to its page's end, at most those in `most`. */
 .macro elements_left reg most
         mov     $0x1000, %eax
@@ -87,7 +100,7 @@ bt_rep_movs:
         mov     VCPU_ECX(%r15), %ecx
         mov     VCPU_ESI(%r15), %esi
         mov     VCPU_EDI(%r15), %edi
-        jmp     1b
+        string_next
 
 rep_done:
         mov     $0, %r10d
@@ -136,7 +149,7 @@ bt_rep_stos:
 4:      rep stosl
 5:      mov     VCPU_ECX(%r15), %ecx
         mov     VCPU_EDI(%r15), %edi
-        jmp     1b
+        string_next
 
         .globl  bt_strings_end
 bt_strings_end:

@@ -76,15 +76,18 @@ enum { SEG_CACHE = 16 };
 
 struct tc {
     /* The code's own, by offsets of one byte. */
-    const u8 *poll; /* readable, or not: then the next TU head leaves by a signal */
-    void (*callout)(void), (*leave)(void), (*indirect)(void), (*fast_callout)(void),
-        (*code_page_store)(void), (*load_segment)(void);
+    void (*poll)(void), (*callout)(void), (*leave)(void), (*indirect)(void),
+        (*fast_callout)(void), (*code_page_store)(void), (*load_segment)(void);
     u32 zero;
     u32 context; /* with the zero below it what the jump cache compares with */
     u64 rsp, c_rsp; /* stack of return addresses; stack of the C caller */
     u64 stack_top;  /* of the return addresses */
     u64 host_flags; /* the arithmetic flags as the code left them: AX as by LAHF and SETO AL */
     struct jump_cached *jump_cache; /* JUMP_ENTRIES of them */
+    u32 polls;        /* r12 while no code runs */
+    u32 budget;       /* the same, for the polls from one look at the clock to the next */
+    u64 looked;       /* the TSC at the last one */
+    const u8 *polled; /* the TU's head, if a poll left the code there */
 
     /* Of its routines. */
     void (*verw)(void), (*sysenter)(void), (*sysexit)(void), (*iret)(void), (*rep_movs)(void),

@@ -167,11 +167,22 @@ static void translate_insn(struct xl *x, const struct insn *in)
     x->callouts[x->site - x->sites]->adapted = adapted;
 }
 
-/* mov r9, [r15+poll];  mov r9b, [r9] */
+/* Before the head, where its poll goes when the count is down, with the head's address on the stack:
+ * call [r15+poll] */
+static void emit_poll_end(struct xl *x)
+{
+    static_assert(TC_POLL == 0, "a call without a displacement");
+    emit_call_vcpu(x, TC_POLL);
+}
+
+/* lea r12, [r12-64];  mov r9, rcx;  lea rcx, [r12-12];  jrcxz (before the head);  mov rcx, r9 */
 static void emit_poll(struct xl *x)
 {
-    emit_mov_rm64(x, R9, R15, TC_POLL);
-    emit_mov_rm8(x, R9, R9, 0);
+    emit_lea_rm64(x, R12, R12, -64);
+    emit_mov_rr64(x, R9, RCX);
+    emit_lea_rm64(x, RCX, R12, -12);
+    emit_patch8(emit_jrcxz(x), x->start - POLL_END_SIZE);
+    emit_mov_rr64(x, RCX, R9);
     check(x->p - x->start == POLL_SIZE, "a poll of %d bytes", (int)(x->p - x->start));
 }
 
@@ -279,10 +290,12 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, u64 spte,
     struct xl x = { .bt = bt, .context = &bt->contexts[context], .insns = insns };
     struct tu *tu;
 
-    x.start = x.p = cache_reserve(bt);
+    x.p = cache_reserve(bt);
+    emit_poll_end(&x);
+    x.start = x.p;
     x.tu = tu = &bt->tus[bt->tu_count];
     *tu = (struct tu){ .context = context, .eip = bt->cpu->eip, .gpa = (u32)gpa, .spte = spte,
-                       .host = (u32)bt->used };
+                       .host = (u32)bt->used + POLL_END_SIZE };
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
     translate_body(&x, count);
@@ -290,7 +303,7 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, u64 spte,
     tu->body_size = (u16)(x.p - x.start);
     xl_stubs(&x);
     tu->host_size = (u16)(x.p - x.start);
-    cache_commit(bt, tu->host_size);
+    cache_commit(bt, POLL_END_SIZE + tu->host_size);
     if (trace_on(TRACE_TC))
         dump_tu(&x);
     if (trace_on(TRACE_PERF))

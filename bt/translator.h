@@ -19,8 +19,9 @@ struct site;
 enum { MAX_INSNS = 12, MAX_EXITS = 2 };
 
 enum {
-    MAX_CCF = 24576,  /* see emit.h */
-    POLL_SIZE = 6,    /* of the poll at a CCF's head */
+    MAX_CCF = 24576,   /* see emit.h */
+    POLL_SIZE = 18,    /* of the poll at a CCF's head, */
+    POLL_END_SIZE = 3, /* and of what stands before it */
     MAX_NOTES = 1536, /* bytes that belong to one TU */
     HASH_SIZE = 1 << 19,
     LINES = 1 << 15,

@@ -65,7 +65,7 @@ struct table_register { /* GDTR, IDTR */
 };
 
 /* Reasons to look up from the guest's code, in vcpu.requests. Set by devices and signal handlers
- * with __atomic_fetch_or; read at every TU head and before every interpreted instruction. */
+ * with __atomic_fetch_or; read before every interpreted instruction, and by polls in translated code. */
 enum {
     REQ_INTR = 1,   /* the interrupt controller asserts INTR, and IF is worth testing */
     REQ_NMI = 2,
@@ -170,6 +170,9 @@ struct vcpu {
     u64 insns; /* instructions run by the interpreter since reset */
     u32 cpuid_version; /* another whenever an answer of CPUID may have changed */
     u32 pauses; /* PAUSEs until machine_paused() is asked */
+    i32 patience; /* steps until C looks whether the deadline is there: cpu_asked() */
+    u8 hurry;     /* the deadline has come near: look at once */
+    u64 deadline; /* the host's TSC at which REQ_TIMER is due; ~0: never. Who runs code looks, within microseconds */
 
     /* ---- The guest's again, and the MMU's: what translated code reaches, by offsets of one byte ---- */
 
@@ -217,6 +220,10 @@ void cpu_reset(struct vcpu *cpu);
 
 /* ---- Modes ---- */
 
+enum {
+    CPU_PATIENCE = 64, /* interpreted instructions, some microseconds */
+    CPU_HURRY = 65536, /* the TSC's ticks: what looks that are rarer could miss */
+};
 enum { INT_DOS_IDLE = 0x28 }; /* DOS, and programs under it, call it while they wait for input */
 
 static inline bool cpu_protected(const struct vcpu *cpu) /* protected, and not V86 */
@@ -272,6 +279,17 @@ void cpu_deliver_pending(struct vcpu *cpu);
  * Returns false when the engine must return to the run loop (timer, event, halt).
  */
 bool cpu_serve_requests(struct vcpu *cpu);
+/* REQ_TIMER is due when the host's TSC is there. */
+void cpu_set_deadline(struct vcpu *cpu, u64 tsc);
+/* Sets REQ_TIMER if the deadline has passed. */
+void cpu_look_at_clock(struct vcpu *cpu);
+/* The requests there are, the deadline's among them; `steps` have been taken since the last question. */
+static inline u32 cpu_asked(struct vcpu *cpu, u32 steps)
+{
+    if (unlikely((cpu->patience -= (i32)steps) <= 0))
+        cpu_look_at_clock(cpu);
+    return __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED);
+}
 /* INTR input; callable by any device. */
 void cpu_set_intr(struct vcpu *cpu, bool level);
 void cpu_raise_nmi(struct vcpu *cpu);

@@ -10,6 +10,8 @@
 #include "cpu/debug.h"
 #include "cpu/system.h"
 
+#include <x86intrin.h>
+
 /* ---- Recording ---- */
 
 /* Vectors that push an error code (table 6-1). */
@@ -484,6 +486,27 @@ static bool serve_intr(struct vcpu *cpu)
         return false;
     cpu_deliver(cpu, (u8)vector, DELIVER_HARDWARE, 0, false, cpu->eip);
     return true;
+}
+
+void cpu_set_deadline(struct vcpu *cpu, u64 tsc)
+{
+    bool nearer = tsc < cpu->deadline;
+    u64 now;
+
+    cpu->deadline = tsc;
+    if (!nearer)
+        return;
+    now = __rdtsc();
+    cpu->hurry |= tsc - now < CPU_HURRY;
+    if (tsc <= now)
+        request_set(cpu, REQ_TIMER);
+}
+
+void cpu_look_at_clock(struct vcpu *cpu)
+{
+    cpu->patience = CPU_PATIENCE;
+    if (__rdtsc() >= cpu->deadline)
+        request_set(cpu, REQ_TIMER);
 }
 
 bool cpu_serve_requests(struct vcpu *cpu)

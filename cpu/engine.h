@@ -29,8 +29,7 @@ struct engine {
     /* Makes what it keeps for the CPU. false: the host lacks what it needs; *why says what. */
     bool (*attach)(struct vcpu *cpu, const struct engine_config *config, const char **why);
     void (*detach)(struct vcpu *cpu);
-    void (*run)(struct vcpu *cpu);   /* until requests asks for the run loop */
-    void (*kick)(struct vcpu *cpu);  /* requests has changed; async-signal-safe. NULL: it looks at each instruction */
+    void (*run)(struct vcpu *cpu);   /* until requests asks for the run loop, or the deadline has passed */
     void (*flush)(struct vcpu *cpu); /* forgets all it made of the guest's code; NULL: it makes nothing */
     bool (*in_code)(const struct vcpu *cpu, u64 pc); /* is a host address code it made? async-signal-safe; or NULL */
     /* Every number, those of tables only if not 0; and all as text. NULL: it counts nothing. */
@@ -39,12 +38,5 @@ struct engine {
 };
 
 extern const struct engine interp_engine;
-
-/* The engine an attached CPU has. */
-static inline void engine_kick(struct vcpu *cpu)
-{
-    if (cpu->engine->kick)
-        cpu->engine->kick(cpu);
-}
 
 #endif

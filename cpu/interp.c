@@ -159,7 +159,7 @@ bool cpu_run_admitted(struct vcpu *cpu, const struct insn *in)
 
 static inline bool requests_served(struct vcpu *cpu)
 {
-    return likely(!__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED)) || cpu_serve_requests(cpu);
+    return likely(!cpu_asked(cpu, 1)) || cpu_serve_requests(cpu);
 }
 
 void cpu_step(struct vcpu *cpu)

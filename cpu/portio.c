@@ -178,9 +178,9 @@ static bool bulk_outs(struct vcpu *cpu, const struct insn *in, u32 size, u32 cou
     return true;
 }
 
-static bool must_pause(const struct vcpu *cpu)
+static bool must_pause(struct vcpu *cpu)
 {
-    return __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) || cpu->eflags & FLAG_TF;
+    return cpu_asked(cpu, 16) || cpu->eflags & FLAG_TF;
 }
 
 static bool repeat_port_string(struct vcpu *cpu, const struct insn *in,

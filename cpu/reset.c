@@ -25,6 +25,7 @@ struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struc
     cpu->page_fault = raise_page_fault;
     cpu->model = model;
     cpu->engine = &interp_engine;
+    cpu->deadline = ~0ull;
     return cpu;
 }
 

@@ -210,9 +210,9 @@ static inline bool until_met(const struct vcpu *cpu, const struct insn *in, enum
 }
 
 /* Somebody wants the CPU between two iterations. */
-static inline bool must_pause(const struct vcpu *cpu)
+static inline bool must_pause(struct vcpu *cpu, u32 done)
 {
-    return __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) || (cpu->eflags & FLAG_TF);
+    return cpu_asked(cpu, done) || (cpu->eflags & FLAG_TF);
 }
 
 /* CMPS and SCAS that stop half-way show the flags they began with (vol. 2, "CMPS"). */
@@ -240,7 +240,7 @@ static inline bool repeat_string(struct vcpu *cpu, const struct insn *in, string
         reg_write_masked(cpu, ECX, mask, count - done);
         if (until_met(cpu, in, until))
             return true;
-        if (must_pause(cpu) && count != done) {
+        if (must_pause(cpu, done < CPU_PATIENCE ? done : CPU_PATIENCE) && count != done) {
             cpu->mid_rep = 1;
             return stop_early(cpu, flags, true);
         }

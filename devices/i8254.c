@@ -7,18 +7,16 @@
  * timer.
  *
  * No tick is lost when the guest is starved: while the previous edge still waits in the 8259, or in
- * the I/O APIC's local APIC, further ones are owed (bounded), and are given when it is taken.
+ * the I/O APIC's local APIC, further ones are owed (bounded), and are given when it is taken (ticks.h).
  */
 #include "devices/i8254.h"
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
+#include "devices/ticks.h"
 
 #define PIT_HZ 1193182u
 /* Faster programming than this is legal but not served edge by edge: the rest is owed. */
-#define MIN_INTERVAL USEC(20)
-/* Between owed ticks: a sixteenth of the period, so that a guest that gets a tenth of the host still
- * catches up, and its other clocks do not run away. */
-#define MAX_SPACING USEC(250)
+#define MIN_INTERVAL USEC(10)
 #define MAX_OWED_NS SEC(10)
 #define MAX_OWED 10000u
 #define NEVER UINT64_MAX
@@ -52,6 +50,7 @@ struct i8254 {
     struct irq *irq;
     struct timer edge_timer, owed_timer;
     u64 edge; /* tick of the next rising edge of channel 0 */
+    u64 given; /* machine time when the last edge was given, or still waited; 0: none */
     u32 owed;
 };
 
@@ -248,20 +247,12 @@ static bool edge_waits(struct i8254 *s)
     return wires && wires->ioapic && ioapic_busy(wires->ioapic, 2);
 }
 
-static u64 spacing(const struct i8254 *s)
+static u64 period_ns(const struct i8254 *s)
 {
-    u64 part = ns_at(s->channel[0].count) / 16;
-
-    return part < MIN_INTERVAL ? MIN_INTERVAL : part > MAX_SPACING ? MAX_SPACING : part;
+    return ns_at(s->channel[0].count);
 }
 
-static void edge_give(struct i8254 *s)
-{
-    irq_set(s->irq, false);
-    irq_set(s->irq, true);
-}
-
-static void edges_owe(struct i8254 *s, u64 n)
+static void edges_add(struct i8254 *s, u64 n)
 {
     u64 most = MAX_OWED_NS / (ns_at(s->channel[0].count) + 1) + 1;
 
@@ -272,22 +263,32 @@ static void edges_owe(struct i8254 *s, u64 n)
         n = most - (s->owed < most ? s->owed : most);
     }
     s->owed += (u32)n;
-    if (s->owed && !s->owed_timer.armed)
-        timer_set(&s->owed_timer, clock_now(s->dev.machine) + spacing(s));
+}
+
+/* Gives an edge that is owed, if the last one is long enough ago and has been taken; else looks again. */
+static void edge_give(struct i8254 *s)
+{
+    u64 now = clock_now(s->dev.machine), soonest = s->given ? s->given + ticks_spacing(period_ns(s), s->owed) : 0;
+
+    if (s->owed && edge_waits(s)) {
+        s->given = now;
+        soonest = now + ticks_look(period_ns(s));
+    } else if (s->owed && now >= soonest) {
+        s->owed--;
+        s->given = now;
+        irq_set(s->irq, false);
+        irq_set(s->irq, true);
+        soonest = now + ticks_spacing(period_ns(s), s->owed);
+    }
+    if (s->owed)
+        timer_set(&s->owed_timer, soonest);
+    else
+        timer_cancel(&s->owed_timer);
 }
 
 static void owed_fire(void *owner)
 {
-    struct i8254 *s = owner;
-
-    if (!s->owed)
-        return;
-    if (!edge_waits(s)) {
-        s->owed--;
-        edge_give(s);
-    }
-    if (s->owed)
-        timer_set(&s->owed_timer, clock_now(s->dev.machine) + spacing(s));
+    edge_give(owner);
 }
 
 /* Plans channel 0's next edge; no sooner than `earliest`. */
@@ -327,11 +328,8 @@ static void edge_fire(void *owner)
     } else {
         n = edges_since(c, s->edge, now);
     }
-    if (n && !edge_waits(s)) {
-        edge_give(s);
-        n--;
-    }
-    edges_owe(s, n);
+    edges_add(s, n);
+    edge_give(s);
     edge_plan(s, now, clock_now(s->dev.machine) + MIN_INTERVAL);
 }
 
@@ -341,6 +339,7 @@ static void channel_changed(struct i8254 *s, u32 n, u64 now)
     if (n != 0)
         return;
     s->owed = 0;
+    s->given = 0;
     timer_cancel(&s->owed_timer);
     if (!channel_out(&s->channel[0], now))
         irq_set(s->irq, false);
@@ -595,7 +594,9 @@ static void i8254_loaded(struct device *dev)
     for (u32 n = 0; n < 3; n++)
         channel_sane(&s->channel[n]);
     channel_changed(s, 0, tick_now(s));
-    edges_owe(s, owed);
+    edges_add(s, owed);
+    if (s->owed)
+        timer_set(&s->owed_timer, clock_now(dev->machine) + ticks_spacing(period_ns(s), s->owed));
 }
 
 #define CHANNEL_FIELDS(n)                                                                      \

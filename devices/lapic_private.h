@@ -28,6 +28,8 @@ struct lapic {
     u32 timer_initial, timer_divide; /* registers */
     u32 timer_count;                 /* current count at timer_epoch; 0: stopped */
     u64 timer_epoch;                 /* clock_now() */
+    u64 timer_given;                 /* machine time when the last tick was given, or still
+                                        waited; 0: none */
     u32 timer_backlog;               /* ticks due that found the one before still requested */
     struct timer timer;
 };

@@ -7,10 +7,10 @@
  * worked out when somebody looks.
  *
  * Lost ticks: a deadline served late stands for several periods, and a tick may find the one
- * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow, a
- * sixteenth of a period apart: a guest that gets a tenth of the host still catches up.
+ * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow (ticks.h).
  */
 #include "devices/lapic_private.h"
+#include "devices/ticks.h"
 
 enum {
     BACKLOG_LIMIT = 1000,     /* ticks; a guest that does not take them for so long does not care */
@@ -47,12 +47,19 @@ static u64 settle(struct lapic *l)
     return expired + 1;
 }
 
-/* How soon to look again while ticks are owed: a part of the period, within reason. */
-static u64 owed_spacing(const struct lapic *l)
+static u64 period_ns(const struct lapic *l)
 {
-    u64 part = l->timer_initial * tick_ns(l) / 16;
+    return l->timer_initial * tick_ns(l);
+}
 
-    return part < SHORTEST_WAIT ? SHORTEST_WAIT : part > USEC(250) ? USEC(250) : part;
+/* When a tick that is owed may come, or is looked at again. */
+static u64 owed_due(struct lapic *l, u64 now)
+{
+    u64 due = l->timer_given + ticks_spacing(period_ns(l), l->timer_backlog);
+
+    if (lapic_busy(&l->dev, l->lvt[LVT_TIMER] & LVT_VECTOR))
+        return now + ticks_look(period_ns(l));
+    return due > now ? due : now;
 }
 
 void lapic_timer_arm(struct lapic *l)
@@ -64,19 +71,24 @@ void lapic_timer_arm(struct lapic *l)
         timer_cancel(&l->timer);
         return;
     }
-    if (l->timer_backlog && now + owed_spacing(l) < deadline)
-        deadline = now + owed_spacing(l);
-    if (periodic(l) && l->timer_initial * tick_ns(l) < SHORTEST_WAIT &&
-        deadline < now + SHORTEST_WAIT)
+    if (l->timer_backlog && owed_due(l, now) < deadline)
+        deadline = owed_due(l, now);
+    if (periodic(l) && period_ns(l) < SHORTEST_WAIT && deadline < now + SHORTEST_WAIT)
         deadline = now + SHORTEST_WAIT;
     timer_set(&l->timer, deadline);
 }
 
-/* One tick now if the core can take it; the rest is owed. */
+/* One tick now if the core can take it, and the last one is long enough ago; the rest is owed. */
 static void give(struct lapic *l, u64 ticks)
 {
-    if (ticks && !lapic_busy(&l->dev, l->lvt[LVT_TIMER] & LVT_VECTOR)) {
+    u64 now = clock_now(l->dev.machine);
+    bool soon = periodic(l) && l->timer_given && now < l->timer_given + ticks_spacing(period_ns(l), ticks);
+
+    if (ticks && lapic_busy(&l->dev, l->lvt[LVT_TIMER] & LVT_VECTOR)) {
+        l->timer_given = now;
+    } else if (ticks && !soon) {
         lapic_local(l, LVT_TIMER);
+        l->timer_given = now;
         ticks--;
     }
     l->timer_backlog = ticks > BACKLOG_LIMIT ? BACKLOG_LIMIT : (u32)ticks;
@@ -119,6 +131,7 @@ void lapic_timer_write_initial(struct lapic *l, u32 val)
     l->timer_initial = l->timer_count = val;
     l->timer_epoch = clock_now(l->dev.machine);
     l->timer_backlog = 0;
+    l->timer_given = 0;
     lapic_timer_arm(l);
 }
 

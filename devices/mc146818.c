@@ -8,9 +8,10 @@
  * looks (rtc_sync()); a timer runs only for interrupts that are enabled.
  *
  * Periodic ticks are not lost: those that pass before the guest reads register C are owed, bounded,
- * and given after it does.
+ * and given after it does (ticks.h).
  */
 #include "devices/mc146818.h"
+#include "devices/ticks.h"
 
 enum {
     SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR,
@@ -24,7 +25,6 @@ enum {
 };
 #define UPDATE_NS USEC(2228) /* UIP leads the change by 244 us, the update takes 1984 us */
 #define MAX_OWED 2048u
-#define OWED_SPACING USEC(100)
 #define DAY_SECONDS 86400
 
 struct mc146818 {
@@ -37,6 +37,7 @@ struct mc146818 {
     i64 updated;    /* guest second of the last update seen by rtc_sync() */
     u64 ticked;     /* periodic tick last seen by rtc_sync(), in periods since power-on */
     u32 owed;
+    u64 given;      /* machine time when the last periodic tick was given, or read; 0: none */
     struct irq *irq;
     struct timer timer, owed_timer;
 };
@@ -225,6 +226,33 @@ static void owe(struct mc146818 *s, u64 n)
     s->owed = n > MAX_OWED - s->owed ? MAX_OWED : s->owed + (u32)n;
 }
 
+static u64 period_ns(const struct mc146818 *s)
+{
+    return (u64)period(s) * 1000000000u / 32768;
+}
+
+/* When an owed tick may come. */
+static u64 owed_due(const struct mc146818 *s)
+{
+    return s->given + ticks_spacing(period_ns(s), s->owed);
+}
+
+/* The flag of an owed tick, if the last one has been read, and is long enough ago. */
+static void periodic_give(struct mc146818 *s)
+{
+    u64 now = clock_now(s->dev.machine);
+
+    if (!s->owed || s->ram[REG_C] & C_PF)
+        return;
+    if (s->given && now < owed_due(s)) {
+        timer_set(&s->owed_timer, owed_due(s));
+        return;
+    }
+    s->owed--;
+    s->given = now;
+    s->ram[REG_C] |= C_PF;
+}
+
 static void sync_periodic(struct mc146818 *s)
 {
     u32 length = period(s);
@@ -238,8 +266,10 @@ static void sync_periodic(struct mc146818 *s)
     if (!n || n > UINT32_MAX)
         return;
     if (s->ram[REG_B] & B_PIE)
-        owe(s, n - !(s->ram[REG_C] & C_PF));
-    s->ram[REG_C] |= C_PF;
+        owe(s, n);
+    else
+        s->ram[REG_C] |= C_PF;
+    periodic_give(s);
 }
 
 static void rtc_sync(struct mc146818 *s)
@@ -279,15 +309,12 @@ static void rtc_fire(void *owner)
     rtc_plan(owner);
 }
 
-/* A tick that came while the one before was still unread. */
+/* A tick that came while the one before was still unread, or hardly gone. */
 static void owed_fire(void *owner)
 {
     struct mc146818 *s = owner;
 
-    if (!s->owed || (s->ram[REG_C] & C_PF) || !(s->ram[REG_B] & B_PIE))
-        return;
-    s->owed--;
-    s->ram[REG_C] |= C_PF;
+    periodic_give(s);
     rtc_sync(s);
 }
 
@@ -307,10 +334,12 @@ static u8 read_c(struct mc146818 *s)
 
     rtc_sync(s);
     val = s->ram[REG_C];
+    if (val & C_PF)
+        s->given = clock_now(s->dev.machine);
     s->ram[REG_C] = 0;
     irq_set(s->irq, false);
     if (s->owed)
-        timer_set(&s->owed_timer, clock_now(s->dev.machine) + OWED_SPACING);
+        timer_set(&s->owed_timer, owed_due(s));
     return val;
 }
 
@@ -331,6 +360,7 @@ static void write_ab(struct mc146818 *s, u32 index, u8 val)
     s->ticked = period(s) ? cycles(s) / period(s) : 0;
     if (!(s->ram[REG_B] & B_PIE))
         s->owed = 0;
+    s->given = 0;
     rtc_sync(s);
     rtc_plan(s);
 }
@@ -446,7 +476,7 @@ static void mc146818_loaded(struct device *dev)
     s->owed = s->owed > MAX_OWED ? MAX_OWED : s->owed;
     rtc_fire(s);
     if (s->owed)
-        timer_set(&s->owed_timer, clock_now(dev->machine) + OWED_SPACING);
+        timer_set(&s->owed_timer, owed_due(s));
 }
 
 static const struct field mc146818_fields[] = {

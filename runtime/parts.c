@@ -307,7 +307,6 @@ struct machine *machine_bare(struct options *o)
     struct cpu_pins pins = machine_pins(m);
 
     m->options = o;
-    m->host_armed = ~0ull;
     m->bus = bus_new(&m->activity);
     m->mmu = mmu_new(o->ram, &bus);
     if (!m->mmu)

@@ -122,7 +122,7 @@ def nano(o):
 
 # ---- Host signals once warm ----
 
-TIMERS = {"signals_poll", "timer_signals", "poll_signals", "interrupts"}  # these come by time, not by operation
+TIMERS = {"deadlines", "interrupts"}  # these come by time, not by operation
 FIRMWARE = {"insns_interpreted", "port_accesses", "smc_events", "halts"}  # differ from start to start by thousands
 
 

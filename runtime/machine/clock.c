@@ -1,42 +1,31 @@
 /*
  * The machine's clock and its deadlines.
  *
- * Machine time is the host's monotonic clock plus an offset, and stands while the machine is
- * stopped; with a manual clock it moves only by clock_advance(). Deadlines are a short sorted list
- * (a PC has about a dozen). While the guest runs, one POSIX timer of the host sets REQ_TIMER at the
- * first deadline; while it sleeps, the run loop waits for it in loop_poll().
+ * Machine time is the host's (hostclock.c) plus an offset, and stands while the machine is stopped;
+ * with a manual clock it moves only by clock_advance(). Deadlines are a short sorted list (a PC has
+ * about a dozen). While the guest runs, whoever runs it compares the TSC with vcpu.deadline every few
+ * microseconds: no timer of the host, no signal. While it sleeps, the run loop waits for the first
+ * deadline in loop_poll().
  */
 #include "runtime/machine/clock.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
-static u64 host_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
 
 u64 clock_now(struct machine *m)
 {
     if (!m->clock_running || m->clock_manual)
         return m->clock_stopped;
-    return host_now() + (u64)m->clock_offset;
+    return host_clock_now(&m->host_clock) + (u64)m->clock_offset;
 }
 
 void clock_start(struct machine *m)
 {
     if (m->clock_running)
         return;
-    m->clock_offset = (i64)(m->clock_stopped - host_now());
+    if (!m->host_clock.rate)
+        host_clock_init(&m->host_clock);
+    m->clock_offset = (i64)(m->clock_stopped - host_clock_now(&m->host_clock));
     m->clock_running = true;
 }
 
@@ -83,7 +72,7 @@ void timer_set(struct timer *t, u64 deadline)
     t->next = *p;
     *p = t;
     if (t->machine->timers == t)
-        clock_arm_host(t->machine);
+        clock_arm(t->machine);
 }
 
 void timer_cancel(struct timer *t)
@@ -127,58 +116,15 @@ void clock_advance(struct machine *m, u64 ns)
     m->clock_stopped = end;
 }
 
-/* ---- The host's timer ---- */
+/* ---- Deadlines while the guest runs ---- */
 
-/* The signal only says "look up"; which machine: the one this thread runs. */
-static _Thread_local struct machine *running;
-
-static void on_alarm(int sig)
+void clock_arm(struct machine *m)
 {
-    if (!running)
+    u64 deadline = m->poll_due;
+
+    if (m->clock_manual || !m->clock_running || !m->cpu)
         return;
-    running->stats.timer_signals++;
-    __atomic_fetch_or(&running->cpu->requests, REQ_TIMER, __ATOMIC_SEQ_CST);
-    engine_kick(running->cpu);
-}
-
-void clock_bind_thread(struct machine *m)
-{
-    struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART | SA_ONSTACK };
-    struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
-
-    sigaction(SIGALRM, &sa, NULL);
-    ev._sigev_un._tid = (int)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &ev, &m->host_timer))
-        die("timer_create: %s; the guest's clock needs one (ulimit -i limits them)", strerror(errno));
-    m->host_armed = ~0ull;
-    running = m;
-}
-
-void clock_leave_thread(struct machine *m)
-{
-    running = NULL; /* a signal may still be on its way */
-    timer_delete(m->host_timer);
-}
-
-/* Re-arms only when the new deadline is earlier than the armed one: a late look is harmless. */
-void clock_arm_host(struct machine *m)
-{
-    u64 now, deadline;
-    struct itimerspec its = { 0 };
-
-    if (running != m || m->clock_manual || !m->clock_running)
-        return;
-    now = clock_now(m);
-    deadline = m->timers && m->timers->deadline < now + LOOP_INTERVAL ? m->timers->deadline
-                                                                      : now + LOOP_INTERVAL;
-    if (m->host_armed > now && m->host_armed <= deadline)
-        return;
-    if (deadline <= now) {
-        __atomic_fetch_or(&m->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
-        return;
-    }
-    m->host_armed = deadline;
-    its.it_value.tv_sec = (time_t)((deadline - now) / SEC(1));
-    its.it_value.tv_nsec = (long)((deadline - now) % SEC(1));
-    timer_settime(m->host_timer, 0, &its, NULL);
+    if (m->timers && m->timers->deadline < deadline)
+        deadline = m->timers->deadline;
+    cpu_set_deadline(m->cpu, host_clock_tsc(&m->host_clock, deadline - (u64)m->clock_offset));
 }

@@ -10,12 +10,9 @@ void clock_start(struct machine *m);
 void clock_stop(struct machine *m);
 /* Manual clocks only: moves time on, firing timers in order at their deadlines. */
 void clock_advance(struct machine *m, u64 ns);
-/* This thread runs the machine from now on: a timer of the host signals it. */
-void clock_bind_thread(struct machine *m);
-void clock_leave_thread(struct machine *m); /* it does no longer; on the same thread */
 /* Fires what is due. Returns nanoseconds to the next deadline, ~0 if none. */
 u64 timers_run(struct machine *m);
-/* Asks the host for an REQ_TIMER at the first deadline (see clock.c). */
-void clock_arm_host(struct machine *m);
+/* Asks for an REQ_TIMER at the first deadline, or when descriptors are to be looked at. */
+void clock_arm(struct machine *m);
 
 #endif

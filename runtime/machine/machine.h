@@ -10,10 +10,9 @@
 #include "devices/device.h"
 #include "mmu/mmu.h"
 #include "runtime/base/activity.h"
+#include "runtime/machine/hostclock.h"
 #include "runtime/machine/options.h"
 #include "runtime/machine/stats.h"
-
-#include <time.h>
 
 struct allocation;
 struct disk;
@@ -36,14 +35,14 @@ struct machine {
     struct disk *floppy[2], *ide[2][2];
 
     /* Time: see clock.c. */
-    i64 clock_offset;    /* machine time = host monotonic + offset, while running */
+    struct host_clock host_clock;
+    i64 clock_offset;    /* machine time = the host's clock + offset, while running */
     u64 clock_stopped;   /* machine time while stopped */
     bool clock_running, clock_manual; /* manual: tests turn it */
     i64 wall_base;        /* RTC time at machine time 0, seconds since 1970 */
     u32 wall_base_ns;
     struct timer *timers; /* armed, earliest first */
-    timer_t host_timer;   /* of the thread that runs the machine */
-    u64 host_armed;       /* its deadline in machine time, ~0: none */
+    u64 poll_due;         /* machine time when descriptors are to be looked at */
 
     enum run_state state;
     u32 events;      /* MACHINE_* requested */

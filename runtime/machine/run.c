@@ -40,8 +40,7 @@ void machine_cont(struct machine *m)
     m->state = RUN_RUNNING;
     clock_start(m);
     cpu_tsc_start(m->cpu);
-    m->host_armed = 0;
-    clock_arm_host(m);
+    clock_arm(m);
 }
 
 void machine_notify(struct machine *m, const char *event, const char *reason)
@@ -99,9 +98,8 @@ static void idle_until(struct machine *m, u64 next)
 
 int machine_run(struct machine *m)
 {
-    u64 last_poll = 0, now, next;
+    u64 next;
 
-    clock_bind_thread(m);
     prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0); /* sleeps of microseconds */
     if (m->options->stats)
         sampler_start(m);
@@ -121,15 +119,14 @@ int machine_run(struct machine *m)
             machine_spin_sleep(m, next);
             continue;
         }
-        now = clock_now(m);
-        if (now - last_poll >= LOOP_INTERVAL) {
+        if (clock_now(m) >= m->poll_due) {
             loop_poll(m, 0);
-            last_poll = now;
+            m->poll_due = clock_now(m) + LOOP_INTERVAL;
             continue; /* a descriptor's callback may have stopped us or made a timer due */
         }
-        clock_arm_host(m);
+        clock_arm(m);
         m->cpu->engine->run(m->cpu);
+        m->stats.deadlines += m->cpu->requests & REQ_TIMER ? 1 : 0;
     }
-    clock_leave_thread(m);
     return m->exit_status;
 }

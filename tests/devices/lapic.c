@@ -315,6 +315,29 @@ TEST(lapic, timer_pays_back_ticks_the_guest_could_not_take)
     CHECK_EQ(ticks + take_ticks(r), 120);
 }
 
+TEST(lapic, owed_ticks_are_spread)
+{
+    struct rig *r = enabled_rig();
+    u64 last = 0, least = ~0ull;
+    u32 ticks = 0;
+
+    apic_write(r, A_DIVIDE, 0xb);
+    apic_write(r, A_TIMER, A_PERIODIC | 0x30);
+    apic_write(r, A_INITIAL, 100000);
+    rig_advance(r, MSEC(20));
+    for (u32 i = 0; i < 100000; i++) {
+        rig_advance(r, USEC(1));
+        if (!take_ticks(r))
+            continue;
+        if (last && clock_now(r->m) - last < least)
+            least = clock_now(r->m) - last;
+        last = clock_now(r->m);
+        ticks++;
+    }
+    CHECK(least >= 75000);
+    CHECK(ticks >= 1198 && ticks <= 1201);
+}
+
 TEST(lapic, timer_owes_no_more_than_it_should)
 {
     struct rig *r = enabled_rig();

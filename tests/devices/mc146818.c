@@ -192,14 +192,37 @@ TEST(mc146818, periodic_ticks_are_not_lost)
 
     set(r, 0x0b, 0x42);
     rig_advance(r, SEC(1)); /* 1024 ticks pass unread */
-    for (u32 i = 0; i < 20000; i++) {
+    for (u32 i = 0; i < 120000; i++) {
         rig_advance(r, USEC(50));
         if (rig_irq(r, 8)) {
             get(r, 0x0c);
             n++;
         }
     }
-    CHECK(n >= 2045 && n <= 2050);
+    CHECK(n >= 1024 * 7 - 2 && n <= 1024 * 7 + 2);
+}
+
+TEST(mc146818, owed_ticks_are_spread)
+{
+    struct rig *r = rig_new(&mc146818_class, NULL);
+    u64 last = 0, least = ~0ull;
+    u32 n = 0;
+
+    set(r, 0x0a, 0x23); /* 8192 Hz: 122.07 us */
+    set(r, 0x0b, 0x42);
+    rig_advance(r, MSEC(50));
+    for (u32 i = 0; i < 250000; i++) {
+        rig_advance(r, USEC(1));
+        if (!rig_irq(r, 8))
+            continue;
+        get(r, 0x0c);
+        if (last && clock_now(r->m) - last < least)
+            least = clock_now(r->m) - last;
+        last = clock_now(r->m);
+        n++;
+    }
+    CHECK(least >= 91000);
+    CHECK(n >= 2455 && n <= 2460); /* 300 ms of ticks in 250 */
 }
 
 TEST(mc146818, memory_and_second_bank)

@@ -347,7 +347,7 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
                       within(at, size, cpu->direct_map_frames, SHADOW_SPTES * sizeof(u32)) ||
                       within(at, size, cpu->page_flags, PHYS_PAGES) ||
                       within(at, size, tc_of(cpu)->code_map, CODE_MAP_BYTES) ||
-                      at == (u64)audit.first_tc.poll || s->op[i].rip);
+                      s->op[i].rip);
 }
 
 /* False: it has been looked at often enough. */

@@ -48,7 +48,6 @@ static void on_tick(int sig)
     if (!p->chain)
         __atomic_fetch_or(&p->interp->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
     __atomic_fetch_or(&p->bt->cpu->requests, REQ_TIMER, __ATOMIC_RELAXED);
-    bt_kick(p->bt->cpu);
 }
 
 void watch_start(const struct pair *p)

@@ -215,7 +215,7 @@ def triple_fault_ends_with_no_reboot(c):
 @case
 def trace_tc_shows_guest_and_host_code(c):
     r = c.run("-display", "none", "-fda", c.floppy(TRIPLE), "-no-reboot", "--engine", "bt", "--trace", "tc")
-    expect("; vcpu.poll" in r.stderr and "exit to " in r.stderr, "no listing: " + r.stderr[-300:])
+    expect("(interrupt poll)" in r.stderr and "exit to " in r.stderr, "no listing: " + r.stderr[-300:])
     expect("ljmp 0xf000:0xe05b" in r.stderr, "the first instruction is not there")
 
 

@@ -1,0 +1,28 @@
+/*
+ * The host's time, read from the TSC.
+ */
+#ifndef RING3_HOSTCLOCK_H
+#define RING3_HOSTCLOCK_H
+
+#include "runtime/base/base.h"
+
+/* Where the TSC and CLOCK_MONOTONIC stood together, and how fast one goes by the other. See hostclock.c. */
+struct host_clock {
+    u64 tsc, ns;        /* the anchor */
+    u64 last;           /* told */
+    u64 rate;           /* nanoseconds a tick of the TSC, times 2^32 */
+    u64 inverse;        /* ticks a nanosecond, times 2^32 */
+    u64 span;           /* ticks from one anchor to the next, at most */
+    struct host_pair {
+        u64 tsc, ns;
+    } older, newer;     /* the rate is taken since `older` */
+    bool by_tsc;        /* the TSC goes at one rate, whatever the processor does */
+};
+
+void host_clock_init(struct host_clock *c);
+/* Nanoseconds, as CLOCK_MONOTONIC counts them but for some microseconds; never back. */
+u64 host_clock_now(struct host_clock *c);
+/* The TSC's value at a time; 0 if that is long past. */
+u64 host_clock_tsc(struct host_clock *c, u64 ns);
+
+#endif
