@@ -6,7 +6,7 @@
  * instruction, which restarts. It gives way when requests is set or TF traps each iteration:
  * cpu->mid_rep is set then, and the interpreter leaves EIP where it is.
  *
- * MOVS and STOS upwards on plain memory run a page at a time.
+ * On plain memory they run a page at a time, in both directions.
  */
 #include "cpu/debug.h"
 #include "cpu/hostop.h"
@@ -110,46 +110,112 @@ static bool step_scas(struct vcpu *cpu, const struct insn *in, u32 size)
 /* Nobody wants to see single iterations, or waits for the next? */
 static bool spans_allowed(const struct vcpu *cpu)
 {
-    return !(cpu->eflags & (FLAG_DF | FLAG_TF | FLAG_AC)) && !cpu_debug_armed(cpu) &&
+    return !(cpu->eflags & (FLAG_TF | FLAG_AC)) && !cpu_debug_armed(cpu) &&
            !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED);
 }
 
+static inline bool runs_down(const struct vcpu *cpu)
+{
+    return cpu->eflags & FLAG_DF;
+}
+
+/* From one element to the next, in bytes. */
+static inline i64 stride(const struct vcpu *cpu, u32 size)
+{
+    return runs_down(cpu) ? -(i64)size : size;
+}
+
 /*
- * Host memory at seg:off, and in *bytes how much of it may be used in one go: to the end of the
- * page, of the segment, of the offset's 16 or 32 bits. NULL: iterate instead (which finds faults).
+ * Elements from seg:off on, in the direction of DF, that lie in one page, in the segment, and before
+ * the offset wraps: at most `count`; 0: the first does not.
  */
-static u8 *host_span(struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
-                enum mmu_access access, u64 *bytes)
+static u32 elements_within(const struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
+                           u32 size, u32 count)
 {
     const struct segment *s = &cpu->seg[seg];
     u32 usual = ATTR_P | ATTR_S | SEG_W;
     u32 last = s->limit < addr_mask(in) ? s->limit : addr_mask(in);
-    gla_t gla = s->base + off;
-    bool fault;
+    u32 in_page = (s->base + off) & PAGE_MASK;
+    u64 up = PAGE_SIZE - in_page, n;
 
-    if ((s->attr & (usual | SEG_CODE | SEG_E)) != usual || off > last)
-        return NULL;
-    if (*bytes > (u64)last - off + 1)
-        *bytes = (u64)last - off + 1;
-    if (*bytes > PAGE_SIZE - (gla & PAGE_MASK))
-        *bytes = PAGE_SIZE - (gla & PAGE_MASK);
-    return access == MMU_WRITE ? mmu_host_overwrite(&cpu->paging, gla, (u32)*bytes, &fault)
-                               : mmu_host(&cpu->paging, gla, access, &fault);
+    if (up > (u64)last - off + 1)
+        up = (u64)last - off + 1;
+    if ((s->attr & (usual | SEG_CODE | SEG_E)) != usual || off > last || up < size)
+        return 0;
+    n = !runs_down(cpu) ? up / size : (in_page < off ? in_page : off) / size + 1;
+    return n < count ? (u32)n : count;
 }
 
-/* Forward, element by element in effect: a target just above its source repeats a pattern. */
-static void copy_up(u8 *dst, const u8 *src, u64 bytes, u32 size)
+/*
+ * Host memory of the element at seg:off; *count is lowered to the elements that may be used in one go.
+ * NULL: iterate instead (which finds faults).
+ */
+static u8 *span(struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
+                enum mmu_access access, u32 size, u32 *count)
 {
-    if (dst <= src || dst >= src + bytes) {
-        memmove(dst, src, bytes);
-        return;
+    u32 n = elements_within(cpu, in, seg, off, size, *count), below;
+    gla_t gla = cpu->seg[seg].base + off;
+    bool fault;
+    u8 *host;
+
+    if (!n)
+        return NULL;
+    *count = n;
+    below = runs_down(cpu) ? (n - 1) * size : 0;
+    host = access == MMU_WRITE
+               ? mmu_host_overwrite(&cpu->paging, gla - below, n * size, &fault)
+               : mmu_host(&cpu->paging, gla - below, access, &fault);
+    return host ? host + below : NULL;
+}
+
+static u8 *source_span(struct vcpu *cpu, const struct insn *in, u32 size, u32 *count)
+{
+    return span(cpu, in, in->seg, cpu->gpr[ESI] & addr_mask(in), MMU_READ, size, count);
+}
+
+static u8 *target_span(struct vcpu *cpu, const struct insn *in, enum mmu_access access, u32 size,
+                       u32 *count)
+{
+    return span(cpu, in, ES, target_offset(cpu, in), access, size, count);
+}
+
+/*
+ * A target less than the whole length behind its source, `ahead` bytes in the direction of the copy:
+ * what is read was written just before, so the first `ahead` bytes repeat. In whole elements, what is
+ * there is copied at once, and so doubles each time.
+ */
+static void copy_pattern(u8 *dst, const u8 *src, u32 bytes, u32 size, u32 ahead, bool down)
+{
+    u32 done = 0, most = ahead / size * size, n;
+
+    while (done < bytes) {
+        n = most ? most : size;
+        if (most == ahead)
+            n += done;
+        if (n > bytes - done)
+            n = bytes - done;
+        if (most == ahead) /* from the beginning: `done` is a multiple of the pattern */
+            memmove(down ? dst - done - n : dst + done, down ? src - n : src, n);
+        else
+            memmove(down ? dst - done - n : dst + done, down ? src - done - n : src + done, n);
+        done += n;
     }
-    for (u64 i = 0; i < bytes; i += size)
-        memmove(dst + i, src + i, size);
+}
+
+/* n elements from src to dst, one by one in effect. */
+static void copy_elements(u8 *dst, const u8 *src, u32 n, u32 size, bool down)
+{
+    u64 ahead = down ? (u64)(src - dst) : (u64)(dst - src), bytes = (u64)n * size;
+    u64 below = down ? bytes - size : 0, end = down ? size : 0;
+
+    if (ahead - 1 >= bytes - 1) /* the same place, apart, or the target in front */
+        memmove(dst - below, src - below, bytes);
+    else
+        copy_pattern(dst + end, src + end, (u32)bytes, size, (u32)ahead, down);
 }
 
 /* `bytes` is a multiple of size; little-endian, as the guest. */
-static void fill_elements(u8 *dst, u32 val, u64 bytes, u32 size)
+static void fill(u8 *dst, u32 val, u64 bytes, u32 size)
 {
     u32 pattern = size == 1   ? (val & 0xff) * 0x01010101u
                   : size == 2 ? (val & 0xffff) * 0x10001u
@@ -166,31 +232,126 @@ static void fill_elements(u8 *dst, u32 val, u64 bytes, u32 size)
         memcpy(dst + i, &pattern, 2);
 }
 
+static inline u32 element(const u8 *p, u32 size)
+{
+    u32 val = 0;
+
+    memcpy(&val, p, size);
+    return val;
+}
+
+/*
+ * How many elements a comparison takes: up to the first pair that ends the repetition, that one
+ * included. The second of each pair stands still for SCAS.
+ */
+static inline u32 pairs_taken(const u8 *a, const u8 *b, i64 step_a, i64 step_b, u32 n, u32 size,
+                              bool until_equal)
+{
+    u32 i = 0;
+
+    while (i < n && (element(a, size) == element(b, size)) != until_equal)
+        i++, a += step_a, b += step_b;
+    return i < n ? i + 1 : n;
+}
+
+static u32 pairs_until(const u8 *a, const u8 *b, i64 step_a, i64 step_b, u32 n, u32 size,
+                       bool until_equal)
+{
+    if (size == 1)
+        return pairs_taken(a, b, step_a, step_b, n, 1, until_equal);
+    if (size == 2)
+        return pairs_taken(a, b, step_a, step_b, n, 2, until_equal);
+    return pairs_taken(a, b, step_a, step_b, n, 4, until_equal);
+}
+
+/* Elements at the beginning that are alike, in whole groups of eight bytes: REPE CMPS upwards. */
+static u32 elements_alike(const u8 *a, const u8 *b, u32 n, u32 size)
+{
+    u64 x, y;
+    u32 at = 0;
+
+    for (; at + 8 <= n * size; at += 8) {
+        memcpy(&x, a + at, 8);
+        memcpy(&y, b + at, 8);
+        if (x != y)
+            break;
+    }
+    return at / size;
+}
+
 /* Each returns the iterations it has done and committed but for the count; 0: iterate. */
 static u32 span_movs(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
 {
-    u64 bytes = (u64)count * size;
-    u8 *src = host_span(cpu, in, in->seg, cpu->gpr[ESI] & addr_mask(in), MMU_READ, &bytes);
-    u8 *dst = src ? host_span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, &bytes) : NULL;
-    u32 n = (u32)(bytes / size);
+    u8 *src = source_span(cpu, in, size, &count);
+    u8 *dst = src ? target_span(cpu, in, MMU_WRITE, size, &count) : NULL;
 
-    if (!dst || !n)
+    if (!dst)
         return 0;
-    copy_up(dst, src, (u64)n * size, size);
+    copy_elements(dst, src, count, size, runs_down(cpu));
+    string_advance(cpu, in, ESI, count * size);
+    string_advance(cpu, in, EDI, count * size);
+    return count;
+}
+
+static u32 span_stos(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
+{
+    u8 *dst = target_span(cpu, in, MMU_WRITE, size, &count);
+
+    if (!dst)
+        return 0;
+    fill(runs_down(cpu) ? dst - (count - 1) * size : dst, cpu->gpr[EAX], (u64)count * size, size);
+    string_advance(cpu, in, EDI, count * size);
+    return count;
+}
+
+static u32 span_lods(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
+{
+    u8 *src = source_span(cpu, in, size, &count);
+
+    if (!src)
+        return 0;
+    reg_write(cpu, EAX, size, element(src + (i64)(count - 1) * stride(cpu, size), size));
+    string_advance(cpu, in, ESI, count * size);
+    return count;
+}
+
+static u32 span_cmps(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
+{
+    u8 *b = target_span(cpu, in, MMU_READ, size, &count);
+    u8 *a = b ? source_span(cpu, in, size, &count) : NULL;
+    i64 step = stride(cpu, size), last;
+    bool until_equal = in->prefixes & PFX_REPNE;
+    u32 n = 0;
+
+    if (!a)
+        return 0;
+    if (!until_equal && step > 0)
+        n = elements_alike(a, b, count - 1, size); /* the last one gives the flags */
+    n += pairs_until(a + n * size, b + n * size, step, step, count - n, size, until_equal);
+    last = (i64)(n - 1) * step;
+    flags_of_compare(cpu, size, element(a + last, size), element(b + last, size));
     string_advance(cpu, in, ESI, n * size);
     string_advance(cpu, in, EDI, n * size);
     return n;
 }
 
-static u32 span_stos(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
+static u32 span_scas(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
 {
-    u64 bytes = (u64)count * size;
-    u8 *dst = host_span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, &bytes);
-    u32 n = (u32)(bytes / size);
+    u8 *a = target_span(cpu, in, MMU_READ, size, &count);
+    u32 val = reg_read(cpu, EAX, size), n;
+    bool until_equal = in->prefixes & PFX_REPNE;
+    i64 step = stride(cpu, size);
+    u8 *found;
 
-    if (!dst || !n)
+    if (!a)
         return 0;
-    fill_elements(dst, cpu->gpr[EAX], (u64)n * size, size);
+    if (until_equal && step == 1) { /* strlen() and memchr() of old compilers */
+        found = memchr(a, (int)val, count);
+        n = found ? (u32)(found - a) + 1 : count;
+    } else {
+        n = pairs_until(a, (u8 *)&val, step, 0, count, size, until_equal);
+    }
+    flags_of_compare(cpu, size, val, element(a + (i64)(n - 1) * step, size));
     string_advance(cpu, in, EDI, n * size);
     return n;
 }
@@ -260,15 +421,15 @@ bool ex_stos(struct vcpu *cpu, const struct insn *in)
 
 bool ex_lods(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat_string(cpu, in, step_lods, NULL, UNTIL_COUNT);
+    return repeat_string(cpu, in, step_lods, span_lods, UNTIL_COUNT);
 }
 
 bool ex_cmps(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat_string(cpu, in, step_cmps, NULL, UNTIL_ZF);
+    return repeat_string(cpu, in, step_cmps, span_cmps, UNTIL_ZF);
 }
 
 bool ex_scas(struct vcpu *cpu, const struct insn *in)
 {
-    return repeat_string(cpu, in, step_scas, NULL, UNTIL_ZF);
+    return repeat_string(cpu, in, step_scas, span_scas, UNTIL_ZF);
 }
