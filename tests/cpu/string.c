@@ -33,12 +33,17 @@ static u32 random_code(u8 code[5], u32 *seed)
     return n;
 }
 
-/* The area is nearly all one byte, so that comparisons run for a while. */
-static void area_fill(u8 *area, u32 *seed)
+/* The area is nearly all one byte, so that comparisons run for a while; or, around the source,
+ * all sorts, so that copies show their order. */
+static void area_fill(u8 *area, u32 source, u32 *seed)
 {
+    bool varied = rand_r(seed) & 1;
+
     memset(area, 0x41, AREA_BYTES);
     for (u32 i = (u32)rand_r(seed) % 40; i; i--)
         area[(u32)rand_r(seed) % AREA_BYTES] = (u8)rand_r(seed);
+    for (u32 i = 0; varied && i < 128; i++)
+        area[(source + i - 64) % AREA_BYTES] = (u8)rand_r(seed);
 }
 
 /* Runs the instruction that stands at CODE_AT to its end. */
@@ -84,8 +89,8 @@ TEST(string, a_page_at_a_time_is_the_same_as_element_by_element)
         static u8 area[AREA_BYTES];
         u32 n = random_code(code, &seed);
 
-        area_fill(area, &seed);
         random_registers(gpr, &seed);
+        area_fill(area, gpr[ESI], &seed);
         flags = 2 | (rand_r(&seed) & 1 ? FLAG_DF : 0) | ((u32)rand_r(&seed) & FLAGS_ARITH);
         memcpy(ram + CODE_AT, code, n);
         memcpy(ram + AREA, area, AREA_BYTES);
