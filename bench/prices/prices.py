@@ -113,6 +113,14 @@ def dearer(mine, qemu):
     return mine > qemu * 1.15 and mine > qemu + 2
 
 
+HOSTS_OWN = "the host's own price"
+
+
+def why_so(mode, name, mine, native, table):
+    """The reason for a price: the table's, or that the host pays the same."""
+    return reason(mode, name, table) or (HOSTS_OWN if native is not None and mine <= native * 1.15 + 2 else "")
+
+
 def trap_text(mine, theirs):
     if mine == theirs:
         return "" if mine == NO_TRAP else "fault %d" % mine
@@ -140,26 +148,27 @@ def write_sorted(path, mode, head, rows):
 
 def judge(mode, got, host, o):
     """Tells the rows that are too dear; returns figures for the summary."""
-    first, table, bad, far, unlike = o.engines[0], reasons(), [], [], []
+    first, table, bad, far, unlike = o.engines[0], reasons(), {}, [], []
     head = ["", *o.engines, "qemu", "host", first + "/qemu", ""]
     both = [n for n in got[first] if n in got["qemu"]]
     both.sort(key=lambda n: order((n, got[first][n][0], got["qemu"][n][0], 0)))
     lines = {}
     for n in both:
         mine, qemu, native = got[first][n], got["qemu"][n], host.get(n, (None,))[0]
-        why = reason(mode, n, table)
+        why = why_so(mode, n, mine[0], native, table)
         note = trap_text(mine[1], qemu[1])
         lines[n] = cells(n, got, o.engines, native) + ["; ".join(x for x in (note, why) if x)]
         if mine[1] != qemu[1]:
             unlike.append(n)
         elif dearer(mine[0], qemu[0]):
-            bad.append(n)
+            bad[n] = why
         if native is not None and mine[0] > 2 * native and mine[0] > 30 and mine[1] == NO_TRAP:
             far.append(n)
-    told = [n for n in bad if not reason(mode, n, table)]
-    print("%s: %d rows; dearer than QEMU by 15 %% and 2 cycles: %d, without a reason: %d" % (mode, len(both), len(bad), len(told)))
+    told = sorted(bad, key=lambda n: bad[n] != "")
+    print("%s: %d rows; dearer than QEMU by 15 %% and 2 cycles: %d, without a reason: %d"
+          % (mode, len(both), len(bad), list(bad.values()).count("")))
     if bad:
-        rig.table(head, [lines[n] for n in bad])
+        rig.table(head, [lines[n] for n in told])
     print("\n%s: above twice the host and 30 cycles: %d" % (mode, len(far)))
     if far:
         rig.table(head, [lines[n] for n in far if n not in bad])
@@ -174,7 +183,7 @@ def judge(mode, got, host, o):
     print("\n%s: geometric mean of (cycles + 1): %s%s\n" % (
         mode, ", ".join("%s/QEMU %s" % (e, rig.number(m)) for e, m in means.items()),
         ", %s/host %s of %d rows" % (first, rig.number(mean_host), len(to_host)) if to_host else ""))
-    return {"rows": len(both), "dearer": {n: reason(mode, n, table) for n in bad}, "far_above_host": far,
+    return {"rows": len(both), "dearer": bad, "far_above_host": far,
             "mean_to_qemu": means, "mean_to_host": mean_host}
 
 
