@@ -1,9 +1,9 @@
 /*
- * What the host's own mechanisms cost on this machine: the events and instruction forms between which
- * the design chooses (docs/design.md, "What the host costs").
+ * What the host's own mechanisms cost on this machine: the events and instruction forms between
+ * which the design chooses (docs/design.md, "What the host costs").
  *
- *   hostcost          "row NAME BEST MEDIAN": hundredths of a TSC cycle per operation; "none NAME":
- *                     the host has no such thing
+ *   hostcost          "row NAME BEST MEDIAN": hundredths of a TSC cycle per operation; "none
+ *                     NAME": the host has no such thing
  *   hostcost tsc      "tsc KHZ": the TSC's rate against CLOCK_MONOTONIC_RAW; "core RATIO": core
  *                     cycles per TSC cycle, by a chain of additions of one cycle each; and
  *                     "hypervisor NAME", as its CPUID leaf signs, if there is one
@@ -35,7 +35,8 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* The TSC and the clock at one moment: the closest of a few pairs, should the host preempt us. */
+/* The TSC and the clock at one moment: the closest of a few pairs, should the host preempt
+ * us. */
 static void read_pair(uint64_t *tsc, uint64_t *ns)
 {
     uint64_t best = UINT64_MAX, before, after, now;
@@ -112,7 +113,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 /* Signal stack and no signal mask to restore, as the monitor has it. */
 static void catch(int sig)
 {
-    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    struct sigaction sa = { .sa_sigaction = on_signal,
+                            .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
     sigaction(sig, &sa, NULL);
 }
@@ -131,13 +133,13 @@ static void faults_init(void)
     closed = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-#define TRAP(id, length, text, ...)                                                                \
-    static void id(uint32_t n)                                                                     \
-    {                                                                                              \
-        by_jump = false;                                                                           \
-        skip = length;                                                                             \
-        while (n--)                                                                                \
-            __asm__ volatile(text : : __VA_ARGS__ : "rax", "rdx", "memory", "cc");                 \
+#define TRAP(id, length, text, ...)                                                            \
+    static void id(uint32_t n)                                                                 \
+    {                                                                                          \
+        by_jump = false;                                                                       \
+        skip = length;                                                                         \
+        while (n--)                                                                            \
+            __asm__ volatile(text : : __VA_ARGS__ : "rax", "rdx", "memory", "cc");             \
     }
 
 TRAP(segv_return, 2, "movb (%0), %%al", "r"(closed))
@@ -146,7 +148,8 @@ TRAP(int3_return, 0, "int3", "r"(0))
 TRAP(divide_return, 2, "xor %%edx, %%edx; div %0", "r"(0))
 TRAP(ud2_return, 2, "ud2", "r"(0))
 TRAP(align_return, 2,
-     "pushfq; orl $0x40000, (%%rsp); popfq; movl (%%rbx), %%eax; pushfq; andl $~0x40000, (%%rsp); popfq",
+     "pushfq; orl $0x40000, (%%rsp); popfq; movl (%%rbx), %%eax; pushfq; andl $~0x40000, "
+     "(%%rsp); popfq",
      "b"(mapped + 1))
 
 static void segv_jump(uint32_t n)
@@ -179,13 +182,15 @@ static void maps_init(void)
 static void map_one(uint32_t n)
 {
     while (n--)
-        mmap(mapped, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, (n & 1) * 5 * PAGE);
+        mmap(mapped, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory,
+             (n & 1) * 5 * PAGE);
 }
 
 static void map_touch(uint32_t n)
 {
     while (n--) {
-        mmap(mapped, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, (n & 1) * 5 * PAGE);
+        mmap(mapped, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory,
+             (n & 1) * 5 * PAGE);
         *(volatile char *)mapped = 1;
     }
 }
@@ -193,8 +198,8 @@ static void map_touch(uint32_t n)
 static void map_populate(uint32_t n)
 {
     while (n--)
-        mmap(mapped, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, memory,
-             (n & 1) * 5 * PAGE);
+        mmap(mapped, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+             memory, (n & 1) * 5 * PAGE);
 }
 
 static void protect_one(uint32_t n)
@@ -229,19 +234,20 @@ static void getppid_64(uint32_t n)
 
 static char *low; /* two pages below 4 GB: code for far_calls(); data and its stack */
 
-#define INSN(id, text)                                                                             \
-    static void id(uint32_t n)                                                                     \
-    {                                                                                              \
-        n /= 8;                                                                                    \
-        __asm__ volatile("1:\t.rept 8\n\t" text "\n\t.endr\n\tdec %%ecx\n\tjnz 1b"                \
-                         : "+c"(n)                                                                 \
-                         : "S"(low + PAGE)                                                 \
-                         : "rax", "rdx", "rdi", "r8", "memory", "cc");                             \
+#define INSN(id, text)                                                                         \
+    static void id(uint32_t n)                                                                 \
+    {                                                                                          \
+        n /= 8;                                                                                \
+        __asm__ volatile("1:\t.rept 8\n\t" text "\n\t.endr\n\tdec %%ecx\n\tjnz 1b"             \
+                         : "+c"(n)                                                             \
+                         : "S"(low + PAGE)                                                     \
+                         : "rax", "rdx", "rdi", "r8", "memory", "cc");                         \
     }
 
 INSN(insn_pushf_popf, "pushfq; popfq")
 INSN(insn_pushf, "pushfq; pop %%rax")
-INSN(insn_lahf_sahf, "lahf; seto %%al; mov %%eax, %%edx; mov %%edx, %%eax; add $0x7f, %%al; sahf")
+INSN(insn_lahf_sahf,
+     "lahf; seto %%al; mov %%eax, %%edx; mov %%edx, %%eax; add $0x7f, %%al; sahf")
 INSN(insn_rdtsc, "rdtsc")
 INSN(insn_load, "mov (%%rsi), %%eax")
 INSN(insn_load_gs, "mov %%gs:(%%esi), %%eax")
@@ -270,7 +276,8 @@ static void insn_wrgsbase(uint32_t n)
 
 /* ---- Far jumps ---- */
 
-/* Linux has a segment for 32-bit code at this selector; a hypervisor may take it away (LAR: L, D, type). */
+/* Linux has a segment for 32-bit code at this selector; a hypervisor may take it away (LAR: L,
+ * D, type). */
 static bool have_code32(void)
 {
     enum { SELECTOR = 0x23, MASK = 0x60f800, CODE32 = 0x40f800 };
@@ -317,17 +324,18 @@ static void forms_init(void)
     form.target = direct.target - FORM_DELTA;
     for (page = form.source >> 12; page < (form.source + 2 * FORM_BYTES) >> 12; page++) {
         form.table[page] = FORM_DELTA;
-        form.tlb[page % TLB_ENTRIES] = (struct tlb_entry){ .page = page << 12, .delta = FORM_DELTA };
+        form.tlb[page % TLB_ENTRIES] =
+            (struct tlb_entry){ .page = page << 12, .delta = FORM_DELTA };
     }
     misaligned = form;
     misaligned.source += 1;
     misaligned.target += 3;
 }
 
-#define FORM(id, name, state)                                                                             \
-    static void id(uint32_t n)                                                                     \
-    {                                                                                              \
-        name(&state, n);                                                                            \
+#define FORM(id, name, state)                                                                  \
+    static void id(uint32_t n)                                                                 \
+    {                                                                                          \
+        name(&state, n);                                                                       \
     }
 FORM(loop_plain, form_plain, direct)
 FORM(loop_mapped, form_mapped, direct)

@@ -28,7 +28,8 @@ void form_checked_mov(const struct form_state *s, uint32_t n);
 void form_masked(const struct form_state *s, uint32_t n);
 void form_qemu(const struct form_state *s, uint32_t n);
 
-/* Position-independent: (far pointer, top of a stack, n), all below 4 GB; far_target is its 32-bit end. */
+/* Position-independent: (far pointer, top of a stack, n), all below 4 GB; far_target is its
+ * 32-bit end. */
 extern const char far_calls[], far_target[], far_calls_end[];
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * One loop of 15 instructions, 6 of them memory, by the way guest addresses become host ones. The
- * guest's registers are the host's of the same name; R8-R15 are the monitor's, as in bt/regs.h: R12 =
- * 12, R14 the table, R13 the TLB. R15 counts.
+ * One loop of 15 instructions, 6 of them memory, by the way guest addresses become host ones.
+ * The guest's registers are the host's of the same name; R8-R15 are the monitor's, as in
+ * bt/regs.h: R12 = 12, R14 the table, R13 the TLB. R15 counts.
  */
         .text
 
@@ -39,7 +39,8 @@
         ja      slow
         access  \op, \reg, \store, (%r10, %r9)
 .endm
-/* Ours: an address that is not aligned becomes non-canonical, so AC need not be set. R8 = 62. */
+/* Ours: an address that is not aligned becomes non-canonical, so AC need not be set. R8 =
+ * 62. */
 .macro mem_aligned op, reg, store, address:vararg
         spte    \address
         shlxq   %r8, %r9, %r11
@@ -95,7 +96,8 @@
 9:      movq    %r8, %rcx
         access  \op, \reg, \store, (%r10, %r9)
 .endm
-/* For misaligned operands: VPMASKMOVD never raises #AC; the end of a page is checked. XMM9 = one dword. */
+/* For misaligned operands: VPMASKMOVD never raises #AC; the end of a page is checked. XMM9 =
+ * one dword. */
 .macro mem_masked op, reg, store, address:vararg
         spte    \address
         movl    $0xffc, %r11d

@@ -107,7 +107,8 @@ bool ex_xadd(struct vcpu *cpu, const struct insn *in)
 /* The destination is written either way: with its own value when the comparison fails. */
 bool ex_cmpxchg(struct vcpu *cpu, const struct insn *in)
 {
-    u32 size = in->op[0].size, ax = flags_to_ax(cpu->eflags), acc = reg_read(cpu, EAX, size), dst;
+    u32 size = in->op[0].size, ax = flags_to_ax(cpu->eflags), acc = reg_read(cpu, EAX, size),
+        dst;
     bool equal;
 
     if (!op_modify(cpu, in, 0, &dst))

@@ -1,6 +1,7 @@
 /*
- * Zydis' decoding, reduced to struct insn. The decoder modes are set so that encodings newer than
- * the guest's CPU decode as they did then: F3 0F BC is BSF, the MPX and CET spaces are NOPs.
+ * Zydis' decoding, reduced to struct insn. The decoder modes are set so that encodings newer
+ * than the guest's CPU decode as they did then: F3 0F BC is BSF, the MPX and CET spaces are
+ * NOPs.
  */
 #include "cpu/insn.h"
 #include <string.h>
@@ -196,8 +197,8 @@ static enum decode_result failure(ZyanStatus status, u32 n)
 }
 
 /*
- * Does the manual's syntax show this operand? Zydis calls fixed registers (EAX of 05, CL of D3, ES of
- * 06) implicit, which is shown, unlike hidden; x87's ST(0) and the 1 of D1 are left out.
+ * Does the manual's syntax show this operand? Zydis calls fixed registers (EAX of 05, CL of D3,
+ * ES of 06) implicit, which is shown, unlike hidden; x87's ST(0) and the 1 of D1 are left out.
  */
 static bool operand_shown(const ZydisDecodedOperand *o)
 {

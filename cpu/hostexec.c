@@ -1,14 +1,14 @@
 /*
  * Thunks of single instructions and the cache that holds them.
  *
- * Code memory is one memfd mapped twice, once writable and once executable, never both. A slot is
- * 16 bytes: the instruction (7 at most) and RET; a second table says which instruction it
- * holds. Slots are direct-mapped by a hash of the bytes: a collision overwrites, so the memory is
- * bounded whatever the guest runs.
+ * Code memory is one memfd mapped twice, once writable and once executable, never both. A slot
+ * is 16 bytes: the instruction (7 at most) and RET; a second table says which instruction it
+ * holds. Slots are direct-mapped by a hash of the bytes: a collision overwrites, so the memory
+ * is bounded whatever the guest runs.
  *
- * An instruction needs no REX prefix on the host: x87, MMX and XMM registers have the numbers 0-7,
- * the general register is renamed to EAX and the memory operand to [RDI], which 64-bit code
- * encodes as 32-bit code does.
+ * An instruction needs no REX prefix on the host: x87, MMX and XMM registers have the numbers
+ * 0-7, the general register is renamed to EAX and the memory operand to [RDI], which 64-bit
+ * code encodes as 32-bit code does.
  */
 #include "cpu/hostexec.h"
 

@@ -1,10 +1,10 @@
 /*
  * void hostexec_enter(const void *thunk, struct hostexec_frame *frame)
  *
- * Loads the frame, calls the thunk (one instruction and RET), stores the frame. The host's control
- * words survive; its x87 stack is empty and its XMM registers are the caller's to lose, as the
- * System V ABI says at any call. FNINIT drops exceptions that the thunk left pending, so the host
- * never meets them. Offsets are asserted in hostexec.c.
+ * Loads the frame, calls the thunk (one instruction and RET), stores the frame. The host's
+ * control words survive; its x87 stack is empty and its XMM registers are the caller's to lose,
+ * as the System V ABI says at any call. FNINIT drops exceptions that the thunk left pending, so
+ * the host never meets them. Offsets are asserted in hostexec.c.
  */
         .text
         .globl  hostexec_enter

@@ -1,10 +1,12 @@
 /*
- * insn_decode(): by example. The bytes before an instruction's displacement and immediate (prefixes,
- * opcode, ModRM, SIB: its head) decide all of its decoded form but these two values. So what Zydis
- * once decoded serves for every later instruction with the same head; kernels use some two thousand.
+ * insn_decode(): by example. The bytes before an instruction's displacement and immediate
+ * (prefixes, opcode, ModRM, SIB: its head) decide all of its decoded form but these two values.
+ * So what Zydis once decoded serves for every later instruction with the same head; kernels use
+ * some two thousand.
  *
- * How long a head is, is worked out here, by the two opcode maps' ModRM columns (SDM vol. 2, appendix
- * A.3). A form is kept only if Zydis agrees with the length, so a mistake there costs time alone.
+ * How long a head is, is worked out here, by the two opcode maps' ModRM columns (SDM vol. 2,
+ * appendix A.3). A form is kept only if Zydis agrees with the length, so a mistake there costs
+ * time alone.
  */
 #include "cpu/insn.h"
 #include <string.h>
@@ -26,10 +28,12 @@ static_assert(sizeof(struct shape) == 64, "one cache line");
 static _Thread_local struct shape shapes[SHAPES] __attribute__((aligned(64)));
 
 /* A bit per opcode: does ModRM follow? One row of the manual's map, 16 opcodes, in 4 digits. */
-static const u16 modrm_one_byte[16] = { 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0, 0,      0x0a0c, 0,
-                                        0xffff, 0,      0,      0,      0x00f3, 0xff0f, 0, 0xc0c0 };
-static const u16 modrm_0f[16] = { 0xa00f, 0xffff, 0xffff, 0,      0xffff, 0xffff, 0xffff, 0xff7f,
-                                  0,      0xffff, 0xf838, 0xffff, 0x00ff, 0xffff, 0xffff, 0x7fff };
+static const u16 modrm_one_byte[16] = { 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0, 0,
+                                        0x0a0c, 0,      0xffff, 0,      0, 0,
+                                        0x00f3, 0xff0f, 0,      0xc0c0 };
+static const u16 modrm_0f[16] = { 0xa00f, 0xffff, 0xffff, 0,      0xffff, 0xffff,
+                                  0xffff, 0xff7f, 0,      0xffff, 0xf838, 0xffff,
+                                  0x00ff, 0xffff, 0xffff, 0x7fff };
 
 static bool in_opcode_map(const u16 *map, u8 opcode)
 {
@@ -104,8 +108,8 @@ static void fill_in(const struct shape *s, const u8 *bytes, struct insn *in)
     memcpy(in->raw, bytes, sizeof(in->raw));
 }
 
-/* One value at most of each kind, and both as long as the encoding says: not ENTER, far pointers and
- * the absolute addresses of A0 to A3. */
+/* One value at most of each kind, and both as long as the encoding says: not ENTER, far
+ * pointers and the absolute addresses of A0 to A3. */
 static bool has_simple_shape(const struct insn *in, u32 head)
 {
     u32 values = 0;
@@ -115,8 +119,8 @@ static bool has_simple_shape(const struct insn *in, u32 head)
         if (in->op[i].kind == OP_FAR)
             return false;
     }
-    return in->len == head + in->disp_size + in->imm_size && (in->has_modrm || !in->disp_size) &&
-           values == !!in->imm_size;
+    return in->len == head + in->disp_size + in->imm_size &&
+           (in->has_modrm || !in->disp_size) && values == !!in->imm_size;
 }
 
 enum decode_result insn_decode(const u8 *bytes, u32 n, bool code32, struct insn *in)

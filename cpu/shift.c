@@ -1,6 +1,6 @@
 /*
- * Shifts, rotates, double shifts, bit tests and bit scans, computed by the host (cpu/hostop.h): the
- * flags of counts the manual leaves undefined are the host's. SDM vol. 2, by mnemonic.
+ * Shifts, rotates, double shifts, bit tests and bit scans, computed by the host (cpu/hostop.h):
+ * the flags of counts the manual leaves undefined are the host's. SDM vol. 2, by mnemonic.
  */
 #include "cpu/hostop.h"
 #include "cpu/operand.h"
@@ -56,8 +56,8 @@ EX(sar)
 
 /*
  * ROL and ROR by an immediate leave OF undefined for counts above 1, and hosts disagree with
- * themselves: one Intel keeps OF where the operand is a register and computes it, as with CL, where
- * it is memory. So each of the three forms is run as it is written.
+ * themselves: one Intel keeps OF where the operand is a register and computes it, as with CL,
+ * where it is memory. So each of the three forms is run as it is written.
  */
 #define ROTATE_BY(op, where, n)                                                                \
     case n:                                                                                    \
@@ -110,10 +110,10 @@ EX_ROTATE(ror)
     {                                                                                          \
         if (size == 4)                                                                         \
             __asm__(LOAD_FLAGS #name "l %%cl, %2, %1" SAVE_FLAGS                               \
-                    : "+&a"(*ax), "+r"(a) : "r"(b), "c"(count) : "cc");                         \
+                    : "+&a"(*ax), "+r"(a) : "r"(b), "c"(count) : "cc");                        \
         else                                                                                   \
             __asm__(LOAD_FLAGS #name "w %%cl, %w2, %w1" SAVE_FLAGS                             \
-                    : "+&a"(*ax), "+r"(a) : "r"(b), "c"(count) : "cc");                         \
+                    : "+&a"(*ax), "+r"(a) : "r"(b), "c"(count) : "cc");                        \
         return a;                                                                              \
     }
 HOST_DOUBLE(shld)
@@ -144,7 +144,7 @@ bool ex_shrd(struct vcpu *cpu, const struct insn *in)
     return shift_double(cpu, in, host_shrd);
 }
 
-/* ---- BT, BTS, BTR, BTC: with a register, the bit offset reaches beyond the memory operand ---- */
+/* ---- BT, BTS, BTR, BTC: a register as bit offset reaches beyond the memory operand ---- */
 
 /* Offset of the word of memory that holds the bit. */
 static u32 bit_offset(const struct vcpu *cpu, const struct insn *in, u32 bit)

@@ -1,6 +1,6 @@
 /*
- * What the system side of the CPU shares among its files and with the interpreter's handlers for
- * mnemonics that have both sides (MOV, PUSH, POP, CALL, JMP, RET). Not for other folders.
+ * What the system side of the CPU shares among its files and with the interpreter's handlers
+ * for mnemonics that have both sides (MOV, PUSH, POP, CALL, JMP, RET). Not for other folders.
  *
  * The rule of all that is declared here: test everything that can fault, in the manual's order,
  * then commit.
@@ -77,8 +77,8 @@ static inline u32 selector_error(u16 selector)
 /* Linear address of a descriptor; false: beyond its table. */
 bool segment_descriptor_gla(const struct vcpu *cpu, u16 selector, gla_t *gla);
 /*
- * The descriptor of a stack for privilege `level`, checked and marked as accessed; *ss is written
- * when nothing faults. #SS if it is not present, else `exc`, #GP or #TS.
+ * The descriptor of a stack for privilege `level`, checked and marked as accessed; *ss is
+ * written when nothing faults. #SS if it is not present, else `exc`, #GP or #TS.
  */
 bool segment_read_stack(struct vcpu *cpu, u16 selector, u32 level, enum exception exc,
                         struct segment *ss);
@@ -106,13 +106,15 @@ struct stack {
     u32 esp;               /* moves with pushes */
     u32 mask;              /* by SS.B */
     enum mmu_access access; /* privilege of the pushes */
-    u32 error;             /* error code of #SS: the selector of a new stack, 0 for the old one */
+    /* error code of #SS: the selector of a new stack, 0 for the old one */
+    u32 error;
 };
 /* The current SS:ESP. */
 void stack_current(struct vcpu *cpu, struct stack *s);
 /* SS:ESP for privilege `dpl` from the TSS, with all checks (#TS, #SS). */
 bool stack_from_tss(struct vcpu *cpu, u32 dpl, struct stack *s);
-/* Room for `slots` pushes of `size` bytes? #SS(error) if not, #PF, of the first push that would. */
+/* Room for `slots` pushes of `size` bytes? #SS(error) if not, #PF, of the first push that
+ * would. */
 bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size);
 bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val);
 /* Makes it the current one: SS as loaded, ESP or SP. */
@@ -127,9 +129,11 @@ bool far_pop_outer_stack(struct vcpu *cpu, u32 opsize, u32 *skip, u32 rpl, struc
 
 /* ---- Interrupts (deliver.c) ---- */
 
-/* INT n (CD): in virtual-8086 mode by IOPL and the redirection bitmap; else as cpu_deliver(). */
+/* INT n (CD): in virtual-8086 mode by IOPL and the redirection bitmap; else as
+ * cpu_deliver(). */
 bool cpu_int_n(struct vcpu *cpu, u8 vector, u32 next_eip);
-/* FLAGS as a virtual-8086 program believes them: VIF in IF's place and IOPL 3, if IOPL is below. */
+/* FLAGS as a virtual-8086 program believes them: VIF in IF's place and IOPL 3, if IOPL is
+ * below. */
 u32 v86_virtual_flags(const struct vcpu *cpu);
 /* IRET's effect on NMI. */
 void cpu_unblock_nmi(struct vcpu *cpu);
@@ -137,8 +141,8 @@ void cpu_unblock_nmi(struct vcpu *cpu);
 /* ---- Tasks (task.c) ---- */
 
 /* cpu_switch_task() with the EFLAGS to save: faults through task gates save RF set. */
-bool task_switch_to(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip, u32 flags,
-                    bool has_error, u32 error);
+bool task_switch_to(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip,
+                    u32 flags, bool has_error, u32 error);
 
 /* ---- Requests ---- */
 

@@ -6,8 +6,8 @@
 
 #include "devices/device.h"
 
-/* The last switch written wins, and both show it. Either one's config is the wire to the other (NULL: none),
- * which a20_tell() uses. */
+/* The last switch written wins, and both show it. Either one's config is the wire to the other
+ * (NULL: none), which a20_tell() uses. */
 struct a20_config {
     void (*follow)(struct device *other, bool on); /* the other's *_a20_follow() */
     struct device *other;

@@ -1,6 +1,7 @@
 /*
- * The ACPI tables RSDP, RSDT, FADT, FACS, MADT and DSDT (ACPI 1.0b, 5.2), and the script by which
- * SeaBIOS places them (QEMU's table loader: allocate files, add addresses, compute checksums).
+ * The ACPI tables RSDP, RSDT, FADT, FACS, MADT and DSDT (ACPI 1.0b, 5.2), and the script by
+ * which SeaBIOS places them (QEMU's table loader: allocate files, add addresses, compute
+ * checksums).
  *
  * All tables but the RSDP are one file. Pointers hold offsets in it, and the script says which
  * words are pointers; whatever checksum covers one is computed by the script, after them.

@@ -15,7 +15,8 @@ struct acpi_config {
     bool apic; /* the CPU has a local APIC: describe it and the I/O APIC */
     bool com2; /* there is a second serial port */
 };
-/* Makes the tables and adds "etc/acpi/rsdp", "etc/acpi/tables" and "etc/table-loader" to fw_cfg. */
+/* Makes the tables and adds "etc/acpi/rsdp", "etc/acpi/tables" and "etc/table-loader" to
+ * fw_cfg. */
 void acpi_build(struct device *fw_cfg, const struct acpi_config *config);
 
 /* dsdt.c: the body of the DSDT. pci_window: where PCI memory starts. */

@@ -42,7 +42,8 @@ u32 aml_open_package(struct aml *a, u32 elements);
 void aml_name_int(struct aml *a, const char *path, u32 v);
 void aml_name_eisaid(struct aml *a, const char *path, const char *id); /* "PNP0A03" */
 
-/* Resource descriptors (6.4); finish with aml_resources(): Name (path, ResourceTemplate { … }). */
+/* Resource descriptors (6.4); finish with aml_resources(): Name (path, ResourceTemplate { …
+ * }). */
 void aml_res_irq(struct aml *r, u32 irq);
 void aml_res_dma(struct aml *r, u32 channel);
 void aml_res_io(struct aml *r, u32 base, u32 count);

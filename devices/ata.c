@@ -1,6 +1,6 @@
 /*
- * The IDE controller: two channels at 1F0/3F6 (irq 14) and 170/376 (irq 15), two drives each, and
- * what all drives share: task file, selection, interrupts, resets, the clock of a command.
+ * The IDE controller: two channels at 1F0/3F6 (irq 14) and 170/376 (irq 15), two drives each,
+ * and what all drives share: task file, selection, interrupts, resets, the clock of a command.
  *
  * Both drives of a channel see every register write; only the selected one answers and drives
  * INTRQ (ATA/ATAPI-6, 5.2 and 7). A cable end with no drive reads as zero: not busy, not ready.
@@ -313,12 +313,14 @@ static u32 ata_read_string1(struct device *dev, u32 off, enum io_size size, void
     return ata_read_string(CHANNEL(dev, 1), off, size, buf, n);
 }
 
-static u32 ata_write_string0(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n)
+static u32 ata_write_string0(struct device *dev, u32 off, enum io_size size, const void *buf,
+                             u32 n)
 {
     return ata_write_string(CHANNEL(dev, 0), off, size, buf, n);
 }
 
-static u32 ata_write_string1(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n)
+static u32 ata_write_string1(struct device *dev, u32 off, enum io_size size, const void *buf,
+                             u32 n)
 {
     return ata_write_string(CHANNEL(dev, 1), off, size, buf, n);
 }
@@ -411,7 +413,8 @@ static bool ata_sane(const struct ata_drive *d)
     u64 sectors = ata_sectors(d);
     bool block = d->pos <= d->end && d->end <= ATA_BUFFER && d->block <= ATA_BUFFER / SECTOR;
     bool range = ata_is_cd(d) || (d->lba <= sectors && d->left <= sectors - d->lba);
-    bool reply = d->fill <= ATA_BUFFER && d->limit <= 0xfffe && (!d->total || d->end <= d->fill) &&
+    bool reply = d->fill <= ATA_BUFFER && d->limit <= 0xfffe &&
+                 (!d->total || d->end <= d->fill) &&
                  (d->form == 0 || d->form == CD_SECTOR || d->form == CD_RAW);
     bool setting = d->multiple <= ATA_MULTIPLE && (ata_is_cd(d) || (d->heads && d->sectors)) &&
                    d->heads <= 16 && d->sectors <= 255;

@@ -1,10 +1,12 @@
 /*
- * Bus-master DMA: the registers piix3 forwards from its BAR 4, the descriptor table, and the disk
- * commands over it (Intel 82371SB 2.4; "Programming Interface for Bus Master IDE", rev. 1.0).
+ * Bus-master DMA: the registers piix3 forwards from its BAR 4, the descriptor table, and the
+ * disk commands over it (Intel 82371SB 2.4; "Programming Interface for Bus Master IDE", rev.
+ * 1.0).
  *
- * A transfer runs in slices of ATA_SLICE bytes, each its own turn of the timer, so that a command
- * of 32 MiB does not hold the machine. The descriptor table is the guest's: it is read entry by
- * entry and wraps inside its 64 KiB; every entry moves at least two bytes, so a slice ends.
+ * A transfer runs in slices of ATA_SLICE bytes, each its own turn of the timer, so that a
+ * command of 32 MiB does not hold the machine. The descriptor table is the guest's: it is read
+ * entry by entry and wraps inside its 64 KiB; every entry moves at least two bytes, so a slice
+ * ends.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /*
  * Cylinders, heads and sectors of a hard disk, for IDENTIFY, the CMOS and the BIOS. A system
- * installed elsewhere wrote its partition table with the geometry it saw; the end of a partition
- * tells it, since partitions end on a cylinder's last sector. The rules are those QEMU applies, so
- * that a disk moves between the two and boots.
+ * installed elsewhere wrote its partition table with the geometry it saw; the end of a
+ * partition tells it, since partitions end on a cylinder's last sector. The rules are those
+ * QEMU applies, so that a disk moves between the two and boots.
  */
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /*
- * What IDENTIFY DEVICE and IDENTIFY PACKET DEVICE answer: 256 words (ATA/ATAPI-6, 8.15 and 8.16).
+ * What IDENTIFY DEVICE and IDENTIFY PACKET DEVICE answer: 256 words (ATA/ATAPI-6, 8.15 and
+ * 8.16).
  */
 #include <string.h>
 
@@ -101,7 +102,8 @@ static void identify_disk(struct ata_drive *d)
 static void identify_cd(struct ata_drive *d)
 {
     identify_common(d, "RING3 CD-ROM");
-    put_word(d, 0, 0x85c0); /* packet device, CD, removable, DRQ within 50 us, 12-byte packets */
+    /* packet device, CD, removable, DRQ within 50 us, 12-byte packets */
+    put_word(d, 0, 0x85c0);
     put_word(d, 80, 0x007e);
     put_word(d, 82, 0x4218); /* NOP, DEVICE RESET, PACKET, power management */
     put_word(d, 83, 0x4000);

@@ -1,7 +1,8 @@
 /*
  * The data port: blocks that the guest moves by hand (PIO), for disks and CDs alike, and the
- * sector commands over it. A read interrupts when a block is ready, a write when a block has been
- * taken; the first block of a write is asked for without an interrupt (ATA/ATAPI-6, 9.5 and 9.6).
+ * sector commands over it. A read interrupts when a block is ready, a write when a block has
+ * been taken; the first block of a write is asked for without an interrupt (ATA/ATAPI-6, 9.5
+ * and 9.6).
  */
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /*
- * The PACKET protocol of the CD drive: twelve bytes in, a reply out in DRQ blocks no larger than
- * the byte count the guest allowed (or by DMA), then a status phase (ATA/ATAPI-6, 9.8 and 9.9).
+ * The PACKET protocol of the CD drive: twelve bytes in, a reply out in DRQ blocks no larger
+ * than the byte count the guest allowed (or by DMA), then a status phase (ATA/ATAPI-6, 9.8 and
+ * 9.9).
  *
  * A reply is `total` bytes long. buffer[end, fill) holds what is fetched and not yet offered;
  * a reply that streams sectors refills it from `lba`, `left` sectors more, `form` bytes each.

@@ -1,6 +1,6 @@
 /*
- * The CD commands that answer with tables: who the drive is, what it can do, what is on the disc.
- * A disc is one session with one data track. Source: SFF-8020i rev. 2.6; MMC-3 6.
+ * The CD commands that answer with tables: who the drive is, what it can do, what is on the
+ * disc. A disc is one session with one data track. Source: SFF-8020i rev. 2.6; MMC-3 6.
  */
 #include <string.h>
 
@@ -87,7 +87,8 @@ void atapi_mode_sense(struct ata_drive *d, const u8 *p)
     u8 medium = d->tray_open ? 0x71 : d->disk->impl ? 0x01 : 0x70;
 
     if (control == 3 || n == head) {
-        atapi_fail(d, ILLEGAL_REQUEST, control == 3 ? ASC_SAVING_UNSUPPORTED : ASC_INVALID_FIELD);
+        atapi_fail(d, ILLEGAL_REQUEST,
+                   control == 3 ? ASC_SAVING_UNSUPPORTED : ASC_INVALID_FIELD);
         return;
     }
     if (ten)

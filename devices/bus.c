@@ -1,9 +1,9 @@
 /*
  * The bus: which chip answers a port or a device memory address.
  *
- * Ports: a table of 65,536 claim numbers, so that an access is one look-up. Memory: a short list
- * of claims, latest first, searched on each device memory access (RAM and ROM never come here).
- * Nobody there: reads give all ones, writes go nowhere.
+ * Ports: a table of 65,536 claim numbers, so that an access is one look-up. Memory: a short
+ * list of claims, latest first, searched on each device memory access (RAM and ROM never come
+ * here). Nobody there: reads give all ones, writes go nowhere.
  */
 #include "devices/bus.h"
 #include "runtime/base/activity.h"
@@ -74,7 +74,8 @@ bool bus_claim_ports(struct device *dev, u16 base, u16 count, const struct io_op
     return true;
 }
 
-/* The claims a released one lay over come back: the latest remaining claim of each port wins. */
+/* The claims a released one lay over come back: the latest remaining claim of each port
+ * wins. */
 void bus_release_ports(struct device *dev, u16 base, u16 count)
 {
     struct bus *bus = machine_bus(dev->machine);
@@ -143,7 +144,8 @@ void bus_out(struct machine *m, u16 port, enum io_size size, u32 val)
     activity_end(bus->activity, activity);
 }
 
-/* The claim that takes whole strings at the port; NULL: access by access (so also when traced). */
+/* The claim that takes whole strings at the port; NULL: access by access (so also when
+ * traced). */
 static struct claim *string_claim(struct bus *bus, u16 port, enum io_size size)
 {
     struct claim *c = &bus->ports[bus->port_owner[port]];
@@ -206,7 +208,8 @@ bool bus_map_memory(struct device *dev, gpa_t base, u64 size, u8 *hva, bool writ
     return true;
 }
 
-/* What is left answers [base, base+size) again: RAM, and over it the remaining claims in order. */
+/* What is left answers [base, base+size) again: RAM, and over it the remaining claims in
+ * order. */
 static void remap(struct bus *bus, struct machine *m, gpa_t base, u64 size)
 {
     u64 ram = phys_ram_size(m);
@@ -291,7 +294,8 @@ void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
         u32 first = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
 
         for (u32 i = 0; i < size; i += first)
-            c->ops->write(c->dev, (u32)(gpa + i - c->base), first, val >> i * 8 & all_ones(first));
+            c->ops->write(c->dev, (u32)(gpa + i - c->base), first,
+                          val >> i * 8 & all_ones(first));
     } else {
         c->ops->write(c->dev, (u32)(gpa - c->base), size, val & all_ones(size));
     }

@@ -1,6 +1,6 @@
 /*
- * The bus as the machine sees it: made with it, asked for what it counted. Chips and the CPU use what
- * device.h says.
+ * The bus as the machine sees it: made with it, asked for what it counted. Chips and the CPU
+ * use what device.h says.
  */
 #ifndef RING3_BUS_H
 #define RING3_BUS_H

@@ -1,6 +1,6 @@
 /*
- * Where bytes of a serial port or debug console go: what chips are wired to, and what a character back end
- * (runtime/control/chardev.c) makes.
+ * Where bytes of a serial port or debug console go: what chips are wired to, and what a
+ * character back end (runtime/control/chardev.c) makes.
  */
 #ifndef RING3_DEVICES_CHARDEV_H
 #define RING3_DEVICES_CHARDEV_H

@@ -1,6 +1,6 @@
 /*
- * The debug port of QEMU and Bochs: a byte written goes out as it is. A read answers E9, by which
- * firmware knows that somebody listens.
+ * The debug port of QEMU and Bochs: a byte written goes out as it is. A read answers E9, by
+ * which firmware knows that somebody listens.
  */
 #include "devices/debugcon.h"
 

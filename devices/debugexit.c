@@ -52,7 +52,8 @@ static const char *debugexit_complete(struct machine *m, void *config)
 static const struct debugexit_config debugexit_defaults = { .port = 0x501, .size = 2 };
 static const struct key_row debugexit_keys[] = {
     { "iobase", KEY_U16, offsetof(struct debugexit_config, port), .help = "the port" },
-    { "iosize", KEY_U16, offsetof(struct debugexit_config, size), .max = 4, .help = "how many ports" },
+    { "iosize", KEY_U16, offsetof(struct debugexit_config, size), .max = 4,
+      .help = "how many ports" },
     { NULL },
 };
 

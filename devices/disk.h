@@ -12,7 +12,8 @@ struct disk {
     bool read_only;
     bool cdrom;
     u32 cylinders, heads, sectors; /* geometry wanted by the user, 0: guess */
-    bool changed;   /* medium changed since the controller last looked; the controller clears it */
+    /* medium changed since the controller last looked; the controller clears it */
+    bool changed;
     bool locked;    /* the guest prevents removal */
     void *impl;     /* NULL: no medium */
 };

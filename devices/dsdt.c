@@ -236,7 +236,8 @@ static void dsdt_routing(struct aml *a)
     aml_close(a, table);
 }
 
-/* Device (PCI0) { Name (_HID, EisaId ("PNP0A03")) Name (_CRS, …) Name (_PRT, …) Device (ISA) … } */
+/* Device (PCI0) { Name (_HID, EisaId ("PNP0A03")) Name (_CRS, …) Name (_PRT, …) Device (ISA) …
+ * } */
 static void dsdt_pci(struct aml *a, u32 window, bool com2)
 {
     u32 pci = aml_open_named(a, AML_DEVICE, "PCI0");

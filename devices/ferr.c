@@ -1,7 +1,8 @@
 /*
- * Numeric errors the PC/AT's way: the CPU's FERR# output sets a latch that is IRQ 13; a write to
- * port F0 clears the latch and asserts IGNNE# until FERR# goes away, so that the handler may run
- * x87 instructions. SDM vol. 1, appendix D.2; PIIX3 datasheet, "Coprocessor Error Register".
+ * Numeric errors the PC/AT's way: the CPU's FERR# output sets a latch that is IRQ 13; a write
+ * to port F0 clears the latch and asserts IGNNE# until FERR# goes away, so that the handler may
+ * run x87 instructions. SDM vol. 1, appendix D.2; PIIX3 datasheet, "Coprocessor Error
+ * Register".
  */
 #include "devices/ferr.h"
 

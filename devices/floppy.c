@@ -49,7 +49,8 @@ bool floppy_rate_fits(const struct floppy_format *f, u8 rate)
     return density[rate & 3] == f->density;
 }
 
-bool floppy_offset(const struct floppy_format *f, u32 cylinder, u32 head, u32 sector, u64 *offset)
+bool floppy_offset(const struct floppy_format *f, u32 cylinder, u32 head, u32 sector,
+                   u64 *offset)
 {
     if (cylinder >= f->cylinders || head >= f->heads || sector < 1 || sector > f->sectors)
         return false;

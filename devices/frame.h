@@ -9,7 +9,8 @@
 /* A picture of the screen, as the window and screendump want it. */
 struct frame {
     u32 width, height;   /* pixels of `pixels`; 0: blank */
-    u32 *pixels;         /* width*height, 0x00RRGGBB, owned by the adapter, valid until the next call */
+    /* width*height, 0x00RRGGBB, owned by the adapter, valid until the next call */
+    u32 *pixels;
     u32 aspect_x, aspect_y; /* shape of the whole picture, 4:3 mostly */
     bool text;           /* a text mode: see vga_text() */
     bool changed;        /* differs from the previous call's */

@@ -1,7 +1,7 @@
 /*
  * The firmware configuration device (QEMU, docs/specs/fw_cfg): items of bytes named by a 16-bit
- * key, or by a file name through the directory at key 19. Port 510 selects (16 bits), 511 reads on;
- * 514-51B take the address, high half first and big-endian, of a DMA request
+ * key, or by a file name through the directory at key 19. Port 510 selects (16 bits), 511 reads
+ * on; 514-51B take the address, high half first and big-endian, of a DMA request
  *   { be32 control; be32 length; be64 address }
  * that is carried out when the low half is written.
  *

@@ -1,8 +1,9 @@
 /*
- * 82441FX host bridge: 00:00.0. What the guest needs of it is the map of the memory from A0000 to
- * FFFFF: the PAM registers say for each segment whether reads come from RAM or from the ROM, and
- * whether writes reach RAM; SMRAM opens the RAM behind the video memory. (82441FX datasheet, 3.2.17
- * to 3.2.21.) Invariant: the map follows the registers, also after RESET, when all is ROM.
+ * 82441FX host bridge: 00:00.0. What the guest needs of it is the map of the memory from A0000
+ * to FFFFF: the PAM registers say for each segment whether reads come from RAM or from the ROM,
+ * and whether writes reach RAM; SMRAM opens the RAM behind the video memory. (82441FX
+ * datasheet, 3.2.17 to 3.2.21.) Invariant: the map follows the registers, also after RESET,
+ * when all is ROM.
  */
 #include "devices/i440fx.h"
 
@@ -40,7 +41,8 @@ static void i440fx_map_segment(struct i440fx *h, u32 n)
     u8 *ram = phys_ram(h->dev.machine) + base;
     u8 *rom = h->rom && base >= ROM_BASE ? h->rom + (base - ROM_BASE) : NULL;
 
-    phys_map(h->dev.machine, base, size, pam & PAM_READ ? ram : rom, pam & PAM_WRITE ? ram : NULL);
+    phys_map(h->dev.machine, base, size, pam & PAM_READ ? ram : rom,
+             pam & PAM_WRITE ? ram : NULL);
 }
 
 static void i440fx_map_pam(struct i440fx *h)
@@ -133,7 +135,8 @@ static bool i440fx_attach(struct device *dev)
 
     pci_init(&h->pci, dev, 0x8086, 0x1237, 0x060000, 2, 0);
     h->pci.config[0x07] = 0x02; /* medium DEVSEL */
-    h->pci.config[0x50] = 0x00; /* PMCCFG, DETURBO, DBC, DRAM control and timing: remembered only */
+    /* PMCCFG, DETURBO, DBC, DRAM control and timing: remembered only */
+    h->pci.config[0x50] = 0x00;
     memset(h->pci.writable + 0x50, 0xff, PAM0 - 0x50);
     memset(h->pci.writable + PAM0, 0x33, PAMS);
     h->pci.writable[PAM0] = 0x30;

@@ -1,11 +1,12 @@
 /*
- * The keyboard controller of a PS/2: an 8042 with an auxiliary port (IBM PS/2 Hardware Interface
- * Technical Reference, "Keyboard and Auxiliary Device Controller"). Ports 60 and 64, IRQ 1 and 12;
- * it also holds the A20 gate and pulses the processor's reset.
+ * The keyboard controller of a PS/2: an 8042 with an auxiliary port (IBM PS/2 Hardware
+ * Interface Technical Reference, "Keyboard and Auxiliary Device Controller"). Ports 60 and 64,
+ * IRQ 1 and 12; it also holds the A20 gate and pulses the processor's reset.
  *
- * One byte at a time lies in the output buffer. When the guest has taken it the next comes after a
- * while, as over the real serial lines: handlers that read port 60 twice get the same byte twice.
- * Sources in order: the controller's own answers, replies and events of the keyboard, the mouse.
+ * One byte at a time lies in the output buffer. When the guest has taken it the next comes
+ * after a while, as over the real serial lines: handlers that read port 60 twice get the same
+ * byte twice. Sources in order: the controller's own answers, replies and events of the
+ * keyboard, the mouse.
  */
 #include "devices/a20.h"
 #include "devices/i8042.h"

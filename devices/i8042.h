@@ -6,10 +6,11 @@
 
 #include "devices/device.h"
 
-extern const struct device_class i8042_class; /* ports 60, 64; irqs 1 and 12; config: struct a20_config */
+/* ports 60, 64; irqs 1 and 12; config: struct a20_config */
+extern const struct device_class i8042_class;
 
-/* `key` is a set-1 scan code, 0x80 added... see runtime/control/keys.def: 0x01-0x7f plain, 0xe000 | code
- * for extended keys, 0xe11d for Pause. */
+/* `key` is a set-1 scan code, 0x80 added... see runtime/control/keys.def: 0x01-0x7f plain,
+ * 0xe000 | code for extended keys, 0xe11d for Pause. */
 void i8042_key(struct device *dev, u16 key, bool down);
 /* Relative motion, dy positive downwards as on screen; dz wheel, positive towards the user;
  * buttons: bit 0 left, 1 right, 2 middle. */

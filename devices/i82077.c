@@ -1,7 +1,7 @@
 /*
- * Intel 82077AA floppy disk controller (order 290166) in PC/AT mode: ports 3F0-3F5 and 3F7, IRQ 6,
- * DMA channel 2, two drives. Registers, phases, and the commands without data; the others are in
- * i82077_data.c.
+ * Intel 82077AA floppy disk controller (order 290166) in PC/AT mode: ports 3F0-3F5 and 3F7, IRQ
+ * 6, DMA channel 2, two drives. Registers, phases, and the commands without data; the others
+ * are in i82077_data.c.
  *
  * A command is a row of commands[]: how its first byte looks, how many more it takes. In the
  * command phase bytes gather in fifo[]; results go out of the same array. Seeks run while
@@ -95,7 +95,8 @@ static void run_sense_drive(struct i82077 *s)
     result1(s, st3);
 }
 
-/* Moves the heads by `steps` at most to the ends; steps with a medium in clear the change line. */
+/* Moves the heads by `steps` at most to the ends; steps with a medium in clear the change
+ * line. */
 static void step(struct i82077 *s, u32 n, int steps)
 {
     struct floppy_drive *d = &s->drive[n];
@@ -341,7 +342,8 @@ static u8 msr(const struct i82077 *s)
 
 /* ---- Reset ---- */
 
-/* What DOR's and DSR's reset bits do (290166, "Software RESET"): LOCK keeps the configuration. */
+/* What DOR's and DSR's reset bits do (290166, "Software RESET"): LOCK keeps the
+ * configuration. */
 static void soft_reset(struct i82077 *s)
 {
     timer_cancel(&s->exec);
@@ -451,8 +453,8 @@ static void ccr_write(struct device *dev, u32 off, enum io_size size, u32 val)
 
 /*
  * The RESET pin: as a soft reset, and all registers; the heads stay where they are. NOTE: DOR
- * starts released and gated on, where the part has 0: SeaBIOS sets the reset bit alone, and would
- * wait for an interrupt that the DMA gate holds back.
+ * starts released and gated on, where the part has 0: SeaBIOS sets the reset bit alone, and
+ * would wait for an interrupt that the DMA gate holds back.
  */
 static void i82077_reset(struct device *dev)
 {

@@ -7,7 +7,8 @@
 #include "devices/device.h"
 #include "devices/disk.h"
 
-extern const struct device_class i82077_class; /* 3F0-3F7, irq 6, DMA 2; config: struct floppy_config */
+/* 3F0-3F7, irq 6, DMA 2; config: struct floppy_config */
+extern const struct device_class i82077_class;
 
 struct floppy_config {
     struct disk *drive[2];

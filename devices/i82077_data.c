@@ -6,8 +6,9 @@
  * A raw image has no marks and no gaps: sectors are 512 bytes, MFM, at the addresses of their
  * format; anything else is not found.
  *
- * SeaBIOS never seeks: until the first SEEK after a recalibrate the heads follow the cylinder that
- * is asked for, as they do with CONFIGURE's implied seek. Then the wrong cylinder is an error.
+ * SeaBIOS never seeks: until the first SEEK after a recalibrate the heads follow the cylinder
+ * that is asked for, as they do with CONFIGURE's implied seek. Then the wrong cylinder is an
+ * error.
  */
 #include "devices/i82077_private.h"
 #include "devices/i8237.h"
@@ -20,8 +21,8 @@
 #define DMA_CHANNEL 2
 
 enum {
-    READ_TRACK = 0x02, WRITE_DATA = 0x05, READ_DATA = 0x06, WRITE_DELETED = 0x09, READ_ID = 0x0a,
-    READ_DELETED = 0x0c, FORMAT_TRACK = 0x0d, VERIFY = 0x16,
+    READ_TRACK = 0x02, WRITE_DATA = 0x05, READ_DATA = 0x06, WRITE_DELETED = 0x09,
+    READ_ID = 0x0a, READ_DELETED = 0x0c, FORMAT_TRACK = 0x0d, VERIFY = 0x16,
     ID_BYTES = 4, /* C H R N, for each sector formatted */
 };
 
@@ -126,7 +127,8 @@ static bool find_sector(struct i82077 *s, u64 *offset)
     return false;
 }
 
-/* The next sector (290166, "Result Phase Table"); false past the last of the track or cylinder. */
+/* The next sector (290166, "Result Phase Table"); false past the last of the track or
+ * cylinder. */
 static bool next_sector(struct i82077 *s)
 {
     bool multi_track = s->fifo[0] & CMD_MT;
@@ -168,7 +170,8 @@ static void sector_done(struct i82077 *s, bool terminal)
 
 /* ---- Moving bytes ---- */
 
-/* By DMA: true when `data` is through (*terminal: and it was the last); false: try again later. */
+/* By DMA: true when `data` is through (*terminal: and it was the last); false: try again
+ * later. */
 static bool move_sector(struct i82077 *s, bool to_memory, bool *terminal)
 {
     const struct floppy_config *config = s->dev.config;
@@ -176,8 +179,8 @@ static bool move_sector(struct i82077 *s, bool to_memory, bool *terminal)
 
     *terminal = false;
     if (dma && (s->dor & DOR_DMA_GATE))
-        s->at += i8237_transfer(dma, DMA_CHANNEL, s->data + s->at, transfer_size(s) - s->at, to_memory,
-                                terminal);
+        s->at += i8237_transfer(dma, DMA_CHANNEL, s->data + s->at, transfer_size(s) - s->at,
+                                to_memory, terminal);
     if (s->at == transfer_size(s) || *terminal)
         return true;
     if (++s->stalls > MAX_STALLS)
@@ -392,8 +395,8 @@ void i82077_data_begin(struct i82077 *s)
     s->at = s->loaded = s->ready = 0;
     s->stalls = 0;
     s->phase = PHASE_EXECUTION;
-    trace(TRACE_DISK, "floppy %u: command %02x at %u/%u/%u to %u", unit(s), s->fifo[0], s->c, s->h,
-          s->r, s->eot);
+    trace(TRACE_DISK, "floppy %u: command %02x at %u/%u/%u to %u", unit(s), s->fifo[0], s->c,
+          s->h, s->r, s->eot);
     wait_ns(s, START_DELAY);
 }
 

@@ -8,7 +8,8 @@
 
 extern const struct device_class i8254_class; /* ports 40-43; out 0 → irq 0 */
 
-/* Where channel 0's interrupt goes: the timer asks whether the last one was taken. NULL: not there. */
+/* Where channel 0's interrupt goes: the timer asks whether the last one was taken. NULL: not
+ * there. */
 struct i8254_config {
     struct device *i8259, *ioapic;
     /* Hears of each change of channel 2's programming, before it is made. */

@@ -3,10 +3,10 @@
  * ports 20-21, slave at A0-A1 on the master's pin 2, with the PIIX's edge/level registers at
  * 4D0-4D1. Owns the INTR output (i8259_output()) and answers INTA cycles.
  *
- * Invariant: INTR equals "the master has a request that beats what it has in service", recomputed
- * by i8259_update() after every change. Differing from the part: an edge stays latched when its
- * line falls before the acknowledgement, so that a pulse is enough. The slave's request is the
- * exception: the master sees its level.
+ * Invariant: INTR equals "the master has a request that beats what it has in service",
+ * recomputed by i8259_update() after every change. Differing from the part: an edge stays
+ * latched when its line falls before the acknowledgement, so that a pulse is enough. The
+ * slave's request is the exception: the master sees its level.
  */
 #include "devices/i8259.h"
 
@@ -60,7 +60,8 @@ static u32 pic_rank(const struct pic *p, int pin)
     return pin < 0 ? 8 : ((u32)pin - p->lowest - 1) & 7;
 }
 
-/* The request to serve next, or -1. In special fully nested mode the slave may interrupt itself. */
+/* The request to serve next, or -1. In special fully nested mode the slave may interrupt
+ * itself. */
 static int pic_request(const struct pic *p)
 {
     int pin = pic_first(p, p->irr & ~p->imr);
@@ -178,8 +179,8 @@ u8 i8259_ack(struct device *dev)
 
 /* ---- Command words ---- */
 
-/* ICW1 clears the edge latches, IMR and modes (231468, "Initialization Command Words"). Pins held
- * high need a new edge; level-triggered ones stay requested. */
+/* ICW1 clears the edge latches, IMR and modes (231468, "Initialization Command Words"). Pins
+ * held high need a new edge; level-triggered ones stay requested. */
 static void pic_init(struct pic *p, u8 icw1)
 {
     p->icw1 = icw1;

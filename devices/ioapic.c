@@ -1,13 +1,13 @@
 /*
- * The 82093AA I/O APIC: 24 pins, each with a redirection entry that says which interrupt message
- * its assertion sends to the local APIC.
+ * The 82093AA I/O APIC: 24 pins, each with a redirection entry that says which interrupt
+ * message its assertion sends to the local APIC.
  *
- * Edge: one message per rising edge; edges on a masked pin are lost (datasheet 3.2.4, "Interrupt
- * Mask"). Level: one message, then Remote IRR until the EOI message for its vector comes back;
- * the pin still being asserted then sends the next.
+ * Edge: one message per rising edge; edges on a masked pin are lost (datasheet 3.2.4,
+ * "Interrupt Mask"). Level: one message, then Remote IRR until the EOI message for its vector
+ * comes back; the pin still being asserted then sends the next.
  *
- * Our wires carry "asserted", whatever the voltage: an entry's polarity bit is kept, and taken to
- * be the one that fits the wire.
+ * Our wires carry "asserted", whatever the voltage: an entry's polarity bit is kept, and taken
+ * to be the one that fits the wire.
  */
 #include "devices/ioapic.h"
 
@@ -38,7 +38,8 @@ static const struct ioapic_config *wires(const struct ioapic *io)
     return io->dev.config ? io->dev.config : &none;
 }
 
-/* SMI, NMI, INIT and ExtINT are edges whatever the entry says (datasheet 3.2.4, "Delivery Mode"). */
+/* SMI, NMI, INIT and ExtINT are edges whatever the entry says (datasheet 3.2.4, "Delivery
+ * Mode"). */
 static bool level_triggered(u32 low)
 {
     u32 delivery = (low & RTE_DELIVERY) >> RTE_DELIVERY_SHIFT;
@@ -53,8 +54,8 @@ static bool send_pin(struct ioapic *io, u32 pin)
     trace(TRACE_IRQ, "ioapic pin %u sends %08x to %02x", pin, low, io->high[pin] >> 24);
     return wires(io)->send &&
            wires(io)->send(io->dev.machine, low & RTE_VECTOR,
-                           (low & RTE_DELIVERY) >> RTE_DELIVERY_SHIFT, (u8)(io->high[pin] >> 24),
-                           low & RTE_LOGICAL, level_triggered(low));
+                           (low & RTE_DELIVERY) >> RTE_DELIVERY_SHIFT,
+                           (u8)(io->high[pin] >> 24), low & RTE_LOGICAL, level_triggered(low));
 }
 
 /* A level pin asks while it is asserted, unmasked and not already being served. */

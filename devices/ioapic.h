@@ -6,7 +6,8 @@
 
 #include "devices/device.h"
 
-extern const struct device_class ioapic_class; /* memory FEC00000; config: struct ioapic_config */
+/* memory FEC00000; config: struct ioapic_config */
+extern const struct device_class ioapic_class;
 
 struct ioapic_config {
     /* lapic_message(); NULL: nobody listens. */

@@ -1,6 +1,6 @@
 /*
- * The local APIC: the interrupt controller inside the processor. SDM vol. 3, chapter 10; its timer
- * is lapic_timer.c.
+ * The local APIC: the interrupt controller inside the processor. SDM vol. 3, chapter 10; its
+ * timer is lapic_timer.c.
  *
  * A request sets its vector's bit in IRR; lapic_ack(), the core taking it, moves it to ISR; EOI
  * clears it there. A vector reaches the core only if its class (bits 7-4) is above PPR's. The
@@ -95,7 +95,8 @@ static bool extint_pin(const struct lapic *l)
 
     if (!apic_enabled(l))
         return l->lint[0];
-    return l->lint[0] && !(lvt & LVT_MASKED) && (lvt & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT == EXTINT;
+    return l->lint[0] && !(lvt & LVT_MASKED) &&
+           (lvt & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT == EXTINT;
 }
 
 bool lapic_intr(struct device *dev)
@@ -197,7 +198,8 @@ void lapic_local(struct lapic *l, enum lvt which)
         delivery = FIXED;
     if (delivery == EXTINT) /* the pin's level speaks for itself */
         return;
-    accept_interrupt(l, lvt & LVT_VECTOR, delivery, lint && delivery == FIXED && lvt & LVT_LEVEL);
+    accept_interrupt(l, lvt & LVT_VECTOR, delivery,
+                     lint && delivery == FIXED && lvt & LVT_LEVEL);
 }
 
 /* Level-triggered LINT pins in fixed mode ask again after EOI while they are held. */
@@ -454,7 +456,8 @@ static void claim_page(struct lapic *l)
     l->claimed = base && bus_claim_memory(&l->dev, base, PAGE_SIZE, &ops) ? base : 0;
 }
 
-/* After RESET (10.4.7.1). INIT of the only processor is a reset of the machine (runtime/parts.c). */
+/* After RESET (10.4.7.1). INIT of the only processor is a reset of the machine
+ * (runtime/parts.c). */
 static void reset_registers(struct lapic *l)
 {
     u8 lint[2] = { l->lint[0], l->lint[1] };

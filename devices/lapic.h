@@ -12,7 +12,8 @@ extern const struct device_class lapic_class; /* memory FEE00000; config: struct
 struct lapic_config {
     void (*intr)(struct machine *m, bool level);       /* INTR of the core */
     void (*event)(struct machine *m, u32 delivery);    /* to the core: 2 SMI, 4 NMI, 5 INIT */
-    u8 (*inta)(struct machine *m);                     /* INTA cycle at the 8259s, for an ExtINT */
+    /* INTA cycle at the 8259s, for an ExtINT */
+    u8 (*inta)(struct machine *m);
     void (*eoi)(struct machine *m, u8 vector);         /* EOI message, to the I/O APIC */
 };
 /* LINT0 takes the 8259s' INTR (ExtINT, "virtual wire") as the MP specification 3.6.2 draws.
@@ -22,8 +23,8 @@ void lapic_set_lint(struct device *dev, u32 pin, bool level); /* 0 or 1 */
  * False: not for this processor, or its APIC is disabled. */
 bool lapic_message(struct device *dev, u8 vector, u32 delivery, u8 destination, bool logical,
                    bool level);
-/* Called by the CPU (through parts.c): is there an interrupt for it, and which vector? An ExtINT
- * fetches its vector from the 8259s. -1: spurious, none after all. */
+/* Called by the CPU (through parts.c): is there an interrupt for it, and which vector? An
+ * ExtINT fetches its vector from the 8259s. -1: spurious, none after all. */
 bool lapic_intr(struct device *dev);
 int lapic_ack(struct device *dev);
 /* The vector is requested and not yet taken by the core: a further edge would be lost. */

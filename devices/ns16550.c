@@ -2,10 +2,10 @@
  * National PC16550D UART with FIFOs (TL/C/8652), 8 ports. The interrupt reaches the bus while
  * MCR.OUT2 is set, as PCs wire it.
  *
- * Characters leave for the chardev at once; the time they would take is only told: THRE and TEMT
- * follow `sent_at`, the moment the shift register runs empty, at a fast 5 us a character whatever
- * the divisor. Received ones wait in the chardev until the FIFO has room, so overruns do not happen
- * outside of loopback.
+ * Characters leave for the chardev at once; the time they would take is only told: THRE and
+ * TEMT follow `sent_at`, the moment the shift register runs empty, at a fast 5 us a character
+ * whatever the divisor. Received ones wait in the chardev until the FIFO has room, so overruns
+ * do not happen outside of loopback.
  */
 #include "devices/ns16550.h"
 
@@ -174,7 +174,8 @@ static u8 tx_status(struct ns16550 *s)
     return now + CHAR_NS >= s->sent_at ? LSR_THRE : 0;
 }
 
-/* Only a guest that waits for the interrupt needs to be told when THRE rises; who polls LSR sees it. */
+/* Only a guest that waits for the interrupt needs to be told when THRE rises; who polls LSR
+ * sees it. */
 static void plan_thre(struct ns16550 *s)
 {
     if (s->ier & IER_TX)
@@ -458,7 +459,8 @@ enum { NEXT_COM = 0xff };
 static const char *isa_serial_complete(struct machine *m, void *config)
 {
     struct ns16550_config *c = config;
-    bool placed = ns16550_place(c, c->index == NEXT_COM ? device_count(m, &ns16550_class) : c->index);
+    bool placed =
+        ns16550_place(c, c->index == NEXT_COM ? device_count(m, &ns16550_class) : c->index);
 
     if (!placed && !(c->port && c->irq))
         return "there are 4 serial ports; more want iobase= and irq=";
@@ -468,7 +470,8 @@ static const char *isa_serial_complete(struct machine *m, void *config)
 static const struct ns16550_config isa_serial_defaults = { .index = NEXT_COM };
 static const struct key_row isa_serial_keys[] = {
     { "chardev", KEY_CHARDEV, offsetof(struct ns16550_config, chardev), .required = true },
-    { "index", KEY_U8, offsetof(struct ns16550_config, index), .max = 3, .help = "0: COM1; the next" },
+    { "index", KEY_U8, offsetof(struct ns16550_config, index), .max = 3,
+      .help = "0: COM1; the next" },
     { "iobase", KEY_U16, offsetof(struct ns16550_config, port), .help = "by index" },
     { "irq", KEY_U8, offsetof(struct ns16550_config, irq), .max = 15, .help = "by index" },
     { NULL },

@@ -16,7 +16,8 @@ struct ns16550_config {
     struct chardev *chardev; /* NULL: nothing connected */
     u8 index; /* for isa_serial_user_device: COM1 is 0 */
 };
-/* Where COM1 (index 0) to COM4 are: fills in port and irq where they are 0. False: no such port. */
+/* Where COM1 (index 0) to COM4 are: fills in port and irq where they are 0. False: no such
+ * port. */
 bool ns16550_place(struct ns16550_config *config, u32 index);
 
 #endif

@@ -1,12 +1,12 @@
 /*
- * 82371SB (PIIX3): 00:01.0, the ISA bridge with PIRQ routing and reset control, and 00:01.1, the
- * IDE function, of which only the configuration space and the bus master's BAR 4 live here (the
- * channels are ata.c). Datasheet 82371FB/SB, 2.2 and 2.3.
+ * 82371SB (PIIX3): 00:01.0, the ISA bridge with PIRQ routing and reset control, and 00:01.1,
+ * the IDE function, of which only the configuration space and the bus master's BAR 4 live here
+ * (the channels are ata.c). Datasheet 82371FB/SB, 2.2 and 2.3.
  *
- * PIRQs A-D have been ORed by pci.c; here each is routed to an ISA interrupt by its PIRQRC register,
- * and PIRQs that share one are ORed again. An ISA interrupt reaches the 8259s and the I/O APIC's pin
- * of the same number; the board gives the PIRQs no pins of their own.
- * Invariant: `routed` has a bit for each ISA interrupt that a PIRQ now holds high.
+ * PIRQs A-D have been ORed by pci.c; here each is routed to an ISA interrupt by its PIRQRC
+ * register, and PIRQs that share one are ORed again. An ISA interrupt reaches the 8259s and the
+ * I/O APIC's pin of the same number; the board gives the PIRQs no pins of their own. Invariant:
+ * `routed` has a bit for each ISA interrupt that a PIRQ now holds high.
  */
 #include "devices/ata.h"
 #include "devices/piix3.h"
@@ -72,8 +72,8 @@ u8 piix3_rcr_read(struct device *dev)
     return ((struct piix3 *)dev)->rcr;
 }
 
-/* RCPU going high resets: hard if SRST, else the CPU alone. We reset the machine in both cases, as
- * software that uses either wants a fresh start; RCPU falls with the reset. */
+/* RCPU going high resets: hard if SRST, else the CPU alone. We reset the machine in both cases,
+ * as software that uses either wants a fresh start; RCPU falls with the reset. */
 void piix3_rcr_write(struct device *dev, u8 val)
 {
     struct piix3 *p = (struct piix3 *)dev;

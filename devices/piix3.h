@@ -11,7 +11,8 @@ extern const struct device_class piix3_class;
 
 struct piix3_config {
     struct pci_slot slot;
-    struct device *ata; /* bus master: BAR 4 of the IDE function is forwarded there. NULL: none */
+    /* bus master: BAR 4 of the IDE function is forwarded there. NULL: none */
+    struct device *ata;
 };
 
 /* For struct pci_config. */

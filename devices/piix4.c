@@ -1,11 +1,11 @@
 /*
  * 82371AB (PIIX4), function 3 only, at 00:01.3: ACPI power management (fixed events, control,
- * 3.579545 MHz timer, general-purpose events), the APM ports B2 and B3, and the SMBus host with no
- * device on its bus. Datasheet 82371AB, chapter 7; ACPI 1.0, 4.7.
+ * 3.579545 MHz timer, general-purpose events), the APM ports B2 and B3, and the SMBus host with
+ * no device on its bus. Datasheet 82371AB, chapter 7; ACPI 1.0, 4.7.
  *
- * There is no system management mode: APMC_EN reads as set after RESET, by which firmware takes the
- * SMI handler for installed and leaves it alone, and the two commands that the ACPI tables name for
- * port B2 are carried out here. SLP_TYP 0 is S5, as acpi.c's DSDT says.
+ * There is no system management mode: APMC_EN reads as set after RESET, by which firmware takes
+ * the SMI handler for installed and leaves it alone, and the two commands that the ACPI tables
+ * name for port B2 are carried out here. SLP_TYP 0 is S5, as acpi.c's DSDT says.
  */
 #include "devices/piix4.h"
 

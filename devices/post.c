@@ -1,7 +1,7 @@
 /*
  * Port 80, the POST card: holds the last code written and shows it in `--trace fw`. Guests also
- * write it to pass a microsecond. On a PC it is a spare page register of the DMA logic and reads
- * back.
+ * write it to pass a microsecond. On a PC it is a spare page register of the DMA logic and
+ * reads back.
  */
 #include "devices/post.h"
 

@@ -1,6 +1,6 @@
 /*
- * The byte queues of a PS/2 device: replies to commands overtake what the user did, and a sequence
- * enters as a whole or not at all, so that the guest never sees half a scan code.
+ * The byte queues of a PS/2 device: replies to commands overtake what the user did, and a
+ * sequence enters as a whole or not at all, so that the guest never sees half a scan code.
  */
 #include "devices/ps2.h"
 
@@ -30,7 +30,8 @@ static void queue_sane(struct ps2_queue *q)
         q->count = PS2_QUEUE;
 }
 
-void ps2_port_init(struct ps2_port *p, struct machine *m, void (*ready)(void *owner), void *owner)
+void ps2_port_init(struct ps2_port *p, struct machine *m, void (*ready)(void *owner),
+                   void *owner)
 {
     p->machine = m;
     p->ready = ready;

@@ -1,7 +1,8 @@
 /*
- * The two PS/2 devices behind the 8042: keyboard (ps2kbd.c) and mouse (ps2mouse.c). Each has bytes
- * for the controller in two queues, replies before events; it calls `ready` when it has new ones,
- * and the controller fetches them with ps2_next(). Owned by i8042.c, which embeds both.
+ * The two PS/2 devices behind the 8042: keyboard (ps2kbd.c) and mouse (ps2mouse.c). Each has
+ * bytes for the controller in two queues, replies before events; it calls `ready` when it has
+ * new ones, and the controller fetches them with ps2_next(). Owned by i8042.c, which embeds
+ * both.
  */
 #ifndef RING3_PS2_H
 #define RING3_PS2_H
@@ -27,7 +28,8 @@ struct ps2_port {
     void *owner;
     struct machine *machine;
 };
-void ps2_port_init(struct ps2_port *p, struct machine *m, void (*ready)(void *owner), void *owner);
+void ps2_port_init(struct ps2_port *p, struct machine *m, void (*ready)(void *owner),
+                   void *owner);
 /* After a restore: indices that cannot hurt. */
 void ps2_port_loaded(struct ps2_port *p);
 void ps2_reply(struct ps2_port *p, u8 val);
@@ -71,7 +73,8 @@ struct ps2mouse {
     i32 dx, dy, dz; /* not yet reported; dy upwards */
     struct timer sample;
 };
-void ps2mouse_init(struct ps2mouse *s, struct machine *m, void (*ready)(void *owner), void *owner);
+void ps2mouse_init(struct ps2mouse *s, struct machine *m, void (*ready)(void *owner),
+                   void *owner);
 void ps2mouse_reset(struct ps2mouse *s);
 void ps2mouse_command(struct ps2mouse *s, u8 val);
 void ps2mouse_move(struct ps2mouse *s, int dx, int dy, int dz, u8 buttons);

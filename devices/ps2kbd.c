@@ -1,10 +1,10 @@
 /*
- * An IBM enhanced keyboard (101/102 keys) on the PS/2 port: scan code sets 1, 2 and 3, the commands
- * ED to FF, typematic repeat. Facts: IBM PS/2 Hardware Interface Technical Reference, "Keyboards
- * (101/102-key)"; Microsoft "Keyboard Scan Code Specification" 1.3a, appendix C.
+ * An IBM enhanced keyboard (101/102 keys) on the PS/2 port: scan code sets 1, 2 and 3, the
+ * commands ED to FF, typematic repeat. Facts: IBM PS/2 Hardware Interface Technical Reference,
+ * "Keyboards (101/102-key)"; Microsoft "Keyboard Scan Code Specification" 1.3a, appendix C.
  *
- * Keys come from the window as set 1 codes (runtime/control/keys.def). A key that is down already is not
- * pressed again: repeating is the keyboard's, at the rate the guest asked for.
+ * Keys come from the window as set 1 codes (runtime/control/keys.def). A key that is down
+ * already is not pressed again: repeating is the keyboard's, at the rate the guest asked for.
  */
 #include "devices/ps2.h"
 
@@ -104,7 +104,8 @@ static void send_set12(struct ps2kbd *k, const u8 *set1, u32 n)
     k->port.ready(k->port.owner);
 }
 
-#define SEND(k, ...) send_set12(k, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
+#define SEND(k, ...)                                                                           \
+    send_set12(k, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
 
 static void send_pause(struct ps2kbd *k, bool down)
 {

@@ -242,7 +242,8 @@ void ps2mouse_command(struct ps2mouse *s, u8 val)
         ps2_reply(&s->port, PS2_RESEND);
 }
 
-void ps2mouse_init(struct ps2mouse *s, struct machine *m, void (*ready)(void *owner), void *owner)
+void ps2mouse_init(struct ps2mouse *s, struct machine *m, void (*ready)(void *owner),
+                   void *owner)
 {
     ps2_port_init(&s->port, m, ready, owner);
     timer_init(&s->sample, m, sample_fire, s);

@@ -1,7 +1,8 @@
 /*
- * What the user may add to the board: -device NAME,KEY=VALUE,… A chip that can be added so has a struct
- * user_device in its file, and that a row in user_devices.c. runtime/ reads the properties into a config, lets
- * complete() finish it, and makes the chip after the board's own.
+ * What the user may add to the board: -device NAME,KEY=VALUE,… A chip that can be added so has
+ * a struct user_device in its file, and that a row in user_devices.c. runtime/ reads the
+ * properties into a config, lets complete() finish it, and makes the chip after the board's
+ * own.
  */
 #ifndef RING3_USER_DEVICE_H
 #define RING3_USER_DEVICE_H
@@ -16,7 +17,8 @@ enum user_category { STORAGE_DEVICE, NETWORK_DEVICE, INPUT_DEVICE, DISPLAY_DEVIC
 struct user_device {
     const char *name, *help; /* help: one line, without a full stop */
     enum user_category category;
-    /* Gives it the keys bus= and, on PCI, addr=. A PCI device's config begins with struct pci_slot. */
+    /* Gives it the keys bus= and, on PCI, addr=. A PCI device's config begins with struct
+     * pci_slot. */
     enum user_bus bus;
     const struct device_class *class; /* NULL: no chip, but a drive's place (user_drives.h) */
     size_t config_size;

@@ -1,6 +1,6 @@
 /*
- * Drives named by -device ide-hd|ide-cd|floppy: no chips of their own, they say where the image of a
- * -drive if=none goes.
+ * Drives named by -device ide-hd|ide-cd|floppy: no chips of their own, they say where the image
+ * of a -drive if=none goes.
  */
 #ifndef RING3_USER_DRIVES_H
 #define RING3_USER_DRIVES_H

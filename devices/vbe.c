@@ -5,8 +5,8 @@
  *   ports 1CE index, 1CF (also 1D0) data
  *   BAR 0  video memory, plain          BAR 2  400: ports 3C0-3DF, 500: the registers here
  *
- * Invariant: whatever the guest writes, vbe_fit() leaves registers whose picture lies inside video
- * memory. Bochs documentation "VBE Display API", version B0C5; PCI 2.1, 6.2.5.
+ * Invariant: whatever the guest writes, vbe_fit() leaves registers whose picture lies inside
+ * video memory. Bochs documentation "VBE Display API", version B0C5; PCI 2.1, 6.2.5.
  */
 #include "devices/vga_private.h"
 
@@ -235,7 +235,8 @@ bool vbe_attach(struct vga *v)
 
     if (!bus_claim_ports(&v->dev, 0x1ce, 3, &ops))
         return false;
-    pci_init(&v->pci, &v->dev, 0x1234, 0x1111, 0x030000, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+    pci_init(&v->pci, &v->dev, 0x1234, 0x1111, 0x030000, 2,
+             PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
     pci_init_bar(&v->pci, 0, VGA_VRAM, false, true);
     pci_init_bar(&v->pci, 2, MMIO_SIZE, false, false);
     v->pci.written = config_written;

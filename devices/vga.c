@@ -1,12 +1,12 @@
 /*
- * VGA registers: miscellaneous output, sequencer, CRT controller, graphics controller, attribute
- * controller, DAC, and the input status registers whose retrace bits follow the CRT controller's
- * timing on the machine's clock.
+ * VGA registers: miscellaneous output, sequencer, CRT controller, graphics controller,
+ * attribute controller, DAC, and the input status registers whose retrace bits follow the CRT
+ * controller's timing on the machine's clock.
  *
  * Owns ports 3B4-3BA or 3D4-3DA (by Misc bit 0) and 3C0-3CF; the adapter's other parts are in
- * vga_mem.c, vbe.c and vga_draw.c. Invariant: a write that can change the picture sets `dirty`, one
- * that reshapes the window at A0000 ends in vga_window_update().
- * IBM PS/2 Hardware Interface Technical Reference, Video Subsystem.
+ * vga_mem.c, vbe.c and vga_draw.c. Invariant: a write that can change the picture sets `dirty`,
+ * one that reshapes the window at A0000 ends in vga_window_update(). IBM PS/2 Hardware
+ * Interface Technical Reference, Video Subsystem.
  */
 #include "devices/vga_private.h"
 

@@ -7,7 +7,8 @@
 #include "devices/frame.h"
 #include "devices/pci.h"
 
-/* 3B0-3DF, A0000-BFFFF, 1CE-1D0, PCI 00:02.0 with the frame buffer at BAR 0; config: struct pci_slot. */
+/* 3B0-3DF, A0000-BFFFF, 1CE-1D0, PCI 00:02.0 with the frame buffer at BAR 0; config: struct
+ * pci_slot. */
 extern const struct device_class vga_class;
 
 void vga_draw(struct device *dev, struct frame *frame);

@@ -1,14 +1,13 @@
 /*
- * The picture: which mode the registers make, its size and shape, and the scan from top to bottom
- * with start address, row scan, double scan, split screen and panning.
+ * The picture: which mode the registers make, its size and shape, and the scan from top to
+ * bottom with start address, row scan, double scan, split screen and panning.
  *
  * A frame is kept from call to call and changed line by line, so that "nothing changed" costs
- * little: without `dirty`, without mapped video memory and in the same phase of blinking it is not
- * even looked at; a linear mode compares its bytes with those last shown.
- * Frames have every dot and line of the beam (mode 13h: 640x400) and no border; legacy modes fill a
- * 4:3 screen, linear modes have square pixels. Where the registers show nothing, or the screen is
- * off, the picture is black in the size it last had.
- * IBM PS/2 Video Subsystem, "CRT Controller".
+ * little: without `dirty`, without mapped video memory and in the same phase of blinking it is
+ * not even looked at; a linear mode compares its bytes with those last shown. Frames have every
+ * dot and line of the beam (mode 13h: 640x400) and no border; legacy modes fill a 4:3 screen,
+ * linear modes have square pixels. Where the registers show nothing, or the screen is off, the
+ * picture is black in the size it last had. IBM PS/2 Video Subsystem, "CRT Controller".
  */
 #include "devices/vga_private.h"
 
@@ -58,7 +57,8 @@ static bool reshape(struct vga *v)
         f->width = f->aspect_x = v->vbe[VBE_XRES];
         f->height = f->aspect_y = v->vbe[VBE_YRES];
     } else if (!is_blank(v)) { /* else in the midst of a mode change */
-        f->width = (v->cr[CRTC_HDISP_END] + 1u) * dots << !!(v->sr[SEQ_CLOCKING] & CLOCKING_HALF);
+        f->width = (v->cr[CRTC_HDISP_END] + 1u) * dots
+                   << !!(v->sr[SEQ_CLOCKING] & CLOCKING_HALF);
         f->height = vga_vdisp_end(v) + 1;
         f->aspect_x = 4;
         f->aspect_y = 3;

@@ -1,11 +1,11 @@
 /*
  * From planes to pixels, one scan line at a time: the CRTC's address output, the graphics
- * controller's three shift modes, the attribute controller's palette and the DAC, and the packed
- * pixels of linear modes.
+ * controller's three shift modes, the attribute controller's palette and the DAC, and the
+ * packed pixels of linear modes.
  *
- * Each line function reads one cell more than is shown, for panning. Any counter is good: addresses
- * wrap inside the planes.
- * IBM PS/2 Video Subsystem, "CRT Controller: Underline Location, Mode Control", "Graphics Mode".
+ * Each line function reads one cell more than is shown, for panning. Any counter is good:
+ * addresses wrap inside the planes. IBM PS/2 Video Subsystem, "CRT Controller: Underline
+ * Location, Mode Control", "Graphics Mode".
  */
 #include "devices/vga_private.h"
 

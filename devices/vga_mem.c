@@ -1,14 +1,14 @@
 /*
- * The CPU's window on video memory, A0000-BFFFF: graphics controller and sequencer between the bus
- * and the planes (see vga.h for the layout).
+ * The CPU's window on video memory, A0000-BFFFF: graphics controller and sequencer between the
+ * bus and the planes (see vga.h for the layout).
  *
  *   write:  val ─ rotate ─ set/reset ─ logic with latch ─ bit mask ─▶ planes of the map mask
  *   read:   all planes ─▶ latch ─ plane select or colour compare ─▶ val
  *
- * Four planes are one u32 here, plane 0 lowest. Invariant: where none of that machinery would alter
- * a byte (chain-4 with all planes; linear VBE modes) A0000-AFFFF is mapped into the guest as plain
- * memory and v->window says where it leads; else accesses come here.
- * IBM PS/2 Video Subsystem, "Graphics Controller".
+ * Four planes are one u32 here, plane 0 lowest. Invariant: where none of that machinery would
+ * alter a byte (chain-4 with all planes; linear VBE modes) A0000-AFFFF is mapped into the guest
+ * as plain memory and v->window says where it leads; else accesses come here. IBM PS/2 Video
+ * Subsystem, "Graphics Controller".
  */
 #include "devices/vga_private.h"
 
@@ -19,8 +19,9 @@ enum { WINDOW_BASE = 0xa0000, WINDOW_SIZE = 0x20000, PLAIN_SIZE = 0x10000 };
 
 /* Bit n of a nibble to byte n. */
 static const u32 spread[16] = {
-    0x00000000, 0x000000ff, 0x0000ff00, 0x0000ffff, 0x00ff0000, 0x00ff00ff, 0x00ffff00, 0x00ffffff,
-    0xff000000, 0xff0000ff, 0xff00ff00, 0xff00ffff, 0xffff0000, 0xffff00ff, 0xffffff00, 0xffffffff,
+    0x00000000, 0x000000ff, 0x0000ff00, 0x0000ffff, 0x00ff0000, 0x00ff00ff,
+    0x00ffff00, 0x00ffffff, 0xff000000, 0xff0000ff, 0xff00ff00, 0xff00ffff,
+    0xffff0000, 0xffff00ff, 0xffffff00, 0xffffffff,
 };
 
 /* Memory maps of graphics register 6: 128 KiB, 64 KiB, MDA's, CGA's. */
@@ -36,7 +37,8 @@ static const struct {
 /* A byte of the window: where it lies in each plane, and the planes a write reaches. */
 struct place {
     u32 offset, mask, read_plane;
-} __attribute__((aligned(8))); /* compilers move it by eight bytes: bt/callout.c, fast callouts */
+/* compilers move it by eight bytes: bt/callout.c, fast callouts */
+} __attribute__((aligned(8)));
 
 /* The bank moves the window by 64 KiB; in 4 bpp modes that is of each plane. */
 static u32 bank_offset(const struct vga *v)
@@ -64,7 +66,8 @@ static struct place place_of(const struct vga *v, u32 a, bool writing)
     if (v->sr[SEQ_MEMORY] & MEMORY_CHAIN4)
         p = (struct place){ a >> 2, map_mask & 1 << (a & 3), a & 3 };
     else if (odd_even)
-        p = (struct place){ a & ~1u, map_mask & (a & 1 ? 0xa : 0x5), (p.read_plane & 2) | (a & 1) };
+        p = (struct place){ a & ~1u, map_mask & (a & 1 ? 0xa : 0x5),
+                            (p.read_plane & 2) | (a & 1) };
     p.offset = (p.offset + bank_offset(v)) & (planes - 1);
     return p;
 }
@@ -81,7 +84,8 @@ static u32 planes_get(const struct vga *v, u32 offset)
 
 static u8 compare_colors(const struct vga *v)
 {
-    u32 differ = (v->latch ^ spread[v->gr[GC_COLOR_COMPARE]]) & spread[v->gr[GC_COLOR_DONT_CARE]];
+    u32 differ =
+        (v->latch ^ spread[v->gr[GC_COLOR_COMPARE]]) & spread[v->gr[GC_COLOR_DONT_CARE]];
 
     differ |= differ >> 16;
     return ~(differ | differ >> 8);
@@ -175,7 +179,8 @@ static void window_write(struct device *dev, u32 off, enum io_size size, u32 val
 
 /* ---- Plain memory ---- */
 
-/* The window's offset in vram if bytes written at A0000 land there as they are, and read back. */
+/* The window's offset in vram if bytes written at A0000 land there as they are, and read
+ * back. */
 static u32 plain_window(const struct vga *v)
 {
     const u8 *gr = v->gr;

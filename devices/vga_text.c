@@ -36,7 +36,8 @@ static bool cursor_on_row(const struct vga *v, u32 row)
 {
     u8 start = v->cr[CRTC_CURSOR_START];
 
-    return !(start & CURSOR_OFF) && row >= (start & 31u) && row <= (v->cr[CRTC_CURSOR_END] & 31u);
+    return !(start & CURSOR_OFF) && row >= (start & 31u) &&
+           row <= (v->cr[CRTC_CURSOR_END] & 31u);
 }
 
 /* ---- Pixels ---- */

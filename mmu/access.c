@@ -1,6 +1,6 @@
 /*
- * Guest memory by linear address, from C: one look at the spte, and the long way for what is not
- * plain memory inside one page.
+ * Guest memory by linear address, from C: one look at the spte, and the long way for what is
+ * not plain memory inside one page.
  */
 #include "mmu/phys.h"
 #include "mmu/pte.h"
@@ -19,12 +19,15 @@ static inline bool spte_get(struct paging *pg, gla_t gla, enum mmu_access access
     return true;
 }
 
-/* The same spte, but not by the direct map, from which the page may go while another spte is filled. */
+/* The same spte, but not by the direct map, from which the page may go while another spte is
+ * filled. */
 static u64 spte_kept(const struct paging *pg, u64 spte, gla_t gla)
 {
     u8 *hva = spte_hva(spte, gla);
 
-    return spte_direct(spte) || spte_protected(spte) ? spte + (u64)(direct_map_memory(pg->mmu, hva) - hva) : spte;
+    return spte_direct(spte) || spte_protected(spte)
+               ? spte + (u64)(direct_map_memory(pg->mmu, hva) - hva)
+               : spte;
 }
 
 static bool crosses(gla_t gla, u32 size)
@@ -81,7 +84,8 @@ static void page_load(struct paging *pg, u64 spte, gla_t gla, void *buf, u32 n)
     }
 }
 
-/* The physical address of memory a write-protected spte leads to; false: the tables say otherwise by now. */
+/* The physical address of memory a write-protected spte leads to; false: the tables say
+ * otherwise by now. */
 static bool protected_gpa(struct paging *pg, const u8 *hva, gla_t gla, gpa_t *gpa)
 {
     struct mmu *mmu = pg->mmu;
@@ -102,7 +106,8 @@ static void protected_store(struct paging *pg, u8 *hva, gla_t gla, const void *b
         shadow_store(mmu, gpa, hva, buf, n);
         return;
     }
-    shadow_forget_writes(mmu, gla); /* no longer write-protected: let the next fill make the spte direct */
+    /* no longer write-protected: let the next fill make the spte direct */
+    shadow_forget_writes(mmu, gla);
     memcpy(hva, buf, n);
 }
 
@@ -147,7 +152,8 @@ bool mmu_load_bytes(struct paging *pg, gla_t gla, void *buf, u32 n, enum mmu_acc
     return true;
 }
 
-bool mmu_store_bytes(struct paging *pg, gla_t gla, const void *buf, u32 n, enum mmu_access access)
+bool mmu_store_bytes(struct paging *pg, gla_t gla, const void *buf, u32 n,
+                     enum mmu_access access)
 {
     u32 first = PAGE_SIZE - (gla & PAGE_MASK);
     u64 spte, spte2;
@@ -178,7 +184,8 @@ typedef u64 u64_any __attribute__((aligned(1)));
 
 bool mmu_load(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u64 *val)
 {
-    u64 spte = mmu_shadow(pg, access)[(access & MMU_WRITE ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)];
+    u64 spte =
+        mmu_shadow(pg, access)[(access & MMU_WRITE ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)];
 
     if (likely(spte_direct(spte) && !crosses(gla, size))) {
         u8 *hva = spte_hva(spte, gla);

@@ -1,21 +1,23 @@
 /*
- * Direct maps: 4 GiB of the host's address space in which a guest's address space lies as it is, so that
- * translated code of the kernel loads by gs:[address], one instruction.
+ * Direct maps: 4 GiB of the host's address space in which a guest's address space lies as it
+ * is, so that translated code of the kernel loads by gs:[address], one instruction.
  *
  *   sptes ─▶ direct map + gla ◀─ gs:[gla]        pages that are mapped in a direct map
  *   sptes ─▶ base + gpa                          all others: gs:[gla] faults
  *
- * Loads only: a store has to be told of code and page tables, page by page, and changing the host's
- * mapping for each would cost microseconds. Both ways meet in one mapping, since the host does not
- * forward a store to a load of the same memory at another address.
+ * Loads only: a store has to be told of code and page tables, page by page, and changing the
+ * host's mapping for each would cost microseconds. Both ways meet in one mapping, since the
+ * host does not forward a store to a load of the same memory at another address.
  *
- * What is worth mapping is large and stays: the kernel's linear mapping of RAM, or all of it without
- * paging. So a direct map grows by runs of pages, as long as guest and memory go in step, when a load
- * has found nothing (mmu_direct_map_extend()), and only where the guest's entries need no look: RAM,
- * present, accessed, their tables traced. Then the page may be loaded as long as its sptes would
- * hold, and what drops those cuts the direct map (direct_map_cut()). Where that happens often there is none.
+ * What is worth mapping is large and stays: the kernel's linear mapping of RAM, or all of it
+ * without paging. So a direct map grows by runs of pages, as long as guest and memory go in
+ * step, when a load has found nothing (mmu_direct_map_extend()), and only where the guest's
+ * entries need no look: RAM, present, accessed, their tables traced. Then the page may be
+ * loaded as long as its sptes would hold, and what drops those cuts the direct map
+ * (direct_map_cut()). Where that happens often there is none.
  *
- * A space without a shared shadow has its own direct map; those of a shared shadow share one, for the shared regions.
+ * A space without a shared shadow has its own direct map; those of a shared shadow share one,
+ * for the shared regions.
  */
 #include "mmu/phys.h"
 #include "mmu/shadow.h"
@@ -34,17 +36,19 @@ enum {
     DIRECT_MAP_SPAN = 1 << 10,  /* pages that are mapped at most at once: 4 MiB, aligned */
     MIN_RUN = 32,           /* pages that are worth it */
     MAX_CUTS = 10,          /* of a span, that count */
-    MAX_MAPS = 2048,        /* calls of the host, each two areas at most; a process has 65,530 */
+    /* calls of the host, each two areas at most; a process has 65,530 */
+    MAX_MAPS = 2048,
     MAX_CLOSED = 256,       /* direct maps given up too soon, before there are no more; */
     SOON = 1024,            /* not one in so many switches */
     IDLE = 256,             /* switches after which a direct map is another's who wants it */
 };
-static const u64 DIRECT_MAP_BYTES = GIB(4) + PAGE_SIZE; /* the last bytes may be the first of 16 */
+/* the last bytes may be the first of 16 */
+static const u64 DIRECT_MAP_BYTES = GIB(4) + PAGE_SIZE;
 
 static u8 *reserve_nothing(void *at, u64 size)
 {
-    void *p = mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0),
-                   -1, 0);
+    void *p = mmap(at, size, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }
@@ -89,9 +93,9 @@ void direct_map_switch(struct mmu *mmu)
         mmu_direct_map_load(pg);
 }
 
-/* By WRGSBASE, if programs may use it (Linux 5.9 and later let them, where the processor has it). Else it is a
- * call of the host, of a thousand cycles and more: there, only what spaces share, and memory without
- * paging, has a direct map, which lasts. */
+/* By WRGSBASE, if programs may use it (Linux 5.9 and later let them, where the processor has
+ * it). Else it is a call of the host, of a thousand cycles and more: there, only what spaces
+ * share, and memory without paging, has a direct map, which lasts. */
 void mmu_direct_map_load(struct paging *pg)
 {
     static _Thread_local u64 loaded;
@@ -112,7 +116,8 @@ void mmu_plain_host(struct mmu *mmu)
 
 const char *mmu_host_model(const struct mmu *mmu)
 {
-    return mmu->fast_gs ? "gs by WRGSBASE" : "gs by arch_prctl(): one direct map for all address spaces, or none";
+    return mmu->fast_gs ? "gs by WRGSBASE"
+                        : "gs by arch_prctl(): one direct map for all address spaces, or none";
 }
 
 bool mmu_direct_map_use(const struct paging *pg)
@@ -194,7 +199,8 @@ void direct_map_close(struct mmu *mmu, struct space *s)
 
 static u64 last_used(const struct mmu *mmu, const struct space *s)
 {
-    return s < mmu->spaces + MAX_SPACES ? s->age : mmu->shareds[s - mmu->spaces - MAX_SPACES].age;
+    return s < mmu->spaces + MAX_SPACES ? s->age
+                                        : mmu->shareds[s - mmu->spaces - MAX_SPACES].age;
 }
 
 /* One that is free, or of a space long not used. */
@@ -225,7 +231,8 @@ static struct direct_map *direct_map_open(struct mmu *mmu, struct space *s)
     bool alone = s->root.mode & SPACE_PAGING && s < mmu->spaces + MAX_SPACES;
     struct direct_map *w;
 
-    if (!mmu->nowhere || (alone && !mmu->fast_gs) || mmu->direct_maps_closed >= MAX_CLOSED + mmu->clock / SOON)
+    if (!mmu->nowhere || (alone && !mmu->fast_gs) ||
+        mmu->direct_maps_closed >= MAX_CLOSED + mmu->clock / SOON)
         return NULL;
     w = direct_map_take(mmu);
     if (!w || !direct_map_memory_get(w))
@@ -242,9 +249,9 @@ static struct direct_map *direct_map_open(struct mmu *mmu, struct space *s)
     return w;
 }
 
-/* RAM that a load at the page would find as it is; its number in *frame. Without any look or change, if it
- * is w->accessed. The last page of all is left out: the first is no neighbour of it in the host's memory,
- * though both would have the same spte. */
+/* RAM that a load at the page would find as it is; its number in *frame. Without any look or
+ * change, if it is w->accessed. The last page of all is left out: the first is no neighbour of
+ * it in the host's memory, though both would have the same spte. */
 static bool direct_map_look(struct mmu *mmu, u32 page, u32 *frame, struct walk *w)
 {
     gpa_t gpa;
@@ -263,10 +270,11 @@ struct run {
     u32 length;     /* with those that have not, as far as it was looked */
 };
 
-/* How many pages next to `page`, by `step`, are in step with it, inside the span; and how many of them,
- * up to the first that is not, have been accessed and are not mapped yet. Those behind count up to MIN_RUN. */
-static u32 count_in_step(struct mmu *mmu, const struct direct_map *direct_map, u32 page, u32 frame, i32 step,
-                         u32 *accessed)
+/* How many pages next to `page`, by `step`, are in step with it, inside the span; and how many
+ * of them, up to the first that is not, have been accessed and are not mapped yet. Those behind
+ * count up to MIN_RUN. */
+static u32 count_in_step(struct mmu *mmu, const struct direct_map *direct_map, u32 page,
+                         u32 frame, i32 step, u32 *accessed)
 {
     u32 span = page / DIRECT_MAP_SPAN, n = 0, f;
     bool all = true;
@@ -297,7 +305,8 @@ static void trace_run(struct mmu *mmu, struct space *owner, u32 first, u32 count
 /* Data sptes that lead to RAM lead to it by the direct map from now on. */
 static void lead_sptes(struct direct_map *w, u32 page)
 {
-    static const u8 tables[] = { TABLE_READ, TABLE_WRITE, TABLE_USER + TABLE_READ, TABLE_USER + TABLE_WRITE };
+    static const u8 tables[] = { TABLE_READ, TABLE_WRITE, TABLE_USER + TABLE_READ,
+                                 TABLE_USER + TABLE_WRITE };
     struct space *s = w->owner;
 
     for (u32 i = 0; i < ARRAY_SIZE(tables); i++) {
@@ -312,10 +321,12 @@ static void lead_sptes(struct direct_map *w, u32 page)
     }
 }
 
-static bool direct_map_add(struct mmu *mmu, struct direct_map *w, u32 first, u32 count, u32 frame)
+static bool direct_map_add(struct mmu *mmu, struct direct_map *w, u32 first, u32 count,
+                           u32 frame)
 {
-    if (mmap(w->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT, PROT_READ | PROT_WRITE,
-             MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->fd, (off_t)frame << PAGE_SHIFT) == MAP_FAILED) {
+    if (mmap(w->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT,
+             PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->fd,
+             (off_t)frame << PAGE_SHIFT) == MAP_FAILED) {
         direct_map_remove(w, first, count);
         return false;
     }
@@ -331,8 +342,8 @@ static bool direct_map_add(struct mmu *mmu, struct direct_map *w, u32 first, u32
     return true;
 }
 
-/* Is it too early to look at the span again? After cuts, and when it had no run to give: less and less
- * often. */
+/* Is it too early to look at the span again? After cuts, and when it had no run to give: less
+ * and less often. */
 static bool direct_map_tired(struct direct_map *w, u32 span)
 {
     u32 n = ++w->vain[span];
@@ -367,7 +378,8 @@ bool mmu_direct_map_extend(struct paging *pg, gla_t gla)
         return false;
     if (w->frame[page])
         return true;
-    if (direct_map_tired(w, page / DIRECT_MAP_SPAN) || w->maps >= MAX_MAPS || !find_run(mmu, w, page, &r))
+    if (direct_map_tired(w, page / DIRECT_MAP_SPAN) || w->maps >= MAX_MAPS ||
+        !find_run(mmu, w, page, &r))
         return false;
     trace_run(mmu, owner, r.first, r.end - r.first);
     return direct_map_add(mmu, w, r.first, r.end - r.first, r.frame);
@@ -381,6 +393,8 @@ u8 *direct_map_memory(const struct mmu *mmu, u8 *hva)
 
     if (off >= GIB(4) || !direct_map_owner(mmu)->direct_map)
         return hva;
-    return mmu->base + ((u64)(direct_map_owner(mmu)->direct_map->frame[off >> PAGE_SHIFT] - 1) << PAGE_SHIFT) +
+    return mmu->base +
+           ((u64)(direct_map_owner(mmu)->direct_map->frame[off >> PAGE_SHIFT] - 1)
+            << PAGE_SHIFT) +
            (off & PAGE_MASK);
 }

@@ -22,11 +22,13 @@ struct direct_map {
     u16 vain[DIRECT_MAP_SPANS];   /* misses since it had pages to give */
 };
 
-void direct_map_init(struct mmu *mmu); /* a host that refuses the address space: there will be none */
+/* a host that refuses the address space: there will be none */
+void direct_map_init(struct mmu *mmu);
 void direct_map_done(struct mmu *mmu);
 /* The current space has changed, or its direct map. */
 void direct_map_switch(struct mmu *mmu);
-/* What pages [first, first+count) lead to is about to change: no load finds it there any more. */
+/* What pages [first, first+count) lead to is about to change: no load finds it there any
+ * more. */
 void direct_map_cut_pages(struct mmu *mmu, struct direct_map *w, u32 first, u32 count);
 static inline void direct_map_cut(struct mmu *mmu, struct space *s, u32 first, u32 count)
 {

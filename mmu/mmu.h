@@ -41,13 +41,15 @@ u8 *mmu_ram(const struct mmu *mmu);
 /* Memory that is not RAM and can be mapped at a gpa (ROM, video): page-aligned, zeroed. */
 u8 *mmu_alloc(struct mmu *mmu, u64 size);
 
-/* Which memory answers at [gpa, gpa+size): `read` for loads and fetches, `write` for stores; NULL:
- * the bus is asked. RAM is mapped at 0 at start, the rest is bus. Shadow entries are dropped. */
+/* Which memory answers at [gpa, gpa+size): `read` for loads and fetches, `write` for stores;
+ * NULL: the bus is asked. RAM is mapped at 0 at start, the rest is bus. Shadow entries are
+ * dropped. */
 void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write);
 void mmu_set_a20(struct mmu *mmu, bool enabled);
 bool mmu_a20(const struct mmu *mmu);
 
-/* By physical address, page by page: memory, or the bus; writes to ROM are dropped. Told to who guards a page. */
+/* By physical address, page by page: memory, or the bus; writes to ROM are dropped. Told to who
+ * guards a page. */
 void mmu_phys_read(struct mmu *mmu, gpa_t gpa, void *buf, u64 size);
 void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size);
 
@@ -68,20 +70,23 @@ bool mmu_store(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u
 /* Would the access succeed? Sets A and D as the access would. false: #PF was raised. */
 bool mmu_probe(struct paging *pg, gla_t gla, u32 size, enum mmu_access access);
 bool mmu_load_bytes(struct paging *pg, gla_t gla, void *buf, u32 n, enum mmu_access access);
-bool mmu_store_bytes(struct paging *pg, gla_t gla, const void *buf, u32 n, enum mmu_access access);
+bool mmu_store_bytes(struct paging *pg, gla_t gla, const void *buf, u32 n,
+                     enum mmu_access access);
 /* Host address of the byte at gla, good to the end of its page; NULL with *fault false: device
  * memory (or traced, for writing); NULL with *fault true: #PF was raised. */
 u8 *mmu_host(struct paging *pg, gla_t gla, enum mmu_access access, bool *fault);
-/* The same for n bytes inside a page that the caller overwrites at once: who guards the page has been
- * told when it returns. */
+/* The same for n bytes inside a page that the caller overwrites at once: who guards the page
+ * has been told when it returns. */
 u8 *mmu_host_overwrite(struct paging *pg, gla_t gla, u32 n, bool *fault);
-/* Physical address by the current tables, no exception, no A or D: for debuggers. false: unmapped */
+/* Physical address by the current tables, no exception, no A or D: for debuggers. false:
+ * unmapped */
 bool mmu_translate(struct paging *pg, gla_t gla, gpa_t *gpa);
 
 /* ---- What the CPU tells the MMU ---- */
 
-/* CR0 (PG, WP), CR3, CR4 (PSE, PAE, PGE) or EFER.NXE changed; the CPL, to 3 or from there. Loads the PDPTEs under PAE
- * when `pdptes` is set: false if reserved bits are set, which is #GP(0). */
+/* CR0 (PG, WP), CR3, CR4 (PSE, PAE, PGE) or EFER.NXE changed; the CPL, to 3 or from there.
+ * Loads the PDPTEs under PAE when `pdptes` is set: false if reserved bits are set, which is
+ * #GP(0). */
 bool mmu_mode_changed(struct paging *pg, bool pdptes);
 void mmu_cpl_changed(struct paging *pg, bool user);
 void mmu_invlpg(struct paging *pg, gla_t gla);
@@ -100,14 +105,14 @@ bool mmu_direct_map_use(const struct paging *pg);
 /* A device's memory, or nobody's, at a physical address: 1, 2 or 4 bytes, aligned. */
 u32 mmu_bus_read(const struct mmu *mmu, gpa_t gpa, u32 size);
 void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val);
-/* A load at gla found nothing in the direct map, and was done otherwise by now. True: it will find it; false:
- * let it go by a spte. */
+/* A load at gla found nothing in the direct map, and was done otherwise by now. True: it will
+ * find it; false: let it go by a spte. */
 bool mmu_direct_map_extend(struct paging *pg, gla_t gla);
 
 /* ---- Who else must know (bt/, the decode cache) ---- */
 
-/* Called before the bytes [gpa, gpa+n) of a page marked with mmu_protect_code() change. The listener is the caller's,
- * who takes it out again before it goes. There may be several. */
+/* Called before the bytes [gpa, gpa+n) of a page marked with mmu_protect_code() change. The
+ * listener is the caller's, who takes it out again before it goes. There may be several. */
 struct mmu_listener {
     void (*code_written)(void *owner, gpa_t gpa, u32 n);
     void *owner;

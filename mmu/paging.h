@@ -1,6 +1,7 @@
 /*
- * The part of a processor that the MMU works for, and what it keeps there: a vcpu embeds one. Below it are
- * the bits of the control registers that decide how addresses are translated (SDM vol. 3, 2.5 and 4.1).
+ * The part of a processor that the MMU works for, and what it keeps there: a vcpu embeds one.
+ * Below it are the bits of the control registers that decide how addresses are translated (SDM
+ * vol. 3, 2.5 and 4.1).
  */
 #ifndef RING3_PAGING_H
 #define RING3_PAGING_H
@@ -21,7 +22,8 @@ struct paging {
     u8 *ram;      /* where RAM lies by itself, */
     u64 ram_pages;
     const u8 *page_flags; /* and why its pages are write-protected */
-    u64 *shadow __attribute__((aligned(64))); /* shadow of the current privilege; never NULL once reset */
+    /* shadow of the current privilege; never NULL once reset */
+    u64 *shadow __attribute__((aligned(64)));
     u64 *shadow_system; /* and of the supervisor */
 
     /* Set by the CPU, which tells the MMU: mmu_mode_changed(). */

@@ -1,7 +1,7 @@
 /*
- * The physical memory map: RAM and other guest memory in one memfd (so that direct maps can map any
- * page of it anywhere), and for each of the 2^20 physical pages below 4 GiB which host memory
- * answers loads and stores. What has none is the bus's.
+ * The physical memory map: RAM and other guest memory in one memfd (so that direct maps can map
+ * any page of it anywhere), and for each of the 2^20 physical pages below 4 GiB which host
+ * memory answers loads and stores. What has none is the bus's.
  */
 #include "mmu/phys.h"
 #include "mmu/rmap.h"

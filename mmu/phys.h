@@ -10,7 +10,8 @@
 
 /* To every listener: the bytes [gpa, gpa+n) are about to change. */
 void mmu_tell_code_written(struct mmu *mmu, gpa_t gpa, u32 n);
-/* Address space that becomes zeroed memory page by page when touched. NULL: the host has none left. */
+/* Address space that becomes zeroed memory page by page when touched. NULL: the host has none
+ * left. */
 void *mmu_reserve(u64 size);
 
 #endif

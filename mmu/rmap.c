@@ -1,9 +1,10 @@
 /*
- * Two lists for each physical page: the reverse map, the pairs of space and page whose write spte was filled as
- * direct; and the users of a page table, the spaces and places it was read for.
+ * Two lists for each physical page: the reverse map, the pairs of space and page whose write
+ * spte was filled as direct; and the users of a page table, the spaces and places it was read
+ * for.
  *
- * To protect a page needs everybody who can write it. The reverse map is a superset: an entry whose spte has since
- * changed is ignored, and removed when met.
+ * To protect a page needs everybody who can write it. The reverse map is a superset: an entry
+ * whose spte has since changed is ignored, and removed when met.
  *
  * Items lie in two pools, named by their index; free ones are a list of their own.
  */
@@ -60,7 +61,8 @@ static u32 pool_grow(void **pool, u32 *size, u32 *free_list, size_t item)
 
 /* ---- Who can write a page ---- */
 
-/* The write spte of a reverse map's entry in one of the two tables, if it leads straight to hva; NULL: no longer. */
+/* The write spte of a reverse map's entry in one of the two tables, if it leads straight to
+ * hva; NULL: no longer. */
 static u64 *rmap_spte(const struct mmu *mmu, const struct rmap *w, const u8 *hva, u32 table)
 {
     const struct space *s = &mmu->spaces[w->space];

@@ -1,6 +1,6 @@
 /*
- * What is known of a physical page: the write sptes that lead to it (reverse map), and, if it is a page table of the
- * guest's, for what it was read (rmap.c).
+ * What is known of a physical page: the write sptes that lead to it (reverse map), and, if it
+ * is a page table of the guest's, for what it was read (rmap.c).
  */
 #ifndef RING3_RMAP_H
 #define RING3_RMAP_H
@@ -31,7 +31,8 @@ void rmap_done(struct mmu *mmu);
 void rmap_add(struct mmu *mmu, u32 page, const struct space *s, u32 gla_page, u8 *hva);
 /* From now on writes to the page are told; flag: PG_*, why. */
 void rmap_protect(struct mmu *mmu, u32 page, u8 flag);
-/* `page` is a table that was read for this: it is traced until the last user is gone. u.next is set here. */
+/* `page` is a table that was read for this: it is traced until the last user is gone. u.next is
+ * set here. */
 void table_user_add(struct mmu *mmu, u32 page, struct table_user u);
 void table_user_remove(struct mmu *mmu, u32 page, const struct space *s, u32 first, u8 level);
 /* Is a list as long as it may get? */

@@ -1,12 +1,12 @@
 /*
  * Keeps the spaces' sptes in step with the guest's page tables.
  *
- * Coherence comes from traces: a guest table page that was read for a spte is write-protected, so every
- * write to it (by a CPU store, DMA, whatever) passes shadow_store() or shadow_before_write(). A
- * store that changes one entry changes its sptes at once; what writes more drops the sptes the old
- * entries gave. So INVLPG and CR3 loads have nothing to do, and a space stays valid while other
- * address spaces run. What the guest sees is a TLB that is never stale, which the manual allows
- * (vol. 3, 4.10).
+ * Coherence comes from traces: a guest table page that was read for a spte is write-protected,
+ * so every write to it (by a CPU store, DMA, whatever) passes shadow_store() or
+ * shadow_before_write(). A store that changes one entry changes its sptes at once; what writes
+ * more drops the sptes the old entries gave. So INVLPG and CR3 loads have nothing to do, and a
+ * space stays valid while other address spaces run. What the guest sees is a TLB that is never
+ * stale, which the manual allows (vol. 3, 4.10).
  */
 #include "mmu/shadow.h"
 #include "mmu/phys.h"
@@ -14,8 +14,10 @@
 #include "mmu/rmap.h"
 #include <string.h>
 
-enum { STALE_ROOT_WRITES = 64, /* of entries of a directory not in use: it is none any more */
-       MAX_TABLE_PLACES = 4 * MAX_SPACES /* that one table serves, before a write drops all */ };
+enum {
+    STALE_ROOT_WRITES = 64, /* of entries of a directory not in use: it is none any more */
+    MAX_TABLE_PLACES = 4 * MAX_SPACES /* that one table serves, before a write drops all */
+};
 
 /* ---- Sptes ---- */
 
@@ -34,7 +36,8 @@ static inline void spte_set(struct mmu *mmu, struct space *s, u32 table, u32 pag
     }
 }
 
-/* Execute sptes are what translations and fetches rely on: when one goes, the generation moves. */
+/* Execute sptes are what translations and fetches rely on: when one goes, the generation
+ * moves. */
 static void drop_page(struct mmu *mmu, struct space *s, u32 page)
 {
     u32 used = s->used[page / LEAF_SPTES];
@@ -77,7 +80,8 @@ void shadow_drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
     for (u32 page = first; page < end; page += n) {
         u32 used = s->used[page / LEAF_SPTES];
 
-        n = LEAF_SPTES - page % LEAF_SPTES < end - page ? LEAF_SPTES - page % LEAF_SPTES : end - page;
+        n = LEAF_SPTES - page % LEAF_SPTES < end - page ? LEAF_SPTES - page % LEAF_SPTES
+                                                        : end - page;
         if (used & TABLES_EXEC)
             mmu->fetch_generation++;
         if (n == LEAF_SPTES)
@@ -114,8 +118,8 @@ void shadow_drop_all(struct mmu *mmu)
     shared_doubt(mmu);
 }
 
-/* The memory map changed while no paging space is current: those are dropped whole, the identity
- * space only where it changed. */
+/* The memory map changed while no paging space is current: those are dropped whole, the
+ * identity space only where it changed. */
 void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size)
 {
     mmu->fetch_generation++;
@@ -148,8 +152,11 @@ static void trace_table(struct mmu *mmu, struct space *s, u32 page, u32 region, 
     if (s->table[region]) /* its directory is no memory that can be traced */
         shadow_drop_region(mmu, s, region);
     s->table[region] = page + 1;
-    table_user_add(mmu, page, (struct table_user){ .first = region << region_shift(&s->root), .level = 1,
-                                                   .rights = rights, .space = (u16)(s - mmu->spaces) });
+    table_user_add(mmu, page,
+                   (struct table_user){ .first = region << region_shift(&s->root),
+                                        .level = 1,
+                                        .rights = rights,
+                                        .space = (u16)(s - mmu->spaces) });
 }
 
 /* What a directory's entry gave goes. */
@@ -163,8 +170,8 @@ void shadow_drop_region(struct mmu *mmu, struct space *s, u32 region)
     s->table[region] = 0;
 }
 
-/* Forgets what was derived and who asked for it, of all spaces, when a guest that keeps making up
- * mappings has filled the lists. */
+/* Forgets what was derived and who asked for it, of all spaces, when a guest that keeps making
+ * up mappings has filled the lists. */
 static void lists_trim(struct mmu *mmu)
 {
     if (likely(!rmap_full(mmu)))
@@ -186,7 +193,8 @@ static void directory_entry_changes(struct mmu *mmu, struct space *s, u32 region
 }
 
 /* One table page, one of its users, the bytes [off, off+n) change. */
-static void user_before_write(struct mmu *mmu, struct table_user u, const u8 *page, u32 off, u32 n)
+static void user_before_write(struct mmu *mmu, struct table_user u, const u8 *page, u32 off,
+                              u32 n)
 {
     struct space *s = &mmu->spaces[u.space];
     u32 size = entry_size(&s->root);
@@ -250,22 +258,27 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 /* ---- Filling ---- */
 
 /* What a data spte becomes: `hva` answers the access, or the bus does. */
-static u64 spte_value(const struct mmu *mmu, const struct space *s, u32 page, const u8 *hva, gpa_t gpa)
+static u64 spte_value(const struct mmu *mmu, const struct space *s, u32 page, const u8 *hva,
+                      gpa_t gpa)
 {
     return hva ? spte_base(mmu, s, hva, page)
                : SPTE_DEVICE | ((gpa - ((u64)page << PAGE_SHIFT)) & SPTE_LOW);
 }
 
-static void fill_sptes(struct mmu *mmu, struct space *s, const struct walk *w, u32 index, bool exec)
+static void fill_sptes(struct mmu *mmu, struct space *s, const struct walk *w, u32 index,
+                       bool exec)
 {
     gpa_t gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
     u32 page = (u32)(gpa >> PAGE_SHIFT);
     bool known = gpa >> PAGE_SHIFT < PHYS_PAGES;
-    u8 *read = known ? mmu->page_read[page] : NULL, *write = known ? mmu->page_write[page] : NULL;
+    u8 *read = known ? mmu->page_read[page] : NULL,
+       *write = known ? mmu->page_write[page] : NULL;
     bool write_protected = known && mmu->page_flags[page];
     u64 rd = spte_value(mmu, s, index, read, gpa);
-    u64 wr = spte_value(mmu, s, index, write, gpa) | (write && write_protected ? SPTE_PROTECTED : 0);
-    u64 ex = read ? (u64)read - ((u64)index << PAGE_SHIFT) : rd; /* stays, whatever the direct maps do */
+    u64 wr =
+        spte_value(mmu, s, index, write, gpa) | (write && write_protected ? SPTE_PROTECTED : 0);
+    /* stays, whatever the direct maps do */
+    u64 ex = read ? (u64)read - ((u64)index << PAGE_SHIFT) : rd;
     bool super_write = w->dirty && (w->writable || !(s->root.mode & SPACE_WP));
 
     spte_set(mmu, s, TABLE_READ, index, rd);
@@ -333,7 +346,8 @@ static bool keeps_sptes(u64 old, u64 new)
 }
 
 /* Entry `index` of the user's table is `new` now. */
-static void entry_changed(struct mmu *mmu, const struct table_user *u, u32 index, u64 old, u64 new)
+static void entry_changed(struct mmu *mmu, const struct table_user *u, u32 index, u64 old,
+                          u64 new)
 {
     struct space *s = &mmu->spaces[u->space], *now = mmu->space;
     u32 page = u->first + index, mode = s->root.mode;

@@ -8,7 +8,8 @@
 #include "mmu/walk.h"
 
 /* A direct spte that leads to host memory hva: by the direct map, if the page is there. */
-static inline u64 spte_base(const struct mmu *mmu, const struct space *s, const u8 *hva, u32 page)
+static inline u64 spte_base(const struct mmu *mmu, const struct space *s, const u8 *hva,
+                            u32 page)
 {
     u32 frame = s->direct_map ? s->direct_map->frame[page] : 0;
 

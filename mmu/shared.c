@@ -1,20 +1,22 @@
 /*
- * Shared shadows: spaces whose directories agree where the guest's kernel is share the sptes for it, so
- * that a new process does not start with a cold kernel.
+ * Shared shadows: spaces whose directories agree where the guest's kernel is share the sptes
+ * for it, so that a new process does not start with a cold kernel.
  *
  *   space A's linear shadow table   [ A's own sptes      | the shared shadow's ]
  *   space B's linear shadow table   [ B's own sptes      | the shared shadow's ]   the same memory, mapped twice
  *   the shared shadow's own        [ nothing            | the shared shadow's ]   where C looks
  *
- * Which directory entries (regions) are shared is settled when the shared shadow is made, from the
- * directories of two spaces. What maps the memory is done once for each of the MAX_SPACES shadow
- * tables, not for each address space, as free tables wait for the next of their shared shadow.
+ * Which directory entries (regions) are shared is settled when the shared shadow is made, from
+ * the directories of two spaces. What maps the memory is done once for each of the MAX_SPACES
+ * shadow tables, not for each address space, as free tables wait for the next of their shared
+ * shadow.
  *
- * Invariant: while a space of the shared shadow is current, each region's shared sptes come from that
- * space's own directory entry. entry[] tells from which value a region's sptes were made. A switch
- * to a space drops the regions where its entry is another; it looks only if entry[] or its own
- * directory has changed since it looked last. So spaces may disagree, for a while or in some
- * entries: they lose time by it, nothing else. One that keeps disagreeing goes its own way.
+ * Invariant: while a space of the shared shadow is current, each region's shared sptes come
+ * from that space's own directory entry. entry[] tells from which value a region's sptes were
+ * made. A switch to a space drops the regions where its entry is another; it looks only if
+ * entry[] or its own directory has changed since it looked last. So spaces may disagree, for a
+ * while or in some entries: they lose time by it, nothing else. One that keeps disagreeing goes
+ * its own way.
  */
 #include "mmu/pte.h"
 #include "mmu/shadow.h"
@@ -144,7 +146,8 @@ void shared_doubt(struct mmu *mmu)
 
 /* ---- Mapping ---- */
 
-static bool map_run(struct mmu *mmu, struct space *s, const struct shared_shadow *g, u32 first, u32 end)
+static bool map_run(struct mmu *mmu, struct space *s, const struct shared_shadow *g, u32 first,
+                    u32 end)
 {
     u64 file = (u64)(g - mmu->shareds) * SHADOW_BYTES, size = (u64)(end - first) * PAGE_SIZE;
 
@@ -152,7 +155,8 @@ static bool map_run(struct mmu *mmu, struct space *s, const struct shared_shadow
         u64 at = ((u64)t * COLUMNS + first) * PAGE_SIZE;
 
         if (mmap((u8 *)s->shadow + at, size, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->shared_fd, (off_t)(file + at)) == MAP_FAILED)
+                 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, mmu->shared_fd,
+                 (off_t)(file + at)) == MAP_FAILED)
             return false;
     }
     return true;
@@ -212,19 +216,22 @@ static enum kinship entry_kinship(u64 a, u64 b)
 }
 
 /*
- * Runs of regions that are alike in both or in neither. A run begins with one for supervisors only:
- * two directories of one process may be alike in its user part, which is no reason to share that;
- * but a kernel leaves its own regions to the tables below to protect. Returns how many are in both; 0 if
- * more are alike that would not be shared: such spaces are better off with direct maps of their own.
+ * Runs of regions that are alike in both or in neither. A run begins with one for supervisors
+ * only: two directories of one process may be alike in its user part, which is no reason to
+ * share that; but a kernel leaves its own regions to the tables below to protect. Returns how
+ * many are in both; 0 if more are alike that would not be shared: such spaces are better off
+ * with direct maps of their own.
  */
-static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *a, const struct root *b)
+static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *a,
+                         const struct root *b)
 {
     struct reader ra = reader_of(mmu, a), rb = reader_of(mmu, b);
     u32 runs = 0, first = REGIONS, last = 0, count = region_count(a), both = 0, left = 0;
 
     memset(shared, 0, REGIONS / 8);
     for (u32 i = 0; i <= count && runs < MAX_RUNS; i++) {
-        enum kinship k = i < count ? entry_kinship(reader_entry(&ra, i), reader_entry(&rb, i)) : STRANGE;
+        enum kinship k =
+            i < count ? entry_kinship(reader_entry(&ra, i), reader_entry(&rb, i)) : STRANGE;
 
         if (k == FOR_SUPERVISOR || (k == FOR_USER && first < REGIONS)) {
             first = first < REGIONS ? first : i;
@@ -252,7 +259,8 @@ static void shared_free(struct mmu *mmu, struct shared_shadow *g)
     g->id = 0;
 }
 
-/* One that is free, or the one not used for longest. NULL: the current space's is the only one. */
+/* One that is free, or the one not used for longest. NULL: the current space's is the only
+ * one. */
 static struct shared_shadow *shared_take(struct mmu *mmu)
 {
     struct shared_shadow *old = NULL;
@@ -272,7 +280,8 @@ static bool shared_memory(struct mmu *mmu)
 {
     if (mmu->shared_fd < 0) {
         mmu->shared_fd = memfd_create("shadow tables", MFD_CLOEXEC);
-        if (mmu->shared_fd >= 0 && ftruncate(mmu->shared_fd, MAX_SHARED * (off_t)SHADOW_BYTES)) {
+        if (mmu->shared_fd >= 0 &&
+            ftruncate(mmu->shared_fd, MAX_SHARED * (off_t)SHADOW_BYTES)) {
             close(mmu->shared_fd);
             mmu->shared_fd = -1;
         }
@@ -280,7 +289,8 @@ static bool shared_memory(struct mmu *mmu)
     return mmu->shared_fd >= 0;
 }
 
-/* The entries of the directory it was made from: nothing is filled from them yet, but who fits shows. */
+/* The entries of the directory it was made from: nothing is filled from them yet, but who fits
+ * shows. */
 static void entries_take(const struct mmu *mmu, struct shared_shadow *g, const struct root *r)
 {
     struct reader reader = reader_of(mmu, r);
@@ -293,7 +303,8 @@ static void entries_take(const struct mmu *mmu, struct shared_shadow *g, const s
     }
 }
 
-static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r, const u64 *shared, u32 both)
+static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r,
+                                        const u64 *shared, u32 both)
 {
     struct shared_shadow *g = shared_take(mmu);
     struct space *sptes;
@@ -304,8 +315,9 @@ static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r, c
     g->both = both;
     sptes = g->sptes = &mmu->spaces[MAX_SPACES + (g - mmu->shareds)];
     if (!sptes->shadow) {
-        sptes->shadow = mmap(NULL, SHADOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                           mmu->shared_fd, (g - mmu->shareds) * (off_t)SHADOW_BYTES);
+        sptes->shadow =
+            mmap(NULL, SHADOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                 mmu->shared_fd, (g - mmu->shareds) * (off_t)SHADOW_BYTES);
         if (sptes->shadow == MAP_FAILED) {
             sptes->shadow = NULL;
             return NULL;
@@ -320,8 +332,10 @@ static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r, c
     return g;
 }
 
-/* How many of the shared shadow's entries the directory has; 0 if it has others in a fifth of the places. */
-static u32 count_agreeing(const struct mmu *mmu, const struct shared_shadow *g, const struct root *r)
+/* How many of the shared shadow's entries the directory has; 0 if it has others in a fifth of
+ * the places. */
+static u32 count_agreeing(const struct mmu *mmu, const struct shared_shadow *g,
+                          const struct root *r)
 {
     struct reader reader = reader_of(mmu, r);
     u32 yes = 0, no = 0;
@@ -344,7 +358,8 @@ static struct shared_shadow *shared_best(struct mmu *mmu, const struct root *r)
     return best;
 }
 
-struct shared_shadow *shared_find(struct mmu *mmu, const struct root *r, const struct space *other)
+struct shared_shadow *shared_find(struct mmu *mmu, const struct root *r,
+                                  const struct space *other)
 {
     u64 shared[REGIONS / 64];
     struct shared_shadow *best;

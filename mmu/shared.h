@@ -13,7 +13,8 @@
  * memory. See shared.c.
  */
 struct shared_shadow {
-    struct space *sptes; /* has the linear shadow table, the traces and the writers of the shared regions */
+    /* has the linear shadow table, the traces and the writers of the shared regions */
+    struct space *sptes;
     u32 id;              /* another for each shared shadow made; 0: free */
     u64 version;         /* of entry[]; from 1 */
     u64 age;
@@ -27,7 +28,8 @@ static inline bool bit_test(const u64 *bits, u32 i)
 {
     return bits[i / 64] >> i % 64 & 1;
 }
-/* Which space has the sptes, traces and writers of a page of s: s itself, or its shared shadow's. */
+/* Which space has the sptes, traces and writers of a page of s: s itself, or its shared
+ * shadow's. */
 static inline struct space *spte_owner(struct space *s, u32 page)
 {
     struct shared_shadow *g = s->group;
@@ -35,9 +37,12 @@ static inline struct space *spte_owner(struct space *s, u32 page)
     return g && bit_test(g->shared, page >> region_shift(&s->root)) ? g->sptes : s;
 }
 
-/* The shared shadow a new space belongs to, made if the directory agrees with that of `other`. NULL: none */
-struct shared_shadow *shared_find(struct mmu *mmu, const struct root *r, const struct space *other);
-/* Maps the shared shadow's memory into the space's sptes (NULL: none). false: the host refused. */
+/* The shared shadow a new space belongs to, made if the directory agrees with that of `other`.
+ * NULL: none */
+struct shared_shadow *shared_find(struct mmu *mmu, const struct root *r,
+                                  const struct space *other);
+/* Maps the shared shadow's memory into the space's sptes (NULL: none). false: the host
+ * refused. */
 bool shared_bind(struct mmu *mmu, struct space *s, const struct shared_shadow *g);
 void shared_join(struct mmu *mmu, struct space *s, struct shared_shadow *g);
 /* Makes the shared sptes hold for s, which becomes current. false: it disagrees too often. */

@@ -2,8 +2,8 @@
  * The spaces: one for each guest address space seen, kept over switches, and freed by age when
  * there are too many, or when they hold too much memory.
  *
- * A space that is freed leaves its 48 MiB of address space, its memory and what is mapped there to
- * the next; so a guest that makes and ends processes finds everything in place.
+ * A space that is freed leaves its 48 MiB of address space, its memory and what is mapped there
+ * to the next; so a guest that makes and ends processes finds everything in place.
  */
 #include "mmu/phys.h"
 #include "mmu/rmap.h"
@@ -52,11 +52,12 @@ static struct space *space_find(struct mmu *mmu, const struct root *r)
 }
 
 /*
- * How well a space would serve one of shared shadow g: free and mapped for it, free, or the oldest. Mapping
- * another shared shadow costs as much as filling hundreds of sptes: one of the same shared shadow goes first unless
- * it has been used much later.
+ * How well a space would serve one of shared shadow g: free and mapped for it, free, or the
+ * oldest. Mapping another shared shadow costs as much as filling hundreds of sptes: one of the
+ * same shared shadow goes first unless it has been used much later.
  */
-static u64 space_worth(const struct mmu *mmu, const struct space *s, const struct shared_shadow *g)
+static u64 space_worth(const struct mmu *mmu, const struct space *s,
+                       const struct shared_shadow *g)
 {
     bool mapped = s->bound == (g ? g->id : 0);
 
@@ -156,7 +157,8 @@ void space_switch(struct paging *pg)
         space_free(mmu, s);
         s = mmu->space = space_new(mmu, &r, NULL);
     }
-    if (mmu->shared_id != groups) /* a shared shadow made for it and us: it joins when it is next current */
+    /* a shared shadow made for it and us: it joins when it is next current */
+    if (mmu->shared_id != groups)
         space_free(mmu, old);
     mmu->fetch_generation++;
     direct_map_switch(mmu);
@@ -190,7 +192,8 @@ static struct space *oldest(struct mmu *mmu)
     return old;
 }
 
-/* First the memory of free spaces, then the oldest ones', last the current one's and the shared shadows'. */
+/* First the memory of free spaces, then the oldest ones', last the current one's and the shared
+ * shadows'. */
 static void shrink(struct mmu *mmu)
 {
     struct space *s, *end = mmu->spaces + ARRAY_SIZE(mmu->spaces);

@@ -1,5 +1,6 @@
 /*
- * A space is the shadow of one guest address space: a linear shadow table, and what it traces (space.c).
+ * A space is the shadow of one guest address space: a linear shadow table, and what it traces
+ * (space.c).
  */
 #ifndef RING3_SPACE_H
 #define RING3_SPACE_H

@@ -1,7 +1,8 @@
 /*
  * The format of shadow entries (sptes), which translated code reads as C does.
  *
- * A linear shadow table holds, for each of 2^20 guest pages, six sptes of 8 bytes, demand-zero, in tables of 8 MiB:
+ * A linear shadow table holds, for each of 2^20 guest pages, six sptes of 8 bytes, demand-zero,
+ * in tables of 8 MiB:
  *
  *   shadow ──▶ [supervisor read][write][execute][user read][write][execute]
  *
@@ -14,10 +15,10 @@
  *
  * The supervisor's read spte is set whenever one of the six is.
  *
- * A direct spte is positive. A protected or device spte makes gla + spte a non-canonical address, so
- * generated code that uses it without looking faults, whatever is added to the two highest bits (where
- * it puts the low bits of a misaligned address); spte 0 leads into the low 4 GiB, where nothing of ours
- * is mapped.
+ * A direct spte is positive. A protected or device spte makes gla + spte a non-canonical
+ * address, so generated code that uses it without looking faults, whatever is added to the two
+ * highest bits (where it puts the low bits of a misaligned address); spte 0 leads into the low
+ * 4 GiB, where nothing of ours is mapped.
  */
 #ifndef RING3_SPTE_H
 #define RING3_SPTE_H
@@ -57,7 +58,8 @@ static inline gpa_t spte_gpa(u64 spte, gla_t gla) /* of a device spte */
 enum { TABLE_READ, TABLE_WRITE, TABLE_EXEC, TABLE_USER,
        TABLES_EXEC = 1 << TABLE_EXEC | 1 << (TABLE_USER + TABLE_EXEC) };
 
-#define LEAF_SPTES 512u /* sptes in one 4 KiB page, a leaf, of a table: 2 MiB of guest addresses */
+#define LEAF_SPTES                                                                             \
+    512u /* sptes in one 4 KiB page, a leaf, of a table: 2 MiB of guest addresses */
 #define COLUMNS (SHADOW_SPTES / LEAF_SPTES) /* a leaf of each table */
 
 /* Does an access count as the user's? And the table it looks into. */

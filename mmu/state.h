@@ -1,6 +1,6 @@
 /*
- * struct mmu: what all files of mmu/ share. Others may read three of its members: fetch_generation, odd_accesses and
- * page_read.
+ * struct mmu: what all files of mmu/ share. Others may read three of its members:
+ * fetch_generation, odd_accesses and page_read.
  */
 #ifndef RING3_MMU_STATE_H
 #define RING3_MMU_STATE_H
@@ -24,12 +24,14 @@ struct mmu {
     u32 a20_mask;
     u64 pdpte[4];                 /* the CPU's PDPTE registers */
 
-    struct space spaces[MAX_SPACES + MAX_SHARED]; /* behind the spaces, the shared shadows' sptes */
+    /* behind the spaces, the shared shadows' sptes */
+    struct space spaces[MAX_SPACES + MAX_SHARED];
     u64 bases[MAX_SPACES]; /* 1 + root.base of live spaces, else 0: what a switch looks at */
     struct shared_shadow shareds[MAX_SHARED];
     u32 shared_id;        /* the last one given */
     u64 spaces_made;
-    u64 shared_due;       /* how many that has to be before a shared shadow is thought of again */
+    /* how many that has to be before a shared shadow is thought of again */
+    u64 shared_due;
     u32 shared_tries;     /* times one was */
     int shared_fd;        /* memory of the shared shadows' sptes */
     struct space *space; /* current */

@@ -1,7 +1,7 @@
 /*
  * The guest's page tables, walked as SDM vol. 3, 4.3 (32-bit) and 4.4 (PAE) say: two levels of
- * 1024 entries, or PDPTE registers and two levels of 512. Accessed and dirty bits are set on the
- * way, only once the access is known to be allowed; the error code is that of 4.7.
+ * 1024 entries, or PDPTE registers and two levels of 512. Accessed and dirty bits are set on
+ * the way, only once the access is known to be allowed; the error code is that of 4.7.
  */
 #include "mmu/walk.h"
 #include "mmu/phys.h"
@@ -86,7 +86,8 @@ static bool allowed(const struct walk *w, enum mmu_access access, bool user, u32
     return !(access & MMU_EXEC && w->nx);
 }
 
-/* Where a directory (0 to 3 under PAE, else the only one) is; false: its PDPTE is not present. */
+/* Where a directory (0 to 3 under PAE, else the only one) is; false: its PDPTE is not
+ * present. */
 static inline bool directory_gpa(const struct root *r, u32 number, gpa_t *gpa)
 {
     if (!(r->mode & SPACE_PAE)) {
@@ -109,9 +110,10 @@ static inline bool entry_large(const struct entry *e, u32 mode)
     return e->val & PDE_PS && mode & (SPACE_PAE | SPACE_PSE);
 }
 
-/* One level: the entry `index`, of which the low 9 or 10 bits count, of a table. False: *code is why, as far as
- * the entry tells. */
-static inline bool walk_level(struct mmu *mmu, gpa_t table, u32 index, struct walk *w, struct entry *e, u32 *code)
+/* One level: the entry `index`, of which the low 9 or 10 bits count, of a table. False: *code
+ * is why, as far as the entry tells. */
+static inline bool walk_level(struct mmu *mmu, gpa_t table, u32 index, struct walk *w,
+                              struct entry *e, u32 *code)
 {
     const struct root *r = &mmu->space->root;
     u32 size = entry_size(r);
@@ -131,15 +133,16 @@ static inline bool walk_level(struct mmu *mmu, gpa_t table, u32 index, struct wa
 }
 
 /* Both levels; a large page has but one, whose entry is *pde and *pte then. */
-static inline bool walk_levels(struct mmu *mmu, gla_t gla, struct walk *w, struct entry *pde, struct entry *pte,
-                               u32 *code)
+static inline bool walk_levels(struct mmu *mmu, gla_t gla, struct walk *w, struct entry *pde,
+                               struct entry *pte, u32 *code)
 {
     const struct root *r = &mmu->space->root;
     u32 shift = PAGE_SHIFT + region_shift(r), within = (1u << shift) - 1;
     gpa_t directory;
 
     *code = 0;
-    if (!directory_gpa(r, gla >> 30, &directory) || !walk_level(mmu, directory, gla >> shift, w, pde, code))
+    if (!directory_gpa(r, gla >> 30, &directory) ||
+        !walk_level(mmu, directory, gla >> shift, w, pde, code))
         return false;
     w->rights = pde->val & (PTE_W | PTE_U);
     if (entry_large(pde, r->mode)) {
@@ -154,7 +157,8 @@ static inline bool walk_levels(struct mmu *mmu, gla_t gla, struct walk *w, struc
 }
 
 /* The common walk. `touch` false leaves A and D and the rights alone (debuggers). */
-static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, bool touch, struct walk *w, u32 *error)
+static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, bool touch,
+                 struct walk *w, u32 *error)
 {
     u32 mode = mmu->space->root.mode, code;
     struct entry pde, pte;

@@ -22,7 +22,8 @@ bool mmu_walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, str
 bool mmu_walk_quiet(struct mmu *mmu, gla_t gla, struct walk *w);
 /* Bits that must be 0 in a table's entry that is present. */
 u64 mmu_entry_reserved(u32 mode);
-/* A directory's memory, by its number (0 to 3 under PAE, else 0). NULL: it is not plain memory. */
+/* A directory's memory, by its number (0 to 3 under PAE, else 0). NULL: it is not plain
+ * memory. */
 const u8 *mmu_directory(const struct mmu *mmu, const struct root *r, u32 number, u32 *page);
 
 #endif

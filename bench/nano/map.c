@@ -43,8 +43,10 @@ void map_init(u32 features)
     }
     window_reset();
     if (global)
-        __asm__ volatile("mov %%cr4, %%eax; or %0, %%eax; mov %%eax, %%cr4" ::"i"(CR4_PGE) : "eax");
-    __asm__ volatile("mov %%cr0, %%eax; or %0, %%eax; mov %%eax, %%cr0" ::"i"(CR0_PG_WP) : "eax", "memory");
+        __asm__ volatile("mov %%cr4, %%eax; or %0, %%eax; mov %%eax, %%cr4" ::"i"(CR4_PGE)
+                         : "eax");
+    __asm__ volatile("mov %%cr0, %%eax; or %0, %%eax; mov %%eax, %%cr0" ::"i"(CR0_PG_WP)
+                     : "eax", "memory");
     user_fault_address = NOT_PRESENT;
 }
 
@@ -52,7 +54,8 @@ static void gate(u32 vector, char *handler, u32 dpl)
 {
     u32 at = (u32)handler;
 
-    idt[vector] = (u64)(at & 0xffff0000) << 32 | (u64)(0x8e00 | dpl << 13) << 32 | 0x08 << 16 | (at & 0xffff);
+    idt[vector] = (u64)(at & 0xffff0000) << 32 | (u64)(0x8e00 | dpl << 13) << 32 | 0x08 << 16 |
+                  (at & 0xffff);
 }
 
 static void wrmsr(u32 msr, u32 val)
@@ -72,7 +75,8 @@ void traps_init(u32 features)
     gate(0x81, trap_leave, 3);
     tss[1] = (u32)trap_stack + sizeof trap_stack;
     tss[2] = 0x10;
-    gdt[5] = (u64)(at >> 24) << 56 | (u64)0x89 << 40 | (u64)(at & 0xffffff) << 16 | (sizeof tss - 1);
+    gdt[5] =
+        (u64)(at >> 24) << 56 | (u64)0x89 << 40 | (u64)(at & 0xffffff) << 16 | (sizeof tss - 1);
     load_tables();
     if (features & CPUID_SEP) {
         wrmsr(MSR_SYSENTER_CS, 0x08);

@@ -1,14 +1,16 @@
 /*
- * Times single operations against the TSC, which under ring3 and QEMU is the host's, and prints on port
- * E9, a line per row: "row NAME BEST MEDIAN N", in hundredths of a TSC cycle per operation; BEST of
- * many short samples is free of what else the host does. Leaves by port F4 (isa-debug-exit).
+ * Times single operations against the TSC, which under ring3 and QEMU is the host's, and prints
+ * on port E9, a line per row: "row NAME BEST MEDIAN N", in hundredths of a TSC cycle per
+ * operation; BEST of many short samples is free of what else the host does. Leaves by port F4
+ * (isa-debug-exit).
  *
  * The command line (multiboot):
  *   khz=N       the host's TSC rate; without it the PIT's channel 2 tells
  *   row=NAME    only this row
- *   n=N         run each row's operation N times, once, and print nothing but its name: for counting
- *   marks       no clock of the guest's is trusted: prints "begin NAME N" and "end NAME" around a run
- *               of N operations, for the reader to time. So without multiboot, too.
+ *   n=N         run each row's operation N times, once, and print nothing but its name: for
+ *               counting
+ *   marks       no clock of the guest's is trusted: prints "begin NAME N" and "end NAME" around
+ *               a run of N operations, for the reader to time. So without multiboot, too.
  */
 #include "bench/nano/nano.h"
 
@@ -39,7 +41,8 @@ static bool wanted(const char *name)
 
 /* ---- Measuring ---- */
 
-/* TSC cycles while the PIT's channel 2 counts 10 ms, in kHz (8254 mode 0; port 61h gates and reads it). */
+/* TSC cycles while the PIT's channel 2 counts 10 ms, in kHz (8254 mode 0; port 61h gates and
+ * reads it). */
 static u32 tsc_rate(void)
 {
     enum { TICKS = 11932 };

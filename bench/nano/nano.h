@@ -1,7 +1,7 @@
 /*
- * The guest of nanobenchmarks: 32-bit, ring 0, paging on, interrupts masked at the controller. Identity
- * map of the first 16 MB and of the local APIC's page, and a window of 4 MB whose page tables the rows
- * play with, in two address spaces.
+ * The guest of nanobenchmarks: 32-bit, ring 0, paging on, interrupts masked at the controller.
+ * Identity map of the first 16 MB and of the local APIC's page, and a window of 4 MB whose page
+ * tables the rows play with, in two address spaces.
  */
 #ifndef BENCH_NANO_H
 #define BENCH_NANO_H
@@ -26,7 +26,8 @@ extern u32 page_directory[2][1024], window_table[2][1024];
 /* map.c */
 void map_init(u32 features);
 void traps_init(u32 features);
-void window_reset(void); /* every page present and writable in both spaces, nothing in the TLB */
+/* every page present and writable in both spaces, nothing in the TLB */
+void window_reset(void);
 
 /* start.S */
 void load_tables(void);

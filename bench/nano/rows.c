@@ -1,30 +1,31 @@
 /*
- * The operations. ROW makes a function that runs BODY n times, eight to a turn of the loop, after
- * SETUP; ECX counts, EAX EBX EDX ESI EDI are the body's. User rows run the loops of start.S.
+ * The operations. ROW makes a function that runs BODY n times, eight to a turn of the loop,
+ * after SETUP; ECX counts, EAX EBX EDX ESI EDI are the body's. User rows run the loops of
+ * start.S.
  */
 #include "bench/nano/nano.h"
 #include "bench/user/compute.h"
 
-#define ROW(id, setup, body)                                                                       \
-    static u64 run_##id(u32 n)                                                                     \
-    {                                                                                              \
-        u32 turns = n / 8;                                                                         \
-        u64 start = rdtsc();                                                                       \
-                                                                                                   \
-        __asm__ volatile(setup "\n1:\t.rept 8\n\t" body "\n\t.endr\n\tdecl %0\n\tjnz 1b"           \
-                         : "+c"(turns)                                                             \
-                         : "i"(NOT_PRESENT), "i"(WINDOW), "m"(page_directory)                      \
-                         : "eax", "ebx", "edx", "esi", "edi", "memory", "cc");                     \
-        return rdtsc() - start;                                                                    \
+#define ROW(id, setup, body)                                                                   \
+    static u64 run_##id(u32 n)                                                                 \
+    {                                                                                          \
+        u32 turns = n / 8;                                                                     \
+        u64 start = rdtsc();                                                                   \
+                                                                                               \
+        __asm__ volatile(setup "\n1:\t.rept 8\n\t" body "\n\t.endr\n\tdecl %0\n\tjnz 1b"       \
+                         : "+c"(turns)                                                         \
+                         : "i"(NOT_PRESENT), "i"(WINDOW), "m"(page_directory)                  \
+                         : "eax", "ebx", "edx", "esi", "edi", "memory", "cc");                 \
+        return rdtsc() - start;                                                                \
     }
 
-#define USER(id)                                                                                   \
-    static u64 run_##id(u32 n)                                                                     \
-    {                                                                                              \
-        u64 start = rdtsc();                                                                       \
-                                                                                                   \
-        run_user(id, n / 8);                                                                       \
-        return rdtsc() - start;                                                                    \
+#define USER(id)                                                                               \
+    static u64 run_##id(u32 n)                                                                 \
+    {                                                                                          \
+        u64 start = rdtsc();                                                                   \
+                                                                                               \
+        run_user(id, n / 8);                                                                   \
+        return rdtsc() - start;                                                                \
     }
 
 /* ---- Into the kernel and back ---- */
@@ -37,7 +38,8 @@ USER(user_fault)
 USER(user_rdtsc)
 ROW(int_kernel, "", "int $0x80")
 ROW(iret, "", "pushfl; push %%cs; push $2f; iret; 2:")
-/* CPUID would clobber the counter: it is kept on the stack, which costs two instructions more. */
+/* CPUID would clobber the counter: it is kept on the stack, which costs two instructions
+ * more. */
 ROW(cpuid, "", "push %%ecx; xor %%eax, %%eax; cpuid; pop %%ecx")
 ROW(rdtsc, "", "rdtsc")
 ROW(divide_kernel, "xor %%esi, %%esi", "divl %%esi")
@@ -58,13 +60,15 @@ ROW(load_segment, "mov $16, %%eax", "mov %%eax, %%es")
 
 /* ---- Memory: aligned, misaligned within a page, over the end of a page ---- */
 
-ROW(load, "mov %2, %%ebx; movl (%%ebx), %%eax; movl 4096(%%ebx), %%eax", "movl 16(%%ebx), %%eax")
+ROW(load, "mov %2, %%ebx; movl (%%ebx), %%eax; movl 4096(%%ebx), %%eax",
+    "movl 16(%%ebx), %%eax")
 ROW(load_misaligned, "mov %2, %%ebx", "movl 17(%%ebx), %%eax")
 ROW(store_misaligned, "mov %2, %%ebx", "movl %%eax, 17(%%ebx)")
 ROW(add_misaligned, "mov %2, %%ebx", "addl %%eax, 17(%%ebx)")
 ROW(load_crossing, "mov %2, %%ebx", "movl 4094(%%ebx), %%eax")
 ROW(rep_movs_short, "mov %2, %%ebx",
-    "push %%ecx; lea 3(%%ebx), %%esi; lea 260(%%ebx), %%edi; mov $5, %%ecx; rep movsl; pop %%ecx")
+    "push %%ecx; lea 3(%%ebx), %%esi; lea 260(%%ebx), %%edi; mov $5, %%ecx; rep movsl; pop "
+    "%%ecx")
 
 /* ---- Devices ---- */
 
@@ -133,22 +137,22 @@ static void prepare(u32 count, bool present)
 }
 
 /* A row that does STEP to each page i, which is present or not before. */
-#define PTE_ROW(id, present, step)                                                                 \
-    static u64 run_##id(u32 n)                                                                     \
-    {                                                                                              \
-        u64 total = 0, start;                                                                      \
-        u32 some, i;                                                                               \
-                                                                                                   \
-        for (; n; n -= some) {                                                                     \
-            some = n < WINDOW_PAGES ? n : WINDOW_PAGES;                                            \
-            prepare(some, present);                                                                \
-            start = rdtsc();                                                                       \
-            for (i = 0; i < some; i++) {                                                           \
-                step;                                                                              \
-            }                                                                                      \
-            total += rdtsc() - start;                                                              \
-        }                                                                                          \
-        return total;                                                                              \
+#define PTE_ROW(id, present, step)                                                             \
+    static u64 run_##id(u32 n)                                                                 \
+    {                                                                                          \
+        u64 total = 0, start;                                                                  \
+        u32 some, i;                                                                           \
+                                                                                               \
+        for (; n; n -= some) {                                                                 \
+            some = n < WINDOW_PAGES ? n : WINDOW_PAGES;                                        \
+            prepare(some, present);                                                            \
+            start = rdtsc();                                                                   \
+            for (i = 0; i < some; i++) {                                                       \
+                step;                                                                          \
+            }                                                                                  \
+            total += rdtsc() - start;                                                          \
+        }                                                                                      \
+        return total;                                                                          \
     }
 
 PTE_ROW(pte_same, 1, PTE(i) = entry_of(i))
@@ -162,7 +166,8 @@ PTE_ROW(pte_protect_invlpg, 1, PTE(i) = entry_of(i) & ~PTE_W; invlpg(WINDOW + i 
 
 /* ---- Address spaces ---- */
 
-/* To the other space and back, eight pages touched in each: two switches, of which one is counted. */
+/* To the other space and back, eight pages touched in each: two switches, of which one is
+ * counted. */
 static u64 run_switch(u32 n)
 {
     u64 start = rdtsc();

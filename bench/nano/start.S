@@ -1,6 +1,6 @@
 /*
- * Entry, trap handlers as short as a kernel could have them, the way to ring 3 and back, and the code
- * measured there. User code counts in ESI and ends with INT 81h.
+ * Entry, trap handlers as short as a kernel could have them, the way to ring 3 and back, and
+ * the code measured there. User code counts in ESI and ends with INT 81h.
  */
         .section .multiboot, "a"
         .balign 4

@@ -1,6 +1,7 @@
 /*
- * The price list's guest: entry, the ways into a row and back, traps. A row is run by struct job (layout.h), at
- * DATA32 or in segment DATA16. A fault adds job.skip to EIP: its price is that of the fault and of this handler.
+ * The price list's guest: entry, the ways into a row and back, traps. A row is run by struct
+ * job (layout.h), at DATA32 or in segment DATA16. A fault adds job.skip to EIP: its price is
+ * that of the fault and of this handler.
  */
 #include "bench/prices/layout.h"
         .equ    JOB, DATA32 + OFF_JOB

@@ -1,4 +1,5 @@
-/* void native_enter(void): runs the job's row on the host, as the guest's `stub` (guest.S) does. */
+/* void native_enter(void): runs the job's row on the host, as the guest's `stub` (guest.S)
+ * does. */
 #include "bench/prices/layout.h"
         .equ    JOB, DATA32 + OFF_JOB
 

@@ -1,6 +1,6 @@
 /*
- * What DOS and its programs do, in real mode, timed by the TSC: a floppy whose boot sector loads the rest.
- * For each row, COUNT operations SAMPLES times; on port E9:
+ * What DOS and its programs do, in real mode, timed by the TSC: a floppy whose boot sector
+ * loads the rest. For each row, COUNT operations SAMPLES times; on port E9:
  *
  *   row NAME TSC-OF-A-SAMPLE in hexadecimal, a line a sample
  *   bench done
@@ -71,7 +71,8 @@ _start:
         row     "pushf-popf", "pushf; popf"
         row     "out-post", "out %al, $0x80"
         row     "video-write", "movb %al, %gs:(0)"
-        /* The operand of the next instruction but one, as callers of INT n and drawing loops do it. */
+        /* The operand of the next instruction but one, as callers of INT n and drawing loops do
+         * it. */
         row     "patch-int", "xorb $1, 1f + 1; jmp 1f; 1: int $0x60"
         row     "patch-opcode", "xorb $8, 1f; jmp 1f; 1: inc %dx"
         row     "patch-displacement", "xorb $2, 1f + 1; jmp 1f; 1: mov %ax, buffer"

@@ -1,7 +1,7 @@
 /*
  * The rows that only compute: the same source runs in user mode on the host and in a guest
- * (bench/user) and, the last one, in kernel mode (bench/nano). Each runs n operations and returns the
- * TSC cycles they took. 32-bit, no libc.
+ * (bench/user) and, the last one, in kernel mode (bench/nano). Each runs n operations and
+ * returns the TSC cycles they took. 32-bit, no libc.
  */
 #ifndef BENCH_COMPUTE_H
 #define BENCH_COMPUTE_H
@@ -56,7 +56,8 @@ static u64 run_chase(u32 n)
 
 static u64 run_copy(u32 n)
 {
-    static u32 from[1024] __attribute__((aligned(4096))), to[1024] __attribute__((aligned(4096)));
+    static u32 from[1024] __attribute__((aligned(4096))),
+        to[1024] __attribute__((aligned(4096)));
     u64 start = rdtsc();
 
     while (n--) {
@@ -114,8 +115,8 @@ static u64 run_recursion(u32 n)
     return rdtsc() - start;
 }
 
-/* Arithmetic and memory as a kernel has them: a hash table of chains, looked up and updated. One
- * operation is one look-up: hash, walk, compare, add. */
+/* Arithmetic and memory as a kernel has them: a hash table of chains, looked up and updated.
+ * One operation is one look-up: hash, walk, compare, add. */
 static u64 run_mixed(u32 n)
 {
     enum { BUCKETS = 256, ITEMS = 1024 };

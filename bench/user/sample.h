@@ -1,7 +1,7 @@
 /*
- * How a row is timed by the programs that run without a library (bench/user, bench/nano, bench/prices): short
- * samples of many operations, as many as fit a time, kept sorted. The best is free of what else the
- * host does.
+ * How a row is timed by the programs that run without a library (bench/user, bench/nano,
+ * bench/prices): short samples of many operations, as many as fit a time, kept sorted. The best
+ * is free of what else the host does.
  */
 #ifndef BENCH_SAMPLE_H
 #define BENCH_SAMPLE_H

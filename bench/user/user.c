@@ -1,18 +1,21 @@
 /*
- * One static 32-bit program, without a libc, that times user code and kernel services: the same file
- * runs on the host and as init of a Linux guest. Prints a line per row: "row NAME BEST MEDIAN", in
- * picoseconds per operation, over short samples, so that BEST is free of what else the machine does.
+ * One static 32-bit program, without a libc, that times user code and kernel services: the same
+ * file runs on the host and as init of a Linux guest. Prints a line per row: "row NAME BEST
+ * MEDIAN", in picoseconds per operation, over short samples, so that BEST is free of what else
+ * the machine does.
  *
- * Time is the TSC, whose rate comes as khz=N among the arguments or the environment (a kernel gives
- * init what it does not know of its command line): a guest's own clock is not trusted. System calls
- * go through the vDSO's entry as a libc's do. only=NAME: that row; count=N: N operations of it.
+ * Time is the TSC, whose rate comes as khz=N among the arguments or the environment (a kernel
+ * gives init what it does not know of its command line): a guest's own clock is not trusted.
+ * System calls go through the vDSO's entry as a libc's do. only=NAME: that row; count=N: N
+ * operations of it.
  */
 #include "bench/user/compute.h"
 #include "bench/user/sample.h"
 
 enum {
-    SYS_EXIT = 1, SYS_FORK = 2, SYS_READ = 3, SYS_WRITE = 4, SYS_OPEN = 5, SYS_WAITPID = 7, SYS_EXECVE = 11,
-    SYS_GETPID = 20, SYS_MOUNT = 21, SYS_PIPE = 42, SYS_DUP2 = 63, SYS_GETPPID = 64, SYS_REBOOT = 88,
+    SYS_EXIT = 1, SYS_FORK = 2, SYS_READ = 3, SYS_WRITE = 4, SYS_OPEN = 5, SYS_WAITPID = 7,
+    SYS_EXECVE = 11, SYS_GETPID = 20, SYS_MOUNT = 21, SYS_PIPE = 42, SYS_DUP2 = 63,
+    SYS_GETPPID = 64, SYS_REBOOT = 88,
     SYS_MUNMAP = 91, SYS_MKDIR = 39, SYS_MADVISE = 219, SYS_MMAP2 = 192
 };
 enum { AT_NULL = 0, AT_SYSINFO = 32, MADV_NOHUGEPAGE = 15 };
@@ -31,7 +34,9 @@ static long sys5(long nr, long a, long b, long c, long d, long e)
 {
     long ret;
 
-    __asm__ volatile("call *%1" : "=a"(ret) : "m"(entry), "0"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+    __asm__ volatile("call *%1"
+                     : "=a"(ret)
+                     : "m"(entry), "0"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
                      : "memory");
     return ret;
 }
@@ -46,8 +51,10 @@ static char *map_pages(u32 pages)
 {
     long ret;
 
-    __asm__ volatile("push %%ebp; xor %%ebp, %%ebp; int $0x80; pop %%ebp" : "=a"(ret)
-                     : "0"(SYS_MMAP2), "b"(0), "c"(pages * PAGE), "d"(3), "S"(0x22), "D"(-1) : "memory");
+    __asm__ volatile("push %%ebp; xor %%ebp, %%ebp; int $0x80; pop %%ebp"
+                     : "=a"(ret)
+                     : "0"(SYS_MMAP2), "b"(0), "c"(pages * PAGE), "d"(3), "S"(0x22), "D"(-1)
+                     : "memory");
     return (char *)ret;
 }
 
@@ -167,10 +174,12 @@ static const struct row {
     const char *name;
     run_fn *run;
 } rows[] = {
-    { "integer", run_integer }, { "pointer-chase", run_chase }, { "copy-4k", run_copy },
-    { "floating-point", run_float }, { "indirect-call", run_indirect }, { "recursion", run_recursion },
-    { "kernel-loop", run_mixed }, { "getppid", run_getppid }, { "read-zero-4k", run_read },
-    { "page-fault", run_fault }, { "pipe-one-way", run_pipe }, { "fork-wait", run_fork },
+    { "integer", run_integer },        { "pointer-chase", run_chase },
+    { "copy-4k", run_copy },           { "floating-point", run_float },
+    { "indirect-call", run_indirect }, { "recursion", run_recursion },
+    { "kernel-loop", run_mixed },      { "getppid", run_getppid },
+    { "read-zero-4k", run_read },      { "page-fault", run_fault },
+    { "pipe-one-way", run_pipe },      { "fork-wait", run_fork },
     { "fork-exec", run_exec },
 };
 
@@ -318,7 +327,8 @@ __attribute__((used)) static void start(char **stack)
         become_init();
     for (u32 i = 0; khz && i < sizeof rows / sizeof *rows; i++)
         if (named(only ? only : "", rows[i].name))
-            option("count=") ? run_counted(&rows[i], number(option("count="))) : measure(&rows[i]);
+            option("count=") ? run_counted(&rows[i], number(option("count=")))
+                             : measure(&rows[i]);
     put(khz ? "bench done" : "user: say khz=N, the rate of the TSC");
     flush();
     if (init)
@@ -326,4 +336,5 @@ __attribute__((used)) static void start(char **stack)
     sys1(SYS_EXIT, !khz);
 }
 
-__asm__(".globl _start\n_start: mov %esp, %eax; and $-16, %esp; sub $12, %esp; push %eax; call start");
+__asm__(".globl _start\n_start: mov %esp, %eax; and $-16, %esp; sub $12, %esp; push %eax; call "
+        "start");

@@ -1,6 +1,6 @@
 /*
- * What the machine's thread is doing, in one byte that the sampler's signal handler reads. Translated
- * code is known by the program counter.
+ * What the machine's thread is doing, in one byte that the sampler's signal handler reads.
+ * Translated code is known by the program counter.
  */
 #ifndef RING3_ACTIVITY_H
 #define RING3_ACTIVITY_H

@@ -56,8 +56,8 @@ enum trace_channel {
     TRACE_CHANNELS
 };
 
-/* Bit n: channel n is on. Each thread has its own, so that two machines log apart; `--trace` sets that of the thread
- * that reads the options, which is the one that runs the machine. */
+/* Bit n: channel n is on. Each thread has its own, so that two machines log apart; `--trace`
+ * sets that of the thread that reads the options, which is the one that runs the machine. */
 extern _Thread_local u32 trace_mask __attribute__((tls_model("local-exec")));
 
 #define trace_on(channel) unlikely(trace_mask & 1u << (channel))
@@ -68,10 +68,12 @@ extern _Thread_local u32 trace_mask __attribute__((tls_model("local-exec")));
     } while (0)
 
 void trace_print(enum trace_channel channel, const char *fmt, ...) PRINTF(2, 3);
-/* Turns on the channels of a comma-separated list ("all" for all) in this thread. NULL, or the unknown name. */
+/* Turns on the channels of a comma-separated list ("all" for all) in this thread. NULL, or the
+ * unknown name. */
 const char *trace_enable(const char *list);
 
-/* Our own mistake: prints the sentence with file and line, registers where known, and aborts. */
+/* Our own mistake: prints the sentence with file and line, registers where known, and
+ * aborts. */
 #define check(cond, ...)                                                                       \
     do {                                                                                       \
         if (unlikely(!(cond)))                                                                 \
@@ -79,7 +81,8 @@ const char *trace_enable(const char *list);
     } while (0)
 _Noreturn void check_failed(const char *file, int line, const char *fmt, ...) PRINTF(3, 4);
 
-/* The user's mistake: one line "ring3: …" on stderr, exit status 1. Only before the guest runs. */
+/* The user's mistake: one line "ring3: …" on stderr, exit status 1. Only before the guest
+ * runs. */
 _Noreturn void die(const char *fmt, ...) PRINTF(1, 2);
 /* One line "ring3: warning: …" on stderr. */
 void warn(const char *fmt, ...) PRINTF(1, 2);

@@ -1,6 +1,6 @@
 /*
- * Trace channels, and the two ways to fail that are not the guest's: check() for our own mistakes
- * and die() for the user's.
+ * Trace channels, and the two ways to fail that are not the guest's: check() for our own
+ * mistakes and die() for the user's.
  */
 #include "runtime/base/base.h"
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
- * What stands between power-on and the guest's first own instruction: firmware, CMOS memory, and a
- * kernel given on the command line. boot.c calls the others, once, before the machine runs.
- * The user's mistakes die() with one line.
+ * What stands between power-on and the guest's first own instruction: firmware, CMOS memory,
+ * and a kernel given on the command line. boot.c calls the others, once, before the machine
+ * runs. The user's mistakes die() with one line.
  */
 #ifndef RING3_BOOT_H
 #define RING3_BOOT_H

@@ -1,13 +1,13 @@
 /*
- * The option ROM that starts a kernel given by -kernel. kernel.c copies it, appends the parameters
- * and gives it to SeaBIOS through fw_cfg; SeaBIOS, when the machine is set up, calls its bootstrap
- * entry vector in real mode. Then: ask INT 15, E820 for the memory map (multiboot), let fw_cfg's DMA
- * move each part of the kernel to its place, enter the kernel.
+ * The option ROM that starts a kernel given by -kernel. kernel.c copies it, appends the
+ * parameters and gives it to SeaBIOS through fw_cfg; SeaBIOS, when the machine is set up, calls
+ * its bootstrap entry vector in real mode. Then: ask INT 15, E820 for the memory map
+ * (multiboot), let fw_cfg's DMA move each part of the kernel to its place, enter the kernel.
  *
  *   0x6000-0x7000  stack       0x7000  struct scratch below       0x8000  memory map, 24 bytes each
  *
- * The ROM may lie in write-protected memory: it writes nothing of itself. PnP BIOS specification
- * 1.0A, 3.0; multiboot specification 0.6.96, 3.2.
+ * The ROM may lie in write-protected memory: it writes nothing of itself. PnP BIOS
+ * specification 1.0A, 3.0; multiboot specification 0.6.96, 3.2.
  */
 #define STACK 0x7000
 #define DMA_REQUEST 0x7000
@@ -117,7 +117,8 @@ failed:
 failure:
         .asciz  "\r\nring3: the kernel could not be loaded: fw_cfg refused\r\n"
 
-/* The firmware's memory map as multiboot entries; its first megabyte's and the next area's sizes. */
+/* The firmware's memory map as multiboot entries; its first megabyte's and the next area's
+ * sizes. */
 memory_map:
         xorl    %eax, %eax
         movl    %eax, %es:MEM_LOWER

@@ -1,7 +1,8 @@
 /*
- * The CMOS memory as a PC's set-up program would leave it: memory sizes, drive types, geometries,
- * boot order. SeaBIOS on an emulated board reads its settings here; DOS and old kernels read the
- * equipment and memory bytes. (IBM AT technical reference, section 1; Ralf Brown's CMOS.LST.)
+ * The CMOS memory as a PC's set-up program would leave it: memory sizes, drive types,
+ * geometries, boot order. SeaBIOS on an emulated board reads its settings here; DOS and old
+ * kernels read the equipment and memory bytes. (IBM AT technical reference, section 1; Ralf
+ * Brown's CMOS.LST.)
  */
 #include "runtime/boot/cmos.h"
 #include "devices/ata.h"
@@ -45,8 +46,8 @@ static void cmos_memory(struct machine *m, struct device *rtc)
 
 /* ---- Floppy drives ---- */
 
-/* The drive that takes the diskette: 5¼" ones by their odd sizes, else 3½". SeaBIOS refuses sectors
- * past its drive type's: one for 2.88 MB where a track has more than 18. */
+/* The drive that takes the diskette: 5¼" ones by their odd sizes, else 3½". SeaBIOS refuses
+ * sectors past its drive type's: one for 2.88 MB where a track has more than 18. */
 static u32 cmos_floppy_type(const struct disk *d)
 {
     static const u16 five_inch[] = {320, 360, 640, 720, 800, 820, 830, 1040, 1120, 2400};

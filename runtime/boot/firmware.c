@@ -1,8 +1,8 @@
 /*
- * Firmware: SeaBIOS and its VGA BIOS as Debian's package `seabios` installs them, or what -bios and
- * -L name. The BIOS sits below 4 GiB, where the CPU starts, and its last 128 KiB show at E0000
- * until PAM covers them with RAM. The VGA BIOS goes to SeaBIOS through fw_cfg as the option ROM of
- * the video card's PCI function.
+ * Firmware: SeaBIOS and its VGA BIOS as Debian's package `seabios` installs them, or what -bios
+ * and -L name. The BIOS sits below 4 GiB, where the CPU starts, and its last 128 KiB show at
+ * E0000 until PAM covers them with RAM. The VGA BIOS goes to SeaBIOS through fw_cfg as the
+ * option ROM of the video card's PCI function.
  */
 #include "runtime/boot/firmware.h"
 #include "devices/fw_cfg.h"
@@ -45,7 +45,8 @@ static u8 *boot_read_fd(struct machine *m, int fd, u32 size, const char *path,
     return data;
 }
 
-u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size, const char **error)
+u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size,
+                   const char **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -97,16 +98,19 @@ static void firmware_find_bios(const struct options *o, char *path)
     if (o->bios) {
         if (!firmware_at(path, NULL, o->bios) && !firmware_find(o, path, o->bios))
             die("-bios %s: %s", o->bios, strerror(errno));
-    } else if (!firmware_find(o, path, "bios-256k.bin") && !firmware_find(o, path, "bios.bin")) {
+    } else if (!firmware_find(o, path, "bios-256k.bin") &&
+               !firmware_find(o, path, "bios.bin")) {
         if (o->firmware_path)
             die("-L %s: no bios-256k.bin or bios.bin there", o->firmware_path);
-        die("no BIOS found: install SeaBIOS (apt install seabios), or name one with -bios FILE");
+        die("no BIOS found: install SeaBIOS (apt install seabios), or name one with -bios "
+            "FILE");
     }
 }
 
 /* ---- Into the machine ---- */
 
-static void firmware_map_bios(struct machine *m, struct device *i440fx, const u8 *data, u32 size)
+static void firmware_map_bios(struct machine *m, struct device *i440fx, const u8 *data,
+                              u32 size)
 {
     u8 *rom = mmu_alloc(m->mmu, size), *low = rom;
 

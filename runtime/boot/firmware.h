@@ -11,8 +11,9 @@ void firmware_load(struct machine *m, struct device *i440fx);
 
 #define BOOT_FILE_MAX 0x7fffffffu
 
-/* A whole file in memory that is freed with the machine; NULL: *error says why, in a static buffer.
- * Refuses what is empty or larger than `limit`. */
-u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size, const char **error);
+/* A whole file in memory that is freed with the machine; NULL: *error says why, in a static
+ * buffer. Refuses what is empty or larger than `limit`. */
+u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size,
+                   const char **error);
 
 #endif

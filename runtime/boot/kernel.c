@@ -1,8 +1,9 @@
 /*
  * -kernel: starts a kernel without a disk. The file's own format is for linux.c or multiboot.c
- * business; here their plan becomes items in fw_cfg and an option ROM (bootrom.S) whose table says
- * which item goes where. SeaBIOS sets up the machine and then boots from that ROM first, so that
- * the kernel finds what it would find after any boot loader. It works again after each RESET.
+ * business; here their plan becomes items in fw_cfg and an option ROM (bootrom.S) whose table
+ * says which item goes where. SeaBIOS sets up the machine and then boots from that ROM first,
+ * so that the kernel finds what it would find after any boot loader. It works again after each
+ * RESET.
  */
 #include "runtime/boot/kernel.h"
 #include "devices/fw_cfg.h"
@@ -108,6 +109,7 @@ void kernel_load(struct machine *m)
     if (!files.kernel)
         die("-kernel %s", error);
     if (!linux_load(m, &files, &plan) && !multiboot_load(m, &files, &plan))
-        die("-kernel %s: not a Linux kernel (bzImage), and no multiboot header in it", o->kernel);
+        die("-kernel %s: not a Linux kernel (bzImage), and no multiboot header in it",
+            o->kernel);
     kernel_rom(m, &plan);
 }

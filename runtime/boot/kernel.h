@@ -15,7 +15,8 @@ void kernel_load(struct machine *m);
 
 enum {
     BOOT_LOADS = 40,
-    BOOT_MAP = 0x8000,  /* multiboot: where the ROM puts the memory map, 64 entries of 24 bytes */
+    /* multiboot: where the ROM puts the memory map, 64 entries of 24 bytes */
+    BOOT_MAP = 0x8000,
     BOOT_INFO = 0x9000, /* multiboot: information, modules and strings, from here up */
 };
 
@@ -28,7 +29,8 @@ struct boot_load {
 struct boot_plan {
     struct boot_load load[BOOT_LOADS];
     u32 loads;
-    bool protected_mode; /* enter flat 32-bit code at `entry`, EBX = BOOT_INFO; else real mode */
+    /* enter flat 32-bit code at `entry`, EBX = BOOT_INFO; else real mode */
+    bool protected_mode;
     u32 entry;           /* linear address; real mode: segment << 16 | offset */
     u16 real_segment, real_sp; /* DS, ES, FS, GS, SS and SP */
 };

@@ -1,7 +1,7 @@
 /*
  * A Linux kernel by its boot protocol (Documentation/x86/boot.rst): what a boot loader does in
- * real mode. The first sectors are real-mode code and the header; the rest goes to 1 MiB (or, for
- * a zImage, to 64 KiB). Also how memtest86+ and iPXE start.
+ * real mode. The first sectors are real-mode code and the header; the rest goes to 1 MiB (or,
+ * for a zImage, to 64 KiB). Also how memtest86+ and iPXE start.
  *
  * Everything read from the file goes through field(), which knows where the file ends.
  */

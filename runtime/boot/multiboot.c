@@ -1,10 +1,11 @@
 /*
- * Multiboot kernels, version 0.6.96 of the specification: a header in the first 8 KiB, an ELF32 (or
- * a file that says itself where it wants to be), entered in flat 32-bit mode with EBX at a table of
- * information. The memory map in it is written by the option ROM, from what the firmware says.
+ * Multiboot kernels, version 0.6.96 of the specification: a header in the first 8 KiB, an ELF32
+ * (or a file that says itself where it wants to be), entered in flat 32-bit mode with EBX at a
+ * table of information. The memory map in it is written by the option ROM, from what the
+ * firmware says.
  *
- * The file is untrusted: sums are made in 64 bits, and each range is compared with the file's or
- * the memory's before it is used.
+ * The file is untrusted: sums are made in 64 bits, and each range is compared with the file's
+ * or the memory's before it is used.
  */
 #include "runtime/boot/multiboot.h"
 #include "runtime/boot/firmware.h"

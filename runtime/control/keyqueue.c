@@ -1,6 +1,7 @@
 /*
- * Keys typed by a program (QMP's send-key, the monitor's sendkey): a queue of key movements, each a
- * while after the one before, on the machine's clock. Bounded: what does not fit is refused.
+ * Keys typed by a program (QMP's send-key, the monitor's sendkey): a queue of key movements,
+ * each a while after the one before, on the machine's clock. Bounded: what does not fit is
+ * refused.
  */
 #include "runtime/control/keyqueue.h"
 #include "runtime/machine/input.h"
@@ -32,7 +33,8 @@ static void play_next(void *owner)
     k = &q->queue[q->head];
     q->head = (q->head + 1) % QUEUE;
     q->held--;
-    machine_input(q->machine, &(struct input_event){ INPUT_KEY, .key = k->code, .down = k->down });
+    machine_input(q->machine,
+                  &(struct input_event){ INPUT_KEY, .key = k->code, .down = k->down });
     /* Also after the last: the next key to be sent keeps its distance. */
     timer_set(&q->timer, clock_now(q->machine) + k->wait);
 }

@@ -11,7 +11,8 @@
  * `hold` nanoseconds of machine time after the one before; waits its turn behind earlier keys.
  */
 const char *control_send_keys(struct machine *m, const u16 *codes, u32 n, u64 hold);
-/* The hold of a user who asked for `ms` milliseconds, 1 to 60000; for anything else QEMU's default, 100 ms. */
+/* The hold of a user who asked for `ms` milliseconds, 1 to 60000; for anything else QEMU's
+ * default, 100 ms. */
 u64 key_hold(i64 ms);
 
 #endif

@@ -48,7 +48,8 @@ u16 key_from_name(const char *name)
     return strcmp(name, "<") ? KEY_NONE : 0x56;
 }
 
-/* US layout: the characters of scan codes 02-0D, 10-1B, 1E-29, 2B, 2C-35, without and with Shift. */
+/* US layout: the characters of scan codes 02-0D, 10-1B, 1E-29, 2B, 2C-35, without and with
+ * Shift. */
 static const struct {
     u8 first;
     const char *plain, *shifted;

@@ -1,6 +1,7 @@
 /*
  * Names and codes of the PC keyboard's keys: the rows of keys.def, for the window, the terminal
- * and QMP's send-key. Codes are what machine_input() takes: set 1, E000 + code for extended keys.
+ * and QMP's send-key. Codes are what machine_input() takes: set 1, E000 + code for extended
+ * keys.
  */
 #ifndef RING3_KEYS_H
 #define RING3_KEYS_H
@@ -16,7 +17,8 @@ struct key {
 /* In the order of keys.def; ends with a NULL name. */
 extern const struct key keys[];
 
-/* KEY_NONE: no such key. Also takes "<" and QEMU's raw spelling "0x1c" (0x80 added: extended). */
+/* KEY_NONE: no such key. Also takes "<" and QEMU's raw spelling "0x1c" (0x80 added:
+ * extended). */
 u16 key_from_name(const char *name);
 /* By SDL_Scancode; KEY_NONE: not on a PC keyboard. */
 u16 key_from_scancode(u32 scancode);

@@ -17,7 +17,8 @@ struct monitor {
     u32 n;
 };
 
-struct monitor *monitor_new(struct machine *m, void (*say)(void *arg, const char *text), void *arg)
+struct monitor *monitor_new(struct machine *m, void (*say)(void *arg, const char *text),
+                            void *arg)
 {
     struct monitor *mon = calloc(1, sizeof(*mon));
 

@@ -8,7 +8,8 @@
 
 /* say() prints. */
 struct monitor;
-struct monitor *monitor_new(struct machine *m, void (*say)(void *arg, const char *text), void *arg);
+struct monitor *monitor_new(struct machine *m, void (*say)(void *arg, const char *text),
+                            void *arg);
 void monitor_free(struct monitor *mon); /* NULL is fine */
 void monitor_type(struct monitor *mon, u8 byte);
 

@@ -63,9 +63,10 @@ static void still_silent(void *owner)
         progress_done();
         return;
     }
-    progress("%llu s, %llu million instructions, nothing on the serial port yet (Ctrl+A x quits)",
-             (unsigned long long)(clock_now(m) / SEC(1)),
-             (unsigned long long)(m->cpu->insns / 1000000));
+    progress(
+        "%llu s, %llu million instructions, nothing on the serial port yet (Ctrl+A x quits)",
+        (unsigned long long)(clock_now(m) / SEC(1)),
+        (unsigned long long)(m->cpu->insns / 1000000));
     timer_set(&s->timer, clock_now(m) + SEC(1));
 }
 

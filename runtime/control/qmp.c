@@ -1,10 +1,10 @@
 /*
  * The QMP server: one client at a time on a Unix socket, JSON objects both ways (QEMU's "QEMU
- * Machine Protocol Specification"). The client speaks first-come: a command may lie in pieces over
- * several reads, or several in one.
+ * Machine Protocol Specification"). The client speaks first-come: a command may lie in pieces
+ * over several reads, or several in one.
  *
- * Bounds: a command of more than MAX_COMMAND bytes ends the conversation, and so does a client that
- * leaves more than MAX_UNREAD bytes of answers unread.
+ * Bounds: a command of more than MAX_COMMAND bytes ends the conversation, and so does a client
+ * that leaves more than MAX_UNREAD bytes of answers unread.
  */
 #include "runtime/control/qmp.h"
 #include "runtime/control/qmp_commands.h"
@@ -165,7 +165,8 @@ static void notify_clients(struct machine *m, const char *event, const char *rea
         return;
     if (reason) {
         data = json_object_new_object();
-        json_object_object_add(data, "guest", json_object_new_boolean(!strncmp(reason, "guest", 5)));
+        json_object_object_add(data, "guest",
+                               json_object_new_boolean(!strncmp(reason, "guest", 5)));
         json_object_object_add(data, "reason", json_text(reason));
     }
     send_event(m->qmp, event, data);

@@ -1,5 +1,6 @@
 /*
- * Inside QMP: the server (qmp.c) gives a command its arguments, a row of qmp_commands.c answers.
+ * Inside QMP: the server (qmp.c) gives a command its arguments, a row of qmp_commands.c
+ * answers.
  */
 #ifndef RING3_QMP_COMMANDS_H
 #define RING3_QMP_COMMANDS_H

@@ -1,6 +1,6 @@
 /*
- * The user's terminal in raw mode, and back: at exit, at a fatal signal, around Ctrl+Z. There is
- * one terminal a process, so this state is the process's, whichever machine uses it.
+ * The user's terminal in raw mode, and back: at exit, at a fatal signal, around Ctrl+Z. There
+ * is one terminal a process, so this state is the process's, whichever machine uses it.
  */
 #include "runtime/control/terminal.h"
 
@@ -63,8 +63,8 @@ void terminal_raw(int fd, bool signals)
     terminal.fd = fd;
     terminal.raw = terminal.before;
     /* As QEMU: output keeps its newline translation. */
-    terminal.raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL |
-                                        IXON);
+    terminal.raw.c_iflag &=
+        ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
     terminal.raw.c_oflag |= OPOST;
     terminal.raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN);
     if (!signals)

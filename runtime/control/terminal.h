@@ -6,8 +6,8 @@
 
 #include "runtime/base/base.h"
 
-/* Bytes as typed, no echo. signals: Ctrl+C still interrupts. The state before comes back at every
- * exit, by signal too. No effect where fd is no terminal. */
+/* Bytes as typed, no echo. signals: Ctrl+C still interrupts. The state before comes back at
+ * every exit, by signal too. No effect where fd is no terminal. */
 void terminal_raw(int fd, bool signals);
 void terminal_restore(void);
 

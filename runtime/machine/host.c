@@ -1,6 +1,7 @@
 /*
- * What ring3 stands on at its host, looked at before anything is built: what is missing there is
- * the user's to mend, and gets one line. Later, the same would be a crash, or a slow machine.
+ * What ring3 stands on at its host, looked at before anything is built: what is missing there
+ * is the user's to mend, and gets one line. Later, the same would be a crash, or a slow
+ * machine.
  */
 #include "runtime/machine/host.h"
 #include "bt/bt.h"
@@ -66,8 +67,8 @@ static u64 tc_size(const struct options *o)
 }
 
 /* Direct maps take 36 GiB of addresses, shadow tables 6, the map of code 0.5; little of that is
- * ever memory. The translation cache lies there three times, and RAM once outside the direct maps.
- * What is mapped twice or shared is a file to the host. */
+ * ever memory. The translation cache lies there three times, and RAM once outside the direct
+ * maps. What is mapped twice or shared is a file to the host. */
 static void check_limits(const struct options *o)
 {
     const struct limit limits[] = {
@@ -94,7 +95,8 @@ static void check_memory(void)
         die("ftruncate of a memfd: %s; ring3 keeps the guest's memory in one", strerror(errno));
     p = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
-        die("mmap of a memfd as executable: %s; ring3 runs there the code it makes", strerror(errno));
+        die("mmap of a memfd as executable: %s; ring3 runs there the code it makes",
+            strerror(errno));
     munmap(p, PAGE_SIZE);
     close(fd);
 }

@@ -1,5 +1,6 @@
 /*
- * What the user does, by keyboard and pointer: one way from every front end to whichever chip takes it.
+ * What the user does, by keyboard and pointer: one way from every front end to whichever chip
+ * takes it.
  */
 #ifndef RING3_INPUT_H
 #define RING3_INPUT_H
@@ -10,7 +11,8 @@ struct input_event {
     enum { INPUT_KEY, INPUT_POINTER } kind;
     u16 key; /* INPUT_KEY: a code of keys.def */
     bool down;
-    int dx, dy, wheel; /* INPUT_POINTER: motion, dy positive downwards; wheel positive towards the user */
+    /* INPUT_POINTER: motion, dy positive downwards; wheel positive towards the user */
+    int dx, dy, wheel;
     u8 buttons;        /* held: bit 0 left, 1 right, 2 middle */
 };
 /* On the machine's thread. Nothing where no chip takes it. */

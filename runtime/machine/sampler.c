@@ -1,8 +1,8 @@
 /*
- * Where the machine's thread spends its time: a timer on its CPU clock, and at each of its signals
- * the time since the last one is booked on what the thread was doing then. That is translated code,
- * by the program counter, or what m->activity says. Sleeping takes no CPU time, so nothing is
- * sampled then; that is timed by itself.
+ * Where the machine's thread spends its time: a timer on its CPU clock, and at each of its
+ * signals the time since the last one is booked on what the thread was doing then. That is
+ * translated code, by the program counter, or what m->activity says. Sleeping takes no CPU
+ * time, so nothing is sampled then; that is timed by itself.
  *
  * Without a sampler (no --stats, no `info tc` yet) all of this costs the stores to m->activity.
  * The kernel looks at CPU clocks at its ticks, so a sample is worth 1 to 10 ms.
@@ -71,7 +71,8 @@ void sampler_start(struct machine *m)
     m->sampler.cpu_started = m->sampler.last;
     sigaction(SIGPROF, &sa, NULL);
     ev._sigev_un._tid = (int)syscall(SYS_gettid);
-    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &timer) || timer_settime(timer, 0, &its, NULL))
+    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &timer) ||
+        timer_settime(timer, 0, &its, NULL))
         return;
     m->sampler.on = true;
     sampled = m;

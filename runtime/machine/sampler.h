@@ -20,8 +20,8 @@ void sampler_start(struct machine *m);
 void sampler_stop(struct machine *m); /* what was counted stays; by machine_free() */
 /* The guest sleeps from now on, or no longer. */
 void sampler_idle(struct machine *m, bool asleep);
-/* Seconds since sampler_start(), by activity; "idle": asleep; "waiting": what the host's other work
- * took. Nothing if it was not started. */
+/* Seconds since sampler_start(), by activity; "idle": asleep; "waiting": what the host's other
+ * work took. Nothing if it was not started. */
 void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, double seconds),
                   void *arg);
 

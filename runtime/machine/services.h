@@ -1,5 +1,6 @@
 /*
- * What chips ask of the frame is declared in devices/device.h; this is the frame's own end of it.
+ * What chips ask of the frame is declared in devices/device.h; this is the frame's own end of
+ * it.
  */
 #ifndef RING3_SERVICES_H
 #define RING3_SERVICES_H

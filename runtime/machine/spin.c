@@ -1,10 +1,13 @@
 /*
  * A guest that only waits need not burn a core. Two things say that it does.
  *
- *   PAUSE after PAUSE: for a while, or for another. After some dozen microseconds the machine sleeps, a
- *   quarter of the time that has been waited so far, and looks again. So a delay is at most a quarter too
+ *   PAUSE after PAUSE: for a while, or for another. After some dozen microseconds the machine
+ *   sleeps, a
+ *   quarter of the time that has been waited so far, and looks again. So a delay is at most a
+ *   quarter too
  *   long, and a long one costs a tenth of itself.
- *   INT 28h, again and again: DOS calls it while it waits for a key. A key's interrupt, or the clock's,
+ *   INT 28h, again and again: DOS calls it while it waits for a key. A key's interrupt, or the
+ *   clock's,
  *   ends the sleep; so it may be as long as what has been waited.
  *
  * A device access begins another wait, and so does other work in between.
@@ -25,10 +28,12 @@ static bool time_runs(const struct machine *m)
     return !m->clock_manual && m->clock_running;
 }
 
-/* The guest waits, and if it did nothing else for `gap` it has since before. Asks for a sleep if it is due. */
+/* The guest waits, and if it did nothing else for `gap` it has since before. Asks for a sleep
+ * if it is due. */
 static bool wait_on(struct machine *m, u64 gap, u32 share, u64 most)
 {
-    u64 accesses = bus_stats(m->bus)->port_accesses + bus_stats(m->bus)->mmio_accesses, now = clock_now(m), sleep;
+    u64 accesses = bus_stats(m->bus)->port_accesses + bus_stats(m->bus)->mmio_accesses,
+        now = clock_now(m), sleep;
 
     if (now - m->spin.last > gap || m->spin.accesses != accesses)
         m->spin.began = now;
@@ -46,7 +51,8 @@ u32 machine_paused(struct machine *m)
 {
     if (!time_runs(m))
         return BATCH;
-    m->spin.batch = wait_on(m, (u64)m->spin.batch * DENSE, SHARE, MOST_SLEEP) ? BATCH_ASLEEP : BATCH;
+    m->spin.batch =
+        wait_on(m, (u64)m->spin.batch * DENSE, SHARE, MOST_SLEEP) ? BATCH_ASLEEP : BATCH;
     return m->spin.batch;
 }
 

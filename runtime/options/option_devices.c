@@ -1,6 +1,6 @@
 /*
- * -device: finds the row, reads the properties into a config of the row's, and keeps the ids of back ends
- * beside it: parts.c makes the chip, and only then there are back ends.
+ * -device: finds the row, reads the properties into a config of the row's, and keeps the ids of
+ * back ends beside it: parts.c makes the chip, and only then there are back ends.
  */
 #include "runtime/options/option_devices.h"
 #include "devices/pci.h"
@@ -53,18 +53,24 @@ static _Noreturn void list_devices(void)
 static const char *type_name(const struct key_row *key)
 {
     static const char *const names[] = {
-        [KEY_TEXT] = "str",     [KEY_BOOL] = "bool",    [KEY_U8] = "uint8",    [KEY_U16] = "uint16",
-        [KEY_U32] = "uint32",   [KEY_MAC] = "mac",      [KEY_DEVFN] = "slot",  [KEY_CHARDEV] = "chardev",
-        [KEY_NETDEV] = "netdev", [KEY_AUDIODEV] = "audiodev", [KEY_DRIVE] = "drive",
+        [KEY_TEXT] = "str",          [KEY_BOOL] = "bool",       [KEY_U8] = "uint8",
+        [KEY_U16] = "uint16",        [KEY_U32] = "uint32",      [KEY_MAC] = "mac",
+        [KEY_DEVFN] = "slot",        [KEY_CHARDEV] = "chardev", [KEY_NETDEV] = "netdev",
+        [KEY_AUDIODEV] = "audiodev", [KEY_DRIVE] = "drive",
     };
 
     return key->kind == KEY_CHOICE ? key->choices : names[key->kind];
 }
 
-/* A number as the row has it when the user says nothing; NULL: no number, or 0 or all ones, which mean "by itself". */
+/* A number as the row has it when the user says nothing; NULL: no number, or 0 or all ones,
+ * which mean "by itself". */
 static const char *default_number(const struct user_device *row, const struct key_row *key)
 {
-    u32 size = key->kind == KEY_U8 ? 1 : key->kind == KEY_U16 ? 2 : key->kind == KEY_U32 ? 4 : 0, val = 0;
+    u32 size = key->kind == KEY_U8    ? 1
+               : key->kind == KEY_U16 ? 2
+               : key->kind == KEY_U32 ? 4
+                                      : 0,
+        val = 0;
 
     if (!size || !row->defaults)
         return NULL;
@@ -78,7 +84,8 @@ static void print_key(const struct user_device *row, const struct key_row *key)
     const char *standard = default_number(row, key);
 
     if (key->help || standard)
-        printf("  %-24s - %s%s", left, key->help ? key->help : "", key->help && standard ? " " : "");
+        printf("  %-24s - %s%s", left, key->help ? key->help : "",
+               key->help && standard ? " " : "");
     else
         printf("  %s", left);
     if (standard)
@@ -86,7 +93,8 @@ static void print_key(const struct user_device *row, const struct key_row *key)
     printf("\n");
 }
 
-static _Noreturn void list_keys(const struct user_device *row, const struct key_row *keys, u32 n)
+static _Noreturn void list_keys(const struct user_device *row, const struct key_row *keys,
+                                u32 n)
 {
     printf("%s options:\n", row->name);
     for (u32 i = 0; i < n; i++)
@@ -135,13 +143,15 @@ static u32 device_keys(const struct user_device *row, struct key_row keys[MAX_KE
             keys[n].offset += PLACE(config);
         n++;
     }
-    check(references <= MAX_REFERENCES, "%s: more than %d back ends", row->name, MAX_REFERENCES);
+    check(references <= MAX_REFERENCES, "%s: more than %d back ends", row->name,
+          MAX_REFERENCES);
     return n;
 }
 
 /* ---- The option ---- */
 
-struct device_options *add_device(struct options *o, const char *option, const struct user_device *row)
+struct device_options *add_device(struct options *o, const char *option,
+                                  const struct user_device *row)
 {
     struct device_options *d = keep_zeroed(sizeof(*d) + row->config_size), **end = &o->devices;
 

@@ -8,9 +8,10 @@
 
 SETTER(set_device);
 /* The device of that row, with its defaults, at the end of o->devices. */
-struct device_options *add_device(struct options *o, const char *option, const struct user_device *row);
-/* The place for the id of the device's first back end of that kind (for a chardev: a target as -serial takes it,
- * "chardev:ID" for an id); NULL: it takes none. */
+struct device_options *add_device(struct options *o, const char *option,
+                                  const struct user_device *row);
+/* The place for the id of the device's first back end of that kind (for a chardev: a target as
+ * -serial takes it, "chardev:ID" for an id); NULL: it takes none. */
 const char **device_reference(struct device_options *d, enum key_kind kind);
 /* Is there a chip of that class among the user's devices? */
 bool wants_device(const struct options *o, const struct device_class *class);

@@ -14,7 +14,8 @@ SETTER(set_fda);
 SETTER(set_fdb);
 SETTER(set_cdrom);
 SETTER(set_drive);
-/* After the last option: -drive if=none go where their -device ide-hd, ide-cd or floppy says. */
+/* After the last option: -drive if=none go where their -device ide-hd, ide-cd or floppy
+ * says. */
 void place_drives(struct options *o);
 /* A bare IMAGE: by its size and contents a floppy, disk, CD or kernel. */
 SETTER(set_image);

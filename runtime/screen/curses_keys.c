@@ -1,6 +1,7 @@
 /*
- * From what a terminal sends to keys of a US keyboard: characters, control characters, and the keys
- * terminfo knows. A terminal says nothing of keys let go, so each is a press and a release.
+ * From what a terminal sends to keys of a US keyboard: characters, control characters, and the
+ * keys terminfo knows. A terminal says nothing of keys let go, so each is a press and a
+ * release.
  */
 #include <curses.h> /* first: it declares a trace(), which is a macro of ours */
 

@@ -1,9 +1,9 @@
 /*
  * Keys and the mouse from the window to the keyboard controller.
  *
- * Keys go by place (scancode), so every layout works: the guest has its own. Invariant: what the
- * guest holds down is in w->held, and all of it is let go when the window loses the keyboard.
- * Ctrl+Alt+G grabs and releases the mouse, Ctrl+Alt+F is full screen; a click grabs.
+ * Keys go by place (scancode), so every layout works: the guest has its own. Invariant: what
+ * the guest holds down is in w->held, and all of it is let go when the window loses the
+ * keyboard. Ctrl+Alt+G grabs and releases the mouse, Ctrl+Alt+F is full screen; a click grabs.
  */
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window_input.h"
@@ -44,7 +44,8 @@ static void toggle_full_screen(struct window *w)
     w->exposed = true;
 }
 
-/* Our own keys: true if it was one. The guest keeps Ctrl and Alt, and sees them let go later. */
+/* Our own keys: true if it was one. The guest keeps Ctrl and Alt, and sees them let go
+ * later. */
 static bool hot_key(struct window *w, const SDL_KeyboardEvent *e)
 {
     if (!(e->keysym.mod & KMOD_CTRL) || !(e->keysym.mod & KMOD_ALT))
@@ -77,7 +78,8 @@ static void on_key(struct window *w, const SDL_KeyboardEvent *e)
 
 static void flush_motion(struct window *w, int wheel)
 {
-    struct input_event e = { INPUT_POINTER, .dx = w->dx, .dy = w->dy, .wheel = wheel, .buttons = (u8)w->buttons };
+    struct input_event e = { INPUT_POINTER, .dx = w->dx, .dy = w->dy, .wheel = wheel,
+                             .buttons = (u8)w->buttons };
 
     machine_input(w->machine, &e);
     w->dx = w->dy = 0;

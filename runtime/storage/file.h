@@ -6,7 +6,8 @@
 
 #include "runtime/base/base.h"
 
-/* pread and pwrite of all n bytes, over signals and short counts. false: errno, 0 at end of file. */
+/* pread and pwrite of all n bytes, over signals and short counts. false: errno, 0 at end of
+ * file. */
 bool file_read(int fd, u64 offset, void *buf, u64 n);
 bool file_write(int fd, u64 offset, const void *buf, u64 n);
 

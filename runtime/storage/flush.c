@@ -16,7 +16,8 @@ static void *flush_run(void *arg)
     do
         rc = fdatasync(f->fd);
     while (rc && errno == EINTR);
-    __atomic_store_n(&f->state, rc || f->failed_before ? FLUSH_FAILED : FLUSH_DONE, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->state, rc || f->failed_before ? FLUSH_FAILED : FLUSH_DONE,
+                     __ATOMIC_RELEASE);
     return NULL;
 }
 

@@ -14,7 +14,8 @@ struct flush {
     int fd;
     int state; /* enum disk_flush; written by the thread */
     bool joinable;
-    bool failed_before; /* one that was given up has; the host tells it once, so this one has to */
+    /* one that was given up has; the host tells it once, so this one has to */
+    bool failed_before;
 };
 
 /* Starts; waits for one that still runs: if that failed, so has this one. Zeroed is idle. */

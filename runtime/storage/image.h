@@ -1,6 +1,7 @@
 /*
- * An image: what a drive reads and writes, whatever holds it. A kind is a constant struct of operations in a file of
- * its own: raw.c, a file as it is; overlay.c, a layer over another image that takes the writes.
+ * An image: what a drive reads and writes, whatever holds it. A kind is a constant struct of
+ * operations in a file of its own: raw.c, a file as it is; overlay.c, a layer over another
+ * image that takes the writes.
  */
 #ifndef RING3_IMAGE_H
 #define RING3_IMAGE_H
@@ -10,7 +11,8 @@
 #define IMAGE_SECTOR 512u
 
 struct image;
-/* Offsets lie inside the image. False: the host failed, and errno says why (0: the file became shorter). */
+/* Offsets lie inside the image. False: the host failed, and errno says why (0: the file became
+ * shorter). */
 struct image_ops {
     bool (*read)(struct image *im, u64 offset, void *buf, u32 n);
     bool (*write)(struct image *im, u64 offset, const void *buf, u32 n); /* whole sectors */

@@ -1,7 +1,7 @@
 /*
- * The overlay of a snapshot drive: a sparse file without a name, as large as the medium, and one
- * bit per sector that says whether the guest wrote it. The kernel frees both however we end, so
- * nothing is left behind by a kill.
+ * The overlay of a snapshot drive: a sparse file without a name, as large as the medium, and
+ * one bit per sector that says whether the guest wrote it. The kernel frees both however we
+ * end, so nothing is left behind by a kill.
  *
  * Invariant: a sector's bit is set only after its bytes are in the file; a sector whose bit is
  * clear was never written in this run and lives in the image.
@@ -43,8 +43,8 @@ static bool overlay_has(const struct overlay *o, u64 sector)
     return o->written[sector / 64] >> (sector % 64) & 1;
 }
 
-/* How many bytes at `offset`, at most n, come from one source; *written tells which: the overlay or the image
- * below. At least 1 for n > 0. */
+/* How many bytes at `offset`, at most n, come from one source; *written tells which: the
+ * overlay or the image below. At least 1 for n > 0. */
 static u32 overlay_run(const struct overlay *o, u64 offset, u32 n, bool *written)
 {
     u64 sector = offset / IMAGE_SECTOR;
@@ -65,7 +65,8 @@ static bool overlay_read(struct image *im, u64 offset, void *buf, u32 n)
         bool written;
         u32 run = overlay_run(o, offset, n, &written);
 
-        if (written ? !file_read(o->fd, offset, to, run) : !o->below->ops->read(o->below, offset, to, run))
+        if (written ? !file_read(o->fd, offset, to, run)
+                    : !o->below->ops->read(o->below, offset, to, run))
             return false;
         to += run;
         offset += run;
@@ -119,9 +120,9 @@ static void overlay_free(struct image *im)
     below->ops->free(below);
 }
 
-static const struct image_ops overlay_ops = {
-    overlay_read, overlay_write, overlay_flush_begin, overlay_flush_poll, overlay_lock, overlay_free
-};
+static const struct image_ops overlay_ops = { overlay_read,        overlay_write,
+                                              overlay_flush_begin, overlay_flush_poll,
+                                              overlay_lock,        overlay_free };
 
 struct image *overlay_new(struct image *below)
 {

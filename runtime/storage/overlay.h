@@ -6,7 +6,8 @@
 
 #include "runtime/storage/image.h"
 
-/* A layer that may be written; owns `below` from then on. NULL: no temporary file could be made, errno says why. */
+/* A layer that may be written; owns `below` from then on. NULL: no temporary file could be
+ * made, errno says why. */
 struct image *overlay_new(struct image *below);
 
 #endif

@@ -16,11 +16,13 @@ enum image_kind {
     IMAGE_MULTIBOOT,
     IMAGE_ELF, /* no multiboot header in it */
 };
-/* What a bare IMAGE argument is, by size and contents. *error is set for the first two kinds. */
+/* What a bare IMAGE argument is, by size and contents. *error is set for the first two
+ * kinds. */
 enum image_kind image_recognise(const char *path, const char **error);
 /* 160, 180, 320, 360, 720, 1200, 1440, 1680 (DMF), 1720 or 2880 KiB. */
 bool image_floppy_size(u64 size);
-/* NULL, or one line about a format that is not raw ("… is a qcow2 image …: qemu-img convert …"). */
+/* NULL, or one line about a format that is not raw ("… is a qcow2 image …: qemu-img convert
+ * …"). */
 const char *image_foreign(const char *path, int fd);
 
 #endif

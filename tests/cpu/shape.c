@@ -1,6 +1,6 @@
 /*
- * insn_decode() answers by example (cpu/shape.c): whatever it has seen before, it must say what Zydis
- * says of these bytes.
+ * insn_decode() answers by example (cpu/shape.c): whatever it has seen before, it must say what
+ * Zydis says of these bytes.
  */
 #include "cpu/insn.h"
 #include "tests/harness/test.h"
@@ -41,7 +41,8 @@ static void prefixes(u8 *bytes, u32 count)
         bytes[i] = all[draw(sizeof(all))];
 }
 
-/* Every opcode with every ModRM, each twice with other bytes behind: the second is by example. */
+/* Every opcode with every ModRM, each twice with other bytes behind: the second is by
+ * example. */
 TEST(shape, every_opcode_and_modrm)
 {
     u32 wrong = 0;

@@ -14,8 +14,8 @@
 struct rig *ata_rig(struct disk *master, struct disk *slave);
 /* Writes count, low, mid, high, device, then the command. */
 void ata_issue(struct rig *r, u8 command, u8 count, u32 lba, u8 device);
-/* Turns the clock until the drive is not busy (a second at most) and returns its status, read at
- * the alternate register: the interrupt stays. */
+/* Turns the clock until the drive is not busy (a second at most) and returns its status, read
+ * at the alternate register: the interrupt stays. */
 u8 ata_wait(struct rig *r);
 void ata_take(struct rig *r, void *buf, u32 bytes); /* by 16-bit reads of the data port */
 void ata_give(struct rig *r, const void *buf, u32 bytes);

@@ -1,6 +1,6 @@
 /*
- * The pair of interrupt controllers: initialisation, priorities, the ways of ending an interrupt,
- * triggers, and what timers ask (i8259_busy).
+ * The pair of interrupt controllers: initialisation, priorities, the ways of ending an
+ * interrupt, triggers, and what timers ask (i8259_busy).
  */
 #include "devices/i8259.h"
 #include "runtime/machine/machine.h"

@@ -1,6 +1,6 @@
 /*
- * Configuration mechanism #1, base address registers, interrupt pins, and the memory map that the
- * host bridge makes of PAM and SMRAM.
+ * Configuration mechanism #1, base address registers, interrupt pins, and the memory map that
+ * the host bridge makes of PAM and SMRAM.
  */
 #include "devices/i440fx.h"
 #include "devices/piix3.h"

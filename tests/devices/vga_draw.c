@@ -1,7 +1,7 @@
 /*
- * Pictures: text cells, fonts, cursor, planar, CGA, mode 13h and X, split screen, panning. Single
- * pixels are checked where the reason is plain; whole pictures by their hash, which was taken after
- * looking at them.
+ * Pictures: text cells, fonts, cursor, planar, CGA, mode 13h and X, split screen, panning.
+ * Single pixels are checked where the reason is plain; whole pictures by their hash, which was
+ * taken after looking at them.
  */
 #include "devices/vga.h"
 #include "tests/devices/vga_rig.h"

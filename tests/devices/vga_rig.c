@@ -1,6 +1,6 @@
 /*
- * See vga_rig.h. The DAC is loaded so that colour n is (n, 63 - n, n ^ 21) in six bits: every index
- * below 64 has its own pixel value.
+ * See vga_rig.h. The DAC is loaded so that colour n is (n, 63 - n, n ^ 21) in six bits: every
+ * index below 64 has its own pixel value.
  */
 #include "tests/devices/vga_rig.h"
 #include "devices/vga.h"

@@ -1,6 +1,6 @@
 /*
- * What the parts of lockstep share: the random numbers of a round, the modes, and where things lie
- * in the guest's memory.
+ * What the parts of lockstep share: the random numbers of a round, the modes, and where things
+ * lie in the guest's memory.
  *
  *      0000 interrupt vectors   5000 handlers, 112 bytes each    20000 data
  *      0400 IDT                 a000 top of the kernel's stack   2c000 stack, part of the data
@@ -16,11 +16,12 @@
 #include "runtime/machine/options.h"
 
 enum {
-    IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x170, WILD_SELECTOR = 0xb0, TSS = 0x2000, LDT = 0x4800,
-    LDT_SIZE = 0x10, PAGE_FAULT = 0x4a00, SYSENTER = 0x4b00, TSS2 = 0x4c00, COUNTER = 0x4e00, RETURNS = 0x4e04,
-    MXCSR = 0x4f00, HANDLERS = 0x5000, HANDLER_SIZE = 112, HANDLER16_SIZE = 64, KERNEL_STACK = 0xa000,
-    CODE = 0x10000, CODE_SIZE = 0x8000, HANDLERS16 = 0x1e000, DATA = 0x20000, DATA_SIZE = 0x10000,
-    STACK = 0x2c000, STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x4c000, WILD_TABLES = 0x58000,
+    IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x170, WILD_SELECTOR = 0xb0, TSS = 0x2000,
+    LDT = 0x4800, LDT_SIZE = 0x10, PAGE_FAULT = 0x4a00, SYSENTER = 0x4b00, TSS2 = 0x4c00,
+    COUNTER = 0x4e00, RETURNS = 0x4e04, MXCSR = 0x4f00, HANDLERS = 0x5000, HANDLER_SIZE = 112,
+    HANDLER16_SIZE = 64, KERNEL_STACK = 0xa000, CODE = 0x10000, CODE_SIZE = 0x8000,
+    HANDLERS16 = 0x1e000, DATA = 0x20000, DATA_SIZE = 0x10000, STACK = 0x2c000,
+    STACK_BYTES = 0x3000, CODE2 = 0x40000, TABLES = 0x4c000, WILD_TABLES = 0x58000,
     RAM = 0x60000, SCRATCH = 0x70000, ROM = 0x74000, STOP_PORT = 0x80, SPACES = 4,
 };
 enum { TABLES_PAGE = TABLES >> 12, KERNEL_HALF = (int)0xc0000000 }; /* RAM again, for CPL 0 */
@@ -100,7 +101,8 @@ struct pair {
 /* NULL, or what differs of the CPUs, but for the addresses of the last FPU instruction. */
 const char *difference(const struct vcpu *a, const struct vcpu *b);
 u32 memory_difference(const struct pair *p); /* a byte of RAM that differs; RAM: none */
-/* Would the next instruction store the addresses of the last FPU instruction? True too often. */
+/* Would the next instruction store the addresses of the last FPU instruction? True too
+ * often. */
 bool stores_pointers(struct vcpu *c);
 /* what, and which launch of which round it is. */
 void tell_where(const struct pair *p, const char *what);

@@ -1,6 +1,6 @@
 /*
- * The guest code of a round: blocks of random instructions and sequences, branches between them, and
- * the handlers of interrupts and exceptions, which lead back to a block.
+ * The guest code of a round: blocks of random instructions and sequences, branches between
+ * them, and the handlers of interrupts and exceptions, which lead back to a block.
  */
 #include "tests/fuzz/lockstep_gen.h"
 
@@ -156,18 +156,22 @@ static void resume(struct gen *g)
     }
 }
 
-/* Whoever ran other code than the mode's runs that again: from virtual-8086 mode to CPL 0, else CS.
- * test byte [esp+10], 2;  jz over;  and byte [esp+10], ~2;  mov dword [esp+4], KERNEL_CS;  over:
+/* Whoever ran other code than the mode's runs that again: from virtual-8086 mode to CPL 0, else
+ * CS.
+ * test byte [esp+10], 2;  jz over;  and byte [esp+10], ~2;  mov dword [esp+4], KERNEL_CS;
+ * over:
  * test byte [esp+4], 3;  mov byte [esp+4], USER_CS;  jnz over;  mov byte [esp+4], KERNEL_CS */
 static void set_code_segment(struct gen *g)
 {
-    GEN(g, 0xf6, 0x44, 0x24, 0x0a, 2, 0x74, 13, 0x80, 0x64, 0x24, 0x0a, 0xfd, 0xc7, 0x44, 0x24, 0x04);
+    GEN(g, 0xf6, 0x44, 0x24, 0x0a, 2, 0x74, 13, 0x80, 0x64, 0x24, 0x0a, 0xfd, 0xc7, 0x44, 0x24,
+        0x04);
     gen_imm(g, KERNEL_CS, 4);
-    GEN(g, 0xf6, 0x44, 0x24, 0x04, 3, 0xc6, 0x44, 0x24, 0x04, USER_CS, 0x75, 5, 0xc6, 0x44, 0x24, 0x04,
-        KERNEL_CS);
+    GEN(g, 0xf6, 0x44, 0x24, 0x04, 3, 0xc6, 0x44, 0x24, 0x04, USER_CS, 0x75, 5, 0xc6, 0x44,
+        0x24, 0x04, KERNEL_CS);
 }
 
-/* Loops by way of a handler are compared as they go, not broken off by the clock: out STOP_PORT, al */
+/* Loops by way of a handler are compared as they go, not broken off by the clock: out
+ * STOP_PORT, al */
 static void stop(struct gen *g)
 {
     if (pick(8))
@@ -197,8 +201,8 @@ static void own_business(struct gen *g)
         gen_flip_flag(g);
 }
 
-/* Of the protected modes with 32-bit gates: error code dropped, segments and pointers sometimes put
- * right, back to the next block; traps just return. */
+/* Of the protected modes with 32-bit gates: error code dropped, segments and pointers sometimes
+ * put right, back to the next block; traps just return. */
 static void make_handler(u8 *p, u32 vector, enum mode mode)
 {
     bool error = (vector >= 10 && vector <= 14) || vector == 8 || vector == 17;
@@ -225,7 +229,8 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
     if (error || pick(2)) /* ds, es; mostly not by the user's stack selector */
         GEN(&g, 0x6a, data, 0x1f, 0x6a, data, 0x07);
     if (vector >= EXC_SS && vector <= EXC_PF && mode != V86 && pick(2)) {
-        GEN(&g, 0xc7, 0x44, 0x24, 0x0c); /* mov dword [esp+12], the stack: another privilege's */
+        /* mov dword [esp+12], the stack: another privilege's */
+        GEN(&g, 0xc7, 0x44, 0x24, 0x0c);
         gen_imm(&g, STACK + pick(STACK_BYTES / 4) * 4, 4);
     }
     if (!pick(6))
@@ -245,8 +250,8 @@ static void make_handler(u8 *p, u32 vector, enum mode mode)
 }
 
 /*
- * Demand paging: a page of the tables is made present, writable, the user's, in both tables, and the
- * instruction runs again; every eighth time, and elsewhere, it is the other handler's.
+ * Demand paging: a page of the tables is made present, writable, the user's, in both tables,
+ * and the instruction runs again; every eighth time, and elsewhere, it is the other handler's.
  */
 static void make_page_fault(u8 *p, enum mode mode)
 {
@@ -265,7 +270,8 @@ static void make_page_fault(u8 *p, enum mode mode)
         gen_imm(&g, TABLES + (2 * n + 1) * PAGE_SIZE, 4);
         GEN(&g, 7);
     }
-    GEN(&g, 0x90, 0x90, 0x90, 0x90, 0x58, 0x83, 0xc4, 0x04, 0xcf); /* pop eax;  add esp, 4;  iret */
+    /* pop eax;  add esp, 4;  iret */
+    GEN(&g, 0x90, 0x90, 0x90, 0x90, 0x58, 0x83, 0xc4, 0x04, 0xcf);
     GEN(&g, 0x58, 0xe9); /* out: pop eax;  jmp the other handler */
     gen_imm(&g, handler_of(EXC_PF) - (g.at + 4), 4);
 }
@@ -282,10 +288,12 @@ static void make_sysenter(u8 *p, enum mode mode)
 }
 
 /* Of real mode's vectors and of 16-bit gates. [mov ax, selector;  mov ds, ax;  mov es, ax]
- * [add sp, 2];  push bp;  mov bp, sp;  add word [bp+2], 31;  and word [bp+2], blocks;  pop bp;  iret */
+ * [add sp, 2];  push bp;  mov bp, sp;  add word [bp+2], 31;  and word [bp+2], blocks;  pop bp;
+ * iret */
 static void make_handler16(u8 *p, u32 vector, enum mode mode)
 {
-    bool error = mode == PROT16 && ((vector >= 10 && vector <= 14) || vector == 8 || vector == 17);
+    bool error =
+        mode == PROT16 && ((vector >= 10 && vector <= 14) || vector == 8 || vector == 17);
     u16 mask = (CODE_SIZE - 1) & ~(BLOCK - 1), data = mode == PROT16 ? KERNEL_DS : DATA >> 4;
     struct gen g = { p, 0, mode, false };
 

@@ -6,7 +6,8 @@
 #include "cpu/fetch.h"
 #include <string.h>
 
-const char *const mode_names[MODES] = { "real", "prot16", "prot32", "v86", "paged", "user", "pae" };
+const char *const mode_names[MODES] = { "real",  "prot16", "prot32", "v86",
+                                        "paged", "user",   "pae" };
 
 /* But for the addresses of the last FPU instruction, which hosts do not keep alike. */
 static bool same_fpu(const struct fxsave *a, const struct fxsave *b)
@@ -98,7 +99,8 @@ void describe(struct pair *p, const struct vcpu *before, const char *what)
         printf("memory at %06x: interpreter %02x, translator %02x\n", byte,
                mmu_ram(p->interp->mmu)[byte], mmu_ram(p->bt->mmu)[byte]);
     printf("code at %08x:", at);
-    for (u32 i = 0; i < 48 && mmu_translate(&p->bt->cpu->paging, at + i, &gpa) && gpa < RAM; i++)
+    for (u32 i = 0; i < 48 && mmu_translate(&p->bt->cpu->paging, at + i, &gpa) && gpa < RAM;
+         i++)
         printf(" %02x", mmu_ram(p->bt->mmu)[gpa]);
     printf("\n");
     print_state("before", before);

@@ -1,10 +1,11 @@
 /*
- * How random guest code is put together (lockstep_code.c, _insn.c, _seq.c, _transfer.c, _paging.c): a
- * place to write to, and what every writer must know of it.
+ * How random guest code is put together (lockstep_code.c, _insn.c, _seq.c, _transfer.c,
+ * _paging.c): a place to write to, and what every writer must know of it.
  *
  * The code consists of blocks of 32 bytes, each of which starts with an instruction, so that
- * branches and handlers have somewhere good to go. To keep most accesses inside the data, EBX, EBP,
- * ESI and EDI are pointers into it, seldom overwritten and often set again; EAX, ECX and EDX are free.
+ * branches and handlers have somewhere good to go. To keep most accesses inside the data, EBX,
+ * EBP, ESI and EDI are pointers into it, seldom overwritten and often set again; EAX, ECX and
+ * EDX are free.
  */
 #ifndef RING3_LOCKSTEP_GEN_H
 #define RING3_LOCKSTEP_GEN_H
@@ -73,8 +74,8 @@ void gen_load_segment(struct gen *g, enum seg seg, u16 selector);
 
 /* ---- lockstep_transfer.c ---- */
 void gen_transfer(struct gen *g);
-/* In a handler of 32 bits, the frame on top of the stack: every other time, something that IRET has to
- * look at changes. */
+/* In a handler of 32 bits, the frame on top of the stack: every other time, something that IRET
+ * has to look at changes. */
 void gen_change_return(struct gen *g);
 
 /* ---- lockstep_paging.c ---- */

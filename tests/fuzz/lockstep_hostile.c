@@ -1,7 +1,7 @@
 /*
- * What a hostile guest adds to a round (lockstep --hostile): page tables that point to themselves, to
- * devices, to ROM and above RAM, as 4 KiB, 4 MiB and 2 MiB pages with any rights; segments of every
- * base and limit; and code that rewrites them and goes there.
+ * What a hostile guest adds to a round (lockstep --hostile): page tables that point to
+ * themselves, to devices, to ROM and above RAM, as 4 KiB, 4 MiB and 2 MiB pages with any
+ * rights; segments of every base and limit; and code that rewrites them and goes there.
  *
  *      58000 pages of random entries, used as tables and directories
  *      60000 end of RAM;  70000 a device's memory;  74000 ROM
@@ -53,7 +53,8 @@ static void put_entry(u8 *ram, u32 table, u32 index, u64 val, bool pae)
     memcpy(ram + table + index * (pae ? 8 : 4), &val, pae ? 8 : 4);
 }
 
-/* A directory's entries other than those of code and data: to wild tables, to itself, large pages. */
+/* A directory's entries other than those of code and data: to wild tables, to itself, large
+ * pages. */
 static void spoil_directory(u8 *ram, u32 directory, bool pae)
 {
     u32 count = pae ? 512 : 1024;
@@ -89,7 +90,8 @@ void hostile_memory(u8 *ram, enum mode mode)
                       (WILD_TABLES + pick(WILD_PAGES) * PAGE_SIZE) | 1, true);
     }
     for (u32 i = 0; i < MADE_DESCRIPTORS; i++) {
-        static const u8 types[] = { 0x92, 0x93, 0x96, 0xf2, 0xf3, 0xf6, 0xf0, 0x9a, 0xfa, 0x9e, 0xfe, 0xf7 };
+        static const u8 types[] = { 0x92, 0x93, 0x96, 0xf2, 0xf3, 0xf6,
+                                    0xf0, 0x9a, 0xfa, 0x9e, 0xfe, 0xf7 };
         u32 base = pick(3) ? rnd() : pick(2) ? 0u - pick(0x30000) : pick(RAM);
         u32 limit = pick(3) ? rnd() & 0xfffff : pick(2) ? 0xfffff : pick(0x30);
         u32 d[2] = { base << 16 | (limit & 0xffff),
@@ -104,8 +106,9 @@ void hostile_memory(u8 *ram, enum mode mode)
 
 static u32 wild_address(void)
 {
-    static const u32 regions[] = { 0x400000, 0x800000, 0xc00000, 0x1000000, 0xff800000, 0xffc00000,
-                                   0x80000000, 0x40000000, 0xc0000000, 0xffe00000, 0x600000 };
+    static const u32 regions[] = { 0x400000,   0x800000,   0xc00000,   0x1000000,
+                                   0xff800000, 0xffc00000, 0x80000000, 0x40000000,
+                                   0xc0000000, 0xffe00000, 0x600000 };
     u32 at;
 
     switch (pick(8)) {
@@ -197,7 +200,8 @@ static void wild_segment(struct gen *g)
     }
 }
 
-/* jmp far into a segment made by chance, to where code lies for it: mov [data], off:sel;  jmp */
+/* jmp far into a segment made by chance, to where code lies for it: mov [data], off:sel;
+ * jmp */
 static void wild_jump(struct gen *g)
 {
     u16 selector = (u16)(WILD_SELECTOR + pick(MADE_DESCRIPTORS) * 8 + pick(2) * 3);
@@ -233,8 +237,8 @@ static void flip_a20(struct gen *g)
 void gen_hostile(struct gen *g)
 {
     static void (*const any[])(struct gen *g) = {
-        wild_pointer, wild_pointer, wild_pointer, wild_segment, wild_segment, wild_jump, wild_branch,
-        wild_stack, flip_a20,
+        wild_pointer, wild_pointer, wild_pointer, wild_segment, wild_segment,
+        wild_jump,    wild_branch,  wild_stack,   flip_a20,
     };
     static void (*const paged[])(struct gen *g) = {
         wild_store, wild_store, wild_store, wild_root, wild_root, wild_mode, wild_pointer,

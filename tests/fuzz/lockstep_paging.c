@@ -2,17 +2,19 @@
  * The address spaces of a round: their tables, and code that changes them and goes from one to
  * another.
  *
- * Spaces 0 and 1 share all but some pages of code and data; 2 and 3 have the same tables for these
- * as 0 and 1. Each also shows the first 4 MiB once more at 400000 by a large page, so that code and
- * tables can be written behind the back of their own mapping. From KERNEL_HALF on, CPL 0 has RAM
- * several times more, a region for each entry of the directory: there the spaces agree, but for some
- * entries. So they make a shared shadow (mmu/shared.c), and quarrel in it.
+ * Spaces 0 and 1 share all but some pages of code and data; 2 and 3 have the same tables for
+ * these as 0 and 1. Each also shows the first 4 MiB once more at 400000 by a large page, so
+ * that code and tables can be written behind the back of their own mapping. From KERNEL_HALF
+ * on, CPL 0 has RAM several times more, a region for each entry of the directory: there the
+ * spaces agree, but for some entries. So they make a shared shadow (mmu/shared.c), and quarrel
+ * in it.
  */
 #include "tests/fuzz/lockstep_gen.h"
 #include <string.h>
 
-/* Of spaces 0 and 1 a directory and, behind it, a table of the first MiBs; PAE: directory pointers of
- * all. What all have of the kernel: two tables; with PAE, each its directory above them. */
+/* Of spaces 0 and 1 a directory and, behind it, a table of the first MiBs; PAE: directory
+ * pointers of all. What all have of the kernel: two tables; with PAE, each its directory above
+ * them. */
 enum {
     SPACE_SIZE = 0x2000,
     POINTERS = TABLES + 2 * SPACE_SIZE,
@@ -36,7 +38,8 @@ u32 space_root(enum mode mode, u32 n)
 
 static u32 kernel_directory(enum mode mode, u32 space)
 {
-    return mode == PAE && space < 2 ? KERNEL_DIRECTORY + space * PAGE_SIZE : directory_of(space);
+    return mode == PAE && space < 2 ? KERNEL_DIRECTORY + space * PAGE_SIZE
+                                    : directory_of(space);
 }
 
 /* Where a space's directory entry for a region of the kernel lies. */
@@ -143,7 +146,8 @@ static void make_kernel_half(u8 *ram, enum mode mode)
     }
     for (u32 r = 0; r < KERNEL_REGIONS; r++)
         for (u32 n = 0; n < SPACES; n++)
-            entry(ram, kernel_entry(mode, n, r), 0, (r & 1 ? KERNEL_TABLE2 : KERNEL_TABLE) | 3, pae);
+            entry(ram, kernel_entry(mode, n, r), 0, (r & 1 ? KERNEL_TABLE2 : KERNEL_TABLE) | 3,
+                  pae);
     for (u32 n = 0; n < SPACES; n++)
         if (pick(2))
             entry(ram, kernel_entry(mode, n, pick(KERNEL_REGIONS)), 0, kernel_value(), pae);
@@ -194,7 +198,8 @@ static void table_op(struct gen *g, u8 opcode, u8 reg, u32 at, u32 imm, u32 size
 
 void gen_write_table(struct gen *g)
 {
-    static const u32 bits[] = { 1, 2, 4, 0x20, 0x40, 1, 2, 4, 3, 0x60, 0x1000, 0x2000, 0x67, 8, 0x100 };
+    static const u32 bits[] = { 1, 2,    4,      0x20,   0x40, 1, 2,    4,
+                                3, 0x60, 0x1000, 0x2000, 0x67, 8, 0x100 };
     static const u8 numbers[] = { 0, 1, 2, 5, 6, 12, 13, 8 };
     u32 page = (pick(2) ? CODE : DATA) / PAGE_SIZE + pick(8), at = table_entry(g, page);
 
@@ -265,7 +270,7 @@ static void invalidate(struct gen *g)
 
 void gen_paging(struct gen *g)
 {
-    static void (*const any[])(struct gen * g) = {
+    static void (*const any[])(struct gen *g) = {
         gen_switch_space, gen_write_table, gen_write_table,
         gen_write_table,  invalidate,      kernel_half,
     };

@@ -1,7 +1,7 @@
 /*
- * Short sequences that do something to what the translator relies on: segments, control registers,
- * flags, the code itself; with operands set up so that most of them succeed. Transfers and page tables
- * have files of their own.
+ * Short sequences that do something to what the translator relies on: segments, control
+ * registers, flags, the code itself; with operands set up so that most of them succeed.
+ * Transfers and page tables have files of their own.
  */
 #include "tests/fuzz/lockstep_gen.h"
 
@@ -55,8 +55,9 @@ void gen_memory_op(struct gen *g, u8 reg, u32 at)
 static u16 some_selector(const struct gen *g)
 {
     static const u16 data[] = {
-        0, KERNEL_DS, USER_DS, 0x20, 0x23, DATA_64K, DATA_64K, DATA_RO, DATA_LIMIT, DATA_LIMIT,
-        DATA_BASE, DATA_BASE, 0x28, 0x30, USER_CS, CODE_XO, DATA_DOWN, LDT_DATA, LDT_DATA, 0x38, 0x0c,
+        0,       KERNEL_DS,  USER_DS,    0x20,      0x23,      DATA_64K, DATA_64K,
+        DATA_RO, DATA_LIMIT, DATA_LIMIT, DATA_BASE, DATA_BASE, 0x28,     0x30,
+        USER_CS, CODE_XO,    DATA_DOWN,  LDT_DATA,  LDT_DATA,  0x38,     0x0c,
     };
 
     if (gen_real_like(g))
@@ -100,7 +101,8 @@ static void use_segment(struct gen *g, enum seg seg, u32 edge)
 /* mov, pop, or a far pointer's load */
 void gen_load_segment(struct gen *g, enum seg seg, u16 selector)
 {
-    static const u8 pops[] = { 0x07, 0, 0x17, 0x1f }, pointers[] = { 0xc4, 0, 0xb2, 0xc5, 0xb4, 0xb5 };
+    static const u8 pops[] = { 0x07, 0, 0x17, 0x1f },
+                    pointers[] = { 0xc4, 0, 0xb2, 0xc5, 0xb4, 0xb5 };
     u32 at = random_pointer(g->mode), how = pick(4);
 
     if (how == 0) {
@@ -264,7 +266,8 @@ static void shadow(struct gen *g)
 /* A few bytes by REP, often overlapping: mov ecx;  mov esi;  mov edi;  [std]  rep;  cld */
 static void short_string(struct gen *g)
 {
-    static const u8 op[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xa7, 0xae, 0xaf, 0xac };
+    static const u8 op[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xa4, 0xa5, 0xaa,
+                             0xab, 0xa6, 0xa7, 0xae, 0xaf, 0xac };
     u32 from = random_pointer(g->mode);
     bool down = !pick(4);
 
@@ -310,7 +313,8 @@ static void divide(struct gen *g)
 /* A store into the code just ahead, or a little behind. */
 static void modify_code(struct gen *g)
 {
-    static const u8 new_code[] = { 0x40, 0x41, 0x90, 0xf9, 0xf8, 0x98, 0x99, 0xcc, 0x05, 0x3c, 0xeb, 0x74 };
+    static const u8 new_code[] = { 0x40, 0x41, 0x90, 0xf9, 0xf8, 0x98,
+                                   0x99, 0xcc, 0x05, 0x3c, 0xeb, 0x74 };
     bool again = mode_paged(g->mode) && !pick(4);
     u32 to = g->at + 8 + pick(24) - (pick(8) ? 0 : 32) + (again ? 0x400000 : 0), size = pick(3);
     u8 bytes[4];
@@ -327,8 +331,10 @@ static void modify_code(struct gen *g)
 }
 
 /*
- * Along a page's end: the next page is another one elsewhere, or none, so that what crosses it shows.
- *     mov bx, short of the end;  mov cx, n;  again: op [bx + disp];  [paddb xmm1, xmm0];  add bx, step;
+ * Along a page's end: the next page is another one elsewhere, or none, so that what crosses it
+ * shows.
+ *     mov bx, short of the end;  mov cx, n;  again: op [bx + disp];  [paddb xmm1, xmm0];  add
+ *     bx, step;
  *     loop again
  */
 static void page_edge(struct gen *g)
@@ -370,8 +376,9 @@ static void new_stack(struct gen *g)
 void gen_sequence(struct gen *g)
 {
     static void (*const any[])(struct gen *g) = {
-        gen_flip_flag, gen_transfer, gen_transfer, modify_code, segments, segments, segments, control, port,
-        shadow, short_string, short_string, bit_string, divide, new_stack, page_edge,
+        gen_flip_flag, gen_transfer, gen_transfer, modify_code, segments,     segments,
+        segments,      control,      port,         shadow,      short_string, short_string,
+        bit_string,    divide,       new_stack,    page_edge,
     };
     if (mode_paged(g->mode) && pick(5) < 2)
         gen_paging(g);

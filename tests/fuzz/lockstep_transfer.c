@@ -1,6 +1,6 @@
 /*
- * Transfers of control that change CS: interrupts, IRET, far branches, SYSENTER and SYSEXIT; and what
- * a handler does that its IRET has to notice.
+ * Transfers of control that change CS: interrupts, IRET, far branches, SYSENTER and SYSEXIT;
+ * and what a handler does that its IRET has to notice.
  */
 #include "tests/fuzz/lockstep_gen.h"
 
@@ -10,7 +10,8 @@ static void set_nt(struct gen *g)
     GEN(g, 0x9c, 0x80, 0x4c, 0x24, 0x01, FLAG_NT >> 8, 0x9d);
 }
 
-/* pushf;  push cs;  push next;  iret, a few in a row, for the later ones may go the way of the first:
+/* pushf;  push cs;  push next;  iret, a few in a row, for the later ones may go the way of the
+ * first:
  * but not with NT set. */
 static void iret_to_next(struct gen *g)
 {
@@ -23,7 +24,8 @@ static void iret_to_next(struct gen *g)
     }
 }
 
-/* push ss;  push esp;  pushf;  push cs;  push next;  iret: to CPL 3 (from there, to the same) */
+/* push ss;  push esp;  pushf;  push cs;  push next;  iret: to CPL 3 (from there, to the
+ * same) */
 static void iret_to_user(struct gen *g)
 {
     if (!pick(4)) /* a segment register that may not keep its selector */
@@ -57,7 +59,8 @@ static void fast_call(struct gen *g)
     GEN(g, 0x0f, (u8)(pick(3) ? 0x34 : 0x35));
 }
 
-/* CS:EIP for a far transfer: mostly the code's own, sometimes 16-bit code, a gate, a TSS, anything. */
+/* CS:EIP for a far transfer: mostly the code's own, sometimes 16-bit code, a gate, a TSS,
+ * anything. */
 static void far_target(struct gen *g, u32 *off, u16 *selector)
 {
     static const u16 others[] = { CODE_16, CODE_16_USER, 0x18, 0x1b, GATE | 3, GATE2 | 3, 0x38,
@@ -191,7 +194,9 @@ static void change_selector(struct gen *g)
 static void change(struct gen *g)
 {
     static const u8 pops[] = { 0x07, 0x1f, 0xa1, 0xa9, 0xa1, 0xa9 };
-    static const u8 selectors[] = { KERNEL_DS, KERNEL_DS, KERNEL_DS, KERNEL_DS, USER_DS, 0x18, 0 };
+    static const u8 selectors[] = {
+        KERNEL_DS, KERNEL_DS, KERNEL_DS, KERNEL_DS, USER_DS, 0x18, 0
+    };
     static const u8 both[] = { FLAG_NT >> 8, FLAG_NT >> 8, FLAG_IOPL >> 8, FLAG_IOPL >> 8,
                                FLAG_DF >> 8 };
     u8 pop = ONE_OF(pops), bits = ONE_OF(both);

@@ -1,4 +1,5 @@
-/* What our guests without a library share: number types, and the port instructions. 32-bit code. */
+/* What our guests without a library share: number types, and the port instructions. 32-bit
+ * code. */
 #ifndef GUESTS_IO_H
 #define GUESTS_IO_H
 

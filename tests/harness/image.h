@@ -1,6 +1,6 @@
 /*
- * Images for tests: temporary files filled so that every sector says its number, opened as drives.
- * Files live until the program ends, however it ends.
+ * Images for tests: temporary files filled so that every sector says its number, opened as
+ * drives. Files live until the program ends, however it ends.
  */
 #ifndef RING3_TEST_IMAGE_H
 #define RING3_TEST_IMAGE_H
@@ -8,8 +8,8 @@
 #include "devices/disk.h"
 #include "runtime/storage/disk.h"
 
-/* A file of `size` bytes whose 512-byte sector n holds image_word(n, i) at 32-bit word i. The path
- * is good until the program ends. */
+/* A file of `size` bytes whose 512-byte sector n holds image_word(n, i) at 32-bit word i. The
+ * path is good until the program ends. */
 const char *image_file(u64 size);
 /* The same with contents of one's own; the rest up to `size` is zero. */
 const char *image_file_with(u64 size, u64 offset, const void *bytes, u32 n);

@@ -41,8 +41,8 @@ bool test_failed(void); /* the running test has, by now */
     } while (0)
 
 /*
- * A bare machine for testing chips: 16 MiB of RAM, a clock turned by hand, a bus, no firmware, and
- * a CPU that does not run. Interrupt lines 0-15 are watched instead of wired.
+ * A bare machine for testing chips: 16 MiB of RAM, a clock turned by hand, a bus, no firmware,
+ * and a CPU that does not run. Interrupt lines 0-15 are watched instead of wired.
  */
 struct rig {
     struct machine *m;

@@ -1,7 +1,8 @@
 /*
- * A bare protected-mode machine for instruction tests: user code in flat segments, paging with only
- * the pages a test asks for, and a kernel that is a table of one-instruction handlers. What a test
- * sees is what a 32-bit Linux process sees: the same selectors, EIP, exceptions and error codes.
+ * A bare protected-mode machine for instruction tests: user code in flat segments, paging with
+ * only the pages a test asks for, and a kernel that is a table of one-instruction handlers.
+ * What a test sees is what a 32-bit Linux process sees: the same selectors, EIP, exceptions and
+ * error codes.
  */
 #ifndef RING3_BARE_H
 #define RING3_BARE_H
@@ -45,16 +46,18 @@ void bare_map(struct bare *b, gla_t gla, u32 size);
 /* One page, to anywhere, with less access. */
 enum bare_access { BARE_NONE, BARE_READ, BARE_ALL };
 void bare_map_page(struct bare *b, gla_t gla, gpa_t gpa, enum bare_access access);
-/* Registers as a process starts: user segments, CPL 3; general registers and EIP are the caller's. */
+/* Registers as a process starts: user segments, CPL 3; general registers and EIP are the
+ * caller's. */
 void bare_enter_user(struct bare *b, u32 eip, u32 eflags);
-/* The same with these segments, by enum seg, of the GDT or of the LDT of case.h; not checked. */
+/* The same with these segments, by enum seg, of the GDT or of the LDT of case.h; not
+ * checked. */
 void bare_enter_segments(struct bare *b, const u16 selector[6], u32 eip, u32 eflags);
 /* The same into virtual-8086 mode with IOPL 3. */
 void bare_enter_v86(struct bare *b, const u16 selector[6], u32 eip, u32 eflags);
 /* From now on user code may INT n to every gate and use every port. */
 void bare_open_gates(struct bare *b);
-/* Runs until an exception or interrupt enters the kernel. False: `limit` steps of the interpreter were
- * not enough, or the machine shut down. */
+/* Runs until an exception or interrupt enters the kernel. False: `limit` steps of the
+ * interpreter were not enough, or the machine shut down. */
 bool bare_run(struct bare *b, const struct engine *engine, u64 limit, struct bare_event *event);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * DAA DAS AAA AAS AAM AAD over all of AX and both of AF and CF: a checksum of results and defined
- * flags, as 32-bit hosts compute it.
+ * DAA DAS AAA AAS AAM AAD over all of AX and both of AF and CF: a checksum of results and
+ * defined flags, as 32-bit hosts compute it.
  */
 #include "insn.h"
 

@@ -1,4 +1,5 @@
-/* BT and its kin beyond their operand, BSF and BSR of zero, shifts and rotates at their edges. */
+/* BT and its kin beyond their operand, BSF and BSR of zero, shifts and rotates at their
+ * edges. */
 #include "insn.h"
 
 test bt_reaches_backwards

@@ -1,8 +1,8 @@
 /*
  * One instruction on trial, as the random tester (random.c, 64-bit, with the emulator) and the
- * oracle (oracle.c, a process of its own) share it in memory: the state before, and what the host's
- * CPU made of it. Both sides run it as user code at the same addresses, in flat segments or in those
- * of the local descriptor table below:
+ * oracle (oracle.c, a process of its own) share it in memory: the state before, and what the
+ * host's CPU made of it. Both sides run it as user code at the same addresses, in flat segments
+ * or in those of the local descriptor table below:
  *
  *      CASE_CODE   two pages, all INT3 but for the instruction
  *      CASE_DATA   two pages of the run's random bytes; nothing is mapped around them

@@ -1,4 +1,5 @@
-/* CMPXCHG, CMPXCHG8B, XADD, XCHG: which side is loaded, the flags, and what a failed compare writes. */
+/* CMPXCHG, CMPXCHG8B, XADD, XCHG: which side is loaded, the flags, and what a failed compare
+ * writes. */
 #include "insn.h"
 
 test cmpxchg_differs

@@ -1,4 +1,5 @@
-/* Exceptions: which, where EIP points, the error code, CR2, and that nothing else has changed. */
+/* Exceptions: which, where EIP points, the error code, CR2, and that nothing else has
+ * changed. */
 #include "insn.h"
 
         .macro  divides op, size, high, low, by

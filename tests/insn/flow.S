@@ -1,4 +1,5 @@
-/* Jumps, calls, returns, loops: counts, sizes, and targets cut to 16 bits by the operand size. */
+/* Jumps, calls, returns, loops: counts, sizes, and targets cut to 16 bits by the operand
+ * size. */
 #include "insn.h"
 
 test loop_counts_ecx

@@ -1,7 +1,7 @@
 /*
- * Values and states for the tests of x87, MMX and SSE: what goes wrong goes wrong at the edges, so
- * most numbers are zeros, denormals, infinities, NaNs or neighbours of limits, and most others are
- * of like magnitude, so that sums cancel and quotients are near one.
+ * Values and states for the tests of x87, MMX and SSE: what goes wrong goes wrong at the edges,
+ * so most numbers are zeros, denormals, infinities, NaNs or neighbours of limits, and most
+ * others are of like magnitude, so that sums cancel and quotients are near one.
  */
 #include "tests/insn/fpu_random.h"
 
@@ -76,7 +76,8 @@ static u64 float64(void)
     case 2:
         return rand64();
     default:
-        return sign | (u64)(1020 + fpu_rand(8)) << 52 | (rand64() >> 12 & ~0ull << fpu_rand(52));
+        return sign | (u64)(1020 + fpu_rand(8)) << 52 |
+               (rand64() >> 12 & ~0ull << fpu_rand(52));
     }
 }
 
@@ -125,8 +126,11 @@ static void float80(u8 p[10])
 
 static void integer(u8 *p, u32 size)
 {
-    static const i64 special[] = { 0, 1, -1, 127, -128, 32767, -32768, 0x7fffffff, -0x7fffffff - 1 };
-    i64 val = fpu_rand(2) ? special[fpu_rand(ARRAY_SIZE(special))] : (i64)rand64() >> fpu_rand(63);
+    static const i64 special[] = { 0,      1,          -1,
+                                   127,    -128,       32767,
+                                   -32768, 0x7fffffff, -0x7fffffff - 1 };
+    i64 val =
+        fpu_rand(2) ? special[fpu_rand(ARRAY_SIZE(special))] : (i64)rand64() >> fpu_rand(63);
 
     memcpy(p, &val, size < 8 ? size : 8);
 }

@@ -1,7 +1,8 @@
 /*
- * Random user-mode instructions: an opcode from the list, random prefixes, operands, registers and
- * segments; then registers, displacement and stack are bent so that what it touches lies in the pages
- * of the case, or just outside where nothing is mapped: the oracle has its own memory around it.
+ * Random user-mode instructions: an opcode from the list, random prefixes, operands, registers
+ * and segments; then registers, displacement and stack are bent so that what it touches lies in
+ * the pages of the case, or just outside where nothing is mapped: the oracle has its own memory
+ * around it.
  */
 #include "tests/insn/generate.h"
 
@@ -38,7 +39,8 @@ static bool opcode_two_byte(u8 op)
     return memchr(in, op, sizeof(in)) || (op >= 0x40 && op < 0x50) || (op >= 0x80 && op < 0xa0);
 }
 
-/* Encodings that mean something newer, or something else, on the host; GS is the C library's. */
+/* Encodings that mean something newer, or something else, on the host; GS is the C
+ * library's. */
 static bool encoding_differs(const struct insn *in)
 {
     u32 reg = in->modrm >> 3 & 7;
@@ -50,8 +52,9 @@ static bool encoding_differs(const struct insn *in)
     if (in->map == 1 && in->opcode == 0x00)
         return reg != 4 && reg != 5; /* VERR, VERW; not SLDT, STR */
     if (in->map == 1)
-        return ((in->opcode == 0xbc || in->opcode == 0xbd) && in->prefixes & PFX_REP) || /* TZCNT */
-               (in->opcode == 0xc7 && reg != 1);                               /* RDRAND, VMX */
+        return ((in->opcode == 0xbc || in->opcode == 0xbd) &&
+                in->prefixes & PFX_REP) ||       /* TZCNT */
+               (in->opcode == 0xc7 && reg != 1); /* RDRAND, VMX */
     if (in->opcode == 0xc6 || in->opcode == 0xc7)
         return reg != 0; /* TSX */
     if (in->opcode == 0xcd)
@@ -94,8 +97,9 @@ static void throw_code(struct dice *d, u8 code[15])
 
 static u32 throw_value(struct dice *d)
 {
-    static const u32 edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000,
-                                 0x7fffffff, 0x80000000, 0xffffffff, 0x99, 0x66, 0xfffe };
+    static const u32 edges[] = { 0,          1,          2,      0x7f,   0x80,    0xff,
+                                 0x100,      0x7fff,     0x8000, 0xffff, 0x10000, 0x7fffffff,
+                                 0x80000000, 0xffffffff, 0x99,   0x66,   0xfffe };
     u32 val = dice_next(d);
 
     switch (dice_roll(d, 6)) {
@@ -154,8 +158,8 @@ static u32 throw_code_selector(struct dice *d)
 }
 
 /*
- * An offset in a segment: in the data, at an edge of its pages or of the limit, or one in forty in
- * the void around.
+ * An offset in a segment: in the data, at an edge of its pages or of the limit, or one in forty
+ * in the void around.
  */
 static u32 throw_offset(struct dice *d, u32 selector)
 {
@@ -185,7 +189,8 @@ static u32 throw_flags(struct dice *d)
 
 static bool touches_memory(const struct insn *in)
 {
-    return (in->op[0].kind == OP_MEM || in->op[1].kind == OP_MEM) && in->mnem != ZYDIS_MNEMONIC_LEA;
+    return (in->op[0].kind == OP_MEM || in->op[1].kind == OP_MEM) &&
+           in->mnem != ZYDIS_MNEMONIC_LEA;
 }
 
 /* insn_offset() of a case's registers */
@@ -288,12 +293,14 @@ static void bend_branch(struct dice *d, struct insn_case *c, const struct insn *
         memcpy(c->code + in->len - size, &rel, size);
 }
 
-/* A branch into its own bytes could go on for ever. In 64-bit mode a prefix stands before them. */
+/* A branch into its own bytes could go on for ever. In 64-bit mode a prefix stands before
+ * them. */
 static bool branches_to_itself(const struct insn_case *c, const struct insn *in, u32 prefix)
 {
     struct insn bent;
 
-    if (in->op[0].kind != OP_REL || insn_decode(c->code, 15, case_segment_big(c->before.selector[CS]), &bent) != DECODE_OK)
+    if (in->op[0].kind != OP_REL ||
+        insn_decode(c->code, 15, case_segment_big(c->before.selector[CS]), &bent) != DECODE_OK)
         return false;
     return bent.imm + bent.len + prefix < bent.len + prefix; /* relative to the start */
 }
@@ -401,7 +408,8 @@ static bool bend_contents(struct dice *d, const u8 *data, struct insn_case *c,
 }
 
 /* An offset of 16 bits may have anything above it. */
-static void throw_pointer(struct dice *d, struct insn_case *c, enum gpr reg, u32 selector, u32 size)
+static void throw_pointer(struct dice *d, struct insn_case *c, enum gpr reg, u32 selector,
+                          u32 size)
 {
     u32 off = throw_offset(d, selector);
 
@@ -507,7 +515,8 @@ bool generate(struct dice *d, const struct case_host *host, const u8 *data, stru
         return false;
     if (in->op[0].kind == OP_REL)
         bend_branch(d, c, in);
-    if (branches_to_itself(c, in, !host->code32) || !bend_contents(d, data, c, in, linear(c, in->seg, aim)))
+    if (branches_to_itself(c, in, !host->code32) ||
+        !bend_contents(d, data, c, in, linear(c, in->seg, aim)))
         return false;
     if (stack_linear(c) - (CASE_DATA - 0x10000) > 0x20000)
         return false; /* ESP is the base and has been bent away */

@@ -42,8 +42,9 @@ struct case_host {
 bool judged_by(const struct case_host *host, const struct insn *in);
 
 /*
- * Makes one case over the run's data. False: the throw was no instruction worth running (not ours to
- * test, not the host's to judge, or it could touch memory outside the pages of the case): throw again.
+ * Makes one case over the run's data. False: the throw was no instruction worth running (not
+ * ours to test, not the host's to judge, or it could touch memory outside the pages of the
+ * case): throw again.
  */
 bool generate(struct dice *d, const struct case_host *host, const u8 *data, struct insn_case *c,
               struct insn *in);

@@ -15,7 +15,8 @@ static bool answered(pid_t pid, int answer)
 {
     int status;
 
-    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == answer;
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == answer;
 }
 
 bool host_runs_32(const char *program)

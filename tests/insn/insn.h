@@ -1,6 +1,6 @@
 /*
- * The frame of an instruction test: a file of tests that is a 32-bit Linux program and, unchanged,
- * user code on our bare machine (run.c). Natively first: the host is the oracle.
+ * The frame of an instruction test: a file of tests that is a 32-bit Linux program and,
+ * unchanged, user code on our bare machine (run.c). Natively first: the host is the oracle.
  *
  *      test NAME               registers are undefined, DF clear, a stack of 16 KiB
  *              …

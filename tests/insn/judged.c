@@ -1,9 +1,9 @@
 /*
- * Which instructions this host can judge. It may be AMD's, where a few are not as Intel's; it may have no
- * local descriptor tables; or run no 32-bit code. In 64-bit mode most instructions without a REX
- * prefix do the same (SDM vol. 2, 2.2.1 and the "64-bit mode" column of each page), given flat
- * segments and the prefix 67, by which addresses have 32 bits. Not so: what pushes or pops, what
- * loads or asks for a selector, what is a prefix or nothing there.
+ * Which instructions this host can judge. It may be AMD's, where a few are not as Intel's; it
+ * may have no local descriptor tables; or run no 32-bit code. In 64-bit mode most instructions
+ * without a REX prefix do the same (SDM vol. 2, 2.2.1 and the "64-bit mode" column of each
+ * page), given flat segments and the prefix 67, by which addresses have 32 bits. Not so: what
+ * pushes or pops, what loads or asks for a selector, what is a prefix or nothing there.
  */
 #include "tests/insn/generate.h"
 
@@ -51,16 +51,19 @@ static bool operand_differs(const struct insn *in)
 {
     if (in->addrsize == 2 || overrides_segment(in))
         return true;
-    return (in->has_modrm && (in->modrm & 0xc7) == 5) || (in->op[0].kind == OP_REL && in->opsize == 2);
+    return (in->has_modrm && (in->modrm & 0xc7) == 5) ||
+           (in->op[0].kind == OP_REL && in->opsize == 2);
 }
 
-/* A hypervisor may have calls of its own among INT 10 to 1F, all closed to a program otherwise. */
+/* A hypervisor may have calls of its own among INT 10 to 1F, all closed to a program
+ * otherwise. */
 static bool calls_hypervisor(const struct insn *in)
 {
     return in->map == 0 && in->opcode == 0xcd && (in->imm & 0xf0) == 0x10;
 }
 
-/* What AMD's processors do otherwise: REP inverts LOOPE and LOOPNE, PREFETCH has no register form. */
+/* What AMD's processors do otherwise: REP inverts LOOPE and LOOPNE, PREFETCH has no register
+ * form. */
 static bool differs_on_amd(const struct insn *in)
 {
     if (in->map == 1)

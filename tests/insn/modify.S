@@ -1,4 +1,5 @@
-/* Self-modifying code is exact down to the next instruction (SDM vol. 3, 8.1.3, on P6 and later). */
+/* Self-modifying code is exact down to the next instruction (SDM vol. 3, 8.1.3, on P6 and
+ * later). */
 #include "insn.h"
 
 test next_instruction

@@ -1,10 +1,10 @@
 /*
- * Runs jobs on the host's CPU: `insn-fpu-native FD` maps the memfd and, for each count on standard input
- * (4 bytes), runs that many jobs and answers with one byte. It is position-independent, so that what
- * is below 4 GiB is the jobs' alone.
+ * Runs jobs on the host's CPU: `insn-fpu-native FD` maps the memfd and, for each count on
+ * standard input (4 bytes), runs that many jobs and answers with one byte. It is
+ * position-independent, so that what is below 4 GiB is the jobs' alone.
  *
- * A job's code is the instruction and RET, on a page of its own. An exception arrives as a signal,
- * whose frame holds the whole state at the fault.
+ * A job's code is the instruction and RET, on a page of its own. An exception arrives as a
+ * signal, whose frame holds the whole state at the fault.
  */
 #include "tests/insn/native.h"
 

@@ -1,11 +1,11 @@
 /*
- * The host as oracle: one x87, MMX or SSE instruction, run by the host's own CPU in a small program
- * (native.c) and by our engine, from the same state. What the two programs share: an array of jobs
- * in a memfd.
+ * The host as oracle: one x87, MMX or SSE instruction, run by the host's own CPU in a small
+ * program (native.c) and by our engine, from the same state. What the two programs share: an
+ * array of jobs in a memfd.
  *
- * The host runs it in 64-bit mode, which any host can: without a REX prefix these instructions are
- * the same there, and registers hold addresses below 4 GiB. Only an operand of a bare disp32 is
- * written otherwise (SDM vol. 2, 2.2.1.6); so the host has its own bytes.
+ * The host runs it in 64-bit mode, which any host can: without a REX prefix these instructions
+ * are the same there, and registers hold addresses below 4 GiB. Only an operand of a bare
+ * disp32 is written otherwise (SDM vol. 2, 2.2.1.6); so the host has its own bytes.
  */
 #ifndef RING3_NATIVE_H
 #define RING3_NATIVE_H

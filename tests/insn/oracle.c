@@ -1,13 +1,14 @@
 /*
- * The oracle: a process whose CPU is the host's. It runs the cases it finds in the shared memory of
- * descriptor 3 each time a byte arrives on descriptor 0, and answers with a byte.
+ * The oracle: a process whose CPU is the host's. It runs the cases it finds in the shared
+ * memory of descriptor 3 each time a byte arrives on descriptor 0, and answers with a byte.
  *
  * All happens in one signal handler: the exception that ends a case enters it, it stores the
- * registers the kernel saved, puts those of the next case in their place, and returns into that.
+ * registers the kernel saved, puts those of the next case in their place, and returns into
+ * that.
  *
- * Built twice: as a 32-bit program, and as one for hosts that run none, where the cases that judged.c
- * allows run in 64-bit mode, behind the prefix 67. It stands before the instruction, so that what
- * follows lies where it should.
+ * Built twice: as a 32-bit program, and as one for hosts that run none, where the cases that
+ * judged.c allows run in 64-bit mode, behind the prefix 67. It stands before the instruction,
+ * so that what follows lies where it should.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -59,7 +60,8 @@ static void store_segments(const ucontext_t *uc, struct insn_case *c)
 enum { PREFIX = 0, IP = REG_EIP };
 static const int order[8] = { REG_EAX, REG_ECX, REG_EDX, REG_EBX,
                               REG_ESP, REG_EBP, REG_ESI, REG_EDI };
-static const int segments[5] = { REG_ES, REG_CS, REG_SS, REG_DS, REG_FS }; /* GS is the C library's */
+/* GS is the C library's */
+static const int segments[5] = { REG_ES, REG_CS, REG_SS, REG_DS, REG_FS };
 
 static void clear_ac(void)
 {

@@ -1,4 +1,5 @@
-/* PUSH, POP, PUSHA, POPA, ENTER, LEAVE: order, sizes, ESP as operand, and faults that change nothing. */
+/* PUSH, POP, PUSHA, POPA, ENTER, LEAVE: order, sizes, ESP as operand, and faults that change
+ * nothing. */
 #include "insn.h"
 
 test push_esp_pushes_the_old_value

@@ -1,6 +1,6 @@
 /*
- * Kernel loading: where a Linux image and a multiboot kernel go, and that no file, however broken,
- * does more than end the program with one line. What die()s runs in a child.
+ * Kernel loading: where a Linux image and a multiboot kernel go, and that no file, however
+ * broken, does more than end the program with one line. What die()s runs in a child.
  */
 #include "devices/disk.h"
 #include "devices/fw_cfg.h"
@@ -42,8 +42,8 @@ static u32 get(const void *p, u32 off)
 
 typedef bool loader(struct machine *m, const struct boot_files *files, struct boot_plan *plan);
 
-/* In a child, as it may die(): LOADED, OTHER (not of this kind) or REFUSED (exit status 1, with a
- * line on stderr). A crash is none of them. The copy ends where its memory ends. */
+/* In a child, as it may die(): LOADED, OTHER (not of this kind) or REFUSED (exit status 1, with
+ * a line on stderr). A crash is none of them. The copy ends where its memory ends. */
 static int outcome(loader *load, const u8 *kernel, u32 size, const char *append)
 {
     struct rig *r = board();
@@ -71,7 +71,8 @@ static int outcome(loader *load, const u8 *kernel, u32 size, const char *append)
     if (!WIFEXITED(status))
         return -WTERMSIG(status);
     if (WEXITSTATUS(status) == 1)
-        return n > 0 && strstr(line, "KERNEL") && strchr(line, '\n') == line + n - 1 ? REFUSED : -1;
+        return n > 0 && strstr(line, "KERNEL") && strchr(line, '\n') == line + n - 1 ? REFUSED
+                                                                                     : -1;
     return WEXITSTATUS(status) - 10;
 }
 
@@ -240,7 +241,8 @@ TEST(multiboot, places_an_elf)
     CHECK_EQ(code->size, 0x3000);
     CHECK_EQ(code->data_size, 0x1800);
     CHECK_EQ(get(info->data, 0), 0x24d);
-    CHECK(!strcmp((const char *)info->data + get(info->data, 16) - BOOT_INFO, "KERNEL one two"));
+    CHECK(
+        !strcmp((const char *)info->data + get(info->data, 16) - BOOT_INFO, "KERNEL one two"));
     CHECK(!strcmp((const char *)info->data + get(info->data, 64) - BOOT_INFO, "ring3"));
     CHECK_EQ(get(info->data, 48), BOOT_MAP);
 }
@@ -327,7 +329,8 @@ TEST(multiboot, refuses_elf_headers_that_lie)
         {52 + offsetof(Elf32_Phdr, p_paddr), 4, 0xfffff000},
         {52 + offsetof(Elf32_Phdr, p_paddr), 4, 0xf0000}, /* the BIOS's */
         {52 + offsetof(Elf32_Phdr, p_paddr), 4, 0x9000},  /* ours */
-        {0x1004, 4, 0x80000003},                          /* checksum no longer fits: no header */
+        /* checksum no longer fits: no header */
+        {0x1004, 4, 0x80000003},
     };
     u8 k[FILE_SIZE];
 
@@ -418,6 +421,7 @@ TEST(cmos, tells_floppy_drives)
     CHECK_EQ(cmos(cmos_rig("", 368640), 0x10), 0x20);
     CHECK_EQ(cmos(cmos_rig("", 1228800), 0x10), 0x20);
     CHECK_EQ(cmos(cmos_rig("", 2949120), 0x10), 0x50);
-    CHECK_EQ(cmos(cmos_rig("", 1720320), 0x10), 0x50); /* 21 sectors: past a 1.44 MB drive of SeaBIOS */
+    /* 21 sectors: past a 1.44 MB drive of SeaBIOS */
+    CHECK_EQ(cmos(cmos_rig("", 1720320), 0x10), 0x50);
     CHECK_EQ(cmos(cmos_rig("", 0), 0x14) & 0xc1, 0x01);
 }

@@ -1,6 +1,6 @@
 /*
- * Flushes while the guest runs: a failure is reported once, to whoever flushes next, as the host
- * does.
+ * Flushes while the guest runs: a failure is reported once, to whoever flushes next, as the
+ * host does.
  */
 #include <stdlib.h>
 #include <unistd.h>

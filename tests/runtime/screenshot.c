@@ -69,7 +69,8 @@ TEST(screenshot, png)
     bytes = malloc(PNG_IMAGE_SIZE(image));
     CHECK(png_image_finish_read(&image, NULL, bytes, 0, NULL));
     for (u32 i = 0; i < 640 * 400; i++)
-        wrong += (bytes[3 * i] << 16 | bytes[3 * i + 1] << 8 | bytes[3 * i + 2]) != (int)f.pixels[i];
+        wrong +=
+            (bytes[3 * i] << 16 | bytes[3 * i + 1] << 8 | bytes[3 * i + 2]) != (int)f.pixels[i];
     CHECK_EQ(wrong, 0);
     free(bytes);
     unlink(path);

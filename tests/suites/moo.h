@@ -1,6 +1,7 @@
 /*
- * Recorded single-instruction tests in the MOO format (version 1), read from a gzip file. A file is
- * a run of chunks: 4-byte tag, u32 length, payload; see the README beside the recordings.
+ * Recorded single-instruction tests in the MOO format (version 1), read from a gzip file. A
+ * file is a run of chunks: 4-byte tag, u32 length, payload; see the README beside the
+ * recordings.
  */
 #ifndef RING3_MOO_H
 #define RING3_MOO_H
@@ -9,7 +10,8 @@
 
 /* The order of a register set's bits. */
 enum moo_reg {
-    MOO_AX, MOO_BX, MOO_CX, MOO_DX, MOO_CS, MOO_SS, MOO_DS, MOO_ES, MOO_SP, MOO_BP, MOO_SI, MOO_DI,
+    MOO_AX, MOO_BX, MOO_CX, MOO_DX, MOO_CS, MOO_SS, MOO_DS, MOO_ES, MOO_SP, MOO_BP, MOO_SI,
+    MOO_DI,
     MOO_IP, MOO_FLAGS, MOO_REGS
 };
 enum { MOO_MAX_RAM = 1 << 17, MOO_HASH = 20 };

@@ -1,10 +1,12 @@
 /*
- * What would be left of a disk image if the host lost its power: preloaded into ring3 by flush.py. When an
- * fdatasync() has returned, a file's contents as it found them are copied to FILE.stable. So a killed ring3
- * leaves there what it had flushed, while the image has all that it had written.
+ * What would be left of a disk image if the host lost its power: preloaded into ring3 by
+ * flush.py. When an fdatasync() has returned, a file's contents as it found them are copied to
+ * FILE.stable. So a killed ring3 leaves there what it had flushed, while the image has all that
+ * it had written.
  *
- * FILE.stable holds two copies and a byte that tells which one counts, and is there before: no copy is ever
- * half made, and the host's file system gets no work from it that would make fdatasync() slow.
+ * FILE.stable holds two copies and a byte that tells which one counts, and is there before: no
+ * copy is ever half made, and the host's file system gets no work from it that would make
+ * fdatasync() slow.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -35,7 +37,8 @@ static void stable_keep(int stable, const char *contents, off_t size)
     if (pread(stable, &which, 1, 2 * size) != 1)
         abort();
     which = !which;
-    if (pwrite(stable, contents, (size_t)size, which * size) != size || pwrite(stable, &which, 1, 2 * size) != 1)
+    if (pwrite(stable, contents, (size_t)size, which * size) != size ||
+        pwrite(stable, &which, 1, 2 * size) != 1)
         abort();
 }
 

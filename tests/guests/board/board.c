@@ -1,10 +1,12 @@
 /*
- * What a kernel finds on the board once SeaBIOS has set it up and the loader has entered it: the
- * multiboot information, ACPI and MP tables, PCI, fw_cfg, CMOS. Then the ways to restart a PC, each
- * of which must bring us back here (a stage number in CMOS tells), and power-off by S5.
+ * What a kernel finds on the board once SeaBIOS has set it up and the loader has entered it:
+ * the multiboot information, ACPI and MP tables, PCI, fw_cfg, CMOS. Then the ways to restart a
+ * PC, each of which must bring us back here (a stage number in CMOS tells), and power-off by
+ * S5.
  *
- * Prints to port E9: "ok NAME" or "FAIL NAME: got, want", and "N passed, N failed" at the end. Runs
- * under any PC emulator: -kernel board.elf -initrd "FILE one,FILE two" -append "alpha beta=2".
+ * Prints to port E9: "ok NAME" or "FAIL NAME: got, want", and "N passed, N failed" at the end.
+ * Runs under any PC emulator: -kernel board.elf -initrd "FILE one,FILE two" -append "alpha
+ * beta=2".
  */
 #include "tests/guests/io.h"
 
@@ -164,7 +166,8 @@ static const u8 *test_acpi(void)
     if (!fadt)
         return 0;
     expect_table("DSDT", (const u8 *)word(fadt, 40));
-    expect("FACS", same((const void *)word(fadt, 36), "FACS", 4) && word(fadt, 36) % 64 == 0, 1);
+    expect("FACS", same((const void *)word(fadt, 36), "FACS", 4) && word(fadt, 36) % 64 == 0,
+           1);
     return fadt;
 }
 

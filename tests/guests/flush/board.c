@@ -1,6 +1,6 @@
 /*
- * The machine around the disks: descriptor tables, paging, the two interrupt controllers, a clock of
- * 1000 ticks a second, and text on port E9.
+ * The machine around the disks: descriptor tables, paging, the two interrupt controllers, a
+ * clock of 1000 ticks a second, and text on port E9.
  */
 #include "tests/guests/flush/flush.h"
 

@@ -1,7 +1,7 @@
 /*
- * Two IDE disks, the first of each channel, by PIO and by the PIIX's bus master. A command is waited for in
- * one of four styles: looking at the status, working until the interrupt has come (in ring 0 or in ring 3),
- * or halted.
+ * Two IDE disks, the first of each channel, by PIO and by the PIIX's bus master. A command is
+ * waited for in one of four styles: looking at the status, working until the interrupt has come
+ * (in ring 0 or in ring 3), or halted.
  */
 #include "tests/guests/flush/flush.h"
 

@@ -1,10 +1,11 @@
 /*
- * A guest that flushes its disks without pause. A round writes a few sectors to one disk or both, flushes,
- * reads back and compares, and works (work.c) while the flush is under way. What a round writes where follows
- * from the seed and its number alone (choose()), so tests/suites/flush.py knows what must be on the image.
+ * A guest that flushes its disks without pause. A round writes a few sectors to one disk or
+ * both, flushes, reads back and compares, and works (work.c) while the flush is under way. What
+ * a round writes where follows from the seed and its number alone (choose()), so
+ * tests/suites/flush.py knows what must be on the image.
  *
- * Prints to port E9: "round N" when all rounds up to N are flushed, "FAIL …", at the end numbers and "passed"
- * or "failed". Words of the command line:
+ * Prints to port E9: "round N" when all rounds up to N are flushed, "FAIL …", at the end
+ * numbers and "passed" or "failed". Words of the command line:
  *   seconds=N   how long (10);  rounds=N   or how often
  *   every=N     prints each Nth round (1000)
  *   seed=N      another sequence
@@ -70,7 +71,8 @@ static void sector_make(u32 *to, u32 round, u32 lba, const struct disk *d)
         to[i] = x = x * 1664525 + 1013904223;
 }
 
-/* Is it what its round wrote? Runs the code in it, too: that page was code before, as like as not. */
+/* Is it what its round wrote? Runs the code in it, too: that page was code before, as like as
+ * not. */
 static void sector_check(const u32 *got, u32 lba, const struct disk *d)
 {
     u32 want[SECTOR / 4], round = latest[d->index][lba];
@@ -291,7 +293,8 @@ void flush_main(u32 magic, const u32 *info)
     __asm__ volatile("sti");
     disks_check();
     text("flushing\n");
-    rounds = run(option(line, "rounds=", 0), option(line, "seconds=", 10) * 1000, option(line, "every=", 1000));
+    rounds = run(option(line, "rounds=", 0), option(line, "seconds=", 10) * 1000,
+                 option(line, "every=", 1000));
     say_round(rounds);
     end(rounds);
 }

@@ -1,4 +1,5 @@
-/* What the files of the flushing guest share: flush.c (rounds), disk.c, work.c, board.c (tables, clock, text). */
+/* What the files of the flushing guest share: flush.c (rounds), disk.c, work.c, board.c
+ * (tables, clock, text). */
 #ifndef GUESTS_FLUSH_H
 #define GUESTS_FLUSH_H
 
@@ -6,7 +7,8 @@
 
 enum { SECTOR = 512, MOST = 16 }; /* the largest command, in sectors */
 enum { PAGE = 4096 };
-/* Linear pages over frames in another order, changed with each round: neighbours here are none in memory. */
+/* Linear pages over frames in another order, changed with each round: neighbours here are none
+ * in memory. */
 enum { PATCH = 0x40000000, PATCH_PAGES = 8, PATCH_STACKS = 2, PATCH_END = PATCH_PAGES + PATCH_STACKS };
 
 static inline u32 mix(u32 x)

@@ -1,6 +1,6 @@
 /*
- * Entry, tables, interrupts, and the way to ring 3 and back. An interrupt may come anywhere in work.c: with
- * DF set, on a stack that is misaligned, in ring 3.
+ * Entry, tables, interrupts, and the way to ring 3 and back. An interrupt may come anywhere in
+ * work.c: with DF set, on a stack that is misaligned, in ring 3.
  */
         .section .multiboot, "a"
         .balign 4
@@ -52,7 +52,8 @@ load_tables:
         interrupt irq_disk0, on_disk0
         interrupt irq_disk1, on_disk1
 
-/* Exceptions 0-31, eight bytes each: none is expected. The error code, if any, is among the words shown. */
+/* Exceptions 0-31, eight bytes each: none is expected. The error code, if any, is among the
+ * words shown. */
         .globl  exceptions
         .balign 8
 exceptions:
@@ -70,7 +71,8 @@ exceptions:
 
 /* ---- Ring 3 ---- */
 
-/* u32 run_user(u32 (*function)(u32), u32 argument): calls it there; it comes back by INT 80h. */
+/* u32 run_user(u32 (*function)(u32), u32 argument): calls it there; it comes back by INT
+ * 80h. */
         .globl  run_user
 run_user:
         movl    4(%esp), %eax

@@ -1,8 +1,9 @@
 /*
- * Work for the translator while the disk flushes: accesses that are misaligned or cross into a page that is
- * no neighbour in memory, a stack that does, string instructions both ways, x87, SSE, code patched next to
- * data. Each piece either knows byte by byte what must come out, or goes into a digest that is compared with
- * the first one of the same seed. No ports, no privilege: ring 3 does it as well.
+ * Work for the translator while the disk flushes: accesses that are misaligned or cross into a
+ * page that is no neighbour in memory, a stack that does, string instructions both ways, x87,
+ * SSE, code patched next to data. Each piece either knows byte by byte what must come out, or
+ * goes into a digest that is compared with the first one of the same seed. No ports, no
+ * privilege: ring 3 does it as well.
  */
 #include "tests/guests/flush/flush.h"
 
@@ -160,14 +161,18 @@ static u32 digest(u32 at, u32 bytes)
 
 static u32 strings(u32 r)
 {
-    u32 from = PATCH + 100 + r % 61, to = PATCH + 4 * PAGE + 7 + r % 97, bytes = PAGE + r % PAGE;
+    u32 from = PATCH + 100 + r % 61, to = PATCH + 4 * PAGE + 7 + r % 97,
+        bytes = PAGE + r % PAGE;
     u32 s = from, d = to, n = bytes, same;
 
     for (u32 i = 0; i < 64; i++)
         DWORD(from + 97 * i) = mix(r + i);
     __asm__ volatile("rep movsb" : "+S"(s), "+D"(d), "+c"(n) : : "memory");
     s = from, d = to, n = bytes / 4;
-    __asm__ volatile("repe cmpsl; sete %b3" : "+S"(s), "+D"(d), "+c"(n), "=q"(same) : : "memory", "cc");
+    __asm__ volatile("repe cmpsl; sete %b3"
+                     : "+S"(s), "+D"(d), "+c"(n), "=q"(same)
+                     :
+                     : "memory", "cc");
     expect("movsb copied", s, same & 0xff, 1);
     /* Three bytes up, over itself, from the end. */
     s = to + bytes - 4, d = s + 3, n = bytes / 4;

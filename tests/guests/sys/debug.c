@@ -1,6 +1,6 @@
 /*
- * Debug exceptions (SDM vol. 3, chapter 17): single steps, instruction, data and I/O breakpoints,
- * RF, general detect, ICEBP, and what a load of SS does to them.
+ * Debug exceptions (SDM vol. 3, chapter 17): single steps, instruction, data and I/O
+ * breakpoints, RF, general detect, ICEBP, and what a load of SS does to them.
  */
 #include "kernel.h"
 
@@ -14,7 +14,8 @@ static u32 dr6(void)
     return v;
 }
 
-/* DR7 for breakpoint 0: kind 0 execute, 1 write, 2 I/O, 3 access; len 0, 1, 3 for 1, 2, 4 bytes. */
+/* DR7 for breakpoint 0: kind 0 execute, 1 write, 2 I/O, 3 access; len 0, 1, 3 for 1, 2, 4
+ * bytes. */
 static u32 dr7(u32 kind, u32 len)
 {
     return 0x402 | kind << 16 | len << 18;
@@ -230,8 +231,8 @@ TEST(debug_register_fixed_bits)
 
 /* ---- Branches (MSR 1D9) ---- */
 
-SNIPPET(d_branch, "nop\n inc %eax\n d_branch_at: jmp d_branch_to\n nop\n d_branch_to: inc %eax\n"
-                  EXIT);
+SNIPPET(d_branch,
+        "nop\n inc %eax\n d_branch_at: jmp d_branch_to\n nop\n d_branch_to: inc %eax\n" EXIT);
 LABEL(d_branch_at);
 LABEL(d_branch_to);
 SNIPPET(d_probe, "mov $0x1d9, %ecx\n rdmsr\n" EXIT);

@@ -23,8 +23,8 @@ enum { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 16, CR4_PAE 
 /* Descriptor attributes, as bits 8-23 of the second dword. */
 enum { P = 0x80, DPL0 = 0, DPL1 = 0x20, DPL2 = 0x40, DPL3 = 0x60, G = 0x8000, D32 = 0x4000,
        CODE = 0x1a, CODE_X = 0x18, CONF = 0x1e, CONF_X = 0x1c, DATA = 0x12, DATA_RO = 0x10,
-       DOWN = 0x16, ACC = 1,
-       T_TSS16 = 1, T_LDT = 2, T_TSS16B = 3, T_CALL16 = 4, T_TASK = 5, T_INT16 = 6, T_TRAP16 = 7,
+       DOWN = 0x16, ACC = 1, T_TSS16 = 1, T_LDT = 2, T_TSS16B = 3, T_CALL16 = 4, T_TASK = 5,
+       T_INT16 = 6, T_TRAP16 = 7,
        T_TSS32 = 9, T_TSS32B = 11, T_CALL32 = 12, T_INT32 = 14, T_TRAP32 = 15 };
 
 struct in {
@@ -48,13 +48,14 @@ struct tss32 {
     u8 io[130];           /* ports 0 to 0x3ff and the closing byte */
 } __attribute__((packed));
 struct tss16 {
-    u16 link, sp0, ss0, sp1, ss1, sp2, ss2, ip, flags, ax, cx, dx, bx, sp, bp, si, di, es, cs, ss, ds,
-        ldt;
+    u16 link, sp0, ss0, sp1, ss1, sp2, ss2, ip, flags, ax, cx, dx, bx, sp, bp, si, di, es, cs,
+        ss, ds, ldt;
 } __attribute__((packed));
 
 extern u64 gdt[], idt[256], ldt[16];
 extern struct tss32 tss_main;
-extern u8 stack0[4096], stack1[4096], stack2[4096], stack3[4096]; /* one for each ring's tests */
+/* one for each ring's tests */
+extern u8 stack0[4096], stack1[4096], stack2[4096], stack3[4096];
 
 /* ---- Setting up (kernel.c) ---- */
 

@@ -1,15 +1,15 @@
 /*
  * Between modes and sizes: protected to real mode and back (SDM vol. 3, 9.9), "unreal" limits,
- * 16-bit frames, conforming targets, 16-bit TSS stacks, and instructions whose segment load fails
- * after other work.
+ * 16-bit frames, conforming targets, 16-bit TSS stacks, and instructions whose segment load
+ * fails after other work.
  */
 #include "kernel.h"
 
 /* ---- Real mode and back ---- */
 
 /*
- * Copied to linear 8000h. Enters at 0 in a 16-bit code segment of base 8000h; in real mode it is
- * segment 800h. The kernel's way back is a far jump to `return32`, with its stack in EDX.
+ * Copied to linear 8000h. Enters at 0 in a 16-bit code segment of base 8000h; in real mode it
+ * is segment 800h. The kernel's way back is a far jump to `return32`, with its stack in EDX.
  */
 SNIPPET16(real_trip,
           "mov %cr0, %eax\n and $~1, %al\n mov %eax, %cr0\n ljmp $0x800, $real_1 - real_trip\n"

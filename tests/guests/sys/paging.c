@@ -1,9 +1,10 @@
 /*
  * Paging as programs and kernels see it (SDM vol. 3, chapter 4): accessed and dirty bits, error
- * codes, CR0.WP, user and supervisor, 4 MB pages, PAE, NX, faults inside system accesses, restart
- * of what faulted half-way.
+ * codes, CR0.WP, user and supervisor, 4 MB pages, PAE, NX, faults inside system accesses,
+ * restart of what faulted half-way.
  *
- * The first 32 MB are mapped one to one. Tests play with the page at PLAY, inside the first 4 MB.
+ * The first 32 MB are mapped one to one. Tests play with the page at PLAY, inside the first 4
+ * MB.
  */
 #include "kernel.h"
 
@@ -90,7 +91,8 @@ TEST(paging_dirty_after_clean)
     paging_on();
     map(PLAY, PTE_P | PTE_W | PTE_U);
     touch(p_write, 3, PLAY);
-    map(PLAY, PTE_P | PTE_W | PTE_U | PTE_A); /* D cleared, INVLPG: the next write sets it again */
+    /* D cleared, INVLPG: the next write sets it again */
+    map(PLAY, PTE_P | PTE_W | PTE_U | PTE_A);
     touch(p_read, 3, PLAY);
     EQ(*play_pte() & PTE_D, 0);
     touch(p_write, 3, PLAY);

@@ -1,6 +1,7 @@
 /*
- * Segment loads and accesses: presence, type, privilege, limits (expand-down, granularity, wraps),
- * and the instructions that look at descriptors (SDM vol. 3, 5.3 to 5.6; vol. 2, "MOV", "LAR"…).
+ * Segment loads and accesses: presence, type, privilege, limits (expand-down, granularity,
+ * wraps), and the instructions that look at descriptors (SDM vol. 3, 5.3 to 5.6; vol. 2, "MOV",
+ * "LAR"…).
  */
 #include "kernel.h"
 
@@ -254,8 +255,8 @@ static bool look(const u8 *code, u32 n, u32 selector)
 
 TEST(lar_by_type)
 {
-    const u32 visible = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 11 | 1 << 12 |
-                        0xffff0000;
+    const u32 visible =
+        1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 11 | 1 << 12 | 0xffff0000;
 
     for (u32 type = 0; type < 32; type++) {
         seg(0, 0x12345678, 0xabcde, P | type);

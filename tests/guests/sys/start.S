@@ -1,7 +1,7 @@
 /*
  * The test kernel's assembler half: entry by multiboot, the way into a test's code at any
- * privilege and in any mode (enter), and the way back through whatever exception or interrupt ends
- * it (stubs, common, resume).
+ * privilege and in any mode (enter), and the way back through whatever exception or interrupt
+ * ends it (stubs, common, resume).
  *
  * enter() saves the kernel's stack pointer and loads the machine with `in`, by IRET. The first
  * event that reaches a stub copies all it sees to `trap` and returns from enter().
@@ -91,7 +91,8 @@ stub_table:
         .set    vector, vector + 1
         .endr
 
-/* Stack: vector, then what the processor pushed. Any ring; all segments but CS and SS unknown. */
+/* Stack: vector, then what the processor pushed. Any ring; all segments but CS and SS
+ * unknown. */
         .balign 16
 common:
         push    %eax

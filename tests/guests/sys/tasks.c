@@ -5,12 +5,14 @@
  */
 #include "kernel.h"
 
-enum { B = 6, B16 = 7, GATE = 8 }; /* descriptors: the second task, in both formats; a task gate */
+/* descriptors: the second task, in both formats; a task gate */
+enum { B = 6, B16 = 7, GATE = 8 };
 static struct tss32 tss_b;
 static struct tss16 tss_b16;
 static u8 stack_b[1024];
 
-SNIPPET(task_code, "task_code_at: int $0x30\n task_code_next: iret\n task_code_after: int $0x30\n");
+SNIPPET(task_code,
+        "task_code_at: int $0x30\n task_code_next: iret\n task_code_after: int $0x30\n");
 LABEL(task_code_next);
 LABEL(task_code_after);
 

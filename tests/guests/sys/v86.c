@@ -1,6 +1,6 @@
 /*
- * Virtual-8086 mode (SDM vol. 3, chapter 20): entry by IRET, the frame that leaves it, IOPL, what
- * is privileged, segments, and the virtual-mode extensions.
+ * Virtual-8086 mode (SDM vol. 3, chapter 20): entry by IRET, the frame that leaves it, IOPL,
+ * what is privileged, segments, and the virtual-mode extensions.
  */
 #include "kernel.h"
 

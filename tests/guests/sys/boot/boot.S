@@ -1,6 +1,6 @@
 /*
- * Boot sector: reads the test kernel behind it from drive DL with INT 13h, one sector a call, to
- * 10000h, enters protected mode, copies it to 1 MB and starts it.
+ * Boot sector: reads the test kernel behind it from drive DL with INT 13h, one sector a call,
+ * to 10000h, enters protected mode, copies it to 1 MB and starts it.
  */
         .code16
         .globl _start
