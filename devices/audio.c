@@ -17,6 +17,17 @@ void voice_init(struct voice *v, struct device *dev, struct audiodev *audio, con
         audio->add(audio, v);
 }
 
+static u32 clamped(u32 rate)
+{
+    return rate < 1 ? 1 : rate > VOICE_MAX_RATE ? VOICE_MAX_RATE : rate;
+}
+
+/* Frames that are over by then. */
+static u64 frames_at(const struct voice *v, u64 when)
+{
+    return (u64)((unsigned __int128)(when - v->began) * v->rate / SEC(1));
+}
+
 u64 voice_time(const struct voice *v, u64 frame)
 {
     return v->began + (u64)(((unsigned __int128)frame * SEC(1) + v->rate - 1) / v->rate);
@@ -37,7 +48,7 @@ void voice_start(struct voice *v, u32 rate, u8 channels)
     u64 when = v->on ? voice_time(v, v->written) : clock_now(v->dev->machine);
 
     voice_stop(v);
-    v->rate = rate < 1 ? 1 : rate > VOICE_MAX_RATE ? VOICE_MAX_RATE : rate;
+    v->rate = clamped(rate);
     v->channels = channels == 2 ? 2 : 1;
     start_at(v, when);
 }
@@ -66,7 +77,7 @@ u32 voice_due(struct voice *v)
         return 0;
     if (now - voice_time(v, v->written) > VOICE_LAG)
         voice_skip(v, now);
-    return (u32)((unsigned __int128)(now - v->began) * v->rate / SEC(1) - v->written);
+    return (u32)(frames_at(v, now) - v->written);
 }
 
 void voice_write(struct voice *v, const i16 *samples, u32 n)
@@ -80,10 +91,17 @@ void voice_write(struct voice *v, const i16 *samples, u32 n)
 
 void voice_loaded(struct voice *v)
 {
+    u64 now = clock_now(v->dev->machine);
     bool on = v->on;
-    u32 rate = v->rate;
 
     v->on = false; /* the audio knows of none */
-    if (on)
-        voice_start(v, rate, v->channels);
+    v->channels = v->channels == 2 ? 2 : 1;
+    v->rate = clamped(v->rate);
+    if (v->began > now || v->written > frames_at(v, now)) {
+        v->began = now;
+        v->written = 0;
+    }
+    if (on && v->audio)
+        v->audio->start(v->audio, v);
+    v->on = on;
 }

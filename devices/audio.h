@@ -23,7 +23,8 @@ struct voice;
 /* Who hears voices: runtime/sound/mixer.c, or a test. All of it on the machine's thread. */
 struct audiodev {
     void (*add)(struct audiodev *a, struct voice *v);   /* once, before all else */
-    void (*start)(struct audiodev *a, struct voice *v); /* frame 0 belongs to v->began */
+    /* The next frame is that of voice_time(v, v->written): of a start, frame 0. */
+    void (*start)(struct audiodev *a, struct voice *v);
     void (*stop)(struct audiodev *a, struct voice *v);
     /* n frames more: a sample a channel, interleaved. May not keep the pointer. */
     void (*write)(struct audiodev *a, struct voice *v, const i16 *samples, u32 n);

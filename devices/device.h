@@ -140,6 +140,9 @@ void irq_set(struct irq *line, bool level);
  * only for PCI, by piix3). */
 struct irq *irq_isa(struct machine *m, u32 n);
 
+/* The board's DMA controllers (i8237.h); NULL on a bare machine. */
+struct device *isa_dma(struct machine *m);
+
 /* ---- Time (runtime/machine/clock.c) ---- */
 
 /* The machine's clock: nanoseconds since power-on; it stands while the machine is stopped. Tests

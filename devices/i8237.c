@@ -29,6 +29,10 @@ struct i8237 {
     struct device dev;
     struct dma_channel channel[8];
     struct dma dma[2];
+    struct {
+        void (*catch_up)(struct device *follower);
+        struct device *follower;
+    } followers[8];
     u8 page[16]; /* as written, for those that belong to no channel */
 };
 
@@ -114,6 +118,21 @@ u32 i8237_transfer(struct device *dev, u32 n, void *buf, u32 bytes, bool to_memo
     return done;
 }
 
+void i8237_follow(struct device *dev, u32 n, void (*catch_up)(struct device *follower),
+                  struct device *follower)
+{
+    struct i8237 *s = (struct i8237 *)dev;
+
+    s->followers[n & 7].catch_up = catch_up;
+    s->followers[n & 7].follower = follower;
+}
+
+static void catch_up(struct i8237 *s, u32 n)
+{
+    if (s->followers[n].catch_up)
+        s->followers[n].catch_up(s->followers[n].follower);
+}
+
 /* ---- Registers ---- */
 
 /* Address and count are 16 bits through an 8-bit port: the flip-flop says which half. */
@@ -151,6 +170,9 @@ static u8 dma_read(struct i8237 *s, u32 chip, u32 reg)
 
     if (reg < 8) {
         const struct dma_channel *c = &s->channel[chip * 4 + reg / 2];
+
+        if (!d->flip_flop)
+            catch_up(s, chip * 4 + reg / 2);
         return half_read(d, reg & 1 ? c->count : c->address);
     }
     switch (reg) {
@@ -186,6 +208,7 @@ static void dma_write(struct i8237 *s, u32 chip, u32 reg, u8 val)
         request_write(s, d, val);
         break;
     case REG_MASK:
+        catch_up(s, chip * 4 + (val & 3));
         d->mask = val & 4 ? d->mask | bit : d->mask & ~bit;
         break;
     case REG_MODE:

@@ -5,6 +5,7 @@
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
 #include "devices/ns16550.h"
+#include "devices/sb16.h"
 #include "devices/user_drives.h"
 
 const struct user_device *const user_devices[] = {
@@ -12,6 +13,7 @@ const struct user_device *const user_devices[] = {
     &ide_cd_user_device,
     &ide_hd_user_device,
     &isa_serial_user_device,
+    &sb16_user_device,
     &debugcon_user_device,
     &debugexit_user_device,
     NULL,

@@ -228,7 +228,7 @@ static struct device *make_disks(struct machine *m)
     open_drives(m);
     memcpy(ide->drive, m->ide, sizeof(m->ide));
     memcpy(floppy->drive, m->floppy, sizeof(m->floppy));
-    floppy->dma = part(m, &i8237_class, NULL);
+    floppy->dma = m->i8237 = part(m, &i8237_class, NULL);
     part(m, &i82077_class, floppy);
     return part(m, &ata_class, ide);
 }

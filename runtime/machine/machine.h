@@ -31,6 +31,7 @@ struct machine {
     /* Those that the frame itself drives: NULL on a bare machine. */
     struct device *i8259, *lapic, *ioapic, *ferr; /* for the CPU */
     struct device *i8042, *vga, *piix4;           /* input, screen, power button */
+    struct device *i8237;                         /* for cards */
     struct device *fw_cfg;                        /* while the machine is made */
     struct disk *floppy[2], *ide[2][2];
 

@@ -73,6 +73,11 @@ struct irq *irq_isa(struct machine *m, u32 n)
     return &m->isa[n];
 }
 
+struct device *isa_dma(struct machine *m)
+{
+    return m->i8237;
+}
+
 /* ---- Guest memory ---- */
 
 void phys_read(struct machine *m, gpa_t gpa, void *buf, u64 size)

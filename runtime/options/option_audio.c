@@ -3,6 +3,7 @@
  */
 #include "runtime/options/option_audio.h"
 #include "runtime/options/keyval.h"
+#include "runtime/options/option_devices.h"
 #include "runtime/sound/mixer.h"
 
 #include <string.h>
@@ -62,9 +63,17 @@ SETTER(set_audiodev)
     o->audiodev[n] = (struct audiodev_options){ k.id, k.driver, k.path, k.rate };
 }
 
-/* The chips QEMU 7.1 and before knew by this option. The speaker is on every board. */
+/* The chips that QEMU 7.1 and before knew by this option. The speaker is on every board. */
+#define CHIPS "pcspk|sb16"
+
 SETTER(set_soundhw)
 {
-    if (!in_choices(arg, "pcspk"))
-        refuse_choice(option, arg, "pcspk");
+    char *list = keep_format("%s", strcmp(arg, "all") ? arg : "sb16"), *next;
+
+    for (char *name = strtok_r(list, ",", &next); name; name = strtok_r(NULL, ",", &next)) {
+        if (!in_choices(name, CHIPS))
+            refuse_choice(option, name, CHIPS "|all");
+        if (strcmp(name, "pcspk"))
+            set_device(o, option, name);
+    }
 }

@@ -146,7 +146,7 @@ static void mixer_start(struct audiodev *a, struct voice *v)
     static const float silence[2];
     struct mixer *x = (struct mixer *)a;
     struct track *t = v->track;
-    u64 start = number_at(x, v->began);
+    u64 start = number_at(x, voice_time(v, v->written));
 
     resampler_start(&t->resampler, &x->sinc, v->rate, x->rate);
     if (!x->timer.armed) {

@@ -15,6 +15,7 @@
 #include "devices/pcspk.h"
 #include "devices/port92.h"
 #include "devices/post.h"
+#include "devices/sb16.h"
 #include "runtime/machine/machine.h"
 #include "runtime/storage/disk.h"
 #include "tests/harness/image.h"
@@ -32,6 +33,7 @@ struct chip {
 static struct floppy_config floppies;
 static struct ide_config drives;
 static const struct ns16550_config serial = { 0x3f8, 4, NULL };
+static const struct sb16_config card = { .iobase = 0x220, .irq = 5, .dma = 1, .dma16 = 5 };
 static const struct debugcon_config debug = { 0xe9, NULL };
 
 static const struct chip chips[] = {
@@ -45,6 +47,7 @@ static const struct chip chips[] = {
     { &debugcon_class, &debug, { { 0xe9, 1 } } },
     { &post_class, NULL, { { 0x80, 1 } } },
     { &i8237_class, NULL, { { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } } },
+    { &sb16_class, &card, { { 0x224, 12 } } },
     { &ata_class, &drives, { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0x376, 1 } } },
     { &i82077_class, &floppies, { { 0x3f0, 6 }, { 0x3f7, 1 } } },
 };

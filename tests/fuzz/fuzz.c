@@ -220,6 +220,7 @@ static void episode(const struct target *target, u64 seed)
     alarm(EPISODE_SECONDS);
     o.ram = MIB(1 + fuzz_below(&f, 8));
     set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
+    set_device(&o, "-device", "sb16");
     set_debugcon(&o, "-debugcon", "null");
     media_choose(&f, &o);
     if (fuzz_chance(&f, 50))
@@ -312,7 +313,7 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 ns16550 small i8237 i82077 ata atapi ata-dma vga vbe pci"
+            " i8259 i8254 mc146818 i8042 ns16550 small sb16 i8237 i82077 ata atapi ata-dma vga vbe pci"
             " fw_cfg apic board cpu boot");
     return t;
 }

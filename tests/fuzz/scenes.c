@@ -65,6 +65,33 @@ void scene_i8254(struct fuzz *f)
     fuzz_out8(f, 0x20, 0x20);
 }
 
+/* A transfer on one of its channels, mostly set up as a driver would. */
+void scene_sb16(struct fuzz *f)
+{
+    static const u8 starts[] = { 0x10, 0x14, 0x16, 0x17, 0x1c, 0x1f, 0x24, 0x2c, 0x74, 0x75, 0x76, 0x77, 0x7d, 0x7f,
+                                 0x80, 0x90, 0x91, 0x98, 0xb0, 0xb6, 0xbe, 0xc0, 0xc6, 0xce };
+    static const u8 others[] = { 0x40, 0x41, 0x42, 0x45, 0x47, 0x48, 0xd0, 0xd4, 0xd5, 0xd6, 0xd9, 0xda, 0xe1, 0xe3,
+                                 0xf2, 0xf3 };
+    u32 chip = fuzz_below(f, 2), base = chip ? 0xc0 : 0, step = chip ? 2 : 1;
+
+    if (fuzz_chance(f, 70)) {
+        fuzz_out8(f, base + 11 * step, (fuzz_chance(f, 80) ? 0x58 : fuzz_u32(f)) | 1);
+        for (u32 i = 0; i < 4; i++)
+            fuzz_out8(f, base + (2 + i / 2) * step, fuzz_value(f));
+        fuzz_out8(f, base + 10 * step, 1);
+    }
+    fuzz_out8(f, 0x22c, fuzz_chance(f, 60) ? PICK(f, starts) : PICK(f, others));
+    for (u32 i = fuzz_below(f, 4); i; i--)
+        fuzz_out8(f, 0x22c, fuzz_value(f));
+    fuzz_wait(f);
+    if (fuzz_chance(f, 60))
+        fuzz_in8(f, 0x22e + fuzz_below(f, 2));
+    if (fuzz_chance(f, 5)) {
+        fuzz_out8(f, 0x226, 1);
+        fuzz_out8(f, 0x226, 0);
+    }
+}
+
 void scene_i8042(struct fuzz *f)
 {
     static const u8 controller[] = { 0x20, 0x60, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0,
