@@ -13,7 +13,7 @@
 enum { /* configuration header, PCI 2.1 figure 6-1 */
     PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06,
     PCI_REVISION = 0x08, PCI_CACHE_LINE = 0x0c, PCI_BAR0 = 0x10, PCI_SUBSYSTEM = 0x2c,
-    PCI_INTERRUPT_LINE = 0x3c,
+    PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d,
     STATUS_INTERRUPT = 8, /* in the low byte of the status: a pin is asserted (PCI 2.3) */
     COMMAND_INTX_OFF = 4, /* in the high byte of the command: pins are not driven (PCI 2.3) */
     CONFADD_ENABLE = 1u << 31,
@@ -139,6 +139,41 @@ void pci_add(struct device *bus, u32 devfn, struct pci_function *f)
 {
     check(bus, "PCI function %02x.%x without a bus", devfn >> 3, devfn & 7);
     ((struct pci *)bus)->function[devfn] = f;
+}
+
+void pci_plug(struct device *dev, struct pci_function *f)
+{
+    const struct pci_slot *slot = dev->config;
+
+    f->config[PCI_INTERRUPT_PIN] = 1;
+    pci_add(slot->bus, slot->devfn, f);
+}
+
+void pci_plug_irq(struct pci_function *f, bool level)
+{
+    const struct pci_slot *slot = f->dev->config;
+
+    pci_set_irq(slot->bus, slot->devfn, 0, level);
+}
+
+void pci_bar_claim(struct pci_function *f, u32 n, const struct io_ops *ops, u32 *claimed)
+{
+    bool io = f->config[PCI_BAR0 + 4 * n] & 1;
+    u32 size = ~get32(f->writable + PCI_BAR0 + 4 * n) + 1, base;
+
+    if (!pci_bar(f, n, &base))
+        base = 0;
+    if (*claimed == base)
+        return;
+    if (*claimed && io)
+        bus_release_ports(f->dev, *claimed, size);
+    else if (*claimed)
+        bus_release_memory(f->dev, *claimed, size);
+    *claimed = base;
+    if (base && io)
+        bus_claim_ports(f->dev, base, size, ops);
+    else if (base)
+        bus_claim_memory(f->dev, base, size, ops);
 }
 
 bool pci_find_slot(struct device *bus, u8 *devfn)

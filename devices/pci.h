@@ -48,6 +48,12 @@ void pci_add(struct device *bus, u32 devfn, struct pci_function *f);
 /* A slot for a card: *devfn, or the first free one from 3 on when that is 0. False: taken, or none is free. */
 bool pci_find_slot(struct device *bus, u8 *devfn);
 void pci_reset(struct pci_function *f);
+/* pci_add() in the slot of a card's config, with interrupt pin A. */
+void pci_plug(struct device *dev, struct pci_function *f);
+void pci_plug_irq(struct pci_function *f, bool level);
+/* Moves the claim of BAR n, ports or 4 KiB and more of memory, to where it decodes now. *claimed is where it
+ * was, 0: nowhere. */
+void pci_bar_claim(struct pci_function *f, u32 n, const struct io_ops *ops, u32 *claimed);
 /* PIRQ pin 0-3 (A-D) of a slot, ORed and routed by piix3. */
 void pci_set_irq(struct device *bus, u32 devfn, u32 pin, bool level);
 

@@ -4,6 +4,7 @@
 #include "devices/user_device.h"
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
+#include "devices/ne2000.h"
 #include "devices/ns16550.h"
 #include "devices/sb16.h"
 #include "devices/user_drives.h"
@@ -12,6 +13,8 @@ const struct user_device *const user_devices[] = {
     &floppy_user_device,
     &ide_cd_user_device,
     &ide_hd_user_device,
+    &ne2k_isa_user_device,
+    &ne2k_pci_user_device,
     &isa_serial_user_device,
     &sb16_user_device,
     &debugcon_user_device,

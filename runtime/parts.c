@@ -27,11 +27,13 @@
 #include "runtime/boot/boot.h"
 #include "runtime/control/chardev.h"
 #include "runtime/machine/engines.h"
+#include "runtime/machine/loop.h"
 #include "runtime/machine/pins.h"
 #include "runtime/machine/run.h"
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/services.h"
 #include "runtime/options/option_devices.h"
+#include "runtime/network/network.h"
 #include "runtime/sound/sound.h"
 #include "runtime/storage/disk.h"
 #include "runtime/user_devices.h"
@@ -263,6 +265,7 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     make_serial(m);
     part(m, &post_class, NULL);
     piix3->ata = make_disks(m);
+    network_make_all(m);
     user_devices_make(m, slot->bus);
     m->fw_cfg = part(m, &fw_cfg_class, NULL);
 }
@@ -340,6 +343,7 @@ void machine_free(struct machine *m)
         return;
     sampler_stop(m);
     sound_free_all(m);
+    network_free_all(m);
     for (struct device *d = m->devices; d; d = next) {
         next = d->next;
         free(d);
@@ -355,6 +359,6 @@ void machine_free(struct machine *m)
     bus_free(m->bus);
     machine_free_allocations(m);
     free(m->keyqueue);
-    free(m->loop);
+    loop_free(m);
     free(m);
 }

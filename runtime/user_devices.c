@@ -5,6 +5,7 @@
 #include "runtime/user_devices.h"
 #include "devices/pci.h"
 #include "runtime/control/chardev.h"
+#include "runtime/network/network.h"
 #include "runtime/sound/sound.h"
 #include <string.h>
 
@@ -20,6 +21,11 @@ static void *audio_end(struct machine *m, const char *id)
     return sound_audio(m, id);
 }
 
+static void *network_end(struct machine *m, const char *id)
+{
+    return network_find(m, id);
+}
+
 static const struct {
     enum key_kind kind;
     bool unnamed; /* there is one for a device that names none */
@@ -27,6 +33,7 @@ static const struct {
 } back_ends[] = {
     { KEY_CHARDEV, false, char_end },
     { KEY_AUDIODEV, true, audio_end },
+    { KEY_NETDEV, false, network_end },
 };
 
 static void *back_end(struct machine *m, enum key_kind kind, const char *id)

@@ -1,5 +1,5 @@
 /*
- * "key=value" as a row: what a key of an option or of a user's device sets in a struct. runtime/options/keyval.c
+ * "key=value" as a row: what a key of an option or of a user's device sets in a struct. runtime/base/keyval.c
  * reads them.
  */
 #ifndef RING3_KEY_ROW_H
@@ -16,6 +16,7 @@ enum key_kind {
     KEY_U32,
     KEY_MAC,    /* u8[6]: six bytes in hexadecimal, with ":" or "-" between them */
     KEY_DEVFN,  /* u8: SLOT or SLOT.FUNCTION of PCI, hexadecimal; slot << 3 | function */
+    KEY_LIST,   /* struct key_list: the key may be given several times */
     KEY_IGNORE, /* accepted and without effect */
     /* Only of a user's device: the id of a back end. The member is a pointer to that, filled in when the
      * device is made; NULL: not given. */
@@ -23,6 +24,12 @@ enum key_kind {
     KEY_NETDEV,   /* struct netdev * */
     KEY_AUDIODEV, /* struct audiodev * */
     KEY_DRIVE,    /* struct disk * */
+};
+
+enum { KEY_LIST_MAX = 16 };
+struct key_list {
+    const char *item[KEY_LIST_MAX];
+    u32 count;
 };
 
 /* One row per key. */

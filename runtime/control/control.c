@@ -6,6 +6,7 @@
 #include "runtime/control/qmp.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/run.h"
+#include "runtime/network/network.h"
 #include "runtime/storage/disk.h"
 
 #include <errno.h>
@@ -193,4 +194,14 @@ const char *control_change(struct machine *m, const char *name, const char *path
 const char *control_eject(struct machine *m, const char *name, bool force)
 {
     return control_change(m, name, NULL, NULL, force);
+}
+
+const char *control_set_link(struct machine *m, const char *id, bool up)
+{
+    static _Thread_local char error[128];
+
+    if (network_set_link(m, id, up))
+        return NULL;
+    snprintf(error, sizeof(error), "Device '%s' not found", id);
+    return error;
 }

@@ -32,5 +32,7 @@ void control_drives(struct machine *m, struct drive_name drives[DRIVES]);
 struct disk *control_drive(struct machine *m, const char *name);
 const char *control_change(struct machine *m, const char *name, const char *path, const char *format, bool force);
 const char *control_eject(struct machine *m, const char *name, bool force);
+/* A network card's cable, by the back end's id. */
+const char *control_set_link(struct machine *m, const char *id, bool up);
 
 #endif

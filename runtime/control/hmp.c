@@ -11,6 +11,7 @@
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/stats.h"
+#include "runtime/network/network.h"
 #include "runtime/sound/sound.h"
 #include "runtime/storage/disk.h"
 
@@ -226,6 +227,11 @@ static void info_audio(struct hmp *h)
     sound_tell(h->machine, h->out);
 }
 
+static void info_network(struct hmp *h)
+{
+    network_info(h->machine, h->out);
+}
+
 static const struct {
     const char *name, *help;
     void (*run)(struct hmp *h);
@@ -238,6 +244,7 @@ static const struct {
     { "tc", "the translator's counters", info_tc },
     { "block", "drives and what is in them", info_block },
     { "audio", "what hears the guest, and how late", info_audio },
+    { "network", "cards and where they lead", info_network },
 };
 
 static void run_info(struct hmp *h)
@@ -496,6 +503,16 @@ static void run_change(struct hmp *h)
         report_outcome(h, control_change(h->machine, h->words[1 + force], h->words[2 + force], NULL, force));
 }
 
+static void run_set_link(struct hmp *h)
+{
+    bool on = !strcmp(h->words[2], "on");
+
+    if (!on && strcmp(h->words[2], "off"))
+        say(h, "set_link: wants on or off\n");
+    else
+        report_outcome(h, control_set_link(h->machine, h->words[1], on));
+}
+
 static void run_help(struct hmp *h);
 
 /* ---- The table ---- */
@@ -522,6 +539,7 @@ static const struct {
     { "system_powerdown", 0, run_powerdown,   "-- press the power button" },
     { "eject",            1, run_eject,       "[-f] DRIVE -- take the medium out" },
     { "change",           2, run_change,      "[-f] DRIVE FILE -- put a medium in" },
+    { "set_link",         2, run_set_link,    "ID on|off -- plug or pull a network card's cable" },
     { "quit",             0, run_quit,        "-- end ring3" },
     { "q",                0, run_quit,        "-- the same" },
 };

@@ -272,6 +272,11 @@ static void run_change(struct qmp_call *call)
                                            arg_bool(call, "force")));
 }
 
+static void run_set_link(struct qmp_call *call)
+{
+    reply_outcome(call, control_set_link(call->machine, arg_string(call, "name"), arg_bool(call, "up")));
+}
+
 /* qmp_capabilities is the server's own (qmp.c): it never gets here. */
 static void run_nothing(struct qmp_call *call)
 {
@@ -297,6 +302,7 @@ const struct qmp_command qmp_commands[] = {
     { "eject",                   "device:s? id:s? force:b?",                    run_eject },
     { "blockdev-change-medium",  "filename:s device:s? id:s? format:s? force:b? read-only-mode:s?",
                                                                                 run_change },
+    { "set_link",                "name:s up:b",                                 run_set_link },
     { "human-monitor-command",   "command-line:s cpu-index:i?",                 run_hmp },
     { NULL, NULL, NULL },
 };

@@ -65,6 +65,7 @@ struct machine {
     struct loop *loop;
     struct char_backend *ports; /* serial ports' and debug consoles' host side: chardev.c */
     struct sound_device *sounds; /* audio back ends that are open: runtime/sound/sound.c */
+    struct net_backend *networks; /* the cards' host side: runtime/network */
     bool spoken;        /* a byte has gone to the terminal */
     struct allocation *allocations;
     struct qmp *qmp;           /* the control socket's server, or NULL */

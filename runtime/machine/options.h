@@ -10,6 +10,7 @@
 #define RING3_VERSION "0.1"
 
 enum { MAX_SERIAL = 2, MAX_CHARDEVS = 8, MAX_AUDIODEVS = 4, MAX_DRIVES = 8, MAX_REFERENCES = 2 };
+enum { MAX_NETDEVS = 8, MAX_DUMPS = 8 };
 
 struct drive_options {
     const char *file;   /* NULL: none (a CD drive may be empty) */
@@ -30,6 +31,11 @@ struct audiodev_options {
     const char *id, *backend; /* a name of runtime/sound/sound.c's table */
     const char *path;         /* wav: NULL: ring3.wav */
     u32 rate;                 /* frames a second; 0: the mixer's */
+};
+/* A network back end: its kind reads the list (runtime/network). */
+struct netdev_options {
+    const char *option; /* -netdev or -nic, for messages */
+    const char *kind, *id, *list;
 };
 struct options {
     u64 ram;           /* bytes */
@@ -61,6 +67,12 @@ struct options {
         bool placed; /* a device has it */
     } drives[MAX_DRIVES]; /* -drive if=none: for -device ide-hd and such */
     struct device_options *devices; /* -device, in order */
+    struct netdev_options netdev[MAX_NETDEVS];
+    struct {
+        const char *netdev, *file;
+        u32 max; /* bytes kept of a frame */
+    } dump[MAX_DUMPS]; /* -object filter-dump */
+    u32 netdevs, dumps;
     const char *trace, *stats;
     u64 tc_size;       /* bytes of the translation cache, code and records */
     bool tc_count;     /* translated code counts what it runs */

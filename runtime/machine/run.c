@@ -121,7 +121,7 @@ int machine_run(struct machine *m)
         }
         if (clock_now(m) >= m->poll_due) {
             loop_poll(m, 0);
-            m->poll_due = clock_now(m) + LOOP_INTERVAL;
+            m->poll_due = clock_now(m) + loop_interval(m);
             continue; /* a descriptor's callback may have stopped us or made a timer due */
         }
         clock_arm(m);

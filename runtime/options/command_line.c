@@ -4,10 +4,11 @@
  */
 #include "runtime/options/command_line.h"
 #include "bt/bt.h"
-#include "runtime/options/keyval.h"
+#include "runtime/base/keyval.h"
 #include "runtime/options/option_audio.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
+#include "runtime/options/option_network.h"
 #include "runtime/options/option_values.h"
 
 #include <stdlib.h>

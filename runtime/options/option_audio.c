@@ -2,7 +2,7 @@
  * Sound on the command line: which back ends there are, and QEMU's old way to name sound chips.
  */
 #include "runtime/options/option_audio.h"
-#include "runtime/options/keyval.h"
+#include "runtime/base/keyval.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/sound/mixer.h"
 

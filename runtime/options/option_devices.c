@@ -4,7 +4,7 @@
  */
 #include "runtime/options/option_devices.h"
 #include "devices/pci.h"
-#include "runtime/options/keyval.h"
+#include "runtime/base/keyval.h"
 
 #include <stdlib.h>
 #include <string.h>

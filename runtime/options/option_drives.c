@@ -5,7 +5,7 @@
  */
 #include "runtime/options/option_drives.h"
 #include "devices/user_drives.h"
-#include "runtime/options/keyval.h"
+#include "runtime/base/keyval.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_values.h"
 #include "runtime/storage/formats.h"

@@ -9,9 +9,10 @@
 #include "runtime/control/chardev.h"
 #include "runtime/machine/engines.h"
 #include "runtime/machine/machine.h"
-#include "runtime/options/keyval.h"
+#include "runtime/base/keyval.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
+#include "runtime/options/option_network.h"
 #include "runtime/screen/display.h"
 
 #include <stdlib.h>
@@ -446,6 +447,7 @@ void options_finish(struct options *o)
         o->display = display_default();
     o->windowed = o->display && o->display->window;
     check_terminal(o);
+    network_finish(o);
     if (!o->kernel && (o->initrd || *o->append))
         die("%s: only with -kernel", o->initrd ? "-initrd" : "-append");
 }

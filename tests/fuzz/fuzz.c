@@ -13,6 +13,7 @@
 #include "runtime/machine/clock.h"
 #include "runtime/machine/run.h"
 #include "runtime/options/option_devices.h"
+#include "runtime/options/option_network.h"
 #include "runtime/parts.h"
 
 #include <signal.h>
@@ -214,6 +215,7 @@ static void step(struct fuzz *f)
 static void episode(const struct target *target, u64 seed)
 {
     struct options o = { .ram = MIB(2), .serial = { "null", "null" }, .cpu = NULL };
+    char nic[128];
     struct fuzz f = { .random = seed * 0x9e3779b97f4a7c15ull | 1, .target = target };
 
     shared->seed = seed;
@@ -222,6 +224,10 @@ static void episode(const struct target *target, u64 seed)
     set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
     set_device(&o, "-device", "sb16");
     set_debugcon(&o, "-debugcon", "null");
+    if (target->nic) { /* what it sends goes to the discard port of this host */
+        snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s", target->nic);
+        set_nic(&o, "-nic", nic);
+    }
     media_choose(&f, &o);
     if (fuzz_chance(&f, 50))
         o.audiodev[0] = (struct audiodev_options){ .id = "wav", .backend = "wav", .path = sound_path };
@@ -314,7 +320,7 @@ static const struct target *find(const char *name)
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
             " i8259 i8254 mc146818 i8042 ns16550 small sb16 i8237 i82077 ata atapi ata-dma vga vbe pci"
-            " fw_cfg apic board cpu boot");
+            " ne2k_isa ne2k_pci fw_cfg apic board cpu boot");
     return t;
 }
 

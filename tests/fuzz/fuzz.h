@@ -23,7 +23,11 @@ void fuzz_bytes(struct fuzz *f, void *buf, u32 n);
 
 /* ---- Accesses ---- */
 void fuzz_out8(struct fuzz *f, u16 port, u32 val);
+void fuzz_out16(struct fuzz *f, u16 port, u32 val);
+void fuzz_out32(struct fuzz *f, u16 port, u32 val);
 u8 fuzz_in8(struct fuzz *f, u16 port);
+void fuzz_pci_write(struct fuzz *f, u32 devfn, u32 reg, u32 val);
+u32 fuzz_address(struct fuzz *f); /* somewhere in RAM, at its end, or beyond it */
 void fuzz_wait(struct fuzz *f); /* a while: nanoseconds to a tenth of a second */
 
 /* ---- What is known of a chip ---- */
@@ -41,6 +45,7 @@ struct target {
     struct memory_range memory[3]; /* until size 0 */
     void (*scene)(struct fuzz *f); /* a sequence that gets deeper than noise does; may be NULL */
     u32 scenes; /* not 0: that many scenes and nothing else, under the real firmware */
+    const char *nic; /* the board has that network card; may be NULL */
 };
 extern const struct target fuzz_targets[]; /* ends with name NULL */
 
@@ -56,6 +61,7 @@ void scene_vbe(struct fuzz *f);
 void scene_pci(struct fuzz *f);
 void scene_fw_cfg(struct fuzz *f);
 void scene_apic(struct fuzz *f);
+void scene_ne2000(struct fuzz *f);
 void scene_serial(struct fuzz *f);
 void scene_cpu(struct fuzz *f);  /* runs random code for a while */
 void scene_boot(struct fuzz *f); /* lets the firmware start what the images hold */

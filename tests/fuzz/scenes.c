@@ -12,18 +12,17 @@
 #include "runtime/machine/clock.h"
 #include "tests/fuzz/fuzz.h"
 
-static void out16(struct fuzz *f, u16 port, u32 val)
+void fuzz_out16(struct fuzz *f, u16 port, u32 val)
 {
     bus_out(f->m, port, IO_16, val & 0xffff);
 }
 
-static void out32(struct fuzz *f, u16 port, u32 val)
+void fuzz_out32(struct fuzz *f, u16 port, u32 val)
 {
     bus_out(f->m, port, IO_32, val);
 }
 
-/* Somewhere in RAM, at its end, or beyond it. */
-static u32 address(struct fuzz *f)
+u32 fuzz_address(struct fuzz *f)
 {
     switch (fuzz_below(f, 8)) {
     case 0:
@@ -146,7 +145,7 @@ void scene_serial(struct fuzz *f)
 
 static void program_dma(struct fuzz *f, u32 channel)
 {
-    u32 base = channel < 4 ? 0 : 0xc0, step = channel < 4 ? 1 : 2, c = channel & 3, at = address(f);
+    u32 base = channel < 4 ? 0 : 0xc0, step = channel < 4 ? 1 : 2, c = channel & 3, at = fuzz_address(f);
 
     fuzz_out8(f, base + 0xa * step, 4 | c);
     fuzz_out8(f, base + 0xc * step, 0);
@@ -221,7 +220,7 @@ static void drain(struct fuzz *f, u16 base)
                 return;
         }
         if (write)
-            out16(f, base, fuzz_u32(f));
+            fuzz_out16(f, base, fuzz_u32(f));
         else
             bus_in(f->m, base, fuzz_chance(f, 90) ? IO_16 : IO_32);
     }
@@ -264,31 +263,31 @@ void scene_atapi(struct fuzz *f)
     fuzz_out8(f, base + 7, 0xa0);
     fuzz_wait(f);
     for (u32 i = 0; i < 12; i += 2)
-        out16(f, base, packet[i] | packet[i + 1] << 8);
+        fuzz_out16(f, base, packet[i] | packet[i + 1] << 8);
     drain(f, base);
 }
 
-static void pci_write(struct fuzz *f, u32 devfn, u32 reg, u32 val)
+void fuzz_pci_write(struct fuzz *f, u32 devfn, u32 reg, u32 val)
 {
-    out32(f, 0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc));
-    out32(f, 0xcfc, val);
+    fuzz_out32(f, 0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc));
+    fuzz_out32(f, 0xcfc, val);
 }
 
 void scene_busmaster(struct fuzz *f)
 {
     static const u8 commands[] = { 0xc8, 0xca, 0x25, 0x35, 0xc9, 0xcb, 0xa0 };
-    u32 second = fuzz_below(f, 2), prd = fuzz_chance(f, 80) ? 0x1000 : address(f), at = prd;
+    u32 second = fuzz_below(f, 2), prd = fuzz_chance(f, 80) ? 0x1000 : fuzz_address(f), at = prd;
     u16 base = second ? 0x170 : 0x1f0, bm = 0xc000 + 8 * second;
 
-    pci_write(f, 9, 0x20, 0xc001);
-    pci_write(f, 9, 0x04, fuzz_chance(f, 90) ? 5 : fuzz_u32(f));
+    fuzz_pci_write(f, 9, 0x20, 0xc001);
+    fuzz_pci_write(f, 9, 0x04, fuzz_chance(f, 90) ? 5 : fuzz_u32(f));
     for (u32 i = 0; i < 1 + fuzz_below(f, 12); i++, at += 8) {
-        u32 entry[2] = { address(f), fuzz_value(f) & 0xffff };
+        u32 entry[2] = { fuzz_address(f), fuzz_value(f) & 0xffff };
         if (fuzz_chance(f, 25))
             entry[1] |= 0x80000000u;
         phys_write(f->m, at, entry, 8);
     }
-    out32(f, bm + 4, prd);
+    fuzz_out32(f, bm + 4, prd);
     fuzz_out8(f, base + 6, 0xe0 | fuzz_below(f, 2) << 4);
     for (u32 i = 2; i < 6; i++)
         fuzz_out8(f, base + i, fuzz_chance(f, 60) ? fuzz_below(f, 3) : fuzz_value(f));
@@ -333,10 +332,10 @@ void scene_vga(struct fuzz *f)
         }
     } else {
         if (file == 1)
-            out16(f, 0x3d4, 0x0011);
+            fuzz_out16(f, 0x3d4, 0x0011);
         for (u32 i = 0; i < files[file].registers; i++)
             if (fuzz_chance(f, 60))
-                out16(f, files[file].port, i | fuzz_value(f) << 8);
+                fuzz_out16(f, files[file].port, i | fuzz_value(f) << 8);
     }
     fuzz_out8(f, 0x3c2, fuzz_value(f));
     if (fuzz_chance(f, 40))
@@ -348,8 +347,8 @@ void scene_vbe(struct fuzz *f)
     static const u16 sizes[] = { 0, 1, 320, 640, 800, 1024, 1920, 1200, 4096, 0xffff };
     static const u8 depths[] = { 0, 4, 8, 15, 16, 24, 32 };
 
-    pci_write(f, 0x10, 0x10, fuzz_chance(f, 80) ? 0xe0000008 : address(f));
-    pci_write(f, 0x10, 0x04, fuzz_chance(f, 90) ? 3 : fuzz_u32(f));
+    fuzz_pci_write(f, 0x10, 0x10, fuzz_chance(f, 80) ? 0xe0000008 : fuzz_address(f));
+    fuzz_pci_write(f, 0x10, 0x04, fuzz_chance(f, 90) ? 3 : fuzz_u32(f));
     for (u32 i = 1; i < 11; i++) {
         u32 val = fuzz_chance(f, 80) ? sizes[fuzz_below(f, ARRAY_SIZE(sizes))] : fuzz_value(f);
         if (i == 3)
@@ -358,8 +357,8 @@ void scene_vbe(struct fuzz *f)
             val = fuzz_chance(f, 80) ? 0x41 : fuzz_u32(f);
         if (fuzz_chance(f, 20))
             continue;
-        out16(f, 0x1ce, i);
-        out16(f, 0x1cf, val);
+        fuzz_out16(f, 0x1ce, i);
+        fuzz_out16(f, 0x1cf, val);
     }
     look(f);
 }
@@ -382,12 +381,12 @@ void scene_pci(struct fuzz *f)
 
     if (fuzz_chance(f, 40))
         reg = 0x10 + 4 * fuzz_below(f, 6);
-    pci_write(f, devfn, reg, fuzz_chance(f, 30) ? address(f) : fuzz_value(f));
+    fuzz_pci_write(f, devfn, reg, fuzz_chance(f, 30) ? fuzz_address(f) : fuzz_value(f));
     if (fuzz_chance(f, 30))
-        pci_write(f, devfn, 0x04, fuzz_value(f));
+        fuzz_pci_write(f, devfn, 0x04, fuzz_value(f));
     if (fuzz_chance(f, 20)) { /* power management where a BIOS puts it */
-        pci_write(f, 0x0b, 0x40, 0x601);
-        pci_write(f, 0x0b, 0x80, 1);
+        fuzz_pci_write(f, 0x0b, 0x40, 0x601);
+        fuzz_pci_write(f, 0x0b, 0x80, 1);
     }
     if (fuzz_chance(f, 10))
         piix4_power_button(f->m->piix4);
@@ -402,17 +401,17 @@ static u32 swap(u32 val)
 
 void scene_fw_cfg(struct fuzz *f)
 {
-    u32 at = fuzz_chance(f, 80) ? fuzz_below(f, 0x8000) : address(f);
+    u32 at = fuzz_chance(f, 80) ? fuzz_below(f, 0x8000) : fuzz_address(f);
     u32 key = fuzz_chance(f, 50) ? fuzz_below(f, 0x20) : 0x20 + fuzz_below(f, 0x20);
     u32 request[4] = { swap(key << 16 | fuzz_below(f, 32)), swap(fuzz_value(f)), 0,
-                       swap(address(f)) };
+                       swap(fuzz_address(f)) };
 
-    out16(f, 0x510, fuzz_chance(f, 90) ? key : fuzz_u32(f));
+    fuzz_out16(f, 0x510, fuzz_chance(f, 90) ? key : fuzz_u32(f));
     for (u32 i = fuzz_below(f, 300); i; i--)
         fuzz_in8(f, 0x511);
     phys_write(f->m, at, request, sizeof(request));
-    out32(f, 0x514, fuzz_chance(f, 95) ? 0 : fuzz_u32(f));
-    out32(f, 0x518, swap(at));
+    fuzz_out32(f, 0x514, fuzz_chance(f, 95) ? 0 : fuzz_u32(f));
+    fuzz_out32(f, 0x518, swap(at));
 }
 
 void scene_apic(struct fuzz *f)

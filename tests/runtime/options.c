@@ -4,10 +4,11 @@
  */
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
+#include "devices/nic.h"
 #include "devices/ns16550.h"
 #include "devices/user_drives.h"
 #include "runtime/options/command_line.h"
-#include "runtime/options/keyval.h"
+#include "runtime/base/keyval.h"
 #include "runtime/options/option_devices.h"
 #include "tests/harness/test.h"
 
@@ -158,7 +159,78 @@ TEST(options, what_scripts_carry_is_accepted)
     check_refused("-smp cores=4", "nearest is '1'");
     check_refused("-machine q35", "nearest is 'pc'");
     check_refused("-accel kvm", "nearest is 'tcg'");
-    check_refused("-nic user", "nearest is 'none'");
+}
+
+static const char *netdev_of(const struct device_options *d)
+{
+    return *device_reference((struct device_options *)d, KEY_NETDEV);
+}
+
+TEST(options, nic_is_a_card_and_a_back_end)
+{
+    struct options o = parse("-nic user,model=ne2k_isa,mac=52:54:00:00:00:09,hostfwd=tcp::22-:22,id=u "
+                             "-nic socket,model=ne2k_pci,listen=:1,addr=7");
+    const struct nic_config *isa = (const void *)o.devices->config;
+    const struct nic_config *pci = (const void *)o.devices->next->config;
+
+    CHECK_EQ(o.netdevs, 2);
+    CHECK(same(o.netdev[0].kind, "user") && same(o.netdev[0].id, "u"));
+    CHECK(same(o.netdev[0].list, "hostfwd=tcp::22-:22"));
+    CHECK(same(o.netdev[1].list, "listen=:1"));
+    CHECK(same(netdev_of(o.devices), "u"));
+    CHECK(same(netdev_of(o.devices->next), o.netdev[1].id));
+    CHECK_EQ(isa->iobase, 0x300);
+    CHECK_EQ(isa->irq, 9);
+    CHECK_EQ(isa->mac[5], 9);
+    CHECK_EQ(pci->slot.devfn, 7 << 3);
+}
+
+TEST(options, net_is_the_old_spelling)
+{
+    struct options o = parse("-net nic,model=ne2k_isa,macaddr=52-54-00-00-00-0a,irq=5 -net user,restrict=on");
+    const struct nic_config *c = (const void *)o.devices->config;
+
+    CHECK_EQ(c->irq, 5);
+    CHECK_EQ(c->mac[5], 10);
+    CHECK_EQ(o.netdevs, 1);
+    CHECK(same(netdev_of(o.devices), o.netdev[0].id));
+    CHECK(same(o.netdev[0].list, "restrict=on"));
+    o = parse("-net nic");
+    CHECK(!netdev_of(o.devices));
+    o = parse("-net none -nic none");
+    CHECK(!o.devices && !o.netdevs);
+}
+
+TEST(options, netdev_s_mistakes)
+{
+    struct options o = parse("-netdev user,id=a,hostname=x -device ne2k_pci,netdev=a "
+                             "-object filter-dump,id=d,netdev=a,file=p,maxlen=96");
+
+    CHECK_EQ(o.dumps, 1);
+    CHECK_EQ(o.dump[0].max, 96);
+    CHECK(same(o.netdev[0].list, "hostname=x"));
+    check_refused("-netdev user", "id= is missing");
+    check_refused("-netdev user,id=a -netdev user,id=a", "taken already");
+    check_refused("-device ne2k_pci,netdev=b", "no -netdev has that id");
+    check_refused("-netdev user,id=a -device ne2k_pci,netdev=a -device ne2k_isa,netdev=a", "has a card already");
+    check_refused("-nic user,model=ne2k_pcy", "nearest is 'ne2k_pci'");
+    check_refused("-nic user,model=isa-serial", "model= 'isa-serial' is not known");
+    check_refused("-nic user,mac=12:34", "no MAC address");
+    check_refused("-net nic,foo=1", "'foo' is not known");
+    check_refused("-object filter-dump,id=d,file=p", "wants filter-dump");
+    check_refused("-object rng-random,id=d", "'rng-random'");
+}
+
+TEST(options, a_key_is_taken_off_a_list)
+{
+    const char *val, *left = keyval_take("user,id=a,,b,net=10.0.0.0/8,idx=3", "id", &val);
+
+    CHECK(same(val, "a,b"));
+    CHECK(same(left, "user,net=10.0.0.0/8,idx=3"));
+    left = keyval_take("id=x", "id", &val);
+    CHECK(same(left, "") && same(val, "x"));
+    left = keyval_take("a=1,,2,b", "id", &val);
+    CHECK(!val && same(left, "a=1,,2,b"));
 }
 
 TEST(options, unknown_names_get_the_nearest)

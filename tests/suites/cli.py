@@ -124,6 +124,52 @@ def mistakes_get_one_line(c):
 
 
 @case
+def network_mistakes_get_one_line(c):
+    def user(keys):
+        return "-netdev", "user,id=u," + keys
+    c.refused("'usr' is not known; nearest is 'user'", "-nic", "usr")
+    c.refused("'hostfw' is not known; nearest is 'hostfwd'", *user("hostfw=1"))
+    c.refused("hostfwd=tcp:22-22: want", *user("hostfwd=tcp:22-22"))
+    c.refused("hostfwd=tcp::99999-:22: want", *user("hostfwd=tcp::99999-:22"))
+    c.refused("no/such.*is no folder", *user("tftp=/no/such"))
+    c.refused("net=10.0.2.0/31: no mask", *user("net=10.0.2.0/31"))
+    c.refused("host=10.0.3.1 is outside", *user("host=10.0.3.1"))
+    c.refused("must differ", *user("dns=10.0.2.2"))
+    c.refused("dns=x is no IPv4 address", *user("dns=x"))
+    c.refused("nearest is .on.", *user("restrict=perhaps"))
+    c.refused("wants one of listen=", "-nic", "socket")
+    c.refused("want ADDRESS:PORT", "-nic", "socket,connect=:1234")
+    c.refused("Connection refused", "-nic", "socket,connect=127.0.0.1:1")
+    c.refused("no multicast address", "-nic", "socket,mcast=10.0.0.1:1234")
+    c.refused("script", "-nic", "tap,script=/etc/qemu-ifup")
+    c.refused("iobase", "-device", "ne2k_isa,iobase=0xfff0")
+    c.refused("multicast", "-device", "ne2k_pci,mac=01:00:00:00:00:00")
+    c.refused("slot is taken", "-device", "ne2k_pci,addr=5", "-device", "ne2k_isa", "-device", "ne2k_pci,addr=5")
+    c.refused("No such file", "-nic", "user,id=a", "-object", "filter-dump,id=d,netdev=a,file=/no/such/folder/f")
+    c.refused("no -netdev has that id", "-object", "filter-dump,id=d,netdev=a,file=" + c.path("f"))
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        c.refused("cannot be had: Address already in use",
+                  *user("hostfwd=tcp:127.0.0.1:%d-:22" % busy.getsockname()[1]))
+        c.refused("Address already in use", "-nic", "socket,listen=127.0.0.1:%d" % busy.getsockname()[1])
+
+
+@case
+def the_cable_can_be_pulled(c):
+    vm = VM(c.ring3, ["-fda", c.floppy(HALT), "-nic", "user,id=u"])
+    try:
+        expect("u: type=user,link=up,card=" in vm.qmp.human("info network"), vm.qmp.human("info network"))
+        expect(vm.qmp.run("set_link", name="u", up=False) == {"return": {}}, "set_link")
+        expect("link=down" in vm.qmp.human("info network"), "the cable is still in")
+        expect("not found" in vm.qmp.run("set_link", name="v", up=True)["error"]["desc"], "set_link of nothing")
+        expect(vm.qmp.human("set_link u on") == "" and "link=up" in vm.qmp.human("info network"), "HMP's set_link")
+        expect("wants on or off" in vm.qmp.human("set_link u maybe"), "set_link maybe")
+    finally:
+        vm.close()
+
+
+@case
 def one_writer_per_image(c):
     image = c.floppy(HALT)
     vm = VM(c.ring3, ["-fda", image])

@@ -3,7 +3,7 @@
  * the least edit distance (Damerau and Levenshtein's, neighbours swapped count one); it is always
  * given, since the user sees at once when it is far off.
  */
-#include "runtime/options/keyval.h"
+#include "runtime/base/keyval.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -100,7 +100,7 @@ _Noreturn void refuse_choice(const char *where, const char *word, const char *ch
     refuse_name(where, word, names, sizeof(names[0]), n);
 }
 
-static bool parse_u32(const char *text, u32 *val)
+bool parse_u32(const char *text, u32 *val)
 {
     char *end;
     unsigned long long v;
@@ -175,6 +175,16 @@ char *keep_format(const char *fmt, ...)
 
 /* ---- Lists ---- */
 
+/* The length of the list's first item as it is written. */
+static size_t item_length(const char *list)
+{
+    const char *p = list;
+
+    while (*p && (*p != ',' || p[1] == ','))
+        p += 1 + (*p == ',');
+    return (size_t)(p - list);
+}
+
 /* Takes one item off the list: "," ends it and ",," is a comma. */
 static char *next_item(const char **list)
 {
@@ -232,6 +242,13 @@ static void set_devfn(const char *what, const char *val, u8 *devfn)
     *devfn = (u8)(slot << 3 | function);
 }
 
+static void add_item(const char *what, struct key_list *list, const char *val)
+{
+    if (list->count == KEY_LIST_MAX)
+        die("%s given more than %d times", what, KEY_LIST_MAX);
+    list->item[list->count++] = val;
+}
+
 static void set_key(const char *what, const struct key_row *row, const char *val, char *target)
 {
     char *member = target + row->offset;
@@ -263,6 +280,9 @@ static void set_key(const char *what, const struct key_row *row, const char *val
     case KEY_DEVFN:
         set_devfn(what, val, (u8 *)member);
         break;
+    case KEY_LIST:
+        add_item(what, (struct key_list *)member, val);
+        break;
     case KEY_IGNORE:
         break;
     }
@@ -293,4 +313,25 @@ void keyval_read(const char *where, const char *list, const char *implied,
         snprintf(what, sizeof(what), bare ? "%s" : "%s %s:", where, key);
         set_key(what, &rows[i], val, target);
     }
+}
+
+const char *keyval_take(const char *list, const char *key, const char **value)
+{
+    size_t n = strlen(key);
+    char *left = keep_bytes(strlen(list) + 1), *out = left;
+
+    *value = NULL;
+    while (*list) {
+        size_t length = item_length(list);
+        const char *item = list;
+
+        if (!strncmp(item, key, n) && item[n] == '=') {
+            *value = next_item(&list) + n + 1;
+            continue;
+        }
+        out += sprintf(out, "%s%.*s", out > left ? "," : "", (int)length, item);
+        list += length + (item[length] == ',');
+    }
+    *out = '\0';
+    return left;
 }

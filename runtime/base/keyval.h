@@ -17,6 +17,10 @@ void keyval_read(const char *where, const char *list, const char *implied,
 
 /* Zeroed memory that lives as long as the process. */
 void *keep_zeroed(size_t size);
+/* Takes "KEY=VALUE," off the list: what is left, and the value (NULL: the key is not there). For an option
+ * whose list is read by two. */
+const char *keyval_take(const char *list, const char *key, const char **value);
+
 /* A formatted text that lives as long as the process, as KEY_TEXT does. */
 char *keep_format(const char *fmt, ...) PRINTF(1, 2);
 
@@ -32,6 +36,7 @@ bool in_choices(const char *word, const char *choices);
 
 /* "64K", "16M", "1G", "16" in units of `unit` bytes. False: no size. */
 bool parse_size(const char *text, u64 unit, u64 *size);
+bool parse_u32(const char *text, u32 *val); /* decimal, 0x hexadecimal */
 
 /* Insertions, deletions, replacements and swaps of neighbours that make b of a, case ignored. */
 u32 edit_distance(const char *a, const char *b);
