@@ -194,8 +194,8 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     bt->stats.callout_by[co->insn.mnem]++;
     bt_flags_from_host(cpu);
     cpu->eip = co->eip;
-    if (tc_of(cpu)->fpu_live == 2)
-        bt_fpu_save(cpu);
+    if (co->needs_fpu)
+        bt_fpu_exact(cpu);
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
         /* behind it: it may be in the shadow of STI, where nothing comes between */

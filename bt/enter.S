@@ -73,7 +73,7 @@
         cmpq    $0, TC_FPU_LIVE(%r15)
         je      8f
         fxsave64 TC_FPU_STORED(%r15)
-        movq    $2, TC_FPU_LIVE(%r15)
+        movq    $FPU_STORED, TC_FPU_LIVE(%r15)
         fninit
         ldmxcsr default_mxcsr(%rip)
 8:
@@ -83,6 +83,43 @@
         cmpq    $0, TC_FPU_LIVE(%r15)
         je      8f
         fxrstor VCPU_FPU(%r15)
+8:
+.endm
+
+/*
+ * Around a callout most of it stays where it is: C uses neither x87 nor MMX. The XMM registers
+ * and MXCSR are parked where FXSAVE would store them. bt_fpu_unpark() makes it all memory's.
+ */
+#define STORED_MXCSR TC_FPU_STORED+24(%r15)
+#define STORED_XMM(n) TC_FPU_STORED+160+16*n(%r15)
+
+.macro park_fpu
+        cmpq    $0, TC_FPU_LIVE(%r15)
+        je      8f
+        .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+        movaps  %xmm\n, STORED_XMM(\n)
+        .endr
+        stmxcsr STORED_MXCSR
+        movq    $FPU_PARKED, TC_FPU_LIVE(%r15)
+        ldmxcsr default_mxcsr(%rip)
+8:
+.endm
+
+.macro fetch_parked
+        .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+        movaps  STORED_XMM(\n), %xmm\n
+        .endr
+        ldmxcsr STORED_MXCSR
+        movq    $FPU_LIVE, TC_FPU_LIVE(%r15)
+.endm
+
+/* From where it is: parked, or in the vcpu. */
+.macro unpark_fpu
+        cmpq    $FPU_PARKED, TC_FPU_LIVE(%r15)
+        jb      7f
+        fetch_parked
+        jmp     8f
+7:      load_fpu
 8:
 .endm
 
@@ -200,7 +237,7 @@ bt_callout:
         pop     %rbx                    /* where to go on */
         mov     %rsp, TC_RSP(%r15)
         mov     TC_C_RSP(%r15), %rsp
-        store_fpu
+        park_fpu
         lea     -VCPU_SIZE(%r15), %rdi
         mov     %r9, %rsi
         call    bt_callout_c
@@ -211,18 +248,33 @@ after:
         je      1f
         mov     TC_RSP(%r15), %rsp
         push    %rbx
-        load_fpu
+        unpark_fpu
         load_guest
         load_flags
         ret
 1:      mov     TC_RSP(%r15), %rsp
-        load_fpu
+        unpark_fpu
         load_guest
         mov     VCPU_EIP(%r15), %r9d
         load_flags
         jmp     bt_indirect
-2:      xor     %eax, %eax
+2:      lea     -VCPU_SIZE(%r15), %rdi
+        call    bt_fpu_unpark
+        xor     %eax, %eax
         jmp     bt_return
+
+/* void bt_fpu_unpark(struct vcpu *cpu): what is parked, if it is, is stored from now on. */
+        .globl  bt_fpu_unpark
+        .type   bt_fpu_unpark, @function
+bt_fpu_unpark:
+        lea     VCPU_SIZE(%rdi), %rdi
+        xchg    %rdi, %r15
+        cmpq    $FPU_PARKED, TC_FPU_LIVE(%r15)
+        jne     9f
+        fetch_parked
+        store_fpu
+9:      mov     %rdi, %r15
+        ret
 
 /*
  * r9: struct callout * of a device access, or of a store to a write-protected page. As
@@ -233,13 +285,12 @@ after:
 bt_fast_callout:
         flags_save VCPU_EAX(%r15)
         mov     %r9, %r13
-        cmpq    $0, TC_FPU_LIVE(%r15)
-        jne     3f
         save_but_eax
         mov     %eax, %ebp
         pop     %rbx
         mov     %rsp, TC_RSP(%r15)
         mov     TC_C_RSP(%r15), %rsp
+        park_fpu
         lea     -VCPU_SIZE(%r15), %rdi
         mov     %r9, %rsi
         call    bt_fast_callout_c
@@ -251,7 +302,10 @@ bt_fast_callout:
         push    %rbx
         mov     %ebp, %eax
         load_but_eax
-        test    %r9d, %r9d
+        cmpq    $FPU_PARKED, TC_FPU_LIVE(%r15)
+        jne     5f
+        fetch_parked
+5:      test    %r9d, %r9d
         jz      3f
         flags_restore VCPU_EAX(%r15)
         ret

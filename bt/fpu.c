@@ -1,8 +1,9 @@
 /*
  * Who owns the host's FPU. Translated code that computes with it runs "live": its registers
  * hold the guest's state while the code runs, and enter.S stores and loads them around every
- * piece of C. The first x87, MMX or SSE instruction met makes it live, if the guest's CR0 and
- * the state allow; a change of privilege or of CR0 ends it. vcpu.fpu is exact whenever C runs.
+ * piece of C but callouts that need none of it, which only park its XMM registers. The first
+ * x87, MMX or SSE instruction met makes it live, if the guest's CR0 and the state allow; a change
+ * of privilege or of CR0 ends it. But for those callouts vcpu.fpu is exact whenever C runs.
  */
 #include "bt/tu.h"
 #include "cpu/hostexec.h"
@@ -19,17 +20,9 @@ void bt_fpu_start(struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
 
-    tc_of(cpu)->fpu_live = 1;
+    tc_of(cpu)->fpu_live = FPU_LIVE;
     bt->fpu_cpl = cpu->cpl;
     bt->stats.fpu_starts++;
-}
-
-void bt_fpu_revalidate(struct vcpu *cpu)
-{
-    const struct bt *bt = cpu->bt;
-
-    if (tc_of(cpu)->fpu_live && (cpu->cr0 & (CR0_EM | CR0_TS) || cpu->cpl != bt->fpu_cpl))
-        tc_of(cpu)->fpu_live = 0;
 }
 
 /*
@@ -37,14 +30,14 @@ void bt_fpu_revalidate(struct vcpu *cpu)
  * an x87 instruction ran since: the guest's is found by the TU. The data pointer is not kept
  * live: it reads 0, which the manual allows on CPUs that keep it only for unmasked exceptions.
  */
-void bt_fpu_save(struct vcpu *cpu)
+static void take_stored(struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
     u8 *from = (u8 *)&tc_of(cpu)->fpu_stored, *to = (u8 *)&cpu->fpu;
     u64 pc;
     struct tu *tu;
 
-    tc_of(cpu)->fpu_live = 1;
+    tc_of(cpu)->fpu_live = FPU_LIVE;
     memcpy(&pc, from + FXSAVE_POINTERS, 8);
     memcpy(to, from, FXSAVE_POINTERS);
     memcpy(to + FXSAVE_POINTERS_END, from + FXSAVE_POINTERS_END,
@@ -58,4 +51,21 @@ void bt_fpu_save(struct vcpu *cpu)
         cpu->fpu.fdp = 0;
         cpu->fpu.fds = 0;
     }
+}
+
+void bt_fpu_exact(struct vcpu *cpu)
+{
+    bt_fpu_unpark(cpu);
+    if (tc_of(cpu)->fpu_live == FPU_STORED)
+        take_stored(cpu);
+}
+
+void bt_fpu_revalidate(struct vcpu *cpu)
+{
+    const struct bt *bt = cpu->bt;
+
+    if (!tc_of(cpu)->fpu_live || (!(cpu->cr0 & (CR0_EM | CR0_TS)) && cpu->cpl == bt->fpu_cpl))
+        return;
+    bt_fpu_exact(cpu);
+    tc_of(cpu)->fpu_live = FPU_OFF;
 }

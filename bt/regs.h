@@ -74,6 +74,12 @@
 #define FAR_INT 5
 #define FAR_IRET 11
 
+/* Where the guest's FPU state is: tc.fpu_live (fpu.c). */
+#define FPU_OFF 0    /* in the vcpu; the code has none */
+#define FPU_LIVE 1   /* in the host's registers while code runs, in the vcpu while C does */
+#define FPU_STORED 2 /* in tc.fpu_stored, newer than the vcpu's */
+#define FPU_PARKED 3 /* in a callout: XMM and MXCSR there, the rest in the host's registers */
+
 /* What bt_fast_callout_c() says. */
 #define FAST_NOT 0   /* nothing has happened: a callout */
 #define FAST_ON 1    /* done, and on */

@@ -39,6 +39,8 @@ void bt_enter_end(void), bt_memo_end(void), bt_memo_far_end(void), bt_strings_en
 
 /* ---- What they call: callout.c ---- */
 int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */
+/* Of what a callout parked: FPU_STORED from now on; else nothing. */
+void bt_fpu_unpark(struct vcpu *cpu);
 int bt_after_c(struct vcpu *cpu, struct callout *co);   /* AFTER_* */
 int bt_fast_callout_c(struct vcpu *cpu, struct callout *co);   /* LIGHT_* */
 

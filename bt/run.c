@@ -251,8 +251,7 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     bt_flags_to_host(cpu);
     e = bt_enter(cpu, tu_host(bt, tu));
     bt_flags_from_host(cpu);
-    if (tc_of(cpu)->fpu_live == 2)
-        bt_fpu_save(cpu);
+    bt_fpu_exact(cpu);
     bt->stats.exits_direct += e != NULL;
     if (tc_of(cpu)->polled)
         stopped_by_poll(bt);

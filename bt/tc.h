@@ -94,8 +94,7 @@ struct tc {
         (*rep_stos)(void), (*int_n)(void), (*cpuid)(void), (*far[FAR_KINDS])(void);
     u32 far_eip, far_selector, far_drop; /* operands of far transfers */
     u32 stack_context;    /* that the return addresses on the stack belong to */
-    /* code computes on the host's FPU; 2: fpu_stored is newer than vcpu.fpu */
-    u64 fpu_live;
+    u64 fpu_live; /* FPU_*: may the code compute on the host's, and where its state is */
     u64 scratch[4];       /* of one translated instruction */
     u64 memo_hits[MEMO_KINDS]; /* times it did without C what MEMO_* names */
     u64 runs[RUNS_KINDS]; /* and, if it is asked to count, what RUNS_* name */

@@ -54,6 +54,16 @@ static bool port_access(const struct xl *x, const struct insn *in)
            x->context->key & KEY_IOPL_OK && !(x->context->key & KEY_V86) && admitted(x, in);
 }
 
+/* Is it of the units that have state in the FPU's image? FCOMI is CMOV's, by its feature. */
+static bool needs_fpu(const struct insn *in)
+{
+    const u64 units = 1ull << FEAT_FPU | 1ull << FEAT_MMX | 1ull << FEAT_FXSR | 1ull << FEAT_SSE |
+                      1ull << FEAT_SSE2;
+
+    return units >> cpu_ops[in->mnem].feature & 1 ||
+           cpu_ops[in->mnem].attr & (OP_FPU | OP_MMXREG | OP_SSE);
+}
+
 void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 {
     const struct insn *in = &x->insns[site - x->sites];
@@ -65,6 +75,7 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
                                 .eip = x->tu->eip + site->eip_off,
                                 .revalidate = may_change_context(in),
                                 .fpu = fpu,
+                                .needs_fpu = needs_fpu(in) || x->facts & FACT_PATCHED,
                                 .ends = fpu || ends_tu(in),
                                 .admitted = admitted(x, in),
                                 .move = may_move_device(x, in),

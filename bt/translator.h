@@ -146,7 +146,7 @@ struct tu *bt_translate(struct bt *bt, u32 context);
 bool bt_fpu_may_live(const struct vcpu *cpu);
 void bt_fpu_start(struct vcpu *cpu);
 void bt_fpu_revalidate(struct vcpu *cpu); /* before a context is found: still live? */
-void bt_fpu_save(struct vcpu *cpu);   /* after enter.S stored it */
+void bt_fpu_exact(struct vcpu *cpu); /* vcpu.fpu is what the code left */
 
 /* ---- dump.c ---- */
 /* The CCF to stderr, with a mark at pc: what a failed check of it shows. */

@@ -29,6 +29,7 @@ struct callout {
     struct tu *tu;
     u32 eip;
     bool fpu;    /* first tries to make the FPU live */
+    bool needs_fpu; /* C works on the guest's FPU state */
     bool revalidate; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
     bool adapted; /* C runs it because of what its operand did: see adapt.c */
