@@ -287,6 +287,12 @@ void emit_seto_r8(struct xl *x, enum hreg reg)
     op_0f_rr(x, 0x90 | CC_O, 0, reg);
 }
 
+void emit_ldmxcsr(struct xl *x, enum hreg base, i32 disp)
+{
+    EMIT(x, rex_byte(false, 0, 0, base), 0x0f, 0xae);
+    modrm_disp(x, 2, base, disp);
+}
+
 void emit_rdtsc(struct xl *x)
 {
     EMIT(x, 0x0f, 0x31);

@@ -186,6 +186,8 @@ void emit_lahf(struct xl *x);
 void emit_seto_r8(struct xl *x, enum hreg reg);
 /* rdtsc */
 void emit_rdtsc(struct xl *x);
+/* ldmxcsr [base+disp] */
+void emit_ldmxcsr(struct xl *x, enum hreg base, i32 disp);
 
 /* These write flags: the guest's, or those that are dead. */
 /* op r8, r8 (or of more bits, as the opcode says), for the guest's opcode of the one-byte
@@ -328,7 +330,7 @@ xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, x
     xl_lods, xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss,
     xl_lfs, xl_lgs, xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg, xl_pause,
     xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha, xl_popa,
-    xl_loop_flags;
+    xl_loop_flags, xl_ldmxcsr, xl_movnti;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

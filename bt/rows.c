@@ -36,7 +36,10 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(LODSB, xl_lods), EMITS(LODSW, xl_lods), EMITS(LODSD, xl_lods),
     EMITS(SCASB, xl_scas), EMITS(SCASW, xl_scas), EMITS(SCASD, xl_scas),
     EMITS(CMPSB, xl_cmps), EMITS(CMPSW, xl_cmps), EMITS(CMPSD, xl_cmps),
-    COPY(LFENCE), COPY(MFENCE), COPY(SFENCE), COPY(CMPXCHG8B),
+    COPY(LFENCE), COPY(MFENCE), COPY(SFENCE), COPY(CMPXCHG8B), EMITS(MOVNTI, xl_movnti),
+    EMITS(PREFETCHNTA, xl_nop), EMITS(PREFETCHT0, xl_nop), EMITS(PREFETCHT1, xl_nop),
+    EMITS(PREFETCHT2, xl_nop), EMITS(PREFETCH, xl_nop), EMITS(PREFETCHW, xl_nop),
+    EMITS(PREFETCHWT1, xl_nop), EMITS(LDMXCSR, xl_ldmxcsr),
     /* Sensitive: updates of the vcpu. */
     EMITS(LDS, xl_lds), EMITS(LES, xl_les), EMITS(LSS, xl_lss), EMITS(LFS, xl_lfs),
     EMITS(LGS, xl_lgs), EMITS(VERW, xl_verw), EMITS(SYSENTER, xl_sysenter),

@@ -112,7 +112,7 @@ void tu_link(struct bt *bt, struct exit *e, struct tu *to)
 
     if (e->guess && !e->to)
         e->target = to->eip;
-    if (bt->config.no_chaining || e->to || e->target != to->eip || tu->context != to->context ||
+    if (bt->config.no_chaining || e->to || e->target != to->eip || e->context != to->context ||
         (to->crossing && !e->second))
         return;
     if (e->guess)

@@ -53,6 +53,7 @@ struct exit {
     u16 check;            /* another page: the link check; 0: none needed */
     /* the target may cross into the next page: the check is for that page */
     bool second;
+    u16 context;          /* of the target: the TU's, but behind CLD and STD */
     u16 guess;            /* an indirect branch: the disp32 of its guess, `target`; 0: direct */
 };
 /* In a link check: the place of the execute spte, the imm64 that is compared, and the rel32 at

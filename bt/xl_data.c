@@ -162,6 +162,15 @@ bool xl_mov(struct xl *x, const struct insn *in)
     return emit_copy(x, &as);
 }
 
+/* A store like others: that it passes by the caches is a hint. */
+bool xl_movnti(struct xl *x, const struct insn *in)
+{
+    if (!xl_operand(x, in, 4, XL_WRITE))
+        return false;
+    emit_store(x, hreg_of(in->op[1].reg), 4);
+    return true;
+}
+
 /* LEA r, [offset]: the segment does not matter. */
 bool xl_lea(struct xl *x, const struct insn *in)
 {

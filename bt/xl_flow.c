@@ -27,7 +27,8 @@ void xl_exit(struct xl *x, u32 number, enum branch branch, u32 target)
     u8 *jump = emit_branch(x, branch);
 
     x->exits[number] =
-        (struct exit){ .tu = x->bt->tu_count, .target = target, .jump = ccf_offset(x, jump) };
+        (struct exit){ .tu = x->bt->tu_count, .target = target, .jump = ccf_offset(x, jump),
+                       .context = (u16)x->tu->context };
 }
 
 static u32 wrap_eip(const struct insn *in, u32 eip)

@@ -5,15 +5,18 @@
  * What need not be aligned is looked at for the end of the page only.
  */
 #include "bt/emit.h"
+#include "cpu/fpu.h"
 
-insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_emms, ex_fnclex;
+insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_emms, ex_fnclex,
+    ex_fwait, ex_stmxcsr;
 
 bool xl_fpu_native(const struct insn *in)
 {
     /* Not FNINIT: it clears the instruction pointer, which is not told from one not set
      * since. */
     static insn_handler *const native[] = { ex_simd,  ex_x87,    ex_x87_store, ex_fnstcw,
-                                            ex_fldcw, ex_fnstsw, ex_emms,      ex_fnclex };
+                                            ex_fldcw, ex_fnstsw, ex_emms,      ex_fnclex,
+                                            ex_fwait, ex_stmxcsr };
     insn_handler *exec = cpu_ops[in->mnem].exec;
 
     for (u32 i = 0; i < ARRAY_SIZE(native); i++)
@@ -28,7 +31,8 @@ static bool fpu_stores(const struct insn *in)
 
     if (in->op[0].kind != OP_MEM)
         return false;
-    return exec == ex_simd || exec == ex_x87_store || exec == ex_fnstcw || exec == ex_fnstsw;
+    return exec == ex_simd || exec == ex_x87_store || exec == ex_fnstcw || exec == ex_fnstsw ||
+           exec == ex_stmxcsr;
 }
 
 static bool may_be_unaligned(const struct insn *in)
@@ -39,7 +43,7 @@ static bool may_be_unaligned(const struct insn *in)
 
 static bool sse_allowed(const struct xl *x, const struct insn *in)
 {
-    bool sse = false;
+    bool sse = cpu_ops[in->mnem].attr & OP_SSE;
 
     for (u32 i = 0; i < in->nops; i++)
         sse |= in->op[i].kind == OP_XMM;
@@ -59,4 +63,20 @@ bool xl_fpu(struct xl *x, const struct insn *in)
         x->span = 0;
     }
     return done && emit_copy(x, in);
+}
+
+/* By the callout, which raises #GP, if it would set a bit that is not there.
+ * mov r13d, m;  mov r11d, ~mask;  pext r11d, r13d, r11d;  unless zero → slow path */
+bool xl_ldmxcsr(struct xl *x, const struct insn *in)
+{
+    if (!(x->context->key & KEY_FPU_LIVE) || !sse_allowed(x, in) || in->prefixes & PFX_LOCK ||
+        !xl_operand(x, in, 4, XL_READ))
+        return false;
+    emit_load(x, R13, 4);
+    emit_mov_ri(x, R11, ~fpu_mxcsr_mask(x->bt->cpu));
+    emit_pext(x, R11, R13, R11);
+    xl_slow_unless_zero(x, R11, R10);
+    emit_mov_mr(x, R15, TC_SCRATCH, R13);
+    emit_ldmxcsr(x, R15, TC_SCRATCH);
+    return true;
 }

@@ -16,14 +16,37 @@ bool xl_cli(struct xl *x, const struct insn *in)
 
 /* DF is part of the context: setting it to what it is takes nothing; else C changes it and the
  * TU ends there. */
+/* DF is part of the context: on in another TU. Return addresses are those of this one.
+ * mov r9d, [r15+eflags];  lea r9d, [r9+by];  mov [r15+eflags], r9d;  the context;  its stack */
+static bool turn_direction(struct xl *x)
+{
+    struct context to = *x->context;
+    u32 n;
+
+    to.key ^= KEY_DF;
+    n = context_number(x->bt, &to);
+    if (!n)
+        return false;
+    emit_mov_rm(x, R9, R15, VCPU_EFLAGS);
+    emit_lea_rm(x, R9, R9, to.key & KEY_DF ? FLAG_DF : -FLAG_DF);
+    emit_mov_mr(x, R15, VCPU_EFLAGS, R9);
+    emit_mov_mi32(x, R15, TC_CONTEXT, n);
+    emit_mov_mi32(x, R15, TC_STACK_CONTEXT, n);
+    emit_mov_rm64(x, RSP, R15, TC_STACK_TOP);
+    xl_exit(x, 0, JMP, x->next_eip);
+    x->exits[0].context = (u16)n;
+    x->ended = true;
+    return true;
+}
+
 bool xl_cld(struct xl *x, const struct insn *in)
 {
-    return !(x->context->key & KEY_DF);
+    return !(x->context->key & KEY_DF) || turn_direction(x);
 }
 
 bool xl_std(struct xl *x, const struct insn *in)
 {
-    return x->context->key & KEY_DF;
+    return x->context->key & KEY_DF || turn_direction(x);
 }
 
 /* STI: IF := 1, in code when no interrupt waits; the next instruction follows without a poll,
