@@ -127,12 +127,6 @@ def trap_text(mine, theirs):
     return "faults differ: %s, QEMU %s" % tuple("none" if t == NO_TRAP else t for t in (mine, theirs))
 
 
-def order(row):
-    """Worst first: by the ratio of what both cost beyond two cycles."""
-    _, mine, qemu, _ = row[:4]
-    return -(mine + 2) / (qemu + 2)
-
-
 def cells(name, got, engines, host):
     qemu = got["qemu"].get(name)
     mine = [got[e].get(name) for e in engines]
@@ -140,57 +134,75 @@ def cells(name, got, engines, host):
         rig.number(host) if host is not None else "-", rig.ratio(mine[0][0], qemu[0]) if mine[0] and qemu else "-"]
 
 
-def write_sorted(path, mode, head, rows):
-    with open(path, "a") as f:
-        f.write("\n== %s: %d rows, worst first\n" % (mode, len(rows)))
-        rig.table(head, rows, lambda line: f.write(line + "\n"))
+class Judgement:
+    """The rows of a mode that both have, worst first; which are dearer than QEMU's, far above the host, unlike."""
 
+    def __init__(self, mode, got, host, o):
+        self.mode, self.got, self.host, self.engines = mode, got, host, o.engines
+        self.mine, self.qemu, self.table = got[o.engines[0]], got["qemu"], reasons()
+        self.rows = sorted((n for n in self.mine if n in self.qemu),
+                           key=lambda n: -(self.mine[n][0] + 2) / (self.qemu[n][0] + 2))
+        self.lines, self.dearer, self.far, self.unlike = {}, {}, [], []
+        for n in self.rows:
+            self.take(n)
 
-def judge(mode, got, host, o):
-    """Tells the rows that are too dear; returns figures for the summary."""
-    first, table, bad, far, unlike = o.engines[0], reasons(), {}, [], []
-    head = ["", *o.engines, "qemu", "host", first + "/qemu", ""]
-    both = [n for n in got[first] if n in got["qemu"]]
-    both.sort(key=lambda n: order((n, got[first][n][0], got["qemu"][n][0], 0)))
-    lines = {}
-    for n in both:
-        mine, qemu, native = got[first][n], got["qemu"][n], host.get(n, (None,))[0]
-        why = why_so(mode, n, mine[0], native, table)
-        note = trap_text(mine[1], qemu[1])
-        lines[n] = cells(n, got, o.engines, native) + ["; ".join(x for x in (note, why) if x)]
-        if mine[1] != qemu[1]:
-            unlike.append(n)
-        elif dearer(mine[0], qemu[0]):
-            bad[n] = why
-        if native is not None and mine[0] > 2 * native and mine[0] > 30 and mine[1] == NO_TRAP:
-            far.append(n)
-    told = sorted(bad, key=lambda n: bad[n] != "")
-    print("%s: %d rows; dearer than QEMU by 15 %% and 2 cycles: %d, without a reason: %d"
-          % (mode, len(both), len(bad), list(bad.values()).count("")))
-    if bad:
-        rig.table(head, [lines[n] for n in told])
-    print("\n%s: above twice the host and 30 cycles: %d" % (mode, len(far)))
-    if far:
-        rig.table(head, [lines[n] for n in far if n not in bad])
-    if unlike:
-        print("\n%s: faults that differ from QEMU's: %d" % (mode, len(unlike)))
-        rig.table(head, [lines[n] for n in unlike])
-    if o.sorted:
-        write_sorted(o.sorted, mode, head, [lines[n] for n in both])
-    means = {e: rig.geometric_mean([(got[e][n][0] + 1) / (got["qemu"][n][0] + 1) for n in both if n in got[e]]) for e in o.engines}
-    to_host = [(got[first][n][0] + 1) / (host[n][0] + 1) for n in both if n in host]
-    mean_host = rig.geometric_mean(to_host)
-    print("\n%s: geometric mean of (cycles + 1): %s%s\n" % (
-        mode, ", ".join("%s/QEMU %s" % (e, rig.number(m)) for e, m in means.items()),
-        ", %s/host %s of %d rows" % (first, rig.number(mean_host), len(to_host)) if to_host else ""))
-    return {"rows": len(both), "dearer": bad, "far_above_host": far,
-            "mean_to_qemu": means, "mean_to_host": mean_host}
+    def take(self, n):
+        (mine, trap), (qemu, qemu_trap) = self.mine[n], self.qemu[n]
+        native = self.host.get(n, (None,))[0]
+        why = why_so(self.mode, n, mine, native, self.table)
+        notes = [x for x in (trap_text(trap, qemu_trap), why) if x]
+        self.lines[n] = cells(n, self.got, self.engines, native) + ["; ".join(notes)]
+        if trap != qemu_trap:
+            self.unlike.append(n)
+        elif dearer(mine, qemu):
+            self.dearer[n] = why
+        if native is not None and mine > 2 * native and mine > 30 and trap == NO_TRAP:
+            self.far.append(n)
+
+    def head(self):
+        return ["", *self.engines, "qemu", "host", self.engines[0] + "/qemu", ""]
+
+    def part(self, title, names):
+        print("%s: %s: %d" % (self.mode, title, len(names)))
+        if names:
+            rig.table(self.head(), [self.lines[n] for n in names])
+        print()
+
+    def tell(self):
+        without = [n for n, why in self.dearer.items() if not why]
+        print("%s: %d rows, %d dearer than QEMU's by 15 %% and 2 cycles\n" % (
+            self.mode, len(self.rows), len(self.dearer)))
+        self.part("dearer than QEMU's, without a reason", without)
+        self.part("dearer than QEMU's, with one", [n for n in self.dearer if n not in without])
+        self.part("besides, above twice the host and 30 cycles", [n for n in self.far if n not in self.dearer])
+        self.part("faults that differ from QEMU's", self.unlike)
+
+    def write(self, path):
+        with open(path, "a") as f:
+            f.write("\n== %s: %d rows, worst first\n" % (self.mode, len(self.rows)))
+            rig.table(self.head(), [self.lines[n] for n in self.rows], lambda line: f.write(line + "\n"))
+
+    def mean(self, engine, base, names):
+        """Of (cycles + 1), geometric."""
+        return rig.geometric_mean([(self.got[engine][n][0] + 1) / (base[n][0] + 1) for n in names
+                                   if n in self.got[engine] and n in base])
+
+    def summary(self):
+        to_qemu = {e: self.mean(e, self.qemu, self.rows) for e in self.engines}
+        to_host = self.mean(self.engines[0], self.host, self.rows)
+        print("%s: geometric mean of (cycles + 1): %s, %s/host %s\n" % (
+            self.mode, ", ".join("%s/QEMU %s" % (e, rig.number(m)) for e, m in to_qemu.items()), self.engines[0],
+            rig.number(to_host)))
+        return {"rows": len(self.rows), "dearer": self.dearer, "far_above_host": self.far, "unlike": self.unlike,
+                "mean_to_qemu": to_qemu, "mean_to_host": to_host}
 
 
 def prices(o):
     khz, core = rig.clocks()
     rows, machines = rows_of(), ["qemu"] + o.engines
     modes = o.modes.split(",") if o.modes else MODES
+    if unknown := [m for m in modes if m not in MODES]:
+        raise SystemExit("bench/run: --modes %s: not one of %s" % (unknown[0], ", ".join(MODES)))
     got = {mode: {m: {} for m in machines} for mode in modes}
     host = {}
     for _ in range(o.repeat):
@@ -205,9 +217,12 @@ def prices(o):
     result = {}
     for mode in modes:
         each = {m: priced(rows[mode], got[mode][m], core) for m in machines}
-        summary = judge(mode, each, native, o)
+        judged = Judgement(mode, each, native, o)
+        judged.tell()
+        if o.sorted:
+            judged.write(o.sorted)
         names = [r.name for r in rows[mode] if r.base >= 0]
-        result[mode] = {**summary, "core_cycles": {
+        result[mode] = {**judged.summary(), "core_cycles": {
             n: [round(each[m][n][0], 1) if n in each[m] else None for m in machines] for n in names}}
     rig.save("prices", {"tsc_khz": khz, "core_per_tsc": core, "machines": machines,
                         "host_core_cycles": {n: round(p[0], 1) for n, p in native.items()}, "modes": result})
