@@ -2,7 +2,8 @@
 # Shared by ./demo and ./check (sourced): installs Debian packages that are missing, and builds.
 
 BUILD_PACKAGES="build-essential cmake ninja-build pkg-config
-    libzydis-dev libcapstone-dev libsdl2-dev libncurses-dev libpng-dev libjson-c-dev libslirp-dev"
+    libzydis-dev libcapstone-dev libsdl2-dev libncurses-dev libpng-dev libjson-c-dev libslirp-dev
+    libadplug-dev"
 RUN_PACKAGES="seabios"
 
 say() {

@@ -51,15 +51,22 @@ static double attenuation(u8 reg)
     return pow(10, -2.0 * (31 - (reg >> 3)) / 20);
 }
 
-static void hear(struct sb16 *s)
+/* A source's gain by its two registers and the master's. */
+static void hear_voice(struct sb16 *s, struct voice *v, u8 source)
 {
     for (u32 side = 0; side < 2; side++) {
+        u32 boost = 1u << (s->mixer[OUT_GAIN + side] >> 6);
         double gain =
-            attenuation(s->mixer[MASTER + side]) * attenuation(s->mixer[VOICE + side]);
+            attenuation(s->mixer[MASTER + side]) * attenuation(s->mixer[source + side]);
 
-        s->voice.gain[side] =
-            (u16)lrint(VOICE_FULL * gain * (1u << (s->mixer[OUT_GAIN + side] >> 6)));
+        v->gain[side] = (u16)lrint(VOICE_FULL * gain * boost);
     }
+}
+
+static void hear(struct sb16 *s)
+{
+    hear_voice(s, &s->voice, VOICE);
+    hear_voice(s, &s->fm.voice, MIDI);
 }
 
 void ct1745_loaded(struct sb16 *s)
@@ -119,6 +126,7 @@ void ct1745_write(struct sb16 *s, u8 val)
     u8 index = s->mixer_index, pair = pro_pair(index);
 
     sb16_render(&s->dev);
+    ymf262_render(&s->fm);
     if (index == 0) {
         ct1745_reset(s);
     } else if (pair) {

@@ -101,6 +101,21 @@ static void sb16_write(struct device *dev, u32 off, enum io_size size, u32 val)
     }
 }
 
+static u32 fm_read(struct device *dev, u32 off, enum io_size size)
+{
+    return ymf262_read(&((struct sb16 *)dev)->fm, off);
+}
+
+static void fm_write(struct device *dev, u32 off, enum io_size size, u32 val)
+{
+    ymf262_write(&((struct sb16 *)dev)->fm, off, (u8)val);
+}
+
+static void fm_render(struct device *dev)
+{
+    ymf262_render(&((struct sb16 *)dev)->fm);
+}
+
 /* ---- The chip ---- */
 
 static void timer_fire(void *owner)
@@ -117,7 +132,7 @@ static void sb16_reset(struct device *dev)
     sb16_halt(s);
     voice_stop(&s->voice);
     sb16_dsp_reset(s);
-    s->out_n = 0;
+    ymf262_reset(&s->fm);
     s->mixer[MIXER_IRQ_STATUS] = 0;
     ct1745_reset(s);
     update_line(s);
@@ -126,6 +141,7 @@ static void sb16_reset(struct device *dev)
 static bool sb16_attach(struct device *dev)
 {
     static const struct io_ops ops = { sb16_read, sb16_write, IO_8 };
+    static const struct io_ops fm = { fm_read, fm_write, IO_8 };
     struct sb16 *s = (struct sb16 *)dev;
     const struct sb16_config *c = dev->config;
 
@@ -134,7 +150,8 @@ static bool sb16_attach(struct device *dev)
     for (u32 n = 0; n < 8 && c->i8237; n++)
         if (n == c->dma || n == c->dma16)
             i8237_follow(c->i8237, n, sb16_render, dev);
-    return bus_claim_ports(dev, c->iobase + FIRST, 16 - FIRST, &ops);
+    return bus_claim_ports(dev, c->iobase + FIRST, 16 - FIRST, &ops) &&
+           ymf262_attach(&s->fm, dev, c->audio, c->iobase, &fm, fm_render);
 }
 
 static void sb16_loaded(struct device *dev)
@@ -153,6 +170,7 @@ static void sb16_loaded(struct device *dev)
     s->mixer[MIXER_IRQ_STATUS] &= SB16_IRQ_8 | SB16_IRQ_16;
     ct1745_loaded(s);
     voice_loaded(&s->voice);
+    ymf262_loaded(&s->fm);
     update_line(s);
     sb16_render(dev);
 }
@@ -196,6 +214,7 @@ static const struct field sb16_fields[] = {
     F(deaf),
     FIELD_ARRAY(struct sb16, mixer),
     F(mixer_index),
+    YMF262_FIELDS(struct sb16, fm),
     FIELD_END,
 };
 

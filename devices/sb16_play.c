@@ -1,8 +1,9 @@
 /*
  * Playing and recording: blocks of units that DMA moves, frame by frame by the machine's clock.
  *
- *   sb16_begin()  ─▶  running: frames as time comes to them ─▶ left = 0: the block's interrupt
- * ─┬─▶ auto-init: the next └─▶ idle, for a while on
+ *   sb16_begin() ─▶ running: frames as time comes to them ─▶ left = 0: the block's interrupt
+ *                     ▲                                                      │
+ *                     └── auto-init: the next block ─────────────────────────┴─▶ idle, then off
  *
  * A guest that a busy host starves takes its interrupt late, and cannot have filled the next
  * block in time. So a block's end waits until the interrupt of the block before is

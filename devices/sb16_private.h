@@ -6,6 +6,7 @@
 #define RING3_SB16_PRIVATE_H
 
 #include "devices/sb16.h"
+#include "devices/ymf262.h"
 
 enum { DSP_OUT = 64, DSP_PARAMS = 3, DSP_ECHO = 4 };
 /* Registers of the mixer that are not about volume, and the bits of the last. */
@@ -59,6 +60,7 @@ struct sb16 {
     u8 deaf;          /* the guest does not acknowledge: it is not waited for */
 
     u8 mixer[256], mixer_index;
+    struct ymf262 fm;
 };
 
 /* ---- sb16.c ---- */

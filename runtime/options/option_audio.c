@@ -64,7 +64,7 @@ SETTER(set_audiodev)
 }
 
 /* The chips that QEMU 7.1 and before knew by this option. The speaker is on every board. */
-#define CHIPS "pcspk|sb16"
+#define CHIPS "pcspk|sb16|adlib"
 
 SETTER(set_soundhw)
 {

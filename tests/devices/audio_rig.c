@@ -7,7 +7,9 @@
 
 static void rig_add_voice(struct audiodev *a, struct voice *v)
 {
-    ((struct ears *)a)->voice = v;
+    struct ears *e = (struct ears *)a;
+
+    e->voice = e->voice ? e->voice : v;
 }
 
 static void rig_start(struct audiodev *a, struct voice *v)
@@ -15,6 +17,8 @@ static void rig_start(struct audiodev *a, struct voice *v)
     struct ears *e = (struct ears *)a;
 
     CHECK(!v->on);
+    if (v != e->voice)
+        return;
     e->starts++;
     e->began = v->began;
     e->rate = v->rate;
@@ -23,15 +27,17 @@ static void rig_start(struct audiodev *a, struct voice *v)
 
 static void rig_stop(struct audiodev *a, struct voice *v)
 {
+    struct ears *e = (struct ears *)a;
+
     CHECK(v->on);
-    ((struct ears *)a)->stops++;
+    e->stops += v == e->voice;
 }
 
 static void rig_write(struct audiodev *a, struct voice *v, const i16 *samples, u32 n)
 {
     struct ears *e = (struct ears *)a;
 
-    n *= v->channels;
+    n *= v->channels * (v == e->voice);
     for (u32 i = 0; i < n && e->n < EARS_MOST; i++)
         e->samples[e->n++] = samples[i];
 }

@@ -11,7 +11,7 @@ enum { EARS_MOST = 4000000 };
 
 struct ears {
     struct audiodev audio;
-    struct voice *voice; /* the last one that was added */
+    struct voice *voice; /* the first one that was added: the one listened to */
     u32 starts, stops;
     u64 began;          /* machine time of the last start */
     u32 n;              /* samples heard since ears_clear() */

@@ -3,6 +3,7 @@
  * by random writes; a second one gets its fields, as a restore does, and from then on both must
  * answer every read alike, with the same interrupts.
  */
+#include "devices/adlib.h"
 #include "devices/ata.h"
 #include "devices/debugcon.h"
 #include "devices/i8042.h"
@@ -34,6 +35,7 @@ static struct floppy_config floppies;
 static struct ide_config drives;
 static const struct ns16550_config serial = { 0x3f8, 4, NULL };
 static const struct sb16_config card = { .iobase = 0x220, .irq = 5, .dma = 1, .dma16 = 5 };
+static const struct adlib_config music = { .iobase = 0x220 };
 static const struct debugcon_config debug = { 0xe9, NULL };
 
 static const struct chip chips[] = {
@@ -48,6 +50,7 @@ static const struct chip chips[] = {
     { &post_class, NULL, { { 0x80, 1 } } },
     { &i8237_class, NULL, { { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } } },
     { &sb16_class, &card, { { 0x224, 12 } } },
+    { &adlib_class, &music, { { 0x388, 4 } } },
     { &ata_class, &drives, { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0x376, 1 } } },
     { &i82077_class, &floppies, { { 0x3f0, 6 }, { 0x3f7, 1 } } },
 };

@@ -222,7 +222,7 @@ static void episode(const struct target *target, u64 seed)
     alarm(EPISODE_SECONDS);
     o.ram = MIB(1 + fuzz_below(&f, 8));
     set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
-    set_device(&o, "-device", "sb16");
+    set_device(&o, "-device", "sb16"); /* with the OPL3 */
     set_debugcon(&o, "-debugcon", "null");
     if (target->nic) { /* what it sends goes to the discard port of this host */
         snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s", target->nic);

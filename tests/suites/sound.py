@@ -202,6 +202,18 @@ def sb_16_bits(vmm, path):
 
 
 @case
+def fm_note(vmm, path):
+    """The note lasts as long as the guest was there to end it."""
+    said = play(vmm, "fm", path, ("-device", "adlib,audiodev=w"))
+    if "no OPL3" in said:
+        raise Skipped("built without libadplug")
+    s = Sound(path)
+    tone = max(s.stretches(), key=s.seconds)
+    near(s.frequency((tone[0] + 500, tone[1] - 500)), 580 * 16 * 49716 / 2 ** 20, 1, "frequency")
+    expect(s.seconds(tone) > 0.48, "%.3f s" % s.seconds(tone))
+
+
+@case
 def sb_under_load(vmm, path):
     """At twice the work the host can do."""
     with Load(2 * os.cpu_count()):

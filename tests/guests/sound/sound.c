@@ -4,9 +4,10 @@
  *
  *   beep    the speaker: 1000 Hz for 300 ms, 200 ms of silence, 440 Hz for 300 ms
  *   sb8     Sound Blaster: 8 bits, mono, 11025 Hz by single blocks of 50 ms: 441 Hz for 500 ms
- *   sb16    16 bits, stereo, 44100 Hz by auto-init: 441 Hz to the left, 1000 Hz to the right,
- * 500 ms speech  the speaker by pulse width: a one-shot for each sample at 8 kHz, a sine of 500
- * Hz, 500 ms
+ *   sb16    16 bits, stereo, 44100 Hz by auto-init: 441 Hz left, 1000 Hz right, 500 ms
+ *   fm      the OPL3: 440 Hz for 500 ms
+ *   speech  the speaker by pulse width: a one-shot for each sample at 8 kHz, a sine of 500 Hz
+ *           for 500 ms
  */
 #include "tests/guests/io.h"
 
@@ -224,6 +225,32 @@ static void sound_blaster(void (*play)(void))
         say("no Sound Blaster\n");
 }
 
+/* ---- OPL3 ---- */
+
+static void opl(u8 index, u8 val)
+{
+    outb(0x388, index);
+    outb(0x389, val);
+}
+
+static void fm(void)
+{
+    static const u8 note[][2] = {
+        { 0x20, 0x21 }, { 0x40, 0x3f }, { 0x23, 0x21 }, { 0x43, 0x00 },       { 0x63, 0xf0 },
+        { 0x83, 0x0f }, { 0xc0, 0x30 }, { 0xa0, 580 & 0xff }, { 0xb0, 0x32 },
+    };
+
+    if (inb(0x388) & 0x1f) {
+        say("no OPL3\n");
+        return;
+    }
+    for (u32 i = 0; i < sizeof(note) / 2; i++)
+        opl(note[i][0], note[i][1]);
+    wait_ms(500);
+    opl(0xb0, 0x12);
+    wait_ms(200);
+}
+
 /* ---- Which ---- */
 
 static int named(const char *words, const char *name)
@@ -255,6 +282,8 @@ void board_main(__attribute__((unused)) u32 magic, const struct multiboot *mb)
         sound_blaster(sb8);
     if (named(mb->command_line, "sb16"))
         sound_blaster(sb16);
+    if (named(mb->command_line, "fm"))
+        fm();
     time();
     say("worst ");
     say_number(worst / 3580);
