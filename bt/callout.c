@@ -4,6 +4,7 @@
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
+#include "cpu/interp.h"
 #include "cpu/operand.h"
 
 #include <string.h>

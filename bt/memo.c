@@ -8,6 +8,7 @@
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
+#include "cpu/segment.h"
 #include <string.h>
 
 /* Type rights are not looked at in real mode and V86 (cpu/access.c): CS is still a code segment

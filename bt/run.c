@@ -6,6 +6,8 @@
  */
 #include "bt/tu.h"
 #include "cpu/debug.h"
+#include "cpu/deliver.h"
+#include "cpu/interp.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

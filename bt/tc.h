@@ -9,7 +9,7 @@
 #define RING3_BT_TC_H
 
 #include "bt/regs.h"
-#include "cpu/cpu.h"
+#include "cpu/vcpu.h"
 
 /*
  * A segment load that succeeded, memoised: while the descriptor's page maps the same memory and

@@ -3,6 +3,7 @@
  * emit each by its row, or as a callout, then the stubs.
  */
 #include "bt/emit.h"
+#include "cpu/cpuid.h"
 #include <string.h>
 #include <x86intrin.h>
 

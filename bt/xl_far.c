@@ -4,6 +4,7 @@
  */
 #include "bt/memo.h"
 #include "bt/emit.h"
+#include "cpu/deliver.h"
 
 static bool may_transfer(const struct xl *x)
 {

@@ -3,6 +3,7 @@
  */
 #include "bt/memo.h"
 #include "bt/emit.h"
+#include "cpu/msr.h"
 
 /* CLI: IF := 0, or #GP(0) when CPL > IOPL, which C raises (SDM vol. 2, "CLI").
  * A plain MOV, since the guest's arithmetic flags are live. */

@@ -5,7 +5,9 @@
  * The usual segment (present, writable data that expands up) is recognised by one comparison; all
  * others go through segment_allows(). Nothing here changes registers except the stack functions.
  */
+#include "cpu/access.h"
 #include "cpu/debug.h"
+#include "cpu/deliver.h"
 #include "cpu/operand.h"
 #include "mmu/mmu.h"
 

@@ -3,6 +3,7 @@
  * the host's 64-bit code cannot run them. SDM vol. 2, by mnemonic; flags the manual leaves
  * undefined are as 32-bit code on a host shows them (tests/insn compares them).
  */
+#include "cpu/deliver.h"
 #include "cpu/hostop.h"
 #include "cpu/operand.h"
 

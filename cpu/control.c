@@ -5,8 +5,11 @@
  *
  * Rows in ops_sys.def have tested the privilege where a row can; what depends on more is here.
  */
+#include "cpu/control.h"
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
+#include "cpu/far.h"
 #include "cpu/operand.h"
-#include "cpu/system.h"
 
 /* ---- Control registers ---- */
 
@@ -148,7 +151,7 @@ static bool write_word(struct vcpu *cpu, const struct insn *in, u32 wide)
 {
     if (in->op[0].kind == OP_MEM)
         return cpu_write(cpu, in->seg, insn_offset(cpu, in), 2, wide & 0xffff);
-    gpr_set(cpu, in->op[0].reg, in->opsize, wide);
+    reg_write(cpu, in->op[0].reg, in->opsize, wide);
     return true;
 }
 
@@ -362,7 +365,7 @@ static bool load_pointer(struct vcpu *cpu, const struct insn *in, enum seg seg)
         !cpu_read(cpu, in->seg, next, 2, &selector) ||
         !cpu_load_segment(cpu, seg, (u16)selector))
         return false;
-    gpr_set(cpu, in->op[0].reg, in->opsize, (u32)off);
+    reg_write(cpu, in->op[0].reg, in->opsize, (u32)off);
     return true;
 }
 

@@ -2,7 +2,8 @@
  * The processor models of `-cpu`, and CPUID (SDM vol. 2, "CPUID"): what each has, and how it says
  * so. No hypervisor leaf and no hypervisor bit: the guest sees plain hardware.
  */
-#include "cpu/system.h"
+#include "cpu/cpuid.h"
+#include "cpu/insn.h"
 
 #include <string.h>
 

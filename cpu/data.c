@@ -5,8 +5,11 @@
  *
  * Forms of MOV, PUSH and POP on segment, control and debug registers belong to control.c.
  */
+#include "cpu/control.h"
+#include "cpu/cpuid.h"
+#include "cpu/debug.h"
+#include "cpu/deliver.h"
 #include "cpu/operand.h"
-#include "cpu/system.h"
 
 static bool mov_special(struct vcpu *cpu, const struct insn *in)
 {

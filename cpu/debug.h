@@ -6,7 +6,9 @@
 #ifndef RING3_DEBUG_H
 #define RING3_DEBUG_H
 
-#include "cpu/cpu.h"
+#include "cpu/vcpu.h"
+
+struct insn;
 
 enum { DR6_B0 = 1, DR6_BD = 1 << 13, DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
 
@@ -35,5 +37,6 @@ static inline void cpu_debug_step(struct vcpu *cpu)
     cpu->db_pending |= DR6_BS;
     __atomic_fetch_or(&cpu->requests, REQ_TRAP, __ATOMIC_RELAXED);
 }
+bool ex_mov_dr(struct vcpu *cpu, const struct insn *in); /* 0F 21, 0F 23 */
 
 #endif

@@ -7,8 +7,12 @@
  *   cpu_serve_requests()           at an instruction boundary: traps, NMI, INTR, in table 6-2's order
  *   cpu_deliver()          all of them end here: IVT or IDT, nested faults, shutdown
  */
+#include "cpu/deliver.h"
+#include "cpu/cpuid.h"
 #include "cpu/debug.h"
-#include "cpu/system.h"
+#include "cpu/far.h"
+#include "cpu/reset.h"
+#include "cpu/task.h"
 
 #include <x86intrin.h>
 

@@ -3,7 +3,9 @@
  * IOPL, virtual-8086 extensions (VME) and protected-mode virtual interrupts (PVI). SDM vol. 2, by
  * mnemonic; vol. 3, 20.3 and 20.4.
  */
-#include "cpu/system.h"
+#include "cpu/access.h"
+#include "cpu/deliver.h"
+#include "cpu/insn.h"
 
 enum { FLAGS_PROGRAM = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT };
 

@@ -7,7 +7,7 @@
 #ifndef RING3_ENGINE_H
 #define RING3_ENGINE_H
 
-#include "cpu/cpu.h"
+#include "cpu/vcpu.h"
 
 /* What an engine may be told when it is attached; one that has no use for something leaves it. */
 struct engine_config {
@@ -36,7 +36,5 @@ struct engine {
     void (*stats_each)(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
     void (*stats_print)(const struct vcpu *cpu, FILE *out);
 };
-
-extern const struct engine interp_engine;
 
 #endif

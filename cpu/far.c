@@ -2,7 +2,10 @@
  * Transfers to another code segment (SDM vol. 2, "JMP", "CALL", "RET"; vol. 3, 5.8): direct,
  * through call gates with a stack switch, and the entries to task switches.
  */
-#include "cpu/system.h"
+#include "cpu/far.h"
+#include "cpu/access.h"
+#include "cpu/deliver.h"
+#include "cpu/task.h"
 
 void cpu_set_cpl(struct vcpu *cpu, u32 cpl)
 {

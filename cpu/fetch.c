@@ -4,6 +4,8 @@
  * fetched byte by byte and decoded each time.
  */
 #include "cpu/fetch.h"
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -73,5 +73,6 @@ static inline const struct decoded *fetch_quick(const struct vcpu *cpu)
 /* The same with all checks (#GP beyond the limit or 15 bytes, #PF, #UD). NULL: exception recorded. Valid until the
  * next call. */
 const struct decoded *fetch_decoded(struct vcpu *cpu);
+void cpu_fetch_free(struct vcpu *cpu); /* by cpu_free() */
 
 #endif

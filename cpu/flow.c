@@ -4,8 +4,9 @@
  * Targets are cut to 16 bits by the operand size and must lie within the CS limit, else #GP(0)
  * with EIP, and all else, unchanged. Far forms are handed to far.c.
  */
+#include "cpu/deliver.h"
+#include "cpu/far.h"
 #include "cpu/operand.h"
-#include "cpu/system.h"
 
 static inline u32 next_eip(const struct vcpu *cpu, const struct insn *in)
 {

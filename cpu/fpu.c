@@ -9,6 +9,10 @@
  * FIP, FDP, FCS, FDS and FOP are kept here, not by the host: they hold the guest's addresses.
  */
 #include "cpu/fpu.h"
+#include "cpu/access.h"
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
+#include "cpu/hostexec.h"
 
 #include <string.h>
 

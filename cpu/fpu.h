@@ -1,10 +1,20 @@
 /*
- * Private to the FPU's files: what fpu.c, fpu_env.c and sse.c share.
+ * The x87 unit's state, its checks and operands (fpu.c), for sse.c and fpu_env.c as well.
  */
 #ifndef RING3_FPU_H
 #define RING3_FPU_H
 
 #include "cpu/hostexec.h"
+
+/* The FPU part of RESET (SDM vol. 3, table 9-1). */
+void cpu_fpu_reset(struct vcpu *cpu);
+/*
+ * The checks behind OP_FPU, OP_MMXREG and OP_SSE: #UD, #NM, then the pending x87 error.
+ * False: an exception is recorded, or exc_vector is EXC_NONE and the CPU stands still at this
+ * instruction until an interrupt comes (CR0.NE clear, FERR# raised; SDM vol. 1, 8.7.2). The engine
+ * then leaves EIP as it is and serves requests.
+ */
+bool cpu_fpu_check(struct vcpu *cpu, u32 attr);
 
 /* Recomputes FSW.ES and B from the exception flags and their masks; lowers FERR# with them. */
 void fpu_summarize(struct vcpu *cpu);
@@ -23,10 +33,6 @@ static inline u32 fpu_top(const struct fxsave *fx)
 }
 /* The bits this CPU's MXCSR has. */
 u32 fpu_mxcsr_mask(const struct vcpu *cpu);
-
-/* The flags of an SSE instruction that over- or underflows unmasked, without an unmasked exception
- * before computing: `a` its destination, `b` its source (sse_post.c). Uses the frame. */
-u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16]);
 
 /* The memory operand, up to 16 bytes, with the alignment check of numbers of 2, 4 and 8. */
 bool fpu_read_operand(struct vcpu *cpu, const struct insn *in, void *buf, u32 size);

@@ -5,7 +5,10 @@
  * The live form is cpu->fpu, an FXSAVE image with one tag bit a register; the older formats have
  * two, computed from the contents. Registers are stored in ST order, so a new TOP turns them.
  */
+#include "cpu/access.h"
+#include "cpu/deliver.h"
 #include "cpu/fpu.h"
+#include "cpu/hostexec.h"
 
 #include <string.h>
 

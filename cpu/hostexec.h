@@ -45,4 +45,6 @@ struct hostexec_frame *hostexec_load(struct vcpu *cpu);
  */
 void hostexec_run(struct vcpu *cpu, const struct insn *in);
 
+void cpu_hostexec_free(struct vcpu *cpu); /* by cpu_free() */
+
 #endif

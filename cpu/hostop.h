@@ -14,7 +14,7 @@
 #ifndef RING3_HOSTOP_H
 #define RING3_HOSTOP_H
 
-#include "cpu/cpu.h"
+#include "cpu/vcpu.h"
 
 #define LOAD_FLAGS "addb $127, %%al\n\tsahf\n\t"
 #define SAVE_FLAGS "\n\tlahf\n\tseto %%al"

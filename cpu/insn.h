@@ -9,7 +9,7 @@
 #ifndef RING3_INSN_H
 #define RING3_INSN_H
 
-#include "cpu/cpu.h"
+#include "cpu/vcpu.h"
 #include <Zydis/Zydis.h>
 
 enum operand_kind {
@@ -146,19 +146,5 @@ extern const struct op_row cpu_ops[INSN_MNEMONICS];
 /* X for each condition of CMOVcc, SETcc and Jcc, by the name its mnemonic has in Zydis. */
 #define CONDITIONS(X)                                                                          \
     X(B) X(BE) X(L) X(LE) X(NB) X(NBE) X(NL) X(NLE) X(NO) X(NP) X(NS) X(NZ) X(O) X(P) X(S) X(Z)
-
-/*
- * The checks behind OP_FPU, OP_MMXREG and OP_SSE (cpu/fpu.c): #UD, #NM, then the pending x87 error.
- * False: an exception is recorded, or exc_vector is EXC_NONE and the CPU stands still at this
- * instruction until an interrupt comes (CR0.NE clear, FERR# raised; SDM vol. 1, 8.7.2). The engine
- * then leaves EIP as it is and serves requests.
- */
-bool cpu_fpu_check(struct vcpu *cpu, u32 attr);
-
-/* Runs an instruction decoded before, at the present EIP, without TF, RF and breakpoints. False: an
- * exception was delivered instead. */
-bool cpu_run_insn(struct vcpu *cpu, const struct insn *in);
-/* The same where mode, privilege and model are known to allow it, and it has nothing to do with the FPU. */
-bool cpu_run_admitted(struct vcpu *cpu, const struct insn *in);
 
 #endif

@@ -9,9 +9,13 @@
  *   5 execute     the row's handler
  *   6 retire      EIP, RF, single step; or the exception
  */
-#include "cpu/engine.h"
+#include "cpu/interp.h"
+#include "cpu/cpuid.h"
 #include "cpu/debug.h"
+#include "cpu/deliver.h"
+#include "cpu/engine.h"
 #include "cpu/fetch.h"
+#include "cpu/fpu.h"
 
 /* LOCK needs a memory destination and an instruction that modifies it. */
 static bool lock_allowed(const struct insn *in, u32 attr)

@@ -2,7 +2,11 @@
  * IRET in every mode (SDM vol. 2, "IRET"; virtual-8086 mode: vol. 3, 20.2.5 and 20.3): to the same
  * or an outer level, to virtual-8086 mode, from it, and back to the task that NT links to.
  */
-#include "cpu/system.h"
+#include "cpu/access.h"
+#include "cpu/deliver.h"
+#include "cpu/far.h"
+#include "cpu/insn.h"
+#include "cpu/task.h"
 
 enum { FLAGS_PROGRAM = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT,
        FLAGS_WIDE = FLAG_RF | FLAG_AC | FLAG_ID }; /* above 16 bits */

@@ -2,8 +2,12 @@
  * Model-specific registers of the P6 family (SDM vol. 4, tables 2-20 and 2-51), the time-stamp
  * counter and the two event counters. Everything else is #GP(0), is counted, and `--trace nyi` names it.
  */
+#include "cpu/msr.h"
+#include "cpu/cpuid.h"
 #include "cpu/debug.h"
-#include "cpu/system.h"
+#include "cpu/deliver.h"
+#include "cpu/insn.h"
+#include "mmu/mmu.h"
 #include <string.h>
 
 #include <x86intrin.h>

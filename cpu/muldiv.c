@@ -2,6 +2,7 @@
  * Multiplication and division by the host (cpu/hostop.h). Quotients that do not fit, and division
  * by zero, are found in C before the host would trap: #DE. SDM vol. 2, by mnemonic.
  */
+#include "cpu/deliver.h"
 #include "cpu/hostop.h"
 #include "cpu/operand.h"
 

@@ -9,6 +9,7 @@
 #ifndef RING3_OPERAND_H
 #define RING3_OPERAND_H
 
+#include "cpu/access.h"
 #include "cpu/insn.h"
 
 static inline u32 reg_read(const struct vcpu *cpu, u32 reg, u32 size)

@@ -7,6 +7,7 @@
  * A mnemonic without a row is #UD. Two rows for one mnemonic do not compile
  * (-Winitializer-overrides).
  */
+#include "cpu/cpuid.h"
 #include "cpu/insn.h"
 
 #define STRING(name, handler, ...)                                                             \

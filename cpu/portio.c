@@ -5,7 +5,9 @@
  * Repeated forms commit each iteration, as cpu/string.c does, and give way to requests.
  */
 #include "cpu/debug.h"
-#include "cpu/system.h"
+#include "cpu/deliver.h"
+#include "cpu/operand.h"
+#include "mmu/mmu.h"
 
 /* The bits of `size` ports starting at `port` in the bitmap of a 32-bit TSS: all clear? */
 static bool bitmap_allows(struct vcpu *cpu, u16 port, u32 size, bool *allowed)
@@ -57,7 +59,7 @@ bool ex_in(struct vcpu *cpu, const struct insn *in)
 
     if (!check_io(cpu, port, size))
         return false;
-    gpr_set(cpu, EAX, size, cpu->pins.in(cpu, port, size));
+    reg_write(cpu, EAX, size, cpu->pins.in(cpu, port, size));
     watch_port(cpu, port, size);
     return true;
 }
@@ -69,7 +71,7 @@ bool ex_out(struct vcpu *cpu, const struct insn *in)
 
     if (!check_io(cpu, port, size))
         return false;
-    cpu->pins.out(cpu, port, size, gpr_get(cpu, EAX, size));
+    cpu->pins.out(cpu, port, size, reg_read(cpu, EAX, size));
     watch_port(cpu, port, size);
     return true;
 }

@@ -2,8 +2,14 @@
  * The processor's life: made, reset to the state of SDM vol. 3, table 9-1, printed in the layout
  * of QEMU's `info registers`, which scripts read.
  */
-#include "cpu/engine.h"
-#include "cpu/system.h"
+#include "cpu/reset.h"
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
+#include "cpu/fetch.h"
+#include "cpu/fpu.h"
+#include "cpu/hostexec.h"
+#include "cpu/interp.h"
+#include "cpu/msr.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -6,9 +6,10 @@
  * Invariant: a segment register that may be used has P = 1 in its hidden part; accessed bits are
  * set in memory before the register holds the descriptor.
  */
+#include "cpu/segment.h"
 #include "cpu/debug.h"
+#include "cpu/deliver.h"
 #include "cpu/operand.h"
-#include "cpu/system.h"
 
 /* ---- Descriptors ---- */
 
@@ -317,7 +318,7 @@ static bool look_at_descriptor(struct vcpu *cpu, const struct insn *in, u32 syst
         return false;
     ok = ok && visible_at(desc, selector & 3, cpu->cpl, system_types);
     if (ok)
-        gpr_set(cpu, in->op[0].reg, in->opsize, limit ? desc_limit(desc) : desc[1] & 0x00ffff00);
+        reg_write(cpu, in->op[0].reg, in->opsize, limit ? desc_limit(desc) : desc[1] & 0x00ffff00);
     set_zf(cpu, ok);
     return true;
 }
@@ -374,7 +375,7 @@ bool ex_arpl(struct vcpu *cpu, const struct insn *in)
         if (mem && !cpu_write(cpu, in->seg, off, 2, dest))
             return false;
         if (!mem)
-            gpr_set(cpu, in->op[0].reg, 2, (u32)dest);
+            reg_write(cpu, in->op[0].reg, 2, (u32)dest);
     }
     set_zf(cpu, lower);
     return true;

@@ -9,7 +9,12 @@
  * An XMM-only instruction does not touch the x87: the host then works with an idle x87, and a
  * pending x87 error does not matter. With an MMX register operand it is an MMX instruction too.
  */
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
 #include "cpu/fpu.h"
+#include "cpu/hostexec.h"
+#include "cpu/operand.h"
+#include "cpu/sse_post.h"
 
 #include <string.h>
 

@@ -7,7 +7,8 @@
  * F2). Where it over- or underflows unmasked, the x87 does it again: with its precision control
  * at 24 or 53 bits it rounds as SSE does, and its exponent has bits to spare.
  */
-#include "cpu/fpu.h"
+#include "cpu/sse_post.h"
+#include "cpu/hostexec.h"
 
 #include <string.h>
 

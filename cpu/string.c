@@ -9,6 +9,7 @@
  * On plain memory they run a page at a time, in both directions.
  */
 #include "cpu/debug.h"
+#include "cpu/deliver.h"
 #include "cpu/hostop.h"
 #include "cpu/operand.h"
 #include "mmu/mmu.h"

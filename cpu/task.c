@@ -9,8 +9,11 @@
  * A fault in 1 leaves the old task as it was. A fault in 4 finds EIP and all registers of the new
  * one; segment registers not yet qualified hold their selector but cannot be used.
  */
+#include "cpu/task.h"
+#include "cpu/control.h"
 #include "cpu/debug.h"
-#include "cpu/system.h"
+#include "cpu/deliver.h"
+#include "cpu/far.h"
 
 #include <string.h>
 

@@ -2,6 +2,9 @@
  * The board's parts list: what is on it, and which wire goes where.
  */
 #include "runtime/parts.h"
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
+#include "cpu/reset.h"
 #include "devices/a20.h"
 #include "devices/ata.h"
 #include "devices/disk.h"

@@ -4,6 +4,7 @@
  * that a RESET finds it again.
  */
 #include "runtime/boot/boot.h"
+#include "cpu/cpuid.h"
 #include "devices/fw_cfg.h"
 #include "devices/ns16550.h"
 #include "runtime/boot/cmos.h"

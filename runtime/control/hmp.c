@@ -3,6 +3,7 @@
  * separated by blanks; "quotes" hold blanks together, \" and \\ inside them.
  */
 #include "runtime/control/hmp.h"
+#include "cpu/reset.h"
 #include "devices/disk.h"
 #include "runtime/control/control.h"
 #include "runtime/control/keyqueue.h"

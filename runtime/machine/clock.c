@@ -8,6 +8,7 @@
  * deadline in loop_poll().
  */
 #include "runtime/machine/clock.h"
+#include "cpu/deliver.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"

@@ -3,6 +3,7 @@
  */
 #include "runtime/machine/engines.h"
 #include "bt/bt.h"
+#include "cpu/interp.h"
 #include "runtime/machine/machine.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 #ifndef RING3_PINS_H
 #define RING3_PINS_H
 
-#include "cpu/cpu.h"
+#include "cpu/vcpu.h"
 #include "mmu/mmu.h"
 
 struct cpu_pins machine_pins(struct machine *m); /* but those of interrupts, which the chips add */

@@ -6,6 +6,9 @@
  * A halted guest, and a stopped machine, sleep in loop_poll() until a deadline or a descriptor.
  */
 #include "runtime/machine/run.h"
+#include "cpu/deliver.h"
+#include "cpu/msr.h"
+#include "cpu/reset.h"
 #include "runtime/machine/clock.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"

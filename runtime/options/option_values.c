@@ -3,7 +3,7 @@
  * in one line what we do not have, and notes the rest in struct options.
  */
 #include "runtime/options/option_values.h"
-#include "cpu/cpu.h"
+#include "cpu/cpuid.h"
 #include "devices/debugcon.h"
 #include "devices/ns16550.h"
 #include "runtime/control/chardev.h"

@@ -4,7 +4,8 @@
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
-#include "cpu/system.h"
+#include "cpu/reset.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -2,6 +2,9 @@
  * Code that runs looks at the clock: whatever it does, the engine leaves soon after the deadline, without a signal.
  */
 #include "bt/tu.h"
+#include "cpu/deliver.h"
+#include "cpu/reset.h"
+#include "cpu/segment.h"
 #include "runtime/machine/hostclock.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"

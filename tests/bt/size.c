@@ -3,7 +3,8 @@
  * segments whose limits are checked. Whatever the guest's code is, a TU has room in the cache.
  */
 #include "bt/tu.h"
-#include "cpu/system.h"
+#include "cpu/reset.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -4,7 +4,8 @@
  */
 #include "bt/bt.h"
 #include "bt/tc.h"
-#include "cpu/system.h"
+#include "cpu/reset.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

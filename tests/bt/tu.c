@@ -4,7 +4,8 @@
  * records stay within the cache's size (bt/cache.c).
  */
 #include "bt/tu.h"
-#include "cpu/system.h"
+#include "cpu/reset.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

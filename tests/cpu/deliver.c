@@ -2,8 +2,11 @@
  * When interrupts are taken (cpu/deliver.c): IF, the shadows of STI and of a load of SS, HLT, NMI,
  * repeated instructions; nested faults up to shutdown. Real-mode code on a bare machine.
  */
+#include "cpu/control.h"
 #include "cpu/debug.h"
-#include "cpu/system.h"
+#include "cpu/deliver.h"
+#include "cpu/far.h"
+#include "cpu/interp.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

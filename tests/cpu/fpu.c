@@ -3,7 +3,11 @@
  * and by FERR#, the guest's own pointers, environments in four formats, what faults leave alone.
  * Results of arithmetic are insn-fpu's (tests/insn).
  */
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
 #include "cpu/fpu.h"
+#include "cpu/interp.h"
+#include "cpu/segment.h"
 #include "mmu/mmu.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"

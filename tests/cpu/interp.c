@@ -2,7 +2,8 @@
  * What instruction tests on the host cannot show of the interpreter (cpu/interp.c, access.c): real
  * mode's limits, 16-bit stacks that wrap, and code where memory ends or is not memory.
  */
-#include "cpu/system.h"
+#include "cpu/interp.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -1,5 +1,9 @@
 /* Models, CPUID, MSRs, control registers and the register dump (cpuid.c, msr.c, control.c, reset.c). */
-#include "cpu/system.h"
+#include "cpu/control.h"
+#include "cpu/cpuid.h"
+#include "cpu/deliver.h"
+#include "cpu/msr.h"
+#include "cpu/reset.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

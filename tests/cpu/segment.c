@@ -1,5 +1,5 @@
 /* Descriptors unpacked into hidden parts, and real-mode loads (cpu/segment.c). */
-#include "cpu/system.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -3,7 +3,8 @@
  * armed breakpoint makes them run element by element; both must leave the same registers, flags
  * and memory.
  */
-#include "cpu/system.h"
+#include "cpu/interp.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 

@@ -26,6 +26,8 @@
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/tu.h"
+#include "cpu/deliver.h"
+#include "cpu/reset.h"
 #include "devices/i8259.h"
 #include "devices/port92.h"
 #include "devices/device.h"

@@ -7,6 +7,8 @@
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/tu.h"
+#include "cpu/deliver.h"
+#include "cpu/interp.h"
 #include "mmu/shadow.h"
 #include <signal.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
  * The random state a round starts in: registers, segments, descriptor tables.
  */
-#include "cpu/system.h"
 #include "tests/fuzz/lockstep_gen.h"
+#include "cpu/reset.h"
 #include "tests/insn/fpu_random.h"
 #include <string.h>
 

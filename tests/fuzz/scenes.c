@@ -2,6 +2,8 @@
  * Sequences that bring a chip into the states where something is at stake: a command accepted, a
  * transfer under way, a mode set. Their numbers are random; the order of accesses is a driver's.
  */
+#include "cpu/deliver.h"
+#include "cpu/interp.h"
 #include "devices/i8042.h"
 #include "devices/i8259.h"
 #include "devices/lapic.h"

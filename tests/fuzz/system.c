@@ -7,7 +7,11 @@
  *
  * An episode is a few hundred steps from one seed; `--seed S --episodes 1` repeats it.
  */
-#include "cpu/system.h"
+#include "cpu/control.h"
+#include "cpu/deliver.h"
+#include "cpu/far.h"
+#include "cpu/interp.h"
+#include "cpu/reset.h"
 #include "runtime/parts.h"
 
 #include <stdlib.h>

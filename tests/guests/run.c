@@ -4,6 +4,7 @@
  *
  *   sysguest KERNEL.elf [TRACE-CHANNELS]
  */
+#include "cpu/control.h"
 #include "devices/chardev.h"
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"

@@ -1,6 +1,7 @@
 /*
  * The bare machine chips are tested on: no firmware, no board, a clock turned by hand.
  */
+#include "cpu/reset.h"
 #include "runtime/machine/clock.h"
 #include "runtime/parts.h"
 #include "tests/harness/test.h"

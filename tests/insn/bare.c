@@ -9,7 +9,10 @@
  * A run ends when EIP is in the table of handlers: the vector is its index.
  */
 #include "tests/insn/bare.h"
-#include "cpu/system.h"
+#include "cpu/deliver.h"
+#include "cpu/far.h"
+#include "cpu/interp.h"
+#include "cpu/reset.h"
 #include "mmu/pte.h"
 #include "runtime/parts.h"
 #include "tests/insn/case.h"

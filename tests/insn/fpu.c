@@ -8,6 +8,7 @@
  *
  *      insn-fpu [-v] [-e interp|bt] [-f FORM] [-n ROUNDS] [-s SEED] [MNEMONIC]
  */
+#include "cpu/interp.h"
 #include "devices/device.h"
 #include "tests/insn/bare.h"
 #include "tests/insn/fpu_random.h"

@@ -2,7 +2,7 @@
 #ifndef RING3_FPU_RANDOM_H
 #define RING3_FPU_RANDOM_H
 
-#include "cpu/cpu.h"
+#include "cpu/vcpu.h"
 
 void fpu_seed(u64 seed);
 u32 fpu_rand(u32 below);

@@ -5,6 +5,7 @@
  *
  *      insn-random [--cases N] [--seed N] [--show N] [--verbose] and the engine's options (bare.h)
  */
+#include "cpu/interp.h"
 #include "devices/device.h"
 #include "tests/insn/bare.h"
 #include "tests/insn/generate.h"

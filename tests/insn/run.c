@@ -6,6 +6,7 @@
  *
  *      insn-run [the engine's options: bare.h] PROGRAM…
  */
+#include "cpu/interp.h"
 #include "mmu/mmu.h"
 #include "tests/insn/bare.h"
 #include "tests/insn/host.h"

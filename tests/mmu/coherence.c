@@ -5,7 +5,7 @@
  * access must reach the page, set the A and D bits, or fault with the error code, as the model says:
  * a shadow that is stale anywhere shows as a difference.
  */
-#include "cpu/system.h"
+#include "cpu/far.h"
 #include "devices/device.h"
 #include "mmu/pte.h"
 #include "mmu/state.h"

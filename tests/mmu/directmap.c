@@ -2,7 +2,6 @@
  * Windows (mmu/directmap.c): what is mapped there is what a load may find without a look, and it goes when the
  * guest's tables say otherwise. A kernel's table at C0000000 maps RAM from 0 on in a bare machine's 16 MiB.
  */
-#include "cpu/system.h"
 #include "devices/device.h"
 #include "mmu/pte.h"
 #include "mmu/state.h"

@@ -3,7 +3,6 @@
  * machine's 16 MiB: directory of space k at DIRECTORIES + k, its user table at TABLES + k, and for
  * all, from C0000000 on, a kernel table that maps RAM from 0.
  */
-#include "cpu/system.h"
 #include "devices/device.h"
 #include "mmu/pte.h"
 #include "mmu/rmap.h"

@@ -9,7 +9,11 @@
  * In virtual-8086 mode the exceptions and interrupts that reach the bare machine's kernel are sent
  * on through the table at 0, as a V86 monitor does; HLT ends a test by its #GP.
  */
-#include "cpu/system.h"
+#include "cpu/deliver.h"
+#include "cpu/insn.h"
+#include "cpu/interp.h"
+#include "cpu/reset.h"
+#include "cpu/segment.h"
 #include "runtime/machine/machine.h"
 #include "tests/insn/bare.h"
 #include "tests/suites/moo.h"

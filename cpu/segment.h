@@ -1,24 +1,26 @@
 /*
- * What the system side of the CPU shares among its files and with the interpreter's handlers
- * for mnemonics that have both sides (MOV, PUSH, POP, CALL, JMP, RET). Not for other folders.
+ * Segment registers, descriptors and stacks (segment.c; SDM vol. 3, 3.4 and 5).
  *
  * The rule of all that is declared here: test everything that can fault, in the manual's order,
  * then commit.
  */
-#ifndef RING3_CPU_SYSTEM_H
-#define RING3_CPU_SYSTEM_H
+#ifndef RING3_SEGMENT_H
+#define RING3_SEGMENT_H
 
-#include "cpu/insn.h"
+#include "cpu/vcpu.h"
 #include "mmu/mmu.h"
 
-/* ---- Handlers that rows of other tables call (control.c, debug.c) ---- */
+/* ---- Segment registers ---- */
 
-bool ex_mov_from_seg(struct vcpu *cpu, const struct insn *in); /* 8C */
-bool ex_mov_to_seg(struct vcpu *cpu, const struct insn *in);   /* 8E */
-bool ex_mov_cr(struct vcpu *cpu, const struct insn *in);       /* 0F 20, 0F 22 */
-bool ex_mov_dr(struct vcpu *cpu, const struct insn *in);       /* 0F 21, 0F 23 */
-bool ex_push_seg(struct vcpu *cpu, const struct insn *in);
-bool ex_pop_seg(struct vcpu *cpu, const struct insn *in);
+/* Loads a segment register as MOV, POP, LDS… do (vol. 2, "MOV"); ES, SS, DS, FS, GS. */
+bool cpu_load_segment(struct vcpu *cpu, enum seg seg, u16 selector);
+/* Real-mode/V86 load: base = selector << 4; real mode keeps limit and attributes, V86 sets them. */
+void cpu_load_segment_real(struct vcpu *cpu, enum seg seg, u16 selector);
+/* Reads the 8-byte descriptor of a selector from GDT or LDT as the system; #exc(selector) beyond
+ * the limit. */
+bool cpu_read_descriptor(struct vcpu *cpu, u16 selector, enum exception exc, u32 desc[2]);
+/* Unpacks a descriptor into a hidden part. */
+void cpu_unpack_descriptor(struct segment *seg, u16 selector, const u32 desc[2]);
 
 /* ---- Descriptors ---- */
 
@@ -93,12 +95,6 @@ void segment_make_v86(struct segment *seg, u16 selector);
 /* After a return to an outer level: forgets data segments that the new CPL may not use. */
 void segment_drop_inner(struct vcpu *cpu);
 
-/* ---- The only places that change the privilege and the code segment ---- */
-
-void cpu_set_cpl(struct vcpu *cpu, u32 cpl);
-/* Loads CS and EIP from a checked descriptor, with `rpl` the new CPL. */
-void cpu_commit_code(struct vcpu *cpu, u16 selector, const u32 desc[2], u32 rpl, u32 eip);
-
 /* ---- A stack that is not, or not yet, the current one ---- */
 
 struct stack {
@@ -119,60 +115,5 @@ bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size)
 bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val);
 /* Makes it the current one: SS as loaded, ESP or SP. */
 void stack_commit(struct vcpu *cpu, const struct stack *s);
-
-/* ---- Returns, by RET and IRET (far.c) ---- */
-
-/* May CS be returned to? A checked descriptor whose RPL is the new CPL; #GP, #NP. */
-bool far_check_return_code(struct vcpu *cpu, u16 selector, const u32 desc[2]);
-/* Pops the stack of a return to the outer level `rpl`, for stack_commit(). #GP, #SS, #PF. */
-bool far_pop_outer_stack(struct vcpu *cpu, u32 opsize, u32 *skip, u32 rpl, struct stack *s);
-
-/* ---- Interrupts (deliver.c) ---- */
-
-/* INT n (CD): in virtual-8086 mode by IOPL and the redirection bitmap; else as
- * cpu_deliver(). */
-bool cpu_int_n(struct vcpu *cpu, u8 vector, u32 next_eip);
-/* FLAGS as a virtual-8086 program believes them: VIF in IF's place and IOPL 3, if IOPL is
- * below. */
-u32 v86_virtual_flags(const struct vcpu *cpu);
-/* IRET's effect on NMI. */
-void cpu_unblock_nmi(struct vcpu *cpu);
-
-/* ---- Tasks (task.c) ---- */
-
-/* cpu_switch_task() with the EFLAGS to save: faults through task gates save RF set. */
-bool task_switch_to(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip,
-                    u32 flags, bool has_error, u32 error);
-
-/* ---- Requests ---- */
-
-static inline void request_set(struct vcpu *cpu, u32 bits)
-{
-    __atomic_fetch_or(&cpu->requests, bits, __ATOMIC_SEQ_CST);
-}
-static inline void request_clear(struct vcpu *cpu, u32 bits)
-{
-    __atomic_fetch_and(&cpu->requests, ~bits, __ATOMIC_SEQ_CST);
-}
-
-/* ---- Operands ---- */
-
-/* A general register by number and size; 4-7 of size 1 are AH, CH, DH, BH. */
-static inline u32 gpr_get(const struct vcpu *cpu, u32 reg, u32 size)
-{
-    if (size == 4)
-        return cpu->gpr[reg];
-    if (size == 2)
-        return cpu->gpr[reg] & 0xffff;
-    return cpu->gpr[reg & 3] >> (reg & 4 ? 8 : 0) & 0xff;
-}
-static inline void gpr_set(struct vcpu *cpu, u32 reg, u32 size, u32 val)
-{
-    u32 shift = size == 1 && (reg & 4) ? 8 : 0;
-    u32 mask = (size == 4 ? 0xffffffffu : size == 2 ? 0xffffu : 0xffu) << shift;
-    u32 *r = &cpu->gpr[size == 1 ? reg & 3 : reg];
-
-    *r = (*r & ~mask) | (val << shift & mask);
-}
 
 #endif

@@ -1,17 +1,16 @@
 /*
- * The guest's processor: a P6-class CPU (SDM vol. 1 to 3). Its state, and what every engine (the
- * interpreter, the translator) shares: segments, exceptions, control registers, time-stamp.
+ * The guest's processor: a P6-class CPU (SDM vol. 1 to 3), as it is: its registers by the names of the
+ * manual, its pins, and what every file here asks of its modes.
  *
  * Failing, the guest's way: a function that may raise an exception returns bool. It calls
  * `return cpu_fault(cpu, EXC_GP, 0);` which records the exception and yields false; callers pass
  * false up untouched until cpu_step() delivers it. Until then no guest-visible state has changed:
  * an instruction commits registers, flags and EIP after its last access that can fault.
  */
-#ifndef RING3_CPU_H
-#define RING3_CPU_H
+#ifndef RING3_VCPU_H
+#define RING3_VCPU_H
 
 #include "mmu/paging.h"
-#include "runtime/base/base.h"
 
 /* ---- Names as the manual prints them ---- */
 
@@ -191,40 +190,7 @@ struct vcpu {
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct vcpu) - offsetof(struct vcpu, shadow) <= 128, "translated code uses short offsets");
 
-/* `-cpu`: what CPUID says and which instructions exist (cpu/cpuid.c). */
-enum cpu_feature {
-    FEAT_ALWAYS, FEAT_CPUID, FEAT_FPU, FEAT_VME, FEAT_DE, FEAT_PSE, FEAT_TSC, FEAT_MSR, FEAT_PAE,
-    FEAT_CX8, FEAT_APIC, FEAT_SEP, FEAT_MTRR, FEAT_PGE, FEAT_CMOV, FEAT_PAT, FEAT_MMX, FEAT_FXSR,
-    FEAT_SSE, FEAT_SSE2, FEAT_NX, FEAT_NOPL, FEAT_486,
-};
-struct cpu_model {
-    const char *name, *help;
-    u64 features; /* bit n: enum cpu_feature n */
-    u32 signature; /* CPUID 1 EAX: family, model, stepping; EDX at reset */
-};
-extern const struct cpu_model cpu_models[]; /* ends with name NULL; the first is the default, p6 */
-static inline bool cpu_has(const struct vcpu *cpu, enum cpu_feature f)
-{
-    return cpu->model->features >> f & 1;
-}
-
-/* ---- Life ---- */
-
-struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struct cpu_pins *pins);
-/* Is the TSC not the host's, but that of a clock turned by hand? */
-bool cpu_clock_by_hand(const struct vcpu *cpu);
-void cpu_free(struct vcpu *cpu);
-void cpu_fetch_free(struct vcpu *cpu); /* by cpu_free() */
-/* The state after RESET (vol. 3, table 9-1): real mode, CS:EIP = F000:FFF0, base FFFF0000. */
-void cpu_reset(struct vcpu *cpu);
-
 /* ---- Modes ---- */
-
-enum {
-    CPU_PATIENCE = 64, /* interpreted instructions, some microseconds */
-    CPU_HURRY = 65536, /* the TSC's ticks: what looks that are rarer could miss */
-};
-enum { INT_DOS_IDLE = 0x28 }; /* DOS, and programs under it, call it while they wait for input */
 
 static inline bool cpu_protected(const struct vcpu *cpu) /* protected, and not V86 */
 {
@@ -255,123 +221,16 @@ static inline u32 cpu_eflags(const struct vcpu *cpu)
 {
     return cpu->eflags | (cpu->int_flag ? FLAG_IF : 0);
 }
-/* Replaces the bits of `mask` by those of `val`; a change of IF or TF updates requests. */
-void cpu_set_eflags(struct vcpu *cpu, u32 val, u32 mask);
 
-/* ---- Exceptions and interrupts (cpu/deliver.c) ---- */
+/* ---- Requests ---- */
 
-/* Records an exception and returns false. The error code is pushed for the vectors that have one. */
-bool cpu_fault(struct vcpu *cpu, enum exception vector, u32 error);
-
-enum delivery { DELIVER_EXCEPTION, DELIVER_INT /* INT n, INT3, INTO */, DELIVER_HARDWARE };
-/*
- * Enters the handler of `vector` through the IVT or IDT (vol. 3, chapter 6; V86: chapter 20).
- * `eip` is what is pushed. Exceptions on the way become double and triple faults here, except for
- * DELIVER_INT, where they are the INT instruction's own: then false is returned with the exception
- * recorded. A triple fault requests a machine reset.
- */
-bool cpu_deliver(struct vcpu *cpu, u8 vector, enum delivery how, u32 error, bool has_error, u32 eip);
-/* Delivers what cpu_fault() recorded, with cpu->eip as the restart address. */
-void cpu_deliver_pending(struct vcpu *cpu);
-/*
- * Called when requests is not 0, at an instruction boundary: takes an NMI or interrupt if one is
- * due and allowed, delivers the #DB trap of the instruction before, drops the interrupt shadow.
- * Returns false when the engine must return to the run loop (timer, event, halt).
- */
-bool cpu_serve_requests(struct vcpu *cpu);
-/* REQ_TIMER is due when the host's TSC is there. */
-void cpu_set_deadline(struct vcpu *cpu, u64 tsc);
-/* Sets REQ_TIMER if the deadline has passed. */
-void cpu_look_at_clock(struct vcpu *cpu);
-/* The requests there are, the deadline's among them; `steps` have been taken since the last question. */
-static inline u32 cpu_asked(struct vcpu *cpu, u32 steps)
+static inline void request_set(struct vcpu *cpu, u32 bits)
 {
-    if (unlikely((cpu->patience -= (i32)steps) <= 0))
-        cpu_look_at_clock(cpu);
-    return __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&cpu->requests, bits, __ATOMIC_SEQ_CST);
 }
-/* INTR input; callable by any device. */
-void cpu_set_intr(struct vcpu *cpu, bool level);
-void cpu_raise_nmi(struct vcpu *cpu);
-/* True when a halted CPU has a reason to wake. */
-bool cpu_can_wake(const struct vcpu *cpu);
-
-/* ---- The interpreter (cpu/interp.c) ---- */
-
-/* One instruction, or the delivery of what it raised. EIP is exact before and after. REP string
- * instructions may return after some iterations, EIP unmoved, to let interrupts in. */
-void cpu_step(struct vcpu *cpu);
-/* The same without a look at requests: for engines that have attended already. */
-void cpu_run_one(struct vcpu *cpu);
-
-/* ---- Memory through segments (cpu/access.c) ---- */
-
-/*
- * size is 1, 2, 4 or 8 bytes. Checks presence, type and limit (#GP, or #SS for SS; error 0), then
- * translates with the CPL's privilege. cpu_check_* test an access without making it, so that
- * instructions with several accesses can fault before the first one. `off` is the offset, already
- * truncated to the address size.
- */
-bool cpu_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val);
-bool cpu_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 val);
-/* Reads what will be written back: faults as a write does. */
-bool cpu_read_rmw(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val);
-bool cpu_check_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size);
-bool cpu_check_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size);
-/* Any size up to 512 (FXSAVE, environments, SSE); all or nothing. */
-bool cpu_read_bytes(struct vcpu *cpu, enum seg seg, u32 off, void *buf, u32 n);
-bool cpu_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, const void *buf, u32 n);
-/* Segment checks only: *gla is where the access would go. */
-bool cpu_linear(struct vcpu *cpu, enum seg seg, u32 off, u32 size, bool write, gla_t *gla);
-
-/* Pushes and pops of the operand size (2 or 4), ESP or SP by SS.B. Pops leave ESP to the caller's
- * commit: `cpu_pop` reads at ESP + *skip and adds size to *skip; cpu_pop_commit adds it to ESP. */
-bool cpu_push(struct vcpu *cpu, u32 size, u32 val);
-bool cpu_pop(struct vcpu *cpu, u32 size, u32 *skip, u32 *val);
-void cpu_pop_commit(struct vcpu *cpu, u32 skip);
-
-/* ---- Segments and far transfers (cpu/segment.c, flow across segments in far.c, task.c) ---- */
-
-/* Loads a segment register as MOV, POP, LDS… do (vol. 2, "MOV"); ES, SS, DS, FS, GS. */
-bool cpu_load_segment(struct vcpu *cpu, enum seg seg, u16 selector);
-/* Real-mode/V86 load: base = selector << 4; real mode keeps limit and attributes, V86 sets them. */
-void cpu_load_segment_real(struct vcpu *cpu, enum seg seg, u16 selector);
-/* Reads the 8-byte descriptor of a selector from GDT or LDT as the system; #exc(selector) beyond
- * the limit. */
-bool cpu_read_descriptor(struct vcpu *cpu, u16 selector, enum exception exc, u32 desc[2]);
-/* Unpacks a descriptor into a hidden part. */
-void cpu_unpack_descriptor(struct segment *seg, u16 selector, const u32 desc[2]);
-
-bool cpu_far_jump(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
-bool cpu_far_call(struct vcpu *cpu, u16 selector, u32 off, u32 opsize, u32 next_eip);
-bool cpu_far_ret(struct vcpu *cpu, u32 opsize, u32 pop_bytes);
-enum task_switch { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
-/* Hardware task switch (vol. 3, 7.3). next_eip is saved in the old TSS. */
-bool cpu_switch_task(struct vcpu *cpu, u16 selector, enum task_switch how, u32 next_eip,
-                     bool has_error, u32 error);
-
-/* ---- Control (cpu/control.c, msr.c, cpuid.c, debug.c) ---- */
-
-bool cpu_set_cr0(struct vcpu *cpu, u32 val);
-bool cpu_set_cr3(struct vcpu *cpu, u32 val);
-bool cpu_set_cr4(struct vcpu *cpu, u32 val);
-bool cpu_rdmsr(struct vcpu *cpu, u32 index, u64 *val);
-bool cpu_wrmsr(struct vcpu *cpu, u32 index, u64 val);
-void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4]); /* eax ebx ecx edx */
-u64 cpu_tsc(struct vcpu *cpu);
-/* The machine stops or goes on: the TSC stands meanwhile, as the machine's clock does. */
-void cpu_tsc_stop(struct vcpu *cpu);
-void cpu_tsc_start(struct vcpu *cpu);
-
-/* ---- x87, MMX, SSE (cpu/fpu.c, hostexec.c) ---- */
-
-/* The FPU part of RESET (SDM vol. 3, table 9-1). */
-void cpu_fpu_reset(struct vcpu *cpu);
-void cpu_hostexec_free(struct vcpu *cpu);
-
-/* ---- For people ---- */
-
-/* QEMU's `info registers` layout. Returns bytes written, NUL not counted. */
-size_t cpu_print(const struct vcpu *cpu, char *buf, size_t size);
+static inline void request_clear(struct vcpu *cpu, u32 bits)
+{
+    __atomic_fetch_and(&cpu->requests, ~bits, __ATOMIC_SEQ_CST);
+}
 
 #endif

@@ -1,0 +1,18 @@
+/*
+ * A processor's making and end, its reset, and its registers as text (reset.c).
+ */
+#ifndef RING3_RESET_H
+#define RING3_RESET_H
+
+#include "cpu/vcpu.h"
+
+struct cpu_model;
+
+struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struct cpu_pins *pins);
+void cpu_free(struct vcpu *cpu);
+/* The state after RESET (vol. 3, table 9-1): real mode, CS:EIP = F000:FFF0, base FFFF0000. */
+void cpu_reset(struct vcpu *cpu);
+/* QEMU's `info registers` layout. Returns bytes written, NUL not counted. */
+size_t cpu_print(const struct vcpu *cpu, char *buf, size_t size);
+
+#endif
