@@ -214,6 +214,11 @@ def number(x, digits=3):
     return ("%." + str(max(0, digits - before)) + "f") % x
 
 
+def wanted(row, o):
+    """Does --only name it? Parts of names, with commas between."""
+    return any(word in row for word in o.only.split(","))
+
+
 def progress(row, figures):
     """What a row of a long run came to, on standard error, for who waits."""
     print("  %s: %s" % (row, ", ".join("%s %s" % (name, number(x)) for name, x in figures.items())), file=sys.stderr, flush=True)

@@ -66,7 +66,7 @@ def systems(o):
     engines, rows, results = ["qemu"] + o.engines, [], {}
     with tempfile.TemporaryDirectory() as folder:
         for name, system in images.SYSTEMS.items():
-            if o.only not in name:
+            if not rig.wanted(name, o):
                 continue
             try:
                 best = results[name] = measure(o, engines, system, folder)

@@ -10,6 +10,7 @@ def read(text):
     for line in text.replace("\r", "").split("\n"):
         found = LINE.match(line)
         if not found:
+            last = None  # a heading: what stands deeper below it is no row's table
             continue
         depth, name, number = len(found[1]), found[2], int(found[3])
         if depth == 2:
@@ -40,7 +41,8 @@ def top(table, least, count=4):
 
 def told(c, cpu):
     """What may have cost the time: of each kind that is more than a trifle per CPU second, how many there were."""
-    by, signals = c.get("callout_by", {}), {k[8:]: v for k, v in c.items() if k.startswith("signals_")}
+    by = c.get("callout_by", {})
+    signals = {k[8:]: v for k, v in c.items() if k.startswith("signals_")}
     parts = ["%s callouts (%s)" % (short(sum(by.values())), top(by, 2000 * cpu))] if by else []
     for key, what in ("tus in all", "TUs made"), ("flushes", "flushes"), ("drops", "dropped"), ("smc_events", "stores to code"), \
             ("shadow_hidden", "hidden page faults"):

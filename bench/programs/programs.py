@@ -105,7 +105,7 @@ def programs(o):
     machines.fetch()
     if not machines.make("i386"):
         return
-    rows, names = [r for r in ROWS if o.only in r.name], columns(o)
+    rows, names = [r for r in ROWS if rig.wanted(r.name, o)], columns(o)
     up = started(names, o)
     try:
         results = measure(up, rows, o)

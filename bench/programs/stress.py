@@ -25,19 +25,23 @@ STRESSORS = """atomic bad-altstack branch bsearch cache cacheline clock context 
     stream switch sysinfo timer timerfd tree tsc tsearch urandom vdso vecfp vecmath vecshuf vecwide vfork vm vm-addr vm-rw vm-segv
     vm-splice wcs x86cpuid x86syscall yield zero zlib""".split()
 ROWS = [("cpu " + m, "--cpu 1 --cpu-method " + m) for m in METHODS] + [(s, "--%s 1" % s) for s in STRESSORS]
-SECONDS = 1
+SECONDS = (1, 4)  # by the guest's clock; the second where the first gave it less than ENOUGH, on a busy host
+ENOUGH = 0.5  # CPU seconds
 COMMAND = "stress-ng --metrics-brief --temp-path /tmp/work %s"
 METRIC = re.compile(r"metrc: \[\d+\] \S+ +(\d+) +[\d.]+ +[\d.]+ +[\d.]+ ")
 
 
 def operations(machine, options, startup):
-    """(operations per CPU second, counters) of one stressor, or None where it does not run there or count."""
-    before = machine.counters()
-    done = machine.do(COMMAND % options + " --timeout %d" % SECONDS)
-    found = METRIC.search(done["said"])
-    cpu = done["cpu"] - startup
-    if done["status"] or not found or not int(found[1]) or cpu <= 0.02:
-        return None
+    """(operations per CPU second, counters, CPU seconds) of one stressor, or None where it does not run there or count."""
+    for seconds in SECONDS:
+        before = machine.counters()
+        done = machine.do(COMMAND % options + " --timeout %d" % seconds)
+        found = METRIC.search(done["said"])
+        cpu = done["cpu"] - startup
+        if done["status"] or not found or not int(found[1]) or cpu <= 0.02:
+            return None
+        if cpu >= ENOUGH:
+            break
     return int(found[1]) / cpu, counters.difference(before, machine.counters()), cpu
 
 
@@ -50,7 +54,7 @@ def measure(up, o):
     """{row: {machine: the best of its runs}}"""
     base = {name: startup(machine) for name, machine in up.items()}
     results = {}
-    for row, options in [r for r in ROWS if o.only in r[0]]:
+    for row, options in [r for r in ROWS if rig.wanted(r[0], o)]:
         results[row] = {}
         for _ in range(min(o.repeat, 2)):
             for name, machine in up.items():
