@@ -76,7 +76,7 @@ void direct_map_done(struct mmu *mmu)
 
 static struct space *direct_map_owner(const struct mmu *mmu)
 {
-    return mmu->space->group ? mmu->space->group->sptes : mmu->space;
+    return mmu->space->shared_shadow ? mmu->space->shared_shadow->sptes : mmu->space;
 }
 
 void direct_map_switch(struct mmu *mmu)

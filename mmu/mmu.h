@@ -48,8 +48,8 @@ void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write);
 void mmu_set_a20(struct mmu *mmu, bool enabled);
 bool mmu_a20(const struct mmu *mmu);
 
-/* By physical address, page by page: memory, or the bus; writes to ROM are dropped. Told to who
- * guards a page. */
+/* By physical address, page by page: memory, or the bus; writes to ROM are dropped. Writes
+ * to a protected page are reported first. */
 void mmu_phys_read(struct mmu *mmu, gpa_t gpa, void *buf, u64 size);
 void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size);
 
@@ -75,8 +75,8 @@ bool mmu_store_bytes(struct paging *pg, gla_t gla, const void *buf, u32 n,
 /* Host address of the byte at gla, good to the end of its page; NULL with *fault false: device
  * memory (or traced, for writing); NULL with *fault true: #PF was raised. */
 u8 *mmu_host(struct paging *pg, gla_t gla, enum mmu_access access, bool *fault);
-/* The same for n bytes inside a page that the caller overwrites at once: who guards the page
- * has been told when it returns. */
+/* The same for n bytes inside a page that the caller overwrites at once: the write has been
+ * reported when it returns. */
 u8 *mmu_host_overwrite(struct paging *pg, gla_t gla, u32 n, bool *fault);
 /* Physical address by the current tables, no exception, no A or D: for debuggers. false:
  * unmapped */

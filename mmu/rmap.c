@@ -73,8 +73,8 @@ static u64 *rmap_spte(const struct mmu *mmu, const struct rmap *w, const u8 *hva
     return *spte == spte_base(mmu, s, hva, w->page) ? spte : NULL;
 }
 
-/* Adds a space's page to the writers of a physical page, unless it is there; removes those met
- * that no longer are. */
+/* Adds a space's page to the reverse map of a physical page, unless it is there; removes those
+ * met that no longer lead there. */
 void rmap_add(struct mmu *mmu, u32 page, const struct space *s, u32 gla_page, u8 *hva)
 {
     u32 space = (u32)(s - mmu->spaces), *link = &mmu->rmap_head[page], i;

@@ -186,7 +186,7 @@ static void lists_trim(struct mmu *mmu)
 
 static void directory_entry_changes(struct mmu *mmu, struct space *s, u32 region, u64 old)
 {
-    if (s->group && bit_test(s->group->shared, region))
+    if (s->shared_shadow && bit_test(s->shared_shadow->regions, region))
         shared_entry_written(mmu, s, region);
     else if (old & PTE_P)
         shadow_drop_region(mmu, s, region);
@@ -361,7 +361,7 @@ static void entry_changed(struct mmu *mmu, const struct table_user *u, u32 index
     else if (old & PTE_P && !(w.writable && w.dirty))
         drop_writes(s, page);
     if ((new & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(new & mmu_entry_reserved(mode)) &&
-        (s == now || (now->group && s == now->group->sptes)))
+        (s == now || (now->shared_shadow && s == now->shared_shadow->sptes)))
         fill_sptes(mmu, s, &w, page, false);
 }
 

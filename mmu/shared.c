@@ -69,32 +69,32 @@ static u32 region_count(const struct root *r)
 
 /* ---- Entries of a shared shadow ---- */
 
-static void entry_forget(struct mmu *mmu, struct shared_shadow *g, u32 region)
+static void entry_forget(struct mmu *mmu, struct shared_shadow *sh, u32 region)
 {
-    shadow_drop_region(mmu, g->sptes, region);
-    g->filled[region / 64] &= ~(1ull << region % 64);
-    g->version++;
+    shadow_drop_region(mmu, sh->sptes, region);
+    sh->filled[region / 64] &= ~(1ull << region % 64);
+    sh->version++;
 }
 
 void shared_filled(struct mmu *mmu, struct space *s, u32 region, u64 entry)
 {
-    struct shared_shadow *g = s->group;
-    bool filled = bit_test(g->filled, region);
+    struct shared_shadow *sh = s->shared_shadow;
+    bool filled = bit_test(sh->filled, region);
 
-    if (likely(filled && g->entry[region] == entry))
+    if (likely(filled && sh->entry[region] == entry))
         return;
-    if (filled && !entries_alike(g->entry[region], entry))
-        entry_forget(mmu, g, region);
-    g->filled[region / 64] |= 1ull << region % 64;
-    g->entry[region] = entry;
-    s->seen = ++g->version;
+    if (filled && !entries_alike(sh->entry[region], entry))
+        entry_forget(mmu, sh, region);
+    sh->filled[region / 64] |= 1ull << region % 64;
+    sh->entry[region] = entry;
+    s->seen = ++sh->version;
 }
 
 void shared_entry_written(struct mmu *mmu, struct space *s, u32 region)
 {
     s->seen = 0;
-    if (s == mmu->space && bit_test(s->group->filled, region))
-        entry_forget(mmu, s->group, region);
+    if (s == mmu->space && bit_test(s->shared_shadow->filled, region))
+        entry_forget(mmu, s->shared_shadow, region);
 }
 
 static void trace_directories(struct mmu *mmu, struct space *s)
@@ -102,7 +102,7 @@ static void trace_directories(struct mmu *mmu, struct space *s)
     u32 page;
 
     for (u32 d = 0; d < 4; d++) {
-        const u64 *bits = &s->group->shared[d * REGIONS / 4 / 64];
+        const u64 *bits = &s->shared_shadow->regions[d * REGIONS / 4 / 64];
         u64 any = 0;
 
         if (d && !(s->root.mode & SPACE_PAE))
@@ -116,21 +116,21 @@ static void trace_directories(struct mmu *mmu, struct space *s)
 
 bool shared_agree(struct mmu *mmu, struct space *s)
 {
-    struct shared_shadow *g = s->group;
+    struct shared_shadow *sh = s->shared_shadow;
     struct reader r;
     bool quarrel = false;
 
-    g->age = mmu->clock;
-    if (likely(s->seen == g->version))
+    sh->age = mmu->clock;
+    if (likely(s->seen == sh->version))
         return true;
     trace_directories(mmu, s);
     r = reader_of(mmu, &s->root);
-    FOR_BITS(g->filled, i)
-        if (reader_entry(&r, (u32)i) != g->entry[i]) {
-            entry_forget(mmu, g, (u32)i);
+    FOR_BITS(sh->filled, i)
+        if (reader_entry(&r, (u32)i) != sh->entry[i]) {
+            entry_forget(mmu, sh, (u32)i);
             quarrel = true;
         }
-    s->seen = g->version;
+    s->seen = sh->version;
     s->quarrels += quarrel;
     mmu->stats.shadow_quarrels += quarrel;
     return s->quarrels <= MAX_QUARRELS;
@@ -138,18 +138,18 @@ bool shared_agree(struct mmu *mmu, struct space *s)
 
 void shared_doubt(struct mmu *mmu)
 {
-    for (struct shared_shadow *g = mmu->shareds; g < mmu->shareds + MAX_SHARED; g++)
-        g->version++;
-    if (mmu->space && mmu->space->group)
+    for (struct shared_shadow *sh = mmu->shareds; sh < mmu->shareds + MAX_SHARED; sh++)
+        sh->version++;
+    if (mmu->space && mmu->space->shared_shadow)
         shared_agree(mmu, mmu->space);
 }
 
 /* ---- Mapping ---- */
 
-static bool map_run(struct mmu *mmu, struct space *s, const struct shared_shadow *g, u32 first,
+static bool map_run(struct mmu *mmu, struct space *s, const struct shared_shadow *sh, u32 first,
                     u32 end)
 {
-    u64 file = (u64)(g - mmu->shareds) * SHADOW_BYTES, size = (u64)(end - first) * PAGE_SIZE;
+    u64 file = (u64)(sh - mmu->shareds) * SHADOW_BYTES, size = (u64)(end - first) * PAGE_SIZE;
 
     for (u32 t = 0; t < SHADOW_TABLES; t++) {
         u64 at = ((u64)t * COLUMNS + first) * PAGE_SIZE;
@@ -176,20 +176,20 @@ static void unbind(struct mmu *mmu, struct space *s)
     s->bound = 0;
 }
 
-bool shared_bind(struct mmu *mmu, struct space *s, const struct shared_shadow *g)
+bool shared_bind(struct mmu *mmu, struct space *s, const struct shared_shadow *sh)
 {
-    u32 columns = g ? 1u << (region_shift(&g->sptes->root) - 9) : 0, end;
+    u32 columns = sh ? 1u << (region_shift(&sh->sptes->root) - 9) : 0, end;
 
-    if (s->bound == (g ? g->id : 0))
+    if (s->bound == (sh ? sh->id : 0))
         return true;
     unbind(mmu, s);
-    if (!g)
+    if (!sh)
         return true;
-    s->bound = g->id;
+    s->bound = sh->id;
     for (u32 i = 0; i < REGIONS; i = end + 1) {
-        for (end = i; end < REGIONS && bit_test(g->shared, end); end++)
+        for (end = i; end < REGIONS && bit_test(sh->regions, end); end++)
             ;
-        if (end > i && !map_run(mmu, s, g, i * columns, end * columns)) {
+        if (end > i && !map_run(mmu, s, sh, i * columns, end * columns)) {
             unbind(mmu, s);
             return false;
         }
@@ -197,9 +197,9 @@ bool shared_bind(struct mmu *mmu, struct space *s, const struct shared_shadow *g
     return true;
 }
 
-void shared_join(struct mmu *mmu, struct space *s, struct shared_shadow *g)
+void shared_join(struct mmu *mmu, struct space *s, struct shared_shadow *sh)
 {
-    s->group = g;
+    s->shared_shadow = sh;
     s->seen = 0;
 }
 
@@ -249,14 +249,14 @@ static u32 settle_shared(const struct mmu *mmu, u64 *shared, const struct root *
     return both >= left ? both : 0;
 }
 
-static void shared_free(struct mmu *mmu, struct shared_shadow *g)
+static void shared_free(struct mmu *mmu, struct shared_shadow *sh)
 {
     for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
-        if (s->live && s->group == g)
+        if (s->live && s->shared_shadow == sh)
             space_free(mmu, s);
-    space_clear(mmu, g->sptes);
-    g->sptes->live = false;
-    g->id = 0;
+    space_clear(mmu, sh->sptes);
+    sh->sptes->live = false;
+    sh->id = 0;
 }
 
 /* One that is free, or the one not used for longest. NULL: the current space's is the only
@@ -265,11 +265,11 @@ static struct shared_shadow *shared_take(struct mmu *mmu)
 {
     struct shared_shadow *old = NULL;
 
-    for (struct shared_shadow *g = mmu->shareds; g < mmu->shareds + MAX_SHARED; g++) {
-        if (!g->id)
-            return g;
-        if (g != mmu->space->group && (!old || g->age < old->age))
-            old = g;
+    for (struct shared_shadow *sh = mmu->shareds; sh < mmu->shareds + MAX_SHARED; sh++) {
+        if (!sh->id)
+            return sh;
+        if (sh != mmu->space->shared_shadow && (!old || sh->age < old->age))
+            old = sh;
     }
     if (old)
         shared_free(mmu, old);
@@ -291,33 +291,33 @@ static bool shared_memory(struct mmu *mmu)
 
 /* The entries of the directory it was made from: nothing is filled from them yet, but who fits
  * shows. */
-static void entries_take(const struct mmu *mmu, struct shared_shadow *g, const struct root *r)
+static void entries_take(const struct mmu *mmu, struct shared_shadow *sh, const struct root *r)
 {
     struct reader reader = reader_of(mmu, r);
 
-    memset(g->filled, 0, sizeof(g->filled));
-    FOR_BITS(g->shared, i) {
-        g->entry[i] = reader_entry(&reader, (u32)i);
-        if (g->entry[i] & PTE_P)
-            g->filled[i / 64] |= 1ull << i % 64;
+    memset(sh->filled, 0, sizeof(sh->filled));
+    FOR_BITS(sh->regions, i) {
+        sh->entry[i] = reader_entry(&reader, (u32)i);
+        if (sh->entry[i] & PTE_P)
+            sh->filled[i / 64] |= 1ull << i % 64;
     }
 }
 
 static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r,
                                         const u64 *shared, u32 both)
 {
-    struct shared_shadow *g = shared_take(mmu);
+    struct shared_shadow *sh = shared_take(mmu);
     struct space *sptes;
 
-    if (!g || !shared_memory(mmu))
+    if (!sh || !shared_memory(mmu))
         return NULL;
-    memcpy(g->shared, shared, sizeof(g->shared));
-    g->both = both;
-    sptes = g->sptes = &mmu->spaces[MAX_SPACES + (g - mmu->shareds)];
+    memcpy(sh->regions, shared, sizeof(sh->regions));
+    sh->both = both;
+    sptes = sh->sptes = &mmu->spaces[MAX_SPACES + (sh - mmu->shareds)];
     if (!sptes->shadow) {
         sptes->shadow =
             mmap(NULL, SHADOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                 mmu->shared_fd, (g - mmu->shareds) * (off_t)SHADOW_BYTES);
+                 mmu->shared_fd, (sh - mmu->shareds) * (off_t)SHADOW_BYTES);
         if (sptes->shadow == MAP_FAILED) {
             sptes->shadow = NULL;
             return NULL;
@@ -325,23 +325,23 @@ static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r,
     }
     sptes->live = true;
     sptes->root = (struct root){ .mode = r->mode };
-    entries_take(mmu, g, r);
-    g->id = ++mmu->shared_id;
-    g->version = 1;
+    entries_take(mmu, sh, r);
+    sh->id = ++mmu->shared_id;
+    sh->version = 1;
     mmu->stats.shared_shadows++;
-    return g;
+    return sh;
 }
 
 /* How many of the shared shadow's entries the directory has; 0 if it has others in a fifth of
  * the places. */
-static u32 count_agreeing(const struct mmu *mmu, const struct shared_shadow *g,
+static u32 count_agreeing(const struct mmu *mmu, const struct shared_shadow *sh,
                           const struct root *r)
 {
     struct reader reader = reader_of(mmu, r);
     u32 yes = 0, no = 0;
 
-    FOR_BITS(g->filled, i)
-        *(entries_alike(reader_entry(&reader, (u32)i), g->entry[i]) ? &yes : &no) += 1;
+    FOR_BITS(sh->filled, i)
+        *(entries_alike(reader_entry(&reader, (u32)i), sh->entry[i]) ? &yes : &no) += 1;
     return yes >= 4 * no ? yes : 0;
 }
 
@@ -350,9 +350,10 @@ static struct shared_shadow *shared_best(struct mmu *mmu, const struct root *r)
     struct shared_shadow *best = NULL;
     u32 most = 0, n;
 
-    for (struct shared_shadow *g = mmu->shareds; g < mmu->shareds + MAX_SHARED; g++)
-        if (g->id && g->sptes->root.mode == r->mode && (n = count_agreeing(mmu, g, r)) > most) {
-            best = g;
+    for (struct shared_shadow *sh = mmu->shareds; sh < mmu->shareds + MAX_SHARED; sh++)
+        if (sh->id && sh->sptes->root.mode == r->mode &&
+            (n = count_agreeing(mmu, sh, r)) > most) {
+            best = sh;
             most = n;
         }
     return best;
@@ -368,7 +369,7 @@ struct shared_shadow *shared_find(struct mmu *mmu, const struct root *r,
     if (!(r->mode & SPACE_PAGING))
         return NULL;
     best = shared_best(mmu, r);
-    if (!other || other->root.mode != r->mode || (best && other->group == best) ||
+    if (!other || other->root.mode != r->mode || (best && other->shared_shadow == best) ||
         mmu->spaces_made < mmu->shared_due)
         return best;
     mmu->shared_due = mmu->spaces_made + ++mmu->shared_tries; /* less and less often */

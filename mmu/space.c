@@ -32,7 +32,7 @@ void space_free(struct mmu *mmu, struct space *s)
     space_clear(mmu, s);
     mmu->bases[s - mmu->spaces] = 0;
     s->live = false;
-    s->group = NULL;
+    s->shared_shadow = NULL;
 }
 
 /* ---- Finding and making one ---- */
@@ -153,7 +153,7 @@ void space_switch(struct paging *pg)
     s->age = ++mmu->clock;
     s->root_writes = 0;
     mmu->space = s;
-    if (s->group && !shared_agree(mmu, s)) {
+    if (s->shared_shadow && !shared_agree(mmu, s)) {
         space_free(mmu, s);
         s = mmu->space = space_new(mmu, &r, NULL);
     }

@@ -128,7 +128,7 @@ static bool page_right(const struct machine *m, u32 page, bool deep)
 static bool direct_map_right(const struct machine *m)
 {
     const struct mmu *mmu = m->mmu;
-    const struct space *s = mmu->space->group ? mmu->space->group->sptes : mmu->space;
+    const struct space *s = mmu->space->shared_shadow ? mmu->space->shared_shadow->sptes : mmu->space;
     struct walk w;
 
     if (m->cpu->direct_map && m->cpu->direct_map != (u64)(s->direct_map ? s->direct_map->at : mmu->nowhere))

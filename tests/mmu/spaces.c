@@ -62,7 +62,7 @@ TEST(spaces, a_new_one_knows_the_kernel)
     u64 hidden;
 
     load_cr3(cpu, 1);
-    CHECK(cpu->mmu->space->group);
+    CHECK(cpu->mmu->space->shared_shadow);
     for (u32 i = 0; i < 8; i++)
         load(cpu, KERNEL + i * PAGE_SIZE);
     load(cpu, 0x5000);
