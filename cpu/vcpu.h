@@ -127,7 +127,7 @@ struct cpu_stats {
 
 /*
  * A processor: its architectural state, which is what the guest can observe, and under the line its wiring.
- * What an engine keeps beside it lies behind it in memory (bt/tc.h), so what an engine's code reaches most
+ * What an engine keeps for itself lies behind it in memory (bt/tc.h), so what an engine's code reaches most
  * often comes last.
  */
 enum { CPU_ENGINE_ROOM = 8192 }; /* bytes behind a struct vcpu, zero at first */

@@ -1,28 +1,30 @@
 /*
- * National DP8390D network interface controller (datasheet TL/F/8582; loopback: application note 937).
+ * National DP8390D network interface controller (datasheet TL/F/8582; loopback: application
+ * note 937).
  *
- * Received frames go into a ring of 256-byte pages, PSTART to PSTOP - 1, in the card's memory, each led
- * by four bytes: status, page of the next one, length with CRC. The chip fills from CURR, the driver
- * empties from BNRY. Sent ones lie at TPSR. The host reaches the memory by the remote DMA through one
- * port. A transmission is over as soon as it has begun; the network is full duplex and without errors.
+ * Received frames go into a ring of 256-byte pages, PSTART to PSTOP - 1, in the card's memory,
+ * each led by four bytes: status, page of the next one, length with CRC. The chip fills from
+ * CURR, the driver empties from BNRY. Sent ones lie at TPSR. The host reaches the memory by the
+ * remote DMA through one port. A transmission is over as soon as it has begun; the network is
+ * full duplex and without errors.
  *
- * Invariant: memory is only reached by memory_read() and memory_write(), so no register value leads outside.
+ * Invariant: memory is only reached by memory_read() and memory_write(), so no register value
+ * leads outside.
  */
 #include "devices/dp8390.h"
 
 #include <string.h>
 
 enum { /* page 0: reading / writing */
-    CR, CLDA0, CLDA1, BNRY, TSR, NCR, FIFO, ISR, CRDA0, CRDA1, ID0, ID1, RSR, CNTR0, CNTR1, CNTR2,
-    PSTART = 1, PSTOP = 2, TPSR = 4, TBCR0 = 5, TBCR1 = 6, RSAR0 = 8, RSAR1 = 9, RBCR0 = 10, RBCR1 = 11,
-    RCR = 12, TCR = 13, DCR = 14, IMR = 15,
+    CR, CLDA0, CLDA1, BNRY, TSR, NCR, FIFO, ISR, CRDA0, CRDA1, ID0, ID1, RSR, CNTR0, CNTR1,
+    CNTR2, PSTART = 1, PSTOP = 2, TPSR = 4, TBCR0 = 5, TBCR1 = 6, RSAR0 = 8, RSAR1 = 9,
+    RBCR0 = 10, RBCR1 = 11, RCR = 12, TCR = 13, DCR = 14, IMR = 15,
     PAR0 = 1, PAR5 = 6, CURR = 7, MAR0 = 8, /* page 1 */
 };
 enum {
-    CR_STP = 0x01, CR_STA = 0x02, CR_TXP = 0x04, CR_RD = 0x38, CR_RD_READ = 0x08, CR_RD_WRITE = 0x10,
-    CR_RD_SEND = 0x18, CR_RD_ABORT = 0x20,
-    ISR_PRX = 0x01, ISR_PTX = 0x02, ISR_RXE = 0x04, ISR_OVW = 0x10, ISR_CNT = 0x20, ISR_RDC = 0x40,
-    ISR_RST = 0x80,
+    CR_STP = 0x01, CR_STA = 0x02, CR_TXP = 0x04, CR_RD = 0x38, CR_RD_READ = 0x08,
+    CR_RD_WRITE = 0x10, CR_RD_SEND = 0x18, CR_RD_ABORT = 0x20, ISR_PRX = 0x01, ISR_PTX = 0x02,
+    ISR_RXE = 0x04, ISR_OVW = 0x10, ISR_CNT = 0x20, ISR_RDC = 0x40, ISR_RST = 0x80,
     DCR_WTS = 0x01, DCR_LS = 0x08, /* word transfers; normal operation, else loopback */
     TCR_CRC = 0x01, TCR_LB = 0x06, /* inhibit CRC; loopback mode */
     TSR_PTX = 0x01, TSR_CRS = 0x10, TSR_CDH = 0x40,
@@ -79,7 +81,8 @@ static u8 next_page(const struct dp8390 *d, u8 page)
     return page == d->pstop ? d->pstart : page;
 }
 
-/* Pages from CURR to before BNRY; both equal is an empty ring. 0: the registers make no ring. */
+/* Pages from CURR to before BNRY; both equal is an empty ring. 0: the registers make no
+ * ring. */
 static u32 free_pages(const struct dp8390 *d)
 {
     u32 ring = d->pstop > d->pstart ? d->pstop - d->pstart : 0;
@@ -175,7 +178,8 @@ void dp8390_receive(struct dp8390 *d, const u8 *frame, u32 size)
 
 /* ---- Transmission ---- */
 
-/* The end of a looped frame stays in the FIFO: its last five bytes, CRC included, and its length. */
+/* The end of a looped frame stays in the FIFO: its last five bytes, CRC included, and its
+ * length. */
 static void fill_fifo(struct dp8390 *d, const u8 *frame, u32 size)
 {
     for (u32 i = 0; i < 5; i++)
@@ -186,9 +190,9 @@ static void fill_fifo(struct dp8390 *d, const u8 *frame, u32 size)
 }
 
 /*
- * Loopback (application note 937): receiver and transmitter share the CRC logic, so a CRC made here is
- * always reported as wrong, and one made by software is checked. A frame for others is only counted as
- * received. Nothing is written to the ring.
+ * Loopback (application note 937): receiver and transmitter share the CRC logic, so a CRC made
+ * here is always reported as wrong, and one made by software is checked. A frame for others is
+ * only counted as received. Nothing is written to the ring.
  */
 static void loop_frame(struct dp8390 *d, u8 *frame, u32 size)
 {
@@ -199,7 +203,8 @@ static void loop_frame(struct dp8390 *d, u8 *frame, u32 size)
         wrong = size < CRC;
         if (!wrong) {
             fcs = ether_fcs(frame, size - CRC);
-            wrong = memcmp(frame + size - CRC, (u8[CRC]){ fcs, fcs >> 8, fcs >> 16, fcs >> 24 }, CRC);
+            wrong = memcmp(frame + size - CRC, (u8[CRC]){ fcs, fcs >> 8, fcs >> 16, fcs >> 24 },
+                           CRC);
         }
     } else {
         for (u32 i = 0; i < CRC; i++)
@@ -224,7 +229,9 @@ static void transmit_frame(struct dp8390 *d)
     d->tsr = TSR_PTX;
     d->ncr = 0;
     if (in_loopback(d)) {
-        d->tsr |= (d->tcr & TCR_LB) == 2 ? TSR_CRS | TSR_CDH : (d->tcr & TCR_LB) == 4 ? TSR_CDH : 0;
+        d->tsr |= (d->tcr & TCR_LB) == 2   ? TSR_CRS | TSR_CDH
+                  : (d->tcr & TCR_LB) == 4 ? TSR_CDH
+                                           : 0;
         loop_frame(d, frame, size);
     } else {
         nic_send(d->dev, frame, size);
@@ -354,10 +361,12 @@ void dp8390_write(struct dp8390 *d, u32 reg, u8 val)
 static u8 read_page0(struct dp8390 *d, u32 reg)
 {
     const u8 plain[16] = {
-        [CLDA0] = 0, [CLDA1] = d->curr, [BNRY] = d->bnry, [TSR] = d->tsr, [NCR] = d->ncr,
-        [FIFO] = d->fifo[d->fifo_at & 7], [ISR] = d->isr, [CRDA0] = d->rsar, [CRDA1] = d->rsar >> 8,
-        [ID0] = 'P', [ID1] = 'C', /* reserved in the DP8390; Realtek's signature */
-        [RSR] = d->rsr, [CNTR0] = d->tally[0], [CNTR1] = d->tally[1], [CNTR2] = d->tally[2],
+        [CLDA0] = 0,           [CLDA1] = d->curr,     [BNRY] = d->bnry,
+        [TSR] = d->tsr,        [NCR] = d->ncr,        [FIFO] = d->fifo[d->fifo_at & 7],
+        [ISR] = d->isr,        [CRDA0] = d->rsar,     [CRDA1] = d->rsar >> 8,
+        [ID0] = 'P',           [ID1] = 'C', /* reserved in the DP8390; Realtek's signature */
+        [RSR] = d->rsr,        [CNTR0] = d->tally[0], [CNTR1] = d->tally[1],
+        [CNTR2] = d->tally[2],
     };
 
     if (reg >= CNTR0)
@@ -370,8 +379,9 @@ static u8 read_page0(struct dp8390 *d, u32 reg)
 static u8 read_page2(const struct dp8390 *d, u32 reg)
 {
     const u8 plain[16] = {
-        [PSTART] = d->pstart, [PSTOP] = d->pstop, [3] = d->bnry, [TPSR] = d->tpsr, [5] = d->curr,
-        [RCR] = d->rcr | 0xc0, [TCR] = d->tcr | 0xe0, [DCR] = d->dcr | 0x80, [IMR] = d->imr | 0x80,
+        [PSTART] = d->pstart,  [PSTOP] = d->pstop,    [3] = d->bnry,
+        [TPSR] = d->tpsr,      [5] = d->curr,         [RCR] = d->rcr | 0xc0,
+        [TCR] = d->tcr | 0xe0, [DCR] = d->dcr | 0x80, [IMR] = d->imr | 0x80,
     };
 
     return plain[reg];

@@ -1,6 +1,6 @@
 /*
- * National DP8390D network interface controller: see dp8390.c. Part of a card's struct, which gives it
- * its buffer memory and its interrupt wire.
+ * National DP8390D network interface controller: see dp8390.c. Part of a card's struct, which
+ * gives it its buffer memory and its interrupt wire.
  */
 #ifndef RING3_DP8390_H
 #define RING3_DP8390_H

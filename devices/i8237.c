@@ -1,11 +1,11 @@
 /*
- * Two Intel 8237A DMA controllers (order 231466) with the page registers of a PC/AT: channels 0 to
- * 3 move bytes (ports 00-0F), 5 to 7 words (ports C0-DF, at even addresses), 4 joins the two. The
- * page registers at 81-8F give address bits 16 to 23; port 80 is post.c's.
+ * Two Intel 8237A DMA controllers (order 231466) with the page registers of a PC/AT: channels 0
+ * to 3 move bytes (ports 00-0F), 5 to 7 words (ports C0-DF, at even addresses), 4 joins the
+ * two. The page registers at 81-8F give address bits 16 to 23; port 80 is post.c's.
  *
- * A chip that wants a transfer calls i8237_transfer(): demand, single and block modes differ only
- * in bus timing and are all served at once. Memory-to-memory transfers, which no PC can use (its
- * channel 0 served the refresh), are refused.
+ * A chip that wants a transfer calls i8237_transfer(): demand, single and block modes differ
+ * only in bus timing and are all served at once. Memory-to-memory transfers, which no PC can
+ * use (its channel 0 served the refresh), are refused.
  */
 #include "devices/i8237.h"
 
@@ -94,7 +94,8 @@ static bool channel_ready(const struct i8237 *s, u32 n)
            !(d->mask >> (n & 3) & 1) && (s->channel[n].mode & MODE_SELECT) != MODE_CASCADE;
 }
 
-u32 i8237_transfer(struct device *dev, u32 n, void *buf, u32 bytes, bool to_memory, bool *terminal)
+u32 i8237_transfer(struct device *dev, u32 n, void *buf, u32 bytes, bool to_memory,
+                   bool *terminal)
 {
     struct i8237 *s = (struct i8237 *)dev;
     struct dma_channel *c = &s->channel[n & 7];

@@ -12,8 +12,8 @@ extern const struct device_class i8237_class; /* 00-0F, C0-DF, page registers 80
  * transfer. Returns the bytes moved (0 if masked); *terminal is set when the count ran out. */
 u32 i8237_transfer(struct device *dev, u32 channel, void *buf, u32 n, bool to_memory,
                    bool *terminal);
-/* Before the guest reads where the channel is, catch_up() is called: a chip that moves data in pieces
- * comes up to now then. One chip a channel: the last. */
+/* Before the guest reads where the channel is, catch_up() is called: a chip that moves data in
+ * pieces comes up to now then. One chip a channel: the last. */
 void i8237_follow(struct device *dev, u32 channel, void (*catch_up)(struct device *follower),
                   struct device *follower);
 

@@ -1,13 +1,14 @@
 /*
- * Intel 8254 Programmable Interval Timer (order 231164) as a PC wires it: 1.193182 MHz, channel 0's
- * output to IRQ 0, channel 2's gate and output to port 61 (pcspk.c), ports 40-43.
+ * Intel 8254 Programmable Interval Timer (order 231164) as a PC wires it: 1.193182 MHz, channel
+ * 0's output to IRQ 0, channel 2's gate and output to port 61 (pcspk.c), ports 40-43.
  *
  * Nothing counts: a channel remembers the tick at which its count was loaded, and outputs and
  * counts are computed from the clock when someone looks. Only channel 0's rising edges need a
  * timer.
  *
- * No tick is lost when the guest is starved: while the previous edge still waits in the 8259, or in
- * the I/O APIC's local APIC, further ones are owed (bounded), and are given when it is taken (ticks.h).
+ * No tick is lost when the guest is starved: while the previous edge still waits in the 8259,
+ * or in the I/O APIC's local APIC, further ones are owed (bounded), and are given when it is
+ * taken (ticks.h).
  */
 #include "devices/i8254.h"
 #include "devices/i8259.h"
@@ -146,7 +147,8 @@ static u16 channel_count(const struct channel *c, u64 now)
     if (c->mode == 2)
         n = c->gate ? c->count - (u32)(e % c->count) : c->count;
     else if (c->mode == 3)
-        n = c->gate ? (c->count & ~1u) - 2 * (u32)(e % c->count % ((c->count + 1) / 2)) : c->count;
+        n = c->gate ? (c->count & ~1u) - 2 * (u32)(e % c->count % ((c->count + 1) / 2))
+                    : c->count;
     else
         n = (u32)((c->count + modulus - e % modulus) % modulus);
     n %= modulus;
@@ -259,16 +261,19 @@ static void edges_add(struct i8254 *s, u64 n)
     if (most > MAX_OWED)
         most = MAX_OWED;
     if (n > most - (s->owed < most ? s->owed : most)) {
-        trace(TRACE_TIME, "i8254: more than %llu ticks behind, dropped", (unsigned long long)most);
+        trace(TRACE_TIME, "i8254: more than %llu ticks behind, dropped",
+              (unsigned long long)most);
         n = most - (s->owed < most ? s->owed : most);
     }
     s->owed += (u32)n;
 }
 
-/* Gives an edge that is owed, if the last one is long enough ago and has been taken; else looks again. */
+/* Gives an edge that is owed, if the last one is long enough ago and has been taken; else looks
+ * again. */
 static void edge_give(struct i8254 *s)
 {
-    u64 now = clock_now(s->dev.machine), soonest = s->given ? s->given + ticks_spacing(period_ns(s), s->owed) : 0;
+    u64 now = clock_now(s->dev.machine),
+        soonest = s->given ? s->given + ticks_spacing(period_ns(s), s->owed) : 0;
 
     if (s->owed && edge_waits(s)) {
         s->given = now;
@@ -550,7 +555,8 @@ static void i8254_write(struct device *dev, u32 off, enum io_size size, u32 val)
         channel_write(s, off, (u8)val);
 }
 
-/* The part has no reset pin and starts undefined; ours starts in mode 0, waiting for a count. */
+/* The part has no reset pin and starts undefined; ours starts in mode 0, waiting for a
+ * count. */
 static void i8254_reset(struct device *dev)
 {
     struct i8254 *s = (struct i8254 *)dev;
@@ -596,7 +602,8 @@ static void i8254_loaded(struct device *dev)
     channel_changed(s, 0, tick_now(s));
     edges_add(s, owed);
     if (s->owed)
-        timer_set(&s->owed_timer, clock_now(dev->machine) + ticks_spacing(period_ns(s), s->owed));
+        timer_set(&s->owed_timer,
+                  clock_now(dev->machine) + ticks_spacing(period_ns(s), s->owed));
 }
 
 #define CHANNEL_FIELDS(n)                                                                      \
@@ -613,9 +620,9 @@ static void i8254_loaded(struct device *dev)
         FIELD(struct i8254, channel[n].start), FIELD(struct i8254, channel[n].paused),         \
         FIELD(struct i8254, channel[n].switch_at)
 
-static const struct field i8254_fields[] = {
-    CHANNEL_FIELDS(0), CHANNEL_FIELDS(1), CHANNEL_FIELDS(2), FIELD(struct i8254, owed), FIELD_END
-};
+static const struct field i8254_fields[] = { CHANNEL_FIELDS(0), CHANNEL_FIELDS(1),
+                                             CHANNEL_FIELDS(2), FIELD(struct i8254, owed),
+                                             FIELD_END };
 
 const struct device_class i8254_class = {
     .name = "i8254",

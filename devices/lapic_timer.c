@@ -1,20 +1,23 @@
 /*
- * The local APIC's timer: counts the bus clock (1 GHz) divided by 1 to 128, once or periodically.
- * SDM vol. 3, 10.5.4.
+ * The local APIC's timer: counts the bus clock (1 GHz) divided by 1 to 128, once or
+ * periodically. SDM vol. 3, 10.5.4.
  *
- * Invariant: timer_count was the current count at timer_epoch, which is the last start or reload
- * not later than now that settle() has seen. Nothing runs while the timer is masked: time is
- * worked out when somebody looks.
+ * Invariant: timer_count was the current count at timer_epoch, which is the last start or
+ * reload not later than now that settle() has seen. Nothing runs while the timer is masked:
+ * time is worked out when somebody looks.
  *
  * Lost ticks: a deadline served late stands for several periods, and a tick may find the one
- * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow (ticks.h).
+ * before still waiting for the core. Both are owed to the guest (timer_backlog) and follow
+ * (ticks.h).
  */
 #include "devices/lapic_private.h"
 #include "devices/ticks.h"
 
 enum {
-    BACKLOG_LIMIT = 1000,     /* ticks; a guest that does not take them for so long does not care */
-    SHORTEST_WAIT = 20 * 1000 /* ns between two looks at a periodic timer: bounds the host's work */
+    /* ticks; a guest that does not take them for so long does not care */
+    BACKLOG_LIMIT = 1000,
+    SHORTEST_WAIT =
+        20 * 1000 /* ns between two looks at a periodic timer: bounds the host's work */
 };
 
 /* Nanoseconds per count: the divide configuration register's bits 0, 1 and 3. */
@@ -31,7 +34,7 @@ static bool periodic(const struct lapic *l)
 }
 
 /* Brings count and epoch up to now; returns how often the count has reached 0 since. */
-static u64 settle(struct lapic *l)
+static u64 settle_ticks(struct lapic *l)
 {
     u64 elapsed = (clock_now(l->dev.machine) - l->timer_epoch) / tick_ns(l), expired;
 
@@ -78,11 +81,13 @@ void lapic_timer_arm(struct lapic *l)
     timer_set(&l->timer, deadline);
 }
 
-/* One tick now if the core can take it, and the last one is long enough ago; the rest is owed. */
-static void give(struct lapic *l, u64 ticks)
+/* One tick now if the core can take it, and the last one is long enough ago; the rest is
+ * owed. */
+static void give_ticks(struct lapic *l, u64 ticks)
 {
     u64 now = clock_now(l->dev.machine);
-    bool soon = periodic(l) && l->timer_given && now < l->timer_given + ticks_spacing(period_ns(l), ticks);
+    bool soon = periodic(l) && l->timer_given &&
+                now < l->timer_given + ticks_spacing(period_ns(l), ticks);
 
     if (ticks && lapic_busy(&l->dev, l->lvt[LVT_TIMER] & LVT_VECTOR)) {
         l->timer_given = now;
@@ -97,10 +102,10 @@ static void give(struct lapic *l, u64 ticks)
 /* What has come due under the registers as they are: before they change, too. */
 static void catch_up(struct lapic *l)
 {
-    u64 expired = settle(l);
+    u64 expired = settle_ticks(l);
 
     if (!(l->lvt[LVT_TIMER] & LVT_MASKED))
-        give(l, l->timer_backlog + expired);
+        give_ticks(l, l->timer_backlog + expired);
 }
 
 static void timer_fire(void *owner)

@@ -1,27 +1,24 @@
 /*
- * Motorola MC146818A real-time clock and CMOS memory (ADI856): ports 70-71, a second bank of 128
- * bytes at 72-73 (as in the PIIX3), IRQ 8. Port 70 bit 7 masks NMI.
+ * Motorola MC146818A real-time clock and CMOS memory (ADI856): ports 70-71, a second bank of
+ * 128 bytes at 72-73 (as in the PIIX3), IRQ 8. Port 70 bit 7 masks NMI.
  *
- * The time of day is the machine's wall clock plus an offset: setting the clock changes the offset.
- * While it may not run (SET, or the divider held), the registers hold what was written, and the
- * offset is made from them when it is let go. Flags in register C are made up to date when somebody
- * looks (rtc_sync()); a timer runs only for interrupts that are enabled.
+ * The time of day is the machine's wall clock plus an offset: setting the clock changes the
+ * offset. While it may not run (SET, or the divider held), the registers hold what was written,
+ * and the offset is made from them when it is let go. Flags in register C are made up to date
+ * when somebody looks (rtc_sync()); a timer runs only for interrupts that are enabled.
  *
- * Periodic ticks are not lost: those that pass before the guest reads register C are owed, bounded,
- * and given after it does (ticks.h).
+ * Periodic ticks are not lost: those that pass before the guest reads register C are owed,
+ * bounded, and given after it does (ticks.h).
  */
 #include "devices/mc146818.h"
 #include "devices/ticks.h"
 
 enum {
-    SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR,
-    REG_A, REG_B, REG_C, REG_D, CENTURY = 0x32,
-    A_UIP = 0x80, A_DV = 0x70, A_DV_32KHZ = 0x20, A_RS = 0x0f,
-    B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10, B_SQWE = 0x08, B_DM = 0x04, B_24 = 0x02,
-    C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20, C_UF = 0x10,
-    D_VRT = 0x80,
-    HOUR_PM = 0x80, ALARM_ANY = 0xc0,
-    PORT_NMI_MASK = 0x80,
+    SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH,
+    YEAR, REG_A, REG_B, REG_C, REG_D, CENTURY = 0x32, A_UIP = 0x80, A_DV = 0x70,
+    A_DV_32KHZ = 0x20, A_RS = 0x0f, B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10,
+    B_SQWE = 0x08, B_DM = 0x04, B_24 = 0x02, C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20,
+    C_UF = 0x10, D_VRT = 0x80, HOUR_PM = 0x80, ALARM_ANY = 0xc0, PORT_NMI_MASK = 0x80,
 };
 #define UPDATE_NS USEC(2228) /* UIP leads the change by 244 us, the update takes 1984 us */
 #define MAX_OWED 2048u
@@ -87,8 +84,8 @@ static i64 days_of_date(i64 year, u32 month, u32 day)
     i64 y = month > 2 ? year : year - 1, era = floor_div(y, 400), of_era = y - era * 400;
     u32 m = (month + 9) % 12;
 
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day - 1 -
-           719468;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day -
+           1 - 719468;
 }
 
 struct date {
@@ -107,7 +104,8 @@ static struct date date_of_seconds(i64 seconds)
     return (struct date){ .year = y + era * 400 + (month <= 2),
                           .month = month,
                           .day = of_year - (153 * m + 2) / 5 + 1,
-                          .weekday = (u32)((days % 7 + 11) % 7) + 1, /* 1970-01-01: Thursday, 5 */
+                          /* 1970-01-01: Thursday, 5 */
+                          .weekday = (u32)((days % 7 + 11) % 7) + 1,
                           .hour = rest / 3600,
                           .minute = rest / 60 % 60,
                           .second = rest % 60 };
@@ -170,8 +168,9 @@ static void registers_to_time(struct mc146818 *s)
 
 static bool is_time(u32 index)
 {
-    return index <= YEAR ? index != SECONDS_ALARM && index != MINUTES_ALARM && index != HOURS_ALARM
-                         : index == CENTURY;
+    return index <= YEAR
+               ? index != SECONDS_ALARM && index != MINUTES_ALARM && index != HOURS_ALARM
+               : index == CENTURY;
 }
 
 /* ---- Flags and interrupts ---- */

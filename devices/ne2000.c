@@ -1,10 +1,12 @@
 /*
- * NE2000 (Novell, 1988): a DP8390 with 16 KiB of memory and an address PROM behind its remote DMA.
+ * NE2000 (Novell, 1988): a DP8390 with 16 KiB of memory and an address PROM behind its remote
+ * DMA.
  *
  *   ports  00-0F  the DP8390's registers      10-17  data port of the remote DMA      18-1F  read: reset
  *   memory 0000-001F  PROM: each byte of the address twice, then 57 57      4000-7FFF  RAM
  *
- * Two cards: the ISA one, and Realtek's RTL8029AS on PCI (data sheet of 1997), which adds a page 3.
+ * Two cards: the ISA one, and Realtek's RTL8029AS on PCI (data sheet of 1997), which adds a
+ * page 3.
  */
 #include "devices/ne2000.h"
 #include "devices/dp8390.h"
@@ -90,7 +92,8 @@ static u32 ne2000_read_string(struct device *dev, u32 off, enum io_size size, vo
     return n;
 }
 
-static u32 ne2000_write_string(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n)
+static u32 ne2000_write_string(struct device *dev, u32 off, enum io_size size, const void *buf,
+                               u32 n)
 {
     const u8 *p = buf;
 

@@ -6,7 +6,8 @@
 
 #include "devices/nic.h"
 
-extern const struct device_class ne2k_isa_class; /* 32 ports at iobase; config: struct nic_config */
+/* 32 ports at iobase; config: struct nic_config */
+extern const struct device_class ne2k_isa_class;
 extern const struct device_class ne2k_pci_class; /* PCI 10EC:8029; config: struct nic_config */
 extern const struct user_device ne2k_isa_user_device, ne2k_pci_user_device;
 

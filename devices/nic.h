@@ -1,9 +1,10 @@
 /*
- * The network as a card sees it: what a chip is wired to, and what a network back end (runtime/network)
- * makes. Frames are Ethernet's without preamble and CRC.
+ * The network as a card sees it: what a chip is wired to, and what a network back end
+ * (runtime/network) makes. Frames are Ethernet's without preamble and CRC.
  *
- * Both ends are called on the machine's thread and never block. A frame a back end hands to a chip has
- * FRAME_MIN to FRAME_MAX bytes; what a chip sends may have any size, and is dropped when it has a wrong one.
+ * Both ends are called on the machine's thread and never block. A frame a back end hands to a
+ * chip has FRAME_MIN to FRAME_MAX bytes; what a chip sends may have any size, and is dropped
+ * when it has a wrong one.
  */
 #ifndef RING3_NIC_H
 #define RING3_NIC_H
@@ -23,10 +24,11 @@ struct netdev {
     void (*send)(struct netdev *n, const u8 *frame, u32 size);
     /* The chip has room again. */
     void (*accept_input)(struct netdev *n);
-    bool link; /* the cable is plugged in: set by the back end's side, which then calls link_changed */
+    /* the cable is plugged in: set by the back end's side, which then calls link_changed */
+    bool link;
 
-    /* The chip's end, set by nic_attach(). A frame that does not fit waits in the back end, up to a bound;
-     * a chip that is switched off says yes and drops. */
+    /* The chip's end, set by nic_attach(). A frame that does not fit waits in the back end, up
+     * to a bound; a chip that is switched off says yes and drops. */
     struct device *dev; /* NULL: none */
     bool (*can_receive)(struct device *dev);
     void (*receive)(struct device *dev, const u8 *frame, u32 size);

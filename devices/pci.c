@@ -1,10 +1,11 @@
 /*
- * The PCI bus: configuration space by mechanism #1 and interrupt pins (PCI 2.1, 3.7.4.1 and 2.2.6).
+ * The PCI bus: configuration space by mechanism #1 and interrupt pins (PCI 2.1, 3.7.4.1 and
+ * 2.2.6).
  *
  * There is bus 0 only. CF8 latches an address, CFC-CFF reach the function it names; who is not
- * there reads as all ones. Bytes of a configuration space change as its masks say, then its chip
- * hears of it and moves its claims. Invariant: `asserted[p]` has a bit for each function and pin
- * that pulls PIRQ p, so a line falls when the last one lets go.
+ * there reads as all ones. Bytes of a configuration space change as its masks say, then its
+ * chip hears of it and moves its claims. Invariant: `asserted[p]` has a bit for each function
+ * and pin that pulls PIRQ p, so a line falls when the last one lets go.
  */
 #include "devices/pci.h"
 
@@ -100,8 +101,8 @@ void pci_set_irq(struct device *bus, u32 devfn, u32 pin, bool level)
 
 /* ---- Functions ---- */
 
-void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device, u32 class_code,
-              u8 revision, u8 command)
+void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device,
+              u32 class_code, u8 revision, u8 command)
 {
     f->dev = dev;
     put_bytes(f->config + PCI_VENDOR, 2, vendor);
@@ -239,7 +240,8 @@ static void pci_config_write(struct pci *p, u32 off, u32 size, u32 val)
         pci_update_irqs(p);
 }
 
-/* CF8 is a register only for 32-bit accesses; a byte at CF9 is the ISA bridge's reset control. */
+/* CF8 is a register only for 32-bit accesses; a byte at CF9 is the ISA bridge's reset
+ * control. */
 static u32 pci_port_read(struct device *dev, u32 off, enum io_size size)
 {
     struct pci *p = (struct pci *)dev;

@@ -6,9 +6,11 @@
 
 #include "devices/device.h"
 
-extern const struct device_class pci_class; /* CF8, CFC; the bus itself; config: struct pci_config */
+/* CF8, CFC; the bus itself; config: struct pci_config */
+extern const struct device_class pci_class;
 
-/* The bus's wires to the ISA bridge: PIRQ A-D (0 to 3) after the ORing; the reset control, port CF9. */
+/* The bus's wires to the ISA bridge: PIRQ A-D (0 to 3) after the ORing; the reset control, port
+ * CF9. */
 struct pci_config {
     void (*set_pirq)(struct device *bridge, u32 pirq, bool level);
     u8 (*rcr_read)(struct device *bridge);
@@ -32,27 +34,29 @@ struct pci_function {
     void (*written)(struct pci_function *f, u32 off, u32 size);
 };
 
-/* Fills the header (PCI 2.1, 6.1): class_code is class << 16 | subclass << 8 | interface; subsystem
- * 1AF4:1100, which is how SeaBIOS knows that it runs on an emulated board. The guest may write the
- * interrupt line and the cache line size; `command` says which low command bits it may. */
+/* Fills the header (PCI 2.1, 6.1): class_code is class << 16 | subclass << 8 | interface;
+ * subsystem 1AF4:1100, which is how SeaBIOS knows that it runs on an emulated board. The guest
+ * may write the interrupt line and the cache line size; `command` says which low command bits
+ * it may. */
 enum { PCI_COMMAND_IO = 1, PCI_COMMAND_MEMORY = 2, PCI_COMMAND_MASTER = 4 };
-void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device, u32 class_code,
-              u8 revision, u8 command);
+void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device,
+              u32 class_code, u8 revision, u8 command);
 /* Makes BAR n (0 to 5) of `size` bytes, a power of two; memory BARs are 32-bit. */
 void pci_init_bar(struct pci_function *f, u32 n, u32 size, bool io, bool prefetchable);
 /* Where BAR n decodes now. False: decoding is off, or no address has been given yet. */
 bool pci_bar(const struct pci_function *f, u32 n, u32 *base);
-/* bus 0; devfn = device << 3 | function. The chip calls it in attach; its reset clears the BARs and
- * the command register with pci_reset(), then sets what else RESET leaves. */
+/* bus 0; devfn = device << 3 | function. The chip calls it in attach; its reset clears the BARs
+ * and the command register with pci_reset(), then sets what else RESET leaves. */
 void pci_add(struct device *bus, u32 devfn, struct pci_function *f);
-/* A slot for a card: *devfn, or the first free one from 3 on when that is 0. False: taken, or none is free. */
+/* A slot for a card: *devfn, or the first free one from 3 on when that is 0. False: taken, or
+ * none is free. */
 bool pci_find_slot(struct device *bus, u8 *devfn);
 void pci_reset(struct pci_function *f);
 /* pci_add() in the slot of a card's config, with interrupt pin A. */
 void pci_plug(struct device *dev, struct pci_function *f);
 void pci_plug_irq(struct pci_function *f, bool level);
-/* Moves the claim of BAR n, ports or 4 KiB and more of memory, to where it decodes now. *claimed is where it
- * was, 0: nowhere. */
+/* Moves the claim of BAR n, ports or 4 KiB and more of memory, to where it decodes now.
+ * *claimed is where it was, 0: nowhere. */
 void pci_bar_claim(struct pci_function *f, u32 n, const struct io_ops *ops, u32 *claimed);
 /* PIRQ pin 0-3 (A-D) of a slot, ORed and routed by piix3. */
 void pci_set_irq(struct device *bus, u32 devfn, u32 pin, bool level);

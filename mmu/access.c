@@ -30,7 +30,7 @@ static u64 spte_kept(const struct paging *pg, u64 spte, gla_t gla)
                : spte;
 }
 
-static bool crosses(gla_t gla, u32 size)
+static bool crosses_page(gla_t gla, u32 size)
 {
     return (gla & PAGE_MASK) + size > PAGE_SIZE;
 }
@@ -41,7 +41,8 @@ bool mmu_probe(struct paging *pg, gla_t gla, u32 size, enum mmu_access access)
 
     if (!spte_get(pg, gla, access, &spte))
         return false;
-    return !crosses(gla, size) || spte_get(pg, (gla + size - 1) & ~PAGE_MASK, access, &spte);
+    return !crosses_page(gla, size) ||
+           spte_get(pg, (gla + size - 1) & ~PAGE_MASK, access, &spte);
 }
 
 /* ---- One page ---- */
@@ -187,7 +188,7 @@ bool mmu_load(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u6
     u64 spte =
         mmu_shadow(pg, access)[(access & MMU_WRITE ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)];
 
-    if (likely(spte_direct(spte) && !crosses(gla, size))) {
+    if (likely(spte_direct(spte) && !crosses_page(gla, size))) {
         u8 *hva = spte_hva(spte, gla);
 
         switch (size) {
@@ -215,7 +216,7 @@ bool mmu_store(struct paging *pg, gla_t gla, u32 size, enum mmu_access access, u
 {
     u64 spte = mmu_shadow(pg, access)[SHADOW_WRITE + (gla >> PAGE_SHIFT)];
 
-    if (likely(spte_direct(spte) && !crosses(gla, size))) {
+    if (likely(spte_direct(spte) && !crosses_page(gla, size))) {
         u8 *hva = spte_hva(spte, gla);
 
         switch (size) {

@@ -168,7 +168,7 @@ void space_switch(struct paging *pg)
 /* ---- Memory ---- */
 
 /* Its memory back to the host; its sptes are dropped before. */
-static void release(struct mmu *mmu, struct space *s)
+static void release_memory(struct mmu *mmu, struct space *s)
 {
     if (!s->leaves)
         return;
@@ -182,7 +182,7 @@ static void release(struct mmu *mmu, struct space *s)
     memset(s->resident, 0, sizeof(s->resident));
 }
 
-static struct space *oldest(struct mmu *mmu)
+static struct space *oldest_space(struct mmu *mmu)
 {
     struct space *old = NULL;
 
@@ -194,28 +194,28 @@ static struct space *oldest(struct mmu *mmu)
 
 /* First the memory of free spaces, then the oldest ones', last the current one's and the shared
  * shadows'. */
-static void shrink(struct mmu *mmu)
+static void give_memory_back(struct mmu *mmu)
 {
     struct space *s, *end = mmu->spaces + ARRAY_SIZE(mmu->spaces);
 
     for (s = mmu->spaces; s < end; s++)
         if (!s->live)
-            release(mmu, s);
-    while (mmu->leaves > MAX_LEAVES / 2 && (s = oldest(mmu))) {
+            release_memory(mmu, s);
+    while (mmu->leaves > MAX_LEAVES / 2 && (s = oldest_space(mmu))) {
         mmu->stats.shadow_evicted++;
         space_free(mmu, s);
-        release(mmu, s);
+        release_memory(mmu, s);
     }
     for (s = mmu->spaces; mmu->leaves > MAX_LEAVES / 2 && s < end; s++) {
         shadow_drop_sptes(mmu, s);
-        release(mmu, s);
+        release_memory(mmu, s);
     }
 }
 
 void space_shrink(struct mmu *mmu)
 {
     if (unlikely(mmu->leaves > MAX_LEAVES))
-        shrink(mmu);
+        give_memory_back(mmu);
 }
 
 void space_done(struct mmu *mmu)

@@ -30,7 +30,8 @@ struct space {
     u64 *shadow;        /* SHADOW_BYTES, reserved */
     u32 leaves;       /* that hold memory of the host's */
     struct direct_map *direct_map; /* that has pages of its sptes; NULL: none */
-    struct shared_shadow *shared_shadow; /* whose sptes its shared regions are; NULL: all are its own */
+    /* whose sptes its shared regions are; NULL: all are its own */
+    struct shared_shadow *shared_shadow;
     u64 seen;         /* the shared shadow's version it agreed with; 0: look again */
     u32 quarrels;     /* times it did not agree */
     u32 bound;        /* id of the shared shadow whose memory is mapped in shadow; 0: none */

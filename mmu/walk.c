@@ -61,7 +61,7 @@ static bool reserved_set(const struct entry *e, bool large, u32 mode)
     return e->val & reserved;
 }
 
-static bool deny(u32 *error, u32 code, enum mmu_access access, bool user, u32 mode)
+static bool walk_denied(u32 *error, u32 code, enum mmu_access access, bool user, u32 mode)
 {
     *error = code | (access & MMU_WRITE ? PF_W : 0) | (user ? PF_U : 0) |
              (access & MMU_EXEC && mode & SPACE_NXE ? PF_I : 0);
@@ -69,7 +69,7 @@ static bool deny(u32 *error, u32 code, enum mmu_access access, bool user, u32 mo
 }
 
 /* Records one level's table for the traces, and ANDs its rights. */
-static void note(struct walk *w, const struct entry *e)
+static void note_table(struct walk *w, const struct entry *e)
 {
     w->table[w->levels++] = e->gpa & ~(gpa_t)PAGE_MASK;
     w->writable &= !!(e->val & PTE_W);
@@ -77,7 +77,7 @@ static void note(struct walk *w, const struct entry *e)
     w->nx |= e->size == 8 && e->val & PTE_NX;
 }
 
-static bool allowed(const struct walk *w, enum mmu_access access, bool user, u32 mode)
+static bool walk_allows(const struct walk *w, enum mmu_access access, bool user, u32 mode)
 {
     if (user && !w->user)
         return false;
@@ -128,7 +128,7 @@ static inline bool walk_level(struct mmu *mmu, gpa_t table, u32 index, struct wa
         *code = PF_P | PF_RSVD;
         return false;
     }
-    note(w, e);
+    note_table(w, e);
     return true;
 }
 
@@ -165,10 +165,10 @@ static bool walk(struct mmu *mmu, gla_t gla, enum mmu_access access, bool user, 
 
     *w = (struct walk){ .writable = true, .user = true };
     if (!walk_levels(mmu, gla, w, &pde, &pte, &code))
-        return deny(error, code, access, user, mode);
+        return walk_denied(error, code, access, user, mode);
     if (touch) {
-        if (!allowed(w, access, user, mode))
-            return deny(error, PF_P, access, user, mode);
+        if (!walk_allows(w, access, user, mode))
+            return walk_denied(error, PF_P, access, user, mode);
         if (w->levels == 2)
             entry_set(mmu, &pde, PTE_A);
         entry_set(mmu, &pte, PTE_A | (access & MMU_WRITE ? PTE_D : 0));

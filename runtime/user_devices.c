@@ -1,6 +1,6 @@
 /*
- * From -device's options to chips: the config gets its back ends and its slot, the row completes it, and the
- * chip is made. Which devices there are: devices/user_devices.c.
+ * From -device's options to chips: the config gets its back ends and its slot, the row
+ * completes it, and the chip is made. Which devices there are: devices/user_devices.c.
  */
 #include "runtime/user_devices.h"
 #include "devices/pci.h"
@@ -68,10 +68,11 @@ static void plug_in(const struct device_options *d, struct pci_slot *slot, struc
 
     slot->bus = pci;
     if (!pci_find_slot(pci, &slot->devfn))
-        die("%s %s: %s", d->option, d->row->name, wanted ? "addr=: that PCI slot is taken" : "no PCI slot is free");
+        die("%s %s: %s", d->option, d->row->name,
+            wanted ? "addr=: that PCI slot is taken" : "no PCI slot is free");
 }
 
-static void make(struct machine *m, const struct device_options *d, struct device *pci)
+static void make_device(struct machine *m, const struct device_options *d, struct device *pci)
 {
     const struct user_device *row = d->row;
     u8 *config = machine_alloc(m, row->config_size);
@@ -92,5 +93,5 @@ void user_devices_make(struct machine *m, struct device *pci)
 {
     for (const struct device_options *d = m->options->devices; d; d = d->next)
         if (d->row->class)
-            make(m, d, pci);
+            make_device(m, d, pci);
 }

@@ -1,7 +1,7 @@
 /*
- * A guest that is busy and is interrupted: what does each tick of a timer cost it, and does it come on time? 32-bit,
- * ring 0, no paging. The loop reads the TSC and looks whether a tick has come; so it sees how long each kept it away.
- * For each row, on port E9:
+ * A guest that is busy and is interrupted: what does each tick of a timer cost it, and does it
+ * come on time? 32-bit, ring 0, no paging. The loop reads the TSC and looks whether a tick has
+ * come; so it sees how long each kept it away. For each row, on port E9:
  *
  *   row NAME PERIOD-IN-TSC-CYCLES TICKS
  *   KEPT-AWAY SINCE-THE-LAST-TICK in hexadecimal, a line a tick

@@ -1,6 +1,6 @@
 /*
- * "key=value" as a row: what a key of an option or of a user's device sets in a struct. runtime/base/keyval.c
- * reads them.
+ * "key=value" as a row: what a key of an option or of a user's device sets in a struct.
+ * runtime/base/keyval.c reads them.
  */
 #ifndef RING3_KEY_ROW_H
 #define RING3_KEY_ROW_H
@@ -18,8 +18,8 @@ enum key_kind {
     KEY_DEVFN,  /* u8: SLOT or SLOT.FUNCTION of PCI, hexadecimal; slot << 3 | function */
     KEY_LIST,   /* struct key_list: the key may be given several times */
     KEY_IGNORE, /* accepted and without effect */
-    /* Only of a user's device: the id of a back end. The member is a pointer to that, filled in when the
-     * device is made; NULL: not given. */
+    /* Only of a user's device: the id of a back end. The member is a pointer to that, filled in
+     * when the device is made; NULL: not given. */
     KEY_CHARDEV,  /* struct chardev * */
     KEY_NETDEV,   /* struct netdev * */
     KEY_AUDIODEV, /* struct audiodev * */

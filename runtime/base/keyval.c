@@ -1,7 +1,7 @@
 /*
- * Reading QEMU's option lists, and refusing what is not in them. The nearest name is the one with
- * the least edit distance (Damerau and Levenshtein's, neighbours swapped count one); it is always
- * given, since the user sees at once when it is far off.
+ * Reading QEMU's option lists, and refusing what is not in them. The nearest name is the one
+ * with the least edit distance (Damerau and Levenshtein's, neighbours swapped count one); it is
+ * always given, since the user sees at once when it is far off.
  */
 #include "runtime/base/keyval.h"
 
@@ -45,8 +45,8 @@ u32 edit_distance(const char *a, const char *b)
     return d[na][nb];
 }
 
-_Noreturn void refuse_name(const char *where, const char *word, const void *first, size_t stride,
-                           u32 n)
+_Noreturn void refuse_name(const char *where, const char *word, const void *first,
+                           size_t stride, u32 n)
 {
     const char *nearest = "";
     u32 least = ~0u;
@@ -60,7 +60,8 @@ _Noreturn void refuse_name(const char *where, const char *word, const void *firs
             nearest = name;
         }
     }
-    die("%s '%s' is not known; nearest is '%s%s'", where, word, word[0] == '-' ? "-" : "", nearest);
+    die("%s '%s' is not known; nearest is '%s%s'", where, word, word[0] == '-' ? "-" : "",
+        nearest);
 }
 
 /* Copies the next word of "a|b|c" and moves past it; false at the end. */
@@ -207,7 +208,8 @@ static bool parse_bool(const char *val, bool *on)
     return *on || in_choices(val, "off|no|false|n");
 }
 
-static void set_number(const char *what, const struct key_row *row, const char *val, char *member)
+static void set_number(const char *what, const struct key_row *row, const char *val,
+                       char *member)
 {
     u32 size = row->kind == KEY_U8 ? 1 : row->kind == KEY_U16 ? 2 : 4, number;
     u32 max = row->max ? row->max : ~0u >> (32 - 8 * size);
@@ -224,7 +226,8 @@ static void set_mac(const char *what, const char *val, u8 mac[6])
     for (u32 i = 0; i < 6; i++) {
         const char *p = val + 3 * i;
 
-        if (!isxdigit((u8)p[0]) || !isxdigit((u8)p[1]) || (i < 5 ? !strchr(":-", p[2]) || !p[2] : p[2]))
+        if (!isxdigit((u8)p[0]) || !isxdigit((u8)p[1]) ||
+            (i < 5 ? !strchr(":-", p[2]) || !p[2] : p[2]))
             die("%s '%s' is no MAC address: 52:54:00:12:34:56", what, val);
         mac[i] = (u8)strtoul(p, NULL, 16);
     }

@@ -54,7 +54,7 @@ const char *trace_enable(const char *list)
     return NULL;
 }
 
-static void say(const char *prefix, const char *fmt, va_list ap)
+static void print_line(const char *prefix, const char *fmt, va_list ap)
 {
     fprintf(stderr, "ring3: %s", prefix);
     vfprintf(stderr, fmt, ap);
@@ -67,7 +67,7 @@ void check_failed(const char *file, int line, const char *fmt, ...)
 
     fprintf(stderr, "%s:%d: ", file, line);
     va_start(ap, fmt);
-    say("internal error: ", fmt, ap);
+    print_line("internal error: ", fmt, ap);
     va_end(ap);
     abort();
 }
@@ -77,7 +77,7 @@ void die(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    say("", fmt, ap);
+    print_line("", fmt, ap);
     va_end(ap);
     exit(1);
 }
@@ -87,6 +87,6 @@ void warn(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    say("warning: ", fmt, ap);
+    print_line("warning: ", fmt, ap);
     va_end(ap);
 }

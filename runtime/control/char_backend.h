@@ -1,6 +1,7 @@
 /*
- * Character back ends from inside: what chardev.c (buffers, the loop) and the kinds (char_stdio.c, char_file.c,
- * char_unix.c) share. A new kind is a struct char_kind in a file of its own, and a row in chardev.c.
+ * Character back ends from inside: what chardev.c (buffers, the loop) and the kinds
+ * (char_stdio.c, char_file.c, char_unix.c) share. A new kind is a struct char_kind in a file of
+ * its own, and a row in chardev.c.
  */
 #ifndef RING3_CHAR_BACKEND_H
 #define RING3_CHAR_BACKEND_H
@@ -28,6 +29,7 @@ void char_watch(struct char_backend *p);
 /* The other end is gone. */
 void char_hang_up(struct char_backend *p);
 
-extern const struct char_kind stdio_kind, mon_stdio_kind, file_kind, pty_kind, unix_kind, null_kind, none_kind;
+extern const struct char_kind stdio_kind, mon_stdio_kind, file_kind, pty_kind, unix_kind,
+    null_kind, none_kind;
 
 #endif

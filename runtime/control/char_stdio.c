@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A descriptor of our own for what does not lose its place by that, so that O_NONBLOCK stays ours:
- * the shell that started us shares the first one. */
+/* A descriptor of our own for what does not lose its place by that, so that O_NONBLOCK stays
+ * ours: the shell that started us shares the first one. */
 static int own_output(int fd)
 {
     struct stat st;
@@ -26,7 +26,8 @@ static void open_stdio(struct char_backend *p, const char *arg)
 {
     struct stat st;
     /* poll() refuses nothing but reading a regular file to its end is an end of input. */
-    bool readable = !fstat(STDIN_FILENO, &st) && !(S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO));
+    bool readable =
+        !fstat(STDIN_FILENO, &st) && !(S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO));
 
     p->in = readable ? STDIN_FILENO : -1;
     p->terminal = true;

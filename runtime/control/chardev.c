@@ -1,6 +1,7 @@
 /*
- * Serial ports' and debug consoles' host side. All kinds share one shape: a descriptor to read, one
- * to write (often the same), and an output buffer that the loop empties when the host takes it.
+ * Serial ports' and debug consoles' host side. All kinds share one shape: a descriptor to read,
+ * one to write (often the same), and an output buffer that the loop empties when the host takes
+ * it.
  *
  *   chip ──write()──▶ buffer ──POLLOUT──▶ out        in ──POLLIN──▶ [Ctrl+A] ──receive()──▶ chip
  */
@@ -44,7 +45,7 @@ static bool flush_once(struct char_backend *p)
     return true;
 }
 
-static void flush(struct char_backend *p)
+static void flush_output(struct char_backend *p)
 {
     while (flush_once(p))
         ;
@@ -66,12 +67,12 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
         p->buffer[(p->head + p->held++) % BUFFER] = data[i];
     /* Early once in a while; a reader that is slow gets the rest from the loop. */
     if (p->held % FLUSH_AT == 0 && p->held < BUFFER)
-        flush(p);
+        flush_output(p);
     else if (was_empty)
         update_events(p);
 }
 
-static void say(void *arg, const char *text)
+static void monitor_says(void *arg, const char *text)
 {
     struct char_backend *p = arg;
 
@@ -80,8 +81,9 @@ static void say(void *arg, const char *text)
 
 /* ---- Input ---- */
 
-/* Bytes that may be read now. Where no chip listens (a debug console), input is read and dropped. */
-static u32 room(struct char_backend *p)
+/* Bytes that may be read now. Where no chip listens (a debug console), input is read and
+ * dropped. */
+static u32 input_room(struct char_backend *p)
 {
     return p->monitor || !p->c.receive ? CHUNK : p->c.can_receive(p->c.dev);
 }
@@ -96,23 +98,24 @@ static void command(struct char_backend *p, u8 key)
 {
     switch (key) {
     case 'x':
-        say(p, "ring3: terminated\r\n");
+        monitor_says(p, "ring3: terminated\r\n");
         control_quit(p->m, "host-ui");
         break;
     case 'c':
         if (p->monitor) {
             monitor_free(p->monitor);
             p->monitor = NULL;
-            say(p, "\r\n");
+            monitor_says(p, "\r\n");
         } else {
-            p->monitor = monitor_new(p->m, say, p);
+            p->monitor = monitor_new(p->m, monitor_says, p);
         }
         break;
     case 1:
         to_guest(p, 1);
         break;
     default:
-        say(p, "\r\nCtrl+A then  x: quit   c: monitor and back   Ctrl+A: send Ctrl+A   h: this\r\n");
+        monitor_says(p, "\r\nCtrl+A then  x: quit   c: monitor and back   Ctrl+A: send Ctrl+A  "
+                        " h: this\r\n");
     }
 }
 
@@ -146,7 +149,7 @@ void char_hang_up(struct char_backend *p)
 static void read_input(struct char_backend *p)
 {
     u8 data[CHUNK];
-    u32 n = room(p);
+    u32 n = input_room(p);
     ssize_t got;
 
     if (!n)
@@ -167,12 +170,12 @@ static void accept_input(struct chardev *c)
 
 /* ---- The loop ---- */
 
-static void ready(void *arg, u32 events)
+static void backend_ready(void *arg, u32 events)
 {
     struct char_backend *p = arg;
 
     if (events & LOOP_WRITE)
-        flush(p);
+        flush_output(p);
     if (events & LOOP_READ && p->in >= 0)
         read_input(p);
     update_events(p);
@@ -180,12 +183,12 @@ static void ready(void *arg, u32 events)
 
 static void out_ready(void *arg, u32 events)
 {
-    flush(arg);
+    flush_output(arg);
 }
 
 static void update_events(struct char_backend *p)
 {
-    u32 reads = p->in >= 0 && room(p) ? LOOP_READ : 0, writes = p->held ? LOOP_WRITE : 0;
+    u32 reads = p->in >= 0 && input_room(p) ? LOOP_READ : 0, writes = p->held ? LOOP_WRITE : 0;
 
     if (p->in >= 0)
         loop_modify(p->m, p->in, reads | (p->in == p->out ? writes : 0));
@@ -196,7 +199,7 @@ static void update_events(struct char_backend *p)
 void char_watch(struct char_backend *p)
 {
     if (p->in >= 0)
-        loop_add(p->m, p->in, 0, ready, p);
+        loop_add(p->m, p->in, 0, backend_ready, p);
     if (p->out >= 0 && p->out != p->in)
         loop_add(p->m, p->out, 0, out_ready, p);
     update_events(p);
@@ -205,7 +208,8 @@ void char_watch(struct char_backend *p)
 /* ---- The kinds ---- */
 
 const struct char_kind *const char_kinds[] = {
-    &stdio_kind, &mon_stdio_kind, &file_kind, &pty_kind, &unix_kind, &null_kind, &none_kind, NULL,
+    &stdio_kind, &mon_stdio_kind, &file_kind, &pty_kind,
+    &unix_kind,  &null_kind,      &none_kind, NULL,
 };
 
 const struct char_kind *char_kind_of(const char *target)
@@ -227,7 +231,8 @@ struct chardev *chardev_new(struct machine *m, const char *target)
 
     check(p, "out of memory");
     if (!kind)
-        die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, null", target);
+        die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, null",
+            target);
     p->kind = kind;
     p->m = m;
     p->in = p->out = p->listener = p->keeper = -1;
@@ -242,7 +247,7 @@ struct chardev *chardev_new(struct machine *m, const char *target)
 }
 
 /* A terminal scrolls, a reader reads: give them a moment to take the rest. */
-static void drain(struct char_backend *p)
+static void drain_output(struct char_backend *p)
 {
     struct pollfd poller = { .fd = p->out, .events = POLLOUT };
 
@@ -254,7 +259,7 @@ static void port_free(struct char_backend *p)
 {
     int fds[] = { p->in, p->out != p->in ? p->out : -1, p->keeper };
 
-    drain(p);
+    drain_output(p);
     monitor_free(p->monitor);
     for (u32 i = 0; i < ARRAY_SIZE(fds); i++)
         if (fds[i] >= 0) {

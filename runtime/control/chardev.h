@@ -17,7 +17,8 @@ struct char_kind {
     const char *name;     /* as -serial spells it; ends with ":" where an argument follows */
     const char *argument; /* for messages; NULL: none */
     const char *chardev;  /* as -chardev names it; NULL: not there */
-    bool path, server;    /* of -chardev: path= is the argument; server=on, wait= are wanted behind it */
+    /* of -chardev: path= is the argument; server=on, wait= are wanted behind it */
+    bool path, server;
     bool terminal;        /* it takes the terminal: only one may */
     void (*open)(struct char_backend *p, const char *arg); /* die()s on the user's mistakes */
     void (*close)(struct char_backend *p); /* what is not in, out or keeper; NULL: nothing is */
@@ -37,7 +38,8 @@ const struct char_kind *char_kind_of(const char *target);
  * Freed by chardev_free_all(). die()s with one line on the user's mistakes.
  */
 struct chardev *chardev_new(struct machine *m, const char *target);
-/* Writes out what is left (a terminal or peer gets a second to take it) and closes everything. */
+/* Writes out what is left (a terminal or peer gets a second to take it) and closes
+ * everything. */
 void chardev_free_all(struct machine *m);
 
 #endif

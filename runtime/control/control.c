@@ -1,5 +1,6 @@
 /*
- * The machine's buttons, doors and probes: stop and continue, reset, power, media, memory to files.
+ * The machine's buttons, doors and probes: stop and continue, reset, power, media, memory to
+ * files.
  */
 #include "runtime/control/control.h"
 #include "devices/piix4.h"
@@ -100,8 +101,8 @@ static const char *save_pages(struct machine *m, u64 address, u64 size, bool lin
         if (!linear)
             phys_read(m, address, page, n);
         else if (address > UINT32_MAX || !read_linear(m, (gla_t)address, page, (u32)n))
-            return failed("Invalid addr 0x%016llx/size %llu specified", (unsigned long long)address,
-                          (unsigned long long)size);
+            return failed("Invalid addr 0x%016llx/size %llu specified",
+                          (unsigned long long)address, (unsigned long long)size);
         if (fwrite(page, 1, n, f) != n)
             return failed("%s", strerror(errno));
         address += n;
@@ -170,7 +171,8 @@ static bool removable(struct machine *m, const struct disk *d)
     return d->cdrom || d == m->floppy[0] || d == m->floppy[1];
 }
 
-const char *control_change(struct machine *m, const char *name, const char *path, const char *format, bool force)
+const char *control_change(struct machine *m, const char *name, const char *path,
+                           const char *format, bool force)
 {
     struct disk *d = control_drive(m, name);
     bool was_in;

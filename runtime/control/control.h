@@ -1,7 +1,7 @@
 /*
- * What QMP, the human monitor and the window do to a running machine. All of it is called on the
- * machine's thread, between guest instructions. Functions that can fail return NULL, or one line
- * (in a static buffer, good until the next call) that says what went wrong.
+ * What QMP, the human monitor and the window do to a running machine. All of it is called on
+ * the machine's thread, between guest instructions. Functions that can fail return NULL, or one
+ * line (in a static buffer, good until the next call) that says what went wrong.
  */
 #ifndef RING3_CONTROL_H
 #define RING3_CONTROL_H
@@ -18,7 +18,8 @@ void control_powerdown(struct machine *m);
 /* Leaves machine_run(); reason is QMP's: "host-qmp-quit", "host-signal", "host-ui". */
 void control_quit(struct machine *m, const char *reason);
 
-/* Guest memory to a file, by physical address, or by linear address under the current tables. */
+/* Guest memory to a file, by physical address, or by linear address under the current
+ * tables. */
 const char *control_pmemsave(struct machine *m, gpa_t gpa, u64 size, const char *path);
 const char *control_memsave(struct machine *m, gla_t gla, u64 size, const char *path);
 
@@ -30,7 +31,8 @@ struct drive_name {
 };
 void control_drives(struct machine *m, struct drive_name drives[DRIVES]);
 struct disk *control_drive(struct machine *m, const char *name);
-const char *control_change(struct machine *m, const char *name, const char *path, const char *format, bool force);
+const char *control_change(struct machine *m, const char *name, const char *path,
+                           const char *format, bool force);
 const char *control_eject(struct machine *m, const char *name, bool force);
 /* A network card's cable, by the back end's id. */
 const char *control_set_link(struct machine *m, const char *id, bool up);

@@ -34,7 +34,7 @@ struct qmp {
     u32 out_size;
 };
 
-static void ready(void *arg, u32 events);
+static void client_ready(void *arg, u32 events);
 
 /* ---- Answers ---- */
 
@@ -49,7 +49,7 @@ static void hang_up(struct qmp *q)
     trace(TRACE_QMP, "client left");
 }
 
-static void flush(struct qmp *q)
+static void flush_output(struct qmp *q)
 {
     ssize_t done;
 
@@ -83,7 +83,7 @@ static void send_answer(struct qmp *q, struct json_object *object)
         memcpy(q->out + q->out_size, text, n);
         memcpy(q->out + q->out_size + n, "\r\n", 2);
         q->out_size += n + 2;
-        flush(q);
+        flush_output(q);
     }
     json_object_put(object);
 }
@@ -299,14 +299,14 @@ static void take_input(struct qmp *q, const char *data, u32 n)
     }
 }
 
-static void ready(void *arg, u32 events)
+static void client_ready(void *arg, u32 events)
 {
     struct qmp *q = arg;
     char data[CHUNK];
     ssize_t n;
 
     if (events & LOOP_WRITE)
-        flush(q);
+        flush_output(q);
     if (!(events & LOOP_READ) || q->client < 0)
         return;
     n = recv(q->client, data, sizeof(data), MSG_DONTWAIT);
@@ -329,7 +329,7 @@ static void welcome(struct qmp *q, bool wait)
     q->negotiated = q->skipping = false;
     q->pending = 0;
     json_tokener_reset(q->tokener);
-    loop_add(q->machine, fd, LOOP_READ, ready, q);
+    loop_add(q->machine, fd, LOOP_READ, client_ready, q);
     trace(TRACE_QMP, "client came");
     greet(q);
 }
@@ -364,7 +364,7 @@ static void last_words(struct qmp *q)
     struct pollfd p = { .fd = q->client, .events = POLLOUT };
 
     while (q->client >= 0 && q->out_size && poll(&p, 1, LAST_WORDS_MS) > 0)
-        flush(q);
+        flush_output(q);
     hang_up(q);
 }
 

@@ -20,7 +20,8 @@ static const char *arg_string(struct qmp_call *call, const char *name)
 {
     struct json_object *val;
 
-    return json_object_object_get_ex(call->args, name, &val) ? json_object_get_string(val) : NULL;
+    return json_object_object_get_ex(call->args, name, &val) ? json_object_get_string(val)
+                                                             : NULL;
 }
 
 static i64 arg_int(struct qmp_call *call, const char *name, i64 otherwise)
@@ -38,7 +39,8 @@ static bool arg_bool(struct qmp_call *call, const char *name)
     return json_object_object_get_ex(call->args, name, &val) && json_object_get_boolean(val);
 }
 
-static void reply_error(struct qmp_call *call, const char *class, const char *fmt, ...) PRINTF(3, 4);
+static void reply_error(struct qmp_call *call, const char *class, const char *fmt, ...)
+    PRINTF(3, 4);
 static void reply_error(struct qmp_call *call, const char *class, const char *fmt, ...)
 {
     va_list ap;
@@ -164,7 +166,8 @@ static void run_send_key(struct qmp_call *call)
     json_object_object_get_ex(call->args, "keys", &list);
     n = (u32)json_object_array_length(list);
     if (n > ARRAY_SIZE(codes)) {
-        reply_error(call, "GenericError", "Parameter 'keys' has more than %zu keys", ARRAY_SIZE(codes));
+        reply_error(call, "GenericError", "Parameter 'keys' has more than %zu keys",
+                    ARRAY_SIZE(codes));
         return;
     }
     for (u32 i = 0; i < n; i++) {
@@ -172,7 +175,8 @@ static void run_send_key(struct qmp_call *call)
 
         codes[i] = key_value(key);
         if (codes[i] == KEY_NONE) {
-            reply_error(call, "GenericError", "Invalid parameter '%s'", json_object_to_json_string(key));
+            reply_error(call, "GenericError", "Invalid parameter '%s'",
+                        json_object_to_json_string(key));
             return;
         }
     }
@@ -186,7 +190,8 @@ static void run_screendump(struct qmp_call *call)
     const char *format = arg_string(call, "format");
 
     if (format && strcmp(format, "ppm") && strcmp(format, "png")) {
-        reply_error(call, "GenericError", "Parameter 'format' does not accept value '%s'", format);
+        reply_error(call, "GenericError", "Parameter 'format' does not accept value '%s'",
+                    format);
         return;
     }
     reply_outcome(call, screen_dump(call->machine, arg_string(call, "filename"),
@@ -204,15 +209,18 @@ static void run_memsave(struct qmp_call *call)
     u64 address = (u64)arg_int(call, "val", 0);
 
     if (arg_int(call, "cpu-index", 0)) {
-        reply_error(call, "GenericError", "Parameter 'cpu-index' expects a CPU number: there is only 0");
+        reply_error(call, "GenericError",
+                    "Parameter 'cpu-index' expects a CPU number: there is only 0");
         return;
     }
     if (address > UINT32_MAX) {
-        reply_error(call, "GenericError", "Invalid addr %#llx specified", (unsigned long long)address);
+        reply_error(call, "GenericError", "Invalid addr %#llx specified",
+                    (unsigned long long)address);
         return;
     }
-    reply_outcome(call, control_memsave(call->machine, (gla_t)address, (u64)arg_int(call, "size", 0),
-                               arg_string(call, "filename")));
+    reply_outcome(call,
+                  control_memsave(call->machine, (gla_t)address, (u64)arg_int(call, "size", 0),
+                                  arg_string(call, "filename")));
 }
 
 static void run_hmp(struct qmp_call *call)
@@ -268,13 +276,14 @@ static void run_change(struct qmp_call *call)
     if (name && format && !image_format_named(format))
         reply_error(call, "GenericError", "Unknown driver '%s'", format);
     else if (name)
-        reply_outcome(call, control_change(call->machine, name, arg_string(call, "filename"), format,
-                                           arg_bool(call, "force")));
+        reply_outcome(call, control_change(call->machine, name, arg_string(call, "filename"),
+                                           format, arg_bool(call, "force")));
 }
 
 static void run_set_link(struct qmp_call *call)
 {
-    reply_outcome(call, control_set_link(call->machine, arg_string(call, "name"), arg_bool(call, "up")));
+    reply_outcome(
+        call, control_set_link(call->machine, arg_string(call, "name"), arg_bool(call, "up")));
 }
 
 /* qmp_capabilities is the server's own (qmp.c): it never gets here. */
@@ -336,12 +345,13 @@ static const struct {
     { 'b', json_type_boolean, "boolean" }, { 'a', json_type_array, "array" },
 };
 
-static void check_type(struct qmp_call *call, const struct arg_spec *spec, struct json_object *val)
+static void check_type(struct qmp_call *call, const struct arg_spec *spec,
+                       struct json_object *val)
 {
     for (u32 i = 0; i < ARRAY_SIZE(types); i++)
         if (types[i].letter == spec->type && !json_object_is_type(val, types[i].type))
-            reply_error(call, "GenericError", "Invalid parameter type for '%s', expected: %s", spec->name,
-                 types[i].name);
+            reply_error(call, "GenericError", "Invalid parameter type for '%s', expected: %s",
+                        spec->name, types[i].name);
 }
 
 static bool in_list(const char *list, const char *name)

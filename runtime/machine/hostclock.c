@@ -1,10 +1,12 @@
 /*
- * The host's time, read from the TSC: half of what clock_gettime() takes, and comparable in translated code.
+ * The host's time, read from the TSC: half of what clock_gettime() takes, and comparable in
+ * translated code.
  *
- * Every few milliseconds the clock is anchored again: the TSC and CLOCK_MONOTONIC are read together. The rate is what
- * came of the last seconds. If the TSC has led the clock ahead, it goes slower by a thousandth until both agree, so
- * that time never goes back. Where the TSC's rate is not constant (CPUID 80000007 EDX bit 8) it is only used for
- * deadlines, from an anchor of that moment, and whoever gives them to it looks at the clock again when it is there.
+ * Every few milliseconds the clock is anchored again: the TSC and CLOCK_MONOTONIC are read
+ * together. The rate is what came of the last seconds. If the TSC has led the clock ahead, it
+ * goes slower by a thousandth until both agree, so that time never goes back. Where the TSC's
+ * rate is not constant (CPUID 80000007 EDX bit 8) it is only used for deadlines, from an anchor
+ * of that moment, and whoever gives them to it looks at the clock again when it is there.
  */
 #include "runtime/machine/hostclock.h"
 
@@ -64,7 +66,8 @@ static void learn_rate(struct host_clock *c, struct host_pair now)
 {
     u64 ticks = now.tsc - c->older.tsc, ns = now.ns - c->older.ns;
 
-    if (now.tsc > c->older.tsc && ns >= FIRST_NS && ns < RATE_NS * 8 && ticks / ns < 64 && ns / ticks < 64)
+    if (now.tsc > c->older.tsc && ns >= FIRST_NS && ns < RATE_NS * 8 && ticks / ns < 64 &&
+        ns / ticks < 64)
         set_rate(c, (u64)(((unsigned __int128)ns << 32) / ticks));
     if (now.ns - c->newer.ns < RATE_NS)
         return;
@@ -75,7 +78,8 @@ static void learn_rate(struct host_clock *c, struct host_pair now)
 static void anchor(struct host_clock *c)
 {
     struct host_pair now = read_pair();
-    u64 was = told(c, now.tsc), most = c->ns + ANCHOR_NS * 2; /* later than what has been told */
+    /* later than what has been told */
+    u64 was = told(c, now.tsc), most = c->ns + ANCHOR_NS * 2;
     u64 apart = was > now.ns ? was - now.ns : now.ns - was;
 
     if (apart > JUMP_NS + (now.ns - c->older.ns) / 256)

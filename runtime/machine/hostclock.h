@@ -6,7 +6,8 @@
 
 #include "runtime/base/base.h"
 
-/* Where the TSC and CLOCK_MONOTONIC stood together, and how fast one goes by the other. See hostclock.c. */
+/* Where the TSC and CLOCK_MONOTONIC stood together, and how fast one goes by the other. See
+ * hostclock.c. */
 struct host_clock {
     u64 tsc, ns;        /* the anchor */
     u64 last;           /* told */

@@ -50,7 +50,8 @@ static struct watch *find_watch(struct machine *m, int fd)
     return NULL;
 }
 
-void loop_add(struct machine *m, int fd, u32 events, void (*cb)(void *arg, u32 events), void *arg)
+void loop_add(struct machine *m, int fd, u32 events, void (*cb)(void *arg, u32 events),
+              void *arg)
 {
     struct loop *l = loop_of(m);
     struct watch *w = find_watch(m, -1);
@@ -145,7 +146,8 @@ void loop_hurry(struct machine *m)
 
 u64 loop_interval(struct machine *m)
 {
-    return m->loop && m->loop->hurried && clock_now(m) < m->loop->hurried ? HURRIED_INTERVAL : INTERVAL;
+    return m->loop && m->loop->hurried && clock_now(m) < m->loop->hurried ? HURRIED_INTERVAL
+                                                                          : INTERVAL;
 }
 
 /* ---- Waiting ---- */
@@ -171,7 +173,8 @@ static void want_watches(struct loop *l)
         struct watch *w = &l->watches[i];
 
         want_descriptor(l, w->events ? w->fd : -1,
-             (short)((w->events & LOOP_READ ? POLLIN : 0) | (w->events & LOOP_WRITE ? POLLOUT : 0)));
+                        (short)((w->events & LOOP_READ ? POLLIN : 0) |
+                                (w->events & LOOP_WRITE ? POLLOUT : 0)));
     }
 }
 

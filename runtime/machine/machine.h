@@ -1,6 +1,7 @@
 /*
- * The machine: what parts.c wires from the options, and what the wings of runtime/ work on. Everything
- * the guest can see hangs off it; two machines can live in one process, each on its own thread.
+ * The machine: what parts.c wires from the options, and what the wings of runtime/ work on.
+ * Everything the guest can see hangs off it; two machines can live in one process, each on its
+ * own thread.
  */
 #ifndef RING3_MACHINE_H
 #define RING3_MACHINE_H

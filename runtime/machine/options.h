@@ -1,6 +1,6 @@
 /*
- * The command line, parsed: what a machine is made from. runtime/options/ fills it, from one row
- * per option; a test fills in what it needs. Strings live as long as the process.
+ * The command line, parsed: what a machine is made from. runtime/options/ fills it, from one
+ * row per option; a test fills in what it needs. Strings live as long as the process.
  */
 #ifndef RING3_OPTIONS_H
 #define RING3_OPTIONS_H
@@ -18,13 +18,15 @@ struct drive_options {
     bool present, cdrom, snapshot, read_only;
     u32 cylinders, heads, sectors; /* 0: guess */
 };
-/* A -device: its row's config, set as the properties say, but for back ends: of those the ids. */
+/* A -device: its row's config, set as the properties say, but for back ends: of those the
+ * ids. */
 struct device_options {
     struct device_options *next;
     const char *option;            /* as typed, for messages */
     const struct user_device *row;
     const char *id, *bus;          /* NULL: not given */
-    const char *reference[MAX_REFERENCES]; /* in the order of such properties; NULL: not given */
+    /* in the order of such properties; NULL: not given */
+    const char *reference[MAX_REFERENCES];
     _Alignas(8) u8 config[];               /* row->config_size bytes */
 };
 struct audiodev_options {

@@ -1,12 +1,13 @@
 /*
- * What devices/device.h promises a chip and the machine's frame keeps: the chip itself, memory, the bus,
- * wires, guest memory and buttons. Time is clock.c's.
+ * What devices/device.h promises a chip and the machine's frame keeps: the chip itself, memory,
+ * the bus, wires, guest memory and buttons. Time is clock.c's.
  */
 #include "runtime/machine/services.h"
 #include "runtime/machine/machine.h"
 #include <stdlib.h>
 
-struct device *device_new(struct machine *m, const struct device_class *class, const void *config)
+struct device *device_new(struct machine *m, const struct device_class *class,
+                          const void *config)
 {
     struct device *dev = calloc(1, class->size), **end = &m->devices;
 

@@ -1,6 +1,6 @@
 /*
- * What the kinds of network back ends share: a kind is one file here and one row of the table in
- * network.c.
+ * What the kinds of network back ends share: a kind is one file here and one row of the table
+ * in network.c.
  */
 #ifndef RING3_NETWORK_BACKEND_H
 #define RING3_NETWORK_BACKEND_H
@@ -14,10 +14,13 @@ struct net_backend;
 struct net_kind {
     const char *name; /* as -netdev names it */
     const char *help;
-    /* Reads the rest of the -netdev list and begins; die()s. `where` names the option in messages. */
+    /* Reads the rest of the -netdev list and begins; die()s. `where` names the option in
+     * messages. */
     void (*open)(struct net_backend *b, const char *where, const char *list);
-    void (*send)(struct net_backend *b, const u8 *frame, u32 size); /* ETHER_HEADER to FRAME_MAX bytes */
-    void (*info)(const struct net_backend *b, FILE *out);           /* after the name; may be NULL */
+    /* ETHER_HEADER to FRAME_MAX bytes */
+    void (*send)(struct net_backend *b, const u8 *frame, u32 size);
+    /* after the name; may be NULL */
+    void (*info)(const struct net_backend *b, FILE *out);
     void (*close)(struct net_backend *b);
 };
 extern const struct net_kind net_user, net_socket, net_tap;
@@ -41,8 +44,8 @@ struct net_backend {
     struct net_backend *next;
 };
 
-/* A frame for the guest, from any place on the machine's thread; short ones are padded, wrong ones dropped.
- * The card gets it after what runs now. */
+/* A frame for the guest, from any place on the machine's thread; short ones are padded, wrong
+ * ones dropped. The card gets it after what runs now. */
 void net_deliver(struct net_backend *b, const u8 *frame, u32 size);
 
 /* Records of frames (dump.c). */

@@ -1,7 +1,7 @@
 /*
- * Records of a back end's frames, both ways, in pcap files (the format of libpcap 2.4, microseconds): what
- * -object filter-dump asks for. Time is the guest's wall clock. Each frame is one write, so that a record
- * of a killed machine is whole.
+ * Records of a back end's frames, both ways, in pcap files (the format of libpcap 2.4,
+ * microseconds): what -object filter-dump asks for. Time is the guest's wall clock. Each frame
+ * is one write, so that a record of a killed machine is whole.
  */
 #include "runtime/network/backend.h"
 
@@ -33,7 +33,8 @@ static void write_all(struct net_dump *d, const void *data, size_t size)
 {
     if (d->fd < 0 || write(d->fd, data, size) == (ssize_t)size)
         return;
-    fprintf(stderr, "ring3: filter-dump: %s: %s; the record ends here\n", d->file, strerror(errno));
+    fprintf(stderr, "ring3: filter-dump: %s: %s; the record ends here\n", d->file,
+            strerror(errno));
     close(d->fd);
     d->fd = -1;
 }
@@ -41,7 +42,9 @@ static void write_all(struct net_dump *d, const void *data, size_t size)
 void net_dump_add(struct net_backend *b, const char *file, u32 max)
 {
     struct net_dump *d = calloc(1, sizeof(*d));
-    struct pcap_header header = { PCAP_MAGIC, PCAP_MAJOR, PCAP_MINOR, 0, 0, max, PCAP_ETHERNET };
+    struct pcap_header header = {
+        PCAP_MAGIC, PCAP_MAJOR, PCAP_MINOR, 0, 0, max, PCAP_ETHERNET
+    };
 
     check(d, "out of memory");
     d->fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);

@@ -1,9 +1,10 @@
 /*
- * Network back ends: the table of kinds, and what all have: a queue towards the card, a cable, records.
+ * Network back ends: the table of kinds, and what all have: a queue towards the card, a cable,
+ * records.
  *
- * A frame for the guest never reaches the card from inside the card's own code: it is queued, and a timer
- * that is due at once hands over as many as the card takes. So a chip need not be re-entrant, and a stopped
- * machine's card does not change.
+ * A frame for the guest never reaches the card from inside the card's own code: it is queued,
+ * and a timer that is due at once hands over as many as the card takes. So a chip need not be
+ * re-entrant, and a stopped machine's card does not change.
  */
 #include "runtime/network/backend.h"
 #include "runtime/base/keyval.h"
@@ -42,7 +43,8 @@ void net_deliver(struct net_backend *b, const u8 *frame, u32 size)
     u32 padded = size < FRAME_MIN ? FRAME_MIN : size;
     u8 *copy;
 
-    if (size < ETHER_HEADER || size > FRAME_MAX || !b->n.link || !b->n.dev || b->count == QUEUE) {
+    if (size < ETHER_HEADER || size > FRAME_MAX || !b->n.link || !b->n.dev ||
+        b->count == QUEUE) {
         b->dropped++;
         return;
     }
@@ -159,8 +161,9 @@ bool network_set_link(struct machine *m, const char *id, bool up)
 void network_info(struct machine *m, FILE *out)
 {
     for (struct net_backend *b = m->networks; b; b = b->next) {
-        fprintf(out, "%s: type=%s,link=%s,card=%s,waiting=%u,dropped=%llu", b->id, b->kind->name,
-                b->n.link ? "up" : "down", b->n.dev ? b->n.dev->class->name : "none", b->count,
+        fprintf(out, "%s: type=%s,link=%s,card=%s,waiting=%u,dropped=%llu", b->id,
+                b->kind->name, b->n.link ? "up" : "down",
+                b->n.dev ? b->n.dev->class->name : "none", b->count,
                 (unsigned long long)b->dropped);
         if (b->kind->info)
             b->kind->info(b, out);

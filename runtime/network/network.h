@@ -1,9 +1,10 @@
 /*
- * Where frames go on the host: the makers of the `struct netdev` that network cards are wired to
- * (devices/nic.h).
+ * Where frames go on the host: the makers of the `struct netdev` that network cards are wired
+ * to (devices/nic.h).
  *
- * Nothing here blocks. Frames for the guest wait in a bounded queue until the card takes them; when it is
- * full they are dropped, as a switch would. A back end that loses its peer goes on without.
+ * Nothing here blocks. Frames for the guest wait in a bounded queue until the card takes them;
+ * when it is full they are dropped, as a switch would. A back end that loses its peer goes on
+ * without.
  */
 #ifndef RING3_NETWORK_H
 #define RING3_NETWORK_H
@@ -11,8 +12,8 @@
 #include "devices/nic.h"
 #include "runtime/machine/options.h"
 
-/* Makes all back ends and dumps of the options; die()s with one line on the user's mistakes. Freed by
- * network_free_all(). */
+/* Makes all back ends and dumps of the options; die()s with one line on the user's mistakes.
+ * Freed by network_free_all(). */
 void network_make_all(struct machine *m);
 /* NULL: none has that id. */
 struct netdev *network_find(struct machine *m, const char *id);

@@ -5,8 +5,8 @@
  *   mcast=GROUP:PORT[,localaddr=ADDRESS]          UDP multicast: one frame a datagram; any number of machines
  *   udp=ADDRESS:PORT,localaddr=[ADDRESS]:PORT     UDP to one peer
  *
- * A listener has one peer at a time and waits for the next when it goes. What the peer does not take in
- * time waits in a bounded buffer, then is dropped, whole frames only.
+ * A listener has one peer at a time and waits for the next when it goes. What the peer does not
+ * take in time waits in a bounded buffer, then is dropped, whole frames only.
  */
 #include "runtime/network/backend.h"
 #include "runtime/base/keyval.h"
@@ -48,7 +48,8 @@ struct socket_keys {
 
 /* ---- Addresses ---- */
 
-static struct sockaddr_in resolve_address(const char *where, const char *key, const char *text, bool named)
+static struct sockaddr_in resolve_address(const char *where, const char *key, const char *text,
+                                          bool named)
 {
     struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *found;
     const char *colon = strrchr(text, ':');
@@ -57,7 +58,8 @@ static struct sockaddr_in resolve_address(const char *where, const char *key, co
     u32 port;
 
     if (!colon || !parse_u32(colon + 1, &port) || port > 65535 || (named && (!*host || !port)))
-        die("%s: %s=%s: want %sADDRESS%s:PORT", where, key, text, named ? "" : "[", named ? "" : "]");
+        die("%s: %s=%s: want %sADDRESS%s:PORT", where, key, text, named ? "" : "[",
+            named ? "" : "]");
     if (*host) {
         if (getaddrinfo(host, NULL, &hints, &found))
             die("%s: %s=%s: no host has that name", where, key, text);
@@ -156,7 +158,8 @@ static void stream_send(struct peer *p, const u8 *frame, u32 size)
 static bool stream_frames(struct peer *p)
 {
     while (p->in_count >= LENGTH) {
-        u32 size = (u32)p->in[0] << 24 | p->in[1] << 16 | p->in[2] << 8 | p->in[3], whole = LENGTH + size;
+        u32 size = (u32)p->in[0] << 24 | p->in[1] << 16 | p->in[2] << 8 | p->in[3],
+            whole = LENGTH + size;
 
         if (size > LENGTH_MAX)
             return false;
@@ -246,7 +249,8 @@ static void open_listen(struct peer *p, const char *where, const struct socket_k
     loop_add(p->b->m, p->listener, LOOP_READ, accept_ready, p);
 }
 
-/* Waits for the answer: before the machine starts it is the user's mistake when nobody listens. */
+/* Waits for the answer: before the machine starts it is the user's mistake when nobody
+ * listens. */
 static void open_connect(struct peer *p, const char *where, const struct socket_keys *k)
 {
     struct sockaddr_in a = resolve_address(where, "connect", k->connect, true);
@@ -259,7 +263,8 @@ static void open_connect(struct peer *p, const char *where, const struct socket_
     if (error == EINPROGRESS && poll(&wait, 1, CONNECT_MS) > 0)
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error)
-        die("%s: %s: %s", where, k->connect, error == EINPROGRESS ? "no answer" : strerror(error));
+        die("%s: %s: %s", where, k->connect,
+            error == EINPROGRESS ? "no answer" : strerror(error));
     stream_begin(p, fd);
 }
 
@@ -295,7 +300,8 @@ static void open_mcast(struct peer *p, const char *where, const struct socket_ke
     p->group = true;
     p->to = resolve_address(where, "mcast", k->mcast, true);
     if (!IN_MULTICAST(ntohl(p->to.sin_addr.s_addr)))
-        die("%s: mcast=%s is no multicast address (224.0.0.0 to 239.255.255.255)", where, k->mcast);
+        die("%s: mcast=%s is no multicast address (224.0.0.0 to 239.255.255.255)", where,
+            k->mcast);
     p->fd = make_socket(where, SOCK_DGRAM);
     bind_to(p->fd, &p->to, where, k->mcast);
     group.imr_multiaddr = p->to.sin_addr;
@@ -303,8 +309,8 @@ static void open_mcast(struct peer *p, const char *where, const struct socket_ke
         die("%s: localaddr=%s is no IPv4 address", where, k->localaddr);
     set_option(p->fd, IPPROTO_IP, IP_MULTICAST_LOOP, 1);
     if (setsockopt(p->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)) ||
-        (k->localaddr &&
-         setsockopt(p->fd, IPPROTO_IP, IP_MULTICAST_IF, &group.imr_interface, sizeof(group.imr_interface))))
+        (k->localaddr && setsockopt(p->fd, IPPROTO_IP, IP_MULTICAST_IF, &group.imr_interface,
+                                    sizeof(group.imr_interface))))
         die("%s: mcast=%s: %s", where, k->mcast, strerror(errno));
     loop_add(p->b->m, p->fd, LOOP_READ, datagram_ready, p);
 }
@@ -383,5 +389,7 @@ static void socket_close(struct net_backend *b)
 }
 
 const struct net_kind net_socket = {
-    "socket", "another machine: listen=, connect=, mcast=, udp=", socket_open, socket_send, socket_info, socket_close,
+    "socket",    "another machine: listen=, connect=, mcast=, udp=",
+    socket_open, socket_send,
+    socket_info, socket_close,
 };

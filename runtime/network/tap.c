@@ -1,7 +1,8 @@
 /*
- * -netdev tap: an Ethernet interface of the host's kernel (Linux, Documentation/networking/tuntap.rst).
- * Who may open /dev/net/tun, or was given an interface by `ip tuntap add mode tap user NAME`, can use it.
- * No scripts are run: the interface is the user's to set up.
+ * -netdev tap: an Ethernet interface of the host's kernel (Linux,
+ * Documentation/networking/tuntap.rst). Who may open /dev/net/tun, or was given an interface by
+ * `ip tuntap add mode tap user NAME`, can use it. No scripts are run: the interface is the
+ * user's to set up.
  */
 #include "runtime/network/backend.h"
 #include "runtime/base/keyval.h"

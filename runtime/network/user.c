@@ -1,8 +1,9 @@
 /*
- * -netdev user: a private network of the guest's with a router, DHCP, DNS and TFTP, whose connections
- * become ordinary sockets of this process. libslirp does all of it.
+ * -netdev user: a private network of the guest's with a router, DHCP, DNS and TFTP, whose
+ * connections become ordinary sockets of this process. libslirp does all of it.
  *
- * libslirp asks for a poll of its sockets before each wait of the loop. Its clock is the machine's.
+ * libslirp asks for a poll of its sockets before each wait of the loop. Its clock is the
+ * machine's.
  */
 #include "runtime/network/backend.h"
 #include "runtime/base/keyval.h"
@@ -54,7 +55,8 @@ static u32 parse_address(const char *where, const char *key, const char *text)
     return ntohl(a.s_addr);
 }
 
-/* "10.0.2.0/24", "10.0.2.0/255.255.255.0", or without a mask, which the address's class then gives. */
+/* "10.0.2.0/24", "10.0.2.0/255.255.255.0", or without a mask, which the address's class then
+ * gives. */
 static void read_net(struct network *n, const char *where, const char *text)
 {
     char *part = keep_format("%s", text), *slash = strchr(part, '/');
@@ -77,7 +79,8 @@ static void read_net(struct network *n, const char *where, const char *text)
 static void check_inside(const struct network *n, const char *where, const char *key, u32 a)
 {
     if ((a & n->mask) != n->net)
-        die("%s: %s=%s is outside of the network", where, key, inet_ntoa((struct in_addr){ htonl(a) }));
+        die("%s: %s=%s is outside of the network", where, key,
+            inet_ntoa((struct in_addr){ htonl(a) }));
 }
 
 static struct network read_addresses(const struct user_keys *k, const char *where)
@@ -87,7 +90,8 @@ static struct network read_addresses(const struct user_keys *k, const char *wher
     read_net(&n, where, k->net ? k->net : "10.0.2.0/24");
     n.host = k->host ? parse_address(where, "host", k->host) : n.net | 2;
     n.dns = k->dns ? parse_address(where, "dns", k->dns) : n.net | 3;
-    n.dhcpstart = k->dhcpstart ? parse_address(where, "dhcpstart", k->dhcpstart) : n.net | (~n.mask > 31 ? 15 : 4);
+    n.dhcpstart = k->dhcpstart ? parse_address(where, "dhcpstart", k->dhcpstart)
+                               : n.net | (~n.mask > 31 ? 15 : 4);
     check_inside(&n, where, "host", n.host);
     check_inside(&n, where, "dns", n.dns);
     check_inside(&n, where, "dhcpstart", n.dhcpstart);
@@ -100,8 +104,8 @@ static struct network read_addresses(const struct user_keys *k, const char *wher
 #include <slirp/libslirp.h>
 
 enum {
-    /* The guest opens no further connections beyond this many descriptors, so that some are left for the
-     * rest of the process. */
+    /* The guest opens no further connections beyond this many descriptors, so that some are
+     * left for the rest of the process. */
     MAX_SOCKETS = 512,
     ETHERTYPE_IPV4 = 0x0800, ETHERTYPE_IPV6 = 0x86dd, IP_TCP = 6, TCP_SYN = 2, TCP_ACK = 16,
     IP_FRAGMENT = 0x3fff, /* more fragments, and the offset */
@@ -194,7 +198,8 @@ static const SlirpCb callbacks = {
 static int want_socket(int fd, int events, void *opaque)
 {
     struct user *u = opaque;
-    short e = (short)((events & SLIRP_POLL_IN ? POLLIN : 0) | (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
+    short e = (short)((events & SLIRP_POLL_IN ? POLLIN : 0) |
+                      (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
                       (events & SLIRP_POLL_PRI ? POLLPRI : 0));
 
     u->sockets++;
@@ -229,7 +234,8 @@ static void user_serve(struct loop_source *s)
 
 /* ---- Frames ---- */
 
-/* May libslirp open a socket for it? The first segment of a connection, and anything but TCP. */
+/* May libslirp open a socket for it? The first segment of a connection, and anything but
+ * TCP. */
 static bool may_open(const u8 *frame, u32 size)
 {
     u32 type = frame[12] << 8 | frame[13], header = ETHER_HEADER;
@@ -250,8 +256,9 @@ static bool may_open(const u8 *frame, u32 size)
 }
 
 /*
- * libslirp's reassembly of IPv4 fragments can be led to write where it must not (4.7.0: frames of
- * tests/runtime/network.c end the process), so it never sees one. Nor a header that does not fit its frame.
+ * libslirp's reassembly of IPv4 fragments can be led to write where it must not (4.7.0: frames
+ * of tests/runtime/network.c end the process), so it never sees one. Nor a header that does not
+ * fit its frame.
  */
 static bool is_sound(const u8 *frame, u32 size)
 {
@@ -264,8 +271,8 @@ static bool is_sound(const u8 *frame, u32 size)
         return false;
     header = (ip[0] & 15) * 4;
     length = ip[2] << 8 | ip[3];
-    return ip[0] >> 4 == 4 && header >= 20 && length >= header && length <= size - ETHER_HEADER &&
-           !((ip[6] << 8 | ip[7]) & IP_FRAGMENT);
+    return ip[0] >> 4 == 4 && header >= 20 && length >= header &&
+           length <= size - ETHER_HEADER && !((ip[6] << 8 | ip[7]) & IP_FRAGMENT);
 }
 
 static void user_send(struct net_backend *b, const u8 *frame, u32 size)
@@ -303,25 +310,30 @@ static char *take_word(char **text, char separator)
 /* [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport */
 static void add_forward(struct user *u, const char *where, const char *rule, u32 guest)
 {
-    char *text = keep_format("%s", rule), *protocol = take_word(&text, ':'), *from = protocol ? take_word(&text, ':') : NULL;
+    char *text = keep_format("%s", rule), *protocol = take_word(&text, ':'),
+         *from = protocol ? take_word(&text, ':') : NULL;
     char *port = from ? take_word(&text, '-') : NULL, *to = port ? take_word(&text, ':') : NULL;
     struct in_addr host = { 0 }, inside = { htonl(guest) };
     u32 host_port, guest_port;
 
-    if (!to || !parse_u32(port, &host_port) || !parse_u32(text, &guest_port) || host_port > 65535 ||
-        !guest_port || guest_port > 65535 || (*protocol && !in_choices(protocol, "tcp|udp")))
+    if (!to || !parse_u32(port, &host_port) || !parse_u32(text, &guest_port) ||
+        host_port > 65535 || !guest_port || guest_port > 65535 ||
+        (*protocol && !in_choices(protocol, "tcp|udp")))
         die("%s: hostfwd=%s: want tcp:[ADDRESS]:PORT-[ADDRESS]:PORT, or udp:", where, rule);
     if (*from)
         host.s_addr = htonl(parse_address(where, "hostfwd", from));
     if (*to)
         inside.s_addr = htonl(parse_address(where, "hostfwd", to));
-    if (slirp_add_hostfwd(u->slirp, !strcmp(protocol, "udp"), host, (int)host_port, inside, (int)guest_port))
-        die("%s: hostfwd=%s: port %u of the host cannot be had: %s", where, rule, host_port, strerror(errno));
+    if (slirp_add_hostfwd(u->slirp, !strcmp(protocol, "udp"), host, (int)host_port, inside,
+                          (int)guest_port))
+        die("%s: hostfwd=%s: port %u of the host cannot be had: %s", where, rule, host_port,
+            strerror(errno));
 }
 
 /* ---- Life ---- */
 
-static SlirpConfig slirp_configuration(const struct user_keys *k, const struct network *n, const char **search)
+static SlirpConfig slirp_configuration(const struct user_keys *k, const struct network *n,
+                                       const char **search)
 {
     SlirpConfig c = {
         .version = 4,
@@ -392,7 +404,8 @@ static void user_close(struct net_backend *b)
 
 static void slirp_start(struct net_backend *b, const struct user_keys *k, const char *where)
 {
-    die("%s: this ring3 was built without libslirp; install libslirp-dev and build again", where);
+    die("%s: this ring3 was built without libslirp; install libslirp-dev and build again",
+        where);
 }
 
 static void user_send(struct net_backend *b, const u8 *frame, u32 size)
@@ -421,5 +434,7 @@ static void user_open(struct net_backend *b, const char *where, const char *list
 }
 
 const struct net_kind net_user = {
-    "user", "a private network by libslirp, through the host's sockets", user_open, user_send, user_info, user_close,
+    "user",    "a private network by libslirp, through the host's sockets",
+    user_open, user_send,
+    user_info, user_close,
 };

@@ -1,6 +1,6 @@
 /*
- * The command line: walks argv along the rows of options.def. Long and short options take one or
- * two dashes, as QEMU's do. What is unknown ends the program with one line and status 1.
+ * The command line: walks argv along the rows of options.def. Long and short options take one
+ * or two dashes, as QEMU's do. What is unknown ends the program with one line and status 1.
  */
 #include "runtime/options/command_line.h"
 #include "bt/bt.h"

@@ -1,7 +1,7 @@
 /*
  * Which image goes where: -hda…, -fda…, -cdrom, -drive, and the bare IMAGE. Slots are the two
- * floppy drives and the four of the IDE channels, numbered as QEMU's index=: 0 and 1 on the first
- * channel, 2 and 3 on the second.
+ * floppy drives and the four of the IDE channels, numbered as QEMU's index=: 0 and 1 on the
+ * first channel, 2 and 3 on the second.
  */
 #include "runtime/options/option_drives.h"
 #include "devices/user_drives.h"
@@ -21,7 +21,7 @@ static struct drive_options *ide_slot(struct options *o, u32 index)
     return &o->ide[index / 2][index % 2];
 }
 
-static struct drive_options *take(struct drive_options *slot, const char *option)
+static struct drive_options *take_drive(struct drive_options *slot, const char *option)
 {
     if (slot->present)
         die("%s: that drive is taken already, by '%s'", option, slot->file ? slot->file : "");
@@ -31,7 +31,7 @@ static struct drive_options *take(struct drive_options *slot, const char *option
 
 static struct drive_options *take_ide(struct options *o, u32 index, const char *option)
 {
-    return take(ide_slot(o, index), option);
+    return take_drive(ide_slot(o, index), option);
 }
 
 static struct drive_options *take_free(struct options *o, const char *option, bool floppy,
@@ -45,7 +45,7 @@ static struct drive_options *take_free(struct options *o, const char *option, bo
         struct drive_options *slot = floppy ? &o->floppy[i] : ide_slot(o, i);
 
         if (!slot->present)
-            return take(slot, option);
+            return take_drive(slot, option);
     }
     die("%s: all %u %s drives are taken", option, n, floppy ? "floppy" : "IDE");
 }
@@ -68,11 +68,11 @@ SETTER(set_hdd)
 }
 SETTER(set_fda)
 {
-    take(&o->floppy[0], option)->file = arg;
+    take_drive(&o->floppy[0], option)->file = arg;
 }
 SETTER(set_fdb)
 {
-    take(&o->floppy[1], option)->file = arg;
+    take_drive(&o->floppy[1], option)->file = arg;
 }
 SETTER(set_cdrom)
 {
@@ -121,7 +121,8 @@ static u32 drive_index(const struct drive_keys *k, bool floppy, const char *opti
         u32 bus = k->bus == NO_INDEX ? 0 : k->bus, unit = k->unit == NO_INDEX ? 0 : k->unit;
 
         if (bus > (floppy ? 0 : 1) || unit > 1)
-            die("%s: there is no %s bus %u, unit %u", option, floppy ? "floppy" : "IDE", bus, unit);
+            die("%s: there is no %s bus %u, unit %u", option, floppy ? "floppy" : "IDE", bus,
+                unit);
         return bus * 2 + unit;
     }
     if (index != NO_INDEX && index >= limit)
@@ -141,7 +142,7 @@ static void check_format(const char *option, const char *name)
         refuse_name(keep_format("%s format:", option), name, names, sizeof(names[0]), n);
 }
 
-static void fill(struct drive_options *d, const struct drive_keys *k, bool cdrom)
+static void fill_drive(struct drive_options *d, const struct drive_keys *k, bool cdrom)
 {
     d->file = k->file;
     d->format = k->format;
@@ -154,7 +155,8 @@ static void fill(struct drive_options *d, const struct drive_keys *k, bool cdrom
 }
 
 /* if=none: kept until a -device says where it goes. */
-static void keep_drive(struct options *o, const char *option, const struct drive_keys *k, bool cdrom)
+static void keep_drive(struct options *o, const char *option, const struct drive_keys *k,
+                       bool cdrom)
 {
     u32 n = 0;
 
@@ -165,7 +167,7 @@ static void keep_drive(struct options *o, const char *option, const struct drive
     if (n == MAX_DRIVES || o->drives[n].id)
         die("%s: id=%s: %s", option, k->id, n == MAX_DRIVES ? "too many" : "used twice");
     o->drives[n].id = k->id;
-    fill(&o->drives[n].drive, k, cdrom);
+    fill_drive(&o->drives[n].drive, k, cdrom);
 }
 
 SETTER(set_drive)
@@ -192,13 +194,14 @@ SETTER(set_drive)
     if (index == NO_INDEX)
         d = take_free(o, option, floppy, cdrom);
     else
-        d = floppy ? take(&o->floppy[index], option) : take_ide(o, index, option);
-    fill(d, &k, cdrom);
+        d = floppy ? take_drive(&o->floppy[index], option) : take_ide(o, index, option);
+    fill_drive(d, &k, cdrom);
 }
 
 /* ---- -device ide-hd, ide-cd, floppy ---- */
 
-static const struct drive_options *find_drive(struct options *o, const char *where, const char *id)
+static const struct drive_options *find_drive(struct options *o, const char *where,
+                                              const char *id)
 {
     for (u32 i = 0; i < MAX_DRIVES && o->drives[i].id; i++) {
         if (strcmp(o->drives[i].id, id))
@@ -211,27 +214,32 @@ static const struct drive_options *find_drive(struct options *o, const char *whe
     die("%s: drive=%s: no -drive if=none has id=%s", where, id, id);
 }
 
-/* The drive that bus= and unit= name: one of them, both, or neither: then the first free one. */
-static struct drive_options *find_place(struct options *o, const char *where, const struct drive_place *p,
-                                        bool floppy)
+/* The drive that bus= and unit= name: one of them, both, or neither: then the first free
+ * one. */
+static struct drive_options *find_place(struct options *o, const char *where,
+                                        const struct drive_place *p, bool floppy)
 {
-    u32 bus = p->bus ? (u32)(p->bus[4] - '0') : 0, buses = p->bus || floppy ? bus + 1 : 2; /* "ide.N" */
+    /* "ide.N" */
+    u32 bus = p->bus ? (u32)(p->bus[4] - '0') : 0, buses = p->bus || floppy ? bus + 1 : 2;
 
     for (; bus < buses; bus++)
         for (u32 unit = 0; unit < 2; unit++) {
-            struct drive_options *slot = floppy ? &o->floppy[unit] : ide_slot(o, bus * 2 + unit);
+            struct drive_options *slot =
+                floppy ? &o->floppy[unit] : ide_slot(o, bus * 2 + unit);
 
             if (!slot->present && (p->unit == ANY_UNIT || p->unit == unit))
-                return take(slot, where);
+                return take_drive(slot, where);
         }
-    die("%s: %s", where, p->unit == ANY_UNIT ? "all such drives are taken" : "that drive is taken already");
+    die("%s: %s", where,
+        p->unit == ANY_UNIT ? "all such drives are taken" : "that drive is taken already");
 }
 
 static void place_drive(struct options *o, struct device_options *d)
 {
     const struct drive_place *p = (const struct drive_place *)d->config;
     bool floppy = d->row == &floppy_user_device, cdrom = d->row == &ide_cd_user_device;
-    const char *where = keep_format("%s %s", d->option, d->row->name), *id = *device_reference(d, KEY_DRIVE);
+    const char *where = keep_format("%s %s", d->option, d->row->name),
+               *id = *device_reference(d, KEY_DRIVE);
     struct drive_options *slot = find_place(o, where, p, floppy);
 
     if (id)
@@ -279,7 +287,8 @@ SETTER(set_image)
         o->kernel = arg;
         break;
     case IMAGE_ELF:
-        die("%s: an ELF file without a multiboot header: no kernel that -kernel could load", arg);
+        die("%s: an ELF file without a multiboot header: no kernel that -kernel could load",
+            arg);
     case IMAGE_UNREADABLE:
         die("%s", error);
     case IMAGE_UNKNOWN:

@@ -1,7 +1,7 @@
 /*
- * Network back ends and cards: -netdev with -device, -nic (both in one), -net (the old spelling), and
- * records of frames by -object filter-dump. A back end's own keys are read by its kind (runtime/network), a
- * card's by its row (devices/user_devices.c).
+ * Network back ends and cards: -netdev with -device, -nic (both in one), -net (the old
+ * spelling), and records of frames by -object filter-dump. A back end's own keys are read by
+ * its kind (runtime/network), a card's by its row (devices/user_devices.c).
  */
 #include "runtime/options/option_network.h"
 #include "runtime/base/keyval.h"
@@ -14,7 +14,8 @@
 
 /* ---- Back ends ---- */
 
-static void add_netdev(struct options *o, const char *option, const char *kind, const char *id, const char *list)
+static void add_netdev(struct options *o, const char *option, const char *kind, const char *id,
+                       const char *list)
 {
     for (u32 i = 0; i < o->netdevs; i++)
         if (!strcmp(o->netdev[i].id, id))
@@ -77,7 +78,9 @@ static void add_card(struct options *o, const char *option, const char *model, c
 /* Moves the card's keys from a back end's list to its own. */
 static const char *take_card_keys(const char *list, const char **own)
 {
-    static const char *const keys[][2] = { { "mac", "mac" }, { "macaddr", "mac" }, { "addr", "addr" } };
+    static const char *const keys[][2] = { { "mac", "mac" },
+                                           { "macaddr", "mac" },
+                                           { "addr", "addr" } };
     const char *val;
 
     for (u32 i = 0; i < ARRAY_SIZE(keys); i++) {

@@ -1,12 +1,11 @@
 /*
- * -display curses: the guest's text modes in a terminal, in colour, with its cursor; the keyboard
- * as far as a terminal passes it on. Graphics modes are named, not shown.
+ * -display curses: the guest's text modes in a terminal, in colour, with its cursor; the
+ * keyboard as far as a terminal passes it on. Graphics modes are named, not shown.
  *
- * The last line of the terminal shows the keys where there is room below the guest's screen; in a
- * lower terminal the rows around the cursor are shown, and the keys for the first seconds.
+ * The last line of the terminal shows the keys where there is room below the guest's screen; in
+ * a lower terminal the rows around the cursor are shown, and the keys for the first seconds.
  * Ctrl+] is ours: then q quits, p pauses or continues, r resets, d is Ctrl+Alt+Delete, l draws
- * the screen again, ] types Ctrl+].
- * There is one terminal a process; its state is ncurses' own.
+ * the screen again, ] types Ctrl+]. There is one terminal a process; its state is ncurses' own.
  */
 #include <curses.h> /* first: it declares a trace(), which is a macro of ours */
 
@@ -125,8 +124,9 @@ static void status_text(struct terminal *t, char *buf, size_t size)
 
     display_title(t->machine, title, sizeof(title));
     snprintf(buf, size, "%s - %s", title,
-             t->prefixed ? "q quit  p pause/continue  r reset  d Ctrl+Alt+Del  l redraw  ] Ctrl+]" :
-                           "Ctrl+] q quits, Ctrl+] shows more keys");
+             t->prefixed
+                 ? "q quit  p pause/continue  r reset  d Ctrl+Alt+Del  l redraw  ] Ctrl+]"
+                 : "Ctrl+] q quits, Ctrl+] shows more keys");
 }
 
 /* Is there a line below the guest's screen, or a reason to cover its last? */

@@ -8,10 +8,12 @@
 
 #include "runtime/machine/machine.h"
 
-/* A display back end: constant, one per file, a row of display.c's table. Input goes to machine_input(). */
+/* A display back end: constant, one per file, a row of display.c's table. Input goes to
+ * machine_input(). */
 struct display_backend {
     const char *name;             /* of -display */
-    bool terminal, window;        /* it takes the terminal; it is a window on the host's desktop */
+    /* it takes the terminal; it is a window on the host's desktop */
+    bool terminal, window;
     bool (*suits)(void);          /* Would it do, where the user says nothing? */
     const char *failed, *instead; /* around the error when it cannot be opened */
     /* NULL with *error set: no display, no terminal. */
@@ -28,7 +30,8 @@ extern const struct display_backend *const displays[]; /* ends with NULL */
 const struct display_backend *display_named(const char *name); /* NULL: none */
 const struct display_backend *display_default(void); /* the first that suits; NULL: none does */
 
-/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot be. */
+/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot
+ * be. */
 struct display *display_open(struct machine *m);
 void display_close(struct display *d); /* NULL: nothing to do */
 

@@ -1,12 +1,11 @@
 /*
  * The SDL2 window: the guest's picture, scaled sharply to the guest's aspect (scale.c).
  *
- * The picture is drawn by us into the window's surface, and of it only the lines that changed: a
- * blinking cursor costs next to nothing. OpenGL would scale for free, but its drivers keep threads
- * of their own, and a second running thread makes each change of guest mappings several times
- * dearer; they also take 90 MB.
- * Invariant: SDL is touched only on the machine's thread. Nothing is drawn while nothing changed.
- * Keys and the mouse are in window_input.c.
+ * The picture is drawn by us into the window's surface, and of it only the lines that changed:
+ * a blinking cursor costs next to nothing. OpenGL would scale for free, but its drivers keep
+ * threads of their own, and a second running thread makes each change of guest mappings several
+ * times dearer; they also take 90 MB. Invariant: SDL is touched only on the machine's thread.
+ * Nothing is drawn while nothing changed. Keys and the mouse are in window_input.c.
  */
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window.h"
@@ -121,7 +120,7 @@ static bool is_ours(const SDL_Surface *s)
 }
 
 /* The window or the picture has a new size: places it again, black around it. */
-static void place(struct window *w, SDL_Surface *s)
+static void place_picture(struct window *w, SDL_Surface *s)
 {
     w->surface_w = s->w;
     w->surface_h = s->h;
@@ -144,8 +143,9 @@ static void draw_lines(struct window *w, SDL_Surface *s, u32 first, u32 last)
         return;
     }
     scaler_draw(&w->scaler, w->frame.pixels, w->pixels, p->w, first, last);
-    SDL_ConvertPixels(p->w, last - first, SDL_PIXELFORMAT_RGB888, w->pixels + (size_t)first * p->w,
-                      p->w * 4, s->format->format, corner + first * s->pitch, s->pitch);
+    SDL_ConvertPixels(p->w, last - first, SDL_PIXELFORMAT_RGB888,
+                      w->pixels + (size_t)first * p->w, p->w * 4, s->format->format,
+                      corner + first * s->pitch, s->pitch);
 }
 
 /* Source lines top to bottom - 1 to the screen; all of them, and what is around, if `all`. */
@@ -158,7 +158,7 @@ static void present(struct window *w, u32 top, u32 bottom, bool all)
     if (!s || s->w <= 0 || s->h <= 0)
         return;
     if (all || s->w != w->surface_w || s->h != w->surface_h) {
-        place(w, s);
+        place_picture(w, s);
         top = 0;
         bottom = w->frame.height;
         all = true;
@@ -193,10 +193,11 @@ static bool same_shape(const struct frame *a, const struct frame *b)
 }
 
 /*
- * After `spent` nanoseconds of the core the window rests: drawing leaves the guest four fifths, and
- * looking at a large linear mode in vain (nine megabytes to compare) the rest of a fortieth.
+ * After `spent` nanoseconds of the core the window rests: drawing leaves the guest four fifths,
+ * and looking at a large linear mode in vain (nine megabytes to compare) the rest of a
+ * fortieth.
  */
-static void rest(struct window *w, u64 spent, bool drawn)
+static void rest_after(struct window *w, u64 spent, bool drawn)
 {
     u64 most = MSEC(100), wanted = spent * (drawn ? 4 : 40);
 
@@ -240,7 +241,7 @@ static void window_title(struct window *w)
     SDL_SetWindowTitle(w->sdl, title);
 }
 
-static void tick(void *owner)
+static void window_tick(void *owner)
 {
     struct window *w = owner;
     u64 start = cpu_clock();
@@ -252,7 +253,7 @@ static void tick(void *owner)
         SDL_GetWindowFlags(w->sdl) & (SDL_WINDOW_HIDDEN | SDL_WINDOW_MINIMIZED))
         return;
     drawn = draw(w);
-    rest(w, cpu_clock() - start, drawn);
+    rest_after(w, cpu_clock() - start, drawn);
 }
 
 /* ---- Opening and closing ---- */
@@ -276,7 +277,8 @@ static const char *choose_driver(void)
                           wayland        ? "wayland" : NULL;
 
     if (drivers)
-        SDL_SetHint(SDL_HINT_VIDEODRIVER, drivers); /* SDL_VIDEODRIVER in the environment wins */
+        /* SDL_VIDEODRIVER in the environment wins */
+        SDL_SetHint(SDL_HINT_VIDEODRIVER, drivers);
     return getenv("SDL_VIDEODRIVER") ? getenv("SDL_VIDEODRIVER") : drivers;
 }
 
@@ -330,7 +332,8 @@ static struct display *window_open(struct machine *m, const char **error)
     if (!choose_driver())
         return NULL;
     if (SDL_Init(SDL_INIT_VIDEO) || !make_window(w)) {
-        snprintf(w->title, sizeof(w->title), "the display cannot be opened (%s)", SDL_GetError());
+        snprintf(w->title, sizeof(w->title), "the display cannot be opened (%s)",
+                 SDL_GetError());
         *error = w->title;
         return NULL;
     }
@@ -338,7 +341,7 @@ static struct display *window_open(struct machine *m, const char **error)
     SDL_EnableScreenSaver();
     w->exposed = true;
     *error = "no timer";
-    return ticker_start(&w->ticker, m, REFRESH, tick, w) ? &w->display : NULL;
+    return ticker_start(&w->ticker, m, REFRESH, window_tick, w) ? &w->display : NULL;
 }
 
 static bool window_suits(void)

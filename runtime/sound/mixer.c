@@ -98,7 +98,7 @@ static bool idle(const struct mixer *x)
     return true;
 }
 
-static void tick(void *owner)
+static void mixer_tick(void *owner)
 {
     struct mixer *x = owner;
 
@@ -204,7 +204,7 @@ struct audiodev *mixer_new(struct machine *m, struct sound *sound, u32 rate)
     while (x->ring < number_at(x, VOICE_LAG + 10 * MIXER_PERIOD))
         x->ring *= 2;
     sinc_init(&x->sinc);
-    timer_init(&x->timer, m, tick, x);
+    timer_init(&x->timer, m, mixer_tick, x);
     return &x->audio;
 }
 

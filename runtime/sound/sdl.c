@@ -54,7 +54,7 @@ static u32 frames_of(const struct sdl_sound *s, u32 ms)
 
 /* ---- SDL's thread ---- */
 
-static void take(void *arg, Uint8 *out, int bytes)
+static void sdl_take(void *arg, Uint8 *out, int bytes)
 {
     struct sdl_sound *s = arg;
     u32 n = __atomic_load_n(&s->put, __ATOMIC_ACQUIRE) - s->taken,
@@ -90,7 +90,7 @@ static enum state open_device(struct sdl_sound *s)
                            .format = AUDIO_S16SYS,
                            .channels = 2,
                            .samples = DEVICE_FRAMES,
-                           .callback = take,
+                           .callback = sdl_take,
                            .userdata = s };
 
     if (!start_sdl(s->driver ? s->driver : getenv("SDL_AUDIODRIVER"), s->error,
@@ -201,7 +201,7 @@ static int correction(struct sdl_sound *s, u32 level)
                                              : 0;
 }
 
-static void play(struct sdl_sound *s, const i16 (*frames)[2], u32 n, bool goes_on)
+static void sdl_play(struct sdl_sound *s, const i16 (*frames)[2], u32 n, bool goes_on)
 {
     u32 level = queued(s);
 
@@ -218,7 +218,7 @@ static void play(struct sdl_sound *s, const i16 (*frames)[2], u32 n, bool goes_o
                         n + (u32)correction(s, level ? level : frames_of(s, TARGET_MS)));
 }
 
-static void keep(struct sdl_sound *s, const i16 (*frames)[2], u32 n)
+static void sdl_keep(struct sdl_sound *s, const i16 (*frames)[2], u32 n)
 {
     u32 room = frames_of(s, MOST_MS - TARGET_MS) - s->kept;
 
@@ -245,14 +245,14 @@ static void sdl_write(struct sound *sound, u64 number, const i16 (*frames)[2], u
     switch (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE)) {
     case CLOSED:
         open_begin(s);
-        keep(s, frames, n);
+        sdl_keep(s, frames, n);
         break;
     case OPENING:
-        keep(s, frames, n);
+        sdl_keep(s, frames, n);
         break;
     case OPEN:
         play_kept(s);
-        play(s, frames, n, goes_on);
+        sdl_play(s, frames, n, goes_on);
         break;
     case FAILED:
         if (!s->told)

@@ -62,7 +62,7 @@ static struct sound_device *sound_open(struct machine *m, const struct audiodev_
 }
 
 /* What -audiodev ID says, or what there is without it. */
-static const struct audiodev_options *find(const struct options *o, const char *id)
+static const struct audiodev_options *find_audiodev(const struct options *o, const char *id)
 {
     static const struct audiodev_options window = { .id = "window", .backend = "sdl" };
 
@@ -76,7 +76,7 @@ static const struct audiodev_options *find(const struct options *o, const char *
 
 struct audiodev *sound_audio(struct machine *m, const char *id)
 {
-    const struct audiodev_options *o = find(m->options, id);
+    const struct audiodev_options *o = find_audiodev(m->options, id);
     struct sound_device *d = m->sounds;
 
     if (!o)

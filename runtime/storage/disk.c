@@ -1,9 +1,9 @@
 /*
  * Drives, and what is in them: an image, or none.
  *
- * A write the guest flushed is on the host's disk: disk_flush_poll() tells of fdatasync()'s end, and
- * between flushes every write is already in the kernel's hands, so killing this process loses
- * nothing at all and a host crash loses only what was not flushed.
+ * A write the guest flushed is on the host's disk: disk_flush_poll() tells of fdatasync()'s
+ * end, and between flushes every write is already in the kernel's hands, so killing this
+ * process loses nothing at all and a host crash loses only what was not flushed.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -41,10 +41,13 @@ static void image_free(struct image *im)
 }
 
 /* What goes into the drive; with -snapshot, under a layer that takes the writes. */
-static struct image *drive_open(const struct drive *dr, const char *path, const char *format, const char **error)
+static struct image *drive_open(const struct drive *dr, const char *path, const char *format,
+                                const char **error)
 {
     bool want_write = !dr->read_only && dr->kind != DISK_CD;
-    struct image *im = image_format_open(path, format, dr->kind, want_write && !dr->snapshot, error), *layer;
+    struct image *im = image_format_open(path, format, dr->kind, want_write && !dr->snapshot,
+                                         error),
+                 *layer;
 
     if (!im || !want_write || !dr->snapshot)
         return im;
@@ -194,7 +197,8 @@ bool disk_write(struct disk *d, u64 offset, const void *buf, u32 size)
 
         if (n > size)
             n = size;
-        if (whole ? !disk_write_sectors(d, offset, from, n) : !disk_write_part(d, offset, from, n))
+        if (whole ? !disk_write_sectors(d, offset, from, n)
+                  : !disk_write_part(d, offset, from, n))
             return false;
         from += n;
         offset += n;

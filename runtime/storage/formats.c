@@ -33,8 +33,8 @@ static const struct image_format *format_of(const char *path)
     return image_formats[i];
 }
 
-struct image *image_format_open(const char *path, const char *format, enum disk_kind kind, bool want_write,
-                                const char **error)
+struct image *image_format_open(const char *path, const char *format, enum disk_kind kind,
+                                bool want_write, const char **error)
 {
     const struct image_format *f = format ? image_format_named(format) : format_of(path);
 

@@ -1,5 +1,6 @@
 /*
- * A raw image: a file or block device, byte for byte, opened, locked, read and written in place.
+ * A raw image: a file or block device, byte for byte, opened, locked, read and written in
+ * place.
  *
  * A CD whose file is no whole number of sectors (or a floppy of no known size) is presented
  * rounded up; the bytes past the file's end read as zero until the guest writes them.
@@ -27,9 +28,9 @@ struct raw {
 /* ---- Locks ---- */
 
 /*
- * One writer or many readers, by locks of the open file on a few byte offsets. They are the bytes
- * QEMU uses (100 + n: "I do n", 200 + n: "others may not do n"; n = 1 write, 3 resize), so that
- * an image in use by a QEMU is refused too, and by a QEMU while we use it.
+ * One writer or many readers, by locks of the open file on a few byte offsets. They are the
+ * bytes QEMU uses (100 + n: "I do n", 200 + n: "others may not do n"; n = 1 write, 3 resize),
+ * so that an image in use by a QEMU is refused too, and by a QEMU while we use it.
  */
 enum { LOCK_DOES = 100, LOCK_FORBIDS = 200, LOCK_END = 300, MAY_WRITE = 1, MAY_RESIZE = 3 };
 
@@ -152,17 +153,20 @@ static const char *raw_round(struct raw *raw, enum disk_kind kind)
 
     raw->image.size = (raw->file_size + unit - 1) / unit * unit;
     if (kind == DISK_FLOPPY && raw->file_size > KIB(2880))
-        return disk_sentence("%s: %llu KiB are too large for a floppy (2880 at most): give it by "
-                             "-hda or -cdrom",
-                             raw->image.path, (unsigned long long)raw->file_size >> 10);
+        return disk_sentence(
+            "%s: %llu KiB are too large for a floppy (2880 at most): give it by "
+            "-hda or -cdrom",
+            raw->image.path, (unsigned long long)raw->file_size >> 10);
     if (kind != DISK_CD && raw->image.size != raw->file_size)
-        return disk_sentence("%s: %llu bytes are no whole number of 512-byte sectors: is it all "
-                             "there? truncate -s %%512 FILE fills it up",
-                             raw->image.path, (unsigned long long)raw->file_size);
+        return disk_sentence(
+            "%s: %llu bytes are no whole number of 512-byte sectors: is it all "
+            "there? truncate -s %%512 FILE fills it up",
+            raw->image.path, (unsigned long long)raw->file_size);
     if (kind == DISK_FLOPPY && !image_floppy_size(raw->file_size)) {
         raw->image.size = raw->file_size <= KIB(1440) ? KIB(1440) : KIB(2880);
         warn("%s: %llu bytes is no floppy format: taken as a %llu KiB floppy, zeros at its end",
-             raw->image.path, (unsigned long long)raw->file_size, (unsigned long long)raw->image.size >> 10);
+             raw->image.path, (unsigned long long)raw->file_size,
+             (unsigned long long)raw->image.size >> 10);
     }
     return NULL;
 }
@@ -201,15 +205,17 @@ static const char *raw_prepare(struct raw *raw, enum disk_kind kind, bool want_w
     if (error)
         return error;
     if (!raw_lock(&raw->image, true))
-        return disk_sentence(raw->image.read_only ?
-                                 "%s: in use: another ring3 or QEMU writes to it; stop that one" :
-                                 "%s: in use by another ring3 or QEMU: stop that one, or run on "
-                                 "a temporary copy with -snapshot",
-                             raw->path);
+        return disk_sentence(
+            raw->image.read_only
+                ? "%s: in use: another ring3 or QEMU writes to it; stop that one"
+                : "%s: in use by another ring3 or QEMU: stop that one, or run on "
+                  "a temporary copy with -snapshot",
+            raw->path);
     return NULL;
 }
 
-static struct image *raw_open(const char *path, enum disk_kind kind, bool want_write, const char **error)
+static struct image *raw_open(const char *path, enum disk_kind kind, bool want_write,
+                              const char **error)
 {
     struct raw *raw = calloc(1, sizeof(*raw));
 

@@ -296,8 +296,8 @@ TEST(i8254, starved_guest_gets_its_ticks)
 static u32 messages;
 static bool vector_waits;
 
-static bool count_message(struct machine *m, u8 vector, u32 delivery, u8 destination, bool logical,
-                          bool level)
+static bool count_message(struct machine *m, u8 vector, u32 delivery, u8 destination,
+                          bool logical, bool level)
 {
     messages++;
     return true;

@@ -368,7 +368,8 @@ TEST(lapic, hostile_accesses)
         if (seed & 0x80)
             bus_mmio_read(r->m, LAPIC + off, size);
         else
-            bus_mmio_write(r->m, LAPIC + (seed & 0x40 ? off & ~15u : off), 4, seed * 2654435761u);
+            bus_mmio_write(r->m, LAPIC + (seed & 0x40 ? off & ~15u : off), 4,
+                           seed * 2654435761u);
         if (seed & 0x4000000)
             lapic_set_lint(r->dev, seed >> 27 & 1, seed >> 28 & 1);
         if (seed & 0x20000000)

@@ -1,6 +1,6 @@
 /*
- * NE2000 cards as drivers use them: remote DMA, the receive ring, overrun, address filter, loopback; and
- * registers no driver would write.
+ * NE2000 cards as drivers use them: remote DMA, the receive ring, overrun, address filter,
+ * loopback; and registers no driver would write.
  */
 #include "devices/ne2000.h"
 #include "devices/i440fx.h"
@@ -9,11 +9,11 @@
 #include <string.h>
 
 enum { /* ports at 300 */
-    CR = 0x300, PSTART = 0x301, PSTOP = 0x302, BNRY = 0x303, TSR = 0x304, TPSR = 0x304, TBCR0 = 0x305,
-    TBCR1 = 0x306, FIFO = 0x306, ISR = 0x307, RSAR0 = 0x308, RSAR1 = 0x309, RBCR0 = 0x30a, RBCR1 = 0x30b,
-    RCR = 0x30c, RSR = 0x30c, TCR = 0x30d, DCR = 0x30e, CNTR2 = 0x30f, IMR = 0x30f,
-    PAR0 = 0x301, CURR = 0x307, MAR0 = 0x308, DATA = 0x310, RESET = 0x31f,
-    PRX = 0x01, PTX = 0x02, RXE = 0x04, OVW = 0x10, RDC = 0x40, RST = 0x80,
+    CR = 0x300, PSTART = 0x301, PSTOP = 0x302, BNRY = 0x303, TSR = 0x304, TPSR = 0x304,
+    TBCR0 = 0x305, TBCR1 = 0x306, FIFO = 0x306, ISR = 0x307, RSAR0 = 0x308, RSAR1 = 0x309,
+    RBCR0 = 0x30a, RBCR1 = 0x30b, RCR = 0x30c, RSR = 0x30c, TCR = 0x30d, DCR = 0x30e,
+    CNTR2 = 0x30f, IMR = 0x30f, PAR0 = 0x301, CURR = 0x307, MAR0 = 0x308, DATA = 0x310,
+    RESET = 0x31f, PRX = 0x01, PTX = 0x02, RXE = 0x04, OVW = 0x10, RDC = 0x40, RST = 0x80,
     IRQ = 9, TX_PAGE = 0x40, RX_PAGE = 0x46, END_PAGE = 0x80,
 };
 
@@ -206,10 +206,12 @@ TEST(ne2000, a_frame_lies_in_the_ring_behind_its_header)
     CHECK_EQ(got[1], RX_PAGE + 3);
     CHECK_EQ(got[2] | got[3] << 8, 304);
     CHECK(!memcmp(got + 4, want, 300));
-    CHECK_EQ(got[304] | got[305] << 8 | got[306] << 16 | (u32)got[307] << 24, ether_fcs(want, 300));
+    CHECK_EQ(got[304] | got[305] << 8 | got[306] << 16 | (u32)got[307] << 24,
+             ether_fcs(want, 300));
 }
 
-/* Many times around: data wraps from the last page to the first, for the chip and for remote reads. */
+/* Many times around: data wraps from the last page to the first, for the chip and for remote
+ * reads. */
 TEST(ne2000, the_ring_wraps)
 {
     struct rig *r = running();
@@ -279,7 +281,8 @@ TEST(ne2000, the_filter_knows_whom_a_frame_is_for)
 TEST(ne2000, the_hash_is_ethernet_s)
 {
     CHECK_EQ(ether_crc(nic_rig_group, 6) >> 26, 31);
-    CHECK_EQ(ether_crc((const u8 *)"123456789", 9), 0x9b63d02c); /* CBF43926 complemented and mirrored */
+    /* CBF43926 complemented and mirrored */
+    CHECK_EQ(ether_crc((const u8 *)"123456789", 9), 0x9b63d02c);
     CHECK_EQ(ether_fcs((const u8 *)"123456789", 9), 0xcbf43926);
 }
 

@@ -1,5 +1,6 @@
 /*
- * The other end of a network card's cable, for tests: keeps what the card sends, gives it frames.
+ * The other end of a network card's cable, for tests: keeps what the card sends, gives it
+ * frames.
  */
 #ifndef RING3_TEST_NIC_RIG_H
 #define RING3_TEST_NIC_RIG_H

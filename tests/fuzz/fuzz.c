@@ -4,8 +4,8 @@
  *   fuzz-devices [--seconds N] [--seed S] [--episodes N] [CHIP…]
  *
  * An episode is a whole machine with random images, and a few thousand accesses, mostly to one
- * chip. Episodes run in child processes, a batch each: a crash, a sanitizer's report, a hang or a
- * growth beyond bounds fails the batch, and the seed of the episode is printed: `--seed S
+ * chip. Episodes run in child processes, a batch each: a crash, a sanitizer's report, a hang or
+ * a growth beyond bounds fails the batch, and the seed of the episode is printed: `--seed S
  * --episodes 1 CHIP` shows it again.
  */
 #include "tests/fuzz/fuzz.h"
@@ -152,7 +152,8 @@ static void access_memory(struct fuzz *f)
     else if (fuzz_chance(f, 50))
         f->last = bus_mmio_read(f->m, gpa, size);
     else
-        bus_mmio_write(f->m, gpa, size, fuzz_value(f) & (u32)(0xffffffffull >> (32 - 8 * size)));
+        bus_mmio_write(f->m, gpa, size,
+                       fuzz_value(f) & (u32)(0xffffffffull >> (32 - 8 * size)));
 }
 
 /* What happens to a machine from outside. */
@@ -225,12 +226,14 @@ static void episode(const struct target *target, u64 seed)
     set_device(&o, "-device", "sb16"); /* with the OPL3 */
     set_debugcon(&o, "-debugcon", "null");
     if (target->nic) { /* what it sends goes to the discard port of this host */
-        snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s", target->nic);
+        snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s",
+                 target->nic);
         set_nic(&o, "-nic", nic);
     }
     media_choose(&f, &o);
     if (fuzz_chance(&f, 50))
-        o.audiodev[0] = (struct audiodev_options){ .id = "wav", .backend = "wav", .path = sound_path };
+        o.audiodev[0] =
+            (struct audiodev_options){ .id = "wav", .backend = "wav", .path = sound_path };
     if (target->scenes) {
         o.bios = NULL;
         o.boot[0] = "acd"[fuzz_below(&f, 3)];
@@ -242,7 +245,8 @@ static void episode(const struct target *target, u64 seed)
         serve_events(&f);
     }
     if (target->scenes)
-        shared->accesses += bus_stats(f.m->bus)->port_accesses + bus_stats(f.m->bus)->mmio_accesses;
+        shared->accesses +=
+            bus_stats(f.m->bus)->port_accesses + bus_stats(f.m->bus)->mmio_accesses;
     for (u32 i = 0; !target->scenes && i < STEPS; i++)
         step(&f);
     machine_free(f.m);
@@ -319,7 +323,8 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 ns16550 small sb16 i8237 i82077 ata atapi ata-dma vga vbe pci"
+            " i8259 i8254 mc146818 i8042 ns16550 small sb16 i8237 i82077 ata atapi ata-dma vga "
+            "vbe pci"
             " ne2k_isa ne2k_pci fw_cfg apic board cpu boot");
     return t;
 }
@@ -352,7 +357,8 @@ int main(int argc, char **argv)
     u32 failures = 0;
 
     parse(&p, argc, argv);
-    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     check(shared != MAP_FAILED, "no shared page");
     media_make(1);
     snprintf(sound_path, sizeof(sound_path), "/proc/self/fd/%d", memfd_create("sound", 0));

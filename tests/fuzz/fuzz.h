@@ -1,6 +1,6 @@
 /*
- * Noise for the board's chips: see fuzz.c for the whole, targets.c for what is known of each chip.
- * Everything follows from one number, the episode's seed.
+ * Noise for the board's chips: see fuzz.c for the whole, targets.c for what is known of each
+ * chip. Everything follows from one number, the episode's seed.
  */
 #ifndef RING3_FUZZ_H
 #define RING3_FUZZ_H
@@ -18,7 +18,8 @@ struct fuzz {
 u32 fuzz_u32(struct fuzz *f);
 u32 fuzz_below(struct fuzz *f, u32 n); /* 0 to n - 1 */
 bool fuzz_chance(struct fuzz *f, u32 percent);
-u32 fuzz_value(struct fuzz *f); /* numbers that tend to matter: small, powers of two, all ones … */
+/* numbers that tend to matter: small, powers of two, all ones … */
+u32 fuzz_value(struct fuzz *f);
 void fuzz_bytes(struct fuzz *f, void *buf, u32 n);
 
 /* ---- Accesses ---- */
@@ -43,7 +44,8 @@ struct target {
     const char *name;
     struct port_range ports[8];    /* until count 0 */
     struct memory_range memory[3]; /* until size 0 */
-    void (*scene)(struct fuzz *f); /* a sequence that gets deeper than noise does; may be NULL */
+    /* a sequence that gets deeper than noise does; may be NULL */
+    void (*scene)(struct fuzz *f);
     u32 scenes; /* not 0: that many scenes and nothing else, under the real firmware */
     const char *nic; /* the board has that network card; may be NULL */
 };

@@ -1,18 +1,22 @@
 /*
- * What holds at all times, and is checked besides the comparison: that nothing of the monitor is
- * reachable by a guest address (above all by lockstep --hostile and --step), and the context.
+ * What holds at all times, and is checked besides the comparison: that nothing of the monitor
+ * is reachable by a guest address (above all by lockstep --hostile and --step), and the
+ * context.
  *
- *   sptes   every spte of the shadow in use leads to the memory the guest's tables name, with no more
- *           rights than they give, and directly only where no write has to be reported: against a walk
- *   direct map  every page of it is one that such a spte could lead to, accessed, at that page's memory
+ *   sptes   every spte of the shadow in use leads to the memory the guest's tables name, with
+ *           no more rights than they give, and directly only where no write has to be reported:
+ *           against a walk
+ *   direct map  every page of it is one that such a spte could lead to, accessed, at that
+ *               page's memory
  *   memory  beyond RAM nothing is ever written; ROM keeps its bytes
  *   vcpu    pointers that only the monitor changes
  *   context what translated code relies on is what the CPU is, where it comes to C
- *   faults  a SIGSEGV comes from an address that sptes lead to when they are not direct: below 4 GiB,
- *           or not canonical; from the direct map; or from the guard page of the stack of return addresses
- *   steps   (--step) translated code and its routines run with TF set; each memory operand of the next host
- *           instruction is worked out, and has to lie where such code may go. AC is never set: what #AC
- *           spares differs by vendor
+ *   faults  a SIGSEGV comes from an address that sptes lead to when they are not direct: below
+ *           4 GiB, or not canonical; from the direct map; or from the guard page of the stack
+ *           of return addresses
+ *   steps   (--step) translated code and its routines run with TF set; each memory operand of
+ *           the next host instruction is worked out, and has to lie where such code may go. AC
+ *           is never set: what #AC spares differs by vendor
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/memo.h"
@@ -28,7 +32,8 @@
 enum {
     FLAG_TF64 = 0x100,
     STEP_CACHE = 1 << 16,
-    STEP_TIMES = 8, /* an instruction is looked at; then the code runs free until it is entered again */
+    /* an instruction is looked at; then the code runs free until it is entered again */
+    STEP_TIMES = 8,
     C_STACK = 4096,
     CONTEXT_EVERY = 4, /* callouts */
 };
@@ -76,7 +81,8 @@ static const u8 *memory_at(const struct machine *m, const u8 *hva)
 }
 
 /* What table t (read, write, execute; the same for the user) may hold for a page. */
-static bool spte_right(const struct machine *m, u32 t, gla_t gla, u64 spte, const struct walk *w)
+static bool spte_right(const struct machine *m, u32 t, gla_t gla, u64 spte,
+                       const struct walk *w)
 {
     const struct mmu *mmu = m->mmu;
     gpa_t gpa = w->gpa & (0xffffffff00000000ull | mmu->a20_mask);
@@ -120,7 +126,8 @@ static bool page_right(const struct machine *m, u32 page, bool deep)
     if (!mmu_walk_quiet(m->mmu, gla, &w))
         return wrong(m, "an spte for a page that is not present", gla, shadow[page]);
     for (u32 t = 0; t < SHADOW_TABLES; t++)
-        if (shadow[t * SHADOW_SPTES + page] && !spte_right(m, t, gla, shadow[t * SHADOW_SPTES + page], &w))
+        if (shadow[t * SHADOW_SPTES + page] &&
+            !spte_right(m, t, gla, shadow[t * SHADOW_SPTES + page], &w))
             return false;
     return true;
 }
@@ -128,10 +135,12 @@ static bool page_right(const struct machine *m, u32 page, bool deep)
 static bool direct_map_right(const struct machine *m)
 {
     const struct mmu *mmu = m->mmu;
-    const struct space *s = mmu->space->shared_shadow ? mmu->space->shared_shadow->sptes : mmu->space;
+    const struct space *s =
+        mmu->space->shared_shadow ? mmu->space->shared_shadow->sptes : mmu->space;
     struct walk w;
 
-    if (m->cpu->direct_map && m->cpu->direct_map != (u64)(s->direct_map ? s->direct_map->at : mmu->nowhere))
+    if (m->cpu->direct_map &&
+        m->cpu->direct_map != (u64)(s->direct_map ? s->direct_map->at : mmu->nowhere))
         return wrong(m, "not the current space's direct map", 0, m->cpu->direct_map);
     for (u32 page = 0; s->direct_map && page < SHADOW_SPTES; page++) {
         u32 frame = s->direct_map->frame[page];
@@ -139,9 +148,10 @@ static bool direct_map_right(const struct machine *m)
 
         if (!s->direct_map->mapped[page / (SHADOW_SPTES / DIRECT_MAP_SPANS)])
             page |= SHADOW_SPTES / DIRECT_MAP_SPANS - 1;
-        else if (frame && (!mmu_walk_quiet(m->mmu, gla, &w) || !w.accessed ||
-                           (w.gpa & mmu->a20_mask) != (gpa_t)(frame - 1) << PAGE_SHIFT ||
-                           mmu->page_read[frame - 1] != mmu->base + ((u64)(frame - 1) << PAGE_SHIFT)))
+        else if (frame &&
+                 (!mmu_walk_quiet(m->mmu, gla, &w) || !w.accessed ||
+                  (w.gpa & mmu->a20_mask) != (gpa_t)(frame - 1) << PAGE_SHIFT ||
+                  mmu->page_read[frame - 1] != mmu->base + ((u64)(frame - 1) << PAGE_SHIFT)))
             return wrong(m, "a page of the direct map that the tables do not give", gla, frame);
     }
     return true;
@@ -155,7 +165,8 @@ static bool sptes_right(const struct machine *m)
     if (!direct_map_right(m))
         return false;
 
-    if (m->cpu->shadow_system != s->shadow || m->cpu->shadow != s->shadow + (m->cpu->cpl == 3 ? SHADOW_USER : 0))
+    if (m->cpu->shadow_system != s->shadow ||
+        m->cpu->shadow != s->shadow + (m->cpu->cpl == 3 ? SHADOW_USER : 0))
         return wrong(m, "not the current space's sptes", 0, 0);
     for (u32 c = 0; c < COLUMNS; c++)
         if (spte_owner(s, c * LEAF_SPTES)->used[c])
@@ -167,7 +178,8 @@ static bool sptes_right(const struct machine *m)
 
 /* ---- Memory and pointers ---- */
 
-/* No byte of the memory file's rest was ever touched, but for the ROM's page, which is first. */
+/* No byte of the memory file's rest was ever touched, but for the ROM's page, which is
+ * first. */
 static bool beyond_untouched(const struct machine *m)
 {
     const struct mmu *mmu = m->mmu;
@@ -185,9 +197,10 @@ static bool pointers_kept(const struct vcpu *c)
     const struct vcpu *f = &audit.first;
     const struct tc *t = tc_of(c), *u = &audit.first_tc;
 
-    return c->pins.board == f->pins.board && c->mmu == f->mmu && c->bt == f->bt && c->model == f->model &&
-           t->callout == u->callout && t->leave == u->leave && t->indirect == u->indirect &&
-           t->jump_cache == u->jump_cache && t->stack_top == u->stack_top && c->pins.intr_ack == f->pins.intr_ack;
+    return c->pins.board == f->pins.board && c->mmu == f->mmu && c->bt == f->bt &&
+           c->model == f->model && t->callout == u->callout && t->leave == u->leave &&
+           t->indirect == u->indirect && t->jump_cache == u->jump_cache &&
+           t->stack_top == u->stack_top && c->pins.intr_ack == f->pins.intr_ack;
 }
 
 bool audit_pair(const struct pair *p)
@@ -291,8 +304,8 @@ static u64 spte_used(u64 spte)
     return spte_protected(spte) ? spte & SPTE_LOW : spte;
 }
 
-/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is write-protected,
- * except where a store hits no code; by the spte of the guest's address. */
+/* In the guest's memory: inside a page, or two that are neighbours there and here; none that is
+ * write-protected, except where a store hits no code; by the spte of the guest's address. */
 static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t *g)
 {
     const struct mmu *mmu = audit.cpu->mmu;
@@ -303,7 +316,8 @@ static bool guest_access(const struct step_insn *s, u32 i, u64 at, const greg_t 
     u64 last = off + s->op[i].size - 1;
 
     if (off >> PAGE_SHIFT != last >> PAGE_SHIFT &&
-        (!by_spte || spte != shadow[(s->op[i].write ? SHADOW_WRITE : 0) + ((gla + s->op[i].size - 1) >> PAGE_SHIFT)]))
+        (!by_spte || spte != shadow[(s->op[i].write ? SHADOW_WRITE : 0) +
+                                    ((gla + s->op[i].size - 1) >> PAGE_SHIFT)]))
         return false;
     if (s->op[i].write && (last >= RAM || !untold(mmu, off, s->op[i].size)))
         return false;
@@ -342,12 +356,12 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
         return true;
     if (!in_cache && within(at, size, (const u8 *)tc_of(cpu)->c_rsp - C_STACK, C_STACK + 512))
         return true;
-    return !write && (within(at, size, cpu->mmu->space->shadow, SHADOW_BYTES) ||
-                      within(at, size, bt->jump_cache, JUMP_ENTRIES * sizeof(*bt->jump_cache)) ||
-                      within(at, size, cpu->direct_map_frames, SHADOW_SPTES * sizeof(u32)) ||
-                      within(at, size, cpu->page_flags, PHYS_PAGES) ||
-                      within(at, size, tc_of(cpu)->code_map, CODE_MAP_BYTES) ||
-                      s->op[i].rip);
+    return !write &&
+           (within(at, size, cpu->mmu->space->shadow, SHADOW_BYTES) ||
+            within(at, size, bt->jump_cache, JUMP_ENTRIES * sizeof(*bt->jump_cache)) ||
+            within(at, size, cpu->direct_map_frames, SHADOW_SPTES * sizeof(u32)) ||
+            within(at, size, cpu->page_flags, PHYS_PAGES) ||
+            within(at, size, tc_of(cpu)->code_map, CODE_MAP_BYTES) || s->op[i].rip);
 }
 
 /* False: it has been looked at often enough. */
@@ -366,7 +380,8 @@ static bool step_check(const u8 *pc, const greg_t *g, bool in_cache)
         if (may_touch(s, i, at, g, in_cache))
             continue;
         tell_where(audit.pair, "translated code goes astray");
-        printf("at %p it %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx, direct map %llx, memory %p; ",
+        printf("at %p it %s %u bytes at %#llx; r9 %llx r10 %llx r14 %llx, direct map %llx, "
+               "memory %p; ",
                (void *)pc, s->op[i].write ? "writes" : "reads", s->op[i].size,
                (unsigned long long)at, (unsigned long long)g[REG_R9],
                (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R14],
@@ -385,8 +400,11 @@ static bool in_routines(u64 pc)
     static const struct {
         void (*first)(void), (*end)(void);
     } files[] = {
-        { bt_indirect, bt_enter_end }, { bt_load_segment, bt_memo_end }, { bt_far_call, bt_memo_far_end },
-        { bt_rep_movs, bt_strings_end }, { bt_code_page_store, bt_code_page_store_end },
+        { bt_indirect, bt_enter_end },
+        { bt_load_segment, bt_memo_end },
+        { bt_far_call, bt_memo_far_end },
+        { bt_rep_movs, bt_strings_end },
+        { bt_code_page_store, bt_code_page_store_end },
     };
 
     for (u32 i = 0; i < ARRAY_SIZE(files); i++)
@@ -427,8 +445,8 @@ static void audit_signal(int sig, siginfo_t *info, void *context)
         step_trap(g);
         return;
     }
-    if (at >= GIB(4) + 16 && at - audit.cpu->direct_map > GIB(4) && info->si_code != SI_KERNEL &&
-        at - ((u64)bt->stack - PAGE_SIZE) >= PAGE_SIZE) {
+    if (at >= GIB(4) + 16 && at - audit.cpu->direct_map > GIB(4) &&
+        info->si_code != SI_KERNEL && at - ((u64)bt->stack - PAGE_SIZE) >= PAGE_SIZE) {
         tell_where(audit.pair, "the host faults");
         printf("at %#llx, from %#llx\n", (unsigned long long)at, (unsigned long long)pc);
         fail_now();
@@ -446,7 +464,8 @@ static bool serves(const struct context *have, const struct context *right)
     for (u32 seg = ES; seg <= DS; seg++)
         if (context_seg(key, seg) == SEG_BASE && context_seg(right->key, seg) == SEG_FLAT)
             key -= (u32)(SEG_BASE - SEG_FLAT) << (KEY_SEG_SHIFT + 3 * seg);
-    return key == right->key && have->cs_base == right->cs_base && have->cs_limit == right->cs_limit;
+    return key == right->key && have->cs_base == right->cs_base &&
+           have->cs_limit == right->cs_limit;
 }
 
 /* Worked out again. What else bt_context() puts right must not hide a mistake: that stays. */

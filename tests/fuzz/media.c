@@ -1,6 +1,6 @@
 /*
- * Random images: floppies of several sizes, disks with and without partition tables, CDs, BIOSes.
- * Drives are opened with snapshots, so the files stay as they were made.
+ * Random images: floppies of several sizes, disks with and without partition tables, CDs,
+ * BIOSes. Drives are opened with snapshots, so the files stay as they were made.
  */
 #include "devices/disk.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,5 +1,6 @@
 /*
- * Network cards: set up as a driver does, with numbers a driver would not use, while frames come in.
+ * Network cards: set up as a driver does, with numbers a driver would not use, while frames
+ * come in.
  */
 #include "devices/nic.h"
 #include "runtime/network/network.h"
@@ -9,15 +10,19 @@
 
 enum { CARD = 3 << 3, PORTS = 0xc000 };
 
-/* Frames of any size to the card's address, to all, or to anybody; past its word on whether it has room. */
+/* Frames of any size to the card's address, to all, or to anybody; past its word on whether it
+ * has room. */
 static void give_frames(struct fuzz *f, u32 n)
 {
-    static const u8 to[][6] = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 }, { 255, 255, 255, 255, 255, 255 }, { 1 } };
+    static const u8 to[][6] = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 },
+                                { 255, 255, 255, 255, 255, 255 },
+                                { 1 } };
     struct netdev *net = network_find(f->m, "n");
     u8 frame[FRAME_MAX];
 
     for (; n && net->dev; n--) {
-        u32 size = fuzz_chance(f, 50) ? FRAME_MIN + fuzz_below(f, 100) : FRAME_MIN + fuzz_below(f, FRAME_MAX - FRAME_MIN + 1);
+        u32 size = fuzz_chance(f, 50) ? FRAME_MIN + fuzz_below(f, 100)
+                                      : FRAME_MIN + fuzz_below(f, FRAME_MAX - FRAME_MIN + 1);
 
         memset(frame, (int)n, size);
         memcpy(frame, to[fuzz_below(f, ARRAY_SIZE(to))], 6);
@@ -46,7 +51,8 @@ void scene_ne2000(struct fuzz *f)
     fuzz_out8(f, base, 0x21);
     fuzz_out8(f, base + 14, fuzz_chance(f, 80) ? 0x48 | fuzz_below(f, 2) : fuzz_value(f));
     for (u32 i = 1; i <= 4; i++)
-        fuzz_out8(f, base + i, fuzz_chance(f, 80) ? pages[fuzz_below(f, sizeof(pages))] : fuzz_value(f));
+        fuzz_out8(f, base + i,
+                  fuzz_chance(f, 80) ? pages[fuzz_below(f, sizeof(pages))] : fuzz_value(f));
     for (u32 i = 5; i < 12; i++)
         if (i != 7)
             fuzz_out8(f, base + i, fuzz_chance(f, 50) ? fuzz_below(f, 8) : fuzz_value(f));
@@ -54,10 +60,12 @@ void scene_ne2000(struct fuzz *f)
     fuzz_out8(f, base + 13, fuzz_chance(f, 70) ? 0 : fuzz_value(f));
     fuzz_out8(f, base + 15, fuzz_value(f));
     fuzz_out8(f, base, 0x61);
-    fuzz_out8(f, base + 7, fuzz_chance(f, 80) ? pages[fuzz_below(f, sizeof(pages))] : fuzz_value(f));
+    fuzz_out8(f, base + 7,
+              fuzz_chance(f, 80) ? pages[fuzz_below(f, sizeof(pages))] : fuzz_value(f));
     fuzz_out8(f, base, 0x22);
     give_frames(f, fuzz_below(f, 12));
-    fuzz_out8(f, base, fuzz_chance(f, 90) ? commands[fuzz_below(f, sizeof(commands))] : fuzz_value(f));
+    fuzz_out8(f, base,
+              fuzz_chance(f, 90) ? commands[fuzz_below(f, sizeof(commands))] : fuzz_value(f));
     for (u32 i = fuzz_below(f, 600); i; i--) {
         if (fuzz_chance(f, 50))
             f->last = bus_in(f->m, base + 16, IO_16);

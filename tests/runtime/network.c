@@ -1,6 +1,6 @@
 /*
- * Network back ends: the queue towards a card, two machines by sockets, libslirp's DHCP, TFTP and TCP with
- * a server on the host, forwarded ports, records of frames, and peers that lie.
+ * Network back ends: the queue towards a card, two machines by sockets, libslirp's DHCP, TFTP
+ * and TCP with a server on the host, forwarded ports, records of frames, and peers that lie.
  */
 #include "runtime/network/network.h"
 #include "devices/ne2000.h"
@@ -83,7 +83,9 @@ static u16 free_port(void)
     socklen_t size = sizeof(a);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    check(!bind(fd, (struct sockaddr *)&a, size) && !getsockname(fd, (struct sockaddr *)&a, &size), "no port");
+    check(!bind(fd, (struct sockaddr *)&a, size) &&
+              !getsockname(fd, (struct sockaddr *)&a, &size),
+          "no port");
     close(fd);
     return ntohs(a.sin_port);
 }
@@ -244,7 +246,9 @@ TEST(network, a_pulled_cable_carries_nothing)
 
 static int connect_to(u16 port)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port) };
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons(port) };
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     check(!connect(fd, (struct sockaddr *)&a, sizeof(a)), "no connection: %s", strerror(errno));
@@ -418,7 +422,8 @@ enum { IP = 14, L4 = IP + 20 };
 /* Ethernet and IPv4 around what lies at L4; sends it. */
 static void send_ip(struct end *e, u8 *frame, u8 protocol, u32 from, u32 to, u32 size)
 {
-    memcpy(frame, to == 0xffffffff ? "\xff\xff\xff\xff\xff\xff" : "\x52\x55\x0a\x00\x02\x02", 6);
+    memcpy(frame, to == 0xffffffff ? "\xff\xff\xff\xff\xff\xff" : "\x52\x55\x0a\x00\x02\x02",
+           6);
     memcpy(frame + 6, nic_rig_mac, 6);
     put16(frame + 12, 0x0800);
     memset(frame + IP, 0, 20);
@@ -441,7 +446,8 @@ static void send_udp(struct end *e, u8 *frame, u32 from, u32 to, u16 source, u16
     send_ip(e, frame, 17, from, to, 8 + size);
 }
 
-static void send_tcp(struct end *e, u16 source, u16 dest, u32 seq, u32 ack, u8 flags, const char *text)
+static void send_tcp(struct end *e, u16 source, u16 dest, u32 seq, u32 ack, u8 flags,
+                     const char *text)
 {
     u8 frame[FRAME_MAX] = { 0 }, *tcp = frame + L4;
     u32 size = (u32)strlen(text);
@@ -454,7 +460,8 @@ static void send_tcp(struct end *e, u16 source, u16 dest, u32 seq, u32 ack, u8 f
     tcp[13] = flags;
     put16(tcp + 14, 8192);
     memcpy(tcp + 20, text, size);
-    put16(tcp + 16, ~sum(tcp, 20 + size, sum((u8[]){ 10, 0, 2, 15, 10, 0, 2, 2, 0, 6 }, 10, 20 + size)));
+    put16(tcp + 16,
+          ~sum(tcp, 20 + size, sum((u8[]){ 10, 0, 2, 15, 10, 0, 2, 2, 0, 6 }, 10, 20 + size)));
     send_ip(e, frame, 6, GUEST_IP, HOST_IP, 20 + size);
 }
 
@@ -622,7 +629,8 @@ TEST(network, restrict_keeps_the_guest_inside)
     CHECK(accept(listener, NULL, NULL) < 0);
     while (seen < e->count) {
         f = e->frame[seen++];
-        CHECK(get16(f + 12) != 0x0800 || f[IP + 9] != 6 || f[L4 + 13] & 4); /* at most a reset */
+        /* at most a reset */
+        CHECK(get16(f + 12) != 0x0800 || f[IP + 9] != 6 || f[L4 + 13] & 4);
     }
     close(listener);
 }
@@ -688,11 +696,16 @@ TEST(network, user_takes_any_frame)
 
     introduce(e);
     for (u32 i = 0; i < 20000; i++, sent++) {
-        u32 size = ETHER_HEADER + 26 + noise(&state) % 180 + (noise(&state) % 8 ? 0 : noise(&state) % 1280);
+        u32 size = ETHER_HEADER + 26 + noise(&state) % 180 +
+                   (noise(&state) % 8 ? 0 : noise(&state) % 1280);
 
         for (u32 k = 0; k < size; k++)
             frame[k] = noise(&state);
-        memcpy(frame + 12, noise(&state) % 4 ? "\x08\x00" : noise(&state) % 2 ? "\x08\x06" : "\x86\xdd", 2);
+        memcpy(frame + 12,
+               noise(&state) % 4   ? "\x08\x00"
+               : noise(&state) % 2 ? "\x08\x06"
+                                   : "\x86\xdd",
+               2);
         frame[14] = noise(&state) % 8 ? 0x45 : noise(&state);
         frame[IP + 9] = noise(&state) % 2 ? 17 : 6;
         put32(frame + IP + 16, HOST_IP + noise(&state) % 3);

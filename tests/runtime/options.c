@@ -1,6 +1,6 @@
 /*
- * The command line: what each spelling leaves in struct options, and the one line a mistake gets.
- * Mistakes end the process, so those cases run in a child.
+ * The command line: what each spelling leaves in struct options, and the one line a mistake
+ * gets. Mistakes end the process, so those cases run in a child.
  */
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
@@ -129,9 +129,10 @@ TEST(options, drives_by_letter)
 
 TEST(options, drive_keys)
 {
-    struct options o = parse("-drive file=a,,b.img,if=floppy,format=raw,snapshot=on "
-                             "-drive file=c,index=2,media=disk,readonly=on,cyls=8,heads=4,secs=17 "
-                             "-drive file=d -drive if=ide,media=cdrom");
+    struct options o =
+        parse("-drive file=a,,b.img,if=floppy,format=raw,snapshot=on "
+              "-drive file=c,index=2,media=disk,readonly=on,cyls=8,heads=4,secs=17 "
+              "-drive file=d -drive if=ide,media=cdrom");
 
     CHECK(same(o.floppy[0].file, "a,b.img") && o.floppy[0].snapshot);
     CHECK(same(o.ide[1][0].file, "c") && o.ide[1][0].read_only && !o.ide[1][0].cdrom);
@@ -168,8 +169,9 @@ static const char *netdev_of(const struct device_options *d)
 
 TEST(options, nic_is_a_card_and_a_back_end)
 {
-    struct options o = parse("-nic user,model=ne2k_isa,mac=52:54:00:00:00:09,hostfwd=tcp::22-:22,id=u "
-                             "-nic socket,model=ne2k_pci,listen=:1,addr=7");
+    struct options o =
+        parse("-nic user,model=ne2k_isa,mac=52:54:00:00:00:09,hostfwd=tcp::22-:22,id=u "
+              "-nic socket,model=ne2k_pci,listen=:1,addr=7");
     const struct nic_config *isa = (const void *)o.devices->config;
     const struct nic_config *pci = (const void *)o.devices->next->config;
 
@@ -187,7 +189,8 @@ TEST(options, nic_is_a_card_and_a_back_end)
 
 TEST(options, net_is_the_old_spelling)
 {
-    struct options o = parse("-net nic,model=ne2k_isa,macaddr=52-54-00-00-00-0a,irq=5 -net user,restrict=on");
+    struct options o =
+        parse("-net nic,model=ne2k_isa,macaddr=52-54-00-00-00-0a,irq=5 -net user,restrict=on");
     const struct nic_config *c = (const void *)o.devices->config;
 
     CHECK_EQ(c->irq, 5);
@@ -212,7 +215,8 @@ TEST(options, netdev_s_mistakes)
     check_refused("-netdev user", "id= is missing");
     check_refused("-netdev user,id=a -netdev user,id=a", "taken already");
     check_refused("-device ne2k_pci,netdev=b", "no -netdev has that id");
-    check_refused("-netdev user,id=a -device ne2k_pci,netdev=a -device ne2k_isa,netdev=a", "has a card already");
+    check_refused("-netdev user,id=a -device ne2k_pci,netdev=a -device ne2k_isa,netdev=a",
+                  "has a card already");
     check_refused("-nic user,model=ne2k_pcy", "nearest is 'ne2k_pci'");
     check_refused("-nic user,model=isa-serial", "model= 'isa-serial' is not known");
     check_refused("-nic user,mac=12:34", "no MAC address");
@@ -269,9 +273,10 @@ TEST(options, serial_and_debug_targets)
     const struct debugcon_config *console;
     const struct debugexit_config *exit_port;
 
-    struct options o = parse("-chardev file,id=log,path=/tmp/x -device isa-debugcon,iobase=0x402,"
-                             "chardev=log -debugcon stdio -serial null -serial file:y "
-                             "-device isa-debug-exit,iobase=0xf4,iosize=4");
+    struct options o =
+        parse("-chardev file,id=log,path=/tmp/x -device isa-debugcon,iobase=0x402,"
+              "chardev=log -debugcon stdio -serial null -serial file:y "
+              "-device isa-debug-exit,iobase=0xf4,iosize=4");
 
     console = (const struct debugcon_config *)nth_device(&o, 0)->config;
     CHECK_EQ(console->port, 0x402);
@@ -294,8 +299,9 @@ TEST(options, serial_and_debug_targets)
 
 TEST(options, properties_of_devices)
 {
-    struct options o = parse("-chardev null,id=n -device isa-serial,id=com4,chardev=n,index=3,bus=isa.0,irq=7 "
-                             "-nographic");
+    struct options o =
+        parse("-chardev null,id=n -device isa-serial,id=com4,chardev=n,index=3,bus=isa.0,irq=7 "
+              "-nographic");
     const struct ns16550_config *c = (const struct ns16550_config *)o.devices->config;
 
     CHECK(same(o.devices->id, "com4"));
@@ -314,10 +320,11 @@ TEST(options, properties_of_devices)
 
 TEST(options, drives_that_devices_place)
 {
-    struct options o = parse("-drive if=none,id=a,file=A,snapshot=on -drive file=B,if=none,id=b,media=cdrom "
-                             "-drive if=none,id=f,file=F -device ide-cd,drive=b,bus=ide.0,unit=1 "
-                             "-device ide-hd,drive=a,cyls=10,heads=2,secs=3 -device floppy,drive=f,unit=1 "
-                             "-device ide-cd,bus=ide.1 -device floppy");
+    struct options o =
+        parse("-drive if=none,id=a,file=A,snapshot=on -drive file=B,if=none,id=b,media=cdrom "
+              "-drive if=none,id=f,file=F -device ide-cd,drive=b,bus=ide.0,unit=1 "
+              "-device ide-hd,drive=a,cyls=10,heads=2,secs=3 -device floppy,drive=f,unit=1 "
+              "-device ide-cd,bus=ide.1 -device floppy");
 
     CHECK(same(o.ide[0][1].file, "B"));
     CHECK(o.ide[0][1].cdrom && o.ide[0][1].read_only);
@@ -334,11 +341,15 @@ TEST(options, drives_that_devices_place)
     check_refused("-device ide-hd", "drive= is missing");
     check_refused("-drive if=none,file=x", "id= is missing");
     check_refused("-drive if=none,id=x,file=x -drive if=none,id=x,file=y", "id=x: used twice");
-    check_refused("-drive if=none,id=x,file=x -device ide-hd,drive=x -device ide-hd,drive=x", "another device has it");
-    check_refused("-hda y -drive if=none,id=x,file=x -device ide-hd,drive=x,bus=ide.0,unit=0", "taken already");
+    check_refused("-drive if=none,id=x,file=x -device ide-hd,drive=x -device ide-hd,drive=x",
+                  "another device has it");
+    check_refused("-hda y -drive if=none,id=x,file=x -device ide-hd,drive=x,bus=ide.0,unit=0",
+                  "taken already");
     check_refused("-drive if=none,id=x -device ide-hd,drive=x", "has no file=");
-    check_refused("-drive if=none,id=x,media=cdrom -device ide-hd,drive=x", "media=cdrom is for an ide-cd");
-    check_refused("-drive if=none,id=x,file=x -device ide-hd,drive=x,bus=ide.2", "nearest is 'ide.0'");
+    check_refused("-drive if=none,id=x,media=cdrom -device ide-hd,drive=x",
+                  "media=cdrom is for an ide-cd");
+    check_refused("-drive if=none,id=x,file=x -device ide-hd,drive=x,bus=ide.2",
+                  "nearest is 'ide.0'");
     check_refused("-device floppy -device floppy -device floppy", "all such drives are taken");
 }
 

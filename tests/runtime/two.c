@@ -1,8 +1,8 @@
 /*
- * Two whole machines in one process, each on a thread of its own, at once: own clock, own host timer, own
- * memory, own translated code, own log channels. Each runs a BIOS of ours that computes for a while, with a timer that
- * interrupts a thousand times a second, then sleeps by HLT until enough ticks have come, and ends by
- * isa-debug-exit.
+ * Two whole machines in one process, each on a thread of its own, at once: own clock, own host
+ * timer, own memory, own translated code, own log channels. Each runs a BIOS of ours that
+ * computes for a while, with a timer that interrupts a thousand times a second, then sleeps by
+ * HLT until enough ticks have come, and ends by isa-debug-exit.
  */
 #include "runtime/machine/engines.h"
 #include "runtime/machine/run.h"
@@ -94,7 +94,8 @@ static void write_bios(struct side *s)
     int fd;
 
     memcpy(rom, two_guest, (size_t)(two_guest_end - two_guest));
-    memcpy(rom + (two_seed - two_guest) + 2, &s->seed, 4); /* behind the prefix and the opcode */
+    /* behind the prefix and the opcode */
+    memcpy(rom + (two_seed - two_guest) + 2, &s->seed, 4);
     memcpy(rom + 0xfff0, jump, sizeof(jump));
     strcpy(s->path, "/tmp/ring3-two-XXXXXX");
     fd = mkstemp(s->path);

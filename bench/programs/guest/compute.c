@@ -1,6 +1,6 @@
 /*
- * The rows of bench/run programs that are no program of Debian's: each computes for some tenths of a second natively and
- * prints what came out, which must be the same on every machine.
+ * The rows of bench/run programs that are no program of Debian's: each computes for some tenths
+ * of a second natively and prints what came out, which must be the same on every machine.
  *
  *   compute matrix|matrix-x87|long-double|memcpy|bytecode|recursion|indirect
  *   compute random-read FILE
@@ -98,7 +98,8 @@ static void long_double(void)
 
 /* ---- Memory ---- */
 
-/* The C library's copy, blocks of 8 MB (beyond its threshold for non-temporal stores) and of 64 KB. */
+/* The C library's copy, blocks of 8 MB (beyond its threshold for non-temporal stores) and of 64
+ * KB. */
 static void copies(void)
 {
     enum { SIZE = 8 << 20 };
@@ -207,7 +208,8 @@ static void indirect(void)
 
 /* ---- Disk ---- */
 
-/* 4 KB at a time from all over the file or device, past the page cache where that can be had. */
+/* 4 KB at a time from all over the file or device, past the page cache where that can be
+ * had. */
 static void random_read(const char *path)
 {
     enum { BLOCK = 4096, READS = 3000 };
@@ -219,7 +221,8 @@ static void random_read(const char *path)
         fd = open(path, O_RDONLY);
     blocks = lseek(fd, 0, SEEK_END) / BLOCK;
     for (int i = 0; i < READS; i++) {
-        if (fd < 0 || pread(fd, block, BLOCK, (off_t)(next_random() % blocks) * BLOCK) != BLOCK) {
+        if (fd < 0 ||
+            pread(fd, block, BLOCK, (off_t)(next_random() % blocks) * BLOCK) != BLOCK) {
             perror(path);
             exit(1);
         }
@@ -235,8 +238,9 @@ static const struct {
     const char *name;
     void (*run)(void);
 } rows[] = {
-    { "matrix", matrix },     { "matrix-x87", matrix_x87 }, { "long-double", long_double }, { "memcpy", copies },
-    { "bytecode", bytecode }, { "recursion", recursion },   { "indirect", indirect },
+    { "matrix", matrix },     { "matrix-x87", matrix_x87 }, { "long-double", long_double },
+    { "memcpy", copies },     { "bytecode", bytecode },     { "recursion", recursion },
+    { "indirect", indirect },
 };
 
 int main(int argc, char **argv)
