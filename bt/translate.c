@@ -203,14 +203,15 @@ static void emit_poll(struct xl *x)
  * are C's. */
 static enum form site_form(const struct xl *x, u8 facts, const struct insn *in)
 {
+    enum form forced = (enum form)x->bt->config.force_form;
     bool supervisor = (x->context->key >> KEY_CPL_SHIFT & 3) != 3,
          ac = x->context->key & KEY_AC;
     bool mapped =
         supervisor && !(facts & FACT_UNMAPPED) && mmu_direct_map_use(&x->bt->cpu->paging);
     bool odd = !ac && (facts & FACT_MISALIGNED || operand_likely_misaligned(x->bt->cpu, in));
 
-    if (x->bt->config.force_form)
-        return (enum form)x->bt->config.force_form;
+    if (forced)
+        return ac && forced > FORM_CHECKED && forced < FORM_CALLOUT ? FORM_CHECKED : forced;
     if (facts & (FACT_FAULTS | FACT_PATCHED))
         return FORM_CALLOUT;
     if (facts & FACT_UNUSUAL || (ac && facts & FACT_MISALIGNED))
