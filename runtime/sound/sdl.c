@@ -110,12 +110,13 @@ static void *open_run(void *arg)
     struct sdl_sound *s = arg;
     int opening = OPENING, state = open_device(s);
 
-    if (__atomic_compare_exchange_n(&s->state, &opening, state, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE))
-        return NULL;
-    if (state == OPEN)
-        SDL_CloseAudioDevice(s->device);
-    free(s);
+    if (!__atomic_compare_exchange_n(&s->state, &opening, state, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        if (state == OPEN)
+            SDL_CloseAudioDevice(s->device);
+        free(s);
+    }
+    SDL_TLSCleanup(); /* what SDL keeps of a thread that is not its own, its last error */
     return NULL;
 }
 
@@ -287,6 +288,7 @@ static void *close_run(void *arg)
     struct sdl_sound *s = arg;
 
     SDL_CloseAudioDevice(s->device);
+    SDL_TLSCleanup();
     free(s);
     return NULL;
 }
