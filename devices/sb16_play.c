@@ -219,7 +219,7 @@ static u32 frames_left(const struct sb16 *s)
 
     if (t->codec >= CODEC_ADPCM4 && t->codec <= CODEC_ADPCM2)
         return t->left * adpcm_kinds[t->codec].samples + s->adpcm.samples;
-    return (t->left + t->stereo) >> t->stereo;
+    return t->stereo ? (t->left + 1) / 2 : t->left;
 }
 
 /* ---- Time ---- */
