@@ -67,7 +67,7 @@ static void memory_write(struct dp8390 *d, u16 address, u8 val)
 
 static bool is_running(const struct dp8390 *d)
 {
-    return (d->cr & (CR_STA | CR_STP)) == CR_STA;
+    return d->started;
 }
 
 static bool in_loopback(const struct dp8390 *d)
@@ -305,12 +305,13 @@ static void remote_send_packet(struct dp8390 *d)
 static void write_command(struct dp8390 *d, u8 val)
 {
     u8 old = d->cr;
+    bool was_started = d->started;
 
     d->cr = val & ~CR_TXP;
-    if (val & CR_STP)
-        d->isr |= ISR_RST;
-    else if (val & CR_STA)
-        d->isr &= ~ISR_RST;
+    if (val & (CR_STP | CR_STA)) {
+        d->started = !(val & CR_STP);
+        d->isr = d->started ? d->isr & ~ISR_RST : d->isr | ISR_RST;
+    }
     if ((val & CR_RD) == CR_RD_SEND && (old & CR_RD) != CR_RD_SEND)
         remote_send_packet(d);
     if (!(val & CR_RD_ABORT) && (val & CR_RD) && !d->rbcr)
@@ -318,8 +319,19 @@ static void write_command(struct dp8390 *d, u8 val)
     if (val & CR_TXP && is_running(d))
         transmit_frame(d);
     dp8390_update_irq(d);
-    if (!(old & CR_STA) && is_running(d))
+    if (!was_started && is_running(d))
         nic_accept_input(d->dev);
+}
+
+/*
+ * Drivers acknowledge PRX when they have found the ring empty, or have read their share of it. On a real
+ * network another frame follows and interrupts again; here it may be waiting for room in the ring.
+ */
+static void acknowledge(struct dp8390 *d, u8 bits)
+{
+    d->isr &= ~(bits & 0x7f);
+    if (bits & ISR_PRX && !dp8390_can_receive(d) && d->curr != next_page(d, d->bnry))
+        d->isr |= ISR_PRX;
 }
 
 static void write_page0(struct dp8390 *d, u32 reg, u8 val)
@@ -332,7 +344,7 @@ static void write_page0(struct dp8390 *d, u32 reg, u8 val)
     };
 
     if (reg == ISR)
-        d->isr &= ~(val & 0x7f);
+        acknowledge(d, val);
     else if (plain[reg])
         *plain[reg] = val;
     if (reg == ISR || reg == IMR)
@@ -404,6 +416,7 @@ u8 dp8390_read(struct dp8390 *d, u32 reg)
 void dp8390_reset(struct dp8390 *d)
 {
     d->cr = CR_STP | CR_RD_ABORT;
+    d->started = false;
     d->isr = ISR_RST;
     d->imr = 0;
     d->tcr = 0;

@@ -18,6 +18,7 @@ struct dp8390 {
     /* Page 3 is the card maker's. */
     u8 (*page3_read)(struct device *dev, u32 reg);
 
+    u8 started;           /* by STA, until STP: commands without either leave it */
     u8 cr, isr, imr, rcr, tcr, dcr, tsr, rsr, ncr;
     u8 pstart, pstop, bnry, curr, tpsr; /* pages of 256 bytes */
     u8 par[6], mar[8];                  /* physical address; multicast hash */
@@ -27,7 +28,7 @@ struct dp8390 {
 };
 /* Guest-visible state, for the card's table. */
 #define DP8390_FIELDS(type, member)                                                            \
-    FIELD(type, member.cr), FIELD(type, member.isr), FIELD(type, member.imr),                  \
+    FIELD(type, member.started), FIELD(type, member.cr), FIELD(type, member.isr), FIELD(type, member.imr),                  \
         FIELD(type, member.rcr), FIELD(type, member.tcr), FIELD(type, member.dcr),             \
         FIELD(type, member.tsr), FIELD(type, member.rsr), FIELD(type, member.ncr),             \
         FIELD(type, member.pstart), FIELD(type, member.pstop), FIELD(type, member.bnry),       \

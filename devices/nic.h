@@ -27,8 +27,8 @@ struct netdev {
     /* the cable is plugged in: set by the back end's side, which then calls link_changed */
     bool link;
 
-    /* The chip's end, set by nic_attach(). A frame that does not fit waits in the back end, up
-     * to a bound; a chip that is switched off says yes and drops. */
+    /* The chip's end, set by nic_attach(). A frame that does not fit waits in the back end for
+     * a while, then it is the chip's to lose; a chip that is switched off says yes and drops. */
     struct device *dev; /* NULL: none */
     bool (*can_receive)(struct device *dev);
     void (*receive)(struct device *dev, const u8 *frame, u32 size);

@@ -39,6 +39,7 @@ struct net_backend {
         u32 size;
     } queue[QUEUE];
     u32 head, count;
+    u64 since; /* machine time from which the first of them waits */
     u64 dropped;
     struct timer deliver;
     struct net_backend *next;

@@ -16,25 +16,32 @@ static const struct net_kind *const kinds[] = { &net_user, &net_socket, &net_tap
 
 /* ---- Frames ---- */
 
+/* A driver that waits for an interrupt with a full ring learns from a lost frame. */
+#define PATIENCE MSEC(200)
+
 static void deliver_fire(void *owner)
 {
     struct net_backend *b = owner;
     struct netdev *n = &b->n;
+    u64 now = clock_now(b->m);
 
-    while (b->count && n->dev && n->can_receive(n->dev)) {
+    while (b->count && (n->can_receive(n->dev) || now - b->since >= PATIENCE)) {
         u8 *frame = b->queue[b->head].data;
         u32 size = b->queue[b->head].size;
 
         b->head = (b->head + 1) % QUEUE;
         b->count--;
+        b->since = now;
         n->receive(n->dev, frame, size);
         free(frame);
     }
+    if (b->count)
+        timer_set(&b->deliver, b->since + PATIENCE);
 }
 
 static void deliver_soon(struct net_backend *b)
 {
-    if (b->count && !b->deliver.armed)
+    if (b->count)
         timer_set(&b->deliver, clock_now(b->m));
 }
 
@@ -55,6 +62,8 @@ void net_deliver(struct net_backend *b, const u8 *frame, u32 size)
     memcpy(copy, frame, size);
     b->queue[(b->head + b->count) % QUEUE].data = copy;
     b->queue[(b->head + b->count++) % QUEUE].size = padded;
+    if (b->count == 1)
+        b->since = clock_now(b->m);
     loop_hurry(b->m);
     deliver_soon(b);
 }

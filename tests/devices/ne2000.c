@@ -191,6 +191,22 @@ TEST(ne2000, a_stopped_card_sends_and_receives_nothing)
     CHECK_EQ(wire.asked, 2); /* when BNRY was written and when it was started */
 }
 
+/* Drivers change the page by writing nothing else: the receiver goes on. */
+TEST(ne2000, a_command_without_start_and_stop_changes_neither)
+{
+    struct rig *r = running();
+
+    rig_out8(r, CR, 0x40);
+    CHECK(nic_rig_give(&wire, nic_rig_mac, 60, 0));
+    CHECK_EQ(rig_in8(r, CURR), RX_PAGE + 2);
+    rig_out8(r, CR, 0x00);
+    CHECK_EQ(rig_in8(r, ISR), PRX);
+    rig_out8(r, CR, 0x01);
+    rig_out8(r, CR, 0x40);
+    CHECK(nic_rig_give(&wire, nic_rig_mac, 60, 0));
+    CHECK_EQ(rig_in8(r, CURR), RX_PAGE + 2);
+}
+
 TEST(ne2000, a_frame_lies_in_the_ring_behind_its_header)
 {
     struct rig *r = running();
@@ -246,9 +262,13 @@ TEST(ne2000, a_full_ring_makes_frames_wait_and_then_overruns)
     CHECK_EQ(rig_in8(r, CNTR2), 1);
     CHECK_EQ(rig_in8(r, CNTR2), 0); /* reading clears */
     CHECK_EQ(curr(r), last);
+    rig_out8(r, ISR, PRX | OVW); /* the driver has had its share: there is more */
+    CHECK_EQ(rig_in8(r, ISR), PRX);
     asked = wire.asked;
     rig_out8(r, BNRY, RX_PAGE + 7);
     CHECK_EQ(wire.asked, asked + 1);
+    rig_out8(r, ISR, PRX);
+    CHECK_EQ(rig_in8(r, ISR), 0);
 }
 
 TEST(ne2000, the_filter_knows_whom_a_frame_is_for)

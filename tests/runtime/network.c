@@ -194,6 +194,23 @@ TEST(network, frames_wait_for_the_card_up_to_a_bound)
     CHECK_EQ(b->count, 256);
 }
 
+TEST(network, a_card_that_never_has_room_gets_a_frame_to_lose)
+{
+    struct end *a, *b;
+
+    pair(&a, &b);
+    b->full = true;
+    send_frame(a, nic_rig_mac, 60, 0);
+    send_frame(a, nic_rig_mac, 60, 0);
+    for (u32 i = 0; i < 20; i++)
+        turn(b);
+    CHECK_EQ(b->count, 0);
+    rig_advance(b->r, MSEC(200));
+    CHECK_EQ(b->count, 1);
+    rig_advance(b->r, MSEC(200));
+    CHECK_EQ(b->count, 2);
+}
+
 TEST(network, a_card_is_given_nothing_while_it_speaks)
 {
     struct end *a, *b;
