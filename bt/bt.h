@@ -27,7 +27,6 @@ void bt_free(struct bt *bt); /* NULL is fine */
 void bt_run(struct vcpu *cpu);
 /* At most one TU, for comparing with the interpreter; returns after it with exact state. */
 void bt_run_one(struct vcpu *cpu);
-/* Asks running code to leave at the next TU head. Async-signal-safe. */
 /* Drops all translations. */
 void bt_flush(struct bt *bt);
 

@@ -137,7 +137,7 @@ static bool run_patched(struct vcpu *cpu, struct callout *co)
 
 static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
-    if (co->patched)
+    if (co->tu->patched)
         return run_patched(cpu, co);
     if (co->move && move_short(cpu, &co->insn))
         return true;

@@ -46,7 +46,6 @@ struct xl {
     u8 *start, *p;      /* write addresses */
     u32 next_eip;       /* of the instruction after the present one */
     struct site *site;  /* of the present one */
-    u8 facts;           /* that are known of it: enum fact */
     const struct insn *insns; /* of all sites */
     struct site sites[MAX_INSNS]; /* the TU's, until it is finished; */
     struct exit exits[MAX_EXITS]; /* so are these */
@@ -237,8 +236,7 @@ void emit_patch8(u8 *rel8, const u8 *to);
 void emit_patch32(u8 *rel32, const u8 *to);
 
 /* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back.
- * Returns the
- * place of `by`; NULL: it is not. */
+ * Returns the place of `by`; NULL: it is not. */
 u8 *emit_count(struct xl *x, u32 which, u32 by);
 
 /* ---- emit_copy.c ---- */

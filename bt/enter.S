@@ -302,10 +302,8 @@ bt_fast_callout:
         push    %rbx
         mov     %ebp, %eax
         load_but_eax
-        cmpq    $FPU_PARKED, TC_FPU_LIVE(%r15)
-        jne     5f
-        fetch_parked
-5:      test    %r9d, %r9d
+        unpark_fpu
+        test    %r9d, %r9d
         jz      3f
         flags_restore VCPU_EAX(%r15)
         ret

@@ -42,6 +42,6 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */
 /* Of what a callout parked: FPU_STORED from now on; else nothing. */
 void bt_fpu_unpark(struct vcpu *cpu);
 int bt_after_c(struct vcpu *cpu, struct callout *co);   /* AFTER_* */
-int bt_fast_callout_c(struct vcpu *cpu, struct callout *co);   /* LIGHT_* */
+int bt_fast_callout_c(struct vcpu *cpu, struct callout *co);   /* FAST_* */
 
 #endif

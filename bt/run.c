@@ -222,7 +222,8 @@ static void stopped_by_poll(struct bt *bt)
     struct tc *tc = tc_of(bt->cpu);
     struct tu *tu = tu_by_host(bt, tc->polled);
 
-    check(tu && tu_host(bt, tu) == tc->polled, "a poll at %p, where no TU begins", (const void *)tc->polled);
+    check(tu && tu_host(bt, tu) == tc->polled, "a poll at %p, where no TU begins",
+          (const void *)tc->polled);
     bt->cpu->eip = tu->eip;
     bt->stats.exits_poll++;
     tc->polled = NULL;

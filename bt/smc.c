@@ -65,7 +65,7 @@ static void page_insert(struct bt *bt, gpa_t gpa)
 /* Its bytes in its own page; the others are the crossing's. */
 static u32 first_part(const struct tu *t)
 {
-    return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->code_size;
+    return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->guest_size;
 }
 
 static void code_map_add(struct bt *bt, const struct tu *t)
@@ -79,7 +79,7 @@ static void code_map_add(struct bt *bt, const struct tu *t)
 
 void smc_insert(struct bt *bt, struct tu *tu)
 {
-    if (!tu->code_size)
+    if (tu->patched)
         return;
     line_insert(bt, tu, tu->gpa);
     page_insert(bt, tu->gpa);
@@ -110,7 +110,7 @@ static void page_remove(struct bt *bt, gpa_t gpa)
 
 void smc_remove(struct bt *bt, struct tu *tu)
 {
-    if (!tu->code_size)
+    if (tu->patched)
         return;
     line_remove(bt, tu, tu->gpa);
     page_remove(bt, tu->gpa);
@@ -184,7 +184,7 @@ static void start_forget(struct bt *bt, gpa_t gpa)
 
 void smc_forget(struct bt *bt, const struct tu *tu)
 {
-    if (!tu->code_size)
+    if (tu->patched)
         return;
     start_forget(bt, tu->gpa);
     if (tu->crossing)

@@ -58,8 +58,8 @@ static bool port_access(const struct xl *x, const struct insn *in)
 /* Is it of the units that have state in the FPU's image? FCOMI is CMOV's, by its feature. */
 static bool needs_fpu(const struct insn *in)
 {
-    const u64 units = 1ull << FEAT_FPU | 1ull << FEAT_MMX | 1ull << FEAT_FXSR | 1ull << FEAT_SSE |
-                      1ull << FEAT_SSE2;
+    const u64 units = 1ull << FEAT_FPU | 1ull << FEAT_MMX | 1ull << FEAT_FXSR |
+                      1ull << FEAT_SSE | 1ull << FEAT_SSE2;
 
     return units >> cpu_ops[in->mnem].feature & 1 ||
            cpu_ops[in->mnem].attr & (OP_FPU | OP_MMXREG | OP_SSE);
@@ -76,14 +76,14 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
                                 .eip = x->tu->eip + site->eip_off,
                                 .revalidate = may_change_context(in),
                                 .fpu = fpu,
-                                .needs_fpu = needs_fpu(in) || x->facts & FACT_PATCHED,
+                                .needs_fpu = needs_fpu(in) || x->tu->patched,
                                 .ends = fpu || ends_tu(in),
                                 .admitted = admitted(x, in),
                                 .move = may_move_device(x, in),
                                 .form = site->form,
-                                .patched = x->facts & FACT_PATCHED,
                                 .insn = *in};
-        (*co)->fast_callout = !fpu && !(*co)->patched && ((*co)->move || port_access(x, in));
+        (*co)->fast_callout =
+            !fpu && !x->tu->patched && ((*co)->move || port_access(x, in));
     }
     emit_mov_ri64(x, R9, (u64)*co);
 }
@@ -157,7 +157,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
-    if ((!x->callout || forced) && !(x->facts & FACT_PATCHED) && lock_ok(in) &&
+    if ((!x->callout || forced) && !x->tu->patched && lock_ok(in) &&
         cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
         ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in))) &&
         xl_fits(x, start, slow)) {
@@ -173,7 +173,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
     x->slow_count = slow;
     memset(x->exits, 0, sizeof(x->exits));
     fpu = xl_fpu_native(in) && !(x->context->key & KEY_FPU_LIVE);
-    x->ended = fpu || ends_tu(in) || x->facts & FACT_PATCHED;
+    x->ended = fpu || ends_tu(in) || x->tu->patched;
     x->site->form = FORM_CALLOUT;
     xl_callout(x, x->site, fpu);
     x->callouts[x->site - x->sites]->adapted = adapted;
@@ -231,14 +231,13 @@ static void translate_body(struct xl *x, u32 max)
     emit_count(x, RUNS_TUS, 1);
     insns = emit_count(x, RUNS_INSNS, 0);
     for (u32 i = 0; i < max && !x->ended; i++) {
-        u8 eip_off = (u8)(eip - tu->eip);
+        u8 eip_off = (u8)(eip - tu->eip), facts = site_facts(x->bt, tu->gpa + eip_off);
 
         x->site = &x->sites[i];
-        x->facts = site_facts(x->bt, tu->gpa + eip_off);
         x->last = i + 1 == max;
         *x->site = (struct site){.host_off = (u16)(x->p - x->start),
                                  .eip_off = eip_off,
-                                 .form = (u8)site_form(x, x->facts, &x->insns[i])};
+                                 .form = (u8)site_form(x, facts, &x->insns[i])};
         eip += x->insns[i].len;
         x->next_eip = eip;
         tu->count++;
@@ -247,7 +246,6 @@ static void translate_body(struct xl *x, u32 max)
     if (!x->ended)
         xl_exit(x, 0, JMP, eip);
     tu->guest_size = (u8)(eip - tu->eip);
-    tu->code_size = x->facts & FACT_PATCHED ? 0 : tu->guest_size;
     if (insns)
         *insns = tu->count;
 }
@@ -308,7 +306,8 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, u64 spte,
     x.start = x.p;
     x.tu = tu = &bt->tus[bt->tu_count];
     *tu = (struct tu){ .context = context, .eip = bt->cpu->eip, .gpa = (u32)gpa, .spte = spte,
-                       .host = (u32)bt->used + POLL_END_SIZE };
+                       .host = (u32)bt->used + POLL_END_SIZE,
+                       .patched = site_facts(bt, gpa) & FACT_PATCHED };
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
     translate_body(&x, count);

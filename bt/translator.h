@@ -87,8 +87,7 @@ struct bt {
     struct site_record {
         u32 gpa;                 /* of the instruction, plus 1; 0: free */
         u8 facts, traps, writes; /* enum fact; host signals and writes to it since */
-        u16 served,
-            trial; /* executions in C without an offence: so far, until facts are forgotten */
+        u16 served, trial;       /* good executions in C: so far, until facts are forgotten */
     } records[SITE_SETS][SITE_WAYS];
     struct site_cost costs[COST_SIZE];
     u8 fpu_cpl;   /* CPL the FPU is live for */

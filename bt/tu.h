@@ -33,7 +33,6 @@ struct callout {
     bool revalidate; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
     bool adapted; /* C runs it because of what its operand did: see adapt.c */
-    bool patched; /* because its bytes keep changing: `insn` is as it was last */
     u8 form;       /* of its site */
     u8 misaligned; /* times it was here for that */
     bool fast_callout;    /* a move, IN or OUT that may go by bt_fast_callout */
@@ -81,7 +80,7 @@ struct tu {
     u16 host_size;
     u16 body_size; /* up to what is out of line */
     u8 guest_size;
-    u8 code_size;  /* bytes that must not change while it lives: all, or none (FACT_PATCHED) */
+    bool patched;  /* FACT_PATCHED: one instruction, a callout, whose bytes are no code */
     u8 count;      /* instructions */
     u8 exit_count;
     bool dead;

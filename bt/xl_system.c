@@ -15,9 +15,8 @@ bool xl_cli(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* DF is part of the context: setting it to what it is takes nothing; else C changes it and the
- * TU ends there. */
-/* DF is part of the context: on in another TU. Return addresses are those of this one.
+/* DF is part of the context: setting it to what it is takes nothing; else on in another TU. The
+ * return addresses on the stack are this context's.
  * mov r9d, [r15+eflags];  lea r9d, [r9+by];  mov [r15+eflags], r9d;  the context;  its stack */
 static bool turn_direction(struct xl *x)
 {
