@@ -21,26 +21,16 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from vm import VM, Failed  # noqa: E402
+from cases import case, expect, run_case, run_cases  # noqa: E402
+from vm import VM  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
-CASES = []
 HALT = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp back
 LOOP = b"\xeb\xfe"
 # Says what arrives at COM1, forever: poll LSR, in, out.
 ECHO = bytes.fromhex("ba fd03 ec a801 74fb ba f803 ec ee ebf1".replace(" ", ""))
 # The same after "up".
 ECHO_HELLO = bytes.fromhex("ba f803 b075 ee b070 ee".replace(" ", "")) + ECHO
-
-
-def case(function):
-    CASES.append(function)
-    return function
-
-
-def expect(condition, text):
-    if not condition:
-        raise Failed(text)
 
 
 class Context:
@@ -526,24 +516,15 @@ def main():
     a.add_argument("--ring3", default=os.path.join(TOP, "build", "ring3"))
     a.add_argument("names", nargs="*")
     o = a.parse_args()
-    passed = failed = 0
-    for function in CASES:
-        name = function.__name__.replace("_", "-")
-        if o.names and name not in o.names:
-            continue
+
+    def run(function):
         c = Context(o.ring3)
         try:
-            function(c)
-            passed += 1
-            print("ok", name, flush=True)
-        except Exception as problem:
-            failed += 1
-            text = str(problem) if isinstance(problem, Failed) else repr(problem)
-            print("FAIL %s: %s" % (name, text[:400]), flush=True)
+            return run_case(function, c)
         finally:
             c.folder.cleanup()
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+
+    return run_cases(o.names, run)
 
 
 if __name__ == "__main__":

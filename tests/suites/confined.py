@@ -19,6 +19,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+from cases import Skipped, case, expect, run_case, run_cases  # noqa: E402
 from vm import Failed  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -31,21 +32,6 @@ CAPABILITIES = ("chown dac_override fowner fsetid kill setgid setuid setpcap net
 DOCKER_MASK = 0xa80425fb
 GUEST = ("/bin/busybox mount -t devtmpfs dev /dev; /bin/busybox head -c 4000000 /dev/zero | /bin/busybox md5sum; "
          "for i in 1 2 3 4 5 6 7 8 9; do /bin/busybox true; done; echo up $((6*7)); /bin/busybox poweroff -f")
-CASES = []
-
-
-class Skip(Exception):
-    """This machine lacks what the case needs; the text says what."""
-
-
-def case(function):
-    CASES.append(function)
-    return function
-
-
-def expect(condition, text):
-    if not condition:
-        raise Failed(text)
 
 
 class Context:
@@ -57,7 +43,7 @@ class Context:
         for source in ring3, GUESTS + "/vmlinuz-686", GUESTS + "/initrd.gz", HERE + "/confine.py", \
                 HERE + "/docker-seccomp.txt":
             if not os.path.exists(source):
-                raise Skip("%s is not there: tests/suites/fetch-guests makes it" % os.path.relpath(source, TOP))
+                raise Skipped("%s is not there: tests/suites/fetch-guests makes it" % os.path.relpath(source, TOP))
             shutil.copy(source, self.path(os.path.basename(source)))
         with open(self.path("disk.img"), "wb") as f:
             f.truncate(1 << 20)
@@ -105,7 +91,7 @@ def in_docker(c, *options, user=()):
 
 def in_bubblewrap(c, *more):
     if not shutil.which("bwrap"):
-        raise Skip("bubblewrap is not installed")
+        raise Skipped("bubblewrap is not installed")
     return works(c, ["bwrap", "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop",
                      "ALL", "--die-with-parent", "--ro-bind", "/", "/", "--tmpfs", "/tmp", "--dev", "/dev", "--proc",
                      "/proc", "--ro-bind", c.folder, c.folder, *more])
@@ -114,9 +100,9 @@ def in_bubblewrap(c, *more):
 def in_nspawn(c):
     """Debian's /usr in an empty system of its own; no systemd need run here."""
     if not shutil.which("systemd-nspawn"):
-        raise Skip("systemd-container is not installed")
+        raise Skipped("systemd-container is not installed")
     if not ROOT:
-        raise Skip("systemd-nspawn wants root")
+        raise Skipped("systemd-nspawn wants root")
     return works(c, ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--machine=ring3-confined",
                      "--directory=/", "--volatile=yes", "--private-network", "--as-pid2", "--pipe",
                      "--bind-ro=" + c.folder])
@@ -125,7 +111,7 @@ def in_nspawn(c):
 def works(c, inside):
     r = c.run([*inside, "true"])
     if r.returncode:
-        raise Skip("%s does not work here: %s" % (inside[0], (r.stderr.strip().split("\n"))[-1][-200:]))
+        raise Skipped("%s does not work here: %s" % (inside[0], (r.stderr.strip().split("\n"))[-1][-200:]))
     return inside
 
 
@@ -273,22 +259,6 @@ def with_small_limits(c):
     check_refusal(c.ring3("prlimit", "--nofile=16"), r"open files \(ulimit -n\) is 16;")
 
 
-def run_case(function, c):
-    """passed, failed, skipped"""
-    name = function.__name__.replace("_", "-")
-    try:
-        function(c)
-        print("ok", name, flush=True)
-        return 1, 0, 0
-    except Skip as why:
-        print("SKIP %s: %s" % (name, why), flush=True)
-        return 0, 0, 1
-    except Exception as problem:
-        text = str(problem) if isinstance(problem, Failed) else repr(problem)
-        print("FAIL %s: %s" % (name, text[:400]), flush=True)
-        return 0, 1, 0
-
-
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--ring3", default=os.path.join(TOP, "build", "ring3"))
@@ -296,16 +266,13 @@ def main():
     o = a.parse_args()
     try:
         c = Context(o.ring3)
-    except Skip as why:
+    except Skipped as why:
         print("SKIP confined: %s\n0 passed, 0 failed, 1 skipped" % why)
         return 0
     try:
-        results = [run_case(f, c) for f in CASES if not o.names or f.__name__.replace("_", "-") in o.names]
+        return run_cases(o.names, lambda function: run_case(function, c))
     finally:
         c.close()
-    passed, failed, skipped = map(sum, zip(*results)) if results else (0, 0, 0)
-    print("%d passed, %d failed" % (passed, failed) + (", %d skipped" % skipped if skipped else ""))
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -14,28 +14,14 @@ import sys
 import tempfile
 import wave
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from cases import Skipped, case, expect, run_case, run_cases  # noqa: E402
+from vm import Failed  # noqa: E402
+
+TOP = os.path.dirname(os.path.dirname(HERE))
 KERNEL = os.path.join(TOP, "build", "tests", "guests", "sound.elf")
 PIT_HZ = 1193182
-CASES = []
-
-
-class Failed(Exception):
-    pass
-
-
-class Skipped(Exception):
-    pass
-
-
-def case(function):
-    CASES.append(function)
-    return function
-
-
-def expect(condition, text):
-    if not condition:
-        raise Failed(text)
 
 
 def near(got, want, by, what):
@@ -243,22 +229,9 @@ def main():
     p.add_argument("--vmm", default=os.path.join(TOP, "build", "ring3"))
     p.add_argument("names", nargs="*")
     o = p.parse_args()
-    passed = failed = skipped = 0
     with tempfile.TemporaryDirectory(prefix="ring3-sound") as folder:
-        for function in CASES:
-            if o.names and function.__name__ not in o.names:
-                continue
-            try:
-                function(o.vmm, os.path.join(folder, function.__name__ + ".wav"))
-                passed += 1
-            except Skipped as e:
-                skipped += 1
-                print("SKIP %s: %s" % (function.__name__, e))
-            except (Failed, subprocess.SubprocessError, OSError, EOFError, wave.Error) as e:
-                failed += 1
-                print("FAIL %s: %s" % (function.__name__, e))
-    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
-    return 1 if failed else 0
+        return run_cases(o.names,
+                         lambda f: run_case(f, o.vmm, os.path.join(folder, f.__name__ + ".wav")))
 
 
 if __name__ == "__main__":
