@@ -6,16 +6,7 @@
 
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static u64 host_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return SEC((u64)now.tv_sec) + (u64)now.tv_nsec;
-}
 
 static _Thread_local struct {
     bool shown;
@@ -28,8 +19,8 @@ void progress(const char *fmt, ...)
     va_list ap;
 
     if (!line.first)
-        line.first = host_now();
-    if (!isatty(STDERR_FILENO) || host_now() - line.first < MSEC(500))
+        line.first = host_monotonic();
+    if (!isatty(STDERR_FILENO) || host_monotonic() - line.first < MSEC(500))
         return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);

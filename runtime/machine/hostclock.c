@@ -19,7 +19,7 @@
 #define FIRST_NS USEC(100)
 #define JUMP_NS MSEC(1) /* the host stood, or the TSC jumped */
 
-static u64 monotonic(void)
+u64 host_monotonic(void)
 {
     struct timespec ts;
 
@@ -34,7 +34,7 @@ static struct host_pair read_pair(void)
     u64 least = ~0ull;
 
     for (u32 i = 0; i < 3; i++) {
-        u64 before = __rdtsc(), ns = monotonic(), took = __rdtsc() - before;
+        u64 before = __rdtsc(), ns = host_monotonic(), took = __rdtsc() - before;
 
         if (took >= least)
             continue;
@@ -101,7 +101,7 @@ void host_clock_init(struct host_clock *c)
     c->older = c->newer = read_pair();
     c->tsc = c->older.tsc;
     c->ns = c->older.ns;
-    while (monotonic() - c->older.ns < FIRST_NS)
+    while (host_monotonic() - c->older.ns < FIRST_NS)
         ;
     learn_rate(c, read_pair());
     check(c->rate, "the TSC does not count");
@@ -113,7 +113,7 @@ u64 host_clock_now(struct host_clock *c)
     u64 tsc;
 
     if (!c->by_tsc)
-        return monotonic();
+        return host_monotonic();
     tsc = __rdtsc();
     if (unlikely(tsc - c->tsc > c->span)) { /* or before: another core's, or it jumped */
         anchor(c);

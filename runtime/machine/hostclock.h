@@ -20,6 +20,9 @@ struct host_clock {
     bool by_tsc;        /* the TSC goes at one rate, whatever the processor does */
 };
 
+/* CLOCK_MONOTONIC itself, in nanoseconds: for what is the host's alone. */
+u64 host_monotonic(void);
+
 void host_clock_init(struct host_clock *c);
 /* Nanoseconds, as CLOCK_MONOTONIC counts them but for some microseconds; never back. */
 u64 host_clock_now(struct host_clock *c);

@@ -132,7 +132,7 @@ static void status_text(struct terminal *t, char *buf, size_t size)
 /* Is there a line below the guest's screen, or a reason to cover its last? */
 static bool status_shown(struct terminal *t, u32 rows)
 {
-    return (int)rows < LINES || t->prefixed || host_clock() < t->hint_until ||
+    return (int)rows < LINES || t->prefixed || host_monotonic() < t->hint_until ||
            t->machine->state != RUN_RUNNING;
 }
 
@@ -287,7 +287,7 @@ static struct display *curses_open(struct machine *m, const char **error)
 
     t->machine = m;
     t->redraw = true;
-    t->hint_until = host_clock() + SEC(HINT_SECONDS);
+    t->hint_until = host_monotonic() + SEC(HINT_SECONDS);
     *error = "the board has no video";
     if (!m->vga)
         return NULL;

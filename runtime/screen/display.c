@@ -56,14 +56,6 @@ void display_close(struct display *d)
 
 /* ---- Ticks ---- */
 
-u64 host_clock(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
-
 static void on_tick(void *arg, u32 events)
 {
     struct ticker *t = arg;

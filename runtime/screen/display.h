@@ -47,7 +47,6 @@ struct ticker {
 bool ticker_start(struct ticker *t, struct machine *m, u32 hz, void (*tick)(void *owner),
                   void *owner);
 void ticker_stop(struct ticker *t, struct machine *m);
-u64 host_clock(void); /* nanoseconds, monotonic */
 
 /* "NAME - ring3 [running]", NAME being -name's or the first image's. */
 void display_title(struct machine *m, char *buf, size_t size);

@@ -201,7 +201,7 @@ static void rest_after(struct window *w, u64 spent, bool drawn)
 {
     u64 most = MSEC(100), wanted = spent * (drawn ? 4 : 40);
 
-    w->rest_until = host_clock() + (wanted < most ? wanted : most);
+    w->rest_until = host_monotonic() + (wanted < most ? wanted : most);
     if (drawn)
         trace(TRACE_VGA, "window: drawn in %llu us", (unsigned long long)spent / 1000);
 }
@@ -249,7 +249,7 @@ static void window_tick(void *owner)
 
     window_events(w);
     window_title(w);
-    if (host_clock() < w->rest_until ||
+    if (host_monotonic() < w->rest_until ||
         SDL_GetWindowFlags(w->sdl) & (SDL_WINDOW_HIDDEN | SDL_WINDOW_MINIMIZED))
         return;
     drawn = draw(w);
