@@ -2,11 +2,12 @@
  * What is known of a memory operand by what happened there: innocent until proven guilty.
  *
  * A site that C runs because of its facts is on trial: so many executions in a row in which
- * nothing of the kind happened, and they are forgotten. The next offence then makes it C's at
- * once, with a trial of twice the length. That ends at MAX_TRIAL, since a relapse costs as much
- * as some hundred callouts: a site that offends more rarely than that is better off without the
- * facts, whatever its record. One that is overwritten again and again is C's by the same rule,
- * but its trial has one length: C may run it about as often as costs what a translation does.
+ * nothing of the kind happened, and they are forgotten. The next offence then makes it a
+ * callout at once, with a trial of twice the length. That ends at MAX_TRIAL, since a relapse
+ * costs as much as some hundred callouts: a site that offends more rarely than that is better
+ * off without the facts, whatever its record. The same holds for one that is overwritten again
+ * and again, but its trial has one length: as many callouts as cost about what a translation
+ * does.
  *
  * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
  *

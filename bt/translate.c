@@ -179,15 +179,16 @@ static void translate_insn(struct xl *x, const struct insn *in)
     x->callouts[x->site - x->sites]->adapted = adapted;
 }
 
-/* Before the head, where its poll goes when the count is down, with the head's address on the stack:
- * call [r15+poll] */
+/* Before the head, where its poll goes when the count is down, with the head's address on the
+ * stack: call [r15+poll] */
 static void emit_poll_end(struct xl *x)
 {
     static_assert(TC_POLL == 0, "a call without a displacement");
     emit_call_vcpu(x, TC_POLL);
 }
 
-/* lea r12, [r12-64];  mov r9, rcx;  lea rcx, [r12-12];  jrcxz (before the head);  mov rcx, r9 */
+/* lea r12, [r12-64];  mov r9, rcx;  lea rcx, [r12-12];  jrcxz (before the head);
+ * mov rcx, r9 */
 static void emit_poll(struct xl *x)
 {
     emit_lea_rm64(x, R12, R12, -64);
@@ -199,8 +200,8 @@ static void emit_poll(struct xl *x)
 }
 
 /* What the facts say. The direct map is the supervisor's. A host fault for each operand of a
- * stack that is misaligned would be dear. Where the guest wants #AC itself, misaligned operands
- * are C's. */
+ * stack that is misaligned would be dear. Where the guest wants #AC itself, a misaligned
+ * operand makes a callout. */
 static enum form site_form(const struct xl *x, u8 facts, const struct insn *in)
 {
     enum form forced = (enum form)x->bt->config.force_form;

@@ -51,7 +51,7 @@ struct voice {
 /* In attach. */
 void voice_init(struct voice *v, struct device *dev, struct audiodev *audio, const char *name,
                 void (*render)(struct device *dev));
-/* From now on; one that is on starts anew where its last frame ended. */
+/* From now on; one that is on starts again where its last frame ended. */
 void voice_start(struct voice *v, u32 rate, u8 channels);
 void voice_stop(struct voice *v);
 /* Frames that time has come to and that are not written. 0 while off. */

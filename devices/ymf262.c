@@ -204,7 +204,7 @@ bool ymf262_attach(struct ymf262 *f, struct device *card, struct audiodev *audio
            bus_claim_ports(card, 0x388, 4, ops);
 }
 
-/* Notes that are held begin anew: the second bank's mode first, which the others depend on. */
+/* Notes that are held begin again: the second bank's mode first, which the others depend on. */
 void ymf262_loaded(struct ymf262 *f)
 {
     f->index %= 512;

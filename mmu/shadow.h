@@ -24,7 +24,7 @@ bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access);
 void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n);
 /* A store of the CPU to such a page, whose memory is at hva. */
 void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n);
-/* Clears the current space's write sptes of one page: the next store fills them anew. */
+/* Clears the current space's write sptes of one page: the next store fills them again. */
 void shadow_forget_writes(struct mmu *mmu, gla_t gla);
 void shadow_drop_all(struct mmu *mmu);
 void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size);

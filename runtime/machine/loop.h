@@ -13,7 +13,7 @@ void loop_add(struct machine *m, int fd, u32 events, void (*cb)(void *arg, u32 e
 void loop_modify(struct machine *m, int fd, u32 events);
 void loop_remove(struct machine *m, int fd);
 /*
- * Who has descriptors that come and go is asked anew before each wait. prepare() names them
+ * Who has descriptors that come and go is asked again before each wait. prepare() names them
  * with loop_want() and returns how long it can wait at most (ns, ~0: for ever); serve() then
  * looks with loop_got(). The struct belongs to the caller until loop_remove_source().
  */

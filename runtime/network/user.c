@@ -172,7 +172,7 @@ static void slirp_timer_mod(void *timer, int64_t ms, void *opaque)
     timer_set(&((struct slirp_timer *)timer)->t, MSEC((u64)ms));
 }
 
-/* Descriptors are named anew at each wait. */
+/* Descriptors are named at each wait. */
 static void poll_fd_unused(int fd, void *opaque)
 {
 }
