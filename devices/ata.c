@@ -46,7 +46,11 @@ void ata_after(struct ata_drive *d, enum ata_step step, u64 ns)
     d->status = SR_BSY | SR_DRDY | SR_DSC;
     d->step = step;
     d->due = clock_now(d->timer.machine) + ns;
-    timer_set(&d->timer, d->due);
+    d->polls = 0;
+    if (step == STEP_FLUSHING)
+        timer_set(&d->timer, d->due); /* the host is at work */
+    else
+        timer_set_eager(&d->timer, d->due);
 }
 
 static void ata_step_run(struct ata_drive *d)
@@ -224,19 +228,28 @@ static u8 ata_register_read(struct ata_channel *c, u32 off)
     }
 }
 
-/* Alternate status: the same without acknowledging the interrupt. */
+/*
+ * Alternate status: the same without acknowledging the interrupt. A guest that polls need not
+ * wait for what takes us no time: at once if it wants no interrupts; else right after this read,
+ * so that no read takes the interrupt away.
+ */
 static u8 ata_status_read(struct ata_channel *c, bool alternate)
 {
     struct ata_drive *d = selected(c);
+    u8 status;
 
     if (!d->disk)
         return 0;
+    if (c->control & CTL_NIEN)
+        timer_hurry(&d->timer);
     ata_catch_up(d);
-    u8 status = d->status;
+    status = d->status;
     if (!alternate) {
         d->intrq = false;
         ata_update_irq(c);
     }
+    if (d->step && ++d->polls >= PATIENT_POLLS)
+        timer_hurry(&d->timer);
     return status;
 }
 
@@ -434,7 +447,7 @@ static void ata_drive_loaded(struct ata_drive *d)
     if (d->step == STEP_FLUSHING) /* it was another process that flushed */
         d->step = STEP_FLUSH;
     if (d->step)
-        timer_set(&d->timer, d->due);
+        timer_set_eager(&d->timer, d->due);
 }
 
 static void ata_loaded(struct device *dev)

@@ -77,6 +77,7 @@ struct ata_drive {
     /* The command under way. */
     u8 step; /* what the timer brings */
     u64 due;
+    u8 polls; /* reads of the status since */
     struct timer timer;
     u8 then;       /* what follows the block at the data port */
     u8 taking;   /* its direction: from the guest */

@@ -159,12 +159,19 @@ struct timer {
     void *owner;
     u64 deadline; /* clock_now() time; valid while armed */
     bool armed;
+    bool eager; /* see timer_set_eager() */
     struct timer *next; /* sorted list of armed timers */
 };
 
 void timer_init(struct timer *t, struct machine *m, void (*fire)(void *owner), void *owner);
 /* Arms or re-arms. A deadline in the past fires at the next opportunity. */
 void timer_set(struct timer *t, u64 deadline);
+/* The same for work of the chip's own that takes no time here: it fires sooner if the guest has
+ * nothing to do but wait for it (it halts), within half a millisecond; or if the chip sees it
+ * poll, and calls timer_hurry(). */
+void timer_set_eager(struct timer *t, u64 deadline);
+void timer_hurry(struct timer *t); /* fires, if it is armed eagerly */
+enum { PATIENT_POLLS = 3 };        /* reads of a status: from then on the guest polls */
 void timer_cancel(struct timer *t);
 
 /* ---- The machine's own buttons (runtime/machine/services.c; served in run.c) ---- */

@@ -114,7 +114,7 @@ static void seek_begin(struct i82077 *s, u32 n, u8 st0, u32 steps)
     s->seeking |= 1u << n;
     s->seek_done &= ~(1u << n);
     s->seek_st0[n] = st0;
-    timer_set(&s->seek, clock_now(s->dev.machine) + SEEK_DELAY + steps * STEP_DELAY);
+    timer_set_eager(&s->seek, clock_now(s->dev.machine) + SEEK_DELAY + steps * STEP_DELAY);
     command_phase(s);
 }
 
@@ -363,7 +363,7 @@ static void soft_reset(struct i82077 *s)
 static void reset_over(struct i82077 *s)
 {
     s->resetting = 1;
-    timer_set(&s->exec, clock_now(s->dev.machine) + RESET_DELAY);
+    timer_set_eager(&s->exec, clock_now(s->dev.machine) + RESET_DELAY);
 }
 
 static void exec_fire(void *owner)
@@ -415,6 +415,8 @@ static u32 i82077_read(struct device *dev, u32 off, enum io_size size)
     case PORT_TDR:
         return s->tdr;
     case PORT_MSR_DSR:
+        if (s->phase == PHASE_EXECUTION && !s->ready && ++s->polls >= PATIENT_POLLS)
+            timer_hurry(&s->exec); /* it polls */
         return msr(s);
     case PORT_FIFO:
         return fifo_read(s);
@@ -496,9 +498,9 @@ static void i82077_loaded(struct device *dev)
         s->at = 0;
     s->reset_senses = s->reset_senses > 4 ? 4 : s->reset_senses;
     if (s->resetting || (s->phase == PHASE_EXECUTION && !s->ready))
-        timer_set(&s->exec, clock_now(dev->machine) + RESET_DELAY);
+        timer_set_eager(&s->exec, clock_now(dev->machine) + RESET_DELAY);
     if (s->seeking)
-        timer_set(&s->seek, clock_now(dev->machine) + SEEK_DELAY);
+        timer_set_eager(&s->seek, clock_now(dev->machine) + SEEK_DELAY);
     update_irq(s);
 }
 

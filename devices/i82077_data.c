@@ -14,8 +14,8 @@
 #include "devices/i8237.h"
 #include <string.h>
 
-#define START_DELAY USEC(200)
-#define SECTOR_DELAY USEC(40)
+#define START_DELAY USEC(50)
+#define SECTOR_DELAY USEC(10)
 #define STALL_DELAY MSEC(1) /* the DMA controller does not serve us yet */
 #define MAX_STALLS 200      /* a turn of the disk: then it is an overrun */
 #define DMA_CHANNEL 2
@@ -60,7 +60,8 @@ static u32 transfer_size(const struct i82077 *s)
 
 static void wait_ns(struct i82077 *s, u64 ns)
 {
-    timer_set(&s->exec, clock_now(s->dev.machine) + ns);
+    s->polls = 0;
+    timer_set_eager(&s->exec, clock_now(s->dev.machine) + ns);
 }
 
 static void end_command(struct i82077 *s, bool ok)
@@ -186,7 +187,7 @@ static bool move_sector(struct i82077 *s, bool to_memory, bool *terminal)
     if (++s->stalls > MAX_STALLS)
         fail_command(s, ST1_OVERRUN, 0);
     else
-        wait_ns(s, STALL_DELAY);
+        timer_set(&s->exec, clock_now(s->dev.machine) + STALL_DELAY);
     return false;
 }
 

@@ -53,6 +53,7 @@ struct i82077 {
     u8 left;    /* format, verify: sectors to go */
     u8 next_id; /* the sector that comes under the head next */
     u16 stalls;
+    u8 polls; /* reads of MSR since the step was set */
     struct irq *irq;
     struct timer exec, seek;
 };

@@ -1,54 +1,13 @@
 /*
  * What DOS and its programs do, in real mode, timed by the TSC: a floppy whose boot sector
- * loads the rest. For each row, COUNT operations SAMPLES times; on port E9:
- *
- *   row NAME TSC-OF-A-SAMPLE in hexadecimal, a line a sample
- *   bench done
+ * loads the rest (floppy.inc).
  */
         .equ    COUNT, 8000
         .equ    SAMPLES, 12
+        .globl  SECTORS
         .equ    SECTORS, 7
-        .equ    SEGMENT, 0x7c0          /* of this code, data and stack */
         .equ    FAR_SEGMENT, 0x1000     /* a copy of it, for far calls */
-        .equ    DEBUGCON, 0xe9
-        .equ    EXIT, 0xf4              /* isa-debug-exit */
-
-        .code16
-        .globl  _start
-_start:
-        ljmp    $SEGMENT, $1f
-1:      cli
-        mov     %cs, %ax
-        mov     %ax, %ds
-        mov     %ax, %es
-        mov     %ax, %ss
-        mov     $0x8000, %sp
-        sti
-        xor     %dh, %dh
-        mov     $(0x0200 + SECTORS), %ax /* INT 13h: read sectors, behind this one */
-        mov     $0x0002, %cx
-        mov     $0x200, %bx
-        int     $0x13
-        jc      .
-        jmp     main
-        .org    510
-        .word   0xaa55
-
-/* Rows: `name` is the time of `body`. CX counts; AX, BX, DX, SI, DI are the body's; BP is 7. */
-        .macro row name:req, body:req
-        .section .names, "a"
-9:      .asciz  "\name"
-        .section .rows, "a"
-        .word   9b, 8f
-        .text
-        .balign 64
-8:      .rept   8
-        \body
-        .endr
-        dec     %cx
-        jnz     8b
-        ret
-        .endm
+        .include "bench/real/floppy.inc"
 
         row     "nop", "nop"
         row     "call-ret", "call near_leaf"
@@ -92,8 +51,6 @@ code_page_data:
 code_page_code:
         ret
 
-/* ---- Timing and telling ---- */
-
 main:
         mov     $FAR_SEGMENT, %ax
         mov     %ax, %es
@@ -111,80 +68,13 @@ main:
         mov     $0xb800, %ax
         mov     %ax, %gs
         call    code_page_code          /* there is code in the data's page */
-        mov     $rows, %bx
-1:      cmp     $rows_end, %bx
-        jae     3f
-        mov     $SAMPLES, %bp
-2:      call    sample
-        dec     %bp
-        jnz     2b
-        add     $4, %bx
-        jmp     1b
-3:      mov     $done, %si
-        call    print
-        mov     $EXIT, %dx
-        mov     $0x10, %al
-        out     %al, %dx
-        hlt
-
-/* One sample of the row at BX. */
-sample:
-        push    %bx
-        push    %bp
-        push    %bx
-        mov     2(%bx), %bx
-        mov     %ds, %ax
-        mov     %ax, %es
-        mov     %bx, row_code
-        mov     $7, %bp
-        mov     $(COUNT / 8), %cx
-        rdtsc
-        mov     %eax, begun
-        call    *row_code
-        rdtsc
-        sub     begun, %eax
-        pop     %bx
-        push    %eax
-        mov     $row_text, %si
-        call    print
-        mov     (%bx), %si
-        call    print
-        mov     $' ', %al
-        out     %al, $DEBUGCON
-        pop     %ebx
-        mov     $8, %cx
-1:      rol     $4, %ebx
-        mov     %bl, %al
-        and     $15, %al
-        cmp     $10, %al
-        jb      2f
-        add     $('a' - '0' - 10), %al
-2:      add     $'0', %al
-        out     %al, $DEBUGCON
-        loop    1b
-        mov     $'\n', %al
-        out     %al, $DEBUGCON
-        pop     %bp
-        pop     %bx
-        ret
-
-print:
-        lodsb
-        test    %al, %al
-        jz      1f
-        out     %al, $DEBUGCON
-        jmp     print
-1:      ret
+        jmp     run_rows
 
         .data
         .balign 4
-begun:          .long 0
-row_code:       .word 0
 word_data:      .word 0
 far_pointer:    .word far_leaf, FAR_SEGMENT
 data_pointer:   .word word_data, SEGMENT
                 .byte 0
 odd_data:       .word 0
-row_text:       .asciz "row "
-done:           .asciz "bench done\n"
         .equ    buffer, 0x9000

@@ -13,6 +13,8 @@
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
 
+#define EAGER_MOST USEC(500)
+
 u64 clock_now(struct machine *m)
 {
     if (!m->clock_running || m->clock_manual)
@@ -68,12 +70,27 @@ void timer_set(struct timer *t, u64 deadline)
         timer_unlink(t);
     t->deadline = deadline;
     t->armed = true;
+    t->eager = false;
     while (*p && (*p)->deadline <= deadline)
         p = &(*p)->next;
     t->next = *p;
     *p = t;
     if (t->machine->timers == t)
         clock_arm(t->machine);
+}
+
+void timer_set_eager(struct timer *t, u64 deadline)
+{
+    timer_set(t, deadline);
+    t->eager = true;
+}
+
+void timer_hurry(struct timer *t)
+{
+    if (!t->armed || !t->eager)
+        return;
+    timer_unlink(t);
+    t->fire(t->owner);
 }
 
 void timer_cancel(struct timer *t)
@@ -100,6 +117,21 @@ u64 timers_run(struct machine *m)
         return ~0ull;
     now = clock_now(m);
     return m->timers->deadline > now ? m->timers->deadline - now : 0;
+}
+
+bool timers_hurry(struct machine *m)
+{
+    u64 most = clock_now(m) + EAGER_MOST;
+
+    for (struct timer *t = m->timers; t && t->deadline <= most; t = t->next)
+        if (t->eager) {
+            u8 activity = activity_enter(m, ACT_DEVICES);
+
+            timer_hurry(t);
+            activity_leave(m, activity);
+            return true;
+        }
+    return false;
 }
 
 void clock_advance(struct machine *m, u64 ns)

@@ -12,6 +12,8 @@ void clock_stop(struct machine *m);
 void clock_advance(struct machine *m, u64 ns);
 /* Fires what is due. Returns nanoseconds to the next deadline, ~0 if none. */
 u64 timers_run(struct machine *m);
+/* The guest waits: fires an eager timer that would be due soon. False: there is none. */
+bool timers_hurry(struct machine *m);
 /* Asks for an REQ_TIMER at the first deadline, or when descriptors are to be looked at. */
 void clock_arm(struct machine *m);
 

@@ -114,6 +114,8 @@ int machine_run(struct machine *m)
             break;
         __atomic_fetch_and(&m->cpu->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
         next = m->state == RUN_RUNNING ? timers_run(m) : ~0ull;
+        if (m->state == RUN_RUNNING && halted(m) && timers_hurry(m))
+            continue;
         if (m->state != RUN_RUNNING || halted(m)) {
             idle_until(m, next);
             continue;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/machine/clock.h"
 #include "tests/devices/ata_rig.h"
 
 static struct disk *small_disk(void)
@@ -118,6 +119,53 @@ TEST(ata, pio_read_interrupts_once_a_sector)
     CHECK_EQ(rig_in8(r, P_LOW), 102);
     CHECK_EQ(rig_in8(r, P_COUNT), 0);
     CHECK_EQ(rig_in16(r, P_DATA), 0); /* nothing more */
+    disk_close(d);
+}
+
+/* Without time that passes. */
+TEST(ata, who_polls_need_not_wait)
+{
+    struct disk *d = small_disk();
+    struct rig *r = ata_rig(d, NULL);
+    u8 sector[512];
+
+    rig_out8(r, P_CONTROL, CTL_NIEN);
+    ata_issue(r, 0x20, 2, 5, 0xe0);
+    for (u32 i = 0; i < 2; i++) {
+        CHECK_EQ(rig_in8(r, P_STATUS), READY | SR_DRQ);
+        ata_take(r, sector, sizeof(sector));
+        CHECK(is_sector(sector, 5 + i));
+    }
+    CHECK_EQ(rig_in8(r, P_STATUS), READY);
+    CHECK_EQ(rig_irq_rises(r, 14), 0);
+
+    rig_out8(r, P_CONTROL, 0); /* with interrupts: two looks do no harm, the third */
+    ata_issue(r, 0x20, 1, 7, 0xe0);
+    CHECK_EQ(rig_in8(r, P_STATUS) & SR_BSY, SR_BSY);
+    CHECK_EQ(rig_in8(r, P_STATUS) & SR_BSY, SR_BSY);
+    CHECK_EQ(rig_irq_rises(r, 14), 0);
+    CHECK_EQ(rig_in8(r, P_STATUS) & SR_BSY, SR_BSY);
+    CHECK(rig_irq(r, 14)); /* is followed by it */
+    CHECK_EQ(rig_in8(r, P_STATUS), READY | SR_DRQ);
+    CHECK(!rig_irq(r, 14));
+    ata_take(r, sector, sizeof(sector));
+    CHECK(is_sector(sector, 7));
+    disk_close(d);
+}
+
+TEST(ata, who_halts_need_not_wait)
+{
+    struct disk *d = small_disk();
+    struct rig *r = ata_rig(d, NULL);
+    u64 before = clock_now(r->m);
+
+    CHECK(!timers_hurry(r->m));
+    ata_issue(r, 0x20, 1, 7, 0xe0);
+    CHECK(!rig_irq(r, 14));
+    CHECK(timers_hurry(r->m));
+    CHECK(rig_irq(r, 14));
+    CHECK(!timers_hurry(r->m));
+    CHECK_EQ(clock_now(r->m), before);
     disk_close(d);
 }
 

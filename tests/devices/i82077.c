@@ -158,6 +158,23 @@ TEST(i82077, reads_by_dma)
     check_sector(r, 1024, 18);
 }
 
+/* Without time that passes. */
+TEST(i82077, who_polls_need_not_wait)
+{
+    struct rig *r = with_1440(0);
+    u8 got[7];
+
+    dma(r, true, 1024);
+    SEND(r, 0xe6, 0, 0, 0, 1, 2, 2, 0x1b, 0xff);
+    CHECK(!rig_irq(r, 6)); /* not within the command's last OUT */
+    for (u32 i = 0; i < 12 && !rig_irq(r, 6); i++)
+        rig_in8(r, MSR);
+    CHECK(rig_irq(r, 6));
+    check_sector(r, 0, 0);
+    check_sector(r, 512, 1);
+    result(r, got, 7);
+}
+
 TEST(i82077, terminal_count_ends_a_command)
 {
     struct rig *r = with_1440(0);
