@@ -7,11 +7,15 @@
 
 #include "cpu/engine.h"
 
+/* Which TUs do not depend on their address (context.h): user code's, all that can, none. */
+enum pic { PIC_USER, PIC_ALL, PIC_NONE };
+
 /* For experiments and tests; all zero is the normal way. */
 struct bt_config {
     u64 cache_size;   /* bytes of host code and its records, rounded up to 64 KiB; 0: 32 MiB */
     u32 max_insns;    /* per TU, 1 to 12; 0: 12 */
     bool count_runs;  /* translated code counts what is in stats.def's group "runs" */
+    enum pic pic;
     bool no_chaining; /* every exit goes through the look-up */
     /* around the making of a TU, for who books time; or NULL */
     void (*translating)(void *owner, bool on);

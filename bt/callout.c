@@ -9,6 +9,11 @@
 
 #include <string.h>
 
+static u32 callout_eip(const struct vcpu *cpu, const struct callout *co)
+{
+    return (u32)tc_of(cpu)->page + co->eip;
+}
+
 /* Is what the TU was made for still so, after an instruction that may change it? */
 static bool same_context(struct bt *bt, const struct callout *co)
 {
@@ -26,7 +31,7 @@ static bool tu_goes_on(struct bt *bt, const struct callout *co)
 
     if (co->revalidate)
         memo_learn_segment(bt, &co->insn);
-    return !co->ends && !bt->dropped && cpu->eip == co->eip + co->insn.len &&
+    return !co->ends && !bt->dropped && cpu->eip == callout_eip(cpu, co) + co->insn.len &&
            (!co->revalidate || same_context(bt, co)) &&
            bt->generation == cpu->mmu->fetch_generation;
 }
@@ -117,7 +122,7 @@ static bool unchanged(const struct vcpu *cpu, struct callout *co)
 {
     gla_t gla = cpu->seg[CS].base + cpu->eip;
     u32 left = PAGE_SIZE - (gla & PAGE_MASK), n = co->insn.len < left ? co->insn.len : left;
-    const u8 *now = spte_hva(co->tu->spte, gla);
+    const u8 *now = tu_code(cpu->bt, co->tu, gla);
     bool same = !memcmp(now, co->insn.raw, n);
 
     memcpy(co->insn.raw, now, n);
@@ -194,7 +199,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
     bt_flags_from_host(cpu);
-    cpu->eip = co->eip;
+    cpu->eip = callout_eip(cpu, co);
     if (co->needs_fpu)
         bt_fpu_exact(cpu);
     done = run_callout(cpu, co);
@@ -230,7 +235,7 @@ int bt_fast_callout_c(struct vcpu *cpu, struct callout *co)
 {
     struct bt *bt = cpu->bt;
 
-    cpu->eip = co->eip;
+    cpu->eip = callout_eip(cpu, co);
     if (!co->fast_callout || (co->move && !move_short(cpu, &co->insn)))
         return FAST_NOT;
     if (!co->move)

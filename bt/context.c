@@ -25,6 +25,16 @@ static u32 context_key(const struct vcpu *cpu)
     return key;
 }
 
+void context_set_pic(const struct bt *bt, struct context *c)
+{
+    const u32 looked_at = KEY_CODE32 | KEY_PROT | 3 << KEY_CPL_SHIFT;
+    u32 kernel = bt->config.pic == PIC_ALL ? 3 << KEY_CPL_SHIFT : 0;
+    bool pic = bt->config.pic != PIC_NONE && !c->cs_base && c->cs_limit == ~0u &&
+               ((c->key | kernel) & looked_at) == looked_at;
+
+    c->key = pic ? c->key | KEY_PIC : c->key & ~(u32)KEY_PIC;
+}
+
 static bool contexts_equal(const struct context *a, const struct context *b)
 {
     return a->key == b->key && a->cs_base == b->cs_base && a->cs_limit == b->cs_limit;
@@ -68,6 +78,7 @@ u32 bt_context(struct bt *bt)
     struct vcpu *cpu = bt->cpu;
     struct context c = { context_key(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
+    context_set_pic(bt, &c);
     memo_revalidate(bt);
     if (contexts_equal(&bt->contexts[tc_of(cpu)->context], &c))
         return tc_of(cpu)->context;

@@ -23,12 +23,19 @@ enum {
     KEY_PROT = 1 << 4, /* protected mode, not V86 */
     KEY_V86 = 1 << 5,
     KEY_DF = 1 << 6,
-    KEY_IOPL_OK = 1 << 7, /* CPL <= IOPL: CLI and STI need no look */
+    KEY_IOPL_OK = 1 << 7,  /* CPL <= IOPL: CLI and STI need no look */
     KEY_FPU_LIVE = 1 << 8, /* the host's FPU holds the guest's state; CR0.EM and TS are clear */
     KEY_SSE = 1 << 9,      /* CR4.OSFXSR */
     KEY_AC = 1 << 10,      /* the guest wants #AC: CPL 3, EFLAGS.AC and CR0.AM */
-    KEY_SEG_SHIFT = 12,   /* three bits per segment register, ES to DS: enum seg_class */
+    KEY_PIC = 1 << 11,     /* position-independent: see below */
+    KEY_SEG_SHIFT = 12,    /* three bits per segment register, ES to DS: enum seg_class */
 };
+/*
+ * Programs and libraries lie at another address in each process. So TUs of flat 32-bit user
+ * code do not depend on theirs: EIP is tc.page, the linear page that code runs in, plus an
+ * offset that the TU knows; one TU serves every page of linear memory that maps its physical
+ * page. Elsewhere tc.page is 0 and TUs know EIP.
+ */
 enum seg_class {
     SEG_FLAT,  /* base 0, limit 4 GiB, readable and writable */
     SEG_BASE,  /* the same with a base */
@@ -41,6 +48,8 @@ enum seg_class {
 u32 bt_context(struct bt *bt); /* number of the CPU's present context; also set in the vcpu */
 /* The number of any context; 0: there is no room for one more. */
 u32 context_number(struct bt *bt, const struct context *c);
+/* Sets or clears KEY_PIC by the rest of the context. */
+void context_set_pic(const struct bt *bt, struct context *c);
 static inline enum seg_class context_seg(u32 key, u32 seg)
 {
     return seg >= FS ? SEG_ANY : (enum seg_class)(key >> (KEY_SEG_SHIFT + 3 * seg) & 7);

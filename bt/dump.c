@@ -28,9 +28,10 @@ static const struct {
     i32 offset;
     const char *name;
 } vcpu_names[] = {
-    { VCPU_EIP, "eip" },         { VCPU_EFLAGS, "eflags" },       { VCPU_INT_FLAG, "int_flag" },
-    { VCPU_INTR, "intr" },       { VCPU_REQUESTS, "requests" }, { TC_POLL, "poll" },
-    { TC_CALLOUT, "callout" }, { TC_LEAVE, "leave" },         { TC_INDIRECT, "indirect" },
+    {VCPU_EIP, "eip"},         {VCPU_EFLAGS, "eflags"},     {VCPU_INT_FLAG, "int_flag"},
+    {VCPU_INTR, "intr"},       {VCPU_REQUESTS, "requests"}, {TC_POLL, "poll"},
+    {TC_PAGE, "page"},         {TC_CALLOUT, "callout"},     {TC_LEAVE, "leave"},
+    {TC_INDIRECT, "indirect"},
 };
 
 /* ---- Names of places ---- */
@@ -68,16 +69,16 @@ static void label_all(struct dump *d)
     for (u32 i = 0; i < x->tu->exit_count; i++) {
         const struct exit *e = &x->tu->exits[i];
 
-        label_add(d, e->stub, "exit to %08x", e->target);
+        label_add(d, e->stub, "exit to %08x", x->page + e->target);
         if (e->check)
-            label_add(d, e->check, "link check of %08x", e->target);
+            label_add(d, e->check, "link check of %08x", x->page + e->target);
     }
     for (u32 i = 0; i < x->slow_count; i++) {
         i32 rel;
 
         memcpy(&rel, x->start + x->slow[i].jump, 4);
         label_add(d, (u64)(x->slow[i].jump + 4 + rel), "slow path of %08x",
-                  x->tu->eip + x->sites[x->slow[i].site].eip_off);
+                  x->page + x->tu->eip + x->sites[x->slow[i].site].eip_off);
     }
 }
 
@@ -89,8 +90,11 @@ static const char *operand_remark(const char *operands)
     const char *p = strstr(operands, "[r15"), *spte = strstr(operands, "[r14 + r");
     i32 offset = p && p[4] == ' ' ? (i32)strtol(p + 7, NULL, 0) * (p[5] == '-' ? -1 : 1) : 0;
 
+    if (spte && (p = strstr(spte, "*8 + ")))
+        return strtol(p + 5, NULL, 0) == SHADOW_EXEC * 8 - SHADOW_BIAS ? "  ; execute spte"
+                                                                       : "  ; write spte";
     if (spte)
-        return strstr(spte, "*8 + ") ? "  ; write spte" : "  ; read spte";
+        return "  ; read spte";
     if (strstr(operands, "gs:["))
         return "  ; direct map";
     if (strstr(operands, "[r14"))
@@ -159,7 +163,7 @@ static void guest_text(const struct dump *d, u32 number, char *text, size_t size
 {
     const struct insn *in = &d->x->insns[number];
     const struct site *s = &d->x->tu->sites[number];
-    u32 eip = d->x->tu->eip + s->eip_off;
+    u32 eip = d->x->page + d->x->tu->eip + s->eip_off;
     const char *form = s->form >= FORM_CHECKED ? form_name(s->form) : "";
     const u8 *p = in->raw;
     size_t n = in->len;
@@ -181,8 +185,10 @@ static void trace_title(const struct xl *x)
     const struct tu *tu = x->tu;
     u32 key = x->context->key;
 
-    trace_print(TRACE_TC, "TU at %08x: gla %08x, gpa %x, %u-bit, CPL %u%s%s; %u instructions, "
-                "%u bytes, to %u bytes at %p", tu->eip, tu_gla(x->bt, tu), tu->gpa,
+    trace_print(TRACE_TC,
+                "TU at %08x: gla %08x, gpa %x, %u-bit, CPL %u%s%s; %u instructions, "
+                "%u bytes, to %u bytes at %p",
+                x->page + tu->eip, x->context->cs_base + x->page + tu->eip, tu->gpa,
                 x->code32 ? 32 : 16, key >> KEY_CPL_SHIFT & 3, key & KEY_V86 ? ", V86" : "",
                 key & KEY_DF ? ", DF" : "", tu->count, tu->guest_size, tu->host_size,
                 (const void *)tu_host(x->bt, tu));
@@ -245,6 +251,6 @@ void dump_perf(const struct bt *bt, const struct tu *tu)
         return;
     }
     fprintf(map, "%llx %x guest_%08x\n", (unsigned long long)(u64)tu_host(bt, tu),
-            tu->host_size, tu->eip);
+            tu->host_size, bt->cpu->eip);
     fflush(map);
 }

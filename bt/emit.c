@@ -369,6 +369,16 @@ void emit_call_vcpu(struct xl *x, i32 off)
     op_rm(x, 0xff, 2, R15, off, false);
 }
 
+void emit_push_vcpu(struct xl *x, i32 off)
+{
+    op_rm(x, 0xff, 6, R15, off, false);
+}
+
+void emit_pop(struct xl *x, enum hreg reg)
+{
+    EMIT(x, rex_byte(0, 0, 0, reg), (u8)(0x58 | (reg & 7)));
+}
+
 void emit_ret(struct xl *x)
 {
     emit8(x, 0xc3);
@@ -429,6 +439,26 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
     jump = emit_branch(x, JMP);
     emit_mov_rr64(x, RCX, save);
     return jump;
+}
+
+void emit_eip(struct xl *x, enum hreg dst, u32 eip)
+{
+    if (!x->pic) {
+        emit_mov_ri(x, dst, eip);
+        return;
+    }
+    emit_mov_rm(x, dst, R15, TC_PAGE);
+    emit_lea_rm_disp32(x, dst, dst, (i32)eip, false);
+}
+
+void emit_set_eip(struct xl *x, u32 eip)
+{
+    if (!x->pic) {
+        emit_mov_mi32(x, R15, VCPU_EIP, eip);
+        return;
+    }
+    emit_eip(x, R10, eip);
+    emit_mov_mr(x, R15, VCPU_EIP, R10);
 }
 
 u8 *emit_count(struct xl *x, u32 which, u32 by)

@@ -51,6 +51,9 @@ struct xl {
     struct exit exits[MAX_EXITS]; /* so are these */
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
     bool code32, stack32, ended;
+    bool pic;       /* EIPs are relative to the page (KEY_PIC); */
+    u32 page;       /* where that is now, else 0: for listings */
+    bool fpu_noted; /* tc.fpu_page is this page */
     bool callout;   /* an instruction with a memory operand is a callout; or: */
     bool direct_map;    /* loads go by the direct map */
     bool checked;   /* sptes are looked at first */
@@ -215,6 +218,10 @@ void emit_sahf(struct xl *x);
 void emit_jmp_vcpu(struct xl *x, i32 off);
 /* call [r15+disp] */
 void emit_call_vcpu(struct xl *x, i32 off);
+/* push qword [r15+disp] */
+void emit_push_vcpu(struct xl *x, i32 off);
+/* pop r64 */
+void emit_pop(struct xl *x, enum hreg reg);
 /* ret */
 void emit_ret(struct xl *x);
 /* jcc, jmp or call rel32: returns the rel32, which is 0 as yet */
@@ -234,6 +241,11 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 /* A branch's distance. Both are write addresses of one CCF. */
 void emit_patch8(u8 *rel8, const u8 *to);
 void emit_patch32(u8 *rel32, const u8 *to);
+
+/* dst := an EIP as the TU knows it (of KEY_PIC relative to the page); vcpu.eip := it, by r10.
+ */
+void emit_eip(struct xl *x, enum hreg dst, u32 eip);
+void emit_set_eip(struct xl *x, u32 eip);
 
 /* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back.
  * Returns the place of `by`; NULL: it is not. */
@@ -300,6 +312,7 @@ void xl_offset(struct xl *x, const struct insn *in, enum hreg dst);
 
 /* ---- xl_stack.c ---- */
 bool xl_push_imm(struct xl *x, u32 imm, u32 size);
+bool xl_push_eip(struct xl *x, u32 eip, u32 size); /* as emit_eip(); leaves r11 */
 bool xl_push_reg(struct xl *x, u8 reg, u32 size); /* reg may be r11 */
 bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not move yet */
 void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */

@@ -337,7 +337,7 @@ bt_indirect:
         lea     (%rcx,%r10), %rcx
         jrcxz   1f
         jmp     2f
-1:      mov     JUMP_PAGE(%r11), %rcx
+1:      mov     JUMP_NUMBER(%r11), %ecx
         mov     -SHADOW_BIAS(%r14,%rcx,8), %rcx
         mov     JUMP_SPTE(%r11), %r10
         lea     (%rcx,%r10), %rcx
@@ -346,7 +346,9 @@ bt_indirect:
         mov     %r9d, VCPU_EIP(%r15)
         mov     $0, %r9d                /* not XOR: flags are live */
         jmp     bt_leave
-3:      mov     %r13, %rcx
+3:      mov     JUMP_PAGE(%r11), %r10d
+        mov     %r10d, TC_PAGE(%r15)
+        mov     %r13, %rcx
         jmp     *JUMP_HOST(%r11)
 
 /* The end of the stack of return addresses: start over, and look the target up. */

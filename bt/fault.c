@@ -107,13 +107,15 @@ static bool in_stack_guard(const struct bt *bt, const siginfo_t *info)
 }
 
 /* The last few return addresses move to the top, the rest is forgotten; the push is tried
- * again. */
+ * again. Of KEY_PIC each has a page above it, which it keeps. */
 static void restart_stack(struct bt *bt, greg_t *g)
 {
-    u64 top = tc_of(bt->cpu)->stack_top - STACK_KEPT, bottom = (u64)g[REG_RSP];
+    u64 bottom = (u64)g[REG_RSP],
+        kept = STACK_KEPT + (*(u64 *)bottom < GIB(4) ? sizeof(u64) : 0),
+        top = tc_of(bt->cpu)->stack_top - kept;
 
     bt->stats.signals_stack++;
-    memcpy((void *)top, (void *)bottom, STACK_KEPT);
+    memcpy((void *)top, (void *)bottom, kept);
     g[REG_RSP] = (greg_t)top;
 }
 
@@ -147,7 +149,7 @@ static void fault_in_code(struct bt *bt, greg_t *g, u64 at)
     check(site, "a fault at a TU's head, %#llx", (unsigned long long)g[REG_RIP]);
     bt->stats.exits_fault++;
     save_guest(cpu, g);
-    cpu->eip = tu->eip + site->eip_off;
+    cpu->eip = (u32)tc_of(cpu)->page + tu->eip + site->eip_off;
     bt->interpret = true;
     learn_from_fault(bt, tu, site, g, at);
     leave_code(g);

@@ -46,7 +46,8 @@ static void take_stored(struct vcpu *cpu)
     if (tu) {
         const struct site *site = tu_site(bt, tu, (const u8 *)pc);
 
-        cpu->fpu.fip = tu->eip + (site ? site->eip_off : 0);
+        cpu->fpu.fip = (tu_pic(bt, tu) ? (u32)tc_of(cpu)->fpu_page : 0) + tu->eip +
+                       (site ? site->eip_off : 0);
         cpu->fpu.fcs = cpu->seg[CS].selector;
         cpu->fpu.fdp = 0;
         cpu->fpu.fds = 0;

@@ -89,6 +89,8 @@ void offsets(void)
     TC(TC_STACK_TOP, stack_top);
     TC(TC_HOST_FLAGS, host_flags);
     TC(TC_JUMP_CACHE, jump_cache);
+    TC(TC_PAGE, page);
+    TC(TC_FPU_PAGE, fpu_page);
     TC(TC_FPU_LIVE, fpu_live);
     TC(TC_FPU_STORED, fpu_stored);
     TC(TC_SCRATCH, scratch);
@@ -134,6 +136,7 @@ void offsets(void)
     FIELD_OF(CPUID_LEAF, cpuid_memo, minus_leaf);
     FIELD_OF(CPUID_OUT, cpuid_memo, out);
     FIELD_OF(JUMP_TAG, jump_cached, minus_tag);
+    FIELD_OF(JUMP_NUMBER, jump_cached, number);
     FIELD_OF(JUMP_PAGE, jump_cached, page);
     FIELD_OF(JUMP_SPTE, jump_cached, minus_spte);
     FIELD_OF(JUMP_HOST, jump_cached, host);

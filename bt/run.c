@@ -224,7 +224,7 @@ static void stopped_by_poll(struct bt *bt)
 
     check(tu && tu_host(bt, tu) == tc->polled, "a poll at %p, where no TU begins",
           (const void *)tc->polled);
-    bt->cpu->eip = tu->eip;
+    bt->cpu->eip = (u32)tc->page + tu->eip;
     bt->stats.exits_poll++;
     tc->polled = NULL;
 }
@@ -251,6 +251,7 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
     bt->stats.entries++;
     if (cpu->hurry)
         hurry(cpu);
+    tc_of(cpu)->page = cpu->eip - tu->eip;
     bt_flags_to_host(cpu);
     e = bt_enter(cpu, tu_host(bt, tu));
     bt_flags_from_host(cpu);

@@ -66,7 +66,8 @@ static_assert(sizeof(struct segment_memo) == 64 && sizeof(struct int_memo) == 64
 /* By the entry's address in assembly, too: JUMP_*. */
 struct jump_cached {
     u64 minus_tag;  /* -(context << 32 | eip) */
-    u64 page;       /* gla >> 12, plus SHADOW_EXEC */
+    u32 number;     /* of the page: gla >> 12, plus SHADOW_EXEC */
+    u32 page;       /* tc.page there */
     u64 minus_spte; /* -(the spte of that page when the TU was found) */
     const u8 *host; /* where to go */
 };
@@ -82,6 +83,8 @@ struct tc {
     u32 context; /* with the zero below it what the jump cache compares with */
     u64 rsp, c_rsp; /* stack of return addresses; stack of the C caller */
     u64 stack_top;  /* of the return addresses */
+    u64 page;       /* the linear address of the page that code runs in, if KEY_PIC; else 0 */
+    u64 fpu_page;   /* the same, where it used x87 last */
     u64 host_flags; /* the arithmetic flags as the code left them: AX as by LAHF and SETO AL */
     struct jump_cached *jump_cache; /* JUMP_ENTRIES of them */
     u32 polls;        /* r12 while no code runs */

@@ -171,6 +171,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
     align_forget(x);
     x->p = start;
     x->slow_count = slow;
+    x->fpu_noted = false;
     memset(x->exits, 0, sizeof(x->exits));
     fpu = xl_fpu_native(in) && !(x->context->key & KEY_FPU_LIVE);
     x->ended = fpu || ends_tu(in) || x->tu->patched;
@@ -296,19 +297,25 @@ static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
     return n > 1 && casts_shadow(&insns[n - 1]) ? n - 1 : n;
 }
 
-static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, u64 spte,
-                          const struct insn *insns, u32 count)
+static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const struct insn *insns,
+                          u32 count)
 {
     struct xl x = { .bt = bt, .context = &bt->contexts[context], .insns = insns };
+    u32 eip = bt->cpu->eip;
     struct tu *tu;
 
     x.p = cache_reserve(bt);
     emit_poll_end(&x);
     x.start = x.p;
+    x.pic = x.context->key & KEY_PIC;
+    x.page = x.pic ? eip & ~PAGE_MASK : 0;
     x.tu = tu = &bt->tus[bt->tu_count];
-    *tu = (struct tu){ .context = context, .eip = bt->cpu->eip, .gpa = (u32)gpa, .spte = spte,
-                       .host = (u32)bt->used + POLL_END_SIZE,
-                       .patched = site_facts(bt, gpa) & FACT_PATCHED };
+    *tu = (struct tu){.context = context,
+                      .eip = eip - x.page,
+                      .gpa = (u32)gpa,
+                      .place = tu_place(bt, context, x.context->cs_base + eip),
+                      .host = (u32)bt->used + POLL_END_SIZE,
+                      .patched = site_facts(bt, gpa) & FACT_PATCHED};
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
     translate_body(&x, count);
@@ -344,9 +351,9 @@ static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 sp
     if (insn_decode(bytes, sizeof(bytes), cpu_code32(cpu), &insn) != DECODE_OK ||
         insn.len <= left)
         return NULL;
-    tu = tu_make(bt, context, gpa, spte, &insn, 1);
+    tu = tu_make(bt, context, gpa, &insn, 1);
     tu->crossing = cache_note(bt, sizeof(*tu->crossing));
-    *tu->crossing = (struct crossing){ .gpa = (u32)gpa2, .spte = spte2 };
+    *tu->crossing = (struct crossing){.gpa = (u32)gpa2, .place = tu_place(bt, context, next)};
     return tu;
 }
 
@@ -381,7 +388,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     if (bt->config.translating)
         bt->config.translating(bt->config.owner, true);
     count = tu_scan(bt, spte_hva(spte, gla), gpa, left, cpu_code32(cpu), insns);
-    tu = count ? tu_make(bt, context, gpa, spte, insns, count)
+    tu = count ? tu_make(bt, context, gpa, insns, count)
                : tu_make_crossing(bt, context, gpa, spte, left);
     if (tu) {
         tu_insert(bt, tu);

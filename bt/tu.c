@@ -8,9 +8,17 @@
 #include "bt/tu.h"
 #include <string.h>
 
-static u32 *hash_bucket(struct bt *bt, u32 context, u32 eip)
+static bool context_pic(const struct bt *bt, u32 context)
 {
-    return &bt->hash[(eip ^ eip >> 15 ^ context * 0x9e37) % HASH_SIZE];
+    return bt->contexts[context].key & KEY_PIC;
+}
+
+/* Many pages have one offset; an EIP is enough. */
+static u32 *hash_bucket(struct bt *bt, u32 context, u64 place, u32 eip)
+{
+    u32 page = context_pic(bt, context) ? (u32)(place >> PAGE_SHIFT) * 0x9e3779b1u : 0;
+
+    return &bt->hash[(eip ^ eip >> 15 ^ page ^ page >> 13 ^ context * 0x9e37) % HASH_SIZE];
 }
 
 static u64 exec_spte(const struct bt *bt, gla_t gla)
@@ -18,15 +26,23 @@ static u64 exec_spte(const struct bt *bt, gla_t gla)
     return bt->cpu->shadow[SHADOW_EXEC + (gla >> PAGE_SHIFT)];
 }
 
+/* The spte of a page that is not mapped makes a place where nothing is. */
+u64 tu_place(const struct bt *bt, u32 context, gla_t gla)
+{
+    return exec_spte(bt, gla) + (context_pic(bt, context) ? gla & ~(gla_t)PAGE_MASK : 0);
+}
+
 struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip)
 {
     gla_t gla = bt->contexts[context].cs_base + eip;
+    u32 name = context_pic(bt, context) ? eip & PAGE_MASK : eip;
+    u64 place = tu_place(bt, context, gla);
 
     bt->stats.lookups++;
-    for (struct tu *t = tu_at(bt, *hash_bucket(bt, context, eip)); t;
+    for (struct tu *t = tu_at(bt, *hash_bucket(bt, context, place, name)); t;
          t = tu_at(bt, t->hash_next))
-        if (t->eip == eip && t->context == context && exec_spte(bt, gla) == t->spte &&
-            (!t->crossing || exec_spte(bt, gla + PAGE_SIZE) == t->crossing->spte))
+        if (t->eip == name && t->context == context && place == t->place &&
+            (!t->crossing || tu_place(bt, context, gla + PAGE_SIZE) == t->crossing->place))
             return t;
     bt->stats.misses++;
     return NULL;
@@ -34,7 +50,7 @@ struct tu *tu_lookup(struct bt *bt, u32 context, u32 eip)
 
 void tu_insert(struct bt *bt, struct tu *tu)
 {
-    u32 *b = hash_bucket(bt, tu->context, tu->eip);
+    u32 *b = hash_bucket(bt, tu->context, tu->place, tu->eip);
 
     bt->tu_count++;
     tu->hash_next = *b;
@@ -80,17 +96,19 @@ static void patch_rel32(struct bt *bt, u32 at, u32 to)
     memcpy(bt->write + at, &rel, 4);
 }
 
-static u64 expected_spte(const struct tu *to)
+static u64 expected_place(const struct tu *to)
 {
-    return to->crossing ? to->crossing->spte : to->spte;
+    return to->crossing ? to->crossing->place : to->place;
 }
 
 /* Where a chain enters: behind the poll if it leads forward. Whatever runs for ever comes back
  * some time: by a chain that leads back, or by bt_indirect, which enters at the poll; a return
- * that goes where its call said leads forward, too. */
-static u32 chain_entry(const struct tu *from, const struct tu *to)
+ * that goes where its call said leads forward, too. Which of two physical pages comes first is
+ * not known. */
+static u32 chain_entry(const struct bt *bt, const struct tu *from, const struct tu *to)
 {
-    bool forward = to->eip > from->eip && to->eip - from->eip >= from->guest_size;
+    bool forward = to->eip > from->eip && to->eip - from->eip >= from->guest_size &&
+                   (!tu_pic(bt, from) || from->place == to->place);
 
     return to->host + (forward ? POLL_SIZE : 0);
 }
@@ -106,26 +124,57 @@ static void set_guess(struct bt *bt, const struct tu *tu, const struct exit *e)
     patch_rel32(bt, tu->host + e->guess + GUESS_MISS, tu->host + e->check + CHECK_SIZE);
 }
 
+/* By the link check, whatever the exit's target is in this page. */
+static void set_check_pic(struct bt *bt, const struct tu *tu, const struct exit *e,
+                          const struct tu *to)
+{
+    u32 at = tu->host + e->check, minus_offset = e->second ? -PAGE_SIZE : -to->eip;
+    u64 minus = -(expected_place(to) + (e->second ? 0 : to->eip));
+
+    memcpy(bt->write + at + PIC_PLACE, &minus, 8);
+    memcpy(bt->write + at + PIC_OFFSET, &minus_offset, 4);
+    patch_rel32(bt, at + PIC_JUMP, chain_entry(bt, tu, to));
+    patch_rel32(bt, tu->host + e->jump, at - (e->guess ? PIC_GUESS : PIC_DIRECT));
+}
+
+static void set_check(struct bt *bt, const struct tu *tu, const struct exit *e,
+                      const struct tu *to)
+{
+    u64 minus = -expected_place(to);
+
+    if (e->guess)
+        set_guess(bt, tu, e);
+    memcpy(bt->write + tu->host + e->check + CHECK_SPTE, &minus, 8);
+    patch_rel32(bt, tu->host + e->check + CHECK_JUMP, chain_entry(bt, tu, to));
+    patch_rel32(bt, tu->host + e->jump, tu->host + e->check);
+}
+
+/* Is it where the exit leads? */
+static bool leads_to(const struct bt *bt, const struct exit *e, const struct tu *to)
+{
+    const struct tu *tu = tu_at(bt, e->tu);
+    u32 target = (u32)tc_of(bt->cpu)->page + e->target;
+
+    if (e->context != to->context || (to->crossing && !e->second))
+        return false;
+    return e->guess ||
+           (target == bt->cpu->eip && (e->check || !tu_pic(bt, tu) || tu->place == to->place));
+}
+
 void tu_link(struct bt *bt, struct exit *e, struct tu *to)
 {
     const struct tu *tu = tu_at(bt, e->tu);
 
-    if (e->guess && !e->to)
-        e->target = to->eip;
-    if (bt->config.no_chaining || e->to || e->target != to->eip || e->context != to->context ||
-        (to->crossing && !e->second))
+    if (bt->config.no_chaining || e->to || !leads_to(bt, e, to))
         return;
     if (e->guess)
-        set_guess(bt, tu, e);
-    if (e->check && e->second == !!to->crossing) {
-        u64 minus = -expected_spte(to);
-
-        memcpy(bt->write + tu->host + e->check + CHECK_SPTE, &minus, 8);
-        patch_rel32(bt, tu->host + e->check + CHECK_JUMP, chain_entry(tu, to));
-        patch_rel32(bt, tu->host + e->jump, tu->host + e->check);
-    } else {
-        patch_rel32(bt, tu->host + e->jump, chain_entry(tu, to));
-    }
+        e->target = bt->cpu->eip;
+    if (!e->check || e->second != !!to->crossing)
+        patch_rel32(bt, tu->host + e->jump, chain_entry(bt, tu, to));
+    else if (tu_pic(bt, tu))
+        set_check_pic(bt, tu, e, to);
+    else
+        set_check(bt, tu, e, to);
     bt->stats.chained++;
     e->to = tu_number(bt, to);
     e->next_in = to->in;
@@ -137,7 +186,7 @@ static void unlink_exit(struct bt *bt, struct exit *e)
     const struct tu *tu = tu_at(bt, e->tu);
 
     patch_rel32(bt, tu->host + e->jump, tu->host + e->stub);
-    if (e->guess)
+    if (e->guess && !tu_pic(bt, tu))
         patch_rel32(bt, tu->host + e->guess + GUESS_MISS, tu->host + e->stub);
     e->to = 0;
 }
@@ -168,27 +217,35 @@ static struct jump_cached *jump_entry(struct bt *bt, u32 eip)
 
 void tu_jump_cache_add(struct bt *bt, struct tu *tu)
 {
+    u32 eip = bt->cpu->eip;
+    gla_t gla = bt->contexts[tu->context].cs_base + eip;
+
     if (bt->config.no_chaining || tu->crossing)
         return;
-    *jump_entry(bt, tu->eip) =
-        (struct jump_cached){ -((u64)tu->context << 32 | tu->eip),
-                              SHADOW_EXEC + (tu_gla(bt, tu) >> PAGE_SHIFT), -tu->spte,
-                              tu_host(bt, tu) };
+    *jump_entry(bt, eip) = (struct jump_cached){
+        -((u64)tu->context << 32 | eip), (u32)SHADOW_EXEC + (gla >> PAGE_SHIFT), eip - tu->eip,
+        -exec_spte(bt, gla), tu_host(bt, tu)};
 }
 
+/* One of KEY_PIC may be there for each linear page: an entry depends on seven bits of its
+ * number. */
 static void jump_cache_remove(struct bt *bt, const struct tu *tu)
 {
-    struct jump_cached *entry = jump_entry(bt, tu->eip);
+    u32 pages = tu_pic(bt, tu) ? 1 << 7 : 1;
 
-    if (entry->host == tu_host(bt, tu))
-        memset(entry, 0, sizeof(*entry));
+    for (u32 page = 0; page < pages; page++) {
+        struct jump_cached *entry = jump_entry(bt, page << PAGE_SHIFT | tu->eip);
+
+        if (entry->host == tu_host(bt, tu))
+            memset(entry, 0, sizeof(*entry));
+    }
 }
 
 /* ---- Dropping ---- */
 
 static void bucket_remove(struct bt *bt, struct tu *tu)
 {
-    u32 *p = hash_bucket(bt, tu->context, tu->eip), n = tu_number(bt, tu);
+    u32 *p = hash_bucket(bt, tu->context, tu->place, tu->eip), n = tu_number(bt, tu);
 
     while (*p && *p != n)
         p = &tu_at(bt, *p)->hash_next;
@@ -221,7 +278,7 @@ void tu_forget_all(struct bt *bt)
     for (u32 i = 1; i < bt->tu_count; i++) {
         const struct tu *t = &bt->tus[i];
 
-        *hash_bucket(bt, t->context, t->eip) = 0;
+        *hash_bucket(bt, t->context, t->place, t->eip) = 0;
         smc_forget(bt, t);
     }
     memset(bt->jump_cache, 0, JUMP_ENTRIES * sizeof(*bt->jump_cache));

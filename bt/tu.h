@@ -3,7 +3,11 @@
  *
  * A TU is found by context and EIP, and holds only while the page of EIP maps the physical page
  * it was made from: whoever jumps to it from elsewhere compares that page's execute spte
- * (mmu/spte.h) with the one noted. Its host code is a compiled code fragment (CCF):
+ * (mmu/spte.h) with the one noted. One of KEY_PIC (context.h) holds in any linear page that
+ * maps the physical one: it is found by the host's address of its page and the offset in it,
+ * and its EIPs, and those of its exits, are relative to the linear page.
+ *
+ * Its host code is a compiled code fragment (CCF):
  *
  *   head     mov r9,[r15+poll]; mov r9b,[r9]              the interrupt poll
  *   insn 0   …                                            per instruction: one of the forms
@@ -46,26 +50,38 @@ struct exit {
     struct exit *next_in; /* of those chained to the same TU */
     u32 tu;               /* number of the one that leaves */
     u32 to;               /* chained to; 0: not */
-    u32 target;           /* EIP */
+    u32 target;           /* EIP; of KEY_PIC relative to the page */
     u16 jump;             /* the branch's rel32; 0: this exit is unused */
     u16 stub;             /* where it points while not chained */
     u16 check;            /* another page: the link check; 0: none needed */
     /* the target may cross into the next page: the check is for that page */
     bool second;
     u16 context;          /* of the target: the TU's, but behind CLD and STD */
-    u16 guess;            /* an indirect branch: the disp32 of its guess, `target`; 0: direct */
+    /* an indirect branch: the disp32 of its guess, `target`, or of KEY_PIC any; 0: direct */
+    u16 guess;
 };
 /* In a link check: the place of the execute spte, the imm64 that is compared, and the rel32 at
  * its end. */
 enum { CHECK_PAGE = 3, CHECK_SPTE = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
 enum { GUESS_MISS = 16 }; /* from a guess to the rel32 of the jump for another target */
+/* The same of KEY_PIC, where the check begins with the target's EIP in r10d: how long it takes
+ * to get it there; the place of the imm64, of the disp32 by which the target lies in its page,
+ * and of the rel32. */
+enum {
+    PIC_DIRECT = 11,
+    PIC_GUESS = 3,
+    PIC_PLACE = 15,
+    PIC_OFFSET = 53,
+    PIC_JUMP = 62,
+    PIC_SIZE = 66
+};
 
 /* Of a TU of one instruction that crosses into another page: its second part. Such a TU is
  * chained to only from its own page. */
 struct crossing {
     u32 line_next;
     u32 gpa;
-    u64 spte;
+    u64 place; /* as the TU's */
 };
 
 /* TUs have numbers, in order of their host code's address; 0 is none. */
@@ -74,7 +90,8 @@ struct tu {
     u32 line_next; /* same list by physical address */
     u32 context;   /* number of its struct context */
     u32 eip;
-    u64 spte;      /* execute spte of its page when it was made */
+    u64 place; /* execute spte of its page when it was made; of KEY_PIC the page's host address
+                */
     u32 gpa;       /* of its first byte */
     u32 host;      /* offset of its CCF in the code memory */
     u16 host_size;
@@ -108,17 +125,25 @@ static inline const u8 *tu_host(const struct bt *bt, const struct tu *tu) /* exe
 {
     return bt->exec + tu->host;
 }
-static inline gla_t tu_gla(const struct bt *bt, const struct tu *tu)
+static inline bool tu_pic(const struct bt *bt, const struct tu *tu)
 {
-    return bt->contexts[tu->context].cs_base + tu->eip;
+    return bt->contexts[tu->context].key & KEY_PIC;
 }
+/* Its bytes from gla on, an address in the page that it runs in. */
+static inline const u8 *tu_code(const struct bt *bt, const struct tu *tu, gla_t gla)
+{
+    return (const u8 *)(tu->place + (tu_pic(bt, tu) ? gla & PAGE_MASK : gla));
+}
+/* As a TU of that context has it for the page of gla. */
+u64 tu_place(const struct bt *bt, u32 context, gla_t gla);
 struct tu *tu_by_host(struct bt *bt, const u8 *pc); /* NULL: none */
 /* NULL: the head */
 struct site *tu_site(const struct bt *bt, const struct tu *tu, const u8 *pc);
+/* EIP is that of `to`; tc.page still that of the exit. */
 void tu_link(struct bt *bt, struct exit *e, struct tu *to);
 /* Chained to a TU whose page has moved: back to the look-up. */
 void tu_unlink(struct bt *bt, struct exit *e);
-void tu_jump_cache_add(struct bt *bt, struct tu *tu);
+void tu_jump_cache_add(struct bt *bt, struct tu *tu); /* at EIP, where it lies now */
 void tu_forget_all(struct bt *bt);
 
 /* ---- smc.c ---- */

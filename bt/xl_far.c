@@ -68,7 +68,7 @@ bool xl_far(struct xl *x, const struct insn *in)
     }
     if (!call)
         return jump_to_routine(x, FAR_JMP);
-    set_vcpu(x, VCPU_EIP, x->next_eip);
+    emit_set_eip(x, x->next_eip);
     return jump_to_routine(x, FAR_CALL + far_width(in));
 }
 

@@ -6,6 +6,9 @@
  *
  *      push the guest's return address;  call rel32 → target
  *      lea r10d, [r9-return];  unless zero → bt_indirect;  jmp rel32 → return
+ *
+ * In a context of KEY_PIC the page that makes the call waits on the host's stack: it may be
+ * another at the return.
  */
 #include "bt/memo.h"
 #include "bt/emit.h"
@@ -36,15 +39,16 @@ static u32 wrap_eip(const struct insn *in, u32 eip)
     return in->opsize == 2 ? eip & 0xffff : eip;
 }
 
-/* A target beyond the segment's limit is #GP at the branch: C raises it. */
-static bool target_fits(const struct xl *x, u32 target)
-{
-    return target <= x->context->cs_limit;
-}
-
 static u32 rel_target(const struct xl *x, const struct insn *in)
 {
     return wrap_eip(in, x->next_eip + in->imm);
+}
+
+/* A target beyond the segment's limit is #GP at the branch: C raises it. It goes to one in the
+ * lowest 64 KiB, too, if nothing is known of the page. */
+static bool target_fits(const struct xl *x, const struct insn *in)
+{
+    return x->pic ? in->opsize != 2 : rel_target(x, in) <= x->context->cs_limit;
 }
 
 /* limit - target, in 64 bits, is negative beyond the end.
@@ -90,9 +94,12 @@ static bool load_target(struct xl *x, const struct insn *in)
  */
 static void exit_indirect(struct xl *x, u32 number)
 {
-    u16 guess = ccf_offset(x, emit_lea_rm_disp32(x, R10, R9, 0, false));
+    u16 guess = 1; /* all is in the link check */
 
-    emit_unless_zero(x, R10, R11);
+    if (!x->pic) {
+        guess = ccf_offset(x, emit_lea_rm_disp32(x, R10, R9, 0, false));
+        emit_unless_zero(x, R10, R11);
+    }
     xl_exit(x, number, JMP, 0);
     x->exits[number].guess = guess;
 }
@@ -102,7 +109,7 @@ bool xl_jmp(struct xl *x, const struct insn *in)
     if (insn_far(in))
         return xl_far(x, in);
     if (in->op[0].kind == OP_REL) {
-        if (!target_fits(x, rel_target(x, in)))
+        if (!target_fits(x, in))
             return false;
         xl_exit(x, 0, JMP, rel_target(x, in));
     } else {
@@ -116,7 +123,7 @@ bool xl_jmp(struct xl *x, const struct insn *in)
 
 bool xl_jcc(struct xl *x, const struct insn *in)
 {
-    if (in->op[0].kind != OP_REL || !target_fits(x, rel_target(x, in)))
+    if (in->op[0].kind != OP_REL || !target_fits(x, in))
         return false;
     xl_exit(x, 1, (enum branch)(in->opcode & 15), rel_target(x, in));
     xl_exit(x, 0, JMP, x->next_eip);
@@ -147,7 +154,7 @@ static void branch_on_count(struct xl *x, const struct insn *in, u32 if_zero, u3
 
 bool xl_jcxz(struct xl *x, const struct insn *in)
 {
-    if (!target_fits(x, rel_target(x, in)))
+    if (!target_fits(x, in))
         return false;
     branch_on_count(x, in, rel_target(x, in), x->next_eip);
     return true;
@@ -155,7 +162,7 @@ bool xl_jcxz(struct xl *x, const struct insn *in)
 
 bool xl_loop(struct xl *x, const struct insn *in)
 {
-    if (!target_fits(x, rel_target(x, in)))
+    if (!target_fits(x, in))
         return false;
     if (in->addrsize == 4) {
         emit_lea_rm(x, RCX, RCX, -1);
@@ -173,7 +180,7 @@ bool xl_loop_flags(struct xl *x, const struct insn *in)
     enum branch again = in->mnem == ZYDIS_MNEMONIC_LOOPE ? CC_E : CC_NE;
     u8 *zero, *over;
 
-    if (!target_fits(x, rel_target(x, in)))
+    if (!target_fits(x, in))
         return false;
     emit_lea_rm(x, R9, RCX, -1);
     emit_mov_part(x, RCX, R9, in->addrsize);
@@ -192,10 +199,46 @@ bool xl_loop_flags(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* Behind a host call: on, if the guest returned to where we are. */
-static void continuation(struct xl *x)
+static bool in_page_of(const struct xl *x, u32 target)
 {
-    emit_lea_rm(x, R10, R9, -(i32)x->next_eip);
+    u32 base = x->context->cs_base;
+
+    return (base + target) >> PAGE_SHIFT == (base + x->tu->eip) >> PAGE_SHIFT;
+}
+
+/* r10 := 0 if the guest returned to where we are; and tc.page is our page again.
+ * pop r11;  mov [r15+page], r11d;  not r11d;  lea r10d, [r9+r11+1-return] */
+static void page_returns(struct xl *x)
+{
+    emit_pop(x, R11);
+    emit_mov_mr(x, R15, TC_PAGE, R11);
+    emit_not(x, R11);
+    emit_lea_sib(x, R10, R9, R11, 1, 1 - (i32)x->next_eip, false);
+}
+
+/* The same, if tc.page is our page still: without a store, for which the next call would wait.
+ * pop r11;  mov r10d, [r15+page];  not r10d;  lea r13d, [r11+r10+1];
+ * lea r10d, [r9+r10+1-return];  rorx r13, r13, 32;  lea r10, [r10+r13] */
+static void page_stayed(struct xl *x)
+{
+    emit_pop(x, R11);
+    emit_mov_rm(x, R10, R15, TC_PAGE);
+    emit_not(x, R10);
+    emit_lea_sib(x, R13, R11, R10, 1, 1, false);
+    emit_lea_sib(x, R10, R9, R10, 1, 1 - (i32)x->next_eip, false);
+    emit_rorx64(x, R13, R13, 32);
+    emit_lea_sib(x, R10, R10, R13, 1, 0, true);
+}
+
+/* Behind a host call: on, if the guest returned to where we are. */
+static void continuation(struct xl *x, bool in_page)
+{
+    if (!x->pic)
+        emit_lea_rm(x, R10, R9, -(i32)x->next_eip);
+    else if (in_page)
+        page_stayed(x);
+    else
+        page_returns(x);
     emit_test_zero(x, R10, R11, 4);
     emit_jmp_vcpu(x, TC_INDIRECT);
     emit_mov_rr64(x, RCX, R11);
@@ -211,22 +254,26 @@ bool xl_call(struct xl *x, const struct insn *in)
     if (insn_far(in))
         return xl_far(x, in);
     if (in->op[0].kind == OP_REL) {
-        if (!target_fits(x, rel_target(x, in)) || !xl_push_imm(x, x->next_eip, in->opsize))
+        if (!target_fits(x, in) || !xl_push_eip(x, x->next_eip, in->opsize))
             return false;
+        if (x->pic)
+            emit_push_vcpu(x, TC_PAGE);
         xl_exit(x, 1, CALL, rel_target(x, in));
-        continuation(x);
+        continuation(x, in_page_of(x, rel_target(x, in)));
         return true;
     }
     if (!load_target(x, in))
         return false;
     emit_mov_rr(x, R11, R13);
     emit_hold(x, SS);
-    if (!xl_push_imm(x, x->next_eip, in->opsize))
+    if (!xl_push_eip(x, x->next_eip, in->opsize))
         return false;
     emit_unhold(x, SS);
     emit_mov_rr(x, R9, R11);
+    if (x->pic)
+        emit_push_vcpu(x, TC_PAGE);
     call = emit_branch(x, CALL); /* behind the continuation */
-    continuation(x);
+    continuation(x, false);
     emit_patch32(call, x->p);
     exit_indirect(x, 1);
     return true;
@@ -248,17 +295,17 @@ bool xl_ret(struct xl *x, const struct insn *in)
 
 /* ---- Stubs, behind the code ---- */
 
-/* mov dword [r15+eip], target (or r9d);  mov r9, exit;  jmp [r15+leave] */
+/* vcpu.eip := target (or r9d);  mov r9, exit;  jmp [r15+leave] */
 static void exit_stub(struct xl *x, struct exit *e)
 {
     e->stub = ccf_here(x);
     emit_patch32(x->start + e->jump, x->p);
-    if (e->guess) {
+    if (e->guess && !x->pic)
         emit_patch32(x->start + e->guess + GUESS_MISS, x->p);
+    if (e->guess)
         emit_mov_mr(x, R15, VCPU_EIP, R9);
-    } else {
-        emit_mov_mi32(x, R15, VCPU_EIP, e->target);
-    }
+    else
+        emit_set_eip(x, e->target);
     emit_mov_ri64(x, R9, (u64)e);
     emit_jmp_vcpu(x, TC_LEAVE);
 }
@@ -281,6 +328,36 @@ static void link_check(struct xl *x, struct exit *e)
     emit_branch(x, JMP);
     check(ccf_here(x) - e->check == CHECK_SIZE, "a link check of %u bytes",
           ccf_here(x) - e->check);
+}
+
+/*
+ * The same of KEY_PIC: does the target's page map the physical page of the TU? If so, tc.page
+ * is where. Instead of a guess's compare, too. mov r10d, [r15+page];  lea r10d, [r10+target]
+ * or: mov r10d, r9d shrx r11d, r10d, r12d;  mov r11, [r14+r11*8+execute];  mov r13, -place lea
+ * r11, [r11+r10];  lea r11, [r11+r13];  unless zero → exit stub, or bt_indirect lea r10d,
+ * [r10-offset];  mov [r15+page], r10d;  jmp target
+ */
+static void link_check_pic(struct xl *x, struct exit *e)
+{
+    u8 *jump;
+
+    if (e->guess)
+        emit_mov_rr(x, R10, R9);
+    else
+        emit_eip(x, R10, e->second ? PAGE_SIZE : e->target);
+    e->check = ccf_here(x);
+    emit_shrx(x, R11, R10, R12);
+    emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
+    emit_mov_ri64(x, R13, 0);
+    emit_lea_sib(x, R11, R11, R10, 1, 0, true);
+    emit_lea_sib(x, R11, R11, R13, 1, 0, true);
+    jump = emit_unless_zero(x, R11, R13);
+    emit_lea_rm_disp32(x, R10, R10, 0, false);
+    emit_mov_mr(x, R15, TC_PAGE, R10);
+    emit_branch(x, JMP);
+    check(ccf_here(x) - e->check == PIC_SIZE, "a link check of %u bytes",
+          ccf_here(x) - e->check);
+    emit_patch32(jump, e->guess ? x->p : x->start + e->stub);
 }
 
 static void jump_back(struct xl *x, u16 resume)
@@ -334,11 +411,6 @@ static void slow_paths(struct xl *x)
     }
 }
 
-static bool in_page_of(const struct xl *x, u32 target)
-{
-    return (x->context->cs_base + target) >> PAGE_SHIFT == tu_gla(x->bt, x->tu) >> PAGE_SHIFT;
-}
-
 static bool at_page_end(const struct xl *x, u32 target)
 {
     return ((x->context->cs_base + target) & PAGE_MASK) > PAGE_SIZE - 15;
@@ -353,8 +425,8 @@ void xl_stubs(struct xl *x)
         exit_stub(x, e);
         e->second = !e->guess && in_page_of(x, e->target) && at_page_end(x, e->target);
         if (e->guess || e->second || !in_page_of(x, e->target))
-            link_check(x, e);
-        if (e->guess) /* CHECK_SIZE behind the check: another target */
+            (x->pic ? link_check_pic : link_check)(x, e);
+        if (e->guess) /* right behind the check: another target */
             emit_jmp_vcpu(x, TC_INDIRECT);
     }
 }

@@ -50,6 +50,17 @@ static bool sse_allowed(const struct xl *x, const struct insn *in)
     return !sse || x->context->key & KEY_SSE;
 }
 
+/* The host keeps where it ran x87 last, but not the linear page that it was the guest's.
+ * mov r9d, [r15+page];  mov [r15+fpu_page], r9d */
+static void note_page(struct xl *x, const struct insn *in)
+{
+    if (!x->pic || x->fpu_noted || in->map != 0)
+        return;
+    emit_mov_rm(x, R9, R15, TC_PAGE);
+    emit_mov_mr(x, R15, TC_FPU_PAGE, R9);
+    x->fpu_noted = true;
+}
+
 bool xl_fpu(struct xl *x, const struct insn *in)
 {
     const struct operand *m = insn_memory(in);
@@ -57,6 +68,7 @@ bool xl_fpu(struct xl *x, const struct insn *in)
 
     if (!(x->context->key & KEY_FPU_LIVE) || in->prefixes & PFX_LOCK || !sse_allowed(x, in))
         return false;
+    note_page(x, in);
     if (m) {
         x->span = may_be_unaligned(in) ? (u8)m->size : 0;
         done = xl_operand(x, in, m->size, fpu_stores(in) ? XL_WRITE : XL_READ);

@@ -46,6 +46,18 @@ bool xl_push_imm(struct xl *x, u32 imm, u32 size)
     return true;
 }
 
+bool xl_push_eip(struct xl *x, u32 eip, u32 size)
+{
+    if (!x->pic)
+        return xl_push_imm(x, eip, size);
+    if (!push_room(x, size))
+        return false;
+    emit_eip(x, R13, eip);
+    emit_store(x, R13, size);
+    xl_stack_move(x, -(i32)size);
+    return true;
+}
+
 bool xl_push_reg(struct xl *x, u8 reg, u32 size)
 {
     if (reg == R11)

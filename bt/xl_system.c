@@ -276,6 +276,7 @@ static struct context flat_context(const struct xl *x, u32 cpl)
                 7u << (KEY_SEG_SHIFT + 3 * SS));
     to.key |= KEY_CODE32 | KEY_STACK32 | cpl << KEY_CPL_SHIFT | (cpl ? 0 : KEY_IOPL_OK);
     static_assert(SEG_FLAT == 0, "CS and SS in a key");
+    context_set_pic(x->bt, &to);
     return to;
 }
 
@@ -314,7 +315,7 @@ bool xl_iret(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* mov dword [r15+eip], next;  mov r11d, vector */
+/* vcpu.eip := the next one;  mov r11d, vector */
 bool xl_int(struct xl *x, const struct insn *in)
 {
     u32 key = x->context->key;
@@ -324,7 +325,7 @@ bool xl_int(struct xl *x, const struct insn *in)
     if (x->bt->config.no_chaining || (key & KEY_FPU_LIVE && !cpl0(x)) || !x->stack32)
         return false;
     xl_callout_record(x, x->site, false);
-    emit_mov_mi32(x, R15, VCPU_EIP, x->next_eip);
+    emit_set_eip(x, x->next_eip);
     emit_mov_ri(x, R11, in->imm & 0xff);
     emit_jmp_vcpu(x, TC_INT_N);
     x->ended = true;

@@ -8,7 +8,8 @@
  *                of times to STOP_PORT, and so does the interpreter
  *
  *   lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] [--form F]
- *            [--cache BYTES] [--chain] [--hostile] [--cold] [--step] [--stats] [--trace CHANNELS] [-v]
+ *            [--cache BYTES] [--pic all|none] [--chain] [--hostile] [--cold] [--step] [--stats]
+ *            [--trace CHANNELS] [-v]
  *
  * Both use the shadow of mmu/. So that its mistakes differ, the interpreter's forgets what it knows at
  * each switch between address spaces, in half of the rounds.
@@ -256,8 +257,8 @@ struct args {
 static int usage(void)
 {
     fprintf(stderr, "usage: lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] "
-                    "[--form F] [--cache BYTES] [--chain] [--hostile] [--cold] [--step] [--stats] "
-                    "[--trace CHANNELS] [-v]\n");
+                    "[--form F] [--cache BYTES] [--pic all|none] [--chain] [--hostile] [--cold] [--step] "
+                    "[--stats] [--trace CHANNELS] [-v]\n");
     return 1;
 }
 
@@ -277,7 +278,8 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
         { "max-insns", 1, NULL, 'k' }, { "form", 1, NULL, 'f' },  { "cache", 1, NULL, 'c' },
         { "chain", 0, NULL, 'h' },     { "rounds", 1, NULL, 'r' },
         { "trace", 1, NULL, 't' },     { "stats", 0, NULL, 'S' },
-        { "hostile", 0, NULL, 'H' },   { "step", 0, NULL, 'p' },  { "cold", 0, NULL, 'C' }, { 0 },
+        { "hostile", 0, NULL, 'H' },   { "step", 0, NULL, 'p' },  { "cold", 0, NULL, 'C' },
+        { "pic", 1, NULL, 'P' },       { 0 },
     };
     int o;
 
@@ -303,6 +305,11 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
             break;
         case 'c':
             a->config.cache_size = strtoull(optarg, NULL, 0);
+            break;
+        case 'P':
+            if (strcmp(optarg, "all") && strcmp(optarg, "none"))
+                return false;
+            a->config.pic = strcmp(optarg, "all") ? PIC_NONE : PIC_ALL;
             break;
         case 'h':
             p->chain = true;
