@@ -13,6 +13,7 @@
 #include "cpu/hostop.h"
 #include "cpu/operand.h"
 #include "mmu/mmu.h"
+#include "mmu/spte.h"
 
 #include <string.h>
 
@@ -280,15 +281,61 @@ static u32 elements_alike(const u8 *a, const u8 *b, u32 n, u32 size)
     return at / size;
 }
 
-/* Each returns the iterations it has done and committed but for the count; 0: iterate. */
+/* ---- The same in device memory, video memory first of all: upwards, as the bus takes it ---- */
+
+/* The element at seg:off lies in device memory, at *gpa; *count is lowered as span() does. */
+static bool device_span(const struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
+                        enum mmu_access access, u32 size, u32 *count, gpa_t *gpa)
+{
+    u32 n = elements_within(cpu, in, seg, off, size, *count);
+    gla_t gla = cpu->seg[seg].base + off;
+    u64 spte = cpu->shadow[(access == MMU_WRITE ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)];
+
+    if (!n || runs_down(cpu) || !spte_device(spte) || !cpu->pins.copy_run)
+        return false;
+    *count = n;
+    *gpa = spte_gpa(spte, gla);
+    return true;
+}
+
+static bool device_source(const struct vcpu *cpu, const struct insn *in, u32 size, u32 *count,
+                          gpa_t *gpa)
+{
+    return device_span(cpu, in, in->seg, cpu->gpr[ESI] & addr_mask(in), MMU_READ, size, count,
+                       gpa);
+}
+
+static bool device_target(const struct vcpu *cpu, const struct insn *in, u32 size, u32 *count,
+                          gpa_t *gpa)
+{
+    return device_span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, size, count, gpa);
+}
+
+/* A side that is host memory is given by src or dst, else by its address. */
+static bool device_movs(struct vcpu *cpu, u32 size, u8 *src, gpa_t from, u8 *dst, gpa_t to,
+                        u32 n)
+{
+    return src   ? cpu->pins.write_run(cpu, to, size, src, n)
+           : dst ? cpu->pins.read_run(cpu, from, size, dst, n)
+                 : cpu->pins.copy_run(cpu, to, from, size, n);
+}
+
+/* ---- Each returns the iterations it has done and committed but for the count; 0: iterate ---- */
+
 static u32 span_movs(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
 {
-    u8 *src = source_span(cpu, in, size, &count);
-    u8 *dst = src ? target_span(cpu, in, MMU_WRITE, size, &count) : NULL;
+    gpa_t from = 0, to = 0;
+    u8 *src = source_span(cpu, in, size, &count), *dst;
 
-    if (!dst)
+    if (!src && !device_source(cpu, in, size, &count, &from))
         return 0;
-    copy_elements(dst, src, count, size, runs_down(cpu));
+    dst = target_span(cpu, in, MMU_WRITE, size, &count);
+    if (!dst && !device_target(cpu, in, size, &count, &to))
+        return 0;
+    if (src && dst)
+        copy_elements(dst, src, count, size, runs_down(cpu));
+    else if (!device_movs(cpu, size, src, from, dst, to, count))
+        return 0;
     string_advance(cpu, in, ESI, count * size);
     string_advance(cpu, in, EDI, count * size);
     return count;
@@ -297,10 +344,14 @@ static u32 span_movs(struct vcpu *cpu, const struct insn *in, u32 size, u32 coun
 static u32 span_stos(struct vcpu *cpu, const struct insn *in, u32 size, u32 count)
 {
     u8 *dst = target_span(cpu, in, MMU_WRITE, size, &count);
+    u32 val = reg_read(cpu, EAX, size);
+    gpa_t to;
 
-    if (!dst)
+    if (dst)
+        fill(runs_down(cpu) ? dst - (count - 1) * size : dst, val, (u64)count * size, size);
+    else if (!device_target(cpu, in, size, &count, &to) ||
+             !cpu->pins.fill_run(cpu, to, size, val, count))
         return 0;
-    fill(runs_down(cpu) ? dst - (count - 1) * size : dst, cpu->gpr[EAX], (u64)count * size, size);
     string_advance(cpu, in, EDI, count * size);
     return count;
 }

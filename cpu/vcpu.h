@@ -107,6 +107,12 @@ struct cpu_pins {
     bool (*has_strings)(struct vcpu *cpu, u16 port, u32 size);
     u32 (*in_string)(struct vcpu *cpu, u16 port, u32 size, void *buf, u32 n);
     u32 (*out_string)(struct vcpu *cpu, u16 port, u32 size, const void *buf, u32 n);
+    /* MOVS and STOS in device memory: n elements upwards inside a page. False: nothing done, make
+     * single accesses. All or none. */
+    bool (*read_run)(struct vcpu *cpu, gpa_t gpa, u32 size, u8 *buf, u32 n);
+    bool (*write_run)(struct vcpu *cpu, gpa_t gpa, u32 size, const u8 *buf, u32 n);
+    bool (*fill_run)(struct vcpu *cpu, gpa_t gpa, u32 size, u32 val, u32 n);
+    bool (*copy_run)(struct vcpu *cpu, gpa_t to, gpa_t from, u32 size, u32 n);
     /* MSR 1B of the local APIC; without one both are NULL. false: #GP. */
     u64 (*apic_base_read)(const struct vcpu *cpu);
     bool (*apic_base_write)(struct vcpu *cpu, u64 val);

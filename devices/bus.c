@@ -301,3 +301,73 @@ void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
     }
     activity_end(bus->activity, activity);
 }
+
+/* ---- Runs ---- */
+
+/* The claim that takes runs of bytes at gpa; NULL: access by access (so also when traced). */
+static struct claim *run_claim(struct bus *bus, gpa_t gpa)
+{
+    struct claim *c = trace_on(TRACE_MMIO) ? NULL : memory_claim(bus, gpa);
+
+    return c && c->ops->read_run ? c : NULL;
+}
+
+bool bus_mmio_read_run(struct machine *m, gpa_t gpa, u32 size, u8 *buf, u32 n)
+{
+    struct bus *bus = machine_bus(m);
+    struct claim *c = run_claim(bus, gpa);
+    u8 activity;
+
+    if (!c)
+        return false;
+    activity = activity_begin(bus->activity, ACT_DEVICES);
+    bus->stats.mmio_accesses += n;
+    c->ops->read_run(c->dev, (u32)(gpa - c->base), buf, n * size);
+    activity_end(bus->activity, activity);
+    return true;
+}
+
+bool bus_mmio_write_run(struct machine *m, gpa_t gpa, u32 size, const u8 *buf, u32 n)
+{
+    struct bus *bus = machine_bus(m);
+    struct claim *c = run_claim(bus, gpa);
+    u8 activity;
+
+    if (!c)
+        return false;
+    activity = activity_begin(bus->activity, ACT_DEVICES);
+    bus->stats.mmio_accesses += n;
+    c->ops->write_run(c->dev, (u32)(gpa - c->base), buf, n * size);
+    activity_end(bus->activity, activity);
+    return true;
+}
+
+bool bus_mmio_fill(struct machine *m, gpa_t gpa, u32 size, u32 val, u32 n)
+{
+    u8 buf[PAGE_SIZE];
+
+    if (!run_claim(machine_bus(m), gpa) || n * size > sizeof(buf))
+        return false;
+    for (u32 i = 0; i < n; i++)
+        memcpy(buf + i * size, &val, size);
+    return bus_mmio_write_run(m, gpa, size, buf, n);
+}
+
+/* Element by element: what is read may change what is written, as the VGA's latches do. */
+bool bus_mmio_copy(struct machine *m, gpa_t to, gpa_t from, u32 size, u32 n)
+{
+    struct bus *bus = machine_bus(m);
+    struct claim *t = run_claim(bus, to), *f = run_claim(bus, from);
+    u8 activity, buf[4];
+
+    if (!t || !f || size > sizeof(buf))
+        return false;
+    activity = activity_begin(bus->activity, ACT_DEVICES);
+    bus->stats.mmio_accesses += 2 * n;
+    for (u32 i = 0; i < n * size; i += size) {
+        f->ops->read_run(f->dev, (u32)(from + i - f->base), buf, size);
+        t->ops->write_run(t->dev, (u32)(to + i - t->base), buf, size);
+    }
+    activity_end(bus->activity, activity);
+    return true;
+}

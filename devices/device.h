@@ -78,6 +78,9 @@ struct io_ops {
      * single ones. Return how many were made; 0: make single ones. Both or none. */
     u32 (*read_string)(struct device *dev, u32 off, enum io_size size, void *buf, u32 n);
     u32 (*write_string)(struct device *dev, u32 off, enum io_size size, const void *buf, u32 n);
+    /* Optional, for memory: n bytes upwards inside one page, as if one by one. Both or none. */
+    void (*read_run)(struct device *dev, u32 off, u8 *buf, u32 n);
+    void (*write_run)(struct device *dev, u32 off, const u8 *buf, u32 n);
 };
 
 /* A claim moves with a BAR: release it, then claim again. The latest claim of a port or page wins. */
@@ -105,6 +108,12 @@ u32 bus_out_string(struct machine *m, u16 port, enum io_size size, const void *b
 /* Device memory only, 1 to 4 bytes, inside one page; nobody there: all ones. */
 u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size);
 void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val);
+/* n elements of one size, upwards inside one page, for string instructions: the same as single
+ * accesses. False: nothing has been done, since the chip takes no runs, or nobody is there. */
+bool bus_mmio_read_run(struct machine *m, gpa_t gpa, u32 size, u8 *buf, u32 n);
+bool bus_mmio_write_run(struct machine *m, gpa_t gpa, u32 size, const u8 *buf, u32 n);
+bool bus_mmio_fill(struct machine *m, gpa_t gpa, u32 size, u32 val, u32 n);
+bool bus_mmio_copy(struct machine *m, gpa_t to, gpa_t from, u32 size, u32 n);
 
 /* The machine's bus. */
 struct bus *machine_bus(struct machine *m);

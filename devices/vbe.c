@@ -104,6 +104,7 @@ static void vbe_enable(struct vga *v, u16 val)
         v->vbe[VBE_X_OFFSET] = v->vbe[VBE_Y_OFFSET] = 0;
     }
     vbe_fit(v);
+    vga_window_sync(v);
     if (!(val & VBE_NOCLEAR))
         vbe_clear(v);
 }

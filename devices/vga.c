@@ -321,7 +321,7 @@ static bool vga_attach(struct device *dev)
     vga_draw_attach(v);
     return v->vram && bus_claim_ports(dev, 0x3b0, 12, &mono) &&
            bus_claim_ports(dev, 0x3c0, 16, &both) && bus_claim_ports(dev, 0x3d0, 16, &color) &&
-           vga_mem_attach(v) && vbe_attach(v);
+           vga_window_attach(v) && vbe_attach(v);
 }
 
 /* The planes keep their contents; the registers come up as the BIOS will find and set them. */
@@ -348,9 +348,13 @@ static void vga_loaded(struct device *dev)
 {
     struct vga *v = (struct vga *)dev;
 
+    for (u32 i = 0; i < ARRAY_SIZE(v->sr); i++)
+        v->sr[i] &= sr_bits[i];
+    for (u32 i = 0; i < ARRAY_SIZE(v->gr); i++)
+        v->gr[i] &= gr_bits[i];
     v->dirty = true;
     vbe_loaded(v);
-    vga_window_update(v);
+    vga_window_loaded(v);
 }
 
 static const struct field vga_fields[] = {

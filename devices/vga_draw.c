@@ -266,6 +266,7 @@ void vga_draw(struct device *dev, struct frame *frame)
     struct vga *v = (struct vga *)dev;
     u32 phase = blink_phase(v), top = v->frame.top, bottom = v->frame.bottom;
 
+    vga_window_sync(v);
     v->frame.changed = false;
     if (v->dirty || phase != v->phase || v->window != NO_WINDOW || vbe_on(v)) {
         v->phase = phase;

@@ -129,7 +129,23 @@ struct vga {
     u16 vbe_index, vbe[VBE_REGS];
 
     /* Derived: where the guest's windows lead now. */
-    u32 window;    /* vram offset that A0000-AFFFF maps as plain memory, or NO_WINDOW */
+    u32 window; /* vram offset that A0000-AFFFF maps as plain memory, or NO_WINDOW */
+    struct vga_pen {       /* what becomes of a byte that is written: vga_mem.c */
+        u32 fixed, enable; /* set/reset, and where it is taken */
+        u32 mask, map_mask;
+        u8 mode, function, rotate;
+        bool copies; /* nothing but the map mask alters it */
+    } pen;
+    /* Bytes from map_base on, of the window, that lie at their own offset in all planes. */
+    u32 map_base, planar_read, planar_write;
+    struct { /* see vga_window.c */
+        u8 kind, map;     /* enum vga_packing; graphics register 6's memory map, then */
+        u8 *bytes, *seen; /* as the guest has them; as vram does */
+        i32 left;         /* bytes to be accessed until then, if no register is written */
+        i32 patience;     /* what `left` begins with */
+        u64 since;        /* machine time */
+        struct timer timer;
+    } packed;
     u32 lfb, mmio; /* bases claimed on the bus; 0: none */
 
     /* What was drawn last: see vga_draw.c. */
@@ -152,9 +168,30 @@ u32 vga_line_compare(const struct vga *v);
 u32 vga_port_read(struct device *dev, u32 off, enum io_size size); /* 3C0 + off */
 
 /* vga_mem.c */
-bool vga_mem_attach(struct vga *v);
+extern const struct io_ops vga_window_ops;
+void vga_mem_update(struct vga *v); /* by vga_window_update() */
+
+/* vga_window.c */
+struct vga_map {
+    u32 base, size; /* from A0000 */
+};
+extern const struct vga_map vga_maps[4]; /* by bits 2 and 3 of graphics register 6 */
+/* The guest's bytes are those of planes 0 and 1 in turn, at even offsets; those of plane 0. */
+enum vga_packing { PACKED_NOT, PACKED_ODD_EVEN, PACKED_PLANE_0 };
+bool vga_window_attach(struct vga *v);
 /* A register that shapes the A0000 window changed. */
 void vga_window_update(struct vga *v);
+/* The same after a restore, of vram too. */
+void vga_window_loaded(struct vga *v);
+/* Much of it has been accessed in vga_mem.c. */
+void vga_window_used(struct vga *v);
+/* vram becomes as the guest sees it: before it is drawn from, or written by others. */
+void vga_window_sync(struct vga *v);
+u32 vga_bank_offset(const struct vga *v);
+static inline const struct vga_map *vga_map(const struct vga *v)
+{
+    return &vga_maps[v->gr[GC_MISC] >> 2 & 3];
+}
 
 /* vbe.c */
 bool vbe_attach(struct vga *v);

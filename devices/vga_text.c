@@ -118,6 +118,7 @@ bool vga_text(struct device *dev, struct text_screen *text)
 
     if (vbe_on(v) || v->gr[GC_MISC] & GC_MISC_GRAPHICS)
         return false;
+    vga_window_sync(v);
     lines <<= v->cr[CRTC_MAX_SCAN] >> 7;
     text->columns = v->cr[CRTC_HDISP_END] + 1u;
     text->rows = (vga_vdisp_end(v) + 1) / lines;

@@ -33,6 +33,26 @@ static u32 port_out_string(struct vcpu *cpu, u16 port, u32 size, const void *buf
     return bus_out_string(machine_of(cpu), port, (enum io_size)size, buf, n);
 }
 
+static bool memory_read_run(struct vcpu *cpu, gpa_t gpa, u32 size, u8 *buf, u32 n)
+{
+    return bus_mmio_read_run(machine_of(cpu), gpa, size, buf, n);
+}
+
+static bool memory_write_run(struct vcpu *cpu, gpa_t gpa, u32 size, const u8 *buf, u32 n)
+{
+    return bus_mmio_write_run(machine_of(cpu), gpa, size, buf, n);
+}
+
+static bool memory_fill_run(struct vcpu *cpu, gpa_t gpa, u32 size, u32 val, u32 n)
+{
+    return bus_mmio_fill(machine_of(cpu), gpa, size, val, n);
+}
+
+static bool memory_copy_run(struct vcpu *cpu, gpa_t to, gpa_t from, u32 size, u32 n)
+{
+    return bus_mmio_copy(machine_of(cpu), to, from, size, n);
+}
+
 static void shutdown_wire(struct vcpu *cpu)
 {
     machine_request(machine_of(cpu), MACHINE_RESET);
@@ -66,6 +86,10 @@ struct cpu_pins machine_pins(struct machine *m)
         .has_strings = port_has_strings,
         .in_string = port_in_string,
         .out_string = port_out_string,
+        .read_run = memory_read_run,
+        .write_run = memory_write_run,
+        .fill_run = memory_fill_run,
+        .copy_run = memory_copy_run,
         .shutdown = shutdown_wire,
         .paused = paused,
         .dos_idle = dos_idle,
