@@ -369,6 +369,11 @@ void emit_call_vcpu(struct xl *x, i32 off)
     op_rm(x, 0xff, 2, R15, off, false);
 }
 
+void emit_call(struct xl *x, enum hreg reg)
+{
+    op_rr(x, 0xff, 2, reg, false);
+}
+
 void emit_push_vcpu(struct xl *x, i32 off)
 {
     op_rm(x, 0xff, 6, R15, off, false);

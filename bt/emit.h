@@ -218,6 +218,8 @@ void emit_sahf(struct xl *x);
 void emit_jmp_vcpu(struct xl *x, i32 off);
 /* call [r15+disp] */
 void emit_call_vcpu(struct xl *x, i32 off);
+/* call r64 */
+void emit_call(struct xl *x, enum hreg reg);
 /* push qword [r15+disp] */
 void emit_push_vcpu(struct xl *x, i32 off);
 /* pop r64 */
@@ -341,7 +343,7 @@ xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, x
     xl_lods, xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss,
     xl_lfs, xl_lgs, xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg, xl_pause,
     xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha, xl_popa,
-    xl_loop_flags, xl_ldmxcsr, xl_movnti;
+    xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

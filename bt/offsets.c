@@ -73,8 +73,6 @@ void offsets(void)
     TC(TC_SYSENTER, sysenter);
     TC(TC_SYSEXIT, sysexit);
     TC(TC_IRET, iret);
-    TC(TC_REP_MOVS, rep_movs);
-    TC(TC_REP_STOS, rep_stos);
     TC(TC_INT_N, int_n);
     TC(TC_CPUID, cpuid);
     TC(TC_FAR, far);

@@ -32,7 +32,10 @@
 #define MEMO_STOS 7
 #define MEMO_CODE_PAGE 8
 #define MEMO_FAR 9
-#define MEMO_KINDS 10
+#define MEMO_SHORT     10
+#define MEMO_KINDS     11
+/* Repeated string instructions of so many elements at most: strings.S */
+#define REP_SHORT 64
 /* See stats.def */
 #define RUNS_TUS 0
 #define RUNS_INSNS 1

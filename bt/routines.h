@@ -25,6 +25,19 @@ void bt_sysexit(void);
 void bt_iret(void);
 void bt_rep_movs(void);
 void bt_rep_stos(void);
+/* Short repeated string instructions, by what, how operands are found, and DF. */
+enum bt_rep {
+    REP_MOVS,
+    REP_STOS,
+    REP_LODS,
+    REP_CMPS_E,
+    REP_CMPS_NE,
+    REP_SCAS_E,
+    REP_SCAS_NE,
+    REP_KINDS
+};
+enum bt_rep_place { REP_FLAT, REP_BASE, REP_WORD, REP_PLACES };
+extern void (*const bt_rep_short[REP_KINDS][REP_PLACES][2])(void);
 void bt_int(void);
 void bt_cpuid(void);
 void bt_code_page_store(void);

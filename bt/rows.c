@@ -36,6 +36,8 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(LODSB, xl_lods), EMITS(LODSW, xl_lods), EMITS(LODSD, xl_lods),
     EMITS(SCASB, xl_scas), EMITS(SCASW, xl_scas), EMITS(SCASD, xl_scas),
     EMITS(CMPSB, xl_cmps), EMITS(CMPSW, xl_cmps), EMITS(CMPSD, xl_cmps),
+    EMITS(INSB, xl_port_string), EMITS(INSW, xl_port_string), EMITS(INSD, xl_port_string),
+    EMITS(OUTSB, xl_port_string), EMITS(OUTSW, xl_port_string), EMITS(OUTSD, xl_port_string),
     COPY(LFENCE), COPY(MFENCE), COPY(SFENCE), COPY(CMPXCHG8B), EMITS(MOVNTI, xl_movnti),
     EMITS(PREFETCHNTA, xl_nop), EMITS(PREFETCHT0, xl_nop), EMITS(PREFETCHT1, xl_nop),
     EMITS(PREFETCHT2, xl_nop), EMITS(PREFETCH, xl_nop), EMITS(PREFETCHW, xl_nop),

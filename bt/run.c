@@ -45,8 +45,6 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .sysenter = bt_sysenter,
         .sysexit = bt_sysexit,
         .iret = bt_iret,
-        .rep_movs = bt_rep_movs,
-        .rep_stos = bt_rep_stos,
         .int_n = bt_int,
         .cpuid = bt_cpuid,
         .rsp = tc->rsp,

@@ -56,8 +56,7 @@ static const char *label_memo(u32 index)
         "segment load", "verw",     "sysenter",
         "sysexit",      "int",      "iret",
         "rep movs",     "rep stos", "store to a code page",
-        "far transfer"
-    };
+        "far transfer", "short rep"};
 
     return names[index];
 }
