@@ -281,7 +281,7 @@ static u32 elements_alike(const u8 *a, const u8 *b, u32 n, u32 size)
     return at / size;
 }
 
-/* ---- The same in device memory, video memory first of all: upwards, as the bus takes it ---- */
+/* ---- The same in device memory, video memory first of all ---- */
 
 /* The element at seg:off lies in device memory, at *gpa; *count is lowered as span() does. */
 static bool device_span(const struct vcpu *cpu, const struct insn *in, enum seg seg, u32 off,
@@ -291,7 +291,7 @@ static bool device_span(const struct vcpu *cpu, const struct insn *in, enum seg 
     gla_t gla = cpu->seg[seg].base + off;
     u64 spte = cpu->shadow[(access == MMU_WRITE ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)];
 
-    if (!n || runs_down(cpu) || !spte_device(spte) || !cpu->pins.copy_run)
+    if (!n || !spte_device(spte) || !cpu->pins.copy_run)
         return false;
     *count = n;
     *gpa = spte_gpa(spte, gla);
@@ -311,13 +311,29 @@ static bool device_target(const struct vcpu *cpu, const struct insn *in, u32 siz
     return device_span(cpu, in, ES, target_offset(cpu, in), MMU_WRITE, size, count, gpa);
 }
 
-/* A side that is host memory is given by src or dst, else by its address. */
-static bool device_movs(struct vcpu *cpu, u32 size, u8 *src, gpa_t from, u8 *dst, gpa_t to,
+/* A side that is host memory is given by src or dst, else by its address. The bus takes runs
+ * upwards; downwards they are of one element. What the first of a page says holds for all. */
+static bool device_movs(struct vcpu *cpu, u32 size, const u8 *src, gpa_t from, u8 *dst, gpa_t to,
                         u32 n)
 {
-    return src   ? cpu->pins.write_run(cpu, to, size, src, n)
-           : dst ? cpu->pins.read_run(cpu, from, size, dst, n)
-                 : cpu->pins.copy_run(cpu, to, from, size, n);
+    u32 run = runs_down(cpu) ? 1 : n;
+    bool done = true;
+
+    for (u32 i = 0; i < n && done; i += run) {
+        i64 off = i * stride(cpu, size);
+
+        done = src   ? cpu->pins.write_run(cpu, to + off, size, src + off, run)
+               : dst ? cpu->pins.read_run(cpu, from + off, size, dst + off, run)
+                     : cpu->pins.copy_run(cpu, to + off, from + off, size, run);
+    }
+    return done;
+}
+
+static bool device_stos(struct vcpu *cpu, u32 size, u32 val, gpa_t to, u32 n)
+{
+    gpa_t lowest = runs_down(cpu) ? to - (n - 1) * size : to;
+
+    return cpu->pins.fill_run(cpu, lowest, size, val, n);
 }
 
 /* ---- Each returns the iterations it has done and committed but for the count; 0: iterate ---- */
@@ -350,7 +366,7 @@ static u32 span_stos(struct vcpu *cpu, const struct insn *in, u32 size, u32 coun
     if (dst)
         fill(runs_down(cpu) ? dst - (count - 1) * size : dst, val, (u64)count * size, size);
     else if (!device_target(cpu, in, size, &count, &to) ||
-             !cpu->pins.fill_run(cpu, to, size, val, count))
+             !device_stos(cpu, size, val, to, count))
         return 0;
     string_advance(cpu, in, EDI, count * size);
     return count;

@@ -136,6 +136,7 @@ set_mode:
         row     "16-read0-load-b", "movb %es:(320), %al", write0
         row     "16-read0-lodsb", "mov $320, %si; lodsb %es:(%si)", write0
         row     "16-read0-rep-movsb-80", "rep_away 80", write0
+        row     "16-write1-down-rep-movsb-80", "std; rep_both 80, rep movsb; cld", write1
         row     "16-read1-load-b", "movb %es:(320), %al", read1
         row     "16-read1-lodsb", "mov $320, %si; lodsb %es:(%si)", read1
         row     "16-bit-mask-port", "mov $0x3ce, %dx; mov $0x8008, %ax; out %ax, %dx", write0

@@ -253,3 +253,40 @@ TEST(vga_window, repeated_strings_reach_the_planes)
     CHECK_EQ(cpu->gpr[ESI], 80);
     CHECK_EQ(cpu->gpr[ECX], 0);
 }
+
+/* Over each other, as a screen that scrolls down: from RAM, inside the planes, and to RAM. */
+TEST(vga_window, repeated_strings_reach_the_planes_downwards)
+{
+    static const u8 program[] = {
+        0xfd, 0x0e, 0x1f, 0xbe, 0x5e, 0x80, 0xbf, 0x5e, 0x00, /* std; DS = CS; SI, DI */
+        0xb9, 0x30, 0x00, 0xf3, 0xa5, 0x06, 0x1f,             /* 48 words; DS = ES */
+        0xbe, 0x5f, 0x00, 0xbf, 0x6f, 0x00, 0xb9, 0x60, 0x00, 0xf3, 0xa4, /* 96 bytes */
+        0x0e, 0x07, 0xbe, 0x6f, 0x00, 0xbf, 0x5f, 0x90, 0xb9, 0x60, 0x00, /* ES = CS */
+        0xf3, 0xa4, 0x1e, 0x07,                               /* 96 bytes; ES = DS */
+        0xbf, 0xfe, 0x01, 0xb9, 0x10, 0x00, 0xf3, 0xab, 0xf4, /* rep stosw of 16; hlt */
+    };
+    struct rig *r = vga_rig(&vga_mode_12);
+    struct vcpu *cpu = r->m->cpu;
+    u8 *code = mmu_ram(cpu->mmu) + 0x10000;
+
+    cpu_reset(cpu);
+    memcpy(code, program, sizeof(program));
+    for (u32 i = 0; i < 96; i++)
+        code[0x8000 + i] = (u8)(i * 7 + 1);
+    cpu_load_segment_real(cpu, CS, 0x1000);
+    cpu_load_segment_real(cpu, ES, 0xa000);
+    cpu->eip = 0;
+    cpu->gpr[EAX] = 0x5aa5;
+    vga_gc(r, 5, 0);
+    while (!(cpu->requests & REQ_HALT))
+        cpu_step(cpu);
+    for (u32 i = 0; i < 96; i++) {
+        CHECK_EQ(vga_peek(r, 0xa0010 + i), (u8)(i * 7 + 1));
+        CHECK_EQ(code[0x9000 + i], (u8)(i * 7 + 1));
+    }
+    for (u32 i = 0; i < 32; i++)
+        CHECK_EQ(vga_peek(r, 0xa01e0 + i), i & 1 ? 0x5a : 0xa5);
+    CHECK_EQ(vga_peek(r, 0xa01df), 0);
+    CHECK_EQ(cpu->gpr[EDI], 0x1de);
+    CHECK_EQ(cpu->gpr[ECX], 0);
+}
