@@ -159,6 +159,12 @@ void emit_movzx_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
     op_0f_rm(x, 0xb7, dst, base, disp);
 }
 
+void emit_mov_rm_index4(struct xl *x, enum hreg dst, enum hreg base, enum hreg index)
+{
+    EMIT(x, rex_byte(0, dst, index, base), 0x8b);
+    modrm_sib(x, dst & 7, base, index, 4, 0);
+}
+
 void emit_movsx_rr16(struct xl *x, enum hreg dst, enum hreg src)
 {
     op_0f_rr(x, 0xbf, dst, src);
@@ -305,6 +311,39 @@ void emit_op_rr(struct xl *x, u8 opcode, enum hreg reg, enum hreg rm)
     op_rr(x, opcode, reg, rm, false);
 }
 
+void emit_setcc_r8(struct xl *x, enum branch condition, enum hreg reg)
+{
+    op_0f_rr(x, (u8)(0x90 | condition), 0, reg);
+}
+
+void emit_sahf_from(struct xl *x, enum hreg reg)
+{
+    emit_mov_rr(x, RAX, reg);
+    op_rr(x, 0x85, reg, reg, false);
+    emit_sahf(x);
+}
+
+void emit_imul_rri(struct xl *x, enum hreg dst, enum hreg src, u32 imm)
+{
+    op_rr(x, 0x69, dst, src, false);
+    emit32(x, imm);
+}
+
+void emit_div_r8(struct xl *x, enum hreg reg)
+{
+    op_rr(x, 0xf6, 6, reg, false);
+}
+
+void emit_xchg_al_ah(struct xl *x)
+{
+    EMIT(x, 0x86, 0xe0);
+}
+
+void emit_add_al(struct xl *x, u8 imm)
+{
+    EMIT(x, 0x04, imm);
+}
+
 void emit_cmp_rr(struct xl *x, enum hreg a, enum hreg b, u32 size)
 {
     if (size == 2)
@@ -372,6 +411,11 @@ void emit_call_vcpu(struct xl *x, i32 off)
 void emit_call(struct xl *x, enum hreg reg)
 {
     op_rr(x, 0xff, 2, reg, false);
+}
+
+void emit_fninit(struct xl *x)
+{
+    EMIT(x, 0xdb, 0xe3);
 }
 
 void emit_push_vcpu(struct xl *x, i32 off)

@@ -150,6 +150,8 @@ void emit_movzx_rr16(struct xl *x, enum hreg dst, enum hreg src);
 void emit_movzx_rm8(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
 /* movzx r32, word [base+disp] */
 void emit_movzx_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+/* mov r32, [base+index*4] */
+void emit_mov_rm_index4(struct xl *x, enum hreg dst, enum hreg base, enum hreg index);
 /* movsx r32, r16 */
 void emit_movsx_rr16(struct xl *x, enum hreg dst, enum hreg src);
 /* xchg r64, r64 */
@@ -186,6 +188,8 @@ void emit_pdep(struct xl *x, enum hreg dst, enum hreg src, enum hreg mask);
 void emit_lahf(struct xl *x);
 /* seto r8, where r8 is al to bl or r8b to r15b */
 void emit_seto_r8(struct xl *x, enum hreg reg);
+/* setcc r8, where r8 is al to bl or r8b to r15b */
+void emit_setcc_r8(struct xl *x, enum branch condition, enum hreg reg);
 /* rdtsc */
 void emit_rdtsc(struct xl *x);
 /* ldmxcsr [base+disp] */
@@ -195,6 +199,16 @@ void emit_ldmxcsr(struct xl *x, enum hreg base, i32 disp);
 /* op r8, r8 (or of more bits, as the opcode says), for the guest's opcode of the one-byte
  * map */
 void emit_op_rr(struct xl *x, u8 opcode, enum hreg reg, enum hreg rm);
+/* mov eax, reg;  test reg, reg;  sahf: the flags in bits 8 to 15 of reg, and OF clear */
+void emit_sahf_from(struct xl *x, enum hreg reg);
+/* imul r32, r32, imm32 */
+void emit_imul_rri(struct xl *x, enum hreg dst, enum hreg src, u32 imm);
+/* div r8, where r8 is r8b to r15b */
+void emit_div_r8(struct xl *x, enum hreg reg);
+/* xchg al, ah */
+void emit_xchg_al_ah(struct xl *x);
+/* add al, imm8 */
+void emit_add_al(struct xl *x, u8 imm);
 /* cmp a, b of 1, 2 or 4 bytes, where a byte is of al to bl or r8b to r15b */
 void emit_cmp_rr(struct xl *x, enum hreg a, enum hreg b, u32 size);
 /* adc r8, imm8, where r8 is al to bl or r8b to r15b */
@@ -218,6 +232,8 @@ void emit_sahf(struct xl *x);
 void emit_jmp_vcpu(struct xl *x, i32 off);
 /* call [r15+disp] */
 void emit_call_vcpu(struct xl *x, i32 off);
+/* fninit */
+void emit_fninit(struct xl *x);
 /* call r64 */
 void emit_call(struct xl *x, enum hreg reg);
 /* push qword [r15+disp] */
@@ -300,6 +316,11 @@ bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access);
 bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size,
              enum xl_access access);
 bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access);
+/* The same for the site's operand, of which `size` bytes are accessed piece by piece: they lie
+ * in one page, or in two that are neighbours in the host's memory, too. Of the stack: from `by`
+ * bytes above its top on. */
+bool xl_region(struct xl *x, const struct insn *in, u8 size, enum xl_access access);
+bool xl_stack_region(struct xl *x, i32 by, u8 size, enum xl_access access);
 /* May it be accessed so? CS is not writable in protected mode, where its class is flat or
  * other. */
 bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access);
@@ -330,6 +351,7 @@ bool xl_mov_to_segment(struct xl *x, const struct insn *in);
 bool xl_pop_segment(struct xl *x, const struct insn *in);
 /* MOV to and from control registers (xl_system.c) */
 bool xl_mov_cr(struct xl *x, const struct insn *in);
+bool xl_mov_dr(struct xl *x, const struct insn *in);
 
 /* ---- xl_*.c: one instruction; false: nothing of it stays, it is a callout ---- */
 typedef bool xl_handler(struct xl *x, const struct insn *in);
@@ -343,7 +365,9 @@ xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, x
     xl_lods, xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss,
     xl_lfs, xl_lgs, xl_verw, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg, xl_pause,
     xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha, xl_popa,
-    xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string;
+    xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string, xl_xchg, xl_decimal, xl_aam, xl_aad,
+    xl_salc, xl_enter, xl_into, xl_smsw, xl_selector, xl_store_table, xl_wbinvd, xl_clflush,
+    xl_x87_nop, xl_fninit;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

@@ -53,6 +53,9 @@ void offsets(void)
     VCPU(VCPU_RAM, ram);
     VCPU(VCPU_RAM_PAGES, ram_pages);
     VCPU(VCPU_PAGE_FLAGS, page_flags);
+    VCPU(VCPU_DR, dr);
+    VCPU(VCPU_GDTR_BASE, gdtr.base);
+    VCPU(VCPU_GDTR_LIMIT, gdtr.limit);
     VCPU(VCPU_IDTR_BASE, idtr.base);
     VCPU(VCPU_IDTR_LIMIT, idtr.limit);
     VCPU(VCPU_TSC_OFFSET, tsc_offset);

@@ -69,6 +69,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->code_map = mmap(NULL, CODE_MAP_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    decimal_init(bt);
     bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * sizeof(*bt->jump_cache));
     memset(bt->jump_cache, 0, JUMP_ENTRIES * sizeof(*bt->jump_cache));
     if (bt->page_tus == MAP_FAILED || bt->code_map == MAP_FAILED || !cache_init(bt, why)) {
@@ -102,6 +103,7 @@ void bt_free(struct bt *bt)
     cache_free(bt);
     free(bt->contexts);
     free(bt->jump_cache);
+    free(bt->decimal);
     free(bt);
 }
 

@@ -49,6 +49,10 @@ struct bt_stats {
 #undef TABLE
 };
 
+/* By AL, CF in bit 8 and AF in bit 9. */
+enum decimal { DECIMAL_DAA, DECIMAL_DAS, DECIMAL_AAA, DECIMAL_AAS, DECIMAL_KINDS };
+enum { DECIMAL_ENTRIES = 1 << 10 };
+
 /* A page's part of the map is 64 words; its last byte is looked at together with the word
  * behind. */
 enum { CODE_MAP_WORDS = PAGE_SIZE / 64 };
@@ -82,6 +86,7 @@ struct bt {
         u32 base[4], limit[4], tss; /* tss: its attributes */
     } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
     struct jump_cached *jump_cache;
+    u32 (*decimal)[DECIMAL_ENTRIES]; /* by enum decimal: xl_decimal.c */
     u32 cpuid_version; /* the vcpu's, for which tc.cpuids holds */
     /* What is known of sites: adapt.c */
     struct site_record {
@@ -140,6 +145,9 @@ void cache_reset_stack(struct bt *bt);
 /* ---- translate.c ---- */
 /* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */
 struct tu *bt_translate(struct bt *bt, u32 context);
+
+/* ---- xl_decimal.c ---- */
+void decimal_init(struct bt *bt);
 
 /* ---- fpu.c ---- */
 bool bt_fpu_may_live(const struct vcpu *cpu);

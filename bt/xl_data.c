@@ -3,6 +3,9 @@
  */
 #include "bt/emit.h"
 
+/* MOV m, r and MOV r, m; MOV with a moffs (SDM vol. 2, "MOV"). Bit 0: not of bytes. */
+enum { OPCODE_MOV_MR = 0x88, OPCODE_MOV_RM = 0x8a, OPCODE_MOV_MOFFS = 0xa0 };
+
 static bool plain_operands(const struct insn *in)
 {
     for (u32 i = 0; i < in->nops; i++)
@@ -19,6 +22,14 @@ static bool bit_string(const struct insn *in)
             in->mnem == ZYDIS_MNEMONIC_BTR || in->mnem == ZYDIS_MNEMONIC_BTC);
 }
 
+/* AH to BH := r11b. rorx reg, reg, 8;  mov reg8, r11b;  rorx reg, reg, 24 */
+static void high_from_r11(struct xl *x, u8 reg)
+{
+    emit_rorx(x, reg, reg, 8);
+    emit_op_rr(x, OPCODE_MOV_MR, R11, reg);
+    emit_rorx(x, reg, reg, 24);
+}
+
 /* AH to BH with a host register above 7, which no encoding has: by a copy in r11, or with the
  * register turned by a byte while it works on r11. */
 static bool copy_high(struct xl *x, const struct insn *in)
@@ -26,14 +37,16 @@ static bool copy_high(struct xl *x, const struct insn *in)
     bool done;
     u8 reg;
 
-    if (in->mnem == ZYDIS_MNEMONIC_XCHG || in->mnem == ZYDIS_MNEMONIC_XADD ||
-        in->mnem == ZYDIS_MNEMONIC_CMPXCHG || in->map || insn_memory(in)->size != 1)
+    if ((in->map && in->mnem != ZYDIS_MNEMONIC_XADD && in->mnem != ZYDIS_MNEMONIC_CMPXCHG) ||
+        insn_memory(in)->size != 1)
         return false;
     if (in->op[0].kind == OP_MEM) {
         emit_rorx(x, R11, in->op[1].reg & 3, 8);
         x->reg_r11 = true;
         done = emit_copy(x, in);
         x->reg_r11 = false;
+        if (in->mnem == ZYDIS_MNEMONIC_XADD)
+            high_from_r11(x, in->op[1].reg & 3);
         return done;
     }
     reg = in->op[0].reg & 3;
@@ -101,6 +114,31 @@ bool xl_copy(struct xl *x, const struct insn *in)
     return emit_copy(x, in);
 }
 
+/* Without the host's LOCK, which XCHG with memory implies: there is one CPU.
+ * mov r11, m;  mov m, reg;  mov reg, r11 */
+bool xl_xchg(struct xl *x, const struct insn *in)
+{
+    const struct operand *m = insn_memory(in), *o = m == in->op ? &in->op[1] : &in->op[0];
+
+    if (!m || o->kind != OP_REG)
+        return xl_copy(x, in);
+    if (!xl_operand(x, in, m->size, XL_WRITE))
+        return false;
+    emit_load(x, R11, m->size);
+    if (insn_high_byte(o)) {
+        emit_rorx(x, R13, o->reg & 3, 8);
+        emit_store(x, R13, 1);
+        high_from_r11(x, o->reg & 3);
+        return true;
+    }
+    emit_store(x, hreg_of(o->reg), m->size);
+    if (m->size == 1)
+        emit_op_rr(x, OPCODE_MOV_MR, R11, o->reg);
+    else
+        emit_mov_part(x, hreg_of(o->reg), R11, m->size);
+    return true;
+}
+
 void xl_load_selector(struct xl *x, u8 dst, u8 seg)
 {
     emit_movzx_rm16(
@@ -132,8 +170,6 @@ static bool mov_selector(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* MOV m, r and MOV r, m; MOV with a moffs (SDM vol. 2, "MOV"). Bit 0: not of bytes. */
-enum { OPCODE_MOV_MR = 0x88, OPCODE_MOV_RM = 0x8a, OPCODE_MOV_MOFFS = 0xa0 };
 enum { MODRM_EAX_DISP = 0x05 }; /* memory at a displacement, and EAX */
 
 /* MOV: copies, but for the moffs forms (A0-A3), whose encoding means 64 bits on the host. */
@@ -148,6 +184,8 @@ bool xl_mov(struct xl *x, const struct insn *in)
         return xl_mov_to_segment(x, in);
     if (in->op[0].kind == OP_CR || in->op[1].kind == OP_CR)
         return xl_mov_cr(x, in);
+    if (in->op[0].kind == OP_DR || in->op[1].kind == OP_DR)
+        return xl_mov_dr(x, in);
     if (in->map || (in->opcode & ~3) != OPCODE_MOV_MOFFS)
         return xl_copy(x, in);
     if (!plain_operands(in))
@@ -168,6 +206,15 @@ bool xl_movnti(struct xl *x, const struct insn *in)
     if (!xl_operand(x, in, 4, XL_WRITE))
         return false;
     emit_store(x, hreg_of(in->op[1].reg), 4);
+    return true;
+}
+
+/* Faults as a load of one byte does. */
+bool xl_clflush(struct xl *x, const struct insn *in)
+{
+    if (!xl_operand(x, in, 1, XL_READ))
+        return false;
+    emit_load(x, R11, 1);
     return true;
 }
 

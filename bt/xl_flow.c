@@ -131,6 +131,17 @@ bool xl_jcc(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* Overflow is C's. */
+bool xl_into(struct xl *x, const struct insn *in)
+{
+    emit_mov_ri(x, R9, 0);
+    emit_seto_r8(x, R9);
+    xl_slow_unless_zero(x, R9, R10);
+    xl_exit(x, 0, JMP, x->next_eip);
+    x->ended = true;
+    return true;
+}
+
 /* JCXZ, JECXZ, and LOOP behind its decrement: rcx is zero-extended, so JRCXZ tests ECX. */
 static void branch_on_count(struct xl *x, const struct insn *in, u32 if_zero, u32 if_not)
 {

@@ -77,6 +77,23 @@ bool xl_fpu(struct xl *x, const struct insn *in)
     return done && emit_copy(x, in);
 }
 
+bool xl_x87_nop(struct xl *x, const struct insn *in)
+{
+    return x->context->key & KEY_FPU_LIVE;
+}
+
+/* It clears the pointers in the host's registers; those of before live may still be the vcpu's.
+ */
+bool xl_fninit(struct xl *x, const struct insn *in)
+{
+    if (!(x->context->key & KEY_FPU_LIVE))
+        return false;
+    emit_fninit(x);
+    for (u32 at = offsetof(struct fxsave, fip); at < offsetof(struct fxsave, mxcsr); at += 4)
+        emit_mov_mi32_disp32(x, R15, VCPU_FPU + (i32)at, 0);
+    return true;
+}
+
 /* By the callout, which raises #GP, if it would set a bit that is not there.
  * mov r13d, m;  mov r11d, ~mask;  pext r11d, r13d, r11d;  unless zero → slow path */
 bool xl_ldmxcsr(struct xl *x, const struct insn *in)

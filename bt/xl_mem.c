@@ -176,7 +176,7 @@ static void look_at_code_map(struct xl *x, bool span, u32 size)
 /* What is known of the spte in r10 and the address in r9 must come to 0 in one register. */
 static void checked_access(struct xl *x, u32 size, enum xl_access access)
 {
-    u32 span = x->unaligned && size > 1 && size <= 10 ? size : x->span;
+    u32 span = x->span ? x->span : x->unaligned && size > 1 && size <= 10 ? size : 0;
 
     emit_page(x, R10, R9);
     emit_spte(x, R10, access);
@@ -222,7 +222,8 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
 
     x->m = (struct xl_place){ .base = R10, .index = R9 };
     if (x->callout || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
-        (size != 1 && size != 2 && size != 4 && size != 8 && size != 10 && size != 16))
+        (!x->span && size != 1 && size != 2 && size != 4 && size != 8 && size != 10 &&
+         size != 16))
         return false;
     if (class == SEG_LIMIT ||
         (class == SEG_64K && (addrsize == 4 || x->checked || x->unaligned || x->span)) ||
@@ -254,6 +255,17 @@ bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size,
 {
     align_address(x, gpr, NO_REG, 0, disp);
     return bytes_at(x, seg, addrsize, size, access);
+}
+
+bool xl_region(struct xl *x, const struct insn *in, u8 size, enum xl_access access)
+{
+    bool done;
+
+    x->span = size;
+    x->direct_map = false; /* the second page would be seen too late */
+    done = xl_operand(x, in, size, access);
+    x->span = 0;
+    return done;
 }
 
 /* The offset is the address, and nothing else is done with it. */

@@ -13,6 +13,17 @@ static bool stack_place(struct xl *x, i32 by, u32 size, enum xl_access access)
     return xl_near(x, SS, ESP, by, x->stack32 ? 4 : 2, size, access);
 }
 
+bool xl_stack_region(struct xl *x, i32 by, u8 size, enum xl_access access)
+{
+    bool done;
+
+    x->span = size;
+    x->direct_map = false; /* the second page would be seen too late */
+    done = stack_place(x, by, size, access);
+    x->span = 0;
+    return done;
+}
+
 /* The new top. ESP moves after the store, by xl_stack_move. */
 static bool push_room(struct xl *x, u32 size)
 {
@@ -167,37 +178,65 @@ bool xl_pusha(struct xl *x, const struct insn *in)
 {
     i32 size = (i32)in->opsize;
 
-    for (i32 i = 0; i < 8; i++) {
-        if (!stack_place(x, -(i + 1) * size, in->opsize, XL_WRITE))
-            return false;
-        emit_store(x, hreg_of((u8)i), in->opsize);
-    }
+    if (!xl_stack_region(x, -8 * size, (u8)(8 * size), XL_WRITE))
+        return false;
+    for (u8 i = 0; i < 8; i++, x->m.disp += size)
+        emit_store(x, hreg_of((u8)(EDI - i)), in->opsize);
     xl_stack_move(x, -8 * size);
     return true;
 }
 
-/* No register may change before the last access that can fault. So the top is looked at first:
- * what lies between it and the other end is in the same page as either, if the limit is
- * none. */
+/* If the first load does not fault, none does. */
 bool xl_popa(struct xl *x, const struct insn *in)
 {
-    enum seg_class class = context_seg(x->context->key, SS);
     i32 size = (i32)in->opsize;
 
-    if (x->unaligned ||
-        (x->stack32 ? class != SEG_FLAT && class != SEG_BASE : class == SEG_LIMIT))
+    if (!xl_stack_region(x, 0, (u8)(8 * size), XL_READ))
         return false;
-    if (!stack_place(x, 7 * size, in->opsize, XL_READ))
+    for (u8 i = 0; i < 8; i++, x->m.disp += size)
+        if (EDI - i != ESP)
+            emit_load(x, hreg_of((u8)(EDI - i)), in->opsize);
+    xl_stack_move(x, 8 * size);
+    return true;
+}
+
+/* EBP, a copy of `level - 1` pointers, and the frame's own go below the stack's top; where it
+ * ends has to be writable. The frame's pointer waits in r11. */
+bool xl_enter(struct xl *x, const struct insn *in)
+{
+    i32 size = (i32)in->opsize, level = (i32)(in->imm2 & 31), top = -size;
+
+    if (x->stack32 != (size == 4) || level > 3 || !push_room(x, in->opsize))
+        return false;
+    emit_store(x, RBP, in->opsize);
+    for (i32 i = 1; i < level; i++) {
+        emit_lea_rm(x, R9, RBP, -i * size);
+        if (!x->stack32)
+            emit_movzx_rr16(x, R9, R9);
+        if (!xl_near(x, SS, EBP, -i * size, x->stack32 ? 4 : 2, in->opsize, XL_READ))
+            return false;
+        emit_load(x, R11, in->opsize);
+        emit_hold(x, SS);
+        top -= size;
+        if (!stack_place(x, top, in->opsize, XL_WRITE))
+            return false;
+        emit_unhold(x, SS);
+        emit_store(x, R11, in->opsize);
+    }
+    if (level) {
+        top -= size;
+        if (!stack_place(x, top, in->opsize, XL_WRITE))
+            return false;
+        emit_lea_rm(x, R11, R8, -size);
+        emit_store(x, R11, in->opsize);
+    }
+    top -= (i32)(in->imm & 0xffff);
+    if (!stack_place(x, top, in->opsize, XL_WRITE))
         return false;
     emit_load(x, R11, in->opsize);
-    for (i32 i = 0; i < 8; i++) {
-        if (7 - i == ESP)
-            continue;
-        if (!stack_place(x, i * size, in->opsize, XL_READ))
-            return false;
-        emit_load(x, hreg_of((u8)(7 - i)), in->opsize);
-    }
-    xl_stack_move(x, 8 * size);
+    emit_lea_rm(x, R11, R8, -size);
+    emit_mov_part(x, RBP, R11, in->opsize);
+    xl_stack_move(x, top);
     return true;
 }
 

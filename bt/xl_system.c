@@ -3,6 +3,8 @@
  */
 #include "bt/memo.h"
 #include "bt/emit.h"
+#include "cpu/control.h"
+#include "cpu/debug.h"
 #include "cpu/msr.h"
 
 /* CLI: IF := 0, or #GP(0) when CPL > IOPL, which C raises (SDM vol. 2, "CLI").
@@ -186,6 +188,68 @@ bool xl_pause(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* ---- Looks at what is the system's, which any level may take ---- */
+
+/* r11d, of which memory and a register of 16 bits get the lower half. */
+static bool store_word(struct xl *x, const struct insn *in, i32 at)
+{
+    u8 dst = hreg_of(in->op[0].reg);
+
+    if (in->op[0].kind == OP_MEM) {
+        if (!xl_operand(x, in, 2, XL_WRITE))
+            return false;
+        emit_mov_rm(x, R11, R15, at);
+        emit_store(x, R11, 2);
+        return true;
+    }
+    emit_mov_rm(x, R11, R15, at);
+    emit_mov_part(x, dst, R11, in->opsize);
+    return true;
+}
+
+bool xl_smsw(struct xl *x, const struct insn *in)
+{
+    return store_word(x, in, VCPU_CR0);
+}
+
+/* SLDT, STR */
+bool xl_selector(struct xl *x, const struct insn *in)
+{
+    enum seg seg = in->mnem == ZYDIS_MNEMONIC_SLDT ? LDTR : TR;
+    u8 dst = hreg_of(in->op[0].reg);
+
+    if (!(x->context->key & KEY_PROT))
+        return false;
+    if (in->op[0].kind == OP_REG && in->opsize == 4) {
+        xl_load_selector(x, dst, (u8)seg);
+        return true;
+    }
+    if (in->op[0].kind == OP_MEM && !xl_operand(x, in, 2, XL_WRITE))
+        return false;
+    xl_load_selector(x, R11, (u8)seg);
+    if (in->op[0].kind == OP_MEM)
+        emit_store(x, R11, 2);
+    else
+        emit_mov_part(x, dst, R11, 2);
+    return true;
+}
+
+/* SGDT, SIDT: limit and base, in one look at both ends. */
+bool xl_store_table(struct xl *x, const struct insn *in)
+{
+    i32 base = in->mnem == ZYDIS_MNEMONIC_SGDT ? VCPU_GDTR_BASE : VCPU_IDTR_BASE,
+        limit = in->mnem == ZYDIS_MNEMONIC_SGDT ? VCPU_GDTR_LIMIT : VCPU_IDTR_LIMIT;
+
+    if (!xl_region(x, in, 6, XL_WRITE))
+        return false;
+    emit_mov_rm(x, R11, R15, limit);
+    emit_store(x, R11, 2);
+    x->m.disp += 2;
+    emit_mov_rm(x, R11, R15, base);
+    emit_store(x, R11, 4);
+    return true;
+}
+
 /* ---- Control registers ---- */
 
 static bool cpl0(const struct xl *x)
@@ -193,15 +257,55 @@ static bool cpl0(const struct xl *x)
     return !(x->context->key >> KEY_CPL_SHIFT & 3);
 }
 
-/* Reads, and the write to CR0 that changes nothing; others are callouts. */
+/* Nothing is cached. */
+bool xl_wbinvd(struct xl *x, const struct insn *in)
+{
+    return cpl0(x);
+}
+
+/* Out of line if a bit of the register at a place in the vcpu is set. */
+static void slow_if_set(struct xl *x, i32 at, u32 bit)
+{
+    emit_mov_rm(x, R9, R15, at);
+    emit_and(x, R9, bit);
+    xl_slow_unless_zero(x, R9, R10);
+}
+
+/* Reads, and writes of addresses; C does the others, and raises what DR7.GD asks for. Code runs
+ * here only while no breakpoint is armed. */
+bool xl_mov_dr(struct xl *x, const struct insn *in)
+{
+    bool write = in->op[0].kind == OP_DR;
+    u8 n = in->op[!write].reg, reg = hreg_of(in->op[write].reg);
+
+    if (!cpl0(x) || n > 7 || (write && n > 3))
+        return false;
+    slow_if_set(x, VCPU_DR + 4 * 7, DR7_GD);
+    if (n == 4 || n == 5) {
+        slow_if_set(x, VCPU_CR4, CR4_DE);
+        n += 2;
+    }
+    if (write)
+        emit_mov_mr(x, R15, VCPU_DR + 4 * n, reg);
+    else
+        emit_mov_rm(x, reg, R15, VCPU_DR + 4 * n);
+    return true;
+}
+
+/* Reads, the write to CR2, and that to CR0 that changes nothing; others are callouts. */
 bool xl_mov_cr(struct xl *x, const struct insn *in)
 {
-    static const i32 at[] = { VCPU_CR0, 0, VCPU_CR2, VCPU_CR3 };
+    static const i32 at[] = {VCPU_CR0, 0, VCPU_CR2, VCPU_CR3, VCPU_CR4};
     bool write = in->op[0].kind == OP_CR;
     u8 n = in->op[!write].reg, reg = hreg_of(in->op[write].reg);
 
-    if (!cpl0(x) || n == 1 || n > 3 || (write && n))
+    if (!cpl0(x) || n == 1 || n > 4 || (n == 4 && !cpu_has_cr4(x->bt->cpu)) ||
+        (write && n && n != 2))
         return false;
+    if (write && n == 2) {
+        emit_mov_mr(x, R15, VCPU_CR2, reg);
+        return true;
+    }
     if (!write) {
         emit_mov_rm(x, reg, R15, at[n]);
         return true;

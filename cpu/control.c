@@ -84,6 +84,11 @@ static u32 cr4_valid(const struct vcpu *cpu)
     return valid;
 }
 
+bool cpu_has_cr4(const struct vcpu *cpu)
+{
+    return cr4_valid(cpu);
+}
+
 bool cpu_set_cr4(struct vcpu *cpu, u32 val)
 {
     u32 old = cpu->cr4;

@@ -8,6 +8,7 @@
 
 struct insn;
 
+bool cpu_has_cr4(const struct vcpu *cpu); /* by its features: SDM vol. 3, 2.5 */
 bool cpu_set_cr0(struct vcpu *cpu, u32 val);
 bool cpu_set_cr3(struct vcpu *cpu, u32 val);
 bool cpu_set_cr4(struct vcpu *cpu, u32 val);

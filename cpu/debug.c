@@ -7,7 +7,7 @@
 #include "cpu/deliver.h"
 #include "cpu/insn.h"
 
-enum { DR7_GD = 1 << 13, RW_EXEC = 0, RW_WRITE = 1, RW_IO = 2, RW_ACCESS = 3 };
+enum { RW_EXEC = 0, RW_WRITE = 1, RW_IO = 2, RW_ACCESS = 3 };
 enum { DR6_ONES = 0xffff0ff0, DR6_BITS = 0xe00f, DR7_ONES = 0x400 };
 static const u32 DR7_BITS = 0xffff23ff;
 

@@ -10,6 +10,7 @@
 
 struct insn;
 
+enum { DR7_GD = 1 << 13 }; /* MOV to and from debug registers faults */
 enum { DR6_B0 = 1, DR6_BD = 1 << 13, DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
 
 enum { DEBUGCTL_LBR = 1, DEBUGCTL_BTF = 2, DEBUGCTL_BITS = 0x7f }; /* vol. 3, 17.13 */

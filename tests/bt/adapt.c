@@ -214,8 +214,8 @@ TEST(bt_adapt, misaligned_operands_end_at_the_limit)
 }
 
 /* Without A20, a target a megabyte up is just above its source: the pattern repeats, direct map
- * or not. */
-TEST(bt_adapt, copies_see_that_memory_overlaps)
+ * or not. `hits`: of n elements it is done without C, in turns where the pages differ and where not. */
+static void copy_over_itself(u32 n, u32 memo, u32 hits_apart, u32 hits_over)
 {
     /* rep movsd [edi], [esi];  hlt */
     static const u8 copy[] = { 0xf3, 0x67, 0x66, 0xa5, 0xf4 };
@@ -227,22 +227,28 @@ TEST(bt_adapt, copies_see_that_memory_overlaps)
     cpu->seg[DS].base = cpu->seg[ES].base = 0;
     cpu->seg[DS].limit = cpu->seg[ES].limit = ~0u;
     for (u32 turn = 0; turn < 4; turn++) {
-        u32 moved = (u32)tc_of(cpu)->memo_hits[MEMO_MOVS];
+        u32 hits = (u32)tc_of(cpu)->memo_hits[memo];
 
-        for (u32 i = 0; i < 64; i++)
+        for (u32 i = 0; i < 128; i++)
             data[i] = i;
         cpu->gpr[ESI] = DATA + 4;
         cpu->gpr[EDI] = DATA + (turn & 1 ? 8 : 0x2000) + 0x100000;
-        cpu->gpr[ECX] = 16;
+        cpu->gpr[ECX] = n;
         cpu->requests = 0;
         cpu->eip = 0;
-        for (u32 n = 0; n < 100 && !(cpu->requests & REQ_HALT); n++)
+        for (u32 i = 0; i < 100 && !(cpu->requests & REQ_HALT); i++)
             bt_run(cpu);
-        CHECK_EQ(data[turn & 1 ? 17 : 0x2000 / 4 + 15], turn & 1 ? 1 : 16);
-        if (turn)
-            CHECK_EQ((u32)tc_of(cpu)->memo_hits[MEMO_MOVS] - moved, turn & 1 ? 0 : 1);
+        CHECK_EQ(data[turn & 1 ? n + 1 : 0x2000 / 4 + n - 1], turn & 1 ? 1 : n);
+        if (turn > 1) /* the shadow is filled */
+            CHECK_EQ((u32)tc_of(cpu)->memo_hits[memo] - hits, turn & 1 ? hits_over : hits_apart);
     }
     CHECK(mmu_direct_map_use(&cpu->paging));
+}
+
+TEST(bt_adapt, copies_see_that_memory_overlaps)
+{
+    copy_over_itself(16, MEMO_SHORT, 1, 1); /* one by one */
+    copy_over_itself(REP_SHORT + 1, MEMO_MOVS, 1, 0);
 }
 
 /* By sptes, out of line: the last page and the first are no neighbours. */

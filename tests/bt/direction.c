@@ -57,15 +57,15 @@ TEST(bt_direction, cld_and_std_stay_in_the_cache)
     }
 }
 
-/* AAM is a callout that needs no FPU; the x87's and SSE's registers come through it, and a store of
+/* LGDT is a callout that needs no FPU; the x87's and SSE's registers come through it, and a store of
  * them behind it is what was loaded. */
 TEST(bt_direction, a_callout_keeps_the_fpu)
 {
-    /* fninit;  fld1;  movups xmm3, [0];  1: aam;  loop 1b;  fstp dword [32];  movups [16], xmm3;
-     * hlt */
-    struct bt *bt = start("\xdb\xe3\xd9\xe8\x0f\x10\x1e\x00\x00\xd4\x0a\xe2\xfc\xd9\x1e\x20\x00"
-                          "\x0f\x11\x1e\x10\x00\xf4",
-                          23);
+    /* fninit;  fld1;  movups xmm3, [0];  1: lgdt [64];  loop 1b;  fstp dword [32];
+     * movups [16], xmm3;  hlt */
+    struct bt *bt = start("\xdb\xe3\xd9\xe8\x0f\x10\x1e\x00\x00\x0f\x01\x16\x40\x00\xe2\xf9"
+                          "\xd9\x1e\x20\x00\x0f\x11\x1e\x10\x00\xf4",
+                          26);
     struct vcpu *cpu = bt->cpu;
     u8 *data = mmu_ram(cpu->mmu) + DATA;
     u32 one;
@@ -75,7 +75,7 @@ TEST(bt_direction, a_callout_keeps_the_fpu)
     for (u32 i = 0; i < 3; i++) {
         for (u32 k = 0; k < 16; k++)
             data[k] = (u8)(k * 7 + i + 1);
-        memset(data + 16, 0, 32);
+        memset(data + 16, 0, 64);
         cpu->gpr[EAX] = 57;
         cpu->gpr[ECX] = 100;
         run(bt);
@@ -85,6 +85,6 @@ TEST(bt_direction, a_callout_keeps_the_fpu)
         CHECK(!memcmp(cpu->fpu.xmm[3], data, 16));
         CHECK_EQ(cpu->fpu.ftw, 0);
     }
-    CHECK(bt->stats.callout_by[ZYDIS_MNEMONIC_AAM] >= 300);
+    CHECK(bt->stats.callout_by[ZYDIS_MNEMONIC_LGDT] >= 300);
     CHECK(bt->stats.fpu_starts >= 1);
 }

@@ -3,6 +3,9 @@
  * accesses, of which one never packs; a run of bytes does what single accesses do.
  */
 #include "cpu/engine.h"
+#include "cpu/interp.h"
+#include "cpu/reset.h"
+#include "cpu/segment.h"
 #include "devices/vga_private.h"
 #include "runtime/machine/clock.h"
 #include "tests/devices/vga_rig.h"
