@@ -16,14 +16,16 @@
  * The bound, for each physical address at which an instruction or a TU starts:
  *
  *   translations + host signals that are no exceptions of the guest's
- *       <= START + RATE for each 100,000 executions
+ *       <= START + RATE for each 100,000 executions, times the contexts it was translated in
  *
  * RATE follows from bt/adapt.c. What is known of an operand is forgotten after 1024 good
  * executions, once its trial has that length: a translation; to learn it again costs a signal
  * or two and another translation: 4 in 1025, or 390 in 100,000. That an instruction is patched
  * is forgotten after 256: a translation, and another when it is patched again: 2 in 257, or
- * 778. A TU's head pays for all sites of its slot: three times 390 + 778 are about 3600. START
- * is for what is learnt once: facts, in each context, and while trials are shorter.
+ * 778. A TU's head pays for all sites of its slot: three times 390 + 778 are about 3600. Each
+ * context has TUs of its own, which what is learnt and forgotten drops alike, though a site's
+ * trial counts its executions in all of them. START is for what is learnt once, and while
+ * trials are shorter.
  *
  * --known adds what is known not to converge:
  *   - stores of more than 8 bytes to code: smc.c takes each for the loading of new code;
@@ -49,6 +51,7 @@ enum { START = 100, RATE = 3600, WORST = 10, PATIENCE = 120, MAX_TURN = 1000 };
 /* What one physical address has cost, and how often it ran. */
 struct cost {
     u32 runs, faults, signals, translations;
+    u64 contexts; /* in which it was translated, a bit each */
 };
 static struct cost costs[CV_RAM];
 
@@ -86,15 +89,17 @@ void __wrap_site_count_signal(struct bt *bt, gpa_t gpa)
 
 void __wrap_site_count_translation(struct bt *bt, gpa_t gpa)
 {
-    if (gpa < CV_RAM)
+    if (gpa < CV_RAM) {
         costs[gpa].translations++;
+        costs[gpa].contexts |= 1ull << bt->tus[bt->tu_count - 1].context % 64;
+    }
     __real_site_count_translation(bt, gpa);
 }
 
 static void forget_costs(void)
 {
     for (u32 at = 0; at < CV_RAM; at++)
-        costs[at].signals = costs[at].translations = 0;
+        costs[at] = (struct cost){costs[at].runs, costs[at].faults};
 }
 
 /* ---- The two runs ---- */
@@ -171,9 +176,14 @@ static u32 price(const struct cost *c)
     return c->translations + (c->signals > c->faults ? c->signals - c->faults : 0);
 }
 
+static u32 contexts(const struct cost *c)
+{
+    return c->contexts ? (u32)__builtin_popcountll(c->contexts) : 1;
+}
+
 static u32 bound(const struct cost *c)
 {
-    return START + (u32)((u64)c->runs * RATE / 100000);
+    return START + (u32)((u64)c->runs * RATE * contexts(c) / 100000);
 }
 
 static void print_cost(const struct worst *w)
@@ -181,9 +191,9 @@ static void print_cost(const struct worst *w)
     const struct cost *c = &w->cost;
 
     printf("    %3.0f %% of the bound: seed %llu, %s at %05x: %u signals, %u translations, "
-           "%u executions, %u exceptions\n",
+           "%u contexts, %u executions, %u exceptions\n",
            100 * w->part, (unsigned long long)w->seed, insn_name(w->insn.mnem), w->at,
-           c->signals, c->translations, c->runs, c->faults);
+           c->signals, c->translations, contexts(c), c->runs, c->faults);
 }
 
 /* Once for both host models, if they agree. */
@@ -256,6 +266,18 @@ static struct machine *new_machine(bool plain)
     return m;
 }
 
+/* The first byte that differs, if any. */
+static void print_memory(const struct machine *interp, const struct machine *m)
+{
+    const u8 *a = mmu_ram(interp->mmu), *b = mmu_ram(m->mmu);
+
+    for (u32 at = 0; at < CV_RAM; at++)
+        if (a[at] != b[at]) {
+            printf("    %05x: interpreter %02x, translator %02x\n", at, a[at], b[at]);
+            return;
+        }
+}
+
 static bool run_model(const struct machine *interp, bool plain)
 {
     struct machine *m = new_machine(plain);
@@ -265,8 +287,10 @@ static bool run_model(const struct machine *interp, bool plain)
     forget_costs();
     run_translator(m);
     what = difference(interp, m);
-    if (what)
+    if (what) {
         fail(what);
+        print_memory(interp, m);
+    }
     good = look_at_costs() && !what;
     if (fuzz.verbose)
         bt_stats_print(m->cpu, stdout);
