@@ -48,6 +48,7 @@ void offsets(void)
     VCPU(VCPU_CR3, cr3);
     VCPU(VCPU_CR4, cr4);
     VCPU(VCPU_PAUSES, pauses);
+    VCPU(VCPU_STALE_CODE, stale_code);
     VCPU(VCPU_DIRECT_MAP, direct_map);
     VCPU(VCPU_DIRECT_MAP_FRAMES, direct_map_frames);
     VCPU(VCPU_RAM, ram);

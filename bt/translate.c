@@ -331,6 +331,12 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const struct in
     return tu;
 }
 
+/* Its page's execute spte does not lead where a walk does (mmu/shadow.c). */
+static bool stale(const struct vcpu *cpu, gla_t gla)
+{
+    return unlikely(cpu->stale_code == (gla >> PAGE_SHIFT) + 1);
+}
+
 /* One instruction, of which `left` bytes lie in this page and the rest in the next. */
 static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 spte, u32 left)
 {
@@ -343,7 +349,7 @@ static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 sp
     gpa_t gpa2;
 
     if (left != next - gla || left >= sizeof(bytes) || cpu->seg[CS].limit - cpu->eip < 14 ||
-        !spte_direct(spte2) || !mmu_translate(&cpu->paging, next, &gpa2) ||
+        !spte_direct(spte2) || stale(cpu, next) || !mmu_translate(&cpu->paging, next, &gpa2) ||
         gpa2 >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
     memcpy(bytes, spte_hva(spte, gla), left);
@@ -380,7 +386,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     struct tu *tu;
     gpa_t gpa;
 
-    if (!spte_direct(spte) || cpu->eip > cpu->seg[CS].limit ||
+    if (!spte_direct(spte) || stale(cpu, gla) || cpu->eip > cpu->seg[CS].limit ||
         !mmu_translate(&cpu->paging, gla, &gpa) || gpa >> PAGE_SHIFT >= PHYS_PAGES)
         return NULL;
     if (cpu->seg[CS].limit - cpu->eip < left - 1)

@@ -328,10 +328,16 @@ bool xl_clts(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* The shadow follows the guest's tables write by write: nothing is stale (mmu/shadow.c). */
+/* The shadow follows the guest's tables write by write; but for one page nothing is stale
+ * (mmu/shadow.c).
+ * mov r9d, [stale_code];  out of line unless r9 = 0 */
 bool xl_invlpg(struct xl *x, const struct insn *in)
 {
-    return cpl0(x) && in->op[0].kind == OP_MEM;
+    if (!cpl0(x) || in->op[0].kind != OP_MEM)
+        return false;
+    emit_mov_rm(x, R9, R15, VCPU_STALE_CODE);
+    xl_slow_unless_zero(x, R9, R10);
+    return true;
 }
 
 /* ---- Other levels, and looks at descriptors: memo.S ---- */

@@ -20,6 +20,13 @@ static bool raise_page_fault(struct paging *pg, u32 error)
     return cpu_fault(container_of(pg, struct vcpu, paging), EXC_PF, error);
 }
 
+static gla_t running_at(const struct paging *pg)
+{
+    const struct vcpu *cpu = container_of(pg, struct vcpu, paging);
+
+    return cpu->seg[CS].base + cpu->eip;
+}
+
 struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struct cpu_pins *pins)
 {
     struct vcpu *cpu = aligned_alloc(64, sizeof(*cpu) + CPU_ENGINE_ROOM);
@@ -29,6 +36,7 @@ struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struc
     cpu->pins = *pins;
     cpu->mmu = mmu;
     cpu->page_fault = raise_page_fault;
+    cpu->running_at = running_at;
     cpu->model = model;
     cpu->engine = &interp_engine;
     cpu->deadline = ~0ull;

@@ -282,6 +282,12 @@ void mmu_cpl_changed(struct paging *pg, bool user)
     pg->mmu->fetch_generation++;
 }
 
+static void forget_stale(struct paging *pg)
+{
+    if (unlikely(pg->stale_code))
+        shadow_forget_stale(pg->mmu);
+}
+
 bool mmu_mode_changed(struct paging *pg, bool pdptes)
 {
     if (pdptes && pg->cr0 & CR0_PG && pg->cr4 & CR4_PAE) {
@@ -293,15 +299,18 @@ bool mmu_mode_changed(struct paging *pg, bool pdptes)
                 return false;
         memcpy(pg->mmu->pdpte, entries, sizeof(entries));
     }
+    forget_stale(pg);
     space_switch(pg);
     return true;
 }
 
-/* Sptes follow the tables write by write (shadow.c): there is nothing stale to drop. */
+/* Sptes follow the tables write by write (shadow.c): but for one, there is nothing to drop. */
 void mmu_invlpg(struct paging *pg, gla_t gla)
 {
+    forget_stale(pg);
 }
 
 void mmu_flush(struct paging *pg)
 {
+    forget_stale(pg);
 }

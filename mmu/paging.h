@@ -14,8 +14,11 @@ struct paging {
     struct mmu *mmu;
     /* Raises #PF with this error code, CR2 set; returns false. */
     bool (*page_fault)(struct paging *pg, u32 error);
+    /* Where the instruction that makes an access lies. */
+    gla_t (*running_at)(const struct paging *pg);
 
     /* Set by the MMU, for C and for translated code. */
+    u32 stale_code; /* 1 + the page whose execute spte is older than its entry: shadow.c; or 0 */
     bool direct_map_loaded; /* code that uses the direct map may run on this thread */
     u64 direct_map;   /* what gs leads to in translated code, see mmu/directmap.c; */
     const u32 *direct_map_frames; /* page of RAM + 1 by page there; */

@@ -7,6 +7,11 @@
  * more drops the sptes the old entries gave. So INVLPG and CR3 loads have nothing to do, and a
  * space stays valid while other address spaces run. What the guest sees is a TLB that is never
  * stale, which the manual allows (vol. 3, 4.10).
+ *
+ * But for one page: code that rewrites the entry of the page it runs in goes on by its TLB, until it
+ * invalidates that. PC-MOS' monitor does so in two steps, in between of which the entry leads nowhere.
+ * The page's execute spte stays as it was, alone, and is stale: until INVLPG, a load of CR3, another
+ * write to the entry while other code runs, or an entry that leads there again.
  */
 #include "mmu/shadow.h"
 #include "mmu/phys.h"
@@ -53,6 +58,64 @@ static void drop_page(struct mmu *mmu, struct space *s, u32 page)
             mmu->fetch_generation++;
         sptes[table * SHADOW_SPTES] = 0;
     }
+}
+
+static bool stale(const struct mmu *mmu, const struct space *s, u32 page)
+{
+    return mmu->pg && mmu->pg->stale_code == page + 1 && spte_owner(mmu->space, page) == s;
+}
+
+void shadow_forget_stale(struct mmu *mmu)
+{
+    u32 page = mmu->pg->stale_code - 1;
+    u64 *sptes = &spte_owner(mmu->space, page)->shadow[page];
+
+    sptes[SHADOW_EXEC] = sptes[SHADOW_USER + SHADOW_EXEC] = 0;
+    mmu->pg->stale_code = 0;
+    mmu->fetch_generation++;
+}
+
+static bool runs_in(const struct mmu *mmu, const struct space *s, u32 page)
+{
+    return mmu->pg && mmu->pg->running_at &&
+           mmu->pg->running_at(mmu->pg) >> PAGE_SHIFT == page &&
+           spte_owner(mmu->space, page) == s && s->used[page / LEAF_SPTES] & TABLES_EXEC;
+}
+
+/* The entry of a page changes. */
+static void drop_by_entry(struct mmu *mmu, struct space *s, u32 page)
+{
+    u32 generation = mmu->fetch_generation, used = s->used[page / LEAF_SPTES];
+    u64 *sptes = &s->shadow[page], exec = used & 1 << TABLE_EXEC ? sptes[SHADOW_EXEC] : 0,
+        user = used & 1 << (TABLE_USER + TABLE_EXEC) ? sptes[SHADOW_USER + SHADOW_EXEC] : 0;
+
+    if (likely(!runs_in(mmu, s, page)) || !(exec | user)) {
+        if (stale(mmu, s, page))
+            shadow_forget_stale(mmu);
+        drop_page(mmu, s, page);
+        return;
+    }
+    if (mmu->pg->stale_code && mmu->pg->stale_code != page + 1)
+        shadow_forget_stale(mmu);
+    drop_page(mmu, s, page);
+    if (exec)
+        sptes[SHADOW_EXEC] = exec;
+    if (user)
+        sptes[SHADOW_USER + SHADOW_EXEC] = user;
+    mmu->fetch_generation = generation;
+    mmu->pg->stale_code = page + 1;
+}
+
+/* The entry leads where the stale spte does: it is stale no more. */
+static void settle_stale(struct mmu *mmu, struct space *s, u32 page, u64 exec, bool user)
+{
+    u64 *sptes = &s->shadow[page];
+
+    if ((sptes[SHADOW_EXEC] && sptes[SHADOW_EXEC] != exec) ||
+        (sptes[SHADOW_USER + SHADOW_EXEC] &&
+         (sptes[SHADOW_USER + SHADOW_EXEC] != exec || !user)))
+        return;
+    mmu->pg->stale_code = 0;
 }
 
 static void drop_writes(struct space *s, u32 page)
@@ -212,7 +275,7 @@ static void user_before_write(struct mmu *mmu, struct table_user u, const u8 *pa
         if (u.level == 2)
             directory_entry_changes(mmu, s, u.first + i, old);
         else if (old & PTE_P)
-            drop_page(mmu, s, u.first + i);
+            drop_by_entry(mmu, s, u.first + i);
     }
 }
 
@@ -281,6 +344,8 @@ static void fill_sptes(struct mmu *mmu, struct space *s, const struct walk *w, u
     u64 ex = read ? (u64)read - ((u64)index << PAGE_SHIFT) : rd;
     bool super_write = w->dirty && (w->writable || !(s->root.mode & SPACE_WP));
 
+    if (unlikely(stale(mmu, s, index)))
+        settle_stale(mmu, s, index, ex, w->user);
     spte_set(mmu, s, TABLE_READ, index, rd);
     if (exec)
         spte_set(mmu, s, TABLE_EXEC, index, ex);
@@ -356,8 +421,8 @@ static void entry_changed(struct mmu *mmu, const struct table_user *u, u32 index
                       .user = new & u->rights & PTE_U,
                       .dirty = new & PTE_D };
 
-    if (old & PTE_P && !keeps_sptes(old, new))
-        drop_page(mmu, s, page);
+    if ((old & PTE_P && !keeps_sptes(old, new)) || stale(mmu, s, page))
+        drop_by_entry(mmu, s, page);
     else if (old & PTE_P && !(w.writable && w.dirty))
         drop_writes(s, page);
     if ((new & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(new & mmu_entry_reserved(mode)) &&

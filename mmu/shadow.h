@@ -26,6 +26,8 @@ void shadow_before_write(struct mmu *mmu, gpa_t gpa, u32 n);
 void shadow_store(struct mmu *mmu, gpa_t gpa, u8 *hva, const void *buf, u32 n);
 /* Clears the current space's write sptes of one page: the next store fills them again. */
 void shadow_forget_writes(struct mmu *mmu, gla_t gla);
+/* Invalidates what a TLB would have kept of the page that code runs in. */
+void shadow_forget_stale(struct mmu *mmu);
 void shadow_drop_all(struct mmu *mmu);
 void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size);
 /* Parts of the above, for space.c, shared.c and directmap.c. */

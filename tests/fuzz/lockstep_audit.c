@@ -109,16 +109,30 @@ static bool spte_right(const struct machine *m, u32 t, gla_t gla, u64 spte,
     return true;
 }
 
+/* An execute spte that is older than its entry (mmu/shadow.c) leads into the guest's memory. */
+static bool stale_right(const struct machine *m, gla_t gla, u64 spte)
+{
+    const u8 *hva = spte_hva(spte, gla);
+
+    return (spte_direct(spte) && hva >= m->mmu->base &&
+            hva < m->mmu->base + m->mmu->allocated) ||
+           wrong(m, "a stale spte that leaves the guest's memory", gla, spte);
+}
+
 /* deep: that there are no others where the supervisor's read spte is empty, too */
 static bool page_right(const struct machine *m, u32 page, bool deep)
 {
     const u64 *shadow = m->mmu->space->shadow;
+    bool stale = m->cpu->stale_code == page + 1;
     gla_t gla = page << PAGE_SHIFT;
     struct walk w;
 
+    if (stale && shadow[SHADOW_EXEC + page] &&
+        !stale_right(m, gla, shadow[SHADOW_EXEC + page]))
+        return false;
     if (!shadow[page]) {
         for (u32 t = 1; deep && t < SHADOW_TABLES; t++)
-            if (shadow[t * SHADOW_SPTES + page])
+            if (shadow[t * SHADOW_SPTES + page] && !(stale && t % 3 == 2))
                 return wrong(m, "an spte without the supervisor's read spte", gla,
                              shadow[t * SHADOW_SPTES + page]);
         return true;
@@ -126,7 +140,7 @@ static bool page_right(const struct machine *m, u32 page, bool deep)
     if (!mmu_walk_quiet(m->mmu, gla, &w))
         return wrong(m, "an spte for a page that is not present", gla, shadow[page]);
     for (u32 t = 0; t < SHADOW_TABLES; t++)
-        if (shadow[t * SHADOW_SPTES + page] &&
+        if (shadow[t * SHADOW_SPTES + page] && !(stale && t % 3 == 2) &&
             !spte_right(m, t, gla, shadow[t * SHADOW_SPTES + page], &w))
             return false;
     return true;

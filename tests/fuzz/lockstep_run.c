@@ -106,6 +106,23 @@ static u64 tus_made(const struct pair *p)
     return s->tus[0] + s->tus[1];
 }
 
+/* All sptes go, but for one that code goes on by (mmu/shadow.c). */
+static void forget(struct mmu *mmu)
+{
+    u32 page = mmu->pg->stale_code - 1, stale = mmu->pg->stale_code;
+    struct space *s = stale ? spte_owner(mmu->space, page) : NULL;
+    u64 exec[2] = { 0 };
+
+    for (u32 i = 0; s && i < 2; i++)
+        exec[i] = s->shadow[i * SHADOW_USER + SHADOW_EXEC + page];
+    shadow_drop_all(mmu);
+    for (u32 i = 0; s && i < 2; i++)
+        if (exec[i]) {
+            s->shadow[i * SHADOW_USER + SHADOW_EXEC + page] = exec[i];
+            s->used[page / LEAF_SPTES] |= TABLES_EXEC;
+        }
+}
+
 /* A step of the interpreter: cpu_step(), with a look at the instruction. */
 static void step(struct pair *p)
 {
@@ -117,10 +134,10 @@ static void step(struct pair *p)
     if (!p->pointers)
         p->pointers = stores_pointers(c);
     if (p->cold)
-        shadow_drop_all(c->mmu);
+        forget(c->mmu);
     cpu_run_one(c);
     if (p->cold_spaces && c->mmu->space != space)
-        shadow_drop_all(c->mmu);
+        forget(c->mmu);
 }
 
 /* What differs may be due to such addresses, once the guest has stored them: then the launch ends. */

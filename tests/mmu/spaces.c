@@ -158,3 +158,82 @@ TEST(spaces, bookkeeping_is_bounded)
     CHECK(most >= MAX_RMAPS / 2);
     CHECK(most <= MAX_RMAPS);
 }
+
+/* ---- The page that code runs in ---- */
+
+enum { CODE_PAGE = 5 };
+
+static void write_entry(struct vcpu *cpu, u32 i, u32 entry)
+{
+    mmu_store(&cpu->paging, KERNEL + ((TABLES + 0) << PAGE_SHIFT) + i * 4, 4, MMU_WRITE, entry);
+}
+
+/* Where the processor would fetch from. */
+static u8 *fetches_from(struct vcpu *cpu, gla_t gla)
+{
+    bool fault = false;
+    u8 *hva = mmu_host(&cpu->paging, gla, MMU_EXEC, &fault);
+
+    CHECK(!fault);
+    return hva;
+}
+
+static struct vcpu *start_in_code_page(void)
+{
+    struct vcpu *cpu = start(1);
+
+    cpu->seg[CS].base = 0;
+    cpu->eip = CODE_PAGE << PAGE_SHIFT;
+    cpu->gpr[EAX] = words(cpu, TABLES)[CODE_PAGE];
+    load(cpu, CODE_PAGE << PAGE_SHIFT);
+    fetches_from(cpu, CODE_PAGE << PAGE_SHIFT);
+    return cpu;
+}
+
+TEST(spaces, code_goes_on_when_it_rewrites_the_entry_of_its_page)
+{
+    struct vcpu *cpu = start_in_code_page();
+    u32 entry = cpu->gpr[EAX];
+    gla_t here = CODE_PAGE << PAGE_SHIFT;
+    u8 *before = fetches_from(cpu, here);
+
+    words(cpu, 0)[0] = 0x1234;
+    write_entry(cpu, CODE_PAGE, entry & 0xfff); /* it leads to page 0 */
+    CHECK(fetches_from(cpu, here) == before);
+    CHECK_EQ(load(cpu, here), 0x1234); /* data need no TLB that is old */
+    CHECK(cpu->stale_code);
+    write_entry(cpu, CODE_PAGE, entry);
+    CHECK(!cpu->stale_code);
+    CHECK(fetches_from(cpu, here) == before);
+}
+
+TEST(spaces, an_invalidated_page_is_fetched_anew)
+{
+    for (u32 how = 0; how < 3; how++) {
+        struct vcpu *cpu = start_in_code_page();
+        gla_t here = CODE_PAGE << PAGE_SHIFT;
+
+        write_entry(cpu, CODE_PAGE, cpu->gpr[EAX] & 0xfff);
+        if (how == 0) {
+            mmu_invlpg(&cpu->paging, here);
+        } else if (how == 1) {
+            load_cr3(cpu, 0);
+        } else { /* from elsewhere */
+            cpu->eip = 0;
+            write_entry(cpu, CODE_PAGE, (cpu->gpr[EAX] & 0xfff) | PTE_AVL);
+            write_entry(cpu, CODE_PAGE, 1 << PAGE_SHIFT | ENTRY);
+        }
+        CHECK(!cpu->stale_code);
+        CHECK(fetches_from(cpu, here) == mmu_ram(cpu->mmu) + (how == 2 ? PAGE_SIZE : 0));
+    }
+}
+
+TEST(spaces, another_page_that_is_rewritten_is_not_kept)
+{
+    struct vcpu *cpu = start_in_code_page();
+
+    fetches_from(cpu, (CODE_PAGE + 1) << PAGE_SHIFT);
+    write_entry(cpu, CODE_PAGE + 1, ENTRY);
+    CHECK(!cpu->stale_code);
+    CHECK(fetches_from(cpu, (CODE_PAGE + 1) << PAGE_SHIFT) == mmu_ram(cpu->mmu));
+}

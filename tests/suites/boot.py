@@ -241,6 +241,25 @@ def pcmos(c):
     vm.wait_for("another screen", lambda: "Is this the first time" not in vm.screen(), 30)
 
 
+@case()
+def pcmos_9user(c):
+    """Its monitor rewrites the page table entry of the page that it runs in, and goes on by the TLB."""
+    vm = c.boot("pcmos-9user")
+    for task in range(1, 9):
+        vm.type("addtask 128\n")
+        vm.wait(r"Starting task number +%d" % task, 30)
+    vm.type("mos map\n")
+    vm.wait(r" 8 +[0-9A-F]+ +128K.*WAIT", 30)
+    vm.press("alt-kp_3")
+    vm.wait_for("the third task's screen", lambda: "addtask" not in vm.screen(), 30)
+    vm.type("copy verify.exe copied.exe\n")
+    vm.wait(r"Files Copied: +1", 30)
+    vm.press("alt-kp_0")
+    vm.wait(r"USER TASK STATISTICS", 30)
+    vm.type("dir copied.exe\n")
+    vm.wait(r"COPIED +\.EXE +9,370", 30)
+
+
 def use_mikeos(vm, name):
     check_expected(vm, name)
     vm.press("right", "ret")
