@@ -21,7 +21,6 @@
 #include <string.h>
 
 enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHED_TRIAL = 256, WRITES_BEFORE_PATCHED = 4 };
-enum { FACTS_OF_OPERAND = FACT_UNUSUAL | FACT_MISALIGNED | FACT_FAULTS };
 
 static bool stack_misaligned(const struct vcpu *cpu, const struct insn *in)
 {
@@ -52,7 +51,7 @@ bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in)
 
 static struct site_record *set_of(const struct bt *bt, gpa_t gpa)
 {
-    return (struct site_record *)bt->records[(gpa ^ gpa >> 14) % SITE_SETS];
+    return (struct site_record *)bt->records[(u32)gpa * 0x9e3779b1u >> (32 - SITE_BITS)];
 }
 
 /* 0: free */

@@ -36,6 +36,7 @@ enum fact {
     FACT_FAULTS = 8,     /* a divide error, more than once */
     FACT_PATCHED = 16,   /* the guest overwrites it again and again */
     FACTS = 5,           /* how many */
+    FACTS_OF_OPERAND = FACT_UNUSUAL | FACT_MISALIGNED | FACT_FAULTS,
 };
 
 u8 site_facts(const struct bt *bt, gpa_t gpa);

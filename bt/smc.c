@@ -133,11 +133,12 @@ static bool tu_overlaps(const struct tu *t, gpa_t gpa, u32 n)
     return c && c->gpa < gpa + n && gpa < (gpa_t)c->gpa + (t->guest_size - first);
 }
 
-/* A store to one instruction or two: a guest that does it again and again is not loading code.
- */
+enum { PATCH_SIZE = 64 }; /* what writes more is loading code */
+
+/* A store to a few instructions: a guest that does it again and again is patching them. */
 static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
 {
-    for (u32 i = 0; i < t->count && n <= sizeof(u64); i++) {
+    for (u32 i = 0; i < t->count && n <= PATCH_SIZE; i++) {
         u32 first = t->sites[i].eip_off,
             end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
 

@@ -104,6 +104,27 @@ static const struct bt *stats_gather(const struct vcpu *cpu)
     return bt;
 }
 
+/* By physical address. */
+static void each_dearest(const struct bt *bt, engine_stats_fn *fn, void *arg)
+{
+    struct site_cost top[10];
+    u32 n = site_dearest(bt, top, ARRAY_SIZE(top));
+
+    for (u32 i = 0; i < n; i++) {
+        struct engine_stat s = {.group = "dearest", .help = "what sites cost"};
+        char label[9];
+
+        snprintf(label, sizeof(label), "%08x", top[i].gpa);
+        s.label = label;
+        s.name = "signals";
+        s.value = top[i].signals;
+        fn(arg, &s);
+        s.name = "translations";
+        s.value = top[i].translations;
+        fn(arg, &s);
+    }
+}
+
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
 {
     const struct bt *bt = stats_gather(cpu);
@@ -125,6 +146,8 @@ void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
                 fn(arg, &s);
         }
     }
+    if (bt)
+        each_dearest(bt, fn, arg);
 }
 
 /* ---- As text ---- */

@@ -152,8 +152,8 @@ static void translate_insn(struct xl *x, const struct insn *in)
     u8 *start = x->p;
     u32 slow = x->slow_count;
     struct low_bits low[8];
-    bool forced = x->bt->config.force_form, adapted = x->site->form > FORM_TABLE && !forced,
-         fpu;
+    bool forced = x->bt->config.force_form, fpu;
+    u8 facts = forced ? 0 : site_facts(x->bt, x->tu->gpa + x->site->eip_off);
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
@@ -177,7 +177,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
     x->ended = fpu || ends_tu(in) || x->tu->patched;
     x->site->form = FORM_CALLOUT;
     xl_callout(x, x->site, fpu);
-    x->callouts[x->site - x->sites]->adapted = adapted;
+    x->callouts[x->site - x->sites]->adapted = facts & FACTS_OF_OPERAND;
 }
 
 /* Before the head, where its poll goes when the count is down, with the head's address on the

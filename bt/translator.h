@@ -22,12 +22,13 @@ enum {
     MAX_CCF = 24576,   /* see emit.h */
     POLL_SIZE = 18,    /* of the poll at a CCF's head, */
     POLL_END_SIZE = 3, /* and of what stands before it */
-    MAX_NOTES = 1536, /* bytes that belong to one TU */
+    MAX_NOTES = 1536,  /* bytes that belong to one TU */
     HASH_SIZE = 1 << 19,
     LINES = 1 << 15,
     LINE_SHIFT = 6,
     MAX_TU_BYTES = MAX_INSNS * 15,
-    SITE_SETS = 1 << 13,
+    SITE_BITS = 13,
+    SITE_SETS = 1 << SITE_BITS,
     SITE_WAYS = 4,
     STACK_SIZE = 1 << 16,
     MAX_CONTEXTS = 1 << 14,

@@ -261,6 +261,8 @@ bool xl_region(struct xl *x, const struct insn *in, u8 size, enum xl_access acce
 {
     bool done;
 
+    if (x->context->key & KEY_AC)
+        return false;
     x->span = size;
     x->direct_map = false; /* the second page would be seen too late */
     done = xl_operand(x, in, size, access);

@@ -28,10 +28,6 @@
  * trials are shorter.
  *
  * --known adds what is known not to converge:
- *   - stores of more than 8 bytes to code: smc.c takes each for the loading of new code;
- *   - an instruction that is a callout whatever is known of it, with a fixed or stack operand
- *     that is misaligned when its TU is made: as soon as there is a record of it, each
- *     execution drops the TU (site_served() in adapt.c);
  *   - x87 and MMX instructions while IGNNE# lets the guest ignore an unmasked error: a signal
  *     each.
  */

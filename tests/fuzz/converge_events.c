@@ -100,8 +100,6 @@ static void copy_wide(struct cv_gen *g, bool sse)
         from = make_template(g->p, slot);
     u8 rm = cv_code32(g->p) ? 5 : 6;
 
-    if (!g->p->known)
-        off &= ~7u;
     CV(g, 0x0f, (u8)(sse ? 0x10 : 0x6f), rm);
     cv_address(g, from + off);
     CV(g, 0x0f, (u8)(sse ? 0x11 : 0x7f), rm);
@@ -266,9 +264,9 @@ static void make_event(struct cv_gen *g)
     if (kind < 5 && g->p->points)
         patch(g);
     else if (kind == 5)
-        copy_code(g, 1 + cv_pick(g->p->known ? 32 : 8));
+        copy_code(g, 1 + cv_pick(32));
     else if (kind == 6)
-        copy_wide(g, g->p->known && cv_pick(2));
+        copy_wide(g, cv_pick(2));
     else if (kind == 7)
         neighbour(g);
     else if (kind == 8)

@@ -78,10 +78,10 @@ static u32 fixed_address(const struct cv_program *p)
 }
 
 /* [ebx], [ebx+disp8], [ebx+disp], [ebp+disp8], [address]; displacements are points. */
-static void operand(struct cv_gen *g, u8 reg, bool may_be_fixed)
+static void operand(struct cv_gen *g, u8 reg)
 {
     bool code32 = cv_code32(g->p);
-    u32 way = cv_pick(may_be_fixed ? 6 : 3), word = code32 ? 4 : 2, fixed = fixed_address(g->p);
+    u32 way = cv_pick(6), word = code32 ? 4 : 2, fixed = fixed_address(g->p);
     u8 rm = way == 3 ? (code32 ? BP : 6) : code32 ? BX : 7;
 
     if (way == 0) {
@@ -109,16 +109,6 @@ static u8 random_reg(i8 reg)
     return reg == REG ? CV_ONE_OF(words) : reg == BYTE ? CV_ONE_OF(bytes) : (u8)reg;
 }
 
-/* Does C run it, always or while the FPU is not live? */
-static bool runs_in_c(const struct site_kind *k)
-{
-    u8 op = k->op[0] == 0x0f ? k->op[1] : k->op[0];
-
-    return op == 0x62 || (k->length > 1 && op == 0x01) || (op & 0xf8) == 0xd8 ||
-           k->length == 3 || op == 0x6f || op == 0x7f || op == 0xae ||
-           (k->length > 1 && op < 0x60);
-}
-
 static void memory_site(struct cv_gen *g)
 {
     const struct site_kind *k = &CV_ONE_OF(kinds);
@@ -132,7 +122,7 @@ static void memory_site(struct cv_gen *g)
     if (k->length == 1 && k->op[0] < 0x40) /* ADD to CMP: the operation may be another */
         add_point(g->p, g->at, 1, 0x38, k->op[0] & 7);
     cv_bytes(g, k->op, k->length);
-    operand(g, random_reg(k->reg), g->p->known || !runs_in_c(k));
+    operand(g, random_reg(k->reg));
     if (imm)
         add_point(g->p, g->at, cv_pick(2) ? 1 : imm, ~0u, 0);
     cv_imm(g, cv_rnd(), imm);
@@ -169,8 +159,6 @@ static void stack_site(struct cv_gen *g, u32 slot)
     u32 kind = cv_pick(cv_code32(g->p) ? 9 : 8);
 
     CV(g, 0x8b, 0xe3);
-    if ((kind == 5 || kind == 7) && !g->p->known)
-        kind = 0;
     switch (kind) {
     case 0:
         CV(g, 0x50, 0x59);
