@@ -30,7 +30,7 @@ static const struct {
 } vcpu_names[] = {
     {VCPU_EIP, "eip"},         {VCPU_EFLAGS, "eflags"},     {VCPU_INT_FLAG, "int_flag"},
     {VCPU_INTR, "intr"},       {VCPU_REQUESTS, "requests"}, {TC_POLL, "poll"},
-    {TC_PAGE, "page"},         {TC_CALLOUT, "callout"},     {TC_LEAVE, "leave"},
+    {TC_PAGE, "page"},         {TC_CALLOUT, "callout"},     {TC_EXIT, "exit"},
     {TC_INDIRECT, "indirect"},
 };
 

@@ -1,10 +1,10 @@
 /*
  * Into translated code and out of it. See regs.h for the registers.
  *
- * struct exit *bt_enter(struct vcpu *cpu, const void *host)
- *     runs from `host` until the code leaves; returns what bt_leave found in r9: the record of
- *     the
- *     exit (bt/tu.h), or 0. The guest's registers are in the vcpu again, EIP too.
+ * const u8 *bt_enter(struct vcpu *cpu, const void *host)
+ *     runs from `host` until the code leaves; returns what bt_leave found in r9: the place behind an
+ *     exit's stub, or 0. The guest's registers are in the vcpu again, EIP too, but for that of an exit
+ *     by a direct branch.
  */
 #include "bt/macros.h"
 
@@ -143,9 +143,13 @@ bt_enter:
         load_flags
         jmp     *%r9
 
-/* Leaves: r9 is the exit's record; EIP is stored already. */
-        .globl  bt_leave
-        .type   bt_leave, @function
+/* By an exit's stub, which calls. r9d: where an indirect branch goes. */
+        .globl  bt_exit
+        .type   bt_exit, @function
+bt_exit:
+        mov     %r9d, VCPU_EIP(%r15)
+        pop     %r9
+/* Leaves: r9 as above; EIP is stored already. */
 bt_leave:
         save_guest
         save_flags

@@ -68,7 +68,7 @@ void offsets(void)
     TC(TC_LOOKED, looked);
     TC(TC_POLLED, polled);
     TC(TC_CALLOUT, callout);
-    TC(TC_LEAVE, leave);
+    TC(TC_EXIT, exit);
     TC(TC_INDIRECT, indirect);
     TC(TC_FAST_CALLOUT, fast_callout);
     TC(TC_CODE_PAGE_STORE, code_page_store);

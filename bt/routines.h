@@ -10,8 +10,8 @@
 struct exit;
 struct callout;
 
-struct exit *bt_enter(struct vcpu *cpu, const void *host);
-void bt_leave(void);
+const u8 *bt_enter(struct vcpu *cpu, const void *host);
+void bt_exit(void);
 void bt_leave_saved(void);
 void bt_poll(void);
 void bt_callout(void);

@@ -36,7 +36,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .polls = POLLS(1),
         .budget = POLLS(MIN_POLLS),
         .callout = bt_callout,
-        .leave = bt_leave,
+        .exit = bt_exit,
         .indirect = bt_indirect,
         .fast_callout = bt_fast_callout,
         .code_page_store = bt_code_page_store,
@@ -229,11 +229,28 @@ static void stopped_by_poll(struct bt *bt)
     tc->polled = NULL;
 }
 
+/* The exit whose stub ends at `left`; EIP is where it leads. */
+static struct exit *exit_taken(struct bt *bt, const u8 *left)
+{
+    struct tu *tu = tu_by_host(bt, left - 1);
+    struct exit *e = NULL;
+
+    check(tu, "an exit at %p, in no TU", (const void *)left);
+    for (u32 i = 0; i < tu->exit_count && !e; i++)
+        if (tu_host(bt, tu) + tu->exits[i].stub + EXIT_STUB_SIZE == left)
+            e = &tu->exits[i];
+    check(e, "an exit at %p, which is none of its TU's", (const void *)left);
+    if (!e->guess)
+        bt->cpu->eip = (u32)tc_of(bt->cpu)->page + e->target;
+    return e;
+}
+
 /* Runs from EIP until the code leaves. Returns the exit it left by, if it can be chained. */
 static struct exit *run_code(struct bt *bt, struct exit *from)
 {
     struct vcpu *cpu = bt->cpu;
     struct exit *e;
+    const u8 *left;
     struct tu *tu;
     u64 flushes;
 
@@ -253,7 +270,8 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         hurry(cpu);
     tc_of(cpu)->page = cpu->eip - tu->eip;
     bt_flags_to_host(cpu);
-    e = bt_enter(cpu, tu_host(bt, tu));
+    left = bt_enter(cpu, tu_host(bt, tu));
+    e = left ? exit_taken(bt, left) : NULL;
     bt_flags_from_host(cpu);
     bt_fpu_exact(cpu);
     bt->stats.exits_direct += e != NULL;

@@ -77,7 +77,7 @@ enum { SEG_CACHE = 16 };
 
 struct tc {
     /* The code's own, by offsets of one byte. */
-    void (*poll)(void), (*callout)(void), (*leave)(void), (*indirect)(void),
+    void (*poll)(void), (*callout)(void), (*exit)(void), (*indirect)(void),
         (*fast_callout)(void), (*code_page_store)(void), (*load_segment)(void);
     u32 zero;
     u32 context; /* with the zero below it what the jump cache compares with */

@@ -252,8 +252,7 @@ static void translate_body(struct xl *x, u32 max)
         *insns = tu->count;
 }
 
-/* What a finished TU keeps of the translation. Before the stubs, which hold addresses of
- * exits. */
+/* What a finished TU keeps of the translation. Before the stubs, which note where they are. */
 static void tu_keep_records(struct xl *x)
 {
     struct tu *tu = x->tu;

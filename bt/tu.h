@@ -60,6 +60,7 @@ struct exit {
     /* an indirect branch: the disp32 of its guess, `target`, or of KEY_PIC any; 0: direct */
     u16 guess;
 };
+enum { EXIT_STUB_SIZE = 4 };
 /* In a link check: the place of the execute spte, the imm64 that is compared, and the rel32 at
  * its end. */
 enum { CHECK_PAGE = 3, CHECK_SPTE = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };

@@ -306,19 +306,16 @@ bool xl_ret(struct xl *x, const struct insn *in)
 
 /* ---- Stubs, behind the code ---- */
 
-/* vcpu.eip := target (or r9d);  mov r9, exit;  jmp [r15+leave] */
+/* The place it is called from says which exit: call [r15+exit] */
 static void exit_stub(struct xl *x, struct exit *e)
 {
     e->stub = ccf_here(x);
     emit_patch32(x->start + e->jump, x->p);
     if (e->guess && !x->pic)
         emit_patch32(x->start + e->guess + GUESS_MISS, x->p);
-    if (e->guess)
-        emit_mov_mr(x, R15, VCPU_EIP, R9);
-    else
-        emit_set_eip(x, e->target);
-    emit_mov_ri64(x, R9, (u64)e);
-    emit_jmp_vcpu(x, TC_LEAVE);
+    emit_call_vcpu(x, TC_EXIT);
+    check(ccf_here(x) - e->stub == EXIT_STUB_SIZE, "an exit stub of %u bytes",
+          ccf_here(x) - e->stub);
 }
 
 /* The chain's way to another page: on if the page's execute spte is still the one noted.

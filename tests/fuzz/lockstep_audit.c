@@ -212,7 +212,7 @@ static bool pointers_kept(const struct vcpu *c)
     const struct tc *t = tc_of(c), *u = &audit.first_tc;
 
     return c->pins.board == f->pins.board && c->mmu == f->mmu && c->bt == f->bt &&
-           c->model == f->model && t->callout == u->callout && t->leave == u->leave &&
+           c->model == f->model && t->callout == u->callout && t->exit == u->exit &&
            t->indirect == u->indirect && t->jump_cache == u->jump_cache &&
            t->stack_top == u->stack_top && c->pins.intr_ack == f->pins.intr_ack;
 }
