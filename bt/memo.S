@@ -283,7 +283,7 @@ kept_unusual:
         .type   bt_cpuid, @function
 bt_cpuid:
         mov     %rcx, %r13
-        mov     $3, %ecx
+        mov     $CPUID_BITS, %ecx
         pext    %ecx, %eax, %r10d
         lea     (,%r10,8), %r10
         lea     TC_CPUIDS(%r15,%r10,4), %r10

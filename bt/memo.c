@@ -60,7 +60,7 @@ void memo_learn_cpuid(struct bt *bt, u32 leaf)
     const struct vcpu *cpu = bt->cpu;
 
     if (bt->cpuid_version == cpu->cpuid_version)
-        tc_of(cpu)->cpuids[leaf & 3] = (struct cpuid_memo){
+        tc_of(cpu)->cpuids[leaf >> 31 << 5 | (leaf & 31)] = (struct cpuid_memo){
             .minus_leaf = -((u64)leaf + 1),
             .out = { cpu->gpr[EAX], cpu->gpr[EBX], cpu->gpr[ECX], cpu->gpr[EDX] },
         };

@@ -106,7 +106,7 @@ struct tc {
      * Kept for FS and GS. */
     i64 reach[GS + 1][2];
     struct segment_memo seg_cache[SEG_CACHE];
-    struct cpuid_memo cpuids[4];     /* by the leaf's low bits */
+    struct cpuid_memo cpuids[CPUID_ENTRIES]; /* by CPUID_BITS of the leaf */
     struct iret_memo irets[4];       /* by the RPL of CS */
     struct int_memo ints[8];         /* by the vector's low bits */
     struct far_memo fars[FAR_ENTRIES];
