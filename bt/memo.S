@@ -63,15 +63,15 @@ bt_verw:
         mov     $1, %r10d
         ret
 
-/* rcx := the host's address of a frame of up to 20 bytes at esp, ZF set; ZF clear: it is not
+/* rcx := the host's address of a frame of `size` bytes at esp, ZF set; ZF clear: it is not
  * aligned, in two pages, or not plain memory that may be written through `shadow`. */
-.macro int_frame esp shadow
+.macro int_frame esp shadow size
         mov     \esp, %ecx
         and     $3, %ecx
         jnz     8f
         mov     \esp, %ecx
         and     $0xfff, %ecx
-        sub     $(0x1000 - 20), %ecx
+        sub     $(0x1000 - \size), %ecx
         ja      8f
         mov     \esp, %ecx
         shr     $12, %ecx
@@ -169,13 +169,13 @@ bt_iret:
         registers_save
         mov     VCPU_EFLAGS(%r15), %eax
         mov     VCPU_INT_FLAG(%r15), %ecx
-        and     $0xffffff00, %ecx       /* CPL, INTR, NMI blocked */
+        and     $0xff00ff00, %ecx       /* CPL, NMI blocked */
         jnz     kept_unusual
         test    $FLAG_NT, %eax
         jnz     kept_unusual
         mov     %r8d, %ecx
         and     $0xfff, %ecx
-        cmp     $(0x1000 - 20), %ecx
+        cmp     $(0x1000 - 12), %ecx
         ja      kept_unusual
         test    $3, %cl
         jnz     kept_unusual
@@ -186,6 +186,10 @@ bt_iret:
         jle     kept_unusual
         add     %r8, %rbx               /* EIP, CS, EFLAGS, ESP, SS */
         mov     8(%rbx), %edx
+        mov     %edx, %ecx
+        shr     $9, %ecx
+        test    VCPU_INTR(%r15), %cl    /* IF lets an interrupt in that waits */
+        jnz     kept_unusual
         mov     %edx, %ecx
         xor     %eax, %ecx
         test    $FLAGS_HELD, %ecx
@@ -218,6 +222,10 @@ bt_iret:
 
 iret_outer:
         mov     %r10, TC_SCRATCH+16(%r15)
+        mov     %r8d, %eax
+        and     $0xfff, %eax
+        cmp     $(0x1000 - 20), %eax
+        ja      kept_unusual
         movzwl  16(%rbx), %eax
         cmp     %ax, IRET_SS(%rsi)
         jne     kept_unusual
@@ -365,7 +373,7 @@ bt_int:
         jne     kept_unusual
         mov     VCPU_SHADOW_SYSTEM(%r15), %r11
         sub     $20, %ebx
-        int_frame %ebx, %r11
+        int_frame %ebx, %r11, 20
         jne     kept_unusual
         mov     %r8d, 12(%rcx)
         movzwl  VCPU_SS+SEGMENT_SELECTOR(%r15), %r9d
@@ -380,7 +388,7 @@ bt_int:
 int_same:
         lea     -12(%r8), %ebx
         lea     -SHADOW_BIAS(%r14), %r11
-        int_frame %ebx, %r11
+        int_frame %ebx, %r11, 12
         jne     kept_unusual
 int_commit:
         count   MEMO_INT

@@ -223,7 +223,7 @@ bt_int_real:
 bt_iret_real:
         registers_save
         mov     VCPU_INT_FLAG(%r15), %ecx
-        and     $0xffff0000, %ecx       /* INTR, NMI blocked */
+        and     $0xff000000, %ecx       /* NMI blocked */
         jnz     bt_kept_unusual
         mov     $0xffff, %r11d
         movzwl  %r8w, %ebx
@@ -231,6 +231,10 @@ bt_iret_real:
         movzwl  (%rbx), %edx
         movzwl  2(%rbx), %esi
         movzwl  4(%rbx), %r13d
+        mov     %r13d, %eax
+        shr     $9, %eax
+        test    VCPU_INTR(%r15), %al    /* IF lets an interrupt in that waits */
+        jnz     bt_kept_unusual
         mov     VCPU_EFLAGS(%r15), %eax
         xor     %r13d, %eax
         test    $FLAGS_HELD_16, %eax
