@@ -16,7 +16,8 @@ static u32 context_key(const struct vcpu *cpu)
     key |= cpu_v86(cpu) ? KEY_V86 : 0;
     key |= cpu->eflags & FLAG_DF ? KEY_DF : 0;
     key |= cpu->cpl <= cpu_iopl(cpu) ? KEY_IOPL_OK : 0;
-    key |= tc_of(cpu)->fpu_live ? KEY_FPU_LIVE | (cpu->cr4 & CR4_OSFXSR ? KEY_SSE : 0) : 0;
+    if (bt_fpu_live_for(cpu, cpu->cpl))
+        key |= KEY_FPU_LIVE | (cpu->cr4 & CR4_OSFXSR ? KEY_SSE : 0);
     if (unlikely(cpu->eflags & FLAG_AC) && cpu->cpl == 3 && cpu->cr0 & CR0_AM)
         key |= KEY_AC;
     for (u32 s = ES; s <= DS; s++)

@@ -2,8 +2,10 @@
  * Who owns the host's FPU. Translated code that computes with it runs "live": its registers
  * hold the guest's state while the code runs, and enter.S stores and loads them around every
  * piece of C but callouts that need none of it, which only park its XMM registers. The first
- * x87, MMX or SSE instruction met makes it live, if the guest's CR0 and the state allow; a change
- * of privilege or of CR0 ends it. But for those callouts vcpu.fpu is exact whenever C runs.
+ * x87, MMX or SSE instruction met makes it live, if the guest's CR0 and the state allow; TS or
+ * EM end it. It is live for code of one CPL: that of others finds it there, and leaves it
+ * alone, or takes it over by its first instruction. But for those callouts vcpu.fpu is exact
+ * whenever C runs.
  */
 #include "bt/tu.h"
 #include "cpu/hostexec.h"
@@ -21,7 +23,7 @@ void bt_fpu_start(struct vcpu *cpu)
     struct bt *bt = cpu->bt;
 
     tc_of(cpu)->fpu_live = FPU_LIVE;
-    bt->fpu_cpl = cpu->cpl;
+    tc_of(cpu)->fpu_cpl = cpu->cpl;
     bt->stats.fpu_starts++;
 }
 
@@ -63,9 +65,7 @@ void bt_fpu_exact(struct vcpu *cpu)
 
 void bt_fpu_revalidate(struct vcpu *cpu)
 {
-    const struct bt *bt = cpu->bt;
-
-    if (!tc_of(cpu)->fpu_live || (!(cpu->cr0 & (CR0_EM | CR0_TS)) && cpu->cpl == bt->fpu_cpl))
+    if (!tc_of(cpu)->fpu_live || !(cpu->cr0 & (CR0_EM | CR0_TS)))
         return;
     bt_fpu_exact(cpu);
     tc_of(cpu)->fpu_live = FPU_OFF;

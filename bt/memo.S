@@ -100,11 +100,25 @@ bt_verw:
         movl    $-1, VCPU_SS+SEGMENT_LIMIT(%r15)
 .endm
 
+/* ZF if the FPU is live for code of a CPL. */
+.macro live_for cpl
+        cmpq    $0, TC_FPU_LIVE(%r15)
+        setne   %r10b
+        cmpl    \cpl, TC_FPU_CPL(%r15)
+        sete    %al
+        and     %r10b, %al
+        xor     $1, %al
+.endm
+
 /* r9: struct callout *, for the unusual; r11d: the context to be in. */
         .globl  bt_sysenter
         .type   bt_sysenter, @function
 bt_sysenter:
         flags_save %r13d
+        mov     %eax, TC_SCRATCH(%r15)
+        live_for $0
+        mov     TC_SCRATCH(%r15), %eax
+        je      unusual
         mov     VCPU_SYSENTER_CS(%r15), %r10d
         and     $0xfffc, %r10d
         jz      unusual
@@ -127,12 +141,21 @@ unusual_in_ax:
         call    bt_callout              /* does not come back */
         ud2
 
-/* The same; r11d is for an IOPL below 3 and no AC. */
+/* The same; r11d is for an IOPL below 3 and no AC, r10d the one if the FPU is live for CPL 3, and
+ * CR4.OSFXSR set. */
         .globl  bt_sysexit
         .type   bt_sysexit, @function
 bt_sysexit:
         flags_save %r13d
-        mov     VCPU_EFLAGS(%r15), %r10d
+        mov     %eax, TC_SCRATCH(%r15)
+        mov     %r10d, TC_SCRATCH+8(%r15)
+        live_for $3
+        mov     TC_SCRATCH(%r15), %eax
+        jne     1f
+        mov     TC_SCRATCH+8(%r15), %r11d
+        testl   $OSFXSR, VCPU_CR4(%r15)
+        jz      unusual
+1:      mov     VCPU_EFLAGS(%r15), %r10d
         test    $FLAG_AC, %r10d
         jnz     unusual
         not     %r10d
@@ -198,7 +221,12 @@ bt_iret:
         mov     %ecx, %esi
         and     $3, %esi
         mov     %esi, %r9d
-        shl     $4, %esi
+        cmp     %esi, TC_FPU_CPL(%r15)
+        jne     1f
+        cmpq    $0, TC_FPU_LIVE(%r15)
+        je      1f
+        add     $4, %esi
+1:      shl     $4, %esi
         lea     TC_IRETS(%r15,%rsi), %rsi
         mov     TC_CONTEXT(%r15), %r11d
         cmp     %r11d, IRET_FROM(%rsi)
@@ -348,6 +376,11 @@ bt_int:
         cmpb    $0, VCPU_CPL(%r15)
         je      int_same
         mov     %r10, TC_SCRATCH+16(%r15)
+        cmpq    $0, TC_FPU_LIVE(%r15)
+        je      1f
+        cmpl    $0, TC_FPU_CPL(%r15)
+        je      kept_unusual
+1:
         mov     VCPU_TR(%r15), %ebx      /* SS0:ESP0 */
         add     $4, %ebx
         test    $3, %bl

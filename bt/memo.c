@@ -70,10 +70,10 @@ void memo_revalidate(struct bt *bt)
 {
     struct vcpu *cpu = bt->cpu;
     const struct segment *ldt = &cpu->seg[LDTR], *tr = &cpu->seg[TR];
-    struct tables now = { { cpu->gdtr.base, ldt->base, cpu->idtr.base, tr->base },
-                          { cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0,
-                            cpu->idtr.limit, tr->limit },
-                          tr->attr };
+    struct tables now = {
+        {cpu->gdtr.base, ldt->base, cpu->idtr.base, tr->base},
+        {cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0, cpu->idtr.limit, tr->limit},
+        tr->attr | (cpu->cr4 & CR4_OSFXSR) << 16};
 
     segment_reach(&cpu->seg[FS], cpu_protected(cpu), tc_of(cpu)->reach[FS]);
     segment_reach(&cpu->seg[GS], cpu_protected(cpu), tc_of(cpu)->reach[GS]);
@@ -233,8 +233,8 @@ void memo_learn_segment(struct bt *bt, const struct insn *in)
 /* What IRET and INT may change of a context: the rest is as it was, and CS and SS are flat. */
 static bool plain_switch(struct bt *bt, u32 from)
 {
-    const u32 same = KEY_DF | KEY_PROT | KEY_FPU_LIVE | 7 << (KEY_SEG_SHIFT + 3 * ES) |
-                     7 << (KEY_SEG_SHIFT + 3 * DS);
+    const u32 same =
+        KEY_DF | KEY_PROT | 7 << (KEY_SEG_SHIFT + 3 * ES) | 7 << (KEY_SEG_SHIFT + 3 * DS);
     const struct vcpu *cpu = bt->cpu;
     u32 key = bt->contexts[from].key;
 
@@ -255,9 +255,9 @@ void memo_learn_iret(struct bt *bt, u32 from)
     /* to the same level SS is not loaded */
     if (!memo_learn(bt, CS) || (cpu->cpl && !memo_learn(bt, SS)))
         return;
-    tc_of(cpu)->irets[cpu->cpl] =
-        (struct iret_memo){ from, cpu->seg[CS].selector, cpu->seg[SS].selector,
-                            cpu->eflags & FLAG_IOPL, tc_of(cpu)->context };
+    tc_of(cpu)->irets[cpu->cpl + (bt_fpu_live_for(cpu, cpu->cpl) ? 4 : 0)] =
+        (struct iret_memo){from, cpu->seg[CS].selector, cpu->seg[SS].selector,
+                           cpu->eflags & FLAG_IOPL, tc_of(cpu)->context};
 }
 
 /* Where a transfer to CS led that changed nothing else of the context. Its selector may have
@@ -298,7 +298,8 @@ void memo_learn_int(struct bt *bt, u32 from, u8 vector)
     u32 gate[2];
 
     if (cpu->cpl || (cpl != 0 && cpl != 3) || !plain_switch(bt, from) ||
-        !find_gate(cpu, vector, &c) || (!cpl && context_seg(key, SS) != SEG_FLAT))
+        (cpl && bt_fpu_live_for(cpu, 0)) || !find_gate(cpu, vector, &c) ||
+        (!cpl && context_seg(key, SS) != SEG_FLAT))
         return;
     memcpy(gate, c.gate, 8);
     if ((gate[1] >> 8 & 0x1e) != TYPE_INT32 ||

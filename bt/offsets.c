@@ -33,6 +33,7 @@ void offsets(void)
     VCPU(VCPU_DEADLINE, deadline);
     VCPU(VCPU_HURRY, hurry);
     NUMBER(REQUEST_TIMER, REQ_TIMER);
+    NUMBER(OSFXSR, CR4_OSFXSR);
     VCPU(VCPU_SHADOW, shadow);
     VCPU(VCPU_SHADOW_SYSTEM, shadow_system);
     VCPU(VCPU_FPU, fpu);
@@ -94,6 +95,7 @@ void offsets(void)
     TC(TC_PAGE, page);
     TC(TC_FPU_PAGE, fpu_page);
     TC(TC_FPU_LIVE, fpu_live);
+    TC(TC_FPU_CPL, fpu_cpl);
     TC(TC_FPU_STORED, fpu_stored);
     TC(TC_SCRATCH, scratch);
     TC(TC_MEMO_HITS, memo_hits);

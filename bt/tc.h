@@ -97,7 +97,8 @@ struct tc {
         (*cpuid)(void), (*far[FAR_KINDS])(void);
     u32 far_eip, far_selector, far_drop; /* operands of far transfers */
     u32 stack_context;    /* that the return addresses on the stack belong to */
-    u64 fpu_live; /* FPU_*: may the code compute on the host's, and where its state is */
+    u64 fpu_live;         /* FPU_*: may code compute on the host's, and where its state is; */
+    u32 fpu_cpl;          /* code of which CPL */
     u64 scratch[4];       /* of one translated instruction */
     u64 memo_hits[MEMO_KINDS]; /* times it did without C what MEMO_* names */
     u64 runs[RUNS_KINDS]; /* and, if it is asked to count, what RUNS_* name */
@@ -107,7 +108,7 @@ struct tc {
     i64 reach[GS + 1][2];
     struct segment_memo seg_cache[SEG_CACHE];
     struct cpuid_memo cpuids[CPUID_ENTRIES]; /* by CPUID_BITS of the leaf */
-    struct iret_memo irets[4];       /* by the RPL of CS */
+    struct iret_memo irets[8];       /* by the RPL of CS, and whether the FPU is live for it */
     struct int_memo ints[8];         /* by the vector's low bits */
     struct far_memo fars[FAR_ENTRIES];
     struct fxsave fpu_stored;          /* by enter.S, see fpu.c */

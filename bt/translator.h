@@ -96,7 +96,6 @@ struct bt {
         u16 served, trial;       /* good executions in C: so far, until facts are forgotten */
     } records[SITE_SETS][SITE_WAYS];
     struct site_cost costs[COST_SIZE];
-    u8 fpu_cpl;   /* CPL the FPU is live for */
     u32 generation; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
     bool interpret; /* set by the signal handler: run the instruction at EIP in C */
@@ -152,6 +151,11 @@ void decimal_init(struct bt *bt);
 
 /* ---- fpu.c ---- */
 bool bt_fpu_may_live(const struct vcpu *cpu);
+/* May code of this CPL compute on the host's? */
+static inline bool bt_fpu_live_for(const struct vcpu *cpu, u32 cpl)
+{
+    return tc_of(cpu)->fpu_live && tc_of(cpu)->fpu_cpl == cpl;
+}
 void bt_fpu_start(struct vcpu *cpu);
 void bt_fpu_revalidate(struct vcpu *cpu); /* before a context is found: still live? */
 void bt_fpu_exact(struct vcpu *cpu); /* vcpu.fpu is what the code left */

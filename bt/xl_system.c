@@ -382,8 +382,8 @@ static struct context flat_context(const struct xl *x, u32 cpl)
 {
     struct context to = { x->context->key, 0, ~0u };
 
-    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | 7u << (KEY_SEG_SHIFT + 3 * CS) |
-                7u << (KEY_SEG_SHIFT + 3 * SS));
+    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | KEY_FPU_LIVE | KEY_SSE |
+                7u << (KEY_SEG_SHIFT + 3 * CS) | 7u << (KEY_SEG_SHIFT + 3 * SS));
     to.key |= KEY_CODE32 | KEY_STACK32 | cpl << KEY_CPL_SHIFT | (cpl ? 0 : KEY_IOPL_OK);
     static_assert(SEG_FLAT == 0, "CS and SS in a key");
     context_set_pic(x->bt, &to);
@@ -392,8 +392,9 @@ static struct context flat_context(const struct xl *x, u32 cpl)
 
 static bool may_switch(const struct xl *x)
 {
-    return x->context->key & KEY_PROT && !(x->context->key & KEY_FPU_LIVE) &&
-           !x->bt->config.no_chaining;
+    bool live_here = x->context->key & KEY_FPU_LIVE && cpl0(x);
+
+    return x->context->key & KEY_PROT && !live_here && !x->bt->config.no_chaining;
 }
 
 bool xl_sysenter(struct xl *x, const struct insn *in)
@@ -405,9 +406,15 @@ bool xl_sysenter(struct xl *x, const struct insn *in)
 
 bool xl_sysexit(struct xl *x, const struct insn *in)
 {
-    struct context to = flat_context(x, 3);
+    struct context to = flat_context(x, 3), live = to;
+    u32 n;
 
-    return may_switch(x) && cpl0(x) && enter_context(x, &to, TC_SYSEXIT);
+    live.key |= KEY_FPU_LIVE | KEY_SSE;
+    n = context_number(x->bt, &live);
+    if (!n || !may_switch(x) || !cpl0(x))
+        return false;
+    emit_mov_ri(x, R10, n);
+    return enter_context(x, &to, TC_SYSEXIT);
 }
 
 bool xl_iret(struct xl *x, const struct insn *in)
@@ -432,7 +439,7 @@ bool xl_int(struct xl *x, const struct insn *in)
 
     if (!(key & KEY_PROT))
         return xl_int_real(x, in);
-    if (x->bt->config.no_chaining || (key & KEY_FPU_LIVE && !cpl0(x)) || !x->stack32)
+    if (x->bt->config.no_chaining || !x->stack32)
         return false;
     xl_callout_record(x, x->site, false);
     emit_set_eip(x, x->next_eip);
