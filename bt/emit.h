@@ -260,8 +260,7 @@ u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
 void emit_patch8(u8 *rel8, const u8 *to);
 void emit_patch32(u8 *rel32, const u8 *to);
 
-/* dst := an EIP as the TU knows it (of KEY_PIC relative to the page); vcpu.eip := it, by r10.
- */
+/* dst := an EIP as the TU knows it, of KEY_PIC relative to the page; vcpu.eip := it, by r10 */
 void emit_eip(struct xl *x, enum hreg dst, u32 eip);
 void emit_set_eip(struct xl *x, u32 eip);
 

@@ -13,7 +13,8 @@
  *   r15                           where struct vcpu ends, and struct tc begins (tc.h)
  *   gs                            leads to the direct map (mmu/directmap.c), for loads
  *   rsp                           a stack of host return addresses, so that guest CALL and RET
- *                                 use the host's return predictor; the guest never sees it
+ *                                 use the host's return predictor; the guest never sees it. Of
+ *                                 KEY_PIC the page that called lies above each
  *   RFLAGS                        the guest's arithmetic flags; DF clear (the guest's DF is
  *                                 part of the context), and AC, as everywhere: what #AC spares
  *                                 differs by vendor

@@ -91,8 +91,7 @@ struct tu {
     u32 line_next; /* same list by physical address */
     u32 context;   /* number of its struct context */
     u32 eip;
-    u64 place; /* execute spte of its page when it was made; of KEY_PIC the page's host address
-                */
+    u64 place; /* its page's execute spte when it was made; of KEY_PIC its host address */
     u32 gpa;       /* of its first byte */
     u32 host;      /* offset of its CCF in the code memory */
     u16 host_size;
