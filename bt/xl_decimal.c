@@ -4,6 +4,7 @@
  */
 #include "bt/emit.h"
 #include <stdlib.h>
+#include <string.h>
 
 insn_handler ex_daa, ex_das, ex_aaa, ex_aas;
 
@@ -22,8 +23,9 @@ static u32 entry_of(struct vcpu *cpu, insn_handler *adjust, u32 al, u32 flags)
 void decimal_init(struct bt *bt)
 {
     static insn_handler *const adjust[DECIMAL_KINDS] = {ex_daa, ex_das, ex_aaa, ex_aas};
-    struct vcpu *scratch = calloc(1, sizeof(*scratch));
+    struct vcpu *scratch = aligned_alloc(_Alignof(struct vcpu), sizeof(*scratch));
 
+    memset(scratch, 0, sizeof(*scratch));
     bt->decimal = calloc(DECIMAL_KINDS, sizeof(*bt->decimal));
     for (u32 k = 0; k < DECIMAL_KINDS; k++)
         for (u32 i = 0; i < DECIMAL_ENTRIES; i++)
