@@ -318,6 +318,7 @@ bool xl_bytes(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access
 /* The same for the site's operand, of which `size` bytes are accessed piece by piece: they lie
  * in one page, or in two that are neighbours in the host's memory, too. Of the stack: from `by`
  * bytes above its top on. */
+bool xl_region_starts(struct xl *x, u8 size); /* for these two; false: a callout */
 bool xl_region(struct xl *x, const struct insn *in, u8 size, enum xl_access access);
 bool xl_stack_region(struct xl *x, i32 by, u8 size, enum xl_access access);
 /* May it be accessed so? CS is not writable in protected mode, where its class is flat or
@@ -340,6 +341,8 @@ bool xl_pop_reg(struct xl *x, u8 reg, u32 size);  /* loads; the stack does not m
 void xl_stack_move(struct xl *x, i32 by);         /* uses r9 */
 bool xl_stack_top(struct xl *x, u32 size);        /* [r10+r9] := the top of the stack */
 void xl_load_selector(struct xl *x, u8 dst, u8 seg); /* zero-extended */
+/* To the first operand: memory and r16 take two bytes, r32 has zeros above. */
+bool xl_store_selector(struct xl *x, const struct insn *in, u8 seg);
 bool xl_pop_target(struct xl *x, u32 size, u32 drop);
 /* r13 := a branch's target of that size; beyond the end of CS it is the callout's. Uses r10,
  * r11. False: C has to do it. */

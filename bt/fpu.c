@@ -69,4 +69,5 @@ void bt_fpu_revalidate(struct vcpu *cpu)
         return;
     bt_fpu_exact(cpu);
     tc_of(cpu)->fpu_live = FPU_OFF;
+    tc_of(cpu)->fpu_cpl = FPU_NOBODY;
 }

@@ -100,24 +100,12 @@ bt_verw:
         movl    $-1, VCPU_SS+SEGMENT_LIMIT(%r15)
 .endm
 
-/* ZF if the FPU is live for code of a CPL. */
-.macro live_for cpl
-        cmpq    $0, TC_FPU_LIVE(%r15)
-        setne   %r10b
-        cmpl    \cpl, TC_FPU_CPL(%r15)
-        sete    %al
-        and     %r10b, %al
-        xor     $1, %al
-.endm
-
 /* r9: struct callout *, for the unusual; r11d: the context to be in. */
         .globl  bt_sysenter
         .type   bt_sysenter, @function
 bt_sysenter:
         flags_save %r13d
-        mov     %eax, TC_SCRATCH(%r15)
-        live_for $0
-        mov     TC_SCRATCH(%r15), %eax
+        cmpl    $0, TC_FPU_CPL(%r15)
         je      unusual
         mov     VCPU_SYSENTER_CS(%r15), %r10d
         and     $0xfffc, %r10d
@@ -147,12 +135,9 @@ unusual_in_ax:
         .type   bt_sysexit, @function
 bt_sysexit:
         flags_save %r13d
-        mov     %eax, TC_SCRATCH(%r15)
-        mov     %r10d, TC_SCRATCH+8(%r15)
-        live_for $3
-        mov     TC_SCRATCH(%r15), %eax
+        cmpl    $3, TC_FPU_CPL(%r15)
         jne     1f
-        mov     TC_SCRATCH+8(%r15), %r11d
+        mov     %r10d, %r11d
         testl   $OSFXSR, VCPU_CR4(%r15)
         jz      unusual
 1:      mov     VCPU_EFLAGS(%r15), %r10d
@@ -223,8 +208,6 @@ bt_iret:
         mov     %esi, %r9d
         cmp     %esi, TC_FPU_CPL(%r15)
         jne     1f
-        cmpq    $0, TC_FPU_LIVE(%r15)
-        je      1f
         add     $4, %esi
 1:      shl     $4, %esi
         lea     TC_IRETS(%r15,%rsi), %rsi
@@ -376,11 +359,8 @@ bt_int:
         cmpb    $0, VCPU_CPL(%r15)
         je      int_same
         mov     %r10, TC_SCRATCH+16(%r15)
-        cmpq    $0, TC_FPU_LIVE(%r15)
-        je      1f
         cmpl    $0, TC_FPU_CPL(%r15)
         je      kept_unusual
-1:
         mov     VCPU_TR(%r15), %ebx      /* SS0:ESP0 */
         add     $4, %ebx
         test    $3, %bl

@@ -83,6 +83,7 @@
 #define FAR_IRET 11
 
 /* Where the guest's FPU state is: tc.fpu_live (fpu.c). */
+#define FPU_NOBODY 4 /* no CPL: tc.fpu_cpl */
 #define FPU_OFF 0    /* in the vcpu; the code has none */
 #define FPU_LIVE 1   /* in the host's registers while code runs, in the vcpu while C does */
 #define FPU_STORED 2 /* in tc.fpu_stored, newer than the vcpu's */

@@ -49,6 +49,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .cpuid = bt_cpuid,
         .rsp = tc->rsp,
         .stack_top = tc->stack_top,
+        .fpu_cpl = FPU_NOBODY,
         .code_map = bt->code_map,
         .jump_cache = bt->jump_cache,
     };

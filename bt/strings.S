@@ -153,10 +153,10 @@ bt_rep_stos:
         string_next
 
 /*
- * Short ones: at most REP_SHORT elements, which lie in one page, or two that are neighbours in the
- * host's memory, too, in plain memory, and in their segments; one element after the other. r9d: log2 of the element's size, kept; r11d: how far from
- * the vcpu's segments the source's is; ECX is not 0. r10 := 0 if it is done, else nothing has
- * changed.
+ * Short ones: at most REP_SHORT elements, which lie in one page, or two that are neighbours in
+ * the host's memory, too, in plain memory, and in their segments; one element after the other.
+ * r9d: log2 of the element's size, kept; r11d: how far from the vcpu's segments the source's is;
+ * ECX is not 0. r10 := 0 if it is done, else nothing has changed.
  *
  * kind: movs, stos, lods, cmps, scas; until: e (REPE), ne (REPNE), or none; place: flat, base (32-bit
  * offsets in segments with base and limit), word (16-bit offsets, the same); down: DF is set.

@@ -98,7 +98,7 @@ struct tc {
     u32 far_eip, far_selector, far_drop; /* operands of far transfers */
     u32 stack_context;    /* that the return addresses on the stack belong to */
     u64 fpu_live;         /* FPU_*: may code compute on the host's, and where its state is; */
-    u32 fpu_cpl;          /* code of which CPL */
+    u32 fpu_cpl;          /* code of which CPL; FPU_NOBODY while it is off */
     u64 scratch[4];       /* of one translated instruction */
     u64 memo_hits[MEMO_KINDS]; /* times it did without C what MEMO_* names */
     u64 runs[RUNS_KINDS]; /* and, if it is asked to count, what RUNS_* name */

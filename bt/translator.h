@@ -154,7 +154,7 @@ bool bt_fpu_may_live(const struct vcpu *cpu);
 /* May code of this CPL compute on the host's? */
 static inline bool bt_fpu_live_for(const struct vcpu *cpu, u32 cpl)
 {
-    return tc_of(cpu)->fpu_live && tc_of(cpu)->fpu_cpl == cpl;
+    return tc_of(cpu)->fpu_cpl == cpl;
 }
 void bt_fpu_start(struct vcpu *cpu);
 void bt_fpu_revalidate(struct vcpu *cpu); /* before a context is found: still live? */

@@ -146,13 +146,10 @@ void xl_load_selector(struct xl *x, u8 dst, u8 seg)
         VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, selector)));
 }
 
-/* MOV r/m, sreg: memory and r16 take two bytes, r32 the selector with zeros above. */
-static bool mov_selector(struct xl *x, const struct insn *in)
+bool xl_store_selector(struct xl *x, const struct insn *in, u8 seg)
 {
-    u8 seg = in->op[1].reg, dst;
+    u8 dst;
 
-    if (seg > GS)
-        return false;
     if (in->op[0].kind == OP_MEM) {
         if (!xl_operand(x, in, 2, XL_WRITE))
             return false;
@@ -179,7 +176,7 @@ bool xl_mov(struct xl *x, const struct insn *in)
     bool load = in->op[0].kind == OP_REG;
 
     if (in->op[1].kind == OP_SEG)
-        return mov_selector(x, in);
+        return in->op[1].reg <= GS && xl_store_selector(x, in, in->op[1].reg);
     if (in->op[0].kind == OP_SEG)
         return xl_mov_to_segment(x, in);
     if (in->op[0].kind == OP_CR || in->op[1].kind == OP_CR)

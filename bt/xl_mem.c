@@ -257,14 +257,21 @@ bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size,
     return bytes_at(x, seg, addrsize, size, access);
 }
 
-bool xl_region(struct xl *x, const struct insn *in, u8 size, enum xl_access access)
+bool xl_region_starts(struct xl *x, u8 size)
 {
-    bool done;
-
     if (x->context->key & KEY_AC)
         return false;
     x->span = size;
     x->direct_map = false; /* the second page would be seen too late */
+    return true;
+}
+
+bool xl_region(struct xl *x, const struct insn *in, u8 size, enum xl_access access)
+{
+    bool done;
+
+    if (!xl_region_starts(x, size))
+        return false;
     done = xl_operand(x, in, size, access);
     x->span = 0;
     return done;

@@ -17,10 +17,8 @@ bool xl_stack_region(struct xl *x, i32 by, u8 size, enum xl_access access)
 {
     bool done;
 
-    if (x->context->key & KEY_AC)
+    if (!xl_region_starts(x, size))
         return false;
-    x->span = size;
-    x->direct_map = false; /* the second page would be seen too late */
     done = stack_place(x, by, size, access);
     x->span = 0;
     return done;

@@ -190,48 +190,26 @@ bool xl_pause(struct xl *x, const struct insn *in)
 
 /* ---- Looks at what is the system's, which any level may take ---- */
 
-/* r11d, of which memory and a register of 16 bits get the lower half. */
-static bool store_word(struct xl *x, const struct insn *in, i32 at)
-{
-    u8 dst = hreg_of(in->op[0].reg);
-
-    if (in->op[0].kind == OP_MEM) {
-        if (!xl_operand(x, in, 2, XL_WRITE))
-            return false;
-        emit_mov_rm(x, R11, R15, at);
-        emit_store(x, R11, 2);
-        return true;
-    }
-    emit_mov_rm(x, R11, R15, at);
-    emit_mov_part(x, dst, R11, in->opsize);
-    return true;
-}
-
+/* Memory and a register of 16 bits get the lower half. */
 bool xl_smsw(struct xl *x, const struct insn *in)
 {
-    return store_word(x, in, VCPU_CR0);
+    bool memory = in->op[0].kind == OP_MEM;
+
+    if (memory && !xl_operand(x, in, 2, XL_WRITE))
+        return false;
+    emit_mov_rm(x, R11, R15, VCPU_CR0);
+    if (memory)
+        emit_store(x, R11, 2);
+    else
+        emit_mov_part(x, hreg_of(in->op[0].reg), R11, in->opsize);
+    return true;
 }
 
 /* SLDT, STR */
 bool xl_selector(struct xl *x, const struct insn *in)
 {
-    enum seg seg = in->mnem == ZYDIS_MNEMONIC_SLDT ? LDTR : TR;
-    u8 dst = hreg_of(in->op[0].reg);
-
-    if (!(x->context->key & KEY_PROT))
-        return false;
-    if (in->op[0].kind == OP_REG && in->opsize == 4) {
-        xl_load_selector(x, dst, (u8)seg);
-        return true;
-    }
-    if (in->op[0].kind == OP_MEM && !xl_operand(x, in, 2, XL_WRITE))
-        return false;
-    xl_load_selector(x, R11, (u8)seg);
-    if (in->op[0].kind == OP_MEM)
-        emit_store(x, R11, 2);
-    else
-        emit_mov_part(x, dst, R11, 2);
-    return true;
+    return x->context->key & KEY_PROT &&
+           xl_store_selector(x, in, in->mnem == ZYDIS_MNEMONIC_SLDT ? LDTR : TR);
 }
 
 /* SGDT, SIDT: limit and base, in one look at both ends. */

@@ -312,9 +312,9 @@ static struct claim *run_claim(struct bus *bus, gpa_t gpa)
     return c && c->ops->read_run ? c : NULL;
 }
 
-bool bus_mmio_read_run(struct machine *m, gpa_t gpa, u32 size, u8 *buf, u32 n)
+/* Into `in`, or from `out` if that is not NULL. */
+static bool mmio_run(struct bus *bus, gpa_t gpa, u8 *in, const u8 *out, u32 size, u32 n)
 {
-    struct bus *bus = machine_bus(m);
     struct claim *c = run_claim(bus, gpa);
     u8 activity;
 
@@ -322,24 +322,22 @@ bool bus_mmio_read_run(struct machine *m, gpa_t gpa, u32 size, u8 *buf, u32 n)
         return false;
     activity = activity_begin(bus->activity, ACT_DEVICES);
     bus->stats.mmio_accesses += n;
-    c->ops->read_run(c->dev, (u32)(gpa - c->base), buf, n * size);
+    if (out)
+        c->ops->write_run(c->dev, (u32)(gpa - c->base), out, n * size);
+    else
+        c->ops->read_run(c->dev, (u32)(gpa - c->base), in, n * size);
     activity_end(bus->activity, activity);
     return true;
 }
 
+bool bus_mmio_read_run(struct machine *m, gpa_t gpa, u32 size, u8 *buf, u32 n)
+{
+    return mmio_run(machine_bus(m), gpa, buf, NULL, size, n);
+}
+
 bool bus_mmio_write_run(struct machine *m, gpa_t gpa, u32 size, const u8 *buf, u32 n)
 {
-    struct bus *bus = machine_bus(m);
-    struct claim *c = run_claim(bus, gpa);
-    u8 activity;
-
-    if (!c)
-        return false;
-    activity = activity_begin(bus->activity, ACT_DEVICES);
-    bus->stats.mmio_accesses += n;
-    c->ops->write_run(c->dev, (u32)(gpa - c->base), buf, n * size);
-    activity_end(bus->activity, activity);
-    return true;
+    return mmio_run(machine_bus(m), gpa, NULL, buf, size, n);
 }
 
 bool bus_mmio_fill(struct machine *m, gpa_t gpa, u32 size, u32 val, u32 n)
