@@ -13,6 +13,7 @@
 #define RING3_CONVERGE_H
 
 #include "runtime/machine/machine.h"
+#include "tests/fuzz/xorshift.h"
 
 enum {
     CV_REGION = 0x10000,
@@ -90,10 +91,7 @@ static inline bool cv_paged(const struct cv_program *p)
 extern u64 cv_random;
 static inline u32 cv_rnd(void)
 {
-    cv_random ^= cv_random << 13;
-    cv_random ^= cv_random >> 7;
-    cv_random ^= cv_random << 17;
-    return (u32)(cv_random >> 16);
+    return xorshift(&cv_random);
 }
 static inline u32 cv_pick(u32 n) /* 0 to n-1 */
 {

@@ -14,6 +14,7 @@
 
 #include "runtime/machine/machine.h"
 #include "runtime/machine/options.h"
+#include "tests/fuzz/xorshift.h"
 
 enum {
     IDT = 0x400, GDT = 0x1000, GDT_SIZE = 0x170, WILD_SELECTOR = 0xb0, TSS = 0x2000,
@@ -59,10 +60,7 @@ extern u64 lockstep_rng;
 void rnd_seed(u64 seed);
 static inline u32 rnd(void)
 {
-    lockstep_rng ^= lockstep_rng << 13;
-    lockstep_rng ^= lockstep_rng >> 7;
-    lockstep_rng ^= lockstep_rng << 17;
-    return (u32)(lockstep_rng >> 16);
+    return xorshift(&lockstep_rng);
 }
 static inline u32 pick(u32 n) /* 0 to n-1 */
 {
