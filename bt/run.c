@@ -117,10 +117,13 @@ void bt_flush(struct bt *bt)
     bt->interpret = false;
 }
 
-/* Single steps and breakpoints are the interpreter's. */
-bool bt_watched(const struct vcpu *cpu)
+/* Single steps and breakpoints are the interpreter's. Without these RF falls: see bt_iret. */
+bool bt_watched(struct vcpu *cpu)
 {
-    return cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu);
+    if (cpu->eflags & FLAG_TF || cpu_debug_armed(cpu))
+        return true;
+    cpu->eflags &= ~(u32)FLAG_RF;
+    return false;
 }
 
 /* A return address on the stack leads into a TU without a look at its context or page: true

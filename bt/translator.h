@@ -127,7 +127,7 @@ static inline void bt_flags_from_host(struct vcpu *cpu)
     cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((low | overflow << 11) & FLAGS_ARITH);
 }
 /* single steps and breakpoints are the interpreter's */
-bool bt_watched(const struct vcpu *cpu);
+bool bt_watched(struct vcpu *cpu);
 /* Empties the stack of return addresses if they may lead to the wrong place. */
 void bt_revalidate_stack(struct bt *bt);
 

@@ -11,6 +11,8 @@
 #include "cpu/operand.h"
 #include "mmu/mmu.h"
 
+#include <string.h>
+
 enum { /* present read-write data, expanding up */
     USUAL_MASK = ATTR_P | ATTR_S | SEG_CODE | SEG_E | SEG_W,
     USUAL = ATTR_P | ATTR_S | SEG_W,
@@ -156,6 +158,24 @@ bool cpu_pop(struct vcpu *cpu, u32 size, u32 *skip, u32 *val)
         return false;
     *val = (u32)wide;
     *skip += size;
+    return true;
+}
+
+bool cpu_pop_words(struct vcpu *cpu, u32 count, u32 *skip, u32 *vals)
+{
+    u32 off = (cpu->gpr[ESP] + *skip) & cpu_stack_mask(cpu), n = 4 * count;
+    const struct segment *s = &cpu->seg[SS];
+    const u8 *from;
+
+    if ((s->attr & USUAL_MASK) != USUAL || off > s->limit || s->limit - off < n - 1 ||
+        (off + n - 1) > cpu_stack_mask(cpu) || cpu_debug_armed(cpu) ||
+        misaligned(cpu, s->base + off, 4))
+        return false;
+    from = mmu_span(&cpu->paging, s->base + off, n, MMU_READ);
+    if (!from)
+        return false;
+    memcpy(vals, from, n);
+    *skip += n;
     return true;
 }
 

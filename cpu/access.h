@@ -29,5 +29,8 @@ bool cpu_linear(struct vcpu *cpu, enum seg seg, u32 off, u32 size, bool write, g
 bool cpu_push(struct vcpu *cpu, u32 size, u32 val);
 bool cpu_pop(struct vcpu *cpu, u32 size, u32 *skip, u32 *val);
 void cpu_pop_commit(struct vcpu *cpu, u32 skip);
+/* The same reads, `count` of four bytes, at once. False: nothing has happened, and one by one
+ * they may succeed, or fault. */
+bool cpu_pop_words(struct vcpu *cpu, u32 count, u32 *skip, u32 *vals);
 
 #endif

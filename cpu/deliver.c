@@ -14,6 +14,7 @@
 #include "cpu/reset.h"
 #include "cpu/task.h"
 
+#include <string.h>
 #include <x86intrin.h>
 
 /* ---- Recording ---- */
@@ -111,6 +112,7 @@ struct entry {
     const struct event *event;
     u32 gate[2], code[2];
     u32 size;      /* of what is pushed: 2 or 4 */
+    u32 slots;     /* and how many */
     u32 cpl;       /* of the handler */
     bool inner, v86;
     struct stack stack;
@@ -141,13 +143,34 @@ static bool check_handler(struct vcpu *cpu, struct entry *en)
 
 static bool choose_stack(struct vcpu *cpu, struct entry *en)
 {
-    u32 slots = 3 + en->event->has_error + (en->inner ? 2 : 0) + (en->v86 ? 4 : 0);
-
+    en->slots = 3 + en->event->has_error + (en->inner ? 2 : 0) + (en->v86 ? 4 : 0);
     if (!en->inner)
         stack_current(cpu, &en->stack);
     else if (!stack_from_tss(cpu, en->cpl, &en->stack))
         return false;
-    return stack_reserve(cpu, &en->stack, slots, en->size);
+    return stack_span(cpu, &en->stack, en->slots * en->size, en->size) ||
+           stack_reserve(cpu, &en->stack, en->slots, en->size);
+}
+
+/* frame[0] first: it ends up highest. */
+static bool push_slots(struct vcpu *cpu, struct entry *en, const u32 *frame)
+{
+    u32 bytes = en->slots * en->size;
+    u8 *to = stack_span(cpu, &en->stack, bytes, en->size);
+
+    if (!to) {
+        for (u32 i = 0; i < en->slots; i++)
+            if (!stack_push(cpu, &en->stack, en->size, frame[i]))
+                return false;
+        return true;
+    }
+    en->stack.esp -= bytes; /* inside the mask, or there would be no span */
+    for (u32 i = en->slots; i--; to += en->size)
+        if (en->size == 4)
+            memcpy(to, &frame[i], 4);
+        else
+            memcpy(to, &frame[i], 2);
+    return true;
 }
 
 static bool push_frame(struct vcpu *cpu, struct entry *en)
@@ -167,10 +190,7 @@ static bool push_frame(struct vcpu *cpu, struct entry *en)
     frame[n++] = e->eip;
     if (e->has_error)
         frame[n++] = e->error;
-    for (u32 i = 0; i < n; i++)
-        if (!stack_push(cpu, &en->stack, en->size, frame[i]))
-            return false;
-    return true;
+    return push_slots(cpu, en, frame);
 }
 
 static void commit_entry(struct vcpu *cpu, struct entry *en)

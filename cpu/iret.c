@@ -18,9 +18,16 @@ struct frame {
 
 static bool pop_frame(struct vcpu *cpu, u32 opsize, struct frame *f)
 {
-    u32 top = 2 * opsize;
+    u32 top = 2 * opsize, word[3];
 
-    f->skip = 0; /* hosts look at EFLAGS first: its fault goes before the others' */
+    f->skip = 0;
+    if (opsize == 4 && cpu_pop_words(cpu, 3, &f->skip, word)) {
+        f->eip = word[0];
+        f->cs = word[1];
+        f->flags = word[2];
+        return true;
+    }
+    /* hosts look at EFLAGS first: its fault goes before the others' */
     if (!cpu_pop(cpu, opsize, &top, &f->flags) || !cpu_pop(cpu, opsize, &f->skip, &f->eip) ||
         !cpu_pop(cpu, opsize, &f->skip, &f->cs))
         return false;
@@ -93,19 +100,18 @@ static bool iret_task(struct vcpu *cpu, u32 next_eip)
 static bool iret_to_v86(struct vcpu *cpu, struct frame *f)
 {
     static const u8 order[] = { SS, ES, DS, FS, GS };
-    u32 esp, sel[ARRAY_SIZE(order)];
+    u32 word[1 + ARRAY_SIZE(order)]; /* ESP first */
 
-    if (!cpu_pop(cpu, 4, &f->skip, &esp))
-        return false;
-    for (u32 i = 0; i < ARRAY_SIZE(order); i++)
-        if (!cpu_pop(cpu, 4, &f->skip, &sel[i]))
-            return false;
+    if (!cpu_pop_words(cpu, ARRAY_SIZE(word), &f->skip, word))
+        for (u32 i = 0; i < ARRAY_SIZE(word); i++)
+            if (!cpu_pop(cpu, 4, &f->skip, &word[i]))
+                return false;
     if (!check_limit(cpu, 0xffff, f->eip))
         return false;
     for (u32 i = 0; i < ARRAY_SIZE(order); i++)
-        segment_make_v86(&cpu->seg[order[i]], (u16)sel[i]);
+        segment_make_v86(&cpu->seg[order[i]], (u16)word[1 + i]);
     segment_make_v86(&cpu->seg[CS], (u16)f->cs);
-    cpu->gpr[ESP] = esp;
+    cpu->gpr[ESP] = word[0];
     cpu->eip = f->eip;
     cpu_set_eflags(cpu, f->flags,
                    FLAGS_PROGRAM | FLAGS_WIDE | FLAG_IF | FLAG_IOPL | FLAG_VM | FLAG_VIF |

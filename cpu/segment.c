@@ -278,6 +278,17 @@ bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val)
     return true;
 }
 
+u8 *stack_span(struct vcpu *cpu, const struct stack *s, u32 n, u32 size)
+{
+    u32 off = (s->esp - n) & s->mask;
+    gla_t gla = s->ss.base + off;
+
+    if (!(s->ss.attr & ATTR_P) || (s->esp & s->mask) < n || !stack_inside(s, off, n) ||
+        misaligned(cpu, s, gla, size) || cpu_debug_armed(cpu))
+        return NULL;
+    return mmu_span(&cpu->paging, gla, n, MMU_WRITE | s->access);
+}
+
 void stack_commit(struct vcpu *cpu, const struct stack *s)
 {
     cpu->seg[SS] = s->ss;

@@ -113,6 +113,9 @@ bool stack_from_tss(struct vcpu *cpu, u32 dpl, struct stack *s);
  * would. */
 bool stack_reserve(struct vcpu *cpu, const struct stack *s, u32 slots, u32 size);
 bool stack_push(struct vcpu *cpu, struct stack *s, u32 size, u32 val);
+/* The memory of the n bytes below ESP, if pushes of `size` bytes could only store there: for
+ * use at once. NULL: push. */
+u8 *stack_span(struct vcpu *cpu, const struct stack *s, u32 n, u32 size);
 /* Makes it the current one: SS as loaded, ESP or SP. */
 void stack_commit(struct vcpu *cpu, const struct stack *s);
 

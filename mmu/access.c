@@ -271,6 +271,14 @@ u8 *mmu_host_overwrite(struct paging *pg, gla_t gla, u32 n, bool *fault)
     return hva;
 }
 
+u8 *mmu_span(struct paging *pg, gla_t gla, u32 n, enum mmu_access access)
+{
+    u64 spte =
+        mmu_shadow(pg, access)[(access & MMU_WRITE ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)];
+
+    return spte_direct(spte) && !crosses_page(gla, n) ? spte_hva(spte, gla) : NULL;
+}
+
 /* ---- What the CPU tells the MMU ---- */
 
 void mmu_cpl_changed(struct paging *pg, bool user)

@@ -78,6 +78,9 @@ u8 *mmu_host(struct paging *pg, gla_t gla, enum mmu_access access, bool *fault);
 /* The same for n bytes inside a page that the caller overwrites at once: the write has been
  * reported when it returns. */
 u8 *mmu_host_overwrite(struct paging *pg, gla_t gla, u32 n, bool *fault);
+/* Where n bytes lie that may be accessed at once, without a look at anything: plain memory in
+ * one page. For use before anything else happens. NULL: by the functions above. */
+u8 *mmu_span(struct paging *pg, gla_t gla, u32 n, enum mmu_access access);
 /* Physical address by the current tables, no exception, no A or D: for debuggers. false:
  * unmapped */
 bool mmu_translate(struct paging *pg, gla_t gla, gpa_t *gpa);
