@@ -89,9 +89,14 @@ void emit_mov_rm64_disp32(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
 void emit_mov_rm64_index8(struct xl *x, enum hreg dst, enum hreg base, enum hreg index,
                           i32 disp)
 {
-    EMIT(x, rex_byte(1, dst, index, base), 0x8b, (u8)(0x80 | (dst & 7) << 3 | RSP),
-         sib_byte(base, index, 8));
-    emit32(x, (u32)disp);
+    bool small = disp == (i8)disp;
+
+    EMIT(x, rex_byte(1, dst, index, base), 0x8b,
+         (u8)((small ? 0x40 : 0x80) | (dst & 7) << 3 | RSP), sib_byte(base, index, 8));
+    if (small)
+        EMIT(x, (u8)disp);
+    else
+        emit32(x, (u32)disp);
 }
 
 void emit_mov_mr8(struct xl *x, enum hreg base, i32 disp, enum hreg src)
