@@ -208,5 +208,7 @@ void loop_poll(struct machine *m, u64 timeout_ns)
         serve_watches(l, watched);
     for (struct loop_source *s = l->sources; s; s = s->next)
         s->serve(s);
+    if (ready >= 0)
+        m->poll_due = clock_now(m) + loop_interval(m);
     activity_leave(m, activity);
 }

@@ -30,7 +30,8 @@ void loop_remove_source(struct loop_source *s);
 int loop_want(struct loop_source *s, int fd, short events);
 short loop_got(struct loop_source *s, int place);
 void loop_free(struct machine *m);
-/* Serves ready descriptors; waits up to timeout_ns (0: polls) for one, or for a signal. */
+/* Serves ready descriptors; waits up to timeout_ns (0: polls) for one, or for a signal. The next
+ * look is due an interval later. */
 void loop_poll(struct machine *m, u64 timeout_ns);
 /* While the guest runs, descriptors are polled this often at least (ns); more often for a while
  * after loop_hurry(): somebody at the other end of one answers quickly. */

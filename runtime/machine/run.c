@@ -126,7 +126,6 @@ int machine_run(struct machine *m)
         }
         if (clock_now(m) >= m->poll_due) {
             loop_poll(m, 0);
-            m->poll_due = clock_now(m) + loop_interval(m);
             continue; /* a descriptor's callback may have stopped us or made a timer due */
         }
         clock_arm(m);
