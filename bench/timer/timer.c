@@ -182,18 +182,20 @@ static void say_hex(u32 n)
 
 static void row(const char *name, u32 (*source)(u32), u32 arg, u32 most)
 {
-    u32 seen = 0, n = 0, last = 0, warm = most / 20, period, now, prev, began;
+    u32 seen = 0, n = 0, last = 0, warm = most / 20, period, now, prev, began, before, after;
 
     ticks = 0;
     period = source(arg);
     __asm__ volatile("sti");
-    for (began = prev = tsc(); n < most + warm && prev - began < khz * 1000; prev = tsc()) {
+    for (began = prev = tsc(); n < most + warm && prev - began < khz * 1000; prev = now) {
         now = tsc();
         if (ticks == seen)
             continue;
         seen = ticks;
+        /* It came before `now`, or between that and the look at `ticks`. */
+        before = now - prev, after = tsc() - now;
         if (n >= warm) {
-            samples[n - warm].kept = now - prev;
+            samples[n - warm].kept = before > after ? before : after;
             samples[n - warm].since = prev - last;
         }
         n++;
