@@ -17,32 +17,42 @@ METHODS = """ackermann apery bitops callfunc cdouble cfloat clongdouble collatz 
     int32float int32double int32longdouble intconversion ipv4checksum jmp lfsr32 ln2 logmap longdouble loop matrixprod nsqrt
     omega parity phi pi prime psi queens rand rand48 rgb sieve stats sqrt trig union zeta""".split()
 STRESSORS = """atomic bad-altstack branch bsearch cache cacheline clock context crypt dekker dup env epoll eventfd exec far-branch
-    fault fifo fork fp fp-error funccall funcret futex get getrandom goto hash heapsort hrtimers hsearch icache itimer judy kill
+    fault fifo fork fp fp-error funccall funcret futex get getrandom goto hash heapsort hrtimers hsearch icache judy kill
     l1cache list lockbus longjmp lsearch malloc matrix matrix-3d mcontend membarrier memcpy memfd memrate memthrash mergesort
     mincore misaligned mmap mmapfork mprotect mremap msg msync munmap mutex nanosleep nop null open peterson pipe poll prctl
     prefetch pthread ptrace qsort radixsort randlist regs remap rlimit rmap seccomp sem sem-sysv session set shellsort shm sigabrt
     sigchld sigfd sigfpe sigpending sigpipe sigq sigrt sigsegv sigsuspend sigtrap skiplist sockpair sparsematrix splice stack str
     stream switch sysinfo timer timerfd tree tsc tsearch urandom vdso vecfp vecmath vecshuf vecwide vfork vm vm-addr vm-rw vm-segv
     vm-splice wcs x86cpuid x86syscall yield zero zlib""".split()
+# Left out: itimer, whose operations are the guest's clock ticks while it computes: 250 a CPU second on any machine.
 ROWS = [("cpu " + m, "--cpu 1 --cpu-method " + m) for m in METHODS] + [(s, "--%s 1" % s) for s in STRESSORS]
 SECONDS = (1, 4)  # by the guest's clock; the second where the first gave it less than ENOUGH, on a busy host
 ENOUGH = 0.5  # CPU seconds
+# Its server ends at the first epoll_pwait2 that finds a large number behind the timespec: it gives one of 32 bits, and the kernel reads
+# 64. The client then sleeps to the end. Only a run that had ENOUGH says anything.
+MORTAL = {"epoll": (2,) * 16}
 COMMAND = "stress-ng --metrics-brief --temp-path /tmp/work %s"
 METRIC = re.compile(r"metrc: \[\d+\] \S+ +(\d+) +[\d.]+ +[\d.]+ +[\d.]+ ")
 
 
-def operations(machine, options, startup):
-    """(operations per CPU second, counters, CPU seconds) of one stressor, or None where it does not run there or count."""
-    for seconds in SECONDS:
-        before = machine.counters()
-        done = machine.do(COMMAND % options + " --timeout %d" % seconds)
-        found = METRIC.search(done["said"])
-        cpu = done["cpu"] - startup
-        if done["status"] or not found or not int(found[1]) or cpu <= 0.02:
-            return None
-        if cpu >= ENOUGH:
-            break
+def run(machine, options, seconds, startup):
+    """(operations per CPU second, counters, CPU seconds) of one run, or None where it does not run there or count."""
+    before = machine.counters()
+    done = machine.do(COMMAND % options + " --timeout %d" % seconds)
+    found = METRIC.search(done["said"])
+    cpu = done["cpu"] - startup
+    if done["status"] or not found or not int(found[1]) or cpu <= 0.02:
+        return None
     return int(found[1]) / cpu, counters.difference(before, machine.counters()), cpu
+
+
+def operations(machine, row, options, startup):
+    """As run(), of the first run that was long enough, or the longest."""
+    for seconds in MORTAL.get(row, SECONDS):
+        done = run(machine, options, seconds, startup)
+        if done and done[2] >= ENOUGH or not done and row not in MORTAL:
+            return done
+    return None if row in MORTAL else done
 
 
 def startup(machine):
@@ -58,10 +68,10 @@ def measure(up, o):
         results[row] = {}
         for _ in range(min(o.repeat, 2)):
             for name, machine in up.items():
-                run = operations(machine, options, base[name])
-                if run and run[0] > results[row].get(name, (0,))[0]:
-                    results[row][name] = run
-        rig.progress(row, {name: run[0] for name, run in results[row].items()})
+                done = operations(machine, row, options, base[name])
+                if done and done[0] > results[row].get(name, (0,))[0]:
+                    results[row][name] = done
+        rig.progress(row, {name: best[0] for name, best in results[row].items()})
     return results
 
 
