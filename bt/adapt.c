@@ -99,17 +99,21 @@ void site_learn(struct bt *bt, gpa_t gpa, enum fact fact)
     r->served = 0;
 }
 
-void site_forget_unmapped(struct bt *bt)
-{
-    for (struct site_record *r = bt->records[0]; r < bt->records[SITE_SETS]; r++)
-        r->facts &= (u8)~FACT_UNMAPPED;
-}
-
 u32 site_trap(struct bt *bt, gpa_t gpa)
 {
     struct site_record *r = record_made(bt, gpa);
 
     return r->traps < 255 ? ++r->traps : 255;
+}
+
+u32 site_miss(struct bt *bt, gpa_t gpa)
+{
+    struct site_record *r = record_made(bt, gpa);
+
+    if (r->tick != (u8)bt->ticks)
+        r->traps = 0;
+    r->tick = (u8)bt->ticks;
+    return site_trap(bt, gpa);
 }
 
 void site_overwritten(struct bt *bt, gpa_t gpa)

@@ -12,15 +12,15 @@ struct bt;
 /* How a memory operand is reached. */
 enum form {
     FORM_ADAPT,
-    FORM_MAPPED,  /* loads by gs:[address], stores by the table */
+    FORM_MAPPED,  /* by gs:[address]; but the supervisor's stores by the table */
     FORM_TABLE,   /* the spte as it is; anything unusual faults */
     FORM_CHECKED, /* spte and alignment looked at first; unusual: callout. No fault ever */
-    /* loads by gs:[address], misaligned ones, too; stores as in unaligned */
+    /* by gs:[address], misaligned ones, too; but the supervisor's stores as in unaligned */
     FORM_MAPPED_UNALIGNED,
     /* by the table, but misaligned operands are in order: the sptes of both ends must be one */
     FORM_UNALIGNED,
     FORM_CHECKED_UNALIGNED, /* so they are, and the spte is looked at first */
-    FORM_CALLOUT, /* C runs the instruction */
+    FORM_CALLOUT,           /* C runs the instruction */
     FORMS,
 };
 
@@ -30,7 +30,7 @@ enum form {
  * address of the instruction, so they outlive the TU.
  */
 enum fact {
-    FACT_UNMAPPED = 1, /* a load found nothing in the direct map, which could not grow */
+    FACT_UNMAPPED = 1, /* it found nothing in its direct or user map, and would not next time */
     FACT_UNUSUAL = 2, /* its operand was write-protected, a device's, or absent several times */
     FACT_MISALIGNED = 4, /* it was misaligned */
     FACT_FAULTS = 8,     /* a divide error, more than once */
@@ -46,10 +46,10 @@ bool operand_misaligned(const struct vcpu *cpu, const struct insn *in);
 /* The same by registers as they are before the TU it is in, if those it uses are likely to stay
  * as odd. */
 bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in);
-/* There is another direct map: sites that missed the last one may try it. */
-void site_forget_unmapped(struct bt *bt);
 /* A host signal at the site: counts; how many since it learnt last, 255 at most. */
 u32 site_trap(struct bt *bt, gpa_t gpa);
+/* The same, since the last tick: it missed a user map. */
+u32 site_miss(struct bt *bt, gpa_t gpa);
 /* The guest has overwritten bytes of the instruction, and little else. */
 void site_overwritten(struct bt *bt, gpa_t gpa);
 /*

@@ -39,6 +39,7 @@ static bool tu_goes_on(struct bt *bt, const struct callout *co)
 /* On at EIP, in whatever context, without the run loop: bt_indirect finds the TU or leaves. */
 static int jump_on(struct bt *bt)
 {
+    bt_user_map_follow(bt->cpu);
     bt_fpu_revalidate(bt->cpu);
     bt_context(bt);
     if (bt_watched(bt->cpu))
@@ -185,7 +186,7 @@ static int what_follows(struct bt *bt, const struct callout *co, bool done)
 {
     if (unlikely(bt->cpu->requests))
         return AFTER_LEAVE;
-    return done && tu_goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    return done && !bt_user_map_stale(bt->cpu) && tu_goes_on(bt, co) ? AFTER_ON : jump_on(bt);
 }
 
 int bt_callout_c(struct vcpu *cpu, struct callout *co)
@@ -242,6 +243,8 @@ int bt_fast_callout_c(struct vcpu *cpu, struct callout *co)
         cpu_run_admitted(cpu, &co->insn);
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
-    return cpu->requests || bt->dropped || bt->generation != cpu->mmu->fetch_generation
-               ? FAST_AFTER : FAST_ON;
+    return cpu->requests || bt->dropped || bt_user_map_stale(cpu) ||
+                   bt->generation != cpu->mmu->fetch_generation
+               ? FAST_AFTER
+               : FAST_ON;
 }

@@ -53,13 +53,16 @@ u32 context_number(struct bt *bt, const struct context *c)
 
     if (contexts_equal(&bt->contexts[i], c))
         return i;
-    for (i = 1; i < bt->context_count && !contexts_equal(&bt->contexts[i], c); i++)
+    for (i = 2; i < bt->context_count && !contexts_equal(&bt->contexts[i], c); i++)
         ;
     if (i == MAX_CONTEXTS)
         return 0;
     if (i == bt->context_count) {
-        bt->contexts[i] = *c;
-        bt->context_count = i + 1;
+        bt->contexts[i] = bt->contexts[i + 1] = *c;
+        bt->contexts[i].key &= ~(u32)KEY_MAP;
+        bt->contexts[i + 1].key |= KEY_MAP;
+        bt->context_count = i + 2;
+        i += c->key & KEY_MAP ? CONTEXT_MAP : 0;
     }
     *memo = (u16)i;
     return i;
@@ -71,7 +74,14 @@ static void forget_contexts(struct bt *bt)
     bt_flush(bt);
     memset(bt->context_memo, 0, sizeof(bt->context_memo));
     memo_forget_transfers(bt->cpu);
-    bt->context_count = 1;
+    bt->context_count = 2;
+}
+
+static bool goes_by_map(const struct vcpu *cpu, u32 key)
+{
+    if (cpu->cpl == 3)
+        return cpu->paging.user_map && key & KEY_PROT && !(key & KEY_AC);
+    return mmu_direct_map_use(&cpu->paging);
 }
 
 u32 bt_context(struct bt *bt)
@@ -80,6 +90,7 @@ u32 bt_context(struct bt *bt)
     struct context c = { context_key(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
     context_set_pic(bt, &c);
+    c.key |= goes_by_map(cpu, c.key) ? KEY_MAP : 0;
     memo_revalidate(bt);
     if (contexts_equal(&bt->contexts[tc_of(cpu)->context], &c))
         return tc_of(cpu)->context;

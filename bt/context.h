@@ -29,7 +29,12 @@ enum {
     KEY_AC = 1 << 10,      /* the guest wants #AC: CPL 3, EFLAGS.AC and CR0.AM */
     KEY_PIC = 1 << 11,     /* position-independent: see below */
     KEY_SEG_SHIFT = 12,    /* three bits per segment register, ES to DS: enum seg_class */
+    /* gs leads to a map of this address space: of CPL 3 its user map, for loads and stores;
+     * below, its direct map, for loads */
+    KEY_MAP = 1 << 24,
 };
+/* Contexts that differ by KEY_MAP alone have numbers that differ by CONTEXT_MAP (regs.h), set
+ * in that of the one with it: who enters user mode just adds paging.user_map. */
 /*
  * Programs and libraries lie at another address in each process. So TUs of flat 32-bit user
  * code do not depend on theirs: EIP is tc.page, the linear page that code runs in, plus an

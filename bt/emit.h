@@ -55,7 +55,8 @@ struct xl {
     u32 page;       /* where that is now, else 0: for listings */
     bool fpu_noted; /* tc.fpu_page is this page */
     bool callout;   /* an instruction with a memory operand is a callout; or: */
-    bool direct_map;    /* loads go by the direct map */
+    bool user_map;  /* KEY_MAP of CPL 3 */
+    bool direct_map; /* the operand goes by the map: a load, or any in a user map */
     bool checked;   /* sptes are looked at first */
     bool unaligned; /* misaligned operands are in order */
     struct xl_place {
@@ -309,7 +310,9 @@ enum xl_access { XL_READ, XL_WRITE };
  * do it.
  */
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access);
-/* The same for a guest register of 32 bits as the offset; or for the offset in r9d if it is
+/* May an operand there be used as it is, by gs: and the guest's address? */
+bool xl_mapped_flat(const struct xl *x, u8 seg, enum xl_access access);
+/* xl_operand() for a guest register of 32 bits as the offset; or for the offset in r9d if it is
  * such a register plus disp. */
 bool xl_at(struct xl *x, u8 seg, u8 gpr, u32 size, enum xl_access access);
 bool xl_near(struct xl *x, u8 seg, u8 gpr, i32 disp, u8 addrsize, u32 size,

@@ -63,6 +63,7 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size)
 {
     if (size == 2)
         emit8(x, 0x66);
+    place_prefixes(x);
     EMIT(x, place_rex(x), 0xc7); /* mov m, imm */
     place_modrm(x, 0);
     if (size == 2)

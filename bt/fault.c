@@ -4,7 +4,7 @@
  * note where, learn from it, leave the code, and let the interpreter run that one instruction,
  * which fills the shadow, reaches the device, or raises the guest's exception.
  *
- *   direct map    a load by gs:[address] of what is not in the direct map
+ *   map       an access by gs:[address] to what is not in the direct or user map
  *   spte 0    a hidden or true page fault
  *   write-protected   code, page table or device memory
  *   align     a misaligned access in form table, which might cross a page: no canonical address
@@ -57,14 +57,15 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
 }
 
 /* Whether it will find it next time is looked at when the instruction has been run: run.c. */
-static void note_direct_map_miss(struct bt *bt, const struct tu *tu, const struct site *site,
-                                 u64 off)
+static void note_map_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off)
 {
-    bt->stats.signals_direct_map++;
-    bt->direct_map_miss.set = true;
-    bt->direct_map_miss.gla = (gla_t)off;
-    bt->direct_map_miss.tu = (u32)(tu - bt->tus);
-    bt->direct_map_miss.gpa = tu->gpa + site->eip_off;
+    bt->map_miss.set = true;
+    bt->map_miss.user = (bt->contexts[tu->context].key >> KEY_CPL_SHIFT & 3) == 3;
+    bt->map_miss.gla = (gla_t)off;
+    bt->map_miss.tu = (u32)(tu - bt->tus);
+    bt->map_miss.gpa = tu->gpa + site->eip_off;
+    bt->stats.signals_user_map += bt->map_miss.user;
+    bt->stats.signals_direct_map += !bt->map_miss.user;
 }
 
 /* Its low bits were put on top of the address. */
@@ -78,7 +79,7 @@ static void learn_from_fault(struct bt *bt, struct tu *tu, const struct site *si
 {
     site_count_signal(bt, tu->gpa + site->eip_off);
     if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->direct_map <= GIB(4)) {
-        note_direct_map_miss(bt, tu, site, at - bt->cpu->direct_map);
+        note_map_miss(bt, tu, site, at - bt->cpu->direct_map);
     } else if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
         if (site_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CHANGE) {

@@ -135,6 +135,8 @@ unusual_in_ax:
         .type   bt_sysexit, @function
 bt_sysexit:
         flags_save %r13d
+        cmpb    $0, VCPU_USER_MAP_STALE(%r15)
+        jne     unusual
         cmpl    $3, TC_FPU_CPL(%r15)
         jne     1f
         mov     %r10d, %r11d
@@ -160,6 +162,7 @@ bt_sysexit:
         add     $SHADOW_BIAS, %r14
         mov     %ecx, %r8d
         mov     %edx, %r9d
+        or      VCPU_USER_MAP(%r15), %r11d
         enter_context
         flags_restore %r13d
         jmp     bt_indirect
@@ -232,6 +235,8 @@ bt_iret:
         jmp     iret_commit
 
 iret_outer:
+        cmpb    $0, VCPU_USER_MAP_STALE(%r15)
+        jne     kept_unusual
         mov     %r10, TC_SCRATCH+16(%r15)
         mov     %r8d, %eax
         and     $0xfff, %eax
@@ -264,6 +269,7 @@ iret_outer:
         mov     %cl, VCPU_CPL(%r15)
         cmp     $3, %ecx
         jne     3f
+        or      VCPU_USER_MAP(%r15), %r11d
         mov     VCPU_SHADOW_SYSTEM(%r15), %r14
         add     $(SHADOW_USER * 8), %r14
         mov     %r14, VCPU_SHADOW(%r15)
@@ -335,6 +341,7 @@ bt_int:
         shl     $6, %esi
         lea     TC_INTS(%r15,%rsi), %rsi
         mov     TC_CONTEXT(%r15), %ecx
+        or      $CONTEXT_MAP, %ecx
         cmp     %ecx, INT_FROM(%rsi)
         jne     kept_unusual
         cmp     %r11d, INT_VECTOR(%rsi)

@@ -255,9 +255,9 @@ void memo_learn_iret(struct bt *bt, u32 from)
     /* to the same level SS is not loaded */
     if (!memo_learn(bt, CS) || (cpu->cpl && !memo_learn(bt, SS)))
         return;
-    tc_of(cpu)->irets[cpu->cpl + (bt_fpu_live_for(cpu, cpu->cpl) ? 4 : 0)] =
-        (struct iret_memo){from, cpu->seg[CS].selector, cpu->seg[SS].selector,
-                           cpu->eflags & FLAG_IOPL, tc_of(cpu)->context};
+    tc_of(cpu)->irets[cpu->cpl + (bt_fpu_live_for(cpu, cpu->cpl) ? 4 : 0)] = (struct iret_memo){
+        from, cpu->seg[CS].selector, cpu->seg[SS].selector, cpu->eflags & FLAG_IOPL,
+        tc_of(cpu)->context & ~(u32)(cpu->cpl == 3 ? CONTEXT_MAP : 0)};
 }
 
 /* Where a transfer to CS led that changed nothing else of the context. Its selector may have
@@ -274,8 +274,8 @@ void memo_learn_far(struct bt *bt, u32 from)
     if (a->key & KEY_PROT ? !memo_learn(bt, CS)
                           : b->cs_base != selector << 4 || a->cs_limit != b->cs_limit)
         return;
-    tc_of(cpu)->fars[(from << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
-        (struct far_memo){ from, selector | FAR_VALID, tc_of(cpu)->context, 0 };
+    tc_of(cpu)->fars[(from << 15 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
+        (struct far_memo){from, selector | FAR_VALID, tc_of(cpu)->context, 0};
 }
 
 static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_memo *c)
@@ -291,9 +291,10 @@ static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_memo *c)
 void memo_learn_int(struct bt *bt, u32 from, u8 vector)
 {
     struct vcpu *cpu = bt->cpu;
-    struct int_memo c = {
-        .from = from, .to = tc_of(cpu)->context, .vector = vector, .eip = cpu->eip
-    };
+    struct int_memo c = {.from = from | CONTEXT_MAP,
+                         .to = tc_of(cpu)->context,
+                         .vector = vector,
+                         .eip = cpu->eip};
     u32 key = bt->contexts[from].key, cpl = key >> KEY_CPL_SHIFT & 3;
     u32 gate[2];
 

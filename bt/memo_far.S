@@ -15,7 +15,7 @@
 .macro find_far prot
         mov     TC_CONTEXT(%r15), %eax
         mov     %eax, %ecx
-        shl     $16, %ecx
+        shl     $15, %ecx
         or      %esi, %ecx
         imul    $FAR_HASH, %ecx, %ecx
         shr     $FAR_HASH_SHIFT, %ecx

@@ -51,6 +51,8 @@ void offsets(void)
     VCPU(VCPU_PAUSES, pauses);
     VCPU(VCPU_STALE_CODE, stale_code);
     VCPU(VCPU_DIRECT_MAP, direct_map);
+    VCPU(VCPU_USER_MAP, user_map);
+    VCPU(VCPU_USER_MAP_STALE, user_map_stale);
     VCPU(VCPU_DIRECT_MAP_FRAMES, direct_map_frames);
     VCPU(VCPU_RAM, ram);
     VCPU(VCPU_RAM_PAGES, ram_pages);

@@ -62,12 +62,15 @@
 #define SEG_KEY_STACK32 0x00400000
 #define SEG_KEY_VALID 0x80000000
 
+/* The bit of a context's number that says KEY_MAP */
+#define CONTEXT_MAP 1
+
 /* The bits of a leaf by which its answer is found: extended, and the number. */
 #define CPUID_BITS 0x8000001f
 #define CPUID_ENTRIES 64
 
 #define FAR_VALID 0x10000
-/* The entry is (context << 16 | selector) * FAR_HASH >> FAR_HASH_SHIFT, in 32 bits. */
+/* The entry is (context << 15 | selector) * FAR_HASH >> FAR_HASH_SHIFT, in 32 bits. */
 #define FAR_ENTRIES 128
 #define FAR_HASH 0x9e3779b1
 #define FAR_HASH_SHIFT 25

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <x86intrin.h>
 
 static_assert(sizeof(struct tc) <= CPU_ENGINE_ROOM, "room behind struct vcpu");
 
@@ -64,8 +65,8 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     bt->config = *config;
     bt->fd = -1;
     bt->contexts = calloc(MAX_CONTEXTS, sizeof(*bt->contexts));
-    bt->context_count = 1;
-    bt->contexts[0].key = ~0u; /* no context */
+    bt->context_count = 2;
+    bt->contexts[0].key = bt->contexts[1].key = ~0u; /* no contexts */
     bt->page_tus = mmap(NULL, PHYS_PAGES * sizeof(*bt->page_tus), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bt->code_map = mmap(NULL, CODE_MAP_BYTES, PROT_READ | PROT_WRITE,
@@ -157,25 +158,17 @@ static bool fill_exec_spte(struct vcpu *cpu)
     return !fault;
 }
 
-static u64 tus_made(const struct bt *bt)
+void bt_user_map_follow(struct vcpu *cpu)
 {
-    return bt->stats.tus[0] + bt->stats.tus[1];
+    if (bt_user_map_stale(cpu))
+        mmu_user_map_sync(&cpu->paging);
 }
 
-/* Code made while there was no direct map is translated again when there is one. */
-static void follow_direct_map(struct bt *bt)
+/* Has translating touched what user code is about to go by? */
+static bool user_map_changed(const struct bt *bt, u32 context)
 {
-    bool use = mmu_direct_map_use(&bt->cpu->paging);
-
-    if (likely(use == bt->mapped_loads))
-        return;
-    bt->mapped_loads = use;
-    if (!use)
-        bt->mapless = tus_made(bt);
-    else if (tus_made(bt) - bt->mapless >= REBUILD_TUS && bt->rebuilds++ < MAX_REBUILDS) {
-        site_forget_unmapped(bt);
-        bt_flush(bt);
-    }
+    return bt_user_map_stale(bt->cpu) ||
+           (bt->cpu->cpl == 3 && context & CONTEXT_MAP && !bt->cpu->user_map);
 }
 
 /* The TU to run next, chained to the exit that led here. NULL: interpret. */
@@ -185,15 +178,16 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     u32 context;
     struct tu *tu;
 
-    follow_direct_map(bt);
-    bt_fpu_revalidate(bt->cpu);
-    context = bt_context(bt);
-    tu = tu_lookup(bt, context, bt->cpu->eip);
-
-    if (!tu)
-        tu = bt_translate(bt, context);
-    if (!tu)
-        return NULL;
+    do {
+        bt_user_map_follow(bt->cpu);
+        bt_fpu_revalidate(bt->cpu);
+        context = bt_context(bt);
+        tu = tu_lookup(bt, context, bt->cpu->eip);
+        if (!tu)
+            tu = bt_translate(bt, context);
+        if (!tu)
+            return NULL;
+    } while (user_map_changed(bt, context)); /* its page has become code; or more */
     if (from && flushes == bt->stats.flushes && !tu_at(bt, from->tu)->dead) {
         tu_unlink(bt, from);
         tu_link(bt, from, tu);
@@ -202,15 +196,32 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     return tu;
 }
 
-/* A load that found nothing in the direct map has been interpreted. */
-static void retry_direct_map(struct bt *bt, u64 flushes)
+/* Was a page missing that is there from now on? Of user maps, too: as long as it does not
+ * happen again and again. Where the guest got a page fault, its kernel has the word. */
+static bool map_has_it(struct bt *bt, bool user)
 {
-    bt->direct_map_miss.set = false;
-    if (mmu_direct_map_extend(&bt->cpu->paging, bt->direct_map_miss.gla))
+    struct vcpu *cpu = bt->cpu;
+    gla_t gla = bt->map_miss.gla;
+
+    if (!user)
+        return mmu_direct_map_extend(&cpu->paging, gla);
+    if (site_miss(bt, bt->map_miss.gpa) > MISSES_BEFORE_TABLE)
+        return false;
+    bt_user_map_follow(cpu);
+    return cpu->cpl != 3 || mmu_user_map_has(&cpu->paging, gla, false);
+}
+
+/* An access that found nothing in the map of its context has been interpreted. */
+static void retry_map(struct bt *bt, u64 flushes)
+{
+    struct tu *tu = flushes == bt->stats.flushes ? tu_at(bt, bt->map_miss.tu) : NULL;
+
+    bt->map_miss.set = false;
+    if (map_has_it(bt, bt->map_miss.user))
         return;
-    site_learn(bt, bt->direct_map_miss.gpa, FACT_UNMAPPED);
-    if (flushes == bt->stats.flushes && !tu_at(bt, bt->direct_map_miss.tu)->dead)
-        tu_drop(bt, tu_at(bt, bt->direct_map_miss.tu));
+    site_learn(bt, bt->map_miss.gpa, FACT_UNMAPPED);
+    if (tu && !tu->dead)
+        tu_drop(bt, tu);
 }
 
 static void hurry(struct vcpu *cpu)
@@ -230,7 +241,10 @@ static void stopped_by_poll(struct bt *bt)
           (const void *)tc->polled);
     bt->cpu->eip = (u32)tc->page + tu->eip;
     bt->stats.exits_poll++;
+    bt->ticks++;
     tc->polled = NULL;
+    if (bt->cpu->cpl == 3)
+        mmu_user_map_sample(&bt->cpu->paging, __rdtsc());
 }
 
 /* The exit whose stub ends at `left`; EIP is where it leads. */
@@ -285,8 +299,8 @@ static struct exit *run_code(struct bt *bt, struct exit *from)
         bt->interpret = false;
         bt->stats.interpreted++;
         cpu_run_one(cpu);
-        if (bt->direct_map_miss.set)
-            retry_direct_map(bt, flushes);
+        if (bt->map_miss.set)
+            retry_map(bt, flushes);
     }
     return e;
 }

@@ -139,9 +139,12 @@ static void set_form(struct xl *x, const struct insn *in)
     x->checked = form == FORM_CHECKED || form == FORM_CHECKED_UNALIGNED;
     x->unaligned = form == FORM_UNALIGNED || form == FORM_CHECKED_UNALIGNED ||
                    form == FORM_MAPPED_UNALIGNED;
-    x->direct_map =
-        !by_stack_or_frame(in) &&
-        (form == FORM_MAPPED || (form == FORM_MAPPED_UNALIGNED && xl_only_loads(in)));
+    if (x->user_map)
+        x->direct_map = form == FORM_MAPPED || form == FORM_MAPPED_UNALIGNED;
+    else
+        x->direct_map =
+            !by_stack_or_frame(in) &&
+            (form == FORM_MAPPED || (form == FORM_MAPPED_UNALIGNED && xl_only_loads(in)));
     x->next = next_path(x, in);
     x->code_page_store = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
 }
@@ -200,18 +203,20 @@ static void emit_poll(struct xl *x)
     check(x->p - x->start == POLL_SIZE, "a poll of %d bytes", (int)(x->p - x->start));
 }
 
-/* What the facts say. The direct map is the supervisor's. A host fault for each operand of a
+/* What the facts say. A host fault for each operand of a
  * stack that is misaligned would be dear. Where the guest wants #AC itself, a misaligned
  * operand makes a callout. */
 static enum form site_form(const struct xl *x, u8 facts, const struct insn *in)
 {
     enum form forced = (enum form)x->bt->config.force_form;
-    bool supervisor = (x->context->key >> KEY_CPL_SHIFT & 3) != 3,
-         ac = x->context->key & KEY_AC;
-    bool mapped =
-        supervisor && !(facts & FACT_UNMAPPED) && mmu_direct_map_use(&x->bt->cpu->paging);
+    bool ac = x->context->key & KEY_AC;
+    bool mapped = x->context->key & KEY_MAP && !(facts & FACT_UNMAPPED);
     bool odd = !ac && (facts & FACT_MISALIGNED || operand_likely_misaligned(x->bt->cpu, in));
 
+    if (forced == FORM_MAPPED && !(x->context->key & KEY_MAP))
+        return FORM_TABLE;
+    if (forced == FORM_MAPPED_UNALIGNED && !(x->context->key & KEY_MAP))
+        forced = FORM_UNALIGNED;
     if (forced)
         return ac && forced > FORM_CHECKED && forced < FORM_CALLOUT ? FORM_CHECKED : forced;
     if (facts & (FACT_FAULTS | FACT_PATCHED))
@@ -315,6 +320,7 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const struct in
                       .place = tu_place(bt, context, x.context->cs_base + eip),
                       .host = (u32)bt->used + POLL_END_SIZE,
                       .patched = site_facts(bt, gpa) & FACT_PATCHED};
+    x.user_map = x.context->key & KEY_MAP && (x.context->key >> KEY_CPL_SHIFT & 3) == 3;
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
     translate_body(&x, count);

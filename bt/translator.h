@@ -35,8 +35,7 @@ enum {
     CONTEXT_MEMO = 64,
     MISSES_BEFORE_CHECK = 3, /* host signals at a site */
     TRAPS_BEFORE_CHANGE = 2,
-    REBUILD_TUS = 512, /* made without a direct map that are worth a flush when there is one */
-    MAX_REBUILDS = 8,
+    MISSES_BEFORE_TABLE = 3, /* of a user map, from one tick to the next */
 };
 
 /* See stats.def. */
@@ -93,21 +92,21 @@ struct bt {
     struct site_record {
         u32 gpa;                 /* of the instruction, plus 1; 0: free */
         u8 facts, traps, writes; /* enum fact; host signals and writes to it since */
+        u8 tick;                 /* of the last miss of a user map */
         u16 served, trial;       /* good executions in C: so far, until facts are forgotten */
     } records[SITE_SETS][SITE_WAYS];
     struct site_cost costs[COST_SIZE];
     u32 generation; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
     bool interpret; /* set by the signal handler: run the instruction at EIP in C */
-    bool mapped_loads; /* loads of new code go by the direct map */
-    u64 mapless; /* TUs made when they did last */
-    u32 rebuilds;  /* flushes because they do again */
+    u32 ticks;      /* times a poll left the code */
     struct {
-        bool set; /* its load found nothing in the direct map */
+        bool set;  /* it found nothing in the map of its context, */
+        bool user; /* a user map */
         gla_t gla;
         u32 tu;   /* number, */
         gpa_t gpa; /* and of the instruction */
-    } direct_map_miss;
+    } map_miss;
     struct bt_stats stats;
 };
 
@@ -128,6 +127,12 @@ static inline void bt_flags_from_host(struct vcpu *cpu)
 }
 /* single steps and breakpoints are the interpreter's */
 bool bt_watched(struct vcpu *cpu);
+/* Has something changed that the user's map has to follow before user code runs? It does. */
+static inline bool bt_user_map_stale(const struct vcpu *cpu)
+{
+    return unlikely(cpu->user_map_stale) && cpu->cpl == 3;
+}
+void bt_user_map_follow(struct vcpu *cpu);
 /* Empties the stack of return addresses if they may lead to the wrong place. */
 void bt_revalidate_stack(struct bt *bt);
 

@@ -207,7 +207,13 @@ bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access)
 
 static bool by_direct_map(const struct xl *x, enum xl_access access)
 {
-    return x->direct_map && access == XL_READ;
+    return x->direct_map && (access == XL_READ || x->user_map);
+}
+
+bool xl_mapped_flat(const struct xl *x, u8 seg, enum xl_access access)
+{
+    return by_direct_map(x, access) && !x->callout && !x->checked && !x->span &&
+           context_seg(x->context->key, seg) == SEG_FLAT && xl_allowed(x, seg, access);
 }
 
 /* The low bits of an address are those of its offset where a base is a multiple of 16. */
@@ -310,8 +316,7 @@ bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access ac
 {
     if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
         return xl_at(x, in->seg, in->base, size, access);
-    if (by_direct_map(x, access) && in->addrsize == 4 &&
-        context_seg(x->context->key, in->seg) == SEG_FLAT) {
+    if (in->addrsize == 4 && xl_mapped_flat(x, in->seg, access)) {
         x->m = place_in_direct_map(in);
         return true;
     }

@@ -4,9 +4,15 @@
  */
 #include "bt/emit.h"
 
-/* Makes [r10+r9] the host address of what lies `by` bytes above the top of the stack. */
+/* The host address of what lies `by` bytes above the top of the stack: [r10+r9], or by a map.
+ */
 static bool stack_place(struct xl *x, i32 by, u32 size, enum xl_access access)
 {
+    if (x->stack32 && xl_mapped_flat(x, SS, access)) {
+        x->m = (struct xl_place){
+            .direct_map = true, .wraps = true, .base = R8, .index = NO_REG, .disp = by};
+        return true;
+    }
     emit_lea_rm(x, R9, R8, by);
     if (!x->stack32)
         emit_movzx_rr16(x, R9, R9);

@@ -360,7 +360,7 @@ static struct context flat_context(const struct xl *x, u32 cpl)
 {
     struct context to = { x->context->key, 0, ~0u };
 
-    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | KEY_FPU_LIVE | KEY_SSE |
+    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | KEY_FPU_LIVE | KEY_SSE | KEY_MAP |
                 7u << (KEY_SEG_SHIFT + 3 * CS) | 7u << (KEY_SEG_SHIFT + 3 * SS));
     to.key |= KEY_CODE32 | KEY_STACK32 | cpl << KEY_CPL_SHIFT | (cpl ? 0 : KEY_IOPL_OK);
     static_assert(SEG_FLAT == 0, "CS and SS in a key");

@@ -57,6 +57,7 @@ void direct_map_init(struct mmu *mmu)
 {
     mmu->nowhere = reserve_nothing(NULL, DIRECT_MAP_BYTES);
     mmu->direct_map_run = MIN_RUN;
+    mmu->user_maps_after = USER_MAP_AFTER;
     mmu->fast_gs = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
 }
 
@@ -82,9 +83,15 @@ static struct space *direct_map_owner(const struct mmu *mmu)
 void direct_map_switch(struct mmu *mmu)
 {
     struct direct_map *w = direct_map_owner(mmu)->direct_map;
+    struct user_map *m = mmu->space->user_map;
     struct paging *pg = mmu->pg;
-    u8 *at = w ? w->at : mmu->nowhere;
+    u8 *at = w ? w->at : m ? m->at : mmu->nowhere;
 
+    pg->user_map = m && !w;
+    if (m && m->dirty_count | m->lost)
+        pg->user_map_stale = true;
+    if (pg->direct_map && at == mmu->nowhere && !mmu->no_user_maps)
+        return; /* nobody goes by gs: not worth a call of the host */
     if (pg->direct_map == (u64)at)
         return;
     pg->direct_map = (u64)at;
@@ -232,6 +239,7 @@ static struct direct_map *direct_map_open(struct mmu *mmu, struct space *s)
     struct direct_map *w;
 
     if (!mmu->nowhere || (alone && !mmu->fast_gs) ||
+        (!mmu->no_user_maps && mmu->space->root.mode & SPACE_PAGING) ||
         mmu->direct_maps_closed >= MAX_CLOSED + mmu->clock / SOON)
         return NULL;
     w = direct_map_take(mmu);

@@ -112,6 +112,16 @@ void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val);
  * find it; false: let it go by a spte. */
 bool mmu_direct_map_extend(struct paging *pg, gla_t gla);
 
+/* ---- User maps, for the translator's loads and stores in user mode (usermap.c) ---- */
+
+/* The deadline has come at user code, at that TSC: its space may get a user map. */
+void mmu_user_map_sample(struct paging *pg, u64 tsc);
+/* Before user code runs, if paging.user_map_stale: the host's mappings follow the sptes. May
+ * give the map up. */
+void mmu_user_map_sync(struct paging *pg);
+/* May the page be accessed there? */
+bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write);
+
 /* ---- Who else must know (bt/, the decode cache) ---- */
 
 /* Called before the bytes [gpa, gpa+n) of a page marked with mmu_protect_code() change. The

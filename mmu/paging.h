@@ -21,6 +21,8 @@ struct paging {
     u32 stale_code; /* 1 + the page whose execute spte is older than its entry: shadow.c; or 0 */
     bool direct_map_loaded; /* code that uses the direct map may run on this thread */
     u64 direct_map;   /* what gs leads to in translated code, see mmu/directmap.c; */
+    u32 user_map;     /* 1: there gs leads to the current space's user map; else 0 */
+    bool user_map_stale;          /* before user code runs: mmu_user_map_sync() */
     const u32 *direct_map_frames; /* page of RAM + 1 by page there; */
     u8 *ram;      /* where RAM lies by itself, */
     u64 ram_pages;

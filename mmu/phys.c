@@ -64,6 +64,7 @@ void mmu_free(struct mmu *mmu)
     rmap_done(mmu);
     space_done(mmu);
     direct_map_done(mmu);
+    user_map_done(mmu);
     if (mmu->fd >= 0)
         close(mmu->fd);
     free(mmu);

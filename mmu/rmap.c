@@ -116,8 +116,10 @@ void rmap_protect(struct mmu *mmu, u32 page, u8 flag)
         for (u32 table = TABLE_WRITE; table < SHADOW_TABLES; table += TABLE_USER) {
             u64 *spte = rmap_spte(mmu, w, hva, table);
 
-            if (spte)
+            if (spte) {
                 *spte |= SPTE_PROTECTED;
+                user_map_drops(mmu, &mmu->spaces[w->space], w->page);
+            }
         }
         mmu->rmap_head[page] = w->next;
         w->next = mmu->rmap_free;

@@ -49,6 +49,7 @@ static void drop_page(struct mmu *mmu, struct space *s, u32 page)
     u64 *sptes = &s->shadow[page];
 
     direct_map_cut(mmu, s, page, 1);
+    user_map_drops(mmu, s, page);
     if (!(used & 1 << TABLE_READ) || !*sptes)
         return;
     for (; used; used &= used - 1) {
@@ -118,10 +119,11 @@ static void settle_stale(struct mmu *mmu, struct space *s, u32 page, u64 exec, b
     mmu->pg->stale_code = 0;
 }
 
-static void drop_writes(struct space *s, u32 page)
+static void drop_writes(struct mmu *mmu, struct space *s, u32 page)
 {
     u32 used = s->used[page / LEAF_SPTES];
 
+    user_map_drops(mmu, s, page);
     if (used & 1 << TABLE_WRITE)
         s->shadow[SHADOW_WRITE + page] = 0;
     if (used & 1 << (TABLE_USER + TABLE_WRITE))
@@ -132,7 +134,7 @@ void shadow_forget_writes(struct mmu *mmu, gla_t gla)
 {
     u32 page = gla >> PAGE_SHIFT;
 
-    drop_writes(spte_owner(mmu->space, page), page);
+    drop_writes(mmu, spte_owner(mmu->space, page), page);
 }
 
 void shadow_drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
@@ -140,6 +142,7 @@ void shadow_drop_range(struct mmu *mmu, struct space *s, u32 first, u32 count)
     u32 end = first + count, n;
 
     direct_map_cut(mmu, s, first, count);
+    user_map_range_changes(mmu, s, first, count);
     for (u32 page = first; page < end; page += n) {
         u32 used = s->used[page / LEAF_SPTES];
 
@@ -160,6 +163,7 @@ void shadow_drop_sptes(struct mmu *mmu, struct space *s)
 
     mmu->fetch_generation++;
     direct_map_close(mmu, s);
+    user_map_close(mmu, s);
     for (u32 column = 0; column < COLUMNS; column += 8) {
         memcpy(&eight, &s->used[column], 8);
         if (eight)
@@ -358,6 +362,8 @@ static void fill_sptes(struct mmu *mmu, struct space *s, const struct walk *w, u
         spte_set(mmu, s, TABLE_WRITE, index, wr);
     if (w->dirty && w->writable && w->user)
         spte_set(mmu, s, TABLE_USER + TABLE_WRITE, index, wr);
+    if (w->user)
+        user_map_changes(mmu, s, index);
     if (super_write && write && !write_protected)
         rmap_add(mmu, page, s, index, write);
 }
@@ -424,7 +430,7 @@ static void entry_changed(struct mmu *mmu, const struct table_user *u, u32 index
     if ((old & PTE_P && !keeps_sptes(old, new)) || stale(mmu, s, page))
         drop_by_entry(mmu, s, page);
     else if (old & PTE_P && !(w.writable && w.dirty))
-        drop_writes(s, page);
+        drop_writes(mmu, s, page);
     if ((new & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(new & mmu_entry_reserved(mode)) &&
         (s == now || (now->shared_shadow && s == now->shared_shadow->sptes)))
         fill_sptes(mmu, s, &w, page, false);

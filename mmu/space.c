@@ -110,6 +110,7 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct sha
     s->live = true;
     s->root = *r;
     s->quarrels = 0;
+    s->user_time = s->user_map_due = 0;
     if (g)
         shared_join(mmu, s, g);
     return s;

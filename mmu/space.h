@@ -30,6 +30,8 @@ struct space {
     u64 *shadow;        /* SHADOW_BYTES, reserved */
     u32 leaves;       /* that hold memory of the host's */
     struct direct_map *direct_map; /* that has pages of its sptes; NULL: none */
+    struct user_map *user_map;     /* NULL: none */
+    u64 user_time, user_map_due;   /* TSC's ticks in user code, as sampled; when it is due */
     /* whose sptes its shared regions are; NULL: all are its own */
     struct shared_shadow *shared_shadow;
     u64 seen;         /* the shared shadow's version it agreed with; 0: look again */

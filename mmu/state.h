@@ -7,6 +7,7 @@
 
 #include "mmu/directmap.h"
 #include "mmu/shared.h"
+#include "mmu/usermap.h"
 
 struct rmap;
 struct table_user;
@@ -43,6 +44,12 @@ struct mmu {
     u8 *nowhere;         /* the direct map of who has none: every load there faults */
     u32 direct_maps_closed;  /* so far */
     u32 direct_map_run;      /* pages in a row that are worth mapping */
+
+    struct user_map user_maps[MAX_USER_MAPS];
+    bool no_user_maps;   /* the supervisor has direct maps under paging instead */
+    u32 user_map_pages;  /* mapped in all of them */
+    u64 user_maps_after; /* so much user time, of the TSC's ticks */
+    u64 user_sampled;    /* the TSC at the last sample */
 
     u32 *table_head;     /* [PHYS_PAGES] into table_pool */
     struct table_user *table_pool;

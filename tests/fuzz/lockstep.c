@@ -209,6 +209,8 @@ static void start_round(struct pair *p)
     p->bt->mmu->direct_map_run = pick(4) ? 1 : 3;
     p->apart = false;
     p->cold_spaces = pick(2);
+    p->bt->mmu->no_user_maps = pick(2);
+    p->bt->mmu->user_maps_after = 0;
 }
 
 static void start_launch(struct pair *p)

@@ -8,6 +8,7 @@
  *           against a walk
  *   direct map  every page of it is one that such a spte could lead to, accessed, at that
  *               page's memory
+ *   user map   the same, with the user's rights, before user code runs
  *   memory  beyond RAM nothing is ever written; ROM keeps its bytes
  *   vcpu    pointers that only the monitor changes
  *   context what translated code relies on is what the CPU is, where it comes to C
@@ -151,10 +152,12 @@ static bool direct_map_right(const struct machine *m)
     const struct mmu *mmu = m->mmu;
     const struct space *s =
         mmu->space->shared_shadow ? mmu->space->shared_shadow->sptes : mmu->space;
+    const struct user_map *user = mmu->space->user_map;
+    const u8 *at = s->direct_map ? s->direct_map->at : user ? user->at : mmu->nowhere;
     struct walk w;
 
-    if (m->cpu->direct_map &&
-        m->cpu->direct_map != (u64)(s->direct_map ? s->direct_map->at : mmu->nowhere))
+    if (m->cpu->direct_map != (u64)at && m->cpu->direct_map &&
+        (mmu->no_user_maps || at != mmu->nowhere))
         return wrong(m, "not the current space's direct map", 0, m->cpu->direct_map);
     for (u32 page = 0; s->direct_map && page < SHADOW_SPTES; page++) {
         u32 frame = s->direct_map->frame[page];
@@ -171,12 +174,41 @@ static bool direct_map_right(const struct machine *m)
     return true;
 }
 
+/* Has the user every right that the page has in the user map, and is no write to it to be told? */
+static bool user_page_right(const struct machine *m, const struct user_map *u, u32 page)
+{
+    u32 frame = u->mapped[page] - 1;
+    bool write = u->writable[page / 8] >> (page & 7) & 1;
+    struct walk w;
+
+    return mmu_walk_quiet(m->mmu, page << PAGE_SHIFT, &w) && w.accessed && w.user &&
+           (w.gpa & m->mmu->a20_mask) == (gpa_t)frame << PAGE_SHIFT &&
+           (gpa_t)frame << PAGE_SHIFT < m->mmu->ram_size &&
+           (!write || (w.writable && w.dirty && !m->mmu->page_flags[frame]));
+}
+
+/* While user code may run by it. */
+static bool user_map_right(const struct machine *m)
+{
+    const struct user_map *u = m->mmu->space->user_map;
+
+    if (!u || m->cpu->cpl != 3 || m->cpu->user_map_stale)
+        return true;
+    for (u32 page = 0; page < SHADOW_SPTES; page++)
+        if (!u->columns[page / LEAF_SPTES])
+            page |= LEAF_SPTES - 1;
+        else if (u->mapped[page] && !user_page_right(m, u, page))
+            return wrong(m, "a page of the user map that the tables do not give",
+                         page << PAGE_SHIFT, u->mapped[page]);
+    return true;
+}
+
 static bool sptes_right(const struct machine *m)
 {
     struct space *s = m->mmu->space;
     bool deep = !pick(16);
 
-    if (!direct_map_right(m))
+    if (!direct_map_right(m) || !user_map_right(m))
         return false;
 
     if (m->cpu->shadow_system != s->shadow ||
@@ -357,7 +389,8 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
     u32 size = s->op[i].size;
 
     if (s->op[i].direct_map)
-        return !write && at - cpu->direct_map < GIB(4);
+        return (!write || (cpu->cpl == 3 && cpu->user_map)) &&
+               at - cpu->direct_map < GIB(4);
     if (must_fault(at, size))
         return true;
     if (at - cpu->direct_map < GIB(4) && cpu->mmu->space->live)
@@ -474,12 +507,14 @@ static void audit_signal(int sig, siginfo_t *info, void *context)
 /* Does code of one context do for another? Real mode loads a base of 0 like any other. */
 static bool serves(const struct context *have, const struct context *right)
 {
-    u32 key = have->key;
+    u32 key = have->key, map = KEY_MAP;
 
     for (u32 seg = ES; seg <= DS; seg++)
         if (context_seg(key, seg) == SEG_BASE && context_seg(right->key, seg) == SEG_FLAT)
             key -= (u32)(SEG_BASE - SEG_FLAT) << (KEY_SEG_SHIFT + 3 * seg);
-    return key == right->key && have->cs_base == right->cs_base &&
+    if (key & KEY_MAP && (key >> KEY_CPL_SHIFT & 3) == 3)
+        map = 0; /* but the supervisor's loads find nothing in a direct map that has been closed */
+    return (key | map) == (right->key | map) && have->cs_base == right->cs_base &&
            have->cs_limit == right->cs_limit;
 }
 
@@ -513,7 +548,10 @@ static bool context_right(struct vcpu *cpu)
     memcpy(tc_of(cpu)->fars, kept.fars, sizeof(kept.fars));
     bt->tables = kept.tables;
     tc_of(cpu)->context = context;
-    return serves(&bt->contexts[context], &bt->contexts[right]);
+    if (serves(&bt->contexts[context], &bt->contexts[right]))
+        return true;
+    printf("context %x, should be %x; ", bt->contexts[context].key, bt->contexts[right].key);
+    return false;
 }
 
 static void check_context(struct vcpu *cpu)
@@ -530,6 +568,8 @@ struct exit *__real_bt_enter(struct vcpu *cpu, const void *host);
 struct exit *__wrap_bt_enter(struct vcpu *cpu, const void *host);
 int __real_bt_callout_c(struct vcpu *cpu, void *callout);
 int __wrap_bt_callout_c(struct vcpu *cpu, void *callout);
+int __real_bt_after_c(struct vcpu *cpu, void *callout);
+int __wrap_bt_after_c(struct vcpu *cpu, void *callout);
 
 /* The host's TF, from here to where the code is entered. */
 static void step_on(void)
@@ -562,6 +602,15 @@ int __wrap_bt_callout_c(struct vcpu *cpu, void *callout)
     audit.left_in_c = after == AFTER_LEAVE;
     if (after != AFTER_LEAVE)
         step_on();
+    return after;
+}
+
+/* Of a fast callout; where that stops the steps, they stay so up to the next one. */
+int __wrap_bt_after_c(struct vcpu *cpu, void *callout)
+{
+    int after = __real_bt_after_c(cpu, callout);
+
+    audit.left_in_c = after == AFTER_LEAVE;
     return after;
 }
 

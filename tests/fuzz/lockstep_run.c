@@ -172,6 +172,19 @@ static bool shut_down(struct pair *p)
     return p->ended = p->apart = true;
 }
 
+/* User code has run for long: its space gets a user map. Or has cost too much: it is lost. */
+static void map_user(struct vcpu *cpu)
+{
+    struct user_map *m = cpu->mmu->space->user_map;
+
+    if (cpu->cpl == 3)
+        mmu_user_map_sample(&cpu->paging, 0);
+    if (m && !pick(64)) {
+        m->calls = ~0u;
+        cpu->user_map_stale = true;
+    }
+}
+
 /* ---- TU by TU ---- */
 
 /* One or two TUs against as many steps as it takes. */
@@ -181,6 +194,7 @@ static bool turn(struct pair *p, const struct vcpu *before)
     const u64 *starts = &((const struct bt *)b->bt)->stats.fpu_starts;
     u64 started = *starts;
 
+    map_user(b);
     bt_run_one(b);
     if (*starts != started && !over(p->bt))
         bt_run_one(b); /* a turn that made the FPU live ended there */
@@ -314,6 +328,7 @@ static bool leg(struct pair *p)
     set_stop(p->interp, stop);
     set_stop(p->bt, stop);
     watch_pair(p);
+    map_user(p->bt->cpu);
     bt_run(p->bt->cpu);
     watch_nobody();
     if (watch.expired && !ended(p->bt)) {

@@ -27,7 +27,7 @@ static struct vcpu *start(u32 bits)
 {
     struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
 
-    cpu->mmu->fast_gs = true; /* or a space alone has none; gs is not loaded here */
+    cpu->mmu->fast_gs = cpu->mmu->no_user_maps = true; /* or a space alone has none; gs is not loaded here */
     for (u32 i = 0; i < 1024; i++)
         words(cpu, TABLE)[i] = i << PAGE_SHIFT | bits;
     words(cpu, DIRECTORY)[REGION] = TABLE << PAGE_SHIFT | ENTRY;

@@ -1,0 +1,355 @@
+/*
+ * User maps: 4 GiB of the host's address space in which those pages of a guest address space
+ * lie that its user mode may touch, with the permissions it has there. Translated code of the
+ * user loads and stores by gs:[address], one instruction; a misaligned operand, and one in two
+ * pages, is the host's affair.
+ *
+ *   user sptes ─▶ base + gpa        C, the routines, and what is not mapped
+ *   gs:[gla]   ─▶ user map + gla    the same memory, while the sptes say so
+ *
+ * A user map is a copy of the user's data sptes: a page is mapped for reading while its read
+ * spte is direct, for writing while its write spte is, so code and page tables are read-only
+ * there, and devices are not. What changes a spte notes the page (user_map_note()); before user
+ * code runs again in that space, the host's mappings follow (mmu_user_map_sync()), in runs.
+ * Nobody else looks at it: a kernel may rewrite all its tables meanwhile.
+ *
+ * A call of the host costs as much as a thousand translated instructions. So a space has a user
+ * map when its user code has run for some milliseconds, and loses it when the calls cost more
+ * than a part of the time since; then it has to run twice as long for the next one.
+ *
+ * gs leads to one map: where there are user maps, the supervisor has no direct map under paging
+ * (directmap.c): it is worth a thirtieth there.
+ */
+#include "mmu/usermap.h"
+#include "mmu/phys.h"
+#include "mmu/shadow.h"
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    /* a process of the host has 65,530 areas; a page takes two at most */
+    MAX_PAGES = 28000,
+    MAX_RUN = 512,    /* pages mapped by one call, which populates them */
+    CALL_COST = 4000, /* of the TSC's ticks */
+    COST_SHARE = 8,   /* of the user's time: not more than one in so many */
+};
+static const u64 SAMPLE_MOST = 8000000; /* of the TSC's ticks, that one sample counts for */
+/* the last bytes may be the first of 16 */
+static const u64 USER_MAP_BYTES = GIB(4) + PAGE_SIZE;
+
+static bool reserve_again(void *at, u64 size)
+{
+    return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                -1, 0) != MAP_FAILED;
+}
+
+void user_map_done(struct mmu *mmu)
+{
+    for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++) {
+        if (m->at)
+            munmap(m->at, USER_MAP_BYTES);
+        if (m->mapped)
+            munmap(m->mapped, SHADOW_SPTES * sizeof(*m->mapped));
+        if (m->writable)
+            munmap(m->writable, SHADOW_SPTES / 8);
+        if (m->differs)
+            munmap(m->differs, SHADOW_SPTES / 8);
+    }
+}
+
+static bool bit_of(const u8 *bits, u32 i)
+{
+    return bits[i / 8] >> (i & 7) & 1;
+}
+
+static void set_bit(u8 *bits, u32 i, bool on)
+{
+    bits[i / 8] = (u8)((bits[i / 8] & ~(1u << (i & 7))) | (u32)on << (i & 7));
+}
+
+/* ---- What is different ---- */
+
+void user_map_note(struct mmu *mmu, struct user_map *m, u32 page)
+{
+    if (m->lost || bit_of(m->differs, page))
+        return;
+    if (m->owner == mmu->space)
+        mmu->pg->user_map_stale = true;
+    if (m->dirty_count == USER_MAP_DIRTY) {
+        m->lost = true;
+        return;
+    }
+    set_bit(m->differs, page, true);
+    m->dirty[m->dirty_count++] = page;
+}
+
+void user_map_range_changes(struct mmu *mmu, struct space *s, u32 first, u32 count)
+{
+    struct user_map *m = s->user_map;
+
+    if (likely(!m))
+        return;
+    for (u32 page = first; page < first + count && !m->lost; page++)
+        if (m->mapped[page])
+            user_map_note(mmu, m, page);
+}
+
+static void forget_dirty(struct user_map *m)
+{
+    for (u32 i = 0; i < m->dirty_count; i++)
+        set_bit(m->differs, m->dirty[i], false);
+    m->dirty_count = 0;
+    m->lost = false;
+}
+
+/* ---- What it should be ---- */
+
+struct want {
+    u32 frame; /* + 1; 0: nothing */
+    bool writable;
+};
+
+/* The last page is left out: an operand may go on in the first. */
+static struct want wanted(const struct mmu *mmu, const struct space *s, u32 page)
+{
+    u32 used = s->used[page / LEAF_SPTES];
+    struct want w = {0, false};
+    u64 read, off;
+
+    if (!(used >> (TABLE_USER + TABLE_READ) & 1) || page == SHADOW_SPTES - 1 ||
+        spte_owner(mmu->space, page) != s)
+        return w;
+    read = s->shadow[SHADOW_USER + page];
+    if (!spte_direct(read))
+        return w;
+    off = (u64)(direct_map_memory(mmu, spte_hva(read, page << PAGE_SHIFT)) - mmu->base);
+    if (off >= mmu->ram_size)
+        return w;
+    w.frame = (u32)(off >> PAGE_SHIFT) + 1;
+    w.writable = used >> (TABLE_USER + TABLE_WRITE) & 1 &&
+                 spte_direct(s->shadow[SHADOW_USER + SHADOW_WRITE + page]);
+    return w;
+}
+
+static bool as_wanted(const struct user_map *m, u32 page, struct want w)
+{
+    return m->mapped[page] == w.frame && (!w.frame || bit_of(m->writable, page) == w.writable);
+}
+
+/* ---- The host's mappings ---- */
+
+static void set_mapped(struct mmu *mmu, struct user_map *m, u32 page, u32 frame)
+{
+    u32 more = (u32)!m->mapped[page] - !frame; /* 1, 0, or less by 1 */
+
+    m->columns[page / LEAF_SPTES] += (u16)more;
+    mmu->user_map_pages += more;
+    m->mapped[page] = frame;
+}
+
+static void unmap_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count)
+{
+    check(reserve_again(m->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT),
+          "the host refuses to unmap a user map");
+    for (u32 page = first; page < first + count; page++)
+        set_mapped(mmu, m, page, 0);
+    m->calls++;
+}
+
+static void map_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count, struct want w)
+{
+    void *at = m->at + ((u64)first << PAGE_SHIFT);
+    u64 size = (u64)count << PAGE_SHIFT;
+
+    m->calls++;
+    mmu->stats.user_map_maps++;
+    if (mmap(at, size, PROT_READ | (w.writable ? PROT_WRITE : 0),
+             MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE, mmu->fd,
+             (off_t)(w.frame - 1) << PAGE_SHIFT) == MAP_FAILED) {
+        unmap_pages(mmu, m, first, count);
+        return;
+    }
+    for (u32 i = 0; i < count; i++) {
+        set_mapped(mmu, m, first + i, w.frame + i);
+        set_bit(m->writable, first + i, w.writable);
+    }
+}
+
+/* How many pages from `page` on, up to `most`, can be made right by one call. */
+static u32 run_length(const struct mmu *mmu, const struct user_map *m, u32 page, u32 most,
+                      struct want w)
+{
+    u32 n = 1;
+
+    for (; n < most && n < MAX_RUN && page + n < SHADOW_SPTES; n++) {
+        struct want next = wanted(mmu, m->owner, page + n);
+
+        if (next.frame != (w.frame ? w.frame + n : 0) || next.writable != w.writable ||
+            as_wanted(m, page + n, next))
+            break;
+    }
+    return n;
+}
+
+/* Makes `page` right, and what follows it, as far as `most`. How many were. */
+static u32 follow(struct mmu *mmu, struct user_map *m, u32 page, u32 most)
+{
+    struct want w = wanted(mmu, m->owner, page);
+    u32 n;
+
+    if (as_wanted(m, page, w))
+        return 1;
+    if (w.frame && !m->mapped[page] && mmu->user_map_pages >= MAX_PAGES)
+        return 1;
+    n = run_length(mmu, m, page, most, w);
+    if (w.frame)
+        map_pages(mmu, m, page, n, w);
+    else
+        unmap_pages(mmu, m, page, n);
+    return n;
+}
+
+/* Of the user's sptes, a column of 512 pages at a time; what is mapped and has none goes. */
+static void follow_all(struct mmu *mmu, struct user_map *m)
+{
+    for (u32 column = 0; column < COLUMNS; column++) {
+        u32 first = column * LEAF_SPTES, n;
+
+        if (!(m->owner->used[column] >> (TABLE_USER + TABLE_READ) & 1) && !m->columns[column])
+            continue;
+        for (u32 page = first; page < first + LEAF_SPTES; page += n)
+            n = follow(mmu, m, page, first + LEAF_SPTES - page);
+    }
+}
+
+static void follow_dirty(struct mmu *mmu, struct user_map *m)
+{
+    for (u32 i = 0; i < m->dirty_count; i++) {
+        u32 page = m->dirty[i], n = 1;
+
+        while (i + n < m->dirty_count && m->dirty[i + n] == page + n)
+            n++;
+        i += n - 1;
+        for (u32 done = 0; done < n;)
+            done += follow(mmu, m, page + done, n - done);
+    }
+}
+
+/* ---- Opening and closing ---- */
+
+static bool memory_get(struct user_map *m)
+{
+    if (!m->mapped)
+        m->mapped = mmu_reserve(SHADOW_SPTES * sizeof(*m->mapped));
+    if (!m->writable)
+        m->writable = mmu_reserve(SHADOW_SPTES / 8);
+    if (!m->differs)
+        m->differs = mmu_reserve(SHADOW_SPTES / 8);
+    if (m->mapped && m->writable && m->differs && !m->at) {
+        m->at = mmap(NULL, USER_MAP_BYTES, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (m->at == MAP_FAILED)
+            m->at = NULL;
+    }
+    return m->at;
+}
+
+void user_map_close(struct mmu *mmu, struct space *s)
+{
+    struct user_map *m = s->user_map;
+
+    if (!m)
+        return;
+    check(reserve_again(m->at, USER_MAP_BYTES), "the host refuses to unmap a user map");
+    for (u32 column = 0; column < COLUMNS; column++)
+        for (u32 i = 0; m->columns[column]; i++)
+            set_mapped(mmu, m, column * LEAF_SPTES + i, 0);
+    forget_dirty(m);
+    m->owner = NULL;
+    s->user_map = NULL;
+    if (s == mmu->space)
+        direct_map_switch(mmu);
+}
+
+/* One that is free, or that of the space not used for longest. */
+static struct user_map *user_map_take(struct mmu *mmu)
+{
+    struct user_map *oldest = NULL;
+
+    for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++) {
+        if (!m->owner)
+            return m;
+        if (m->owner != mmu->space && (!oldest || m->owner->age < oldest->owner->age))
+            oldest = m;
+    }
+    user_map_close(mmu, oldest->owner);
+    return oldest;
+}
+
+static void user_map_open(struct mmu *mmu, struct space *s)
+{
+    struct user_map *m = user_map_take(mmu);
+
+    if (!memory_get(m))
+        return;
+    m->owner = s;
+    m->opened = s->user_time;
+    m->calls = 0;
+    m->lost = true;
+    s->user_map = m;
+    mmu->stats.user_maps++;
+    direct_map_switch(mmu);
+    mmu->pg->user_map_stale = true;
+}
+
+/* Dearer than it may be? */
+static bool too_dear(const struct user_map *m)
+{
+    u64 time = m->owner->user_time - m->opened;
+
+    return m->calls * CALL_COST > time / COST_SHARE + USER_MAP_AFTER;
+}
+
+void mmu_user_map_sample(struct paging *pg, u64 tsc)
+{
+    struct mmu *mmu = pg->mmu;
+    struct space *s = mmu->space;
+    u64 time = tsc - mmu->user_sampled;
+
+    mmu->user_sampled = tsc;
+    if (!(s->root.mode & SPACE_PAGING))
+        return;
+    s->user_time += time < SAMPLE_MOST ? time : SAMPLE_MOST;
+    if (!s->user_map && !mmu->no_user_maps &&
+        s->user_time >= s->user_map_due + mmu->user_maps_after)
+        user_map_open(mmu, s);
+}
+
+void mmu_user_map_sync(struct paging *pg)
+{
+    struct mmu *mmu = pg->mmu;
+    struct space *s = mmu->space;
+    struct user_map *m = s->user_map;
+
+    pg->user_map_stale = false;
+    if (!m)
+        return;
+    if (too_dear(m)) {
+        user_map_close(mmu, s);
+        s->user_map_due = 2 * s->user_time;
+        return;
+    }
+    if (m->lost)
+        follow_all(mmu, m);
+    else
+        follow_dirty(mmu, m);
+    forget_dirty(m);
+}
+
+bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write)
+{
+    const struct user_map *m = pg->mmu->space->user_map;
+
+    return m && m->mapped[gla >> PAGE_SHIFT] &&
+           (!write || bit_of(m->writable, gla >> PAGE_SHIFT));
+}
