@@ -1,11 +1,9 @@
 /*
- * What DOS and its programs do, in real mode, timed by the TSC: a floppy whose boot sector
- * loads the rest (floppy.inc).
+ * What DOS and its programs do, in real mode: a floppy whose boot sector loads the rest
+ * (floppy.inc).
  */
         .equ    COUNT, 8000
         .equ    SAMPLES, 12
-        .globl  SECTORS
-        .equ    SECTORS, 7
         .equ    FAR_SEGMENT, 0x1000     /* a copy of it, for far calls */
         .include "bench/real/floppy.inc"
 

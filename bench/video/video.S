@@ -4,8 +4,6 @@
  */
         .equ    COUNT, 4000
         .equ    SAMPLES, 6
-        .globl  SECTORS
-        .equ    SECTORS, 17
         .include "bench/real/floppy.inc"
 
 /* Setups: AX is the mode, which is set if it is another one; ES becomes DX's segment. */
