@@ -35,6 +35,15 @@
         row     "patch-displacement", "xorb $2, 1f + 1; jmp 1f; 1: mov %ax, buffer"
         row     "patch-jump", "xorb $1, 1f + 1; jmp 1f; 1: jmp 2f; 2: nop; nop"
         row     "patch-operand", "incw 1f + 1; jmp 1f; 1: mov $0, %ax"
+        row     "texture-span-32", "call texture_span"
+        /* What reaches memory above 1 MiB without an extender, and what extenders do. */
+        row     "unreal-load", "movl %fs:(%esi), %eax", unreal
+        row     "unreal-store", "movl %eax, %fs:(%esi)", unreal
+        row     "unreal-fetch-256", "call unreal_fetch", unreal
+        row     "pe-on-off", "call pe_on_off"
+        row     "mode-switch", "call mode_switch"
+        row     "a20-port-92h", "in $0x92, %al; xor $2, %al; out %al, $0x92"
+        row     "a20-8042-off-on", "call a20_off_on"
 
 near_leaf:
         ret
@@ -42,6 +51,98 @@ far_leaf:
         lret
 handler:
         iret
+
+/* 32 texels by steps that are written into the loop first, as texture mappers do. */
+texture_span:
+        incw    step_u + 2
+        incb    step_v + 2
+        mov     $buffer, %di
+        mov     $32, %si
+1:      mov     (%bx), %al
+step_u: add     $0x1234, %dx
+step_v: adc     $1, %bl
+        stosb
+        dec     %si
+        jnz     1b
+        ret
+
+/* A setup: FS has a limit of 4 GiB, ESI is 2 MiB. */
+unreal: cli
+        lgdt    gdtr
+        mov     %cr0, %eax
+        or      $1, %al
+        mov     %eax, %cr0
+        jmp     1f
+1:      mov     $(gdt_flat - gdt), %bx
+        mov     %bx, %fs
+        and     $0xfe, %al
+        mov     %eax, %cr0
+        xor     %bx, %bx
+        mov     %bx, %fs
+        sti
+        in      $0x92, %al
+        or      $2, %al
+        out     %al, $0x92
+        mov     $0x200000, %esi
+        ret
+
+/* 256 bytes from there. */
+unreal_fetch:
+        mov     %cx, %dx
+        mov     $0x200000, %esi
+        mov     $buffer, %edi
+        mov     $64, %ecx
+        rep movsl %fs:(%esi), %es:(%edi)
+        mov     %dx, %cx
+        ret
+
+pe_on_off:
+        cli
+        mov     %cr0, %eax
+        or      $1, %al
+        mov     %eax, %cr0
+        jmp     1f
+1:      and     $0xfe, %al
+        mov     %eax, %cr0
+        sti
+        ret
+
+/* To 16-bit protected mode and back, with all segments that are in use. */
+mode_switch:
+        cli
+        lgdt    gdtr
+        mov     %cr0, %eax
+        or      $1, %al
+        mov     %eax, %cr0
+        ljmp    $(gdt_code - gdt), $1f
+1:      mov     $(gdt_data - gdt), %dx
+        mov     %dx, %ds
+        mov     %dx, %es
+        mov     %dx, %ss
+        and     $0xfe, %al
+        mov     %eax, %cr0
+        ljmp    $SEGMENT, $1f
+1:      mov     %cs, %dx
+        mov     %dx, %ds
+        mov     %dx, %es
+        mov     %dx, %ss
+        sti
+        ret
+
+/* A20 by the keyboard controller's output port. */
+a20_off_on:
+        mov     $0xdd, %ah
+        call    1f
+        mov     $0xdf, %ah
+1:      mov     $0xd1, %al
+        out     %al, $0x64
+        call    2f
+        mov     %ah, %al
+        out     %al, $0x60
+2:      in      $0x64, %al              /* until it has taken the byte */
+        test    $2, %al
+        jnz     2b
+        ret
 
         .balign 64
 code_page_data:
@@ -75,4 +176,11 @@ far_pointer:    .word far_leaf, FAR_SEGMENT
 data_pointer:   .word word_data, SEGMENT
                 .byte 0
 odd_data:       .word 0
+        .balign 8
+gdt:            .quad 0
+gdt_flat:       .quad 0x00cf92000000ffff
+gdt_code:       .quad 0x00009a000000ffff | SEGMENT << 20 /* base: SEGMENT * 16 */
+gdt_data:       .quad 0x000092000000ffff | SEGMENT << 20
+gdtr:           .word gdtr - gdt - 1
+                .long gdt + SEGMENT * 16
         .equ    buffer, 0x9000

@@ -119,6 +119,7 @@ set_mode:
         row     "x-one-rep-stosb-80", "rep_of 80, rep stosb", x_one
         row     "x-all-rep-stosb-80", "rep_of 80, rep stosb", x_all
         row     "x-latch-rep-movsb-80", "rep_both 80, rep movsb", x_latch
+        row     "x-latch-copy-b", "movb %es:(320), %al; movb %al, %es:(8000)", x_latch
         row     "16-write0-store-b", "movb %al, %es:(320)", write0
         row     "16-write0-store-w", "movw %ax, %es:(320)", write0
         row     "16-write0-plane-b", "movb %al, %es:(320)", write0_one
@@ -138,6 +139,7 @@ set_mode:
         row     "16-read1-load-b", "movb %es:(320), %al", read1
         row     "16-read1-lodsb", "mov $320, %si; lodsb %es:(%si)", read1
         row     "16-bit-mask-port", "mov $0x3ce, %dx; mov $0x8008, %ax; out %ax, %dx", write0
+        row     "16-pixel", "mov $0x3ce, %dx; mov $0x8008, %ax; out %ax, %dx; xchgb %al, %es:(320)", write0_set
         row     "status-port", "mov $0x3da, %dx; in %dx, %al", text
         row     "palette-write", "mov $0x3c9, %dx; out %al, %dx", text
         row     "pit-latch-read", "xor %al, %al; out %al, $0x43; in $0x40, %al; in $0x40, %al"
