@@ -264,6 +264,11 @@ void emit_shrx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
     vex_rrr(x, PP_F2, false, 0xf7, dst, count, src);
 }
 
+void emit_shrx64(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
+{
+    vex_rrr(x, PP_F2, true, 0xf7, dst, count, src);
+}
+
 /* VEX.LZ.F3.0F38.W0 F7 /r */
 void emit_sarx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count)
 {

@@ -176,6 +176,7 @@ void emit_rorx(struct xl *x, enum hreg dst, enum hreg src, u8 by);
 void emit_rorx64(struct xl *x, enum hreg dst, enum hreg src, u8 by);
 /* shrx r32, r32, r32 */
 void emit_shrx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count);
+void emit_shrx64(struct xl *x, enum hreg dst, enum hreg src, enum hreg count);
 /* sarx r32, r32, r32 */
 void emit_sarx(struct xl *x, enum hreg dst, enum hreg src, enum hreg count);
 /* shlx r64, r64, r64 */

@@ -37,8 +37,8 @@ static void segment_reach(const struct segment *s, bool protected, i64 reach[2])
     bool read = !protected || !(type & SEG_CODE) || type & SEG_R;
     bool write = !protected || (!(type & SEG_CODE) && type & SEG_W);
 
-    reach[0] = memory && read ? (i64)s->limit : INT64_MIN / 2;
-    reach[1] = memory && write ? (i64)s->limit : INT64_MIN / 2;
+    reach[0] = memory && read ? (i64)s->limit : -1;
+    reach[1] = memory && write ? (i64)s->limit : -1;
 }
 
 void memo_forget_transfers(struct vcpu *cpu)

@@ -105,13 +105,19 @@ static void check_limit(struct xl *x, u8 seg, u32 size)
     xl_slow_unless_zero(x, R11, R10);
 }
 
-/* The same for FS and GS, by their reach: negative where the access is not allowed. */
-static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
+/* r11 := by how much the access falls short of the reach of FS or GS: negative where it is not
+ * allowed. */
+static void emit_short_of_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
 {
     emit_mov_rm64(x, R11, R15, TC_REACH + 16 * seg + (access == XL_WRITE ? 8 : 0));
     emit_mov_rr(x, R10, R9);
     emit_not64(x, R10);
     emit_lea_sib(x, R11, R11, R10, 1, 2 - (i32)size, true);
+}
+
+static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
+{
+    emit_short_of_reach(x, seg, size, access);
     emit_top16(x, R11);
     xl_slow_unless_zero(x, R11, R10);
 }
@@ -122,6 +128,18 @@ static void add_base(struct xl *x, u8 seg)
                 VCPU_SEG +
                     (i32)(seg * sizeof(struct segment) + offsetof(struct segment, base)));
     emit_lea_sib(x, R9, R9, R10, 1, 0, false);
+}
+
+/* r9 := the address of the offset in r9d, not canonical where the reach does not allow it: what
+ * shows as a misaligned operand, and makes the site look first.
+ * shrx r11, r11, r14;  rorx r11, r11, 3;  lea r9d, [r9+base];  lea r9, [r9+r11] */
+static void add_base_in_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
+{
+    emit_short_of_reach(x, seg, size, access);
+    emit_shrx64(x, R11, R11, R14);
+    emit_rorx64(x, R11, R11, 3);
+    add_base(x, seg);
+    emit_lea_sib(x, R9, R9, R11, 1, 0, true);
 }
 
 /* The address is in reg; if it has to be looked at, in r9 then. */
@@ -235,12 +253,16 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
         (class == SEG_64K && (addrsize == 4 || x->checked || x->unaligned || x->span)) ||
         (class == SEG_BASE && (x->unaligned || x->span))) /* only these can wrap at 4 GiB */
         check_limit(x, seg, size);
-    if (class == SEG_ANY)
-        check_reach(x, seg, size, access);
     if (!base_aligned(class))
         align_nowhere(x);
-    if (class != SEG_FLAT)
-        add_base(x, seg);
+    if (class == SEG_ANY && !x->checked && !x->unaligned && !x->span) {
+        add_base_in_reach(x, seg, size, access);
+    } else {
+        if (class == SEG_ANY)
+            check_reach(x, seg, size, access);
+        if (class != SEG_FLAT)
+            add_base(x, seg);
+    }
     if (by_direct_map(x, access))
         direct_map_access(x, class, size);
     else if (x->checked || (x->unaligned && size > 1) || x->span)
