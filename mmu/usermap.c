@@ -175,6 +175,51 @@ static void map_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count,
     }
 }
 
+/* ---- Closing ---- */
+
+void user_map_close(struct mmu *mmu, struct space *s)
+{
+    struct user_map *m = s->user_map;
+
+    if (!m)
+        return;
+    check(reserve_again(m->at, USER_MAP_BYTES), "the host refuses to unmap a user map");
+    for (u32 column = 0; column < COLUMNS; column++)
+        for (u32 i = 0; m->columns[column]; i++)
+            set_mapped(mmu, m, column * LEAF_SPTES + i, 0);
+    forget_dirty(m);
+    m->owner = NULL;
+    s->user_map = NULL;
+    if (s == mmu->space)
+        direct_map_switch(mmu);
+}
+
+/* Of the space not used for longest, but not the current one; NULL: there is no other. */
+static struct user_map *oldest_map(struct mmu *mmu)
+{
+    struct user_map *oldest = NULL;
+
+    for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++)
+        if (m->owner && m->owner != mmu->space &&
+            (!oldest || m->owner->age < oldest->owner->age))
+            oldest = m;
+    return oldest;
+}
+
+/* Is there room for more pages? If need be, where others had theirs. */
+static bool room_for_pages(struct mmu *mmu)
+{
+    struct user_map *oldest;
+
+    while (mmu->user_map_pages >= MAX_PAGES) {
+        oldest = oldest_map(mmu);
+        if (!oldest)
+            return false;
+        user_map_close(mmu, oldest->owner);
+    }
+    return true;
+}
+
 /* How many pages from `page` on, up to `most`, can be made right by one call. */
 static u32 run_length(const struct mmu *mmu, const struct user_map *m, u32 page, u32 most,
                       struct want w)
@@ -199,7 +244,7 @@ static u32 follow(struct mmu *mmu, struct user_map *m, u32 page, u32 most)
 
     if (as_wanted(m, page, w))
         return 1;
-    if (w.frame && !m->mapped[page] && mmu->user_map_pages >= MAX_PAGES)
+    if (w.frame && !m->mapped[page] && !room_for_pages(mmu))
         return 1;
     n = run_length(mmu, m, page, most, w);
     if (w.frame)
@@ -235,7 +280,7 @@ static void follow_dirty(struct mmu *mmu, struct user_map *m)
     }
 }
 
-/* ---- Opening and closing ---- */
+/* ---- Opening ---- */
 
 static bool memory_get(struct user_map *m)
 {
@@ -254,34 +299,14 @@ static bool memory_get(struct user_map *m)
     return m->at;
 }
 
-void user_map_close(struct mmu *mmu, struct space *s)
-{
-    struct user_map *m = s->user_map;
-
-    if (!m)
-        return;
-    check(reserve_again(m->at, USER_MAP_BYTES), "the host refuses to unmap a user map");
-    for (u32 column = 0; column < COLUMNS; column++)
-        for (u32 i = 0; m->columns[column]; i++)
-            set_mapped(mmu, m, column * LEAF_SPTES + i, 0);
-    forget_dirty(m);
-    m->owner = NULL;
-    s->user_map = NULL;
-    if (s == mmu->space)
-        direct_map_switch(mmu);
-}
-
-/* One that is free, or that of the space not used for longest. */
 static struct user_map *user_map_take(struct mmu *mmu)
 {
-    struct user_map *oldest = NULL;
+    struct user_map *oldest;
 
-    for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++) {
+    for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++)
         if (!m->owner)
             return m;
-        if (m->owner != mmu->space && (!oldest || m->owner->age < oldest->owner->age))
-            oldest = m;
-    }
+    oldest = oldest_map(mmu);
     user_map_close(mmu, oldest->owner);
     return oldest;
 }
