@@ -340,7 +340,12 @@ bt_indirect:
         lea     (%rcx,%r9), %rcx
         lea     (%rcx,%r10), %rcx
         jrcxz   1f
+        mov     JUMP_TAG+JUMP_SIZE(%r11), %rcx
+        lea     (%rcx,%r9), %rcx
+        lea     (%rcx,%r10), %rcx
+        jrcxz   4f
         jmp     2f
+4:      lea     JUMP_SIZE(%r11), %r11
 1:      mov     JUMP_NUMBER(%r11), %ecx
         mov     -SHADOW_BIAS(%r14,%rcx,8), %rcx
         mov     JUMP_SPTE(%r11), %r10

@@ -103,7 +103,9 @@
 #define AFTER_LEAVE 2 /* the run loop */
 
 /* An entry of the jump cache: 4096 of 32 bytes, indexed by the low 12 bits of EIP + (EIP ror
- * 7): function entries are aligned, so the lowest bits alone tell little. */
+ * 7): function entries are aligned, so the lowest bits alone tell little. What was there before
+ * moves to the next one, so that two that alternate both stay: hence one more. */
 #define JUMP_ENTRIES 4096
+#define JUMP_SIZE    32
 
 #endif

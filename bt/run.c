@@ -72,8 +72,8 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     bt->code_map = mmap(NULL, CODE_MAP_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     decimal_init(bt);
-    bt->jump_cache = aligned_alloc(64, JUMP_ENTRIES * sizeof(*bt->jump_cache));
-    memset(bt->jump_cache, 0, JUMP_ENTRIES * sizeof(*bt->jump_cache));
+    bt->jump_cache = aligned_alloc(64, JUMP_BYTES);
+    memset(bt->jump_cache, 0, JUMP_BYTES);
     if (bt->page_tus == MAP_FAILED || bt->code_map == MAP_FAILED || !cache_init(bt, why)) {
         bt_free(bt);
         return NULL;

@@ -71,7 +71,8 @@ struct jump_cached {
     u64 minus_spte; /* -(the spte of that page when the TU was found) */
     const u8 *host; /* where to go */
 };
-static_assert(sizeof(struct jump_cached) == 32, "indexed by shifts in enter.S");
+static_assert(sizeof(struct jump_cached) == JUMP_SIZE, "indexed by shifts in enter.S");
+#define JUMP_BYTES ((JUMP_ENTRIES + 2) * JUMP_SIZE) /* a multiple of 64 */
 
 enum { SEG_CACHE = 16 };
 

@@ -218,13 +218,17 @@ static struct jump_cached *jump_entry(struct bt *bt, u32 eip)
 void tu_jump_cache_add(struct bt *bt, struct tu *tu)
 {
     u32 eip = bt->cpu->eip;
+    u64 minus_tag = -((u64)tu->context << 32 | eip);
     gla_t gla = bt->contexts[tu->context].cs_base + eip;
+    struct jump_cached *entry;
 
     if (bt->config.no_chaining || tu->crossing)
         return;
-    *jump_entry(bt, eip) = (struct jump_cached){
-        -((u64)tu->context << 32 | eip), (u32)SHADOW_EXEC + (gla >> PAGE_SHIFT), eip - tu->eip,
-        -exec_spte(bt, gla), tu_host(bt, tu)};
+    entry = jump_entry(bt, eip);
+    if (entry->minus_tag != minus_tag)
+        entry[1] = entry[0];
+    *entry = (struct jump_cached){minus_tag, (u32)SHADOW_EXEC + (gla >> PAGE_SHIFT),
+                                  eip - tu->eip, -exec_spte(bt, gla), tu_host(bt, tu)};
 }
 
 /* One of KEY_PIC may be there for each linear page: an entry depends on seven bits of its
@@ -236,8 +240,9 @@ static void jump_cache_remove(struct bt *bt, const struct tu *tu)
     for (u32 page = 0; page < pages; page++) {
         struct jump_cached *entry = jump_entry(bt, page << PAGE_SHIFT | tu->eip);
 
-        if (entry->host == tu_host(bt, tu))
-            memset(entry, 0, sizeof(*entry));
+        for (u32 i = 0; i < 2; i++)
+            if (entry[i].host == tu_host(bt, tu))
+                memset(&entry[i], 0, sizeof(*entry));
     }
 }
 
@@ -281,5 +286,5 @@ void tu_forget_all(struct bt *bt)
         *hash_bucket(bt, t->context, t->place, t->eip) = 0;
         smc_forget(bt, t);
     }
-    memset(bt->jump_cache, 0, JUMP_ENTRIES * sizeof(*bt->jump_cache));
+    memset(bt->jump_cache, 0, JUMP_BYTES);
 }

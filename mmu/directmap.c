@@ -42,10 +42,7 @@ enum {
     SOON = 1024,            /* not one in so many switches */
     IDLE = 256,             /* switches after which a direct map is another's who wants it */
 };
-/* the last bytes may be the first of 16 */
-static const u64 DIRECT_MAP_BYTES = GIB(4) + PAGE_SIZE;
-
-static u8 *reserve_nothing(void *at, u64 size)
+u8 *map_reserve(void *at, u64 size)
 {
     void *p = mmap(at, size, PROT_NONE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
@@ -55,7 +52,7 @@ static u8 *reserve_nothing(void *at, u64 size)
 
 void direct_map_init(struct mmu *mmu)
 {
-    mmu->nowhere = reserve_nothing(NULL, DIRECT_MAP_BYTES);
+    mmu->nowhere = map_reserve(NULL, MAP_BYTES);
     mmu->direct_map_run = MIN_RUN;
     mmu->user_maps_after = USER_MAP_AFTER;
     mmu->fast_gs = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
@@ -64,10 +61,10 @@ void direct_map_init(struct mmu *mmu)
 void direct_map_done(struct mmu *mmu)
 {
     if (mmu->nowhere)
-        munmap(mmu->nowhere, DIRECT_MAP_BYTES);
+        munmap(mmu->nowhere, MAP_BYTES);
     for (struct direct_map *w = mmu->direct_maps; w < mmu->direct_maps + MAX_DIRECT_MAPS; w++) {
         if (w->at)
-            munmap(w->at, DIRECT_MAP_BYTES);
+            munmap(w->at, MAP_BYTES);
         if (w->frame)
             munmap(w->frame, SHADOW_SPTES * sizeof(*w->frame));
     }
@@ -138,7 +135,7 @@ bool mmu_direct_map_use(const struct paging *pg)
 
 static void direct_map_remove(struct direct_map *w, u32 first, u32 count)
 {
-    check(reserve_nothing(w->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT),
+    check(map_reserve(w->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT),
           "the host refuses to unmap a direct map");
     for (u32 page = first; page < first + count; page++)
         if (w->frame[page]) {
@@ -229,7 +226,7 @@ static bool direct_map_memory_get(struct direct_map *w)
     if (!w->frame)
         w->frame = mmu_reserve(SHADOW_SPTES * sizeof(*w->frame));
     if (w->frame && !w->at)
-        w->at = reserve_nothing(NULL, DIRECT_MAP_BYTES);
+        w->at = map_reserve(NULL, MAP_BYTES);
     return w->at;
 }
 

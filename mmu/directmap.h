@@ -7,6 +7,8 @@
 #include "mmu/space.h"
 
 #define MAX_DIRECT_MAPS 8
+/* Of a map that gs leads to: the last bytes may be the first of 16. */
+#define MAP_BYTES        (GIB(4) + PAGE_SIZE)
 #define DIRECT_MAP_SPANS 1024 /* see directmap.c */
 
 /* A guest address space as it is, for loads. */
@@ -22,6 +24,9 @@ struct direct_map {
     u16 vain[DIRECT_MAP_SPANS];   /* misses since it had pages to give */
 };
 
+/* Host addresses with nothing there, in place of what is at `at`, or, if it is NULL, anywhere.
+ * NULL: refused. */
+u8 *map_reserve(void *at, u64 size);
 /* a host that refuses the address space: there will be none */
 void direct_map_init(struct mmu *mmu);
 void direct_map_done(struct mmu *mmu);

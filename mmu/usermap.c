@@ -34,20 +34,11 @@ enum {
     COST_SHARE = 8,   /* of the user's time: not more than one in so many */
 };
 static const u64 SAMPLE_MOST = 8000000; /* of the TSC's ticks, that one sample counts for */
-/* the last bytes may be the first of 16 */
-static const u64 USER_MAP_BYTES = GIB(4) + PAGE_SIZE;
-
-static bool reserve_again(void *at, u64 size)
-{
-    return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-                -1, 0) != MAP_FAILED;
-}
-
 void user_map_done(struct mmu *mmu)
 {
     for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++) {
         if (m->at)
-            munmap(m->at, USER_MAP_BYTES);
+            munmap(m->at, MAP_BYTES);
         if (m->mapped)
             munmap(m->mapped, SHADOW_SPTES * sizeof(*m->mapped));
         if (m->writable)
@@ -149,7 +140,7 @@ static void set_mapped(struct mmu *mmu, struct user_map *m, u32 page, u32 frame)
 
 static void unmap_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count)
 {
-    check(reserve_again(m->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT),
+    check(map_reserve(m->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT),
           "the host refuses to unmap a user map");
     for (u32 page = first; page < first + count; page++)
         set_mapped(mmu, m, page, 0);
@@ -183,7 +174,7 @@ void user_map_close(struct mmu *mmu, struct space *s)
 
     if (!m)
         return;
-    check(reserve_again(m->at, USER_MAP_BYTES), "the host refuses to unmap a user map");
+    check(map_reserve(m->at, MAP_BYTES), "the host refuses to unmap a user map");
     for (u32 column = 0; column < COLUMNS; column++)
         for (u32 i = 0; m->columns[column]; i++)
             set_mapped(mmu, m, column * LEAF_SPTES + i, 0);
@@ -290,12 +281,8 @@ static bool memory_get(struct user_map *m)
         m->writable = mmu_reserve(SHADOW_SPTES / 8);
     if (!m->differs)
         m->differs = mmu_reserve(SHADOW_SPTES / 8);
-    if (m->mapped && m->writable && m->differs && !m->at) {
-        m->at = mmap(NULL, USER_MAP_BYTES, PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (m->at == MAP_FAILED)
-            m->at = NULL;
-    }
+    if (m->mapped && m->writable && m->differs && !m->at)
+        m->at = map_reserve(NULL, MAP_BYTES);
     return m->at;
 }
 

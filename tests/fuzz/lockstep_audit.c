@@ -405,7 +405,7 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
         return true;
     return !write &&
            (within(at, size, cpu->mmu->space->shadow, SHADOW_BYTES) ||
-            within(at, size, bt->jump_cache, JUMP_ENTRIES * sizeof(*bt->jump_cache)) ||
+            within(at, size, bt->jump_cache, JUMP_BYTES) ||
             within(at, size, bt->decimal, DECIMAL_KINDS * sizeof(*bt->decimal)) ||
             within(at, size, cpu->direct_map_frames, SHADOW_SPTES * sizeof(u32)) ||
             within(at, size, cpu->page_flags, PHYS_PAGES) ||
