@@ -122,28 +122,37 @@ static void flags_from_r13(struct xl *x)
     emit_mov_rr(x, RAX, R11);
 }
 
-/*
- * POPF: arithmetic flags to the host's, IF to the vcpu. C does it when another flag changes, or
- * an interrupt waits for IF. The old flags are dead once the load has succeeded.
- */
-bool xl_popf(struct xl *x, const struct insn *in)
+/* IF from r13d to the vcpu; out of line if it lets an interrupt in that waits. */
+static void if_from_r13(struct xl *x)
 {
-    const u32 others = FLAG_TF | FLAG_DF | FLAG_IOPL | FLAG_NT |
-                       (in->opsize == 4 ? FLAG_AC | FLAG_ID : 0);
-
-    if (!plain_flags(x, in) || !(x->context->key & KEY_IOPL_OK) ||
-        !xl_pop_reg(x, R13, in->opsize))
-        return false;
-    emit_mov_rr(x, R11, R13);
-    emit_xor_rm(x, R11, R15, VCPU_EFLAGS);
-    emit_test_ri(x, R11, others);
-    xl_slow_jcc(x, CC_NE);
     emit_mov_rr(x, R11, R13);
     emit_shr_ri(x, R11, 9);
     emit_and_ri(x, R11, 1);
     emit_test_mr8(x, R15, VCPU_INTR, R11);
     xl_slow_jcc(x, CC_NE);
     emit_mov_mr8(x, R15, VCPU_INT_FLAG, R11);
+}
+
+/*
+ * POPF: arithmetic flags to the host's, IF to the vcpu. C does it when another flag changes. In
+ * protected mode with CPL > IOPL neither IF nor IOPL does (SDM vol. 2, "POPF"). The old flags
+ * are dead once the load has succeeded.
+ */
+bool xl_popf(struct xl *x, const struct insn *in)
+{
+    bool privileged = x->context->key & KEY_IOPL_OK;
+    const u32 others = FLAG_TF | FLAG_DF | FLAG_NT | (privileged ? FLAG_IOPL : 0) |
+                       (in->opsize == 4 ? FLAG_AC | FLAG_ID : 0);
+
+    if (!plain_flags(x, in) || !(privileged || x->context->key & KEY_PROT) ||
+        !xl_pop_reg(x, R13, in->opsize))
+        return false;
+    emit_mov_rr(x, R11, R13);
+    emit_xor_rm(x, R11, R15, VCPU_EFLAGS);
+    emit_test_ri(x, R11, others);
+    xl_slow_jcc(x, CC_NE);
+    if (privileged)
+        if_from_r13(x);
     xl_stack_move(x, (i32)in->opsize);
     flags_from_r13(x);
     return true;
