@@ -197,6 +197,13 @@ static struct user_map *oldest_map(struct mmu *mmu)
     return oldest;
 }
 
+/* It has to run twice as long for the next one: so that they do not take turns for ever. */
+static void give_up(struct mmu *mmu, struct space *s)
+{
+    user_map_close(mmu, s);
+    s->user_map_due = 2 * s->user_time;
+}
+
 /* Is there room for more pages? If need be, where others had theirs. */
 static bool room_for_pages(struct mmu *mmu)
 {
@@ -206,7 +213,7 @@ static bool room_for_pages(struct mmu *mmu)
         oldest = oldest_map(mmu);
         if (!oldest)
             return false;
-        user_map_close(mmu, oldest->owner);
+        give_up(mmu, oldest->owner);
     }
     return true;
 }
@@ -294,7 +301,7 @@ static struct user_map *user_map_take(struct mmu *mmu)
         if (!m->owner)
             return m;
     oldest = oldest_map(mmu);
-    user_map_close(mmu, oldest->owner);
+    give_up(mmu, oldest->owner);
     return oldest;
 }
 
@@ -347,8 +354,7 @@ void mmu_user_map_sync(struct paging *pg)
     if (!m)
         return;
     if (too_dear(m)) {
-        user_map_close(mmu, s);
-        s->user_map_due = 2 * s->user_time;
+        give_up(mmu, s);
         return;
     }
     if (m->lost)

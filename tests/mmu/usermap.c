@@ -234,4 +234,5 @@ TEST(user_map, there_are_as_many_as_there_may_be)
     cpu->cr3 = DIRECTORY << PAGE_SHIFT;
     CHECK(mmu_mode_changed(&cpu->paging, false));
     CHECK_EQ(cpu->user_map, 0);
+    CHECK(cpu->mmu->space->user_map_due >= cpu->mmu->space->user_time);
 }
