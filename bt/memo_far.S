@@ -62,7 +62,7 @@
 .endm
 
 /* rbx: an offset in SS; it becomes the host's address of n bytes there: in one page, plain
- * memory, aligned, inside the segment. r11d: the stack's mask. Changes rax; if they are to be
+ * memory, inside the segment, aligned if #AC is possible. r11d: the stack's mask. Changes rax; if they are to be
  * written, rcx, rdx, r9 and r10, too: a code page's bytes that are no code are plain enough. */
 .macro frame n, align, table
         mov     %ebx, %eax
@@ -74,8 +74,10 @@
         jb      bt_kept_unusual
         add     VCPU_SS(%r15), %ebx
         test    $(\align - 1), %bl
+        jz      5f
+        testl   $FLAG_AC, VCPU_EFLAGS(%r15)
         jnz     bt_kept_unusual
-        mov     %ebx, %eax
+5:      mov     %ebx, %eax
         and     $0xfff, %eax
         cmp     $(0x1000 - \n), %eax
         ja      bt_kept_unusual

@@ -58,7 +58,7 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(INVD, xl_wbinvd), EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),
     /* Closes the TU. */
     EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),
-    EMITS(INTO, xl_into),
+    EMITS(INTO, xl_into), EMITS(BOUND, xl_bound),
     EMITS(LOOPE, xl_loop_flags), EMITS(LOOPNE, xl_loop_flags),
     EMITS(JCXZ, xl_jcxz), EMITS(JECXZ, xl_jcxz),
 #define JCC(cc) EMITS(J##cc, xl_jcc),

@@ -142,6 +142,39 @@ bool xl_into(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* reg := its signed value in order of the unsigned ones. */
+static void unsigned_order(struct xl *x, enum hreg reg, u32 size)
+{
+    if (size == 2)
+        emit_movsx_rr16(x, reg, reg);
+    emit_lea_rm(x, reg, reg, INT32_MIN);
+}
+
+/* What is out of bounds is C's: where index - lower or upper - index is negative in 64 bits. */
+bool xl_bound(struct xl *x, const struct insn *in)
+{
+    u32 size = in->opsize;
+
+    if (in->op[1].kind != OP_MEM || !xl_region(x, in, (u8)(2 * size), XL_READ))
+        return false;
+    emit_load(x, R11, size);
+    x->m.disp += (i32)size;
+    emit_load(x, R13, size);
+    emit_mov_rr(x, R9, hreg_of(in->op[0].reg));
+    unsigned_order(x, R9, size);
+    unsigned_order(x, R11, size);
+    unsigned_order(x, R13, size);
+    emit_not64(x, R11);
+    emit_lea_sib(x, R10, R9, R11, 1, 1, true);
+    emit_not64(x, R9);
+    emit_lea_sib(x, R13, R13, R9, 1, 1, true);
+    emit_shrx64(x, R10, R10, R14);
+    emit_shrx64(x, R13, R13, R14);
+    emit_lea_sib(x, R10, R10, R13, 1, 0, true);
+    xl_slow_unless_zero(x, R10, R11);
+    return true;
+}
+
 /* JCXZ, JECXZ, and LOOP behind its decrement: rcx is zero-extended, so JRCXZ tests ECX. */
 static void branch_on_count(struct xl *x, const struct insn *in, u32 if_zero, u32 if_not)
 {
