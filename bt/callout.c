@@ -29,8 +29,6 @@ static bool tu_goes_on(struct bt *bt, const struct callout *co)
 {
     const struct vcpu *cpu = bt->cpu;
 
-    if (co->revalidate)
-        memo_learn_segment(bt, &co->insn);
     return !co->ends && !bt->dropped && cpu->eip == callout_eip(cpu, co) + co->insn.len &&
            (!co->revalidate || same_context(bt, co)) &&
            bt->generation == cpu->mmu->fetch_generation;
@@ -184,6 +182,8 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
 /* AFTER_*, when C has run the instruction, or delivered its exception instead. */
 static int what_follows(struct bt *bt, const struct callout *co, bool done)
 {
+    if (done && co->revalidate)
+        memo_learn_segment(bt, &co->insn); /* of SS, too, which asks for its shadow */
     if (unlikely(bt->cpu->requests))
         return AFTER_LEAVE;
     return done && !bt_user_map_stale(bt->cpu) && tu_goes_on(bt, co) ? AFTER_ON : jump_on(bt);
