@@ -4,6 +4,7 @@
  *
  * A request is seen here, behind a callout, or by a poll whose count is down (enter.S).
  */
+#include "bt/memo.h"
 #include "bt/tu.h"
 #include "cpu/debug.h"
 #include "cpu/deliver.h"
@@ -158,6 +159,13 @@ static bool fill_exec_spte(struct vcpu *cpu)
     return !fault;
 }
 
+/* What is memoised leads to contexts of the supervisor by a map: they go with it. */
+void bt_user_map_sample(struct vcpu *cpu, u64 tsc)
+{
+    if (mmu_user_map_sample(&cpu->paging, tsc))
+        memo_forget_transfers(cpu);
+}
+
 void bt_user_map_follow(struct vcpu *cpu)
 {
     if (bt_user_map_stale(cpu))
@@ -244,7 +252,7 @@ static void stopped_by_poll(struct bt *bt)
     bt->ticks++;
     tc->polled = NULL;
     if (bt->cpu->cpl == 3)
-        mmu_user_map_sample(&bt->cpu->paging, __rdtsc());
+        bt_user_map_sample(bt->cpu, __rdtsc());
 }
 
 /* The exit whose stub ends at `left`; EIP is where it leads. */

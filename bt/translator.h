@@ -133,6 +133,8 @@ static inline bool bt_user_map_stale(const struct vcpu *cpu)
     return unlikely(cpu->user_map_stale) && cpu->cpl == 3;
 }
 void bt_user_map_follow(struct vcpu *cpu);
+/* User code was running at that TSC: its space may get a user map. */
+void bt_user_map_sample(struct vcpu *cpu, u64 tsc);
 /* Empties the stack of return addresses if they may lead to the wrong place. */
 void bt_revalidate_stack(struct bt *bt);
 

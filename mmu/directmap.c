@@ -87,7 +87,7 @@ void direct_map_switch(struct mmu *mmu)
     pg->user_map = m && !w;
     if (m && m->dirty_count | m->lost)
         pg->user_map_stale = true;
-    if (pg->direct_map && at == mmu->nowhere && !mmu->no_user_maps)
+    if (pg->direct_map && at == mmu->nowhere && mmu->user_maps_used)
         return; /* nobody goes by gs: not worth a call of the host */
     if (pg->direct_map == (u64)at)
         return;
@@ -236,7 +236,7 @@ static struct direct_map *direct_map_open(struct mmu *mmu, struct space *s)
     struct direct_map *w;
 
     if (!mmu->nowhere || (alone && !mmu->fast_gs) ||
-        (!mmu->no_user_maps && mmu->space->root.mode & SPACE_PAGING) ||
+        (mmu->user_maps_used && mmu->space->root.mode & SPACE_PAGING) ||
         mmu->direct_maps_closed >= MAX_CLOSED + mmu->clock / SOON)
         return NULL;
     w = direct_map_take(mmu);

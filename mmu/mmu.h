@@ -114,8 +114,9 @@ bool mmu_direct_map_extend(struct paging *pg, gla_t gla);
 
 /* ---- User maps, for the translator's loads and stores in user mode (usermap.c) ---- */
 
-/* The deadline has come at user code, at that TSC: its space may get a user map. */
-void mmu_user_map_sample(struct paging *pg, u64 tsc);
+/* The deadline has come at user code, at that TSC: its space may get a user map. True: so the
+ * supervisor's direct maps have gone. */
+bool mmu_user_map_sample(struct paging *pg, u64 tsc);
 /* Before user code runs, if paging.user_map_stale: the host's mappings follow the sptes. May
  * give the map up. */
 void mmu_user_map_sync(struct paging *pg);

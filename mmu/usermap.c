@@ -17,8 +17,8 @@
  * map when its user code has run for some milliseconds, and loses it when the calls cost more
  * than a part of the time since; then it has to run twice as long for the next one.
  *
- * gs leads to one map: where there are user maps, the supervisor has no direct map under paging
- * (directmap.c): it is worth a thirtieth there.
+ * gs leads to one map. With the first user map the supervisor's direct maps under paging
+ * (directmap.c) are given up for ever.
  */
 #include "mmu/usermap.h"
 #include "mmu/phys.h"
@@ -305,12 +305,26 @@ static struct user_map *user_map_take(struct mmu *mmu)
     return oldest;
 }
 
-static void user_map_open(struct mmu *mmu, struct space *s)
+/* gs is the user's from now on, wherever there is paging. */
+static bool supervisor_gives_up(struct mmu *mmu)
+{
+    if (mmu->user_maps_used)
+        return false;
+    mmu->user_maps_used = true;
+    for (struct direct_map *w = mmu->direct_maps; w < mmu->direct_maps + MAX_DIRECT_MAPS; w++)
+        if (w->owner && w->owner->root.mode & SPACE_PAGING)
+            shadow_drop_sptes(mmu, w->owner);
+    return true;
+}
+
+static bool user_map_open(struct mmu *mmu, struct space *s)
 {
     struct user_map *m = user_map_take(mmu);
+    bool first;
 
     if (!memory_get(m))
-        return;
+        return false;
+    first = supervisor_gives_up(mmu);
     m->owner = s;
     m->opened = s->user_time;
     m->calls = 0;
@@ -319,6 +333,7 @@ static void user_map_open(struct mmu *mmu, struct space *s)
     mmu->stats.user_maps++;
     direct_map_switch(mmu);
     mmu->pg->user_map_stale = true;
+    return first;
 }
 
 /* Dearer than it may be? */
@@ -329,7 +344,7 @@ static bool too_dear(const struct user_map *m)
     return m->calls * CALL_COST > time / COST_SHARE + USER_MAP_AFTER;
 }
 
-void mmu_user_map_sample(struct paging *pg, u64 tsc)
+bool mmu_user_map_sample(struct paging *pg, u64 tsc)
 {
     struct mmu *mmu = pg->mmu;
     struct space *s = mmu->space;
@@ -337,11 +352,10 @@ void mmu_user_map_sample(struct paging *pg, u64 tsc)
 
     mmu->user_sampled = tsc;
     if (!(s->root.mode & SPACE_PAGING))
-        return;
+        return false;
     s->user_time += time < SAMPLE_MOST ? time : SAMPLE_MOST;
-    if (!s->user_map && !mmu->no_user_maps &&
-        s->user_time >= s->user_map_due + mmu->user_maps_after)
-        user_map_open(mmu, s);
+    return !s->user_map && !mmu->no_user_maps &&
+           s->user_time >= s->user_map_due + mmu->user_maps_after && user_map_open(mmu, s);
 }
 
 void mmu_user_map_sync(struct paging *pg)

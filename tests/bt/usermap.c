@@ -119,7 +119,7 @@ static void run(struct bt *bt, u32 calls)
     cpu->eip = USER;
     cpu->gpr[EBX] = cpu->gpr[EDI] = 0;
     cpu->gpr[ESI] = calls;
-    mmu_user_map_sample(&cpu->paging, 0);
+    bt_user_map_sample(cpu, 0);
     for (u32 i = 0; i < 10000 && !(cpu->requests & REQ_HALT); i++)
         bt_run(cpu);
     CHECK(cpu->requests & REQ_HALT);

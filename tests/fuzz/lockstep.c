@@ -210,6 +210,7 @@ static void start_round(struct pair *p)
     p->apart = false;
     p->cold_spaces = pick(2);
     p->bt->mmu->no_user_maps = pick(2);
+    p->bt->mmu->user_maps_used &= pick(2); /* as if there had been none */
     p->bt->mmu->user_maps_after = 0;
 }
 

@@ -157,7 +157,7 @@ static bool direct_map_right(const struct machine *m)
     struct walk w;
 
     if (m->cpu->direct_map != (u64)at && m->cpu->direct_map &&
-        (mmu->no_user_maps || at != mmu->nowhere))
+        (!mmu->user_maps_used || at != mmu->nowhere))
         return wrong(m, "not the current space's direct map", 0, m->cpu->direct_map);
     for (u32 page = 0; s->direct_map && page < SHADOW_SPTES; page++) {
         u32 frame = s->direct_map->frame[page];

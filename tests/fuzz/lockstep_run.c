@@ -178,7 +178,7 @@ static void map_user(struct vcpu *cpu)
     struct user_map *m = cpu->mmu->space->user_map;
 
     if (cpu->cpl == 3)
-        mmu_user_map_sample(&cpu->paging, 0);
+        bt_user_map_sample(cpu, 0);
     if (m && !pick(64)) {
         m->calls = ~0u;
         cpu->user_map_stale = true;
