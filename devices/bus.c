@@ -2,8 +2,9 @@
  * The bus: which chip answers a port or a device memory address.
  *
  * Ports: a table of 65,536 claim numbers, so that an access is one look-up. Memory: a short
- * list of claims, latest first, searched on each device memory access (RAM and ROM never come
- * here). Nobody there: reads give all ones, writes go nowhere.
+ * list of claims, latest first, searched when a device memory access goes to another page than
+ * the last ones (RAM and ROM never come here). Nobody there: reads give all ones, writes go
+ * nowhere.
  */
 #include "devices/bus.h"
 #include "runtime/base/activity.h"
@@ -18,12 +19,19 @@ struct claim {
     u8 *read, *write; /* directly mapped memory: what answers */
 };
 
-enum { MAX_CLAIMS = 250, NOBODY = 0 };
+enum { MAX_CLAIMS = 250, NOBODY = 0, RECENT = 64 };
+
+/* Who was found at a page of device memory, until claims change. */
+struct recent {
+    u64 page; /* gpa >> 12, plus 1; 0: nothing known */
+    struct claim *claim;
+};
 
 struct bus {
     struct claim ports[MAX_CLAIMS]; /* slot 0 is nobody */
     struct claim memory[MAX_CLAIMS];
     u32 memory_count;
+    struct recent recent[RECENT]; /* by the low bits of the page's number */
     struct bus_stats stats;
     u8 *activity;
     u8 port_owner[65536]; /* slot in ports */
@@ -183,6 +191,11 @@ u32 bus_out_string(struct machine *m, u16 port, enum io_size size, const void *b
     return n;
 }
 
+static void memory_forget(struct bus *bus)
+{
+    memset(bus->recent, 0, sizeof(bus->recent));
+}
+
 bool bus_claim_memory(struct device *dev, gpa_t base, u64 size, const struct io_ops *ops)
 {
     struct bus *bus = machine_bus(dev->machine);
@@ -190,6 +203,7 @@ bool bus_claim_memory(struct device *dev, gpa_t base, u64 size, const struct io_
     check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
     if (!size || base + size < base || (base | size) & PAGE_MASK)
         return false;
+    memory_forget(bus);
     bus->memory[bus->memory_count++] = (struct claim){ dev, ops, base, size, NULL, NULL };
     phys_map(dev->machine, base, size, NULL, NULL);
     return true;
@@ -202,6 +216,7 @@ bool bus_map_memory(struct device *dev, gpa_t base, u64 size, u8 *hva, bool writ
     check(bus->memory_count < MAX_CLAIMS, "too many memory claims (%s)", dev->class->name);
     if (!size || base + size < base || (base | size) & PAGE_MASK)
         return false;
+    memory_forget(bus);
     bus->memory[bus->memory_count++] =
         (struct claim){ dev, NULL, base, size, hva, writable ? hva : NULL };
     phys_map(dev->machine, base, size, hva, writable ? hva : NULL);
@@ -241,65 +256,134 @@ void bus_release_memory(struct device *dev, gpa_t base, u64 size)
 
         if (c->dev != dev || c->base != base || c->size != size)
             continue;
+        memory_forget(bus);
         memmove(c, c + 1, (--bus->memory_count - i) * sizeof(*c));
         remap(bus, dev->machine, base, size);
         return;
     }
 }
 
-static struct claim *memory_claim(struct bus *bus, gpa_t gpa)
+static __attribute__((noinline)) struct claim *memory_search(struct bus *bus, gpa_t gpa)
 {
-    for (u32 i = bus->memory_count; i-- > 0;)
-        if (gpa - bus->memory[i].base < bus->memory[i].size)
-            return bus->memory[i].ops ? &bus->memory[i] : NULL;
-    return NULL;
+    struct recent *r = &bus->recent[gpa >> PAGE_SHIFT & (RECENT - 1)];
+    u32 i = bus->memory_count;
+
+    while (i > 0 && gpa - bus->memory[i - 1].base >= bus->memory[i - 1].size)
+        i--;
+    r->page = (gpa >> PAGE_SHIFT) + 1;
+    r->claim = i && bus->memory[i - 1].ops ? &bus->memory[i - 1] : NULL;
+    return r->claim;
+}
+
+/* NULL: nobody, or memory. */
+static inline struct claim *memory_claim(struct bus *bus, gpa_t gpa)
+{
+    const struct recent *r = &bus->recent[gpa >> PAGE_SHIFT & (RECENT - 1)];
+
+    return likely(r->page == (gpa >> PAGE_SHIFT) + 1) ? r->claim : memory_search(bus, gpa);
+}
+
+static inline bool takes(const struct claim *c, u32 size)
+{
+    return size != 3 && c->ops->sizes & size;
+}
+
+/* In pieces that the chip takes, upwards. */
+static __attribute__((noinline)) u32 read_apart(const struct claim *c, gpa_t gpa, u32 size)
+{
+    u32 piece = size == 4 && c->ops->sizes & IO_16 ? 2 : 1, val = 0;
+
+    for (u32 i = 0; i < size; i += piece)
+        val |= c->ops->read(c->dev, (u32)(gpa + i - c->base), piece) << i * 8;
+    return val;
+}
+
+static __attribute__((noinline)) void write_apart(const struct claim *c, gpa_t gpa, u32 size,
+                                                  u32 val)
+{
+    u32 piece = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
+
+    for (u32 i = 0; i < size; i += piece)
+        c->ops->write(c->dev, (u32)(gpa + i - c->base), piece, val >> i * 8 & all_ones(piece));
+}
+
+/* Any access; most need less. */
+static __attribute__((noinline)) u32 memory_read(struct bus *bus, gpa_t gpa, u32 size)
+{
+    struct claim *c = memory_claim(bus, gpa);
+    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
+    u32 val;
+
+    bus->stats.mmio_accesses++;
+    if (c && takes(c, size))
+        val = c->ops->read(c->dev, (u32)(gpa - c->base), size);
+    else
+        val = c ? read_apart(c, gpa, size) : ~0u;
+    val &= all_ones(size);
+    trace(TRACE_MMIO, "read  %llx.%u = %x", (unsigned long long)gpa, size, val);
+    activity_end(bus->activity, activity);
+    return val;
+}
+
+static __attribute__((noinline)) void memory_write(struct bus *bus, gpa_t gpa, u32 size,
+                                                   u32 val)
+{
+    struct claim *c = memory_claim(bus, gpa);
+    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
+
+    bus->stats.mmio_accesses++;
+    trace(TRACE_MMIO, "write %llx.%u = %x", (unsigned long long)gpa, size,
+          val & all_ones(size));
+    if (c && takes(c, size))
+        c->ops->write(c->dev, (u32)(gpa - c->base), size, val & all_ones(size));
+    else if (c)
+        write_apart(c, gpa, size, val);
+    activity_end(bus->activity, activity);
+}
+
+static inline bool is_quick(const struct claim *c, u32 size)
+{
+    return likely(c && takes(c, size) && !trace_on(TRACE_MMIO));
+}
+
+u32 bus_memory_read(struct bus *bus, gpa_t gpa, u32 size)
+{
+    struct claim *c = memory_claim(bus, gpa);
+    u8 activity;
+    u32 val;
+
+    if (!is_quick(c, size))
+        return memory_read(bus, gpa, size);
+    activity = activity_begin(bus->activity, ACT_DEVICES);
+    bus->stats.mmio_accesses++;
+    val = c->ops->read(c->dev, (u32)(gpa - c->base), size) & all_ones(size);
+    activity_end(bus->activity, activity);
+    return val;
+}
+
+void bus_memory_write(struct bus *bus, gpa_t gpa, u32 size, u32 val)
+{
+    struct claim *c = memory_claim(bus, gpa);
+    u8 activity;
+
+    if (!is_quick(c, size)) {
+        memory_write(bus, gpa, size, val);
+        return;
+    }
+    activity = activity_begin(bus->activity, ACT_DEVICES);
+    bus->stats.mmio_accesses++;
+    c->ops->write(c->dev, (u32)(gpa - c->base), size, val & all_ones(size));
+    activity_end(bus->activity, activity);
 }
 
 u32 bus_mmio_read(struct machine *m, gpa_t gpa, u32 size)
 {
-    struct bus *bus = machine_bus(m);
-    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
-    struct claim *c = memory_claim(bus, gpa);
-    u32 val = 0;
-
-    bus->stats.mmio_accesses++;
-    if (!c) {
-        val = all_ones(size);
-    } else if (size == 3 || !(c->ops->sizes & size)) {
-        u32 first = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
-
-        for (u32 i = 0; i < size; i += first)
-            val |= c->ops->read(c->dev, (u32)(gpa + i - c->base), first) << i * 8;
-    } else {
-        val = c->ops->read(c->dev, (u32)(gpa - c->base), size);
-    }
-    trace(TRACE_MMIO, "read  %llx.%u = %x", (unsigned long long)gpa, size, val);
-    activity_end(bus->activity, activity);
-    return val & all_ones(size);
+    return bus_memory_read(machine_bus(m), gpa, size);
 }
 
 void bus_mmio_write(struct machine *m, gpa_t gpa, u32 size, u32 val)
 {
-    struct bus *bus = machine_bus(m);
-    u8 activity = activity_begin(bus->activity, ACT_DEVICES);
-    struct claim *c = memory_claim(bus, gpa);
-
-    bus->stats.mmio_accesses++;
-    trace(TRACE_MMIO, "write %llx.%u = %x", (unsigned long long)gpa, size, val);
-    if (!c) {
-        activity_end(bus->activity, activity);
-        return;
-    }
-    if (size == 3 || !(c->ops->sizes & size)) {
-        u32 first = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
-
-        for (u32 i = 0; i < size; i += first)
-            c->ops->write(c->dev, (u32)(gpa + i - c->base), first,
-                          val >> i * 8 & all_ones(first));
-    } else {
-        c->ops->write(c->dev, (u32)(gpa - c->base), size, val & all_ones(size));
-    }
-    activity_end(bus->activity, activity);
+    bus_memory_write(machine_bus(m), gpa, size, val);
 }
 
 /* ---- Runs ---- */

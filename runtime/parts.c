@@ -309,11 +309,12 @@ static i64 rtc_base(const char *base)
 struct machine *machine_bare(struct options *o)
 {
     struct machine *m = calloc(1, sizeof(*m));
-    struct mmu_bus bus = machine_memory_bus(m);
+    struct mmu_bus bus;
     struct cpu_pins pins = machine_pins(m);
 
     m->options = o;
     m->bus = bus_new(&m->activity);
+    bus = machine_memory_bus(m);
     m->mmu = mmu_new(o->ram, &bus);
     if (!m->mmu)
         die("-m %lluM: the host has not that much memory to give",

@@ -2,7 +2,7 @@
  * Where the processor's pins and the memory map's bus lead on this board.
  */
 #include "runtime/machine/pins.h"
-#include "devices/device.h"
+#include "devices/bus.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/spin.h"
 
@@ -99,17 +99,17 @@ struct cpu_pins machine_pins(struct machine *m)
 
 /* ---- The memory map's ---- */
 
-static u32 bus_read(void *m, gpa_t gpa, u32 size)
+static u32 bus_read(void *bus, gpa_t gpa, u32 size)
 {
-    return bus_mmio_read(m, gpa, size);
+    return bus_memory_read(bus, gpa, size);
 }
 
-static void bus_write(void *m, gpa_t gpa, u32 size, u32 val)
+static void bus_write(void *bus, gpa_t gpa, u32 size, u32 val)
 {
-    bus_mmio_write(m, gpa, size, val);
+    bus_memory_write(bus, gpa, size, val);
 }
 
 struct mmu_bus machine_memory_bus(struct machine *m)
 {
-    return (struct mmu_bus){ m, bus_read, bus_write };
+    return (struct mmu_bus){ machine_bus(m), bus_read, bus_write };
 }
