@@ -59,13 +59,13 @@ struct i8254 {
 
 static u64 tick_at(u64 ns)
 {
-    return (u64)((unsigned __int128)ns * PIT_HZ / 1000000000u);
+    return ns / SEC(1) * PIT_HZ + ns % SEC(1) * PIT_HZ / SEC(1);
 }
 
 /* The first nanosecond of a tick. */
 static u64 ns_at(u64 tick)
 {
-    return (u64)(((unsigned __int128)tick * 1000000000u + PIT_HZ - 1) / PIT_HZ);
+    return tick / PIT_HZ * SEC(1) + (tick % PIT_HZ * SEC(1) + PIT_HZ - 1) / PIT_HZ;
 }
 
 static u64 tick_now(struct i8254 *s)
@@ -484,16 +484,19 @@ static void control_write(struct i8254 *s, u8 val)
 static u8 channel_read(struct i8254 *s, u32 n)
 {
     struct channel *c = &s->channel[n];
-    u64 now = tick_now(s);
     bool high;
-    u16 count;
+    u16 count = c->latched;
 
-    channel_sync(s, n, now);
     if (c->status_latched) {
         c->status_latched = 0;
         return c->status;
     }
-    count = c->latch_bytes ? c->latched : channel_count(c, now);
+    if (!c->latch_bytes) { /* what is latched needs no look at the clock */
+        u64 now = tick_now(s);
+
+        channel_sync(s, n, now);
+        count = channel_count(c, now);
+    }
     high = c->rw == RW_HIGH || (c->rw == RW_BOTH && c->read_high);
     if (c->rw == RW_BOTH)
         c->read_high ^= 1;
@@ -504,13 +507,18 @@ static u8 channel_read(struct i8254 *s, u32 n)
 
 /* ---- Pins and ports ---- */
 
-bool i8254_out(struct device *dev, u32 n)
+bool i8254_out_at(struct device *dev, u32 n, u64 ns)
 {
     struct i8254 *s = (struct i8254 *)dev;
-    u64 now = tick_now(s);
+    u64 now = tick_at(ns);
 
     channel_sync(s, n, now);
     return channel_out(&s->channel[n], now);
+}
+
+bool i8254_out(struct device *dev, u32 n)
+{
+    return i8254_out_at(dev, n, clock_now(dev->machine));
 }
 
 /* A rising gate triggers modes 1 and 5, restarts 2 and 3, lets 0 and 4 go on. */

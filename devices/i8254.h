@@ -18,6 +18,7 @@ struct i8254_config {
 };
 
 bool i8254_out(struct device *dev, u32 channel);           /* OUT pin, now */
+bool i8254_out_at(struct device *dev, u32 channel, u64 ns); /* the same, when clock_now() is known */
 void i8254_gate(struct device *dev, u32 channel, bool on); /* GATE pin */
 
 /* Times of 1/256 tick since power-on, for the speaker. */

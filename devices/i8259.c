@@ -47,12 +47,9 @@ static bool pic_level(const struct pic *p, u32 pin)
 /* The set pin that comes first in priority order, or -1. */
 static int pic_first(const struct pic *p, u8 set)
 {
-    for (u32 n = 1; n <= 8; n++) {
-        u32 pin = (p->lowest + n) & 7;
-        if (set >> pin & 1)
-            return (int)pin;
-    }
-    return -1;
+    u32 first = (p->lowest + 1u) & 7, in_order = (set | (u32)set << 8) >> first;
+
+    return set ? (int)((first + (u32)__builtin_ctz(in_order)) & 7) : -1;
 }
 
 static u32 pic_rank(const struct pic *p, int pin)
@@ -66,11 +63,12 @@ static int pic_request(const struct pic *p)
 {
     int pin = pic_first(p, p->irr & ~p->imr);
     u8 blocking = p->special_mask ? p->isr & ~p->imr : p->isr;
-    u32 served = pic_rank(p, pic_first(p, blocking));
+    u32 served;
     bool nested = pin == PIN_SLAVE && (p->icw4 & ICW4_SFNM) && p->icw3;
 
     if (pin < 0)
         return -1;
+    served = pic_rank(p, pic_first(p, blocking));
     return pic_rank(p, pin) + (nested ? 0 : 1) <= served ? pin : -1;
 }
 

@@ -129,11 +129,12 @@ static u32 pcspk_read(struct device *dev, u32 off, enum io_size size)
 {
     struct pcspk *s = (struct pcspk *)dev;
     const struct pcspk_config *wires = dev->config;
+    u64 now = clock_now(dev->machine);
     u8 val = s->control;
 
-    if (clock_now(dev->machine) / REFRESH_NS & 1)
+    if (now / REFRESH_NS & 1)
         val |= REFRESH;
-    if (wires && i8254_out(wires->i8254, 2))
+    if (wires && i8254_out_at(wires->i8254, 2, now))
         val |= OUT2;
     return val;
 }
