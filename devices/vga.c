@@ -170,7 +170,10 @@ static void sequencer_write(struct vga *v, u8 val)
 {
     v->sr[v->sr_index] = val & sr_bits[v->sr_index];
     v->dirty = true;
-    vga_window_update(v);
+    if (v->sr_index == SEQ_MAP_MASK)
+        vga_mask_update(v);
+    else
+        vga_window_update(v);
 }
 
 static void graphics_write(struct vga *v, u8 val)
@@ -183,13 +186,14 @@ static void graphics_write(struct vga *v, u8 val)
         return;
     if (index == GC_MODE || index == GC_MISC)
         v->dirty = true;
-    vga_window_update(v);
+    if (index == GC_BIT_MASK)
+        vga_mask_update(v);
+    else
+        vga_window_update(v);
 }
 
-u32 vga_port_read(struct device *dev, u32 off, enum io_size size)
+static u8 vga_port_read8(struct vga *v, u32 off)
 {
-    struct vga *v = (struct vga *)dev;
-
     switch (off) {
     case 0x0: return v->ar_index;
     case 0x1: return attribute_read(v);
@@ -209,10 +213,16 @@ u32 vga_port_read(struct device *dev, u32 off, enum io_size size)
     }
 }
 
-static void vga_port_write(struct device *dev, u32 off, enum io_size size, u32 val)
+u32 vga_port_read(struct device *dev, u32 off, enum io_size size)
 {
     struct vga *v = (struct vga *)dev;
+    u32 val = vga_port_read8(v, off);
 
+    return size == IO_16 ? val | (u32)vga_port_read8(v, off + 1) << 8 : val;
+}
+
+static void vga_port_write8(struct vga *v, u32 off, u8 val)
+{
     switch (off) {
     case 0x0: attribute_write(v, val); break;
     case 0x2:
@@ -231,6 +241,16 @@ static void vga_port_write(struct device *dev, u32 off, enum io_size size, u32 v
     case 0xe: v->gr_index = val & 15; break;
     case 0xf: graphics_write(v, val); break;
     }
+}
+
+/* Programs write index and data at once. */
+static void vga_port_write(struct device *dev, u32 off, enum io_size size, u32 val)
+{
+    struct vga *v = (struct vga *)dev;
+
+    vga_port_write8(v, off, (u8)val);
+    if (size == IO_16)
+        vga_port_write8(v, off + 1, (u8)(val >> 8));
 }
 
 /* ---- CRT controller and input status 1: 3B4, 3B5, 3BA or 3D4, 3D5, 3DA ---- */
@@ -313,7 +333,7 @@ static void color_write(struct device *dev, u32 off, enum io_size size, u32 val)
 static bool vga_attach(struct device *dev)
 {
     static const struct io_ops mono = { mono_read, mono_write, IO_8 };
-    static const struct io_ops both = { vga_port_read, vga_port_write, IO_8 };
+    static const struct io_ops both = { vga_port_read, vga_port_write, IO_8 | IO_16 };
     static const struct io_ops color = { color_read, color_write, IO_8 };
     struct vga *v = (struct vga *)dev;
 

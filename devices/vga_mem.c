@@ -6,14 +6,16 @@
  *   read:   all planes ─▶ latch ─ plane select or colour compare ─▶ val
  *
  * Four planes are one u32 here, plane 0 lowest. An access of n bytes is n accesses of a byte,
- * upwards. What vga_window.c maps into the guest does not come here. IBM PS/2 Video Subsystem,
- * "Graphics Controller".
+ * upwards; general_...() take all kinds. What vga_window.c maps into the guest does not come
+ * here. IBM PS/2 Video Subsystem, "Graphics Controller".
  */
 #include "devices/vga_private.h"
 
 #include <string.h>
 
 #define ALL_PLANES(byte) ((byte)*0x01010101u)
+
+enum vga_pen_kind { PEN_BYTE, PEN_COLOR, PEN_MASK, PEN_OTHER };
 
 /* Bit n of a nibble to byte n. */
 static const u32 spread[16] = {
@@ -76,7 +78,7 @@ static u8 latched(const struct vga *v, u32 plane)
     return v->gr[GC_MODE] & GC_MODE_COMPARE ? compare_colors(v) : v->latch >> 8 * plane;
 }
 
-static u8 general_read8(struct vga *v, u32 off)
+static __attribute__((noinline)) u8 general_read8(struct vga *v, u32 off)
 {
     struct place p;
     u32 a;
@@ -115,15 +117,26 @@ static void window_read_run(struct device *dev, u32 off, u8 *buf, u32 n)
         buf[i] = window_read8(v, off + i);
 }
 
-static u32 window_read(struct device *dev, u32 off, enum io_size size)
+static __attribute__((noinline)) u32 general_read(struct vga *v, u32 off, u32 size)
 {
-    struct vga *v = (struct vga *)dev;
     u32 val = 0;
 
     window_accessed(v, size);
-    for (u32 i = 0; i < (u32)size; i++)
+    for (u32 i = 0; i < size; i++)
         val |= (u32)window_read8(v, off + i) << 8 * i;
     return val;
+}
+
+static u32 window_read(struct device *dev, u32 off, enum io_size size)
+{
+    struct vga *v = (struct vga *)dev;
+    u32 a = off - v->map_base;
+
+    if (unlikely(size != IO_8 || a >= v->planar_read || v->packed.left <= 1))
+        return general_read(v, off, size);
+    v->packed.left--;
+    v->latch = planes_get(v, a);
+    return latched(v, v->gr[GC_READ_MAP]);
 }
 
 /* ---- Writing ---- */
@@ -137,7 +150,26 @@ static u32 planar_bytes(const struct vga *v, bool odd_even)
     return size < VGA_PLANE ? size : VGA_PLANE;
 }
 
-void vga_mem_update(struct vga *v)
+/* Most writes are (byte & of_byte) | (latch & of_latch) | set, where byte is the byte in each
+ * plane or, in mode 2, a colour. */
+static void pen_shorten(struct vga_pen *p)
+{
+    p->kind = p->function    ? PEN_OTHER
+              : p->mode == 3 ? PEN_MASK
+              : p->mode == 2 ? PEN_COLOR
+                             : PEN_BYTE;
+    p->of_latch = p->mode == 1 ? ~0u : ~p->mask;
+    p->of_byte = p->mode ? p->mask : p->mask & ~p->enable;
+    p->set = p->mode ? 0 : p->mask & p->enable & p->fixed;
+    if (p->mode == 1) {
+        p->kind = PEN_BYTE;
+        p->of_byte = 0;
+    } else if (p->rotate && p->mode != 2) {
+        p->kind = PEN_OTHER;
+    }
+}
+
+void vga_pen_update(struct vga *v)
 {
     struct vga_pen *p = &v->pen;
 
@@ -148,7 +180,12 @@ void vga_mem_update(struct vga *v)
     p->mode = v->gr[GC_MODE] & GC_MODE_WRITE;
     p->function = v->gr[GC_ROTATE] >> 3;
     p->rotate = v->gr[GC_ROTATE] & 7;
-    p->copies = !p->mode && !p->function && !p->rotate && !p->enable && p->mask == ~0u;
+    pen_shorten(p);
+}
+
+void vga_mem_update(struct vga *v)
+{
+    vga_pen_update(v);
     v->map_base = vga_map(v)->base;
     v->planar_write = planar_bytes(v, !(v->sr[SEQ_MEMORY] & MEMORY_SEQUENTIAL));
     v->planar_read = planar_bytes(v, v->gr[GC_MODE] & GC_MODE_ODD_EVEN);
@@ -170,7 +207,7 @@ static u32 combine(const struct vga_pen *p, u32 val, u32 latch)
 }
 
 /* What the four planes would take, before the map mask. */
-static u32 pen_value(const struct vga_pen *p, u32 latch, u8 val)
+static __attribute__((noinline)) u32 pen_value(const struct vga_pen *p, u32 latch, u8 val)
 {
     u32 mask = p->mask, planes;
     u8 rotated = rotate_right(val, p->rotate);
@@ -186,9 +223,22 @@ static u32 pen_value(const struct vga_pen *p, u32 latch, u8 val)
     return (combine(p, planes, latch) & mask) | (latch & ~mask);
 }
 
+/* The same, but of PEN_OTHER. */
+static inline u32 pen_quick(const struct vga_pen *p, u32 latch, u8 val)
+{
+    u32 byte = ALL_PLANES(val);
+
+    if (p->kind == PEN_MASK)
+        return latch ^ ((p->fixed ^ latch) & p->mask & byte);
+    if (p->kind == PEN_COLOR)
+        byte = spread[val & 15];
+    return (byte & p->of_byte) | (latch & p->of_latch) | p->set;
+}
+
 static inline u32 drawn(const struct vga *v, u8 val)
 {
-    return v->pen.copies ? ALL_PLANES(val) : pen_value(&v->pen, v->latch, val);
+    return v->pen.kind == PEN_OTHER ? pen_value(&v->pen, v->latch, val)
+                                    : pen_quick(&v->pen, v->latch, val);
 }
 
 static void planes_put(struct vga *v, u32 offset, u32 val, u32 mask)
@@ -197,7 +247,7 @@ static void planes_put(struct vga *v, u32 offset, u32 val, u32 mask)
     memcpy(v->vram + 4 * offset, &val, 4);
 }
 
-static void general_write8(struct vga *v, u32 off, u8 val)
+static __attribute__((noinline)) void general_write8(struct vga *v, u32 off, u8 val)
 {
     struct place p;
     u32 a;
@@ -231,14 +281,28 @@ static void window_write_run(struct device *dev, u32 off, const u8 *buf, u32 n)
         window_write8(v, off + i, buf[i]);
 }
 
+static __attribute__((noinline)) void general_write(struct vga *v, u32 off, u32 size, u32 val)
+{
+    window_accessed(v, size);
+    v->dirty = true;
+    for (u32 i = 0; i < size; i++)
+        window_write8(v, off + i, val >> 8 * i);
+}
+
+/* A byte of planar modes comes here most, and finds its way without a call. */
 static void window_write(struct device *dev, u32 off, enum io_size size, u32 val)
 {
     struct vga *v = (struct vga *)dev;
+    u32 a = off - v->map_base;
 
-    window_accessed(v, size);
+    if (unlikely(size != IO_8 || a >= v->planar_write || v->pen.kind == PEN_OTHER ||
+                 v->packed.left <= 1)) {
+        general_write(v, off, size, val);
+        return;
+    }
+    v->packed.left--;
     v->dirty = true;
-    for (u32 i = 0; i < (u32)size; i++)
-        window_write8(v, off + i, val >> 8 * i);
+    planes_put(v, a, pen_quick(&v->pen, v->latch, (u8)val), v->pen.map_mask);
 }
 
 const struct io_ops vga_window_ops = {

@@ -133,8 +133,8 @@ struct vga {
     struct vga_pen {       /* what becomes of a byte that is written: vga_mem.c */
         u32 fixed, enable; /* set/reset, and where it is taken */
         u32 mask, map_mask;
-        u8 mode, function, rotate;
-        bool copies; /* nothing but the map mask alters it */
+        u32 of_byte, of_latch, set; /* of enum vga_pen_kind but PEN_OTHER */
+        u8 mode, function, rotate, kind;
     } pen;
     /* Bytes from map_base on, of the window, that lie at their own offset in all planes. */
     u32 map_base, planar_read, planar_write;
@@ -170,6 +170,7 @@ u32 vga_port_read(struct device *dev, u32 off, enum io_size size); /* 3C0 + off 
 /* vga_mem.c */
 extern const struct io_ops vga_window_ops;
 void vga_mem_update(struct vga *v); /* by vga_window_update() */
+void vga_pen_update(struct vga *v); /* by vga_mask_update() */
 
 /* vga_window.c */
 struct vga_map {
@@ -181,6 +182,8 @@ enum vga_packing { PACKED_NOT, PACKED_ODD_EVEN, PACKED_PLANE_0 };
 bool vga_window_attach(struct vga *v);
 /* A register that shapes the A0000 window changed. */
 void vga_window_update(struct vga *v);
+/* The same of the map mask or the bit mask alone, which programs write before each pixel. */
+void vga_mask_update(struct vga *v);
 /* The same after a restore, of vram too. */
 void vga_window_loaded(struct vga *v);
 /* Much of it has been accessed in vga_mem.c. */

@@ -183,6 +183,16 @@ void vga_window_update(struct vga *v)
         bus_map_memory(&v->dev, WINDOW_BASE, PLAIN_SIZE, v->vram + window, true);
 }
 
+void vga_mask_update(struct vga *v)
+{
+    if (v->packed.kind || v->window != NO_WINDOW || v->sr[SEQ_MEMORY] & MEMORY_CHAIN4) {
+        vga_window_update(v);
+        return;
+    }
+    v->packed.left = v->packed.patience;
+    vga_pen_update(v);
+}
+
 void vga_window_loaded(struct vga *v)
 {
     if (v->packed.kind)
