@@ -4,10 +4,15 @@
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
+#include "cpu/hostop.h"
 #include "cpu/interp.h"
 #include "cpu/operand.h"
 
 #include <string.h>
+
+HOST_BINARY(and, "and")
+HOST_BINARY(or, "or")
+HOST_BINARY(xor, "xor")
 
 static u32 callout_eip(const struct vcpu *cpu, const struct callout *co)
 {
@@ -86,36 +91,6 @@ static void learn_alignment(struct vcpu *cpu, struct callout *co)
     tu_drop(bt, co->tu);
 }
 
-/* The short way for a MOV from or to a device's memory, or to a page that is write-protected:
- * nothing of it can fault. False: nothing has happened. */
-static bool move_short(struct vcpu *cpu, const struct insn *in)
-{
-    bool load = in->op[0].kind == OP_REG;
-    const struct operand *m = &in->op[load], *o = &in->op[!load];
-    u32 offset = insn_offset(cpu, in);
-    gla_t gla = cpu->seg[in->seg].base + offset;
-    u64 spte = cpu->shadow[(load ? 0 : SHADOW_WRITE) + (gla >> PAGE_SHIFT)];
-    u32 val = o->kind == OP_IMM ? in->imm : reg_read(cpu, o->reg, m->size);
-    gpa_t gpa = spte_gpa(spte, gla);
-
-    if ((gla | offset) & (m->size - 1u) ||
-        (in->seg >= FS &&
-         tc_of(cpu)->reach[in->seg][!load] < (i64)(offset + (u64)m->size - 1)) ||
-        (!spte_device(spte) && (load || !spte_protected(spte))))
-        return false;
-    if (load)
-        reg_write(cpu, o->reg, m->size, mmu_bus_read(cpu->mmu, gpa, m->size));
-    else if (spte_protected(spte))
-        mmu_store(&cpu->paging, gla, m->size, MMU_WRITE, val);
-    else if (gpa >> PAGE_SHIFT >= PHYS_PAGES || cpu->mmu->page_read[gpa >> PAGE_SHIFT])
-        return false; /* ROM */
-    else
-        mmu_bus_write(cpu->mmu, gpa, m->size, val);
-    cpu->eip += in->len;
-    cpu->insns++;
-    return true;
-}
-
 /* Has the instruction stayed as it was when it ran last? */
 static bool unchanged(const struct vcpu *cpu, struct callout *co)
 {
@@ -143,8 +118,6 @@ static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
     if (co->tu->patched)
         return run_patched(cpu, co);
-    if (co->move && move_short(cpu, &co->insn))
-        return true;
     if (co->form == FORM_CHECKED)
         learn_alignment(cpu, co);
     if (co->adapted)
@@ -228,6 +201,278 @@ int bt_after_c(struct vcpu *cpu, struct callout *co)
     return after;
 }
 
+/* Where an operand lies. */
+struct spot {
+    u64 spte;
+    gla_t gla;
+    u32 size;
+};
+
+static inline struct spot spot_at(const struct vcpu *cpu, u8 seg, u32 offset, u32 size,
+                                  bool write)
+{
+    gla_t gla = cpu->seg[seg].base + offset;
+
+    return (struct spot){cpu->shadow[(write ? SHADOW_WRITE : 0) + (gla >> PAGE_SHIFT)], gla,
+                         size};
+}
+
+/* Aligned, so that it lies in one page, and inside the segment. */
+static inline bool spot_allowed(const struct vcpu *cpu, const struct spot *s, u8 seg,
+                                u32 offset, bool write)
+{
+    return !((s->gla | offset) & (s->size - 1u)) &&
+           likely(seg < FS ||
+                  tc_of(cpu)->reach[seg][write] >= (i64)(offset + (u64)s->size - 1));
+}
+
+/* A store that C has to make, and that cannot fault: device memory, where the bus knows nobody
+ * behind ROM, or a write-protected page. */
+static inline bool spot_stores(const struct spot *s)
+{
+    return likely(spte_device(s->spte)) || spte_protected(s->spte);
+}
+
+/* The same, and it is read before. */
+static inline bool spot_modifies(const struct vcpu *cpu, const struct spot *s)
+{
+    u64 page = spte_gpa(s->spte, s->gla) >> PAGE_SHIFT;
+
+    if (spte_device(s->spte))
+        return page < PHYS_PAGES && !cpu->mmu->page_read[page]; /* else ROM */
+    return spte_protected(s->spte);
+}
+
+static inline u32 spot_load(const struct vcpu *cpu, const struct spot *s)
+{
+    u32 val = 0;
+
+    if (likely(spte_device(s->spte)))
+        return mmu_bus_read(cpu->mmu, spte_gpa(s->spte, s->gla), s->size);
+    memcpy(&val, spte_hva(s->spte, s->gla), s->size);
+    return val;
+}
+
+static inline void spot_store(struct vcpu *cpu, const struct spot *s, u32 val)
+{
+    if (likely(spte_device(s->spte)))
+        mmu_bus_write(cpu->mmu, spte_gpa(s->spte, s->gla), s->size, val);
+    else if (spte_protected(s->spte))
+        mmu_store(&cpu->paging, s->gla, s->size, MMU_WRITE, val);
+    else
+        memcpy(spte_hva(s->spte, s->gla), &val, s->size);
+}
+
+/* The memory operand, if it is in its segment. */
+static inline bool operand_spot(const struct vcpu *cpu, const struct insn *in, u32 size,
+                                bool write, struct spot *s)
+{
+    u32 offset = insn_offset(cpu, in);
+
+    *s = spot_at(cpu, in->seg, offset, size, write);
+    return spot_allowed(cpu, s, in->seg, offset, write);
+}
+
+static inline u32 source_value(const struct vcpu *cpu, const struct insn *in, u32 size)
+{
+    return in->op[1].kind == OP_IMM ? in->imm : reg_read(cpu, in->op[1].reg, size);
+}
+
+ALWAYS_INLINE bool load_sized(struct vcpu *cpu, const struct insn *in, u32 size)
+{
+    struct spot s;
+
+    if (!operand_spot(cpu, in, size, false, &s) || !spte_device(s.spte))
+        return false;
+    reg_write(cpu, in->op[0].reg, size, spot_load(cpu, &s));
+    return true;
+}
+
+ALWAYS_INLINE bool store_sized(struct vcpu *cpu, const struct insn *in, u32 size)
+{
+    struct spot s;
+
+    if (!operand_spot(cpu, in, size, true, &s) || !spot_stores(&s))
+        return false;
+    spot_store(cpu, &s, source_value(cpu, in, size));
+    return true;
+}
+
+static bool fast_load(struct vcpu *cpu, const struct insn *in)
+{
+    return load_sized(cpu, in, in->op[0].size);
+}
+
+static bool fast_load_byte(struct vcpu *cpu, const struct insn *in)
+{
+    return load_sized(cpu, in, 1);
+}
+
+static bool fast_store(struct vcpu *cpu, const struct insn *in)
+{
+    return store_sized(cpu, in, in->op[0].size);
+}
+
+static bool fast_store_byte(struct vcpu *cpu, const struct insn *in)
+{
+    return store_sized(cpu, in, 1);
+}
+
+typedef u32 host_fn(u32 size, u32 a, u32 b, u32 *ax);
+
+/* The guest's flags are in tc.host_flags meanwhile, as those of hostop.h. */
+ALWAYS_INLINE bool modify(struct vcpu *cpu, const struct insn *in, host_fn *fn)
+{
+    u32 size = in->op[0].size, b = source_value(cpu, in, size), a;
+    u32 flags = (u32)tc_of(cpu)->host_flags;
+    struct spot s;
+
+    if (!operand_spot(cpu, in, size, true, &s) || !spot_modifies(cpu, &s))
+        return false;
+    a = fn(size, spot_load(cpu, &s), b, &flags);
+    spot_store(cpu, &s, a);
+    tc_of(cpu)->host_flags = flags;
+    return true;
+}
+
+static bool fast_and(struct vcpu *cpu, const struct insn *in)
+{
+    return modify(cpu, in, host_and);
+}
+
+static bool fast_or(struct vcpu *cpu, const struct insn *in)
+{
+    return modify(cpu, in, host_or);
+}
+
+static bool fast_xor(struct vcpu *cpu, const struct insn *in)
+{
+    return modify(cpu, in, host_xor);
+}
+
+static bool fast_xchg(struct vcpu *cpu, const struct insn *in)
+{
+    const struct operand *r = &in->op[in->op[0].kind == OP_MEM];
+    u32 val = reg_read(cpu, r->reg, r->size);
+    struct spot s;
+
+    if (!operand_spot(cpu, in, r->size, true, &s) || !spot_modifies(cpu, &s))
+        return false;
+    reg_write(cpu, r->reg, r->size, spot_load(cpu, &s));
+    spot_store(cpu, &s, val);
+    return true;
+}
+
+static inline void advance(struct vcpu *cpu, const struct insn *in, enum gpr reg, u32 size)
+{
+    u32 val = cpu->gpr[reg];
+
+    reg_write_masked(cpu, reg, addr_mask(in), cpu->eflags & FLAG_DF ? val - size : val + size);
+}
+
+static inline u32 string_size(const struct insn *in)
+{
+    return in->opcode & 1 ? in->opsize : 1;
+}
+
+/* [ESI], ES:[EDI]: where a string instruction loads and stores. False: C may not just access
+ * it. */
+static inline bool source_spot(const struct vcpu *cpu, const struct insn *in, struct spot *s)
+{
+    u32 offset = cpu->gpr[ESI] & addr_mask(in);
+
+    *s = spot_at(cpu, in->seg, offset, string_size(in), false);
+    return spot_allowed(cpu, s, in->seg, offset, false) &&
+           (spte_device(s->spte) || spte_direct(s->spte));
+}
+
+static inline bool target_spot(const struct vcpu *cpu, const struct insn *in, struct spot *s)
+{
+    u32 offset = cpu->gpr[EDI] & addr_mask(in);
+
+    *s = spot_at(cpu, ES, offset, string_size(in), true);
+    return spot_allowed(cpu, s, ES, offset, true) && (spot_stores(s) || spte_direct(s->spte));
+}
+
+static bool fast_lods(struct vcpu *cpu, const struct insn *in)
+{
+    struct spot s;
+
+    if (!source_spot(cpu, in, &s) || spte_direct(s.spte))
+        return false;
+    reg_write(cpu, EAX, s.size, spot_load(cpu, &s));
+    advance(cpu, in, ESI, s.size);
+    return true;
+}
+
+static bool fast_stos(struct vcpu *cpu, const struct insn *in)
+{
+    struct spot s;
+
+    if (!target_spot(cpu, in, &s) || spte_direct(s.spte))
+        return false;
+    spot_store(cpu, &s, reg_read(cpu, EAX, s.size));
+    advance(cpu, in, EDI, s.size);
+    return true;
+}
+
+static bool fast_movs(struct vcpu *cpu, const struct insn *in)
+{
+    struct spot from, to;
+
+    if (!source_spot(cpu, in, &from) || !target_spot(cpu, in, &to) ||
+        (spte_direct(from.spte) && spte_direct(to.spte)))
+        return false;
+    spot_store(cpu, &to, spot_load(cpu, &from));
+    advance(cpu, in, ESI, from.size);
+    advance(cpu, in, EDI, from.size);
+    return true;
+}
+
+static u16 port_number(const struct vcpu *cpu, const struct operand *o, const struct insn *in)
+{
+    return o->kind == OP_IMM ? (u8)in->imm : (u16)cpu->gpr[EDX];
+}
+
+static bool fast_in(struct vcpu *cpu, const struct insn *in)
+{
+    u32 size = in->op[0].size;
+
+    reg_write(cpu, EAX, size, cpu->pins.in(cpu, port_number(cpu, &in->op[1], in), size));
+    return true;
+}
+
+static bool fast_out(struct vcpu *cpu, const struct insn *in)
+{
+    u32 size = in->op[1].size;
+
+    cpu->pins.out(cpu, port_number(cpu, &in->op[0], in), size, reg_read(cpu, EAX, size));
+    return true;
+}
+
+static bool fast_none(struct vcpu *cpu, const struct insn *in)
+{
+    return false;
+}
+
+/* False: nothing has happened. */
+static bool (*const fast_run[])(struct vcpu *, const struct insn *) = {
+    [FAST_NONE] = fast_none,
+    [FAST_IN] = fast_in,
+    [FAST_OUT] = fast_out,
+    [FAST_LOAD] = fast_load,
+    [FAST_LOAD_BYTE] = fast_load_byte,
+    [FAST_STORE] = fast_store,
+    [FAST_STORE_BYTE] = fast_store_byte,
+    [FAST_AND] = fast_and,
+    [FAST_OR] = fast_or,
+    [FAST_XOR] = fast_xor,
+    [FAST_XCHG] = fast_xchg,
+    [FAST_LODS] = fast_lods,
+    [FAST_STOS] = fast_stos,
+    [FAST_MOVS] = fast_movs,
+};
+
 /*
  * Device accesses and stores to page tables are what guests do most. They know neither EIP nor
  * flags: the guest's arithmetic flags are not in the vcpu.
@@ -237,10 +482,10 @@ int bt_fast_callout_c(struct vcpu *cpu, struct callout *co)
     struct bt *bt = cpu->bt;
 
     cpu->eip = callout_eip(cpu, co);
-    if (!co->fast_callout || (co->move && !move_short(cpu, &co->insn)))
+    if (!fast_run[co->fast](cpu, &co->insn))
         return FAST_NOT;
-    if (!co->move)
-        cpu_run_admitted(cpu, &co->insn);
+    cpu->eip += co->insn.len;
+    cpu->insns++;
     bt->stats.callouts++;
     bt->stats.callout_by[co->insn.mnem]++;
     return cpu->requests || bt->dropped || bt_user_map_stale(cpu) ||

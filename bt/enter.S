@@ -282,7 +282,7 @@ bt_fpu_unpark:
 
 /*
  * r9: struct callout * of a device access, or of a store to a write-protected page. As
- * bt_callout, but what C need not know stays in registers: flags, and EAX.
+ * bt_callout, but flags stay as LAHF and SETO have them.
  */
         .globl  bt_fast_callout
         .type   bt_fast_callout, @function
@@ -290,7 +290,7 @@ bt_fast_callout:
         flags_save VCPU_EAX(%r15)
         mov     %r9, %r13
         save_but_eax
-        mov     %eax, %ebp
+        mov     %eax, TC_HOST_FLAGS(%r15)
         pop     %rbx
         mov     %rsp, TC_RSP(%r15)
         mov     TC_C_RSP(%r15), %rsp
@@ -299,23 +299,27 @@ bt_fast_callout:
         mov     %r9, %rsi
         call    bt_fast_callout_c
         cmp     $FAST_ON, %eax
-        ja      4f
-        mov     %eax, %r9d
+        jne     3f
         count_callout
         mov     TC_RSP(%r15), %rsp
         push    %rbx
-        mov     %ebp, %eax
+        load_but_eax
+        cmpq    $0, TC_FPU_LIVE(%r15)
+        jne     5f
+        load_flags
+        ret
+5:      unpark_fpu
+        load_flags
+        ret
+3:      ja      4f
+        mov     TC_RSP(%r15), %rsp      /* nothing has happened */
+        push    %rbx
         load_but_eax
         unpark_fpu
-        test    %r9d, %r9d
-        jz      3f
-        flags_restore VCPU_EAX(%r15)
-        ret
-3:      mov     %r13, %r9               /* nothing has happened */
-        flags_restore VCPU_EAX(%r15)
+        mov     %r13, %r9
+        load_flags
         jmp     bt_callout
-4:      mov     %ebp, TC_HOST_FLAGS(%r15)
-        lea     -VCPU_SIZE(%r15), %rdi
+4:      lea     -VCPU_SIZE(%r15), %rdi
         mov     %r13, %rsi
         call    bt_after_c
         jmp     after

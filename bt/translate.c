@@ -35,17 +35,54 @@ static bool admitted(const struct xl *x, const struct insn *in)
            (!(row->attr & OP_PROT) || key & KEY_PROT);
 }
 
-/* A MOV that device memory may serve, if it is aligned: the segment allows it, or reach tells
+/* Memory that device memory may serve, if it is aligned: the segment allows it, or reach tells
  * (FS, GS). */
-static bool may_move_device(const struct xl *x, const struct insn *in)
+static bool may_be_device(const struct xl *x, const struct insn *in, u8 seg)
 {
-    enum seg_class class = context_seg(x->context->key, in->seg);
+    enum seg_class class = context_seg(x->context->key, seg);
+
+    return (class == SEG_FLAT || class == SEG_BASE || class == SEG_ANY ||
+            (class == SEG_64K && in->addrsize == 2)) &&
+           xl_allowed(x, seg, XL_WRITE);
+}
+
+/* Of one whose memory operand is the first, or which has none named. */
+static enum fast_kind fast_kind(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_MOV: return FAST_STORE;
+    case ZYDIS_MNEMONIC_AND: return FAST_AND;
+    case ZYDIS_MNEMONIC_OR: return FAST_OR;
+    case ZYDIS_MNEMONIC_XOR: return FAST_XOR;
+    case ZYDIS_MNEMONIC_XCHG: return FAST_XCHG;
+    case ZYDIS_MNEMONIC_LODSB:
+    case ZYDIS_MNEMONIC_LODSW:
+    case ZYDIS_MNEMONIC_LODSD: return FAST_LODS;
+    case ZYDIS_MNEMONIC_STOSB:
+    case ZYDIS_MNEMONIC_STOSW:
+    case ZYDIS_MNEMONIC_STOSD: return FAST_STOS;
+    case ZYDIS_MNEMONIC_MOVSB:
+    case ZYDIS_MNEMONIC_MOVSW:
+    case ZYDIS_MNEMONIC_MOVSD: return FAST_MOVS;
+    default: return FAST_NONE;
+    }
+}
+
+static enum fast_kind fast_memory(const struct xl *x, const struct insn *in)
+{
+    enum fast_kind kind = fast_kind(in);
     const struct operand *m = insn_memory(in), *o = m == in->op ? &in->op[1] : &in->op[0];
 
-    return in->mnem == ZYDIS_MNEMONIC_MOV && m && (o->kind == OP_REG || o->kind == OP_IMM) &&
-           (class == SEG_FLAT || class == SEG_BASE || class == SEG_ANY ||
-            (class == SEG_64K && in->addrsize == 2)) &&
-           xl_allowed(x, in->seg, XL_WRITE) && !(in->prefixes & PFX_LOCK);
+    if (!kind || in->prefixes & (PFX_LOCK | PFX_REP | PFX_REPNE))
+        return FAST_NONE;
+    if (kind >= FAST_LODS)
+        return (kind == FAST_STOS || may_be_device(x, in, in->seg)) &&
+                       (kind == FAST_LODS || may_be_device(x, in, ES)) ? kind : FAST_NONE;
+    if (!m || (o->kind != OP_REG && o->kind != OP_IMM) || !may_be_device(x, in, in->seg))
+        return FAST_NONE;
+    if (kind == FAST_STORE)
+        return (m == in->op ? FAST_STORE : FAST_LOAD) + (m->size == 1);
+    return m == in->op || kind == FAST_XCHG ? kind : FAST_NONE;
 }
 
 /* IN or OUT that cannot fault. */
@@ -53,6 +90,11 @@ static bool port_access(const struct xl *x, const struct insn *in)
 {
     return (in->mnem == ZYDIS_MNEMONIC_IN || in->mnem == ZYDIS_MNEMONIC_OUT) &&
            x->context->key & KEY_IOPL_OK && !(x->context->key & KEY_V86) && admitted(x, in);
+}
+
+static enum fast_kind port_kind(const struct insn *in)
+{
+    return in->mnem == ZYDIS_MNEMONIC_IN ? FAST_IN : FAST_OUT;
 }
 
 /* Is it of the units that have state in the FPU's image? FCOMI is CMOV's, by its feature. */
@@ -79,11 +121,10 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
                                 .needs_fpu = needs_fpu(in) || x->tu->patched,
                                 .ends = fpu || ends_tu(in),
                                 .admitted = admitted(x, in),
-                                .move = may_move_device(x, in),
                                 .form = site->form,
                                 .insn = *in};
-        (*co)->fast_callout =
-            !fpu && !x->tu->patched && ((*co)->move || port_access(x, in));
+        if (!fpu && !x->tu->patched)
+            (*co)->fast = port_access(x, in) ? port_kind(in) : fast_memory(x, in);
     }
     emit_mov_ri64(x, R9, (u64)*co);
 }
@@ -92,7 +133,7 @@ void xl_callout(struct xl *x, const struct site *site, bool fpu)
 {
     xl_callout_record(x, site, fpu);
     emit_call_vcpu(x,
-                   x->callouts[site - x->sites]->fast_callout ? TC_FAST_CALLOUT : TC_CALLOUT);
+                   x->callouts[site - x->sites]->fast ? TC_FAST_CALLOUT : TC_CALLOUT);
 }
 
 /* LOCK is dropped where it is legal (one CPU); elsewhere C raises #UD. */

@@ -28,6 +28,14 @@ struct site {
     u8 form;      /* of its memory operands */
 };
 
+/* What bt_fast_callout knows: IN and OUT that may not fault; where memory is a device's or
+ * write-protected, in a segment without a limit, MOV, AND, OR and XOR with a memory
+ * destination, XCHG, and single LODS, STOS and MOVS. */
+enum fast_kind {
+    FAST_NONE, FAST_IN, FAST_OUT, FAST_LOAD, FAST_LOAD_BYTE, FAST_STORE, FAST_STORE_BYTE,
+    FAST_AND, FAST_OR, FAST_XOR, FAST_XCHG, FAST_LODS, FAST_STOS, FAST_MOVS
+};
+
 /* What C needs of an instruction that it runs, always or in a slow path. */
 struct callout {
     struct tu *tu;
@@ -39,8 +47,7 @@ struct callout {
     bool adapted; /* C runs it because of what its operand did: see adapt.c */
     u8 form;       /* of its site */
     u8 misaligned; /* times it was here for that */
-    bool fast_callout;    /* a move, IN or OUT that may go by bt_fast_callout */
-    bool move;     /* MOV from or to memory in a segment without a limit */
+    u8 fast;       /* enum fast_kind: may go by bt_fast_callout */
     bool admitted; /* the context says that privilege and mode allow it */
     struct insn insn;
 };

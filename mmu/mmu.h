@@ -105,9 +105,6 @@ void mmu_plain_host(struct mmu *mmu);
 const char *mmu_host_model(const struct mmu *mmu);
 /* Is there one that loads are worth to be tried by? */
 bool mmu_direct_map_use(const struct paging *pg);
-/* A device's memory, or nobody's, at a physical address: 1, 2 or 4 bytes, aligned. */
-u32 mmu_bus_read(const struct mmu *mmu, gpa_t gpa, u32 size);
-void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val);
 /* A load at gla found nothing in the direct map, and was done otherwise by now. True: it will
  * find it; false: let it go by a spte. */
 bool mmu_direct_map_extend(struct paging *pg, gla_t gla);

@@ -129,16 +129,6 @@ const struct mmu_stats *mmu_stats(const struct mmu *mmu)
 
 /* ---- Access by physical address, page by page ---- */
 
-u32 mmu_bus_read(const struct mmu *mmu, gpa_t gpa, u32 size)
-{
-    return mmu->bus.read(mmu->bus.bus, gpa, size);
-}
-
-void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val)
-{
-    mmu->bus.write(mmu->bus.bus, gpa, size, val);
-}
-
 static void bus_read_bytes(struct mmu *mmu, gpa_t gpa, u8 *buf, u32 n)
 {
     while (n) {

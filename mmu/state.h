@@ -1,6 +1,6 @@
 /*
- * struct mmu: what all files of mmu/ share. Others may read three of its members:
- * fetch_generation, odd_accesses and page_read.
+ * struct mmu: what all files of mmu/ share. Others may read three of its members
+ * (fetch_generation, odd_accesses and page_read), and ask its bus.
  */
 #ifndef RING3_MMU_STATE_H
 #define RING3_MMU_STATE_H
@@ -63,5 +63,16 @@ struct mmu {
     u32 fetch_generation; /* changes whenever a cached code page translation may be stale */
     struct mmu_listener *listeners;
 };
+
+/* A device's memory, or nobody's, at a physical address: 1, 2 or 4 bytes, aligned. */
+static inline u32 mmu_bus_read(const struct mmu *mmu, gpa_t gpa, u32 size)
+{
+    return mmu->bus.read(mmu->bus.bus, gpa, size);
+}
+
+static inline void mmu_bus_write(const struct mmu *mmu, gpa_t gpa, u32 size, u32 val)
+{
+    mmu->bus.write(mmu->bus.bus, gpa, size, val);
+}
 
 #endif
