@@ -25,15 +25,17 @@
 #include "mmu/shadow.h"
 #include <string.h>
 #include <sys/mman.h>
+#include <x86intrin.h>
 
 enum {
     /* a process of the host has 65,530 areas; a page takes two at most */
     MAX_PAGES = 28000,
-    MAX_RUN = 512,    /* pages mapped by one call, which populates them */
-    CALL_COST = 4000, /* of the TSC's ticks */
-    COST_SHARE = 8,   /* of the user's time: not more than one in so many */
+    MAX_RUN = 512,   /* pages mapped by one call, which populates them */
+    COST_SHARE = 8,  /* of the user's time: not more than one in so many */
+    MAX_CHANGES = 6, /* of a page, in a period: more, and it is left out */
 };
-static const u64 SAMPLE_MOST = 8000000; /* of the TSC's ticks, that one sample counts for */
+static const u64 SAMPLE_MOST = 8000000, /* of the TSC's ticks, that one sample counts for */
+    PERIOD = 50 * USER_MAP_AFTER;
 void user_map_done(struct mmu *mmu)
 {
     for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++) {
@@ -45,6 +47,8 @@ void user_map_done(struct mmu *mmu)
             munmap(m->writable, SHADOW_SPTES / 8);
         if (m->differs)
             munmap(m->differs, SHADOW_SPTES / 8);
+        if (m->changes)
+            munmap(m->changes, SHADOW_SPTES);
     }
 }
 
@@ -100,7 +104,7 @@ struct want {
     bool writable;
 };
 
-/* The last page is left out: an operand may go on in the first. */
+/* The last page is left out: an operand may go on in the first. So is what keeps changing. */
 static struct want wanted(const struct mmu *mmu, const struct space *s, u32 page)
 {
     u32 used = s->used[page / LEAF_SPTES];
@@ -108,7 +112,7 @@ static struct want wanted(const struct mmu *mmu, const struct space *s, u32 page
     u64 read, off;
 
     if (!(used >> (TABLE_USER + TABLE_READ) & 1) || page == SHADOW_SPTES - 1 ||
-        spte_owner(mmu->space, page) != s)
+        s->user_map->changes[page] > MAX_CHANGES || spte_owner(mmu->space, page) != s)
         return w;
     read = s->shadow[SHADOW_USER + page];
     if (!spte_direct(read))
@@ -133,6 +137,7 @@ static void set_mapped(struct mmu *mmu, struct user_map *m, u32 page, u32 frame)
 {
     u32 more = (u32)!m->mapped[page] - !frame; /* 1, 0, or less by 1 */
 
+    m->changes[page] += m->changes[page] <= MAX_CHANGES;
     m->columns[page / LEAF_SPTES] += (u16)more;
     mmu->user_map_pages += more;
     m->mapped[page] = frame;
@@ -144,7 +149,6 @@ static void unmap_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 coun
           "the host refuses to unmap a user map");
     for (u32 page = first; page < first + count; page++)
         set_mapped(mmu, m, page, 0);
-    m->calls++;
 }
 
 static void map_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count, struct want w)
@@ -152,7 +156,6 @@ static void map_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count,
     void *at = m->at + ((u64)first << PAGE_SHIFT);
     u64 size = (u64)count << PAGE_SHIFT;
 
-    m->calls++;
     mmu->stats.user_map_maps++;
     if (mmap(at, size, PROT_READ | (w.writable ? PROT_WRITE : 0),
              MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE, mmu->fd,
@@ -288,7 +291,9 @@ static bool memory_get(struct user_map *m)
         m->writable = mmu_reserve(SHADOW_SPTES / 8);
     if (!m->differs)
         m->differs = mmu_reserve(SHADOW_SPTES / 8);
-    if (m->mapped && m->writable && m->differs && !m->at)
+    if (!m->changes)
+        m->changes = mmu_reserve(SHADOW_SPTES);
+    if (m->mapped && m->writable && m->differs && m->changes && !m->at)
         m->at = map_reserve(NULL, MAP_BYTES);
     return m->at;
 }
@@ -317,6 +322,13 @@ static bool supervisor_gives_up(struct mmu *mmu)
     return true;
 }
 
+/* What kept changing gets another chance. */
+static void forget_changes(struct user_map *m)
+{
+    m->counted = m->owner->user_time;
+    madvise(m->changes, SHADOW_SPTES, MADV_DONTNEED);
+}
+
 static bool user_map_open(struct mmu *mmu, struct space *s)
 {
     struct user_map *m = user_map_take(mmu);
@@ -327,7 +339,8 @@ static bool user_map_open(struct mmu *mmu, struct space *s)
     first = supervisor_gives_up(mmu);
     m->owner = s;
     m->opened = s->user_time;
-    m->calls = 0;
+    m->spent = 0;
+    forget_changes(m);
     m->lost = true;
     s->user_map = m;
     mmu->stats.user_maps++;
@@ -339,9 +352,7 @@ static bool user_map_open(struct mmu *mmu, struct space *s)
 /* Dearer than it may be? */
 static bool too_dear(const struct user_map *m)
 {
-    u64 time = m->owner->user_time - m->opened;
-
-    return m->calls * CALL_COST > time / COST_SHARE + USER_MAP_AFTER;
+    return m->spent > (m->owner->user_time - m->opened) / COST_SHARE + USER_MAP_AFTER;
 }
 
 bool mmu_user_map_sample(struct paging *pg, u64 tsc)
@@ -363,6 +374,7 @@ void mmu_user_map_sync(struct paging *pg)
     struct mmu *mmu = pg->mmu;
     struct space *s = mmu->space;
     struct user_map *m = s->user_map;
+    u64 start;
 
     pg->user_map_stale = false;
     if (!m)
@@ -371,11 +383,15 @@ void mmu_user_map_sync(struct paging *pg)
         give_up(mmu, s);
         return;
     }
+    start = __rdtsc();
+    if (s->user_time - m->counted >= PERIOD)
+        forget_changes(m);
     if (m->lost)
         follow_all(mmu, m);
     else
         follow_dirty(mmu, m);
     forget_dirty(m);
+    m->spent += __rdtsc() - start;
 }
 
 bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write)

@@ -19,7 +19,9 @@ struct user_map {
     u32 dirty[USER_MAP_DIRTY], dirty_count;
     bool lost;            /* the list was too short: all is dirty */
     u16 columns[COLUMNS]; /* pages mapped in each 2 MiB */
-    u64 opened, calls;    /* the owner's user time then; calls of the host since */
+    u8 *changes;          /* of each page by the host, since; */
+    u64 counted;          /* the owner's user time then */
+    u64 opened, spent; /* the owner's user time then; TSC's ticks on the host's calls since */
 };
 
 void user_map_done(struct mmu *mmu);

@@ -180,7 +180,7 @@ static void map_user(struct vcpu *cpu)
     if (cpu->cpl == 3)
         bt_user_map_sample(cpu, 0);
     if (m && !pick(64)) {
-        m->calls = ~0u;
+        m->spent = ~0ull / 2;
         cpu->user_map_stale = true;
     }
 }

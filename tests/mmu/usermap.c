@@ -144,15 +144,38 @@ TEST(user_map, follows_the_tables)
 TEST(user_map, what_comes_back_costs_nothing)
 {
     struct vcpu *cpu = start(ENTRY);
-    u64 calls;
+    u64 maps;
 
     touch(cpu, 0, MMU_WRITE);
     run_long(cpu);
-    calls = cpu->mmu->space->user_map->calls;
+    maps = cpu->mmu->stats.user_map_maps;
     set_entry(cpu, 0, 0);
     set_entry(cpu, 0, FRAME_0 << PAGE_SHIFT | ENTRY);
     CHECK(has(cpu, 0, true));
-    CHECK_EQ(cpu->mmu->space->user_map->calls, calls);
+    CHECK_EQ(cpu->mmu->stats.user_map_maps, maps);
+}
+
+/* Until its turn comes again. */
+TEST(user_map, what_keeps_changing_is_left_out)
+{
+    struct vcpu *cpu = start(ENTRY);
+    u64 maps;
+
+    touch(cpu, 0, MMU_WRITE);
+    touch(cpu, 1, MMU_WRITE);
+    run_long(cpu);
+    for (u32 i = 0; i < 20; i++) {
+        set_entry(cpu, 0, (FRAME_0 + (i & 1)) << PAGE_SHIFT | ENTRY);
+        mmu_user_map_sync(&cpu->paging);
+    }
+    maps = cpu->mmu->stats.user_map_maps;
+    CHECK(maps < 15);
+    CHECK(!has(cpu, 0, false));
+    CHECK(has(cpu, 1, true));
+    cpu->mmu->space->user_time += 1ull << 40;
+    set_entry(cpu, 0, 0);
+    set_entry(cpu, 0, FRAME_0 << PAGE_SHIFT | ENTRY);
+    CHECK(has(cpu, 0, true));
 }
 
 TEST(user_map, code_and_tables_are_read_only)
@@ -198,7 +221,7 @@ TEST(user_map, what_costs_too_much_is_given_up)
     touch(cpu, 0, MMU_WRITE);
     run_long(cpu);
     CHECK(has(cpu, 0, true));
-    s->user_map->calls = 1 << 30;
+    s->user_map->spent = ~0ull;
     mmu_user_map_sync(&cpu->paging);
     CHECK(!s->user_map);
     CHECK_EQ(cpu->user_map, 0);
