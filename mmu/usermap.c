@@ -34,8 +34,8 @@ enum {
     COST_SHARE = 8,  /* of the user's time: not more than one in so many */
     MAX_CHANGES = 6, /* of a page, in a period: more, and it is left out */
 };
-static const u64 SAMPLE_MOST = 8000000, /* of the TSC's ticks, that one sample counts for */
-    PERIOD = 50 * USER_MAP_AFTER;
+static const u64 SAMPLE_MOST = USER_MAP_AFTER / 4, /* that one sample counts for */
+    PERIOD = 25 * USER_MAP_AFTER;
 void user_map_done(struct mmu *mmu)
 {
     for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++) {
@@ -352,7 +352,7 @@ static bool user_map_open(struct mmu *mmu, struct space *s)
 /* Dearer than it may be? */
 static bool too_dear(const struct user_map *m)
 {
-    return m->spent > (m->owner->user_time - m->opened) / COST_SHARE + USER_MAP_AFTER;
+    return m->spent > (m->owner->user_time - m->opened) / COST_SHARE + USER_MAP_AFTER / 2;
 }
 
 bool mmu_user_map_sample(struct paging *pg, u64 tsc)
