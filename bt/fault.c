@@ -68,10 +68,10 @@ static void note_map_miss(struct bt *bt, const struct tu *tu, const struct site 
     bt->stats.signals_direct_map += !bt->map_miss.user;
 }
 
-/* Its low bits were put on top of the address. */
+/* Its low bits were put on top of the address; or the reach of FS or GS does not allow it. */
 static bool misaligned_fault(const greg_t *g)
 {
-    return (g[REG_TRAPNO] == TRAP_GP || g[REG_TRAPNO] == TRAP_SS) && (u64)g[REG_R9] >> 60;
+    return (g[REG_TRAPNO] == TRAP_GP || g[REG_TRAPNO] == TRAP_SS) && (u64)g[REG_R9] >> 56;
 }
 
 static void learn_from_fault(struct bt *bt, struct tu *tu, const struct site *site,

@@ -132,12 +132,12 @@ static void add_base(struct xl *x, u8 seg)
 
 /* r9 := the address of the offset in r9d, not canonical where the reach does not allow it: what
  * shows as a misaligned operand, and makes the site look first.
- * shrx r11, r11, r14;  rorx r11, r11, 3;  lea r9d, [r9+base];  lea r9, [r9+r11] */
+ * shrx r11, r11, r14;  rorx r11, r11, 7;  lea r9d, [r9+base];  lea r9, [r9+r11] */
 static void add_base_in_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
 {
     emit_short_of_reach(x, seg, size, access);
     emit_shrx64(x, R11, R11, R14);
-    emit_rorx64(x, R11, R11, 3);
+    emit_rorx64(x, R11, R11, 7); /* below where low bits go, which must not make up for it */
     add_base(x, seg);
     emit_lea_sib(x, R9, R9, R11, 1, 0, true);
 }
