@@ -14,8 +14,9 @@
  * Nobody else looks at it: a kernel may rewrite all its tables meanwhile.
  *
  * A call of the host costs as much as a thousand translated instructions. So a space has a user
- * map when its user code has run for some milliseconds, and loses it when the calls cost more
- * than a part of the time since; then it has to run twice as long for the next one.
+ * map when its user code has run for some milliseconds, and loses it when the calls have taken
+ * more than a part of the time since; then it has to run twice as long for the next one. Pages
+ * that keep changing are left out.
  *
  * gs leads to one map. With the first user map the supervisor's direct maps under paging
  * (directmap.c) are given up for ever.
@@ -23,7 +24,6 @@
 #include "mmu/usermap.h"
 #include "mmu/phys.h"
 #include "mmu/shadow.h"
-#include <string.h>
 #include <sys/mman.h>
 #include <x86intrin.h>
 
@@ -35,7 +35,8 @@ enum {
     MAX_CHANGES = 6, /* of a page, in a period: more, and it is left out */
 };
 static const u64 SAMPLE_MOST = USER_MAP_AFTER / 4, /* that one sample counts for */
-    PERIOD = 25 * USER_MAP_AFTER;
+    PERIOD = 25 * USER_MAP_AFTER; /* of what changes are counted in */
+
 void user_map_done(struct mmu *mmu)
 {
     for (struct user_map *m = mmu->user_maps; m < mmu->user_maps + MAX_USER_MAPS; m++) {
