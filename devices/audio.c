@@ -3,6 +3,9 @@
  */
 #include "devices/audio.h"
 
+enum { PIECE = 256, CATCH_UP = 2 };
+#define REST MSEC(100) /* idle until the voice goes off */
+
 void voice_init(struct voice *v, struct device *dev, struct audiodev *audio, const char *name,
                 void (*render)(struct device *dev))
 {
@@ -82,11 +85,89 @@ u32 voice_due(struct voice *v)
 
 void voice_write(struct voice *v, const i16 *samples, u32 n)
 {
-    if (!v->on)
+    const i16 *last = samples + (n - 1) * v->channels;
+
+    if (!v->on || !n)
         return;
-    if (v->audio && n)
+    if (v->audio)
         v->audio->write(v->audio, v, samples, n);
     v->written += n;
+    v->paced += (u64)n * SEC(1) / (v->rate * CATCH_UP);
+    v->last[0] = last[0];
+    v->last[1] = last[v->channels - 1];
+}
+
+/* Frames from the last one towards the middle. */
+static void fade(struct voice *v, u32 n)
+{
+    i16 samples[PIECE * 2], *to = samples;
+
+    for (u32 i = 0; i < n; i++)
+        for (u32 side = 0; side < v->channels; side++)
+            *to++ = v->last[side] -= v->last[side] / 32;
+    voice_write(v, samples, n);
+}
+
+void voice_rest(struct voice *v, u64 since)
+{
+    u32 n;
+
+    if (clock_now(v->dev->machine) - since > REST) {
+        voice_stop(v);
+        return;
+    }
+    while ((n = voice_due(v)))
+        fade(v, n < PIECE ? n : PIECE);
+}
+
+/* ---- Blocks ---- */
+
+static u64 behind(const struct voice *v, u64 now)
+{
+    u64 at = voice_time(v, v->written);
+
+    return now > at ? now - at : 0;
+}
+
+bool voice_waits(struct voice *v, bool pending)
+{
+    if (!pending || v->deaf)
+        return false;
+    if (behind(v, clock_now(v->dev->machine)) < VOICE_PATIENCE)
+        return true;
+    trace(TRACE_AUDIO, "%s: interrupt not acknowledged, not waited for any more", v->name);
+    v->deaf = true;
+    return false;
+}
+
+void voice_pace(struct voice *v)
+{
+    v->paced = clock_now(v->dev->machine);
+}
+
+void voice_acknowledged(struct voice *v)
+{
+    v->deaf = false;
+    voice_pace(v);
+}
+
+u32 voice_ready(struct voice *v)
+{
+    u32 due = voice_due(v);
+    u64 passed = clock_now(v->dev->machine) - v->paced, quick;
+
+    if (passed > VOICE_LAG)
+        return due;
+    quick = passed * v->rate * CATCH_UP / SEC(1);
+    return due < quick ? due : (u32)quick;
+}
+
+u64 voice_when(struct voice *v, u32 n)
+{
+    u64 at = voice_time(v, v->written + n),
+        paced = v->paced + (u64)n * SEC(1) / (v->rate * CATCH_UP);
+
+    return at > paced ? at : paced;
 }
 
 void voice_loaded(struct voice *v)
@@ -104,4 +185,5 @@ void voice_loaded(struct voice *v)
     if (on && v->audio)
         v->audio->start(v->audio, v);
     v->on = on;
+    v->paced = v->paced > now ? now : v->paced;
 }

@@ -53,11 +53,10 @@ void sb16_acknowledge(struct sb16 *s, u8 bit)
     if (!(s->mixer[MIXER_IRQ_STATUS] & bit))
         return;
     s->mixer[MIXER_IRQ_STATUS] &= ~bit;
-    s->deaf = false;
     update_line(s);
-    s->paced = clock_now(s->dev.machine);
+    voice_acknowledged(&s->voice);
     if (!s->transfer.running)
-        s->idle_since = s->paced;
+        s->idle_since = clock_now(s->dev.machine);
     sb16_render(&s->dev); /* may have waited for this */
 }
 
@@ -166,7 +165,7 @@ static void sb16_loaded(struct device *dev)
     s->transfer.left %= 0x10001;
     s->adpcm.samples %= 5;
     s->adpcm.step %= 4;
-    s->idle_since = s->paced = clock_now(dev->machine);
+    s->idle_since = clock_now(dev->machine);
     s->mixer[MIXER_IRQ_STATUS] &= SB16_IRQ_8 | SB16_IRQ_16;
     ct1745_loaded(s);
     voice_loaded(&s->voice);
@@ -210,8 +209,6 @@ static const struct field sb16_fields[] = {
     F(adpcm.value),
     F(direct),
     F(level),
-    FIELD_ARRAY(struct sb16, last),
-    F(deaf),
     FIELD_ARRAY(struct sb16, mixer),
     F(mixer_index),
     YMF262_FIELDS(struct sb16, fm),

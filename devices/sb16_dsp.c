@@ -298,7 +298,7 @@ void sb16_dsp_reset(struct sb16 *s)
     s->transfer = (struct sb16_transfer){ 0 };
     s->adpcm = (struct sb16_adpcm){ 0 };
     s->direct = false;
-    s->deaf = false;
+    s->voice.deaf = false;
 }
 
 /* 1, then 0: the DSP says AA. */

@@ -5,35 +5,22 @@
  *                     ▲                                                      │
  *                     └── auto-init: the next block ─────────────────────────┴─▶ idle, then off
  *
- * A guest that a busy host starves takes its interrupt late, and cannot have filled the next
- * block in time. So a block's end waits until the interrupt of the block before is
- * acknowledged: the voice falls behind the clock, and nothing is lost or played twice.
- * Afterwards it makes up for that, at CATCH_UP times its rate at most, since the guest fills a
- * block while it is played. A single block too begins where the one before ended, if it comes
- * soon. Who does not acknowledge within PATIENCE is not waited for.
+ * A block's end waits for a starved guest (audio.h). A single block too begins where the one
+ * before ended, if it comes soon.
  */
 #include "devices/sb16_private.h"
 #include "devices/i8237.h"
 
-#define PATIENCE MSEC(250) /* less than VOICE_LAG */
-#define GRACE    MSEC(20)  /* from a single block's acknowledged interrupt to the next block */
-#define REST     MSEC(100) /* idle until the voice goes off */
-#define LOOK     MSEC(100) /* while playing, somebody looks at least so often */
-#define LEAST    USEC(100) /* between two looks */
-#define STARVED  MSEC(2)   /* to the next look at a DMA channel that is not ready */
-enum { PIECE = 256, CATCH_UP = 2, DIRECT_RATE = 192000 };
+#define GRACE   MSEC(20)  /* from a single block's acknowledged interrupt to the next block */
+#define HOLD    MSEC(100) /* of a direct sample */
+#define LOOK    MSEC(100) /* while playing, somebody looks at least so often */
+#define LEAST   USEC(100) /* between two looks */
+#define STARVED MSEC(2)   /* to the next look at a DMA channel that is not ready */
+enum { PIECE = 256, DIRECT_RATE = 192000 };
 
 static u64 now(const struct sb16 *s)
 {
     return clock_now(s->dev.machine);
-}
-
-/* How far the voice is behind. */
-static u64 behind(const struct sb16 *s)
-{
-    u64 at = voice_time(&s->voice, s->voice.written), t = now(s);
-
-    return t > at ? t - at : 0;
 }
 
 static u8 irq_bit(const struct sb16_transfer *t)
@@ -174,19 +161,6 @@ static void hear(struct sb16 *s, i16 (*frames)[2], u32 n)
     for (u32 i = 0; i < n; i++)
         mono[i] = frames[i][0];
     voice_write(&s->voice, s->voice.channels == 2 ? frames[0] : mono, n);
-    s->last[0] = frames[n - 1][0];
-    s->last[1] = frames[n - 1][1];
-}
-
-/* Nothing new: the last frame, sinking to the middle. */
-static void sink(struct sb16 *s, u32 n)
-{
-    i16 frames[PIECE][2];
-
-    for (u32 i = 0; i < n; i++)
-        for (u32 side = 0; side < 2; side++)
-            frames[i][side] = s->last[side] -= s->last[side] / 32;
-    hear(s, frames, n);
 }
 
 /* Up to n frames of the running block: how many, 0 if the DMA channel is not ready. */
@@ -224,17 +198,13 @@ static u32 frames_left(const struct sb16 *s)
 
 /* ---- Time ---- */
 
-/* The block before is not acknowledged: false, as long as that is waited for. */
+/* False: it waits for the interrupt of the block before to be acknowledged. */
 static bool block_end(struct sb16 *s)
 {
     struct sb16_transfer *t = &s->transfer;
 
-    if (s->mixer[MIXER_IRQ_STATUS] & irq_bit(t) && !s->deaf) {
-        if (behind(s) < PATIENCE)
-            return false;
-        trace(TRACE_AUDIO, "sb16: interrupt not acknowledged, not waited for any more");
-        s->deaf = true;
-    }
+    if (voice_waits(&s->voice, s->mixer[MIXER_IRQ_STATUS] & irq_bit(t)))
+        return false;
     t->running = t->auto_init && !t->last;
     t->left = t->running ? t->size : 0;
     s->idle_since = now(s);
@@ -242,78 +212,59 @@ static bool block_end(struct sb16 *s)
     return true;
 }
 
-/* Frames that time has come to, and that pacing allows. */
-static u32 takeable(struct sb16 *s)
+/* A direct sample holds. */
+static void hold(struct sb16 *s)
 {
-    u32 due = voice_due(&s->voice);
-    u64 passed = now(s) - s->paced, quick;
+    i16 samples[PIECE];
+    u32 n;
 
-    if (!s->transfer.running || passed > VOICE_LAG)
-        return due;
-    quick = passed * s->voice.rate * CATCH_UP / SEC(1);
-    return due < quick ? due : (u32)quick;
+    for (u32 i = 0; i < PIECE; i++)
+        samples[i] = (i16)((s->level - 128) * 256);
+    while ((n = voice_due(&s->voice)))
+        voice_write(&s->voice, samples, n < PIECE ? n : PIECE);
 }
 
-/* False: a block that was single has just ended, and the guest may be about to begin another.
- */
-static bool idle(struct sb16 *s, u32 n)
+/* No block runs. One that was single may have just ended, and the guest may be about to begin
+ * the next: that is waited for. */
+static void idle(struct sb16 *s)
 {
-    bool waits = s->mixer[MIXER_IRQ_STATUS] & (SB16_IRQ_8 | SB16_IRQ_16) && !s->deaf;
+    bool pending = s->mixer[MIXER_IRQ_STATUS] & (SB16_IRQ_8 | SB16_IRQ_16) && !s->voice.deaf;
     u64 since = now(s) - s->idle_since;
 
-    if (!s->direct && !s->transfer.paused && since < (waits ? PATIENCE : GRACE))
-        return false;
-    if (since > REST) {
-        voice_stop(&s->voice);
-        s->direct = false;
-        return false;
-    }
-    if (s->direct)
-        s->last[0] = s->last[1] = (i16)((s->level - 128) * 256);
     if (s->direct) {
-        i16 frames[PIECE][2];
-
-        for (u32 i = 0; i < n; i++)
-            frames[i][0] = frames[i][1] = s->last[0];
-        hear(s, frames, n);
-    } else {
-        sink(s, n);
+        hold(s);
+        s->direct = since < HOLD;
+    } else if (s->transfer.paused || since >= (pending ? VOICE_PATIENCE : GRACE)) {
+        voice_rest(&s->voice, s->idle_since);
     }
-    return true;
 }
 
-/* A piece of the running block. False: there is nothing to be had. */
+/* A piece of the running block. False: its DMA channel is not ready, the converter waits. */
 static bool play(struct sb16 *s, u32 n)
 {
     i16 frames[PIECE][2];
-    u32 got = block_frames(s, frames, n);
+    u32 got = block_frames(s, frames, n < PIECE ? n : PIECE);
 
-    if (got) {
+    if (got)
         hear(s, frames, got);
-        s->paced += (u64)got * SEC(1) / (s->voice.rate * CATCH_UP);
-        return true;
-    }
-    if (!block_over(s))
-        sink(s, n); /* the converter waits for its DMA channel */
-    return false;
+    else if (!block_over(s))
+        voice_rest(&s->voice, now(s));
+    return got || block_over(s);
 }
 
 /* When to look again: at the end of the block, when nobody else would. */
 static void plan(struct sb16 *s, bool starved)
 {
-    const struct sb16_transfer *t = &s->transfer;
-    u64 at, paced, most = now(s) + (starved ? STARVED : LOOK);
-    u32 left = frames_left(s);
+    u64 most = now(s) + (starved ? STARVED : LOOK), least = now(s) + LEAST, at = most;
 
-    if (!t->running || t->paused) {
+    if (!s->transfer.running || s->transfer.paused) {
         timer_cancel(&s->timer);
         return;
     }
-    at = voice_time(&s->voice, s->voice.written + left);
-    paced = s->paced + (u64)left * SEC(1) / (s->voice.rate * CATCH_UP);
-    at = block_over(s) ? most : at > paced ? at : paced;
+    if (!block_over(s))
+        at = voice_when(&s->voice, frames_left(s));
     at = at < most ? at : most;
-    timer_set(&s->timer, at > now(s) + LEAST ? at : now(s) + LEAST);
+    timer_set(&s->timer, at > least ? at : least);
 }
 
 void sb16_render(struct device *dev)
@@ -323,23 +274,18 @@ void sb16_render(struct device *dev)
     bool starved = false;
     u32 n;
 
-    for (;;) {
-        if (t->running && !t->paused && block_over(s) && !block_end(s))
-            break;
-        n = takeable(s);
-        n = n < PIECE ? n : PIECE;
-        if (!n)
-            break;
-        if (t->running && !t->paused) {
-            if (!play(s, n)) {
-                starved = !block_over(s);
-                if (starved)
-                    break;
-            }
-        } else if (!idle(s, n)) {
+    while (t->running && !t->paused && !starved) {
+        if (block_over(s)) {
+            if (!block_end(s))
+                break;
+        } else if ((n = voice_ready(&s->voice))) {
+            starved = !play(s, n);
+        } else {
             break;
         }
     }
+    if (!t->running || t->paused)
+        idle(s);
     plan(s, starved);
 }
 
@@ -354,7 +300,7 @@ void sb16_begin(struct sb16 *s, u32 rate)
     t->running = true;
     if (!s->voice.on || s->voice.rate != rate || s->voice.channels != channels)
         voice_start(&s->voice, rate, channels);
-    s->paced = now(s);
+    voice_pace(&s->voice);
     plan(s, false);
 }
 
@@ -364,7 +310,7 @@ void sb16_pause(struct sb16 *s, bool on)
     s->idle_since = now(s);
     if (!on && s->transfer.running && !s->voice.on)
         voice_start(&s->voice, s->voice.rate, s->voice.channels);
-    s->paced = now(s);
+    voice_pace(&s->voice);
     plan(s, false);
 }
 

@@ -54,10 +54,7 @@ struct sb16 {
     struct sb16_transfer transfer;
     struct sb16_adpcm adpcm;
     u8 direct, level; /* command 10: its last sample holds */
-    i16 last[2];      /* frame that was heard last */
-    u64 paced;        /* machine time up to which pieces were taken: see sb16_play.c */
     u64 idle_since;   /* machine time of the end of the last block */
-    u8 deaf;          /* the guest does not acknowledge: it is not waited for */
 
     u8 mixer[256], mixer_index;
     struct ymf262 fm;

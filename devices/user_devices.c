@@ -2,6 +2,7 @@
  * What -device knows: a row each, in the order of -device help. See user_device.h.
  */
 #include "devices/user_device.h"
+#include "devices/ac97.h"
 #include "devices/adlib.h"
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
@@ -17,6 +18,7 @@ const struct user_device *const user_devices[] = {
     &ne2k_isa_user_device,
     &ne2k_pci_user_device,
     &isa_serial_user_device,
+    &ac97_user_device,
     &adlib_user_device,
     &sb16_user_device,
     &debugcon_user_device,

@@ -64,16 +64,16 @@ SETTER(set_audiodev)
 }
 
 /* The chips that QEMU 7.1 and before knew by this option. The speaker is on every board. */
-#define CHIPS "pcspk|sb16|adlib"
+#define CHIPS "pcspk|sb16|adlib|ac97"
 
 SETTER(set_soundhw)
 {
-    char *list = keep_format("%s", strcmp(arg, "all") ? arg : "sb16"), *next;
+    char *list = keep_format("%s", strcmp(arg, "all") ? arg : "sb16,ac97"), *next;
 
     for (char *name = strtok_r(list, ",", &next); name; name = strtok_r(NULL, ",", &next)) {
         if (!in_choices(name, CHIPS))
             refuse_choice(option, name, CHIPS "|all");
         if (strcmp(name, "pcspk"))
-            set_device(o, option, name);
+            set_device(o, option, strcmp(name, "ac97") ? name : "AC97");
     }
 }

@@ -53,6 +53,7 @@ extern const struct target fuzz_targets[]; /* ends with name NULL */
 
 void scene_i8254(struct fuzz *f);
 void scene_sb16(struct fuzz *f);
+void scene_ac97(struct fuzz *f);
 void scene_i8042(struct fuzz *f);
 void scene_floppy(struct fuzz *f);
 void scene_ata(struct fuzz *f);

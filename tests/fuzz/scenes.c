@@ -93,6 +93,30 @@ void scene_sb16(struct fuzz *f)
     }
 }
 
+/* A ring of short and long buffers for one of its bus masters, which is started and acknowledged. */
+void scene_ac97(struct fuzz *f)
+{
+    u32 ring = fuzz_chance(f, 90) ? 0x4000 : fuzz_u32(f), master = 0xc400 + 16 * fuzz_below(f, 3);
+
+    fuzz_pci_write(f, 8 << 3, 0x10, 0xc000);
+    fuzz_pci_write(f, 8 << 3, 0x14, 0xc400);
+    fuzz_pci_write(f, 8 << 3, 4, fuzz_chance(f, 95) ? 5 : 1);
+    for (u32 i = 0; i < 32; i++) {
+        u32 words[2] = { fuzz_chance(f, 80) ? fuzz_below(f, 0x100000) : fuzz_u32(f),
+                         fuzz_chance(f, 50) ? 1u << 31 | fuzz_below(f, 600) : fuzz_value(f) };
+
+        phys_write(f->m, ring + i * 8ull, words, 8);
+    }
+    bus_out(f->m, master, IO_32, ring);
+    fuzz_out8(f, master + 5, fuzz_u32(f));
+    bus_out(f->m, 0xc000 + 0x2c, IO_16, fuzz_u32(f) & 0xffff);
+    fuzz_out8(f, master + 11, fuzz_chance(f, 70) ? 0x1d : fuzz_u32(f));
+    for (u32 i = fuzz_below(f, 6); i; i--) {
+        fuzz_wait(f);
+        bus_out(f->m, master + 6, IO_16, fuzz_chance(f, 70) ? 0x1c : 0);
+    }
+}
+
 void scene_i8042(struct fuzz *f)
 {
     static const u8 controller[] = { 0x20, 0x60, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0,

@@ -188,6 +188,11 @@ def sb_16_bits(vmm, path):
 
 
 @case
+def ac97(vmm, path):
+    play_card(vmm, "ac97", path, ("-device", "AC97,audiodev=w"), 90, lambda said: check_stereo(path, said))
+
+
+@case
 def fm_note(vmm, path):
     """The note lasts as long as the guest was there to end it."""
     said = play(vmm, "fm", path, ("-device", "adlib,audiodev=w"))

@@ -6,6 +6,7 @@
  *   sb8     Sound Blaster: 8 bits, mono, 11025 Hz by single blocks of 50 ms: 441 Hz for 500 ms
  *   sb16    16 bits, stereo, 44100 Hz by auto-init: 441 Hz left, 1000 Hz right, 500 ms
  *   fm      the OPL3: 440 Hz for 500 ms
+ *   ac97    16 bits, stereo, 44100 Hz, a ring of buffers: as sb16
  *   speech  the speaker by pulse width: a one-shot for each sample at 8 kHz, a sine of 500 Hz
  *           for 500 ms
  */
@@ -225,6 +226,79 @@ static void sound_blaster(void (*play)(void))
         say("no Sound Blaster\n");
 }
 
+/* ---- AC'97 ---- */
+
+static u32 config_read(u32 slot, u32 reg)
+{
+    outl(0xcf8, 0x80000000 | slot << 11 | reg);
+    return inl(0xcfc);
+}
+
+static void config_write(u32 slot, u32 reg, u32 v)
+{
+    outl(0xcf8, 0x80000000 | slot << 11 | reg);
+    outl(0xcfc, v);
+}
+
+static u16 master; /* of PCM out */
+
+static void ac97_open(u32 slot)
+{
+    u16 codec = config_read(slot, 0x10) & ~3, masters = config_read(slot, 0x14) & ~3;
+
+    config_write(slot, 4, 5);
+    outl(masters + 0x2c, 2);
+    outw(codec + 0x02, 0);
+    outw(codec + 0x18, 0x0808);
+    outw(codec + 0x2a, 1);
+    outw(codec + 0x2c, 44100);
+    master = masters + 0x10;
+}
+
+/* Two descriptors of 50 ms, in turn: the one after the current is the last valid. */
+static void ac97_play(void)
+{
+    const u32 half = 2205; /* frames */
+    u32 *ring = (u32 *)0x300000, end;
+
+    for (u32 i = 0; i < 32; i++) {
+        ring[2 * i] = (u32)buffer + (i & 1) * half * 4;
+        ring[2 * i + 1] = 1u << 31 | half * 2;
+    }
+    fill(0, 0, half);
+    fill(1, half, half);
+    outl(master, (u32)ring);
+    outb(master + 5, 1);
+    outb(master + 11, 0x11);
+    for (u32 i = 0; i < 10; i++) {
+        for (end = time() + 2 * 1193182; !(inw(master + 6) & 8);)
+            if ((int)(time() - end) > 0) {
+                say("no interrupt\n");
+                return;
+            }
+        if (i < 8)
+            fill(i & 1, (i + 2) * half, half);
+        outw(master + 6, 8);
+        if (i < 8)
+            outb(master + 5, i + 2);
+    }
+    wait_ms(200);
+}
+
+static void ac97(void)
+{
+    u32 slot = 0;
+
+    while (slot < 32 && config_read(slot, 0) != 0x24158086)
+        slot++;
+    if (slot == 32) {
+        say("no AC'97\n");
+        return;
+    }
+    ac97_open(slot);
+    ac97_play();
+}
+
 /* ---- OPL3 ---- */
 
 static void opl(u8 index, u8 val)
@@ -282,6 +356,8 @@ void board_main(__attribute__((unused)) u32 magic, const struct multiboot *mb)
         sound_blaster(sb8);
     if (named(mb->command_line, "sb16"))
         sound_blaster(sb16);
+    if (named(mb->command_line, "ac97"))
+        ac97();
     if (named(mb->command_line, "fm"))
         fm();
     time();
