@@ -7,7 +7,7 @@
  * costs as much as some hundred callouts: a site that offends more rarely than that is better
  * off without the facts, whatever its record. The same holds for one that is overwritten again
  * and again, but its trial has one length: as many callouts as cost about what a translation
- * does.
+ * does. Where only an immediate or a displacement is, it is read from memory for good.
  *
  * Checked sites stay: the look costs a quarter of a cycle, and what they do is not seen.
  *
@@ -116,12 +116,16 @@ u32 site_miss(struct bt *bt, gpa_t gpa)
     return site_trap(bt, gpa);
 }
 
-void site_overwritten(struct bt *bt, gpa_t gpa)
+void site_overwritten(struct bt *bt, gpa_t gpa, enum fact what)
 {
     struct site_record *r = record_made(bt, gpa);
 
-    if (r->writes < WRITES_BEFORE_PATCHED && ++r->writes == WRITES_BEFORE_PATCHED)
-        site_learn(bt, gpa, FACT_PATCHED);
+    if (r->facts & FACT_PATCHED || ++r->writes < WRITES_BEFORE_PATCHED)
+        return;
+    if (r->facts & what) /* it did not help */
+        what = FACT_PATCHED;
+    site_learn(bt, gpa, what);
+    r->writes = 0;
 }
 
 static void forget_patched(struct site_record *r)

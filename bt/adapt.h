@@ -32,10 +32,12 @@ enum form {
 enum fact {
     FACT_UNMAPPED = 1, /* it found nothing in its direct or user map, and would not next time */
     FACT_UNUSUAL = 2, /* its operand was write-protected, a device's, or absent several times */
-    FACT_MISALIGNED = 4, /* it was misaligned */
-    FACT_FAULTS = 8,     /* a divide error, more than once */
-    FACT_PATCHED = 16,   /* the guest overwrites it again and again */
-    FACTS = 5,           /* how many */
+    FACT_MISALIGNED = 4,    /* it was misaligned */
+    FACT_FAULTS = 8,        /* a divide error, more than once */
+    FACT_PATCHED = 16,      /* the guest overwrites it again and again */
+    FACT_PATCHED_IMM = 32,  /* but only its immediate; */
+    FACT_PATCHED_DISP = 64, /* or its displacement, or both (xl_patched.c) */
+    FACTS = 7,              /* how many */
     FACTS_OF_OPERAND = FACT_UNUSUAL | FACT_MISALIGNED | FACT_FAULTS,
 };
 
@@ -50,8 +52,9 @@ bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in);
 u32 site_trap(struct bt *bt, gpa_t gpa);
 /* The same, since the last tick: it missed a user map. */
 u32 site_miss(struct bt *bt, gpa_t gpa);
-/* The guest has overwritten bytes of the instruction, and little else. */
-void site_overwritten(struct bt *bt, gpa_t gpa);
+/* The guest has overwritten bytes of the instruction, and little else: what they are is
+ * FACT_PATCHED, or a field that could be read where it stands. */
+void site_overwritten(struct bt *bt, gpa_t gpa, enum fact what);
 /*
  * C has run a site because of its facts, and saw nothing of the kind (`innocent`), or
  * something. After so many times in a row the facts are forgotten: true, the TU is to be made

@@ -114,10 +114,21 @@ static bool run_patched(struct vcpu *cpu, struct callout *co)
     return false;
 }
 
+/* The instruction as it stands now. All but its fields is as it was. */
+static void read_fields(const struct vcpu *cpu, struct callout *co)
+{
+    const u8 *now = tu_code(cpu->bt, co->tu, cpu->seg[CS].base + cpu->eip);
+    enum decode_result r = insn_decode(now, co->insn.len, cpu_code32(cpu), &co->insn);
+
+    check(r == DECODE_OK, "a patched field has made another instruction of one");
+}
+
 static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
     if (co->tu->patched)
         return run_patched(cpu, co);
+    if (co->patched)
+        read_fields(cpu, co);
     if (co->form == FORM_CHECKED)
         learn_alignment(cpu, co);
     if (co->adapted)

@@ -175,6 +175,16 @@ void emit_movsx_rr16(struct xl *x, enum hreg dst, enum hreg src)
     op_0f_rr(x, 0xbf, dst, src);
 }
 
+void emit_movsx_rm8(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_0f_rm(x, 0xbe, dst, base, disp);
+}
+
+void emit_movsx_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp)
+{
+    op_0f_rm(x, 0xbf, dst, base, disp);
+}
+
 void emit_xchg_rr64(struct xl *x, enum hreg a, enum hreg b)
 {
     op_rr(x, 0x87, b, a, true);

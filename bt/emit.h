@@ -47,6 +47,10 @@ struct xl {
     u32 next_eip;       /* of the instruction after the present one */
     struct site *site;  /* of the present one */
     const struct insn *insns; /* of all sites */
+    const u8 *code;           /* the TU's bytes in host memory; NULL: they are not together */
+    u8 patched; /* of the present instruction: FACT_PATCHED_IMM, FACT_PATCHED_DISP */
+    u8 patched_sites[MAX_INSNS]; /* of each site */
+    struct hole holes[MAX_HOLES];
     struct site sites[MAX_INSNS]; /* the TU's, until it is finished; */
     struct exit exits[MAX_EXITS]; /* so are these */
     struct callout *callouts[MAX_INSNS]; /* made so far, by site */
@@ -155,6 +159,9 @@ void emit_movzx_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
 void emit_mov_rm_index4(struct xl *x, enum hreg dst, enum hreg base, enum hreg index);
 /* movsx r32, r16 */
 void emit_movsx_rr16(struct xl *x, enum hreg dst, enum hreg src);
+/* movsx r32, byte or word [base+disp] */
+void emit_movsx_rm8(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
+void emit_movsx_rm16(struct xl *x, enum hreg dst, enum hreg base, i32 disp);
 /* xchg r64, r64 */
 void emit_xchg_rr64(struct xl *x, enum hreg a, enum hreg b);
 /* lea r32, [base+disp] */
@@ -287,6 +294,17 @@ void emit_store_imm(struct xl *x, u32 imm, u32 size);
 void emit_hold(struct xl *x, u8 seg);
 void emit_unhold(struct xl *x, u8 seg);
 
+/* ---- xl_patched.c ---- */
+
+/* Where the field lies in the instruction that FACT_PATCHED_IMM or FACT_PATCHED_DISP is about;
+ * n is 0: it has none, or none that can be read where it stands. */
+struct hole xl_field(const struct insn *in, enum fact fact);
+/* r9d := offset of the memory operand, whose displacement is read; but for the cut to 16 bits.
+ */
+void xl_patched_offset(struct xl *x, const struct insn *in);
+/* The instruction, whose immediate is read. */
+bool xl_with_patched_imm(struct xl *x, const struct insn *in);
+
 /* ---- align.c ---- */
 
 /* The next access is at base + index*scale + disp, of guest registers (or NO_REG); or at what
@@ -384,12 +402,20 @@ struct xl_row {
 };
 extern const struct xl_row xl_rows[INSN_MNEMONICS];
 
+/* ---- xl_data.c ---- */
+/* AH to BH, by the register's number, := r11b. */
+void emit_high_from_r11(struct xl *x, u8 reg);
+
 /* ---- xl_flow.c ---- */
+/* Ends the TU by an indirect branch to r13d. */
+bool xl_jump_r13(struct xl *x, const struct insn *in);
 /* Leaves the TU for `target`. */
 void xl_exit(struct xl *x, u32 number, enum branch branch, u32 target);
 void xl_stubs(struct xl *x); /* after the last instruction: exit stubs, slow paths */
 
 /* ---- translate.c ---- */
+/* The instruction by its row, or by the host's FPU; false: as a callout. */
+bool xl_by_row(struct xl *x, const struct insn *in);
 /* A call of C for a site's instruction; fpu: it first tries to make the FPU live. */
 void xl_callout(struct xl *x, const struct site *site, bool fpu);
 /* mov r9, callout */

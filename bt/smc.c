@@ -6,7 +6,7 @@
  * bit for each byte of memory (code_map) lets a store to such a page that hits no code go on in
  * the cache (codepage.S).
  */
-#include "bt/tu.h"
+#include "bt/emit.h"
 
 #include <string.h>
 
@@ -68,11 +68,24 @@ static u32 first_part(const struct tu *t)
     return t->crossing ? PAGE_SIZE - (t->gpa & PAGE_MASK) : t->guest_size;
 }
 
+/* What of its own page lies between holes, or before or behind all of them: n bytes from `at`
+ * on, the i-th such. False: there are no more. */
+static bool between_holes(const struct tu *t, u32 i, u32 *at, u32 *n)
+{
+    const struct hole *holes = tu_holes(t);
+
+    *at = i ? holes[i - 1].at + holes[i - 1].n : 0;
+    *n = (i < t->hole_count ? holes[i].at : first_part(t)) - *at;
+    return i <= t->hole_count;
+}
+
 static void code_map_add(struct bt *bt, const struct tu *t)
 {
-    u32 n = first_part(t);
+    u32 at, n;
 
-    code_map_set(bt, t->gpa, n, true);
+    for (u32 i = 0; between_holes(t, i, &at, &n); i++)
+        code_map_set(bt, t->gpa + at, n, true);
+    n = first_part(t);
     if (t->crossing)
         code_map_set(bt, t->crossing->gpa, t->guest_size - n, true);
 }
@@ -126,14 +139,40 @@ void smc_remove(struct bt *bt, struct tu *tu)
 static bool tu_overlaps(const struct tu *t, gpa_t gpa, u32 n)
 {
     const struct crossing *c = t->crossing;
-    u32 first = first_part(t);
+    u32 first = first_part(t), at, size;
 
-    if (t->gpa < gpa + n && gpa < (gpa_t)t->gpa + first)
-        return true;
+    for (u32 i = 0; between_holes(t, i, &at, &size); i++)
+        if (size && t->gpa + at < gpa + n && gpa < (gpa_t)t->gpa + at + size)
+            return true;
     return c && c->gpa < gpa + n && gpa < (gpa_t)c->gpa + (t->guest_size - first);
 }
 
 enum { PATCH_SIZE = 64 }; /* what writes more is loading code */
+
+/* A TU's bytes, if they are together. */
+static const u8 *bytes_of(const struct bt *bt, const struct tu *t)
+{
+    return tu_code(bt, t, bt->contexts[t->context].cs_base + t->eip);
+}
+
+/* What n bytes at gpa are of the instruction that starts at its TU's `first`. */
+static enum fact overwritten(const struct bt *bt, const struct tu *t, u32 first, gpa_t gpa,
+                             u32 n)
+{
+    struct insn in;
+
+    if (t->crossing || insn_decode(bytes_of(bt, t) + first, t->guest_size - first,
+                                   bt->contexts[t->context].key & KEY_CODE32, &in) != DECODE_OK)
+        return FACT_PATCHED;
+    for (enum fact f = FACT_PATCHED_IMM; f <= FACT_PATCHED_DISP; f *= 2) {
+        struct hole h = xl_field(&in, f);
+        gpa_t at = t->gpa + first + h.at;
+
+        if (gpa >= at && gpa + n <= at + h.n)
+            return f;
+    }
+    return FACT_PATCHED;
+}
 
 /* A store to a few instructions: a guest that does it again and again is patching them. */
 static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
@@ -143,7 +182,7 @@ static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
             end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
 
         if (t->crossing || (t->gpa + first < gpa + n && gpa < (gpa_t)t->gpa + end))
-            site_overwritten(bt, t->gpa + first);
+            site_overwritten(bt, t->gpa + first, overwritten(bt, t, first, gpa, n));
     }
 }
 

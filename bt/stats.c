@@ -44,8 +44,8 @@ const char *form_name(u32 form)
 
 const char *fact_name(u32 number)
 {
-    static const char *const names[FACTS] = {"unmapped", "unusual", "misaligned", "faults",
-                                             "patched"};
+    static const char *const names[FACTS] = {"unmapped", "unusual",     "misaligned",  "faults",
+                                             "patched",  "patched-imm", "patched-disp"};
 
     return names[number];
 }

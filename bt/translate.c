@@ -121,9 +121,10 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
                                 .needs_fpu = needs_fpu(in) || x->tu->patched,
                                 .ends = fpu || ends_tu(in),
                                 .admitted = admitted(x, in),
+                                .patched = x->patched_sites[site - x->sites],
                                 .form = site->form,
                                 .insn = *in};
-        if (!fpu && !x->tu->patched)
+        if (!fpu && !x->tu->patched && !(*co)->patched)
             (*co)->fast = port_access(x, in) ? port_kind(in) : fast_memory(x, in);
     }
     emit_mov_ri64(x, R9, (u64)*co);
@@ -190,28 +191,67 @@ static void set_form(struct xl *x, const struct insn *in)
     x->code_page_store = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
 }
 
-static void translate_insn(struct xl *x, const struct insn *in)
+bool xl_by_row(struct xl *x, const struct insn *in)
 {
     const struct xl_row *row = &xl_rows[in->mnem];
+
+    if (!lock_ok(in) || !cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature))
+        return false;
+    if (x->patched & FACT_PATCHED_IMM)
+        return xl_with_patched_imm(x, in);
+    return (row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in));
+}
+
+/* Which of its fields are read when it runs. */
+static u8 patched_fields(const struct xl *x, const struct insn *in, u8 facts)
+{
+    u8 fields = 0;
+
+    for (enum fact f = FACT_PATCHED_IMM; f <= FACT_PATCHED_DISP; f *= 2)
+        if (x->code && facts & f && xl_field(in, f).n)
+            fields |= (u8)f;
+    return fields;
+}
+
+/* They are no code. */
+static void note_holes(struct xl *x, const struct insn *in)
+{
+    x->patched_sites[x->site - x->sites] = x->patched;
+    for (enum fact f = FACT_PATCHED_IMM; f <= FACT_PATCHED_DISP; f *= 2) {
+        struct hole h = xl_field(in, f);
+
+        if (!(x->patched & f))
+            continue;
+        h.at += x->site->eip_off;
+        x->holes[x->tu->hole_count++] = h;
+    }
+}
+
+static void translate_insn(struct xl *x, const struct insn *in)
+{
     u8 *start = x->p;
     u32 slow = x->slow_count;
     struct low_bits low[8];
     bool forced = x->bt->config.force_form, fpu;
-    u8 facts = forced ? 0 : site_facts(x->bt, x->tu->gpa + x->site->eip_off);
+    u8 facts = site_facts(x->bt, x->tu->gpa + x->site->eip_off);
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
-    if ((!x->callout || forced) && !x->tu->patched && lock_ok(in) &&
-        cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) &&
-        ((row->translate && row->translate(x, in)) || (xl_fpu_native(in) && xl_fpu(x, in))) &&
+    x->patched = patched_fields(x, in, facts);
+    if ((!x->callout || forced) && !x->tu->patched && xl_by_row(x, in) &&
         xl_fits(x, start, slow)) {
         for (u32 i = slow; i < x->slow_count; i++)
             x->slow[i].resume = (u16)(x->p - x->start);
         if (x->slow_count > slow) /* it may go on behind C */
             memcpy(x->low, low, sizeof(low));
-        align_follow(x, in);
+        note_holes(x, in);
+        if (x->patched)
+            align_forget(x);
+        else
+            align_follow(x, in);
         return;
     }
+    x->patched = 0;
     align_forget(x);
     x->p = start;
     x->slow_count = slow;
@@ -221,7 +261,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
     x->ended = fpu || ends_tu(in) || x->tu->patched;
     x->site->form = FORM_CALLOUT;
     xl_callout(x, x->site, fpu);
-    x->callouts[x->site - x->sites]->adapted = facts & FACTS_OF_OPERAND;
+    x->callouts[x->site - x->sites]->adapted = !forced && facts & FACTS_OF_OPERAND;
 }
 
 /* Before the head, where its poll goes when the count is down, with the head's address on the
@@ -308,8 +348,10 @@ static void tu_keep_records(struct xl *x)
             tu->exit_count = (u8)(i + 1);
     tu->exits = cache_note(x->bt, tu->exit_count * sizeof(*tu->exits));
     memcpy(tu->exits, x->exits, tu->exit_count * sizeof(*tu->exits));
-    tu->sites = cache_note(x->bt, tu->count * sizeof(*tu->sites));
+    tu->sites = cache_note(x->bt, tu->count * sizeof(*tu->sites) +
+                                      tu->hole_count * sizeof(struct hole));
     memcpy(tu->sites, x->sites, tu->count * sizeof(*tu->sites));
+    memcpy(tu->sites + tu->count, x->holes, tu->hole_count * sizeof(struct hole));
 }
 
 /* No interrupt comes between it and the next instruction, which is cheap inside one TU. */
@@ -342,10 +384,11 @@ static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
     return n > 1 && casts_shadow(&insns[n - 1]) ? n - 1 : n;
 }
 
-static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const struct insn *insns,
-                          u32 count)
+/* code: its bytes in host memory; NULL: they are in two pages */
+static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
+                          const struct insn *insns, u32 count)
 {
-    struct xl x = { .bt = bt, .context = &bt->contexts[context], .insns = insns };
+    struct xl x = {.bt = bt, .context = &bt->contexts[context], .code = code, .insns = insns};
     u32 eip = bt->cpu->eip;
     struct tu *tu;
 
@@ -403,7 +446,7 @@ static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 sp
     if (insn_decode(bytes, sizeof(bytes), cpu_code32(cpu), &insn) != DECODE_OK ||
         insn.len <= left)
         return NULL;
-    tu = tu_make(bt, context, gpa, &insn, 1);
+    tu = tu_make(bt, context, gpa, NULL, &insn, 1);
     tu->crossing = cache_note(bt, sizeof(*tu->crossing));
     *tu->crossing = (struct crossing){.gpa = (u32)gpa2, .place = tu_place(bt, context, next)};
     return tu;
@@ -440,7 +483,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     if (bt->config.translating)
         bt->config.translating(bt->config.owner, true);
     count = tu_scan(bt, spte_hva(spte, gla), gpa, left, cpu_code32(cpu), insns);
-    tu = count ? tu_make(bt, context, gpa, insns, count)
+    tu = count ? tu_make(bt, context, gpa, spte_hva(spte, gla), insns, count)
                : tu_make_crossing(bt, context, gpa, spte, left);
     if (tu) {
         tu_insert(bt, tu);

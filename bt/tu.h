@@ -21,12 +21,19 @@
 #include "bt/translator.h"
 
 /* One guest instruction in a TU. Its bytes are in the guest's memory, which cannot change while
- * the TU lives. */
+ * the TU lives, but for holes. */
 struct site {
     u16 host_off; /* from the CCF's start to its first host instruction */
     u8 eip_off;   /* from the TU's EIP */
     u8 form;      /* of its memory operands */
 };
+
+/* Bytes of a TU that are read when it runs, so that they are no code; from its first on. They
+ * follow the sites. */
+struct hole {
+    u8 at, n;
+};
+enum { MAX_HOLES = 2 * MAX_INSNS };
 
 /* What bt_fast_callout knows: IN and OUT that may not fault; where memory is a device's or
  * write-protected, in a segment without a limit, MOV, AND, OR and XOR with a memory
@@ -45,6 +52,7 @@ struct callout {
     bool revalidate; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
     bool adapted; /* C runs it because of what its operand did: see adapt.c */
+    bool patched; /* of its site: insn's immediate or displacement may be another by now */
     u8 form;       /* of its site */
     u8 misaligned; /* times it was here for that */
     u8 fast;       /* enum fast_kind: may go by bt_fast_callout */
@@ -107,6 +115,7 @@ struct tu {
     bool patched;  /* FACT_PATCHED: one instruction, a callout, whose bytes are no code */
     u8 count;      /* instructions */
     u8 exit_count;
+    u8 hole_count;
     bool dead;
     struct crossing *crossing; /* NULL: it lies in one page */
     struct exit *in;           /* chained to us */
@@ -140,6 +149,10 @@ static inline bool tu_pic(const struct bt *bt, const struct tu *tu)
 static inline const u8 *tu_code(const struct bt *bt, const struct tu *tu, gla_t gla)
 {
     return (const u8 *)(tu->place + (tu_pic(bt, tu) ? gla & PAGE_MASK : gla));
+}
+static inline const struct hole *tu_holes(const struct tu *tu)
+{
+    return (const struct hole *)(tu->sites + tu->count);
 }
 /* As a TU of that context has it for the page of gla. */
 u64 tu_place(const struct bt *bt, u32 context, gla_t gla);

@@ -23,7 +23,7 @@ static bool bit_string(const struct insn *in)
 }
 
 /* AH to BH := r11b. rorx reg, reg, 8;  mov reg8, r11b;  rorx reg, reg, 24 */
-static void high_from_r11(struct xl *x, u8 reg)
+void emit_high_from_r11(struct xl *x, u8 reg)
 {
     emit_rorx(x, reg, reg, 8);
     emit_op_rr(x, OPCODE_MOV_MR, R11, reg);
@@ -46,7 +46,7 @@ static bool copy_high(struct xl *x, const struct insn *in)
         done = emit_copy(x, in);
         x->reg_r11 = false;
         if (in->mnem == ZYDIS_MNEMONIC_XADD)
-            high_from_r11(x, in->op[1].reg & 3);
+            emit_high_from_r11(x, in->op[1].reg & 3);
         return done;
     }
     reg = in->op[0].reg & 3;
@@ -128,7 +128,7 @@ bool xl_xchg(struct xl *x, const struct insn *in)
     if (insn_high_byte(o)) {
         emit_rorx(x, R13, o->reg & 3, 8);
         emit_store(x, R13, 1);
-        high_from_r11(x, o->reg & 3);
+        emit_high_from_r11(x, o->reg & 3);
         return true;
     }
     emit_store(x, hreg_of(o->reg), m->size);

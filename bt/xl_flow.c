@@ -104,6 +104,16 @@ static void exit_indirect(struct xl *x, u32 number)
     x->exits[number].guess = guess;
 }
 
+bool xl_jump_r13(struct xl *x, const struct insn *in)
+{
+    if (!xl_target_fits(x, in->opsize))
+        return false;
+    emit_mov_rr(x, R9, R13);
+    exit_indirect(x, 0);
+    x->ended = true;
+    return true;
+}
+
 bool xl_jmp(struct xl *x, const struct insn *in)
 {
     if (insn_far(in))
@@ -420,7 +430,8 @@ static bool path_code_page(struct xl *x, u8 site, u16 resume)
     x->unaligned = x->site->form != FORM_CHECKED;
     x->next = PATH_CALLOUT;
     x->last = site + 1 == x->tu->count;
-    if (!xl_rows[in->mnem].translate(x, in) || !xl_fits(x, start, slow)) {
+    x->patched = x->patched_sites[site];
+    if (!xl_by_row(x, in) || !xl_fits(x, start, slow)) {
         x->p = start;
         x->slow_count = slow;
         return false;

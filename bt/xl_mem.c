@@ -62,7 +62,13 @@ void xl_offset(struct xl *x, const struct insn *in, enum hreg dst)
     u8 base = in->base == NO_REG ? NO_REG : hreg_of(in->base);
     u8 index = in->index == NO_REG ? NO_REG : hreg_of(in->index);
 
-    emit_lea_sib(x, dst, base, index, in->scale, in->disp, false);
+    if (x->patched & FACT_PATCHED_DISP) {
+        xl_patched_offset(x, in);
+        if (dst != R9)
+            emit_mov_rr(x, dst, R9);
+    } else {
+        emit_lea_sib(x, dst, base, index, in->scale, in->disp, false);
+    }
     if (in->addrsize == 2)
         emit_movzx_rr16(x, dst, dst);
 }
@@ -336,6 +342,11 @@ static struct xl_place place_in_direct_map(const struct insn *in)
 
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
 {
+    if (x->patched & FACT_PATCHED_DISP) {
+        xl_offset(x, in, R9);
+        align_nowhere(x);
+        return bytes_at(x, in->seg, in->addrsize, size, access);
+    }
     if (!in->disp && in->index == NO_REG && in->base != NO_REG && in->addrsize == 4)
         return xl_at(x, in->seg, in->base, size, access);
     if (in->addrsize == 4 && xl_mapped_flat(x, in->seg, access)) {
