@@ -121,7 +121,7 @@ void cache_reset_stack(struct bt *bt)
     tc_of(bt->cpu)->rsp = tc_of(bt->cpu)->stack_top;
 }
 
-static u64 records_size(const struct bt *bt)
+u64 cache_records_size(const struct bt *bt)
 {
     return bt->tu_count * sizeof(struct tu) + (u64)((u8 *)bt->tus + bt->size - bt->notes);
 }
@@ -154,7 +154,7 @@ static void make_room(struct bt *bt)
 
 u8 *cache_reserve(struct bt *bt)
 {
-    if (bt->used + records_size(bt) + MAX_CCF + sizeof(struct tu) + MAX_NOTES > bt->limit)
+    if (bt->used + cache_records_size(bt) + MAX_CCF + sizeof(struct tu) + MAX_NOTES > bt->limit)
         make_room(bt);
     take_code(bt);
     return bt->write + bt->used;
@@ -181,5 +181,6 @@ void cache_clear(struct bt *bt)
     bt->used = bt->taken = 0;
     bt->cleared = __rdtsc();
     bt->spent = bt->stats.translate_tsc;
+    bt->dropped_before = bt->stats.drops;
     cache_reset_stack(bt);
 }

@@ -42,7 +42,11 @@
 #define RUNS_INSNS 1
 #define RUNS_RETURNS 2
 #define RUNS_PREDICTED 3
-#define RUNS_KINDS 4
+#define RUNS_INVLPG    4
+#define RUNS_CLTS      5
+#define RUNS_CPUID     6
+#define RUNS_CR3_READS 7
+#define RUNS_KINDS     8
 
 /* r12 with so many polls left; how many there may be; and the TSC's ticks from one look at the
  * clock to the next: a sixteenth of the time to the deadline, within limits. */

@@ -63,8 +63,9 @@ static const char *label_memo(u32 index)
 
 static const char *label_runs(u32 index)
 {
-    static const char *const names[RUNS_KINDS] = { "TUs", "instructions of these",
-                                                   "near returns", "returns predicted" };
+    static const char *const names[RUNS_KINDS] = {
+        "TUs",   "instructions of these", "near returns", "returns predicted", "invlpg", "clts",
+        "cpuid", "reads of CR3"};
 
     return names[index];
 }
@@ -125,6 +126,23 @@ static void each_dearest(const struct bt *bt, engine_stats_fn *fn, void *arg)
     }
 }
 
+/* What the translation cache holds now. Docs: tc.cache. */
+static void each_cache(const struct bt *bt, engine_stats_fn *fn, void *arg)
+{
+    u64 dead = bt->stats.drops - bt->dropped_before;
+    const struct engine_stat all[] = {
+        {"cache", "tus", "TUs that may run", NULL, bt->tu_count - 1 - dead},
+        {"cache", "dead_tus", "TUs that were dropped since the last flush", NULL, dead},
+        {"cache", "code_bytes", "bytes of host code, dead TUs' too", NULL, bt->used},
+        {"cache", "record_bytes", "bytes of records", NULL, cache_records_size(bt)},
+        {"cache", "limit_bytes", "bytes of both at which it grows, or is flushed", NULL,
+         bt->limit},
+    };
+
+    for (u32 i = 0; i < ARRAY_SIZE(all); i++)
+        fn(arg, &all[i]);
+}
+
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
 {
     const struct bt *bt = stats_gather(cpu);
@@ -146,8 +164,10 @@ void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
                 fn(arg, &s);
         }
     }
-    if (bt)
-        each_dearest(bt, fn, arg);
+    if (!bt)
+        return;
+    each_cache(bt, fn, arg);
+    each_dearest(bt, fn, arg);
 }
 
 /* ---- As text ---- */

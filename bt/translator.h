@@ -68,7 +68,8 @@ struct bt {
     u64 size, used;  /* size: reserved; */
     /* and how much of it, with records, before something is done: see cache.c */
     u64 limit;
-    u64 cleared, spent; /* the TSC, and what was spent on translating, when it was empty last */
+    /* the TSC, what was spent on translating, and TUs dropped, when it was empty last */
+    u64 cleared, spent, dropped_before;
     u64 taken; /* of the code, from the host: see cache.c */
     u8 *stack; /* of return addresses, with a guard page below */
     /* Records: TUs by number from below, what belongs to them (notes) from above. */
@@ -148,6 +149,7 @@ void cache_commit(struct bt *bt, u32 size);
 void *cache_note(struct bt *bt, u32 size); /* of MAX_NOTES in all for each TU; zero */
 void cache_clear(struct bt *bt); /* all of it, back to the host; the stack is emptied */
 void cache_reset_stack(struct bt *bt);
+u64 cache_records_size(const struct bt *bt); /* bytes */
 
 /* ---- translate.c ---- */
 /* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */

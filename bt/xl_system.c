@@ -295,6 +295,8 @@ bool xl_mov_cr(struct xl *x, const struct insn *in)
     }
     if (!write) {
         emit_mov_rm(x, reg, R15, at[n]);
+        if (n == 3)
+            emit_count(x, RUNS_CR3_READS, 1);
         return true;
     }
     emit_mov_rr(x, R9, reg);
@@ -312,6 +314,7 @@ bool xl_clts(struct xl *x, const struct insn *in)
     emit_mov_rm(x, R9, R15, VCPU_CR0);
     emit_and(x, R9, ~(u32)CR0_TS);
     emit_mov_mr(x, R15, VCPU_CR0, R9);
+    emit_count(x, RUNS_CLTS, 1);
     return true;
 }
 
@@ -324,6 +327,7 @@ bool xl_invlpg(struct xl *x, const struct insn *in)
         return false;
     emit_mov_rm(x, R9, R15, VCPU_STALE_CODE);
     xl_slow_unless_zero(x, R9, R10);
+    emit_count(x, RUNS_INVLPG, 1);
     return true;
 }
 
@@ -440,5 +444,6 @@ bool xl_cpuid(struct xl *x, const struct insn *in)
 {
     emit_call_vcpu(x, TC_CPUID);
     xl_slow_unless_zero(x, R10, R11);
+    emit_count(x, RUNS_CPUID, 1);
     return true;
 }

@@ -110,13 +110,16 @@ static bool write_cr(struct vcpu *cpu, u32 n, u32 val)
 {
     switch (n) {
     case 0:
+        cpu->stats.cr0_writes++;
         return cpu_set_cr0(cpu, val);
     case 2:
         cpu->cr2 = val;
         return true;
     case 3:
+        cpu->stats.cr3_writes++;
         return cpu_set_cr3(cpu, val);
     case 4:
+        cpu->stats.cr4_writes++;
         if (cr4_valid(cpu))
             return cpu_set_cr4(cpu, val);
         break;
@@ -130,6 +133,7 @@ static bool read_cr(struct vcpu *cpu, u32 n, u32 *val)
 
     if (n > 4 || n == 1 || (n == 4 && !cr4_valid(cpu)))
         return cpu_fault(cpu, EXC_UD, 0);
+    cpu->stats.cr3_reads += n == 3;
     *val = regs[n];
     return true;
 }
@@ -168,6 +172,7 @@ bool ex_lmsw(struct vcpu *cpu, const struct insn *in)
 
     if (!op_read_word(cpu, in, 0, &val))
         return false;
+    cpu->stats.cr0_writes++;
     return cpu_set_cr0(cpu, (cpu->cr0 & ~mask) | (val & mask) | (cpu->cr0 & CR0_PE));
 }
 
@@ -178,12 +183,14 @@ bool ex_smsw(struct vcpu *cpu, const struct insn *in)
 
 bool ex_clts(struct vcpu *cpu, const struct insn *in)
 {
+    cpu->stats.clts++;
     cpu->cr0 &= ~(u32)CR0_TS;
     return true;
 }
 
 bool ex_invlpg(struct vcpu *cpu, const struct insn *in)
 {
+    cpu->stats.invlpgs++;
     mmu_invlpg(&cpu->paging, cpu->seg[in->seg].base + insn_offset(cpu, in));
     return true;
 }
@@ -196,6 +203,7 @@ bool ex_wbinvd(struct vcpu *cpu, const struct insn *in)
 
 bool ex_hlt(struct vcpu *cpu, const struct insn *in)
 {
+    cpu->stats.hlts++;
     request_set(cpu, REQ_HALT);
     return true;
 }

@@ -111,6 +111,7 @@ bool ex_cpuid(struct vcpu *cpu, const struct insn *in)
 {
     u32 leaf = cpu->gpr[EAX], out[4];
 
+    cpu->stats.cpuids++;
     cpu_cpuid(cpu, leaf, cpu->gpr[ECX], out);
     cpu->gpr[EAX] = out[0];
     cpu->gpr[EBX] = out[1];

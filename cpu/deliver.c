@@ -435,6 +435,7 @@ void cpu_deliver_pending(struct vcpu *cpu)
 
 void cpu_set_intr(struct vcpu *cpu, bool level)
 {
+    cpu->stats.windows += level && !cpu->intr && !cpu->int_flag;
     cpu->intr = level;
     if (level && cpu->int_flag)
         request_set(cpu, REQ_INTR);

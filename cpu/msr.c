@@ -378,6 +378,7 @@ bool ex_rdmsr(struct vcpu *cpu, const struct insn *in)
 {
     u64 val;
 
+    cpu->stats.msr_reads++;
     if (!cpu_rdmsr(cpu, cpu->gpr[ECX], &val))
         return false;
     set_edx_eax(cpu, val);
@@ -386,6 +387,7 @@ bool ex_rdmsr(struct vcpu *cpu, const struct insn *in)
 
 bool ex_wrmsr(struct vcpu *cpu, const struct insn *in)
 {
+    cpu->stats.msr_writes++;
     return cpu_wrmsr(cpu, cpu->gpr[ECX], (u64)cpu->gpr[EDX] << 32 | cpu->gpr[EAX]);
 }
 

@@ -281,6 +281,7 @@ bool task_switch_to(struct vcpu *cpu, u16 selector, enum task_switch how, u32 ne
 
     if (!check_descriptor(cpu, &sw) || !check_memory(cpu, &sw))
         return false;
+    cpu->stats.task_switches++;
     trace(TRACE_CPU, "task %04x to %04x (%s) from %04x:%08x", cpu->seg[TR].selector, selector,
           how == TASK_JMP  ? "jmp" :
           how == TASK_CALL ? "call" :

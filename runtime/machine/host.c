@@ -42,6 +42,26 @@ static void check_processor(void)
             missing);
 }
 
+void host_processor(char *text, size_t size)
+{
+    u32 vendor[4] = {0}, brand[13] = {0}, version, family, model, unused, most;
+
+    __cpuid(0, most, vendor[0], vendor[2], vendor[1]);
+    __cpuid(1, version, unused, unused, unused);
+    family = version >> 8 & 15;
+    model = (version >> 4 & 15) | (family == 6 || family == 15 ? version >> 12 & 0xf0 : 0);
+    family += family == 15 ? version >> 20 & 0xff : 0;
+    __cpuid(0x80000000, most, unused, unused, unused);
+    for (u32 i = 0; i < 3 && most >= 0x80000004; i++)
+        __cpuid(0x80000002 + i, brand[4 * i], brand[4 * i + 1], brand[4 * i + 2],
+                brand[4 * i + 3]);
+    for (char *end = (char *)brand + strlen((char *)brand);
+         end-- > (char *)brand && *end == ' ';)
+        *end = '\0';
+    snprintf(text, size, "%s %u/%u/%u %s", (char *)vendor, family, model, version & 15,
+             (char *)brand + strspn((char *)brand, " "));
+}
+
 /* ---- Limits, as set by ulimit ---- */
 
 struct limit {

@@ -8,5 +8,7 @@
 
 /* Ends the program, with one line, if the host lacks what a machine of these options needs. */
 void host_check(const struct options *o);
+/* "AuthenticAMD 26/2/1 AMD EPYC": vendor, family, model and stepping in decimal, the brand. */
+void host_processor(char *text, size_t size);
 
 #endif

@@ -17,6 +17,7 @@
 
 struct allocation;
 struct disk;
+struct series;
 
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 
@@ -58,6 +59,7 @@ struct machine {
         u64 idle, idle_since;       /* wall time asleep, and when that began */
         u64 spent[ACTIVITIES];      /* nanoseconds */
     } sampler;
+    struct series *series; /* NULL: none is written */
     struct { /* a guest that waits: see spin.c */
         u64 began, last, sleep; /* sleep: nanoseconds that are due */
         u64 accesses;           /* to devices, by then */

@@ -13,6 +13,7 @@
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
+#include "runtime/machine/series.h"
 #include "runtime/machine/spin.h"
 #include <sys/prctl.h>
 
@@ -106,6 +107,7 @@ int machine_run(struct machine *m)
     prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0); /* sleeps of microseconds */
     if (m->options->stats)
         sampler_start(m);
+    series_start(m);
     if (m->state == RUN_RUNNING)
         clock_start(m);
     while (!m->quit) {

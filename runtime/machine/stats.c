@@ -2,8 +2,10 @@
  * `--stats FILE`: the counters of stats.def and what the run cost the host, as JSON.
  */
 #include "runtime/machine/stats.h"
+#include "runtime/machine/host.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
+#include "runtime/machine/series.h"
 
 #include <json-c/json.h>
 #include <sys/resource.h>
@@ -13,9 +15,17 @@ static double seconds(const struct timeval *t)
     return (double)t->tv_sec + (double)t->tv_usec / 1e6;
 }
 
+struct json_object *stats_seconds(double val)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.6f", val);
+    return json_object_new_double_s(val, text);
+}
+
 static void add_number(struct json_object *o, const char *name, double val)
 {
-    json_object_object_add(o, name, json_object_new_double(val));
+    json_object_object_add(o, name, stats_seconds(val));
 }
 
 /* Gathered from those who count. */
@@ -50,8 +60,14 @@ static struct json_object *host_numbers(struct machine *m)
 {
     struct json_object *o = json_object_new_object();
     struct rusage used;
+    char processor[96];
 
     getrusage(RUSAGE_SELF, &used);
+    host_processor(processor, sizeof(processor));
+    json_object_object_add(o, "processor", json_object_new_string(processor));
+    if (m->host_clock.rate)
+        json_object_object_add(o, "tsc_mhz",
+                               json_object_new_uint64((1000ull << 32) / m->host_clock.rate));
     add_number(o, "guest_seconds", (double)clock_now(m) / 1e9);
     add_number(o, "user_seconds", seconds(&used.ru_utime));
     add_number(o, "system_seconds", seconds(&used.ru_stime));
@@ -99,19 +115,28 @@ static struct json_object *translator(struct machine *m)
     return o;
 }
 
-void stats_write(struct machine *m)
+struct json_object *stats_tree(struct machine *m)
 {
-    struct json_object *o, *counters;
+    struct json_object *o = json_object_new_object(), *counters = json_object_new_object();
 
-    if (!m->options->stats)
-        return;
-    o = json_object_new_object();
-    counters = json_object_new_object();
     stats_each(m, add_counter, counters);
+    json_object_object_add(o, "schema", json_object_new_int(STATS_SCHEMA));
     json_object_object_add(o, "version", json_object_new_string(RING3_VERSION));
+    json_object_object_add(o, "engine", json_object_new_string(m->cpu->engine->name));
     json_object_object_add(o, "host", host_numbers(m));
     json_object_object_add(o, "counters", counters);
     json_object_object_add(o, "tc", translator(m));
+    return o;
+}
+
+void stats_write(struct machine *m)
+{
+    struct json_object *o;
+
+    if (!m->options->stats)
+        return;
+    o = stats_tree(m);
+    series_end(m, o);
     if (json_object_to_file_ext(m->options->stats, o, JSON_C_TO_STRING_PRETTY))
         warn("--stats %s: %s", m->options->stats, json_util_get_last_err());
     json_object_put(o);

@@ -408,6 +408,17 @@ SETTER(set_trace)
     o->trace = arg;
 }
 
+/* Lines at less than a hundredth of a second would measure themselves. */
+SETTER(set_stats_interval)
+{
+    char *end;
+    double seconds = strtod(arg, &end);
+
+    if (end == arg || *end || !(seconds >= 0.01 && seconds <= 86400))
+        die("%s: '%s': seconds from 0.01 to 86400", option, arg);
+    o->stats_interval = (u64)(seconds * 1e9);
+}
+
 SETTER(set_tc_size)
 {
     if (!parse_size(arg, MIB(1), &o->tc_size) || o->tc_size < PAGE_SIZE || o->tc_size > GIB(1))
@@ -448,6 +459,8 @@ void options_finish(struct options *o)
     o->windowed = o->display && o->display->window;
     check_terminal(o);
     network_finish(o);
+    if (o->stats_interval && !o->stats)
+        die("-stats-interval: only with -stats FILE");
     if (!o->kernel && (o->initrd || *o->append))
         die("%s: only with -kernel", o->initrd ? "-initrd" : "-append");
 }

@@ -26,6 +26,7 @@ SETTER(set_engine);
 SETTER(set_host_model);
 SETTER(set_trace);
 SETTER(set_tc_size);
+SETTER(set_stats_interval);
 
 /* After the last option: names of chardevs become targets, defaults are filled in. */
 void options_finish(struct options *o);

@@ -4,6 +4,7 @@
  */
 #include "bt/bt.h"
 #include "bt/tc.h"
+#include "cpu/deliver.h"
 #include "cpu/reset.h"
 #include "cpu/segment.h"
 #include "runtime/machine/machine.h"
@@ -108,4 +109,57 @@ TEST(bt_stats, runs_are_counted_when_asked_for)
     CHECK_EQ(stat_of(cpu, "runs", "instructions of these"), 1 + 3 * 5 + 1);
     cpu = run(calls, sizeof(calls), false);
     CHECK_EQ(stat_of(cpu, "runs", "near returns"), ~0ull);
+}
+
+/* mov si, 5;  1: xor eax, eax;  cpuid;  clts;  invlpg [bx];  mov eax, cr3;  mov eax, cr0;
+ * mov cr0, eax;  dec si;  jnz 1b;  mov cr3, eax;  xor eax, 2;  mov cr0, eax;  hlt */
+static const u8 leaves[] = {0xbe, 5,    0,    0x66, 0x31, 0xc0, 0x0f, 0xa2, 0x0f,
+                            0x06, 0x0f, 0x01, 0x3f, 0x0f, 0x20, 0xd8, 0x0f, 0x20,
+                            0xc0, 0x0f, 0x22, 0xc0, 0x4e, 0x75, 0xea, 0x0f, 0x22,
+                            0xd8, 0x66, 0x83, 0xf0, 2,    0x0f, 0x22, 0xc0, 0xf4};
+
+/* What C runs and what translated code runs add up to what the guest did. */
+TEST(bt_stats, events_that_hardware_would_leave_the_guest_for_are_counted_once)
+{
+    struct vcpu *cpu = run(leaves, sizeof(leaves), true);
+    const struct cpu_stats *s = &cpu->stats;
+    const u64 *runs = tc_of(cpu)->runs;
+
+    CHECK_EQ(s->cpuids + runs[RUNS_CPUID], 5);
+    CHECK(runs[RUNS_CPUID] >= 3); /* memoised */
+    CHECK_EQ(s->clts + runs[RUNS_CLTS], 5);
+    CHECK_EQ(s->invlpgs + runs[RUNS_INVLPG], 5);
+    CHECK_EQ(s->cr3_reads + runs[RUNS_CR3_READS], 5);
+    CHECK_EQ(s->cr3_writes, 1);
+    CHECK_EQ(s->cr0_writes, 1); /* those that change nothing are not counted there */
+    CHECK_EQ(s->hlts, 1);
+    CHECK_EQ(stat_of(cpu, "runs", "invlpg"), runs[RUNS_INVLPG]);
+}
+
+TEST(bt_stats, the_cache_is_as_full_as_what_was_made)
+{
+    struct vcpu *cpu = run_program();
+
+    CHECK_EQ(stat_of(cpu, "tus", NULL) + stat_of(cpu, "dead_tus", NULL),
+             stat_of(cpu, "tus", "16"));
+    CHECK(stat_of(cpu, "code_bytes", NULL) >= stat_of(cpu, "host_bytes", NULL));
+    CHECK(stat_of(cpu, "record_bytes", NULL) > 0);
+    CHECK_EQ(stat_of(cpu, "limit_bytes", NULL), 1 << 16);
+    bt_flush(cpu->bt);
+    CHECK_EQ(stat_of(cpu, "tus", NULL) + stat_of(cpu, "dead_tus", NULL), 0);
+    CHECK_EQ(stat_of(cpu, "code_bytes", NULL), 0);
+}
+
+TEST(cpu_stats, an_interrupt_that_has_to_wait_for_if_is_a_window)
+{
+    struct machine *m = rig_new(NULL, NULL)->m;
+
+    cpu_reset(m->cpu);
+    cpu_set_intr(m->cpu, true);
+    cpu_set_intr(m->cpu, true); /* no other one */
+    CHECK_EQ(m->cpu->stats.windows, 1);
+    cpu_set_intr(m->cpu, false);
+    m->cpu->int_flag = 1;
+    cpu_set_intr(m->cpu, true);
+    CHECK_EQ(m->cpu->stats.windows, 1);
 }

@@ -15,54 +15,21 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from cases import case, expect, run_case, run_cases  # noqa: E402
+from context import Context, LOOP  # noqa: E402
 from vm import VM  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
 HALT = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp back
-LOOP = b"\xeb\xfe"
 # Says what arrives at COM1, forever: poll LSR, in, out.
 ECHO = bytes.fromhex("ba fd03 ec a801 74fb ba f803 ec ee ebf1".replace(" ", ""))
 # The same after "up".
 ECHO_HELLO = bytes.fromhex("ba f803 b075 ee b070 ee".replace(" ", "")) + ECHO
-
-
-class Context:
-    def __init__(self, ring3):
-        self.ring3 = ring3
-        self.folder = tempfile.TemporaryDirectory(prefix="ring3-cli")
-
-    def path(self, name):
-        return os.path.join(self.folder.name, name)
-
-    def file(self, name, data=b"", size=None):
-        with open(self.path(name), "wb") as f:
-            f.write(data)
-            if size:
-                f.truncate(size)
-        return self.path(name)
-
-    def floppy(self, code, name="boot.img"):
-        """A 1.44 MB floppy with the code in its boot sector."""
-        return self.file(name, code.ljust(510, b"\0") + b"\x55\xaa", 1440 * 1024)
-
-    def run(self, *options, timeout=30, **more):
-        return subprocess.run([self.ring3, *map(str, options)], stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=timeout, text=True, errors="replace", **more)
-
-    def refused(self, want, *options):
-        """One line on stderr that holds `want`, nothing on stdout, status 1."""
-        r = self.run("-display", "none", *options)
-        line = r.stderr.strip()
-        expect(r.returncode == 1, "%s: status %d, said %r" % (options, r.returncode, line[-200:]))
-        expect(line.count("\n") == 0 and line.startswith("ring3: "), "%s: not one line: %r" % (options, line))
-        expect(re.search(want, line), "%s: %r does not say /%s/" % (options, line, want))
 
 
 @case
