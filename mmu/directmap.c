@@ -131,6 +131,11 @@ bool mmu_direct_map_use(const struct paging *pg)
     return w && w->good;
 }
 
+static u32 in_odd_megabyte(u32 page)
+{
+    return page / (MIB(1) / PAGE_SIZE) & 1;
+}
+
 /* ---- Cutting: who does it clears the sptes that lead there ---- */
 
 static void direct_map_remove(struct direct_map *w, u32 first, u32 count)
@@ -141,6 +146,7 @@ static void direct_map_remove(struct direct_map *w, u32 first, u32 count)
         if (w->frame[page]) {
             w->frame[page] = 0;
             w->mapped[page / DIRECT_MAP_SPAN]--;
+            w->odd -= in_odd_megabyte(page);
         }
     w->maps++;
 }
@@ -181,6 +187,15 @@ void direct_map_cut_pages(struct mmu *mmu, struct direct_map *w, u32 first, u32 
         if (w->mapped[page / DIRECT_MAP_SPAN])
             cut_span(mmu, w, page, n);
     }
+}
+
+void direct_map_cut_odd(struct mmu *mmu, struct direct_map *w)
+{
+    u32 megabyte = MIB(1) / PAGE_SIZE;
+
+    for (u32 page = megabyte; w->odd && page < SHADOW_SPTES; page += 2 * megabyte)
+        if (w->mapped[page / DIRECT_MAP_SPAN])
+            cut_span(mmu, w, page, megabyte);
 }
 
 void direct_map_close(struct mmu *mmu, struct space *s)
@@ -339,6 +354,8 @@ static bool direct_map_add(struct mmu *mmu, struct direct_map *w, u32 first, u32
     w->vain[first / DIRECT_MAP_SPAN] = 0;
     w->grown[first / DIRECT_MAP_SPAN] = w->good = true;
     w->mapped[first / DIRECT_MAP_SPAN] += (u16)count;
+    for (u32 page = first; page < first + count; page++)
+        w->odd += in_odd_megabyte(page);
     for (u32 i = 0; i < count; i++) {
         w->frame[first + i] = frame + i + 1;
         lead_sptes(w, first + i);

@@ -19,6 +19,7 @@ struct direct_map {
     u32 maps;            /* and cuts, since it was opened */
     bool good;           /* it has pages, or had some */
     u16 mapped[DIRECT_MAP_SPANS]; /* pages */
+    u32 odd;                      /* of them in odd megabytes */
     bool grown[DIRECT_MAP_SPANS]; /* since it lost pages last */
     u8 cuts[DIRECT_MAP_SPANS];    /* times it lost pages, having grown */
     u16 vain[DIRECT_MAP_SPANS];   /* misses since it had pages to give */
@@ -35,6 +36,8 @@ void direct_map_switch(struct mmu *mmu);
 /* What pages [first, first+count) lead to is about to change: no load finds it there any
  * more. */
 void direct_map_cut_pages(struct mmu *mmu, struct direct_map *w, u32 first, u32 count);
+/* Those of all odd megabytes. */
+void direct_map_cut_odd(struct mmu *mmu, struct direct_map *w);
 static inline void direct_map_cut(struct mmu *mmu, struct space *s, u32 first, u32 count)
 {
     if (s->direct_map)

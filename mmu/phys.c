@@ -119,7 +119,7 @@ void mmu_set_a20(struct mmu *mmu, bool enabled)
     if (mmu->a20_mask == mask)
         return;
     mmu->a20_mask = mask;
-    shadow_drop_all(mmu);
+    shadow_drop_a20(mmu);
 }
 
 const struct mmu_stats *mmu_stats(const struct mmu *mmu)

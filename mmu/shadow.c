@@ -34,6 +34,8 @@ static inline void spte_set(struct mmu *mmu, struct space *s, u32 table, u32 pag
 
     s->shadow[table * SHADOW_SPTES + page] = val;
     s->used[column] |= bit;
+    if (page & LEAF_SPTES / 2)
+        s->odd[column] = s->any_odd = true;
     if (unlikely(!(s->resident[column] & bit))) {
         s->resident[column] |= bit;
         s->leaves++;
@@ -196,6 +198,39 @@ void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size)
         else if (gpa < GIB(4))
             shadow_drop_range(mmu, s, (u32)(gpa >> PAGE_SHIFT),
                        (u32)((size < GIB(4) - gpa ? size : GIB(4) - gpa) >> PAGE_SHIFT));
+    }
+    shared_doubt(mmu);
+}
+
+/* Without paging, odd megabytes lead elsewhere now. */
+static void drop_odd_megabytes(struct mmu *mmu, struct space *s)
+{
+    u64 eight;
+
+    for (u32 column = 0; s->any_odd && column < COLUMNS; column += 8) {
+        memcpy(&eight, &s->odd[column], 8);
+        memset(&s->odd[column], 0, 8);
+        for (; eight; eight &= eight - 1)
+            shadow_drop_range(mmu, s,
+                              (column + (u32)__builtin_ctzll(eight) / 8) * LEAF_SPTES +
+                                  LEAF_SPTES / 2,
+                              LEAF_SPTES / 2);
+    }
+    s->any_odd = false;
+    if (s->direct_map)
+        direct_map_cut_odd(mmu, s->direct_map);
+}
+
+void shadow_drop_a20(struct mmu *mmu)
+{
+    static_assert(LEAF_SPTES * PAGE_SIZE == MIB(2), "a leaf is an even and an odd megabyte");
+    mmu->fetch_generation++;
+    FOR_LIVE(mmu, s)
+    {
+        if (s->root.mode & SPACE_PAGING)
+            shadow_drop_sptes(mmu, s);
+        else
+            drop_odd_megabytes(mmu, s);
     }
     shared_doubt(mmu);
 }

@@ -29,6 +29,7 @@ void shadow_forget_writes(struct mmu *mmu, gla_t gla);
 /* Invalidates what a TLB would have kept of the page that code runs in. */
 void shadow_forget_stale(struct mmu *mmu);
 void shadow_drop_all(struct mmu *mmu);
+void shadow_drop_a20(struct mmu *mmu); /* the gate has moved */
 void shadow_drop_identity(struct mmu *mmu, gpa_t gpa, u64 size);
 /* Parts of the above, for space.c, shared.c and directmap.c. */
 void shadow_drop_sptes(struct mmu *mmu, struct space *s);

@@ -38,6 +38,8 @@ struct space {
     u32 quarrels;     /* times it did not agree */
     u32 bound;        /* id of the shared shadow whose memory is mapped in shadow; 0: none */
     u8 used[COLUMNS];     /* leaves that may hold a spte: a bit for each table */
+    bool odd[COLUMNS];    /* may they in their second half, an odd megabyte? */
+    bool any_odd;         /* is there one? */
     u8 resident[COLUMNS]; /* leaves that hold memory */
     u32 table[REGIONS];   /* page + 1 of the table traced for a directory entry; 0: none */
 };

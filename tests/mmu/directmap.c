@@ -151,8 +151,29 @@ TEST(direct_map, the_memory_map_cuts)
     mmu_map_phys(cpu->mmu, 0xc0000, 0x4000, NULL, NULL);
     CHECK(!direct_map_has(cpu->mmu->space, 0xc3));
     CHECK(direct_map_has(cpu->mmu->space, 0xc4));
-    mmu_set_a20(cpu->mmu, false);
-    CHECK(!direct_map_has(cpu->mmu->space, 0xc4));
+}
+
+/* Odd megabytes lead elsewhere, even ones stay. */
+TEST(direct_map, a20_moves_odd_megabytes)
+{
+    struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
+    u64 val = 0;
+
+    memcpy(mmu_ram(cpu->mmu), "even", 4);
+    memcpy(mmu_ram(cpu->mmu) + 0x100000, "odd.", 4);
+    CHECK(mmu_direct_map_extend(&cpu->paging, 0x100000));
+    for (u32 turn = 1; turn < 7; turn++) {
+        mmu_set_a20(cpu->mmu, !(turn & 1));
+        CHECK(!cpu->shadow[0x100]);
+        CHECK(!direct_map_has(cpu->mmu->space, 0x100));
+        CHECK(direct_map_has(cpu->mmu->space, 0));
+        CHECK(turn == 1 || cpu->shadow[0]);
+        CHECK(mmu_load(&cpu->paging, 0, 4, MMU_READ, &val));
+        CHECK(!memcmp(&val, "even", 4));
+        CHECK(mmu_load(&cpu->paging, 0x100000, 4, MMU_READ, &val));
+        CHECK(!memcmp(&val, turn & 1 ? "even" : "odd.", 4));
+        CHECK(cpu->shadow[0x100]);
+    }
 }
 
 /* One page comes and goes: the direct map is grown again less and less often. */
