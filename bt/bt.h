@@ -42,6 +42,9 @@ extern const struct engine bt_engine;
  * translator. */
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
 void bt_stats_print(const struct vcpu *cpu, FILE *out);
+/* All TUs in the translation cache, as lines of JSON: docs/statistics.md (tcdump.c). With
+ * `listing` the code of guest and host as text, too. Nothing without a translator. */
+void bt_dump(const struct vcpu *cpu, FILE *out, bool listing);
 /* Is a host address translated code? Async-signal-safe. */
 bool bt_in_code(const struct vcpu *cpu, u64 pc);
 

@@ -49,6 +49,24 @@ static bool map_records(struct bt *bt)
     return true;
 }
 
+static u64 runs_size(const struct bt *bt)
+{
+    return bt->size / sizeof(struct tu) * sizeof(*bt->tu_runs);
+}
+
+/* Beside the TUs, since few want them. */
+static bool map_runs(struct bt *bt)
+{
+    void *p;
+
+    if (!bt->config.count_runs)
+        return true;
+    p = mmap(NULL, runs_size(bt), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->tu_runs = p == MAP_FAILED ? NULL : p;
+    return bt->tu_runs;
+}
+
 /* A guard page below, so that deep recursion faults (fault.c starts the stack over). */
 static bool map_stack(struct bt *bt)
 {
@@ -88,7 +106,7 @@ bool cache_init(struct bt *bt, const char **why)
     bt->size = (bt->size + 0xffff) & ~0xffffull;
     bt->limit = bt->config.cache_size ? bt->size : FIRST_SIZE;
     bt->cleared = __rdtsc();
-    if (map_code(bt) && map_records(bt) && map_stack(bt)) {
+    if (map_code(bt) && map_records(bt) && map_runs(bt) && map_stack(bt)) {
         cache_reset_stack(bt);
         return true;
     }
@@ -104,6 +122,8 @@ void cache_free(struct bt *bt)
         munmap(bt->exec, bt->size);
     if (bt->tus)
         munmap(bt->tus, bt->size);
+    if (bt->tu_runs)
+        munmap(bt->tu_runs, runs_size(bt));
     if (bt->stack)
         munmap(bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE);
     if (bt->fd >= 0)
@@ -176,6 +196,8 @@ void cache_clear(struct bt *bt)
 {
     fallocate(bt->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)bt->size);
     madvise(bt->tus, bt->size, MADV_DONTNEED); /* reads zero again */
+    if (bt->tu_runs)
+        madvise(bt->tu_runs, runs_size(bt), MADV_DONTNEED);
     bt->notes = (u8 *)bt->tus + bt->size;
     bt->tu_count = 1;
     bt->used = bt->taken = 0;

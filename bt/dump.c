@@ -5,8 +5,8 @@
  *
  * Host addresses are printed as offsets in the CCF, so that listings can be compared.
  */
+#include "bt/dump.h"
 #include "bt/emit.h"
-#include <capstone/capstone.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,18 +116,31 @@ static void shorten_operands(char *text)
         memmove(p, p + 4, strlen(p + 4) + 1);
 }
 
-static void host_text(const struct dump *d, const cs_insn *i, char *text, size_t size)
+bool dump_host_jump(const cs_insn *i, u64 *to)
 {
-    bool jump = i->op_str[0] == '0' && (i->mnemonic[0] == 'j' || i->mnemonic[0] == 'c');
-    u64 to = jump ? strtoull(i->op_str, NULL, 16) : 0;
-    const char *label = !jump ? NULL : to == i->address + i->size ? "its target, once chained"
-                                                                    : label_at(d, to);
+    if (i->op_str[0] != '0' || (i->mnemonic[0] != 'j' && i->mnemonic[0] != 'c'))
+        return false;
+    *to = strtoull(i->op_str, NULL, 16);
+    return true;
+}
 
+void dump_host_text(const cs_insn *i, const char *label, char *text, size_t size)
+{
     if (label)
         snprintf(text, size, "%-6s -> %s", i->mnemonic, label);
     else
         snprintf(text, size, "%-6s %s%s", i->mnemonic, i->op_str, operand_remark(i->op_str));
     shorten_operands(text);
+}
+
+static void host_text(const struct dump *d, const cs_insn *i, char *text, size_t size)
+{
+    const char *label = NULL;
+    u64 to;
+
+    if (dump_host_jump(i, &to))
+        label = to == i->address + i->size ? "its target, once chained" : label_at(d, to);
+    dump_host_text(i, label, text, size);
 }
 
 /* The host code [from, to), beside the text `left` in the first line. */
@@ -159,25 +172,31 @@ static void host_lines(const struct dump *d, u64 from, u64 to, const char *left)
         cs_free(i, 1);
 }
 
+void dump_guest_text(csh cs, const u8 *bytes, size_t n, u32 eip, const char *otherwise,
+                     char *text, size_t size)
+{
+    u64 at = eip;
+    cs_insn *i = cs_malloc(cs);
+
+    if (i && cs_disasm_iter(cs, &bytes, &n, &at, i))
+        snprintf(text, size, "%s %s", i->mnemonic, i->op_str);
+    else
+        snprintf(text, size, "%s", otherwise);
+    shorten_operands(text);
+    if (i)
+        cs_free(i, 1);
+}
+
 static void guest_text(const struct dump *d, u32 number, char *text, size_t size)
 {
     const struct insn *in = &d->x->insns[number];
     const struct site *s = &d->x->tu->sites[number];
     u32 eip = d->x->page + d->x->tu->eip + s->eip_off;
     const char *form = s->form >= FORM_CHECKED ? form_name(s->form) : "";
-    const u8 *p = in->raw;
-    size_t n = in->len;
-    u64 at = eip;
-    cs_insn *i = cs_malloc(d->guest);
+    char insn[DUMP_TEXT - 32];
 
-    if (i && cs_disasm_iter(d->guest, &p, &n, &at, i))
-        snprintf(text, size, "%08x  %s %s%s%s", eip, i->mnemonic, i->op_str,
-                 *form ? "  ; " : "", form);
-    else
-        snprintf(text, size, "%08x  %s", eip, insn_name(in->mnem));
-    shorten_operands(text);
-    if (i)
-        cs_free(i, 1);
+    dump_guest_text(d->guest, in->raw, in->len, eip, insn_name(in->mnem), insn, sizeof(insn));
+    snprintf(text, size, "%08x  %s%s%s", eip, insn, *form ? "  ; " : "", form);
 }
 
 static void trace_title(const struct xl *x)
@@ -237,20 +256,28 @@ void dump_host(const struct bt *bt, const struct tu *tu, const u8 *pc)
         cs_free(i, 1);
     cs_close(&cs);
 }
+
+/* Linux's perf looks names up by address. It knows no lines that go: after a flush the map has
+ * several names for one place, and perf takes the last. */
 void dump_perf(const struct bt *bt, const struct tu *tu)
 {
     static FILE *map;
+    u32 key = bt->contexts[tu->context].key;
     char path[40];
 
     if (!map) {
         snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
-        map = fopen(path, "w");
+        map = fopen(path, "we");
     }
     if (!map) {
         trace_mask &= ~(1u << TRACE_PERF);
         return;
     }
-    fprintf(map, "%llx %x guest_%08x\n", (unsigned long long)(u64)tu_host(bt, tu),
-            tu->host_size, bt->cpu->eip);
-    fflush(map);
+    fprintf(map, "%llx %x guest_%s_%08x\n", (unsigned long long)(u64)tu_host(bt, tu),
+            tu->host_size,
+            key & KEY_V86                ? "v86"
+            : !(key & KEY_PROT)          ? "real"
+            : (key >> KEY_CPL_SHIFT & 3) ? "user"
+                                         : "kernel",
+            bt->cpu->eip);
 }

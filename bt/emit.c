@@ -530,6 +530,18 @@ void emit_set_eip(struct xl *x, u32 eip)
     emit_mov_mr(x, R15, VCPU_EIP, R10);
 }
 
+void emit_count_tu(struct xl *x)
+{
+    struct bt *bt = x->bt;
+
+    if (!bt->tu_runs)
+        return;
+    emit_mov_ri64(x, R9, (u64)&bt->tu_runs[bt->tu_count]);
+    emit_mov_rm64(x, R10, R9, 0);
+    emit_lea_rm64(x, R10, R10, 1);
+    emit_mov_mr64(x, R9, 0, R10);
+}
+
 u8 *emit_count(struct xl *x, u32 which, u32 by)
 {
     u8 *imm;

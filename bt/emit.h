@@ -83,6 +83,7 @@ struct xl {
     /* looked at for a page crossing over so many bytes; 0: for alignment, if not unaligned */
     u8 span;
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
+    bool ident;   /* it is the same on the host, but for registers and memory operand */
     bool last; /* the present instruction is the TU's last */
     /* Jumps out of line to the present site's callout, to be filled in at the end. */
     struct {
@@ -276,6 +277,9 @@ void emit_set_eip(struct xl *x, u32 eip);
 /* If the translator is to count: mov r10, [r15+runs+8*which];  lea r10, [r10+by];  and back.
  * Returns the place of `by`; NULL: it is not. */
 u8 *emit_count(struct xl *x, u32 which, u32 by);
+/* If so, one more run of the TU: mov r9, &runs;  mov r10, [r9];  lea r10, [r10+1];  mov [r9],
+ * r10 */
+void emit_count_tu(struct xl *x);
 
 /* ---- emit_copy.c ---- */
 

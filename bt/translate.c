@@ -237,6 +237,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
 
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
+    x->ident = false;
     x->patched = patched_fields(x, in, facts);
     if ((!x->callout || forced) && !x->tu->patched && xl_by_row(x, in) &&
         xl_fits(x, start, slow)) {
@@ -245,6 +246,8 @@ static void translate_insn(struct xl *x, const struct insn *in)
         if (x->slow_count > slow) /* it may go on behind C */
             memcpy(x->low, low, sizeof(low));
         note_holes(x, in);
+        if (x->ident && !x->patched)
+            x->tu->ident |= (u16)(1u << (x->site - x->sites));
         if (x->patched)
             align_forget(x);
         else
@@ -317,6 +320,7 @@ static void translate_body(struct xl *x, u32 max)
 
     emit_poll(x);
     emit_count(x, RUNS_TUS, 1);
+    emit_count_tu(x);
     insns = emit_count(x, RUNS_INSNS, 0);
     for (u32 i = 0; i < max && !x->ended; i++) {
         u8 eip_off = (u8)(eip - tu->eip), facts = site_facts(x->bt, tu->gpa + eip_off);
@@ -458,6 +462,7 @@ static void count_tu(struct bt *bt, const struct tu *tu, bool code32, u64 start)
 
     s->tus[code32]++;
     s->insns += tu->count;
+    s->ident += (u32)__builtin_popcount(tu->ident);
     s->length[tu->count]++;
     s->guest_bytes += tu->guest_size;
     s->host_bytes += tu->host_size;

@@ -76,6 +76,7 @@ struct bt {
     struct tu *tus;
     u32 tu_count; /* number of the next one */
     u8 *notes;    /* lowest taken */
+    u64 *tu_runs; /* how often each TU ran, by number; NULL: not counted */
     u32 hash[HASH_SIZE];
     u32 lines[LINES]; /* lists by line_next: the 64 bytes a TU (or its second part) starts in */
     u32 *page_tus; /* [PHYS_PAGES] how many TUs have bytes there */

@@ -117,6 +117,7 @@ struct tu {
     u8 exit_count;
     u8 hole_count;
     bool dead;
+    u16 ident;                 /* a bit for each instruction: it is IDENT */
     struct crossing *crossing; /* NULL: it lies in one page */
     struct exit *in;           /* chained to us */
     struct exit *exits;        /* exit_count of them */

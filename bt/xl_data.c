@@ -104,7 +104,7 @@ bool xl_copy(struct xl *x, const struct insn *in)
         return false;
     if (m == &in->op[1] && !(in->mnem == ZYDIS_MNEMONIC_XCHG))
         access = XL_READ;
-    x->bt->stats.ident++;
+    x->ident = true;
     if (bit_string(in))
         return copy_bit_string(x, in, (enum xl_access)access);
     if (m && !xl_operand(x, in, m->size, (enum xl_access)access))

@@ -35,6 +35,9 @@ struct engine {
     /* Every number, those of tables only if not 0; and all as text. NULL: it counts nothing. */
     void (*stats_each)(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
     void (*stats_print)(const struct vcpu *cpu, FILE *out);
+    /* What it has made of the guest's code, as lines of JSON (docs/statistics.md); with
+     * instructions as text, if `listing`. NULL: it makes nothing. */
+    void (*dump)(const struct vcpu *cpu, FILE *out, bool listing);
 };
 
 #endif

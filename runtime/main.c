@@ -7,6 +7,7 @@
 #include "runtime/machine/host.h"
 #include "runtime/machine/run.h"
 #include "runtime/machine/stats.h"
+#include "runtime/machine/tcdump.h"
 #include "runtime/options/command_line.h"
 #include "runtime/parts.h"
 #include "runtime/screen/display.h"
@@ -29,6 +30,7 @@ int main(int argc, char **argv)
     status = machine_run(m);
     display_close(display);
     stats_write(m);
+    tcdump_at_exit(m);
     qmp_free(m);
     machine_free(m);
     return status;

@@ -12,6 +12,7 @@
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/stats.h"
+#include "runtime/machine/tcdump.h"
 #include "runtime/network/network.h"
 #include "runtime/sound/sound.h"
 #include "runtime/storage/disk.h"
@@ -313,6 +314,16 @@ static void run_memory_save(struct hmp *h)
         report_outcome(h, control_memsave(h->machine, (gla_t)address, size, h->words[3]));
 }
 
+static void run_dump_tc(struct hmp *h)
+{
+    bool listing = h->n > 2 && !strcmp(h->words[2], "listing");
+
+    if (h->n > 2 && !listing)
+        say(h, "dump_tc: wants a file, and perhaps listing\n");
+    else
+        report_outcome(h, tcdump_write(h->machine, h->words[1], listing));
+}
+
 /* /FORMAT of x and xp: count, format letter, unit size. */
 struct dump {
     u32 count, size;
@@ -533,6 +544,7 @@ static const struct {
     { "xp",               1, run_dump,        "[/FMT] ADDRESS -- physical memory" },
     { "memsave",          3, run_memory_save, "ADDRESS SIZE FILE -- linear memory to a file" },
     { "pmemsave",         3, run_memory_save, "ADDRESS SIZE FILE -- physical memory to a file" },
+    { "dump_tc",          1, run_dump_tc,     "FILE [listing] -- translated code, as -dump-tc" },
     { "stop",             0, run_stop,        "-- let the machine stand" },
     { "cont",             0, run_cont,        "-- let it run" },
     { "c",                0, run_cont,        "-- the same" },

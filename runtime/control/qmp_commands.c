@@ -8,6 +8,7 @@
 #include "runtime/control/keys.h"
 #include "runtime/control/screenshot.h"
 #include "runtime/machine/machine.h"
+#include "runtime/machine/tcdump.h"
 #include "runtime/storage/formats.h"
 
 #include <stdarg.h>
@@ -113,6 +114,12 @@ static void query_commands(struct qmp_call *call)
 static void ask_stats(struct qmp_call *call)
 {
     call->result = stats_tree(call->machine);
+}
+
+static void run_dump_tc(struct qmp_call *call)
+{
+    reply_outcome(call, tcdump_write(call->machine, arg_string(call, "filename"),
+                                     arg_bool(call, "listing")));
 }
 
 /* ---- Running and standing ---- */
@@ -320,6 +327,7 @@ const struct qmp_command qmp_commands[] = {
     { "set_link",                "name:s up:b",                                 run_set_link },
     { "human-monitor-command",   "command-line:s cpu-index:i?",                 run_hmp },
     { "x-ring3-stats",           "",                                            ask_stats },
+    { "x-ring3-dump-tc",         "filename:s listing:b?",                       run_dump_tc },
     { NULL, NULL, NULL },
 };
 /* clang-format on */

@@ -76,6 +76,8 @@ struct options {
     } dump[MAX_DUMPS]; /* -object filter-dump */
     u32 netdevs, dumps;
     const char *trace, *stats;
+    const char *dump_tc; /* file; NULL: none */
+    bool dump_tc_listing;
     u64 stats_interval; /* nanoseconds of machine time between lines of the series; 0: none */
     u64 tc_size;       /* bytes of the translation cache, code and records */
     bool tc_count;     /* translated code counts what it runs */

@@ -425,6 +425,30 @@ SETTER(set_tc_size)
         die("%s: '%s': a size from 4K to 1G", option, arg);
 }
 
+SETTER(set_dump_tc)
+{
+    struct dump_keys {
+        const char *file;
+        bool listing;
+    } k = {0};
+    static const struct key_row keys[] = {
+        KEY(struct dump_keys, file, KEY_TEXT),
+        KEY(struct dump_keys, listing, KEY_BOOL),
+    };
+
+    keyval_read(option, arg, "file", keys, ARRAY_SIZE(keys), &k);
+    if (!k.file || !*k.file)
+        die("%s: '%s': FILE,listing=on", option, arg);
+    o->dump_tc = k.file;
+    o->dump_tc_listing = k.listing;
+}
+
+/* The map is made where listings are (bt/dump.c), so it is a channel. */
+SETTER(set_perf_map)
+{
+    trace_enable("perf");
+}
+
 /* ---- Defaults that depend on the rest ---- */
 
 static bool is_terminal(const char *where)

@@ -27,6 +27,8 @@ SETTER(set_host_model);
 SETTER(set_trace);
 SETTER(set_tc_size);
 SETTER(set_stats_interval);
+SETTER(set_dump_tc);
+SETTER(set_perf_map);
 
 /* After the last option: names of chardevs become targets, defaults are filled in. */
 void options_finish(struct options *o);

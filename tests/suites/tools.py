@@ -21,6 +21,7 @@ from context import Context, LOOP  # noqa: E402
 from vm import VM  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
+TC = os.path.join(TOP, "tools", "ring3-tc")
 DOCUMENT = os.path.join(TOP, "docs", "statistics.md")
 
 
@@ -41,8 +42,10 @@ def run_for(c, seconds, *options):
 
 # ---- Names ----
 
-def documented():
-    return re.findall(r"^\| `([\w.*]+)` \|", read(DOCUMENT), re.M)
+def documented(dump=False):
+    """The names of the page: of the statistics, or of the dump."""
+    before, after = read(DOCUMENT).split("\n## The dump\n")
+    return re.findall(r"^\| `([\w.*]+)` \|", after if dump else before, re.M)
 
 
 def names(tree, before=""):
@@ -131,11 +134,102 @@ def qmp_answers_with_the_same_names(c):
     expect(first["schema"] == 1 and second["host"]["guest_seconds"] > first["host"]["guest_seconds"], "time stands")
 
 
+# ---- The dump ----
+
+def dump_names(value, before=""):
+    """As names(), through lists of objects too; a list of anything else is one value."""
+    for name, v in value.items():
+        if isinstance(v, dict):
+            yield from dump_names(v, before + name + ".")
+        elif isinstance(v, list) and v and isinstance(v[0], dict):
+            for item in v:
+                yield from dump_names(item, before + name + ".")
+        else:
+            yield before + name
+
+
+def dumped(path):
+    lines = [json.loads(line) for line in read(path).splitlines()]
+    return lines[0], lines[1:]
+
+
+@case
+def the_dump_adds_up_and_its_names_are_documented(c):
+    file, known = c.path("tc"), documented(dump=True)
+    run_for(c, 1, "-dump-tc", file + ",listing=on", "-tc-count", "-stats", c.path("s.json"))
+    (head, tus), stats = dumped(file), json.loads(read(c.path("s.json")))["tc"]
+    units = stats["units"]
+    for name, want in ("insns", units["insns"]), ("ident", units["ident"]), ("guest_bytes", units["guest_bytes"]), \
+            ("host_bytes", units["host_bytes"]), ("runs", stats["runs"]["runs"]["TUs"]):
+        total = sum(tu[name] for tu in tus)
+        expect(total == want, "%s: the TUs have %d, the statistics %d" % (name, total, want))
+    expect(head["tus"] == len(tus) == sum(units["tus"].values()), "%d TUs of %s" % (len(tus), head))
+    expect(sum(tu["dead"] for tu in tus) == stats["cache"]["dead_tus"], "the dead ones are others")
+    there = {n for line in [head, *tus] for n in dump_names(line)}
+    missing = [n for n in there if not matches(n, known) and n not in ("exits", "code")]
+    expect(not missing, "not in docs/statistics.md: %s" % missing)
+    found = there | {n.rsplit(".", 1)[0] + ".*" for n in there}
+    expect(set(known) <= found, "only in docs/statistics.md: %s" % sorted(set(known) - found))
+
+
+@case
+def the_hottest_tu_is_the_loop(c):
+    file = c.path("tc")
+    run_for(c, 1, "-dump-tc", file + ",listing=on", "-tc-count")
+    r = subprocess.run([TC, "-n", "1", file], capture_output=True, text=True, timeout=60)
+    expect(r.returncode == 0 and "TU " in r.stdout, "ring3-tc: %s %s" % (r.stdout[-200:], r.stderr))
+    hottest = r.stdout[r.stdout.index("\nTU "):]
+    expect("at 00007c00, gpa 7c00; real, 16 bits" in hottest, "the hottest is %s" % hottest[:120])
+    expect("jmp 0x7c00" in hottest and "lea    r12, [r12 - 0x40]" in hottest, "no listing: %s" % hottest)
+    expect("working set of 90 %" in r.stdout and "IDENT" in r.stdout, "no sums")
+    at = subprocess.run([TC, "--at", "7c00", file], capture_output=True, text=True, timeout=60).stdout
+    expect(at.count("TU ") >= 1 and "gpa 7c00" in at, "--at 7c00 finds %s" % at[:200])
+
+
+@case
+def the_dump_comes_by_qmp_and_monitor_too(c):
+    vm = VM(c.ring3, ["-fda", c.floppy(LOOP)])
+    try:
+        vm.qmp.run("x-ring3-dump-tc", filename=c.path("plain"))
+        vm.qmp.human("dump_tc %s listing" % c.path("listed"))
+        refused = vm.qmp.run("x-ring3-dump-tc", filename="/no/such/folder/x")
+        said = vm.qmp.human("dump_tc %s all" % c.path("x"))
+    finally:
+        vm.close()
+    plain, listed = dumped(c.path("plain")), dumped(c.path("listed"))
+    expect(len(plain[1]) > 20 and "runs" not in plain[1][0] and "code" not in plain[1][-1], "the plain dump: %s" % plain[0])
+    expect(listed[0]["listing"] and any("code" in tu for tu in listed[1]), "the listed dump: %s" % listed[0])
+    expect("No such file" in refused["error"]["desc"] and "listing" in said, "mistakes: %s, %s" % (refused, said))
+
+
+@case
+def a_file_that_is_no_dump_gets_one_line(c):
+    for text in "", "{}\n", "no json\n", '{"schema":99,"tus":1}\n':
+        path = c.file("x", text.encode())
+        r = subprocess.run([TC, path], capture_output=True, text=True, timeout=60)
+        expect(r.returncode == 1 and r.stderr.startswith("ring3-tc: ") and r.stderr.count("\n") == 1, r.stderr)
+
+
+@case
+def perf_learns_names(c):
+    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(LOOP), "-perf-map"], stdin=subprocess.DEVNULL)
+    time.sleep(1)
+    p.send_signal(signal.SIGTERM)
+    expect(p.wait(20) == 0, "status %d" % p.returncode)
+    path = "/tmp/perf-%d.map" % p.pid
+    lines = read(path).splitlines()
+    os.remove(path)
+    expect(all(re.match(r"[0-9a-f]+ [0-9a-f]+ guest_(real|kernel|user|v86)_[0-9a-f]{8}$", line) for line in lines), "odd lines")
+    expect(any(line.endswith("guest_real_00007c00") for line in lines), "the boot sector has no name")
+
+
 @case
 def mistakes_in_options_get_one_line(c):
     c.refused("only with -stats", "-stats-interval", "1")
     c.refused("0.01 to 86400", "-stats", c.path("s"), "-stats-interval", "0")
     c.refused("0.01 to 86400", "-stats", c.path("s"), "-stats-interval", "1s")
+    c.refused("FILE,listing=on", "-dump-tc", "")
+    c.refused("listing", "-dump-tc", "f,listing=perhaps")
     c.refused("No such file", "-stats", "/no/such/folder/s", "-stats-interval", "1")
 
 
