@@ -75,25 +75,29 @@ class Summary:
 
     def lines(self):
         """(what, number as text, note)"""
-        yield "TUs", "%d" % self.tus, "%d of them dropped since" % self.dead
+        yield "TUs", count(self.tus), count(self.dead) + " of them dropped since"
         for kind, n in sorted(self.kinds.items(), key=lambda kv: -kv[1]):
-            yield "TUs: " + kind, "%d" % n, ""
-        yield "guest instructions", "%d" % self.insns, "%.2f a TU" % ratio(self.insns, self.tus)
+            yield "TUs: " + kind, count(n), ""
+        yield "guest instructions", count(self.insns), "%.2f a TU" % ratio(self.insns, self.tus)
         yield "IDENT", "%.1f %%" % (100 * ratio(self.ident, self.insns)), "the same on the host, but for registers and operand"
-        yield "guest bytes", "%d" % self.guest, ""
-        yield "host bytes", "%d" % self.host, "%.2f a guest byte; without stubs %.2f" % (
+        yield "guest bytes", count(self.guest), ""
+        yield "host bytes", count(self.host), "%.2f a guest byte; without stubs %.2f" % (
             ratio(self.host, self.guest), ratio(self.body, self.guest))
         if self.listed:
             yield ("host instructions a guest's", "%.2f" % ratio(self.listed, self.listed_insns),
                    "stubs left out; of the TUs not dropped")
-        yield "places translated again", "%d" % self.again, "another context, or after a drop"
+        yield "places translated again", count(self.again), "another context, or after a drop"
         if self.runs:
             once = sum(n <= 1 for n, _ in self.runs)
-            yield "executions", "%d" % self.executions, "%.0f a TU; %.1f %% ran at most once" % (
+            yield "executions", count(self.executions), "%.0f a TU; %.1f %% ran at most once" % (
                 ratio(self.executions, self.tus), 100 * ratio(once, self.tus))
             for share in 0.5, 0.9, 0.99:
                 tus, size = self.working_set(share)
-                yield "working set of %d %%" % (100 * share), "%d TUs" % tus, "%d bytes of host code" % size
+                yield "working set of %d %%" % (100 * share), count(tus) + " TUs", count(size) + " bytes of host code"
+
+
+def count(n):
+    return "{:,}".format(n)
 
 
 def ratio(a, b):

@@ -42,24 +42,37 @@ static void check_processor(void)
             missing);
 }
 
+/* The value of "NAME\t: VALUE" in a line of /proc/cpuinfo; NULL: it is another line. */
+static const char *cpuinfo_value(char *line, const char *name)
+{
+    size_t n = strlen(name);
+
+    if (strncmp(line, name, n) || (line[n] != '\t' && line[n] != ':'))
+        return NULL;
+    line[strcspn(line, "\n")] = '\0';
+    line = strchr(line, ':');
+    return line && line[1] ? line + 2 : NULL;
+}
+
+/* As the kernel has it: a hypervisor may answer CPUID otherwise. */
 void host_processor(char *text, size_t size)
 {
-    u32 vendor[4] = {0}, brand[13] = {0}, version, family, model, unused, most;
+    static const char *const names[] = {"vendor_id", "cpu family", "model", "stepping",
+                                        "model name"};
+    char values[ARRAY_SIZE(names)][64] = {"?", "?", "?", "?", "?"}, line[256];
+    FILE *info = fopen("/proc/cpuinfo", "re");
 
-    __cpuid(0, most, vendor[0], vendor[2], vendor[1]);
-    __cpuid(1, version, unused, unused, unused);
-    family = version >> 8 & 15;
-    model = (version >> 4 & 15) | (family == 6 || family == 15 ? version >> 12 & 0xf0 : 0);
-    family += family == 15 ? version >> 20 & 0xff : 0;
-    __cpuid(0x80000000, most, unused, unused, unused);
-    for (u32 i = 0; i < 3 && most >= 0x80000004; i++)
-        __cpuid(0x80000002 + i, brand[4 * i], brand[4 * i + 1], brand[4 * i + 2],
-                brand[4 * i + 3]);
-    for (char *end = (char *)brand + strlen((char *)brand);
-         end-- > (char *)brand && *end == ' ';)
-        *end = '\0';
-    snprintf(text, size, "%s %u/%u/%u %s", (char *)vendor, family, model, version & 15,
-             (char *)brand + strspn((char *)brand, " "));
+    while (info && fgets(line, sizeof(line), info) && line[0] != '\n')
+        for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
+            const char *val = cpuinfo_value(line, names[i]);
+
+            if (val)
+                snprintf(values[i], sizeof(values[i]), "%s", val);
+        }
+    if (info)
+        fclose(info);
+    snprintf(text, size, "%s %s/%s/%s %s", values[0], values[1], values[2], values[3],
+             values[4]);
 }
 
 /* ---- Limits, as set by ulimit ---- */

@@ -60,7 +60,7 @@ static struct json_object *host_numbers(struct machine *m)
 {
     struct json_object *o = json_object_new_object();
     struct rusage used;
-    char processor[96];
+    char processor[5 * 64 + 8];
 
     getrusage(RUSAGE_SELF, &used);
     host_processor(processor, sizeof(processor));

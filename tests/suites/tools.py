@@ -6,9 +6,12 @@
 Guests are boot sectors of a few bytes, behind SeaBIOS.
 """
 import argparse
+import html
+import html.parser
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +19,13 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from cases import case, expect, run_case, run_cases  # noqa: E402
+from cases import Skipped, case, expect, run_case, run_cases  # noqa: E402
 from context import Context, LOOP  # noqa: E402
 from vm import VM  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
 TC = os.path.join(TOP, "tools", "ring3-tc")
+REPORT = os.path.join(TOP, "tools", "ring3-report")
 DOCUMENT = os.path.join(TOP, "docs", "statistics.md")
 
 
@@ -221,6 +225,161 @@ def perf_learns_names(c):
     os.remove(path)
     expect(all(re.match(r"[0-9a-f]+ [0-9a-f]+ guest_(real|kernel|user|v86)_[0-9a-f]{8}$", line) for line in lines), "odd lines")
     expect(any(line.endswith("guest_real_00007c00") for line in lines), "the boot sector has no name")
+
+
+# ---- The page ----
+
+class Page(html.parser.HTMLParser):
+    """Tags that do not match, what would be fetched, and the text of every cell by row."""
+
+    VOID = {"meta", "br", "path", "polyline", "polygon"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.wrong, self.rows, self.tags, self.fetched = [], [], [], {}, []
+        self.cell = None
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        self.fetched += [v for k, v in attributes if k in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.cell = ""
+
+    def handle_endtag(self, tag):
+        if tag in self.VOID:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+        if tag in ("td", "th"):
+            self.rows[-1].append(self.cell)
+            self.cell = None
+
+    def handle_data(self, text):
+        if self.cell is not None:
+            self.cell += text
+
+    def row(self, name):
+        return next((r for r in self.rows if r and r[0] == name), None)
+
+
+HOST = {"vendor": "TestVendor", "cpu": "Test <CPU> & co", "family": "1", "model": "2", "stepping": "3", "hypervisor": None, "linux": "6"}
+NANO = {"host": HOST, "tsc_khz": 1000000, "core_per_tsc": 2.0, "targets_core_cycles": {"in": 60},
+        "tsc_cycles": {"qemu": {"in": [100, 101], "pte-same": [3, 3]}, "bt": {"in": [25, 26], "pte-same": [40, 41]}}}
+
+
+def report(c, *files, more=()):
+    out = c.path("page.html")
+    r = subprocess.run([REPORT, "-o", out, *more, *files], capture_output=True, text=True, timeout=60)
+    expect(r.returncode == 0, "ring3-report: %s" % r.stderr[-400:])
+    return read(out)
+
+
+def measured_run(c):
+    file = c.path("run.json")
+    run_for(c, 1.5, "-stats", file, "-stats-interval", "0.1", "-tc-count", "-dump-tc", c.path("tc") + ",listing=on")
+    return file, json.loads(read(file))
+
+
+@case
+def a_page_of_a_run_shows_its_numbers(c):
+    file, stats = measured_run(c)
+    text = report(c, file, c.path("tc"))
+    page = Page(text)
+    expect(not page.wrong and not page.open, "tags do not match: %s %s" % (page.wrong[:5], page.open[:5]))
+    expect(not page.fetched and "http:" not in text and "<script" not in text, "it wants more than itself: %s" % page.fetched)
+    first = text[text.index("<body>"):].split("</p>")[0]
+    expect(html.escape(stats["host"]["processor"], quote=False) in first, "the first line is %s" % first)
+    units = stats["tc"]["units"]
+    expect(page.row("guest instructions translated")[1] == "{:,}".format(units["insns"]), "instructions translated")
+    expect(page.row("TUs of 16-bit code")[1] == "{:,}".format(units["tus"]["16"]), "TUs")
+    expect(page.row("port accesses")[1] == "{:,}".format(stats["counters"]["port_accesses"]), "counters")
+    expect(page.tags.get("svg", 0) >= 6 and page.tags.get("polyline", 0) >= 5, "plots: %s" % page.tags)
+    expect(page.row("00007c00") and "jmp 0x7c00" in text, "the loop is not among the hottest TUs")
+
+
+@case
+def the_bill_is_events_times_prices(c):
+    file, stats = measured_run(c)
+    table = json.loads(read(os.path.join(TOP, "bench", "vmexits.json")))
+    page = Page(report(c, file))
+    for at, price in enumerate(table["prices"]):
+        cycles = 0
+        for event in table["events"]:
+            if price["monitor"] in event["monitors"]:
+                cycles += price["cycles"].get(event["id"], price["default"]) * sum(at_path(stats, p) for p in event["of"] + event.get("in_code", []))
+        shown = float(page.row("all")[3 + 2 * at].replace(",", ""))
+        expect(abs(shown - cycles / 1e6) <= 0.005 * cycles / 1e6 + 0.01, "%s: %s, not %s" % (price["name"], shown, cycles / 1e6))
+    ports = page.row("port I/O")
+    expect(ports[1] == "{:,}".format(stats["counters"]["port_accesses"]), "port I/O: %s" % ports)
+    # Another table is taken as it is.
+    mine = {"schema": 1, "monitors": {"shadow": "m"}, "events": table["events"][:1], "not_counted": "much",
+            "prices": [{"name": "Mine", "monitor": "shadow", "ghz": 1, "source": "here", "default": 7, "cycles": {}}]}
+    page = Page(report(c, file, more=["--prices", c.file("mine.json", json.dumps(mine).encode())]))
+    expect(page.row("port I/O")[2] == "7", "--prices: %s" % page.row("port I/O"))
+
+
+def at_path(tree, path):
+    for part in path.split("."):
+        tree = tree.get(part, {})
+    return tree or 0
+
+
+@case
+def what_translated_code_does_not_count_is_said(c):
+    file = c.path("run.json")
+    run_for(c, 1, "-stats", file)
+    row = Page(report(c, file)).row("INVLPG")
+    expect(row and row[1].startswith("≥"), "INVLPG, without -tc-count: %s" % row)
+
+
+@case
+def benchmarks_stand_beside_the_paper(c):
+    text = report(c, c.file("nano.json", json.dumps(NANO).encode()))
+    page = Page(text)
+    expect(page.row("in") == ["in", "3,209", "216", "15,826", "60", "200", "50.0", "0.25"], "in: %s" % page.row("in"))
+    expect(page.row("pte-same")[-1] == "", "pte-same is compared: %s" % page.row("pte-same"))
+    expect("TestVendor Test &lt;CPU&gt; &amp; co, family 1 model 2 stepping 3" in text, "the host is not named")
+
+
+@case
+def other_hosts_are_said_and_two_runs_stand_side_by_side(c):
+    other = json.loads(json.dumps(NANO))
+    other["host"]["family"], other["tsc_cycles"]["bt"]["in"] = "9", [50, 50]
+    os.mkdir(c.path("a")), os.mkdir(c.path("b"))
+    a, b = c.file("a/nano.json", json.dumps(NANO).encode()), c.file("b/nano.json", json.dumps(other).encode())
+    text = report(c, a, b)
+    rows = [r for r in Page(text).rows if r and r[0] == "in"]
+    expect("compare no figures" in text, "no warning")
+    expect(rows[-1][1:] == ["200", "50.0", "200", "100", "0.25", "0.50"], "side by side: %s" % rows[-1])
+
+
+@case
+def what_is_no_run_gets_one_line(c):
+    for text in b"", b"{}", b"[1]", b'{"schema":9,"counters":{},"tc":{},"host":{}}', b"\xff\xfe":
+        r = subprocess.run([REPORT, "-o", c.path("p"), c.file("x", text)], capture_output=True, text=True, timeout=60)
+        expect(r.returncode == 1 and r.stderr.startswith("ring3-report: ") and r.stderr.count("\n") == 1, repr(r.stderr[-300:]))
+
+
+@case
+def a_browser_draws_the_page(c):
+    browser = shutil.which("chromium")
+    if not browser:
+        raise Skipped("the package chromium is not installed")
+    file, _ = measured_run(c)
+    report(c, file)
+    picture = c.path("page.png")
+    subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + c.path("profile"),
+                    "--window-size=1000,800", "--screenshot=" + picture, "file://" + c.path("page.html")],
+                   capture_output=True, timeout=90)
+    with open(picture, "rb") as f:
+        data = f.read()
+    expect(data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 20000, "the picture has %d bytes" % len(data))
 
 
 @case
