@@ -40,5 +40,5 @@ def lines(stats, events, price):
         inside = event.get("in_code", [])
         total = sum(number(stats, path) for path in event["of"] + inside)
         complete = not inside or counted_in_code(stats) or stats.get("engine") == "interp"
-        pays = price["monitor"] in event["monitors"]
+        pays = price["vmm"] in event["vmms"]
         yield Line(event, total, complete, price["cycles"].get(event["id"], price["default"]) if pays else None)

@@ -178,7 +178,7 @@ def hardware_bill(stats, prices):
     for s in stats:
         out += bill_of(s, prices)
     out += note("Not in it: " + prices["not_counted"])
-    return out + "".join(note("%s, %s: %s" % (p["name"], prices["monitors"][p["monitor"]], p["source"])) for p in prices["prices"])
+    return out + "".join(note("%s, %s: %s" % (p["name"], prices["vmms"][p["vmm"]], p["source"])) for p in prices["prices"])
 
 
 # ---- bench/run ----

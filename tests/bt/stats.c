@@ -163,3 +163,63 @@ TEST(cpu_stats, an_interrupt_that_has_to_wait_for_if_is_a_window)
     cpu_set_intr(m->cpu, true);
     CHECK_EQ(m->cpu->stats.windows, 1);
 }
+
+static u32 lines_with(const char *text, const char *what)
+{
+    u32 n = 0;
+
+    for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
+        const char *at = strstr(text, what);
+
+        n += at && at < end;
+    }
+    return n;
+}
+
+static char *dumped(const struct vcpu *cpu, bool listing)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    bt_dump(cpu, out, listing);
+    fclose(out);
+    return text;
+}
+
+TEST(bt_dump, has_a_line_for_each_tu)
+{
+    struct vcpu *cpu = run(program, sizeof(program), true);
+    char *plain = dumped(cpu, false), *listed = dumped(cpu, true);
+    u64 all = stat_of(cpu, "tus", NULL) + stat_of(cpu, "dead_tus", NULL);
+
+    CHECK_EQ(lines_with(plain, "{"), 1 + all);
+    CHECK_EQ(lines_with(plain, "\"runs\":"), all);
+    CHECK_EQ(lines_with(plain, "\"code\":"), 0);
+    CHECK_EQ(lines_with(plain, "\"gpa\":65536,"), 1);
+    CHECK_EQ(lines_with(listed, "\"code\":"), stat_of(cpu, "tus", NULL));
+    CHECK(strstr(listed, "\"text\":\"inc ax\",\"bytes\":\"40\",\"ident\":true"));
+    free(plain);
+    free(listed);
+}
+
+TEST(bt_dump, executions_add_up)
+{
+    struct vcpu *cpu = run(program, sizeof(program), true);
+    char *text = dumped(cpu, false);
+    u64 runs = 0;
+
+    for (const char *p = text; (p = strstr(p, "\"runs\":")); p += 7)
+        runs += strtoull(p + 7, NULL, 10);
+    CHECK(runs >= 5);
+    CHECK_EQ(runs, stat_of(cpu, "runs", "TUs"));
+    free(text);
+}
+
+TEST(bt_dump, nothing_without_a_translator)
+{
+    char *text = dumped(rig_new(NULL, NULL)->m->cpu, true);
+
+    CHECK_EQ(strlen(text), 0);
+    free(text);
+}

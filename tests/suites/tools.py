@@ -10,7 +10,9 @@ import html
 import html.parser
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -25,6 +27,7 @@ from vm import VM  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
 TC = os.path.join(TOP, "tools", "ring3-tc")
+TOP_PROGRAM = os.path.join(TOP, "tools", "ring3-top")
 REPORT = os.path.join(TOP, "tools", "ring3-report")
 DOCUMENT = os.path.join(TOP, "docs", "statistics.md")
 
@@ -227,6 +230,49 @@ def perf_learns_names(c):
     expect(any(line.endswith("guest_real_00007c00") for line in lines), "the boot sector has no name")
 
 
+# ---- Live ----
+
+def terminal_says(master, want, patience=20):
+    said, end = b"", time.time() + patience
+    while want not in said and time.time() < end:
+        if select.select([master], [], [], 0.1)[0]:
+            said += os.read(master, 4096)
+    expect(want in said, "no %r, but %r" % (want, said[-300:]))
+
+
+@case
+def top_shows_a_running_machine(c):
+    q = c.path("q")
+    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(LOOP), "-tc-count", "-stats", c.path("s"),
+                          "-qmp", "unix:%s,server=on,wait=off" % q], stdin=subprocess.DEVNULL)
+    try:
+        while not os.path.exists(q):
+            time.sleep(0.05)
+        time.sleep(1)  # SeaBIOS is done: only the loop runs
+        r = subprocess.run([TOP_PROGRAM, "--text", "2", "-d", "0.5", q], capture_output=True, text=True, timeout=30)
+        expect(r.returncode == 0 and r.stdout.count("guest clock") == 2, "ring3-top: %s %s" % (r.stdout[-300:], r.stderr))
+        for want in "engine bt", "translation cache: ", "TUs ", "thread: ", "deadlines":
+            expect(want in r.stdout, "no %r in %s" % (want, r.stdout))
+        master, slave = pty.openpty()
+        top = subprocess.Popen([TOP_PROGRAM, "-d", "0.2", q], stdin=slave, stdout=slave, stderr=subprocess.PIPE,
+                               env={**os.environ, "TERM": "xterm", "LINES": "40", "COLUMNS": "100"})
+        terminal_says(master, b"guest clock")
+        os.write(master, b"q")
+        while top.poll() is None and select.select([master], [], [], 10)[0]:
+            os.read(master, 4096)
+        expect(top.wait(10) == 0, "ring3-top on a terminal: %s" % top.stderr.read()[-300:])
+        top.stderr.close()
+    finally:
+        p.kill()
+        p.wait()
+
+
+@case
+def top_without_a_machine_says_so(c):
+    r = subprocess.run([TOP_PROGRAM, c.path("nobody")], capture_output=True, text=True, timeout=30)
+    expect(r.returncode == 1 and r.stderr.startswith("ring3-top: ") and r.stderr.count("\n") == 1, repr(r.stderr))
+
+
 # ---- The page ----
 
 class Page(html.parser.HTMLParser):
@@ -311,15 +357,15 @@ def the_bill_is_events_times_prices(c):
     for at, price in enumerate(table["prices"]):
         cycles = 0
         for event in table["events"]:
-            if price["monitor"] in event["monitors"]:
+            if price["vmm"] in event["vmms"]:
                 cycles += price["cycles"].get(event["id"], price["default"]) * sum(at_path(stats, p) for p in event["of"] + event.get("in_code", []))
         shown = float(page.row("all")[3 + 2 * at].replace(",", ""))
         expect(abs(shown - cycles / 1e6) <= 0.005 * cycles / 1e6 + 0.01, "%s: %s, not %s" % (price["name"], shown, cycles / 1e6))
     ports = page.row("port I/O")
     expect(ports[1] == "{:,}".format(stats["counters"]["port_accesses"]), "port I/O: %s" % ports)
     # Another table is taken as it is.
-    mine = {"schema": 1, "monitors": {"shadow": "m"}, "events": table["events"][:1], "not_counted": "much",
-            "prices": [{"name": "Mine", "monitor": "shadow", "ghz": 1, "source": "here", "default": 7, "cycles": {}}]}
+    mine = {"schema": 1, "vmms": {"shadow": "m"}, "events": table["events"][:1], "not_counted": "much",
+            "prices": [{"name": "Mine", "vmm": "shadow", "ghz": 1, "source": "here", "default": 7, "cycles": {}}]}
     page = Page(report(c, file, more=["--prices", c.file("mine.json", json.dumps(mine).encode())]))
     expect(page.row("port I/O")[2] == "7", "--prices: %s" % page.row("port I/O"))
 
