@@ -20,11 +20,24 @@ BUILD = os.path.join(TOP, "build")
 GUESTS = os.path.join(BUILD, "guests")
 RESULTS = os.path.join(TOP, "bench", "results")
 RING3 = os.path.join(BUILD, "ring3")
-ENGINES = {
-    "qemu": "qemu-system-i386 -accel tcg",
-    "bt": RING3 + " --engine bt",
-    "interp": RING3 + " --engine interp",
-}
+
+
+class Engines(dict):
+    """By name, how a machine is started. `bt:KEY=VALUE:...` is bt without some of its ideas."""
+
+    def __missing__(self, name):
+        return RING3 + " --engine " + name.replace(":", ",")
+
+    def __contains__(self, name):
+        return super().__contains__(name) or name.startswith("bt:")
+
+
+ENGINES = Engines(
+    qemu="qemu-system-i386 -accel tcg",
+    bt=RING3 + " --engine bt",
+    trap=RING3 + " --engine trap",
+    interp=RING3 + " --engine interp",
+)
 
 
 def command_of(engine, o):

@@ -21,6 +21,7 @@ enum form {
     FORM_UNALIGNED,
     FORM_CHECKED_UNALIGNED, /* so they are, and the spte is looked at first */
     FORM_CALLOUT,           /* C runs the instruction */
+    FORM_TRAP,              /* so it does, once the host has trapped: xl_trap.c */
     FORMS,
 };
 

@@ -21,6 +21,12 @@ struct bt_config {
     void (*translating)(void *owner, bool on);
     void *owner;
     u8 force_form;    /* 0: adapt; else every memory operand in this form (enum form of tu.h) */
+    bool trap;        /* what is sensitive traps, and C emulates it (xl_trap.c) */
+    bool no_adapt;    /* sites learn nothing of their operands */
+    bool no_returns;  /* RET goes by the jump cache, not by the host's */
+    bool no_inline;   /* what is sensitive is a callout */
+    bool no_memo;     /* transfers are callouts, nothing is memoised */
+    bool no_fast;     /* every callout is a whole one */
 };
 
 /* Makes the translator of a CPU. NULL: the host lacks what it needs; *why says what. */
@@ -34,7 +40,12 @@ void bt_run_one(struct vcpu *cpu);
 /* Drops all translations. */
 void bt_flush(struct bt *bt);
 
-extern const struct engine bt_engine;
+/* By the words of -engine; what `value` should have been, or NULL. */
+const char *bt_switch(struct engine_switches *s, const char *key, const char *value);
+/* All but those that are the MMU's. */
+void bt_take_switches(struct bt_config *c, const struct engine_switches *s);
+
+extern const struct engine bt_engine, trap_engine;
 
 /* ---- Statistics (stats.def, stats.c) ---- */
 

@@ -125,11 +125,13 @@ static void read_fields(const struct vcpu *cpu, struct callout *co)
 
 static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
+    const struct bt *bt = cpu->bt;
+
     if (co->tu->patched)
         return run_patched(cpu, co);
     if (co->patched)
         read_fields(cpu, co);
-    if (co->form == FORM_CHECKED)
+    if (co->form == FORM_CHECKED && !bt->config.no_adapt)
         learn_alignment(cpu, co);
     if (co->adapted)
         return run_adapted(cpu->bt, co);

@@ -309,6 +309,13 @@ void xl_patched_offset(struct xl *x, const struct insn *in);
 /* The instruction, whose immediate is read. */
 bool xl_with_patched_imm(struct xl *x, const struct insn *in);
 
+/* ---- xl_trap.c ---- */
+
+/* Does it depend on privilege, and could it not run as it is in the host's ring 3? */
+bool xl_sensitive(const struct xl *x, const struct insn *in);
+/* The TU ends by what traps on the host. */
+void xl_trap(struct xl *x, const struct insn *in);
+
 /* ---- align.c ---- */
 
 /* The next access is at base + index*scale + disp, of guest registers (or NO_REG); or at what

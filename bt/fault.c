@@ -10,6 +10,7 @@
  *   align     a misaligned access in form table, which might cross a page: no canonical address
  *             (xl_mem.c)
  *   divide    #DE
+ *   trap      a sensitive instruction, where the engine is trap
  *   fpu       #MF, #XM: an unmasked exception
  *   stack     the stack of return addresses is full
  */
@@ -50,7 +51,8 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
 
     bt->stats.signals_protected += write_protected;
     bt->stats.signals_miss += !write_protected;
-    if (site_trap(bt, gpa) < (write_protected ? TRAPS_BEFORE_CHANGE : MISSES_BEFORE_CHECK))
+    if (bt->config.no_adapt ||
+        site_trap(bt, gpa) < (write_protected ? TRAPS_BEFORE_CHANGE : MISSES_BEFORE_CHECK))
         return;
     site_learn(bt, gpa, FACT_UNUSUAL);
     tu_drop(bt, tu);
@@ -78,11 +80,16 @@ static void learn_from_fault(struct bt *bt, struct tu *tu, const struct site *si
                              const greg_t *g, u64 at)
 {
     site_count_signal(bt, tu->gpa + site->eip_off);
+    if (site->form == FORM_TRAP) {
+        bt->stats.signals_trap++;
+        return;
+    }
     if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->direct_map <= GIB(4)) {
         note_map_miss(bt, tu, site, at - bt->cpu->direct_map);
     } else if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
-        if (site_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CHANGE) {
+        if (!bt->config.no_adapt &&
+            site_trap(bt, tu->gpa + site->eip_off) >= TRAPS_BEFORE_CHANGE) {
             site_learn(bt, tu->gpa + site->eip_off, FACT_FAULTS);
             tu_drop(bt, tu);
         }

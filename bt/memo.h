@@ -8,9 +8,12 @@
 
 #include "bt/translator.h"
 
-/* Of JMP, CALL and RET: EA, 9A, FF /3 and /5, CA and CB */
+/* JMP, CALL or RET: EA, 9A, FF /3 and /5, CA and CB */
 static inline bool insn_far(const struct insn *in)
 {
+    if (in->mnem != ZYDIS_MNEMONIC_JMP && in->mnem != ZYDIS_MNEMONIC_CALL &&
+        in->mnem != ZYDIS_MNEMONIC_RET)
+        return false;
     if (in->mnem == ZYDIS_MNEMONIC_RET)
         return in->opcode >= 0xca;
     return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);

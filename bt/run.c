@@ -371,15 +371,40 @@ void bt_run_one(struct vcpu *cpu)
 
 /* ---- As an engine ---- */
 
-static bool engine_attach(struct vcpu *cpu, const struct engine_config *config,
-                          const char **why)
+static struct bt_config config_of(const struct engine_config *config)
 {
     struct bt_config c = { .cache_size = config->cache_size,
                            .count_runs = config->count_runs,
                            .translating = config->translating,
                            .owner = config->owner };
 
-    return bt_new(cpu, &c, why) != NULL;
+    bt_take_switches(&c, &config->switches);
+    return c;
+}
+
+static bool attach(struct vcpu *cpu, const struct bt_config *c, const struct engine_switches *s,
+                   const char **why)
+{
+    mmu_spaces_kept(cpu->mmu, s->spaces);
+    if (s->no_user_maps)
+        mmu_no_user_maps(cpu->mmu);
+    return bt_new(cpu, c, why) != NULL;
+}
+
+static bool engine_attach(struct vcpu *cpu, const struct engine_config *config,
+                          const char **why)
+{
+    struct bt_config c = config_of(config);
+
+    return attach(cpu, &c, &config->switches, why);
+}
+
+static bool trap_attach(struct vcpu *cpu, const struct engine_config *config, const char **why)
+{
+    struct bt_config c = config_of(config);
+
+    c.trap = c.no_adapt = c.no_memo = c.no_fast = true;
+    return attach(cpu, &c, &config->switches, why);
 }
 
 static void engine_detach(struct vcpu *cpu)
@@ -396,6 +421,20 @@ const struct engine bt_engine = {
     .name = "bt",
     .help = "the translator",
     .attach = engine_attach,
+    .set_switch = bt_switch,
+    .detach = engine_detach,
+    .run = bt_run,
+    .flush = engine_flush,
+    .in_code = bt_in_code,
+    .stats_each = bt_stats_each,
+    .stats_print = bt_stats_print,
+    .dump = bt_dump,
+};
+
+const struct engine trap_engine = {
+    .name = "trap",
+    .help = "trap-and-emulate",
+    .attach = trap_attach,
     .detach = engine_detach,
     .run = bt_run,
     .flush = engine_flush,

@@ -177,7 +177,7 @@ static enum fact overwritten(const struct bt *bt, const struct tu *t, u32 first,
 /* A store to a few instructions: a guest that does it again and again is patching them. */
 static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
 {
-    for (u32 i = 0; i < t->count && n <= PATCH_SIZE; i++) {
+    for (u32 i = 0; i < t->count && n <= PATCH_SIZE && !bt->config.no_adapt; i++) {
         u32 first = t->sites[i].eip_off,
             end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
 

@@ -37,6 +37,7 @@ const char *form_name(u32 form)
         [FORM_UNALIGNED] = "unaligned",
         [FORM_CHECKED_UNALIGNED] = "checked-unaligned",
         [FORM_CALLOUT] = "callout",
+        [FORM_TRAP] = "trap",
     };
 
     return form < FORMS ? names[form] : "?";

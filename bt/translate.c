@@ -2,6 +2,7 @@
  * Makes a TU: scan (guest bytes to instructions, up to 12, the page's end, or a branch), then
  * emit each by its row, or as a callout, then the stubs.
  */
+#include "bt/memo.h"
 #include "bt/emit.h"
 #include "cpu/cpuid.h"
 #include <string.h>
@@ -124,7 +125,7 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
                                 .patched = x->patched_sites[site - x->sites],
                                 .form = site->form,
                                 .insn = *in};
-        if (!fpu && !x->tu->patched && !(*co)->patched)
+        if (!fpu && !x->tu->patched && !(*co)->patched && !x->bt->config.no_fast)
             (*co)->fast = port_access(x, in) ? port_kind(in) : fast_memory(x, in);
     }
     emit_mov_ri64(x, R9, (u64)*co);
@@ -191,10 +192,31 @@ static void set_form(struct xl *x, const struct insn *in)
     x->code_page_store = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
 }
 
+/* Is it one of those of which memo.c keeps what they come to? */
+static bool memoised(const struct insn *in)
+{
+    xl_handler *fn = xl_rows[in->mnem].translate;
+
+    return insn_far(in) || fn == xl_sysenter || fn == xl_sysexit || fn == xl_iret ||
+           fn == xl_int || fn == xl_cpuid || fn == xl_verw || fn == xl_lds || fn == xl_les ||
+           fn == xl_lss || fn == xl_lfs || fn == xl_lgs || in->op[0].kind == OP_SEG;
+}
+
+/* An experiment does without what the row would make of it. */
+static bool left_to_c(const struct xl *x, const struct insn *in)
+{
+    const struct bt_config *c = &x->bt->config;
+
+    return (c->no_memo && memoised(in) && in->mnem != ZYDIS_MNEMONIC_PUSH) ||
+           (c->no_inline && xl_sensitive(x, in));
+}
+
 bool xl_by_row(struct xl *x, const struct insn *in)
 {
     const struct xl_row *row = &xl_rows[in->mnem];
 
+    if (left_to_c(x, in))
+        return false;
     if (!lock_ok(in) || !cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature))
         return false;
     if (x->patched & FACT_PATCHED_IMM)
@@ -235,6 +257,10 @@ static void translate_insn(struct xl *x, const struct insn *in)
     bool forced = x->bt->config.force_form, fpu;
     u8 facts = site_facts(x->bt, x->tu->gpa + x->site->eip_off);
 
+    if (x->bt->config.trap && xl_sensitive(x, in)) {
+        xl_trap(x, in);
+        return;
+    }
     memcpy(low, x->low, sizeof(low));
     set_form(x, in);
     x->ident = false;

@@ -342,7 +342,10 @@ bool xl_ret(struct xl *x, const struct insn *in)
     if (!xl_pop_target(x, in->opsize, drop))
         return false;
     emit_count(x, RUNS_RETURNS, 1);
-    emit_ret(x);
+    if (x->bt->config.no_returns)
+        emit_jmp_vcpu(x, TC_INDIRECT);
+    else
+        emit_ret(x);
     x->ended = true;
     return true;
 }

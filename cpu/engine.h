@@ -9,12 +9,22 @@
 
 #include "cpu/vcpu.h"
 
+/* Ideas of an engine's that it does without, for experiments: -engine NAME,KEY=VALUE,… All zero
+ * is the normal way. What the keys are: bt/switches.c. */
+struct engine_switches {
+    u32 max_insns; /* in a translation unit, 1 to 12; 0: 12 */
+    u32 spaces;    /* shadows of address spaces that are kept, 1 to 128; 0: 128 */
+    u8 form;       /* of all memory operands: enum form of bt/adapt.h; 0: as they have learnt */
+    bool no_adapt, no_chain, no_returns, no_inline, no_memo, no_fast, no_user_maps, no_pic;
+};
+
 /* What an engine may be told when it is attached; one that has no use for something leaves it. */
 struct engine_config {
     u64 cache_size;  /* bytes of host code and its records; 0: the engine's choice */
     bool count_runs; /* count what runs, at a price */
     void (*translating)(void *owner, bool on); /* around the making of code, for who books time; or NULL */
     void *owner;
+    struct engine_switches switches;
 };
 
 struct engine_stat {
@@ -28,6 +38,8 @@ struct engine {
     const char *name, *help; /* as --engine has them */
     /* Makes what it keeps for the CPU. false: the host lacks what it needs; *why says what. */
     bool (*attach)(struct vcpu *cpu, const struct engine_config *config, const char **why);
+    /* One switch by its words; returns what it should have been, or NULL. NULL: it has none. */
+    const char *(*set_switch)(struct engine_switches *s, const char *key, const char *value);
     void (*detach)(struct vcpu *cpu);
     void (*run)(struct vcpu *cpu);   /* until requests asks for the run loop, or the deadline has passed */
     void (*flush)(struct vcpu *cpu); /* forgets all it made of the guest's code; NULL: it makes nothing */

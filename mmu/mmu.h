@@ -117,6 +117,11 @@ bool mmu_user_map_sample(struct paging *pg, u64 tsc);
 /* Before user code runs, if paging.user_map_stale: the host's mappings follow the sptes. May
  * give the map up. */
 void mmu_user_map_sync(struct paging *pg);
+/* For experiments, before anything runs: no user maps; and how many address spaces' shadows are
+ * kept (0: as many as there can be; 1: the current one's alone). What the kernel's spaces share
+ * is kept in any case. */
+void mmu_no_user_maps(struct mmu *mmu);
+void mmu_spaces_kept(struct mmu *mmu, u32 n);
 /* May the page be accessed there? */
 bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write);
 

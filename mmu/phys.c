@@ -29,6 +29,7 @@ struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus)
     mmu->ram_size = mmu->allocated = ram;
     mmu->reserved = ram + EXTRA_MEMORY;
     mmu->a20_mask = ~0u;
+    mmu_spaces_kept(mmu, 0);
     mmu->shared_fd = -1;
     mmu->fd = memfd_create("guest memory", MFD_CLOEXEC);
     if (mmu->fd < 0 || ftruncate(mmu->fd, (off_t)mmu->reserved))

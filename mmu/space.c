@@ -83,7 +83,7 @@ static struct space *space_take(struct mmu *mmu, const struct shared_shadow *g)
     struct space *best = NULL;
     u64 most = 0, worth;
 
-    for (struct space *s = mmu->spaces; s < mmu->spaces + MAX_SPACES; s++)
+    for (struct space *s = mmu->spaces; s < mmu->spaces + mmu->spaces_kept; s++)
         if ((worth = space_worth(mmu, s, g)) > most) {
             most = worth;
             best = s;
@@ -114,6 +114,12 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct sha
     if (g)
         shared_join(mmu, s, g);
     return s;
+}
+
+void mmu_spaces_kept(struct mmu *mmu, u32 n)
+{
+    mmu->only_current = n == 1; /* but two are needed to change from one to the other */
+    mmu->spaces_kept = n == 0 || n > MAX_SPACES ? MAX_SPACES : n < 2 ? 2 : n;
 }
 
 /* ---- Switching ---- */
@@ -159,7 +165,7 @@ void space_switch(struct paging *pg)
         s = mmu->space = space_new(mmu, &r, NULL);
     }
     /* a shared shadow made for it and us: it joins when it is next current */
-    if (mmu->shared_id != groups)
+    if (mmu->shared_id != groups || (mmu->only_current && old && old != s && old->live))
         space_free(mmu, old);
     mmu->fetch_generation++;
     direct_map_switch(mmu);

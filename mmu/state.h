@@ -46,7 +46,9 @@ struct mmu {
     u32 direct_map_run;      /* pages in a row that are worth mapping */
 
     struct user_map user_maps[MAX_USER_MAPS];
-    bool no_user_maps;   /* for tests: none is opened */
+    bool no_user_maps;   /* for tests and experiments: none is opened */
+    u32 spaces_kept;     /* at most MAX_SPACES; */
+    bool only_current;   /* or the one before goes with each change */
     bool user_maps_used; /* one was: under paging gs is no longer the supervisor's */
     u32 user_map_pages;  /* mapped in all of them */
     u64 user_maps_after; /* so much user time, of the TSC's ticks */

@@ -356,6 +356,11 @@ static bool too_dear(const struct user_map *m)
     return m->spent > (m->owner->user_time - m->opened) / COST_SHARE + USER_MAP_AFTER / 2;
 }
 
+void mmu_no_user_maps(struct mmu *mmu)
+{
+    mmu->no_user_maps = true;
+}
+
 bool mmu_user_map_sample(struct paging *pg, u64 tsc)
 {
     struct mmu *mmu = pg->mmu;

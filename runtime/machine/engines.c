@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-const struct engine *const engines[] = { &bt_engine, &interp_engine, NULL };
+const struct engine *const engines[] = {&bt_engine, &trap_engine, &interp_engine, NULL};
 
 const struct engine *engine_named(const char *name)
 {
@@ -26,10 +26,11 @@ static void book_translator(void *m, bool on)
 /* NULL: the default. Where the host lacks what an engine needs, the interpreter, said once. */
 void engine_attach(struct machine *m, const struct engine *engine)
 {
-    struct engine_config config = { .cache_size = m->options->tc_size,
-                                    .count_runs = m->options->tc_count,
-                                    .translating = book_translator,
-                                    .owner = m };
+    struct engine_config config = {.cache_size = m->options->tc_size,
+                                   .count_runs = m->options->tc_count,
+                                   .switches = m->options->switches,
+                                   .translating = book_translator,
+                                   .owner = m};
     const char *why = "the host gives not enough memory";
 
     if (!engine)

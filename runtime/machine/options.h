@@ -5,6 +5,7 @@
 #ifndef RING3_OPTIONS_H
 #define RING3_OPTIONS_H
 
+#include "cpu/engine.h"
 #include "devices/user_device.h"
 
 #define RING3_VERSION "0.1"
@@ -50,6 +51,7 @@ struct options {
     const char *rtc_base; /* "utc", "localtime", or a date */
     const char *serial[MAX_SERIAL];
     const struct engine *engine;
+    struct engine_switches switches; /* of it */
     bool plain_host; /* as if the host had nothing that is only quicker */
     const struct display_backend *display; /* NULL: none */
     bool display_set; /* by the user; else it is chosen after the last option */

@@ -369,11 +369,36 @@ SETTER(set_qmp)
 
 /* ---- ring3's own ---- */
 
+/* The words behind an engine's name, each KEY=VALUE. */
+static void read_switches(struct options *o, const char *option, char *list)
+{
+    for (char *word = strtok(list, ","); word; word = strtok(NULL, ",")) {
+        char *value = strchr(word, '=');
+        const char *wanted;
+
+        if (!o->engine->set_switch)
+            die("%s: '%s': %s has no switches", option, word, o->engine->name);
+        if (value)
+            *value++ = 0;
+        wanted = o->engine->set_switch(&o->switches, word, value ? value : "");
+        if (wanted)
+            die("%s: '%s%s%s' is not known: it takes %s", option, word, value ? "=" : "",
+                value ? value : "", wanted);
+    }
+}
+
 SETTER(set_engine)
 {
-    o->engine = engine_named(arg);
+    char *name = keep_format("%s", arg), *list = strchr(name, ',');
+
+    if (list)
+        *list++ = 0;
+    o->engine = engine_named(name);
     if (!o->engine)
-        refuse_choice(option, arg, "bt|interp");
+        refuse_choice(option, name, "bt|trap|interp");
+    o->switches = (struct engine_switches){0};
+    if (list)
+        read_switches(o, option, list);
 }
 
 SETTER(set_host_model)

@@ -1,29 +1,31 @@
 /*
- * Random instructions, interpreter against translator: two bare machines start in the same random
- * state, and all state is compared as they go; registers, flags, segments, control registers, FPU,
- * memory (the page tables' A and D bits with it).
+ * Random instructions, interpreter against translator: two bare machines start in the same
+ * random state, and all state is compared as they go; registers, flags, segments, control
+ * registers, FPU, memory (the page tables' A and D bits with it).
  *
  *   by default   the translator runs a TU, the interpreter steps until it agrees
- *   --chain      the translator runs freely, exits chained, until the guest has written some number
- *                of times to STOP_PORT, and so does the interpreter
+ *   --chain      the translator runs freely, exits chained, until the guest has written some
+ * number of times to STOP_PORT, and so does the interpreter
  *
  *   lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] [--form F]
  *            [--cache BYTES] [--pic all|none] [--chain] [--hostile] [--cold] [--step] [--stats]
- *            [--trace CHANNELS] [-v]
+ *            [--trap] [--without SWITCH]... [--trace CHANNELS] [-v]
  *
- * Both use the shadow of mmu/. So that its mistakes differ, the interpreter's forgets what it knows at
- * each switch between address spaces, in half of the rounds.
+ * Both use the shadow of mmu/. So that its mistakes differ, the interpreter's forgets what it
+ * knows at each switch between address spaces, in half of the rounds.
  *
  *   --hostile    the guest tries to reach what is not its own (lockstep_hostile.c)
  *   --cold       the interpreter walks the guest's page tables again for each instruction
+ *   --trap       trap-and-emulate;  --without: KEY=VALUE as -engine bt takes it
  *   --step       each host instruction of translated code is looked at first (lockstep_audit.c)
  *
  * A round makes a memory from its seed and launches into it several times, each time with new
  * registers at a new place; what the last launch did to code and data stays, the tables are put
- * right. A difference prints the seed, the instructions and both states, and ends with exit status 1;
- * `--seed S --rounds 1` shows it again. A launch ends when it meets nothing new any more, or when it
- * differs after the guest has stored the addresses of the last FPU instruction, which the engines
- * need not keep alike.
+ * right. A difference prints the seed, the instructions and both states, and ends with exit
+ * status 1;
+ * `--seed S --rounds 1` shows it again. A launch ends when it meets nothing new any more, or
+ * when it differs after the guest has stored the addresses of the last FPU instruction, which
+ * the engines need not keep alike.
  */
 #include "tests/fuzz/lockstep.h"
 #include "bt/tu.h"
@@ -255,13 +257,16 @@ struct args {
     u64 insns, rounds;
     const char *mode;
     bool stats;
+    struct engine_switches switches;
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] "
-                    "[--form F] [--cache BYTES] [--pic all|none] [--chain] [--hostile] [--cold] [--step] "
-                    "[--stats] [--trace CHANNELS] [-v]\n");
+    fprintf(
+        stderr,
+        "usage: lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] "
+        "[--form F] [--cache BYTES] [--pic all|none] [--chain] [--hostile] [--cold] [--step] "
+        "[--stats] [--trap] [--without SWITCH]... [--trace CHANNELS] [-v]\n");
     return 1;
 }
 
@@ -274,15 +279,38 @@ static u8 form_named(const char *name)
         "callout");
 }
 
+static void take_switch(struct engine_switches *s, char *word)
+{
+    char *value = strchr(word, '=');
+    const char *wanted;
+
+    if (value)
+        *value++ = 0;
+    wanted = bt_switch(s, word, value ? value : "");
+    if (wanted)
+        die("--without %s: it takes %s", word, wanted);
+}
+
 static bool parse(int argc, char **argv, struct pair *p, struct args *a)
 {
     static const struct option longs[] = {
-        { "insns", 1, NULL, 'n' },     { "seed", 1, NULL, 's' },  { "mode", 1, NULL, 'm' },
-        { "max-insns", 1, NULL, 'k' }, { "form", 1, NULL, 'f' },  { "cache", 1, NULL, 'c' },
-        { "chain", 0, NULL, 'h' },     { "rounds", 1, NULL, 'r' },
-        { "trace", 1, NULL, 't' },     { "stats", 0, NULL, 'S' },
-        { "hostile", 0, NULL, 'H' },   { "step", 0, NULL, 'p' },  { "cold", 0, NULL, 'C' },
-        { "pic", 1, NULL, 'P' },       { 0 },
+        {"insns", 1, NULL, 'n'},
+        {"seed", 1, NULL, 's'},
+        {"mode", 1, NULL, 'm'},
+        {"max-insns", 1, NULL, 'k'},
+        {"form", 1, NULL, 'f'},
+        {"cache", 1, NULL, 'c'},
+        {"chain", 0, NULL, 'h'},
+        {"rounds", 1, NULL, 'r'},
+        {"trace", 1, NULL, 't'},
+        {"stats", 0, NULL, 'S'},
+        {"hostile", 0, NULL, 'H'},
+        {"step", 0, NULL, 'p'},
+        {"cold", 0, NULL, 'C'},
+        {"pic", 1, NULL, 'P'},
+        {"trap", 0, NULL, 'T'},
+        {"without", 1, NULL, 'w'},
+        {0},
     };
     int o;
 
@@ -314,6 +342,12 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
                 return false;
             a->config.pic = strcmp(optarg, "all") ? PIC_NONE : PIC_ALL;
             break;
+        case 'T':
+            a->config.trap = a->config.no_adapt = a->config.no_memo = a->config.no_fast = true;
+            break;
+        case 'w':
+            take_switch(&a->switches, optarg);
+            break;
         case 'h':
             p->chain = true;
             break;
@@ -340,6 +374,7 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
             return false;
         }
     }
+    bt_take_switches(&a->config, &a->switches);
     a->config.no_chaining = !p->chain;
     return true;
 }

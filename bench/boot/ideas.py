@@ -1,0 +1,73 @@
+"""What each of the translator's ideas is worth: a Linux boot, and fork+wait behind it, with one taken away at a time; beside
+trap-and-emulate and QEMU's TCG, in turns.
+
+Answers: what would be lost without it, on this host? fork+wait is two boots subtracted, of which one has FORKS of them.
+"""
+import os
+
+import boot
+import rig
+
+IDEAS = [
+    ("adapt=off", "operands that are unusual fault each time"),
+    ("chain=off", "each exit of a TU looks the next one up"),
+    ("returns=off", "RET by the jump cache, not predicted by the host"),
+    ("inline=off", "what is sensitive is a callout"),
+    ("memo=off", "system calls, interrupts, segment loads are callouts"),
+    ("fast-callouts=off", "ports and device memory by whole callouts"),
+    ("user-maps=off", "user code's operands by shadow entries"),
+    ("pic=off", "user code is translated anew at each address"),
+    ("spaces=1", "the shadow of one address space is kept"),
+    ("form=callout", "memory operands are callouts"),
+    ("tu=1", "TUs of one instruction"),
+    ("tu=4", "TUs of at most four"),
+]
+FORKS = 1000
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+echo BENCH-UP
+i=0; while [ $i -lt %d ]; do i=$((i+1)); ( : ); done; echo BENCH-FORKS $i
+poweroff -f
+"""
+
+
+def initrd(forks):
+    path = os.path.join(rig.BUILD, "bench", "ideas-%d.gz" % forks)
+    if not os.path.exists(path):
+        boot.pack({"bin/busybox": (boot.busybox(), 0o755), "init": ((INIT % forks).encode(), 0o755)}, path)
+    return path
+
+
+def once(engine, forks, o):
+    """CPU seconds of a boot with so many fork+wait; None: it did not do them."""
+    options = ["-m", "256", "-kernel", boot.KERNEL, "-initrd", initrd(forks), "-append", "console=ttyS0"]
+    run = rig.Run(engine, options, o.patience, binary=o.ring3)
+    if run.cost.status != 0 or "BENCH-FORKS %d" % forks not in run.serial:
+        print("FAIL " + run.why())
+        return None
+    return run.cost.cpu
+
+
+def ideas(o):
+    boot.fetch()
+    what = {"qemu": "QEMU's TCG", "bt": "all of them", "trap": "trap-and-emulate", **{"bt:" + i: w for i, w in IDEAS}}
+    engines = ["bt", *("bt:" + i for i, _ in IDEAS), "trap", "qemu"]
+    best = {e: {} for e in engines}
+    for _ in range(o.repeat):
+        for e in engines:
+            if None in best[e].values():
+                continue
+            for forks in (0, FORKS):
+                cpu = once(e, forks, o)
+                best[e][forks] = cpu and min(cpu, best[e].get(forks) or cpu)
+    rows, result = [], {}
+    for e in (e for e in engines if len(best[e]) == 2 and None not in best[e].values()):
+        result[e] = {"boot": best[e][0], "fork_wait": max(0, best[e][FORKS] - best[e][0]) / FORKS}
+        base = result["bt"] if "bt" in result else None
+        rows.append([e, "%.2f" % result[e]["boot"], rig.ratio(result[e]["boot"], base and base["boot"]),
+                     "%.0f" % (result[e]["fork_wait"] * 1e6),
+                     rig.ratio(result[e]["fork_wait"], base and base["fork_wait"]), what[e]])
+    print("What each idea is worth: Linux 6.1 686, 256 MB, busybox")
+    rig.table(["", "boot, CPU s", "/bt", "fork+wait, us", "/bt", ""], rows)
+    rig.save("ideas", {"forks": FORKS, "result": result})
