@@ -74,9 +74,11 @@ static bool between_holes(const struct tu *t, u32 i, u32 *at, u32 *n)
 {
     const struct hole *holes = tu_holes(t);
 
+    if (i > t->hole_count)
+        return false;
     *at = i ? holes[i - 1].at + holes[i - 1].n : 0;
     *n = (i < t->hole_count ? holes[i].at : first_part(t)) - *at;
-    return i <= t->hole_count;
+    return true;
 }
 
 static void code_map_add(struct bt *bt, const struct tu *t)
