@@ -57,13 +57,28 @@ static u64 runs_size(const struct bt *bt)
 /* Beside the TUs, since few want them. */
 static bool map_runs(struct bt *bt)
 {
-    void *p;
+    u8 *p;
 
     if (!bt->config.count_runs)
         return true;
-    p = mmap(NULL, runs_size(bt), PROT_READ | PROT_WRITE,
+    p = mmap(NULL, 2 * runs_size(bt), PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bt->tu_runs = p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return false;
+    bt->tu_runs = (u64 *)p;
+    bt->tu_runs_before = (u64 *)(p + runs_size(bt));
+    return true;
+}
+
+bool cache_touched(struct bt *bt, u64 *tus, u64 *bytes)
+{
+    *tus = *bytes = 0;
+    for (u32 i = 1; bt->tu_runs && i < bt->tu_count; i++)
+        if (bt->tu_runs[i] != bt->tu_runs_before[i]) {
+            bt->tu_runs_before[i] = bt->tu_runs[i];
+            *bytes += bt->tus[i].host_size;
+            ++*tus;
+        }
     return bt->tu_runs;
 }
 
@@ -123,7 +138,7 @@ void cache_free(struct bt *bt)
     if (bt->tus)
         munmap(bt->tus, bt->size);
     if (bt->tu_runs)
-        munmap(bt->tu_runs, runs_size(bt));
+        munmap(bt->tu_runs, 2 * runs_size(bt));
     if (bt->stack)
         munmap(bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE);
     if (bt->fd >= 0)
@@ -197,7 +212,7 @@ void cache_clear(struct bt *bt)
     fallocate(bt->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)bt->size);
     madvise(bt->tus, bt->size, MADV_DONTNEED); /* reads zero again */
     if (bt->tu_runs)
-        madvise(bt->tu_runs, runs_size(bt), MADV_DONTNEED);
+        madvise(bt->tu_runs, 2 * runs_size(bt), MADV_DONTNEED);
     bt->notes = (u8 *)bt->tus + bt->size;
     bt->tu_count = 1;
     bt->used = bt->taken = 0;

@@ -127,6 +127,18 @@ static void each_dearest(const struct bt *bt, engine_stats_fn *fn, void *arg)
     }
 }
 
+/* The working set since somebody asked last. */
+static void each_touched(const struct bt *bt, engine_stats_fn *fn, void *arg)
+{
+    struct engine_stat tus = {"cache", "touched_tus", "TUs that ran since the last look"},
+                       bytes = {"cache", "touched_bytes", "bytes of their host code"};
+
+    if (!cache_touched(bt->cpu->bt, &tus.value, &bytes.value))
+        return;
+    fn(arg, &tus);
+    fn(arg, &bytes);
+}
+
 /* What the translation cache holds now. Docs: tc.cache. */
 static void each_cache(const struct bt *bt, engine_stats_fn *fn, void *arg)
 {
@@ -142,6 +154,7 @@ static void each_cache(const struct bt *bt, engine_stats_fn *fn, void *arg)
 
     for (u32 i = 0; i < ARRAY_SIZE(all); i++)
         fn(arg, &all[i]);
+    each_touched(bt, fn, arg);
 }
 
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)

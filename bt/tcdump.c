@@ -161,14 +161,17 @@ static void put_exits(const struct tcdump *d, const struct tu *tu)
 
 /* ---- Listings ---- */
 
-/* Its bytes, from where they are in memory now. */
+/* Its bytes, where they were when it was made: a device is never asked. */
 static void read_code(const struct bt *bt, const struct tu *tu, u8 *bytes)
 {
-    u32 here = tu->crossing ? PAGE_SIZE - (tu->gpa & PAGE_MASK) : tu->guest_size;
+    gla_t gla = bt->contexts[tu->context].cs_base + tu->eip,
+          next = gla + PAGE_SIZE - (gla & PAGE_MASK);
+    u32 here = tu->crossing ? next - gla : tu->guest_size;
 
-    mmu_phys_read(bt->cpu->mmu, tu->gpa, bytes, here);
+    memcpy(bytes, tu_code(bt, tu, gla), here);
     if (tu->crossing)
-        mmu_phys_read(bt->cpu->mmu, tu->crossing->gpa, bytes + here, tu->guest_size - here);
+        memcpy(bytes + here, (const u8 *)(tu->crossing->place + (tu_pic(bt, tu) ? 0 : next)),
+               tu->guest_size - here);
 }
 
 /* What a branch of its code leads to, an offset in its CCF. */
@@ -324,6 +327,13 @@ static void put_header(const struct tcdump *d, bool listing)
         bool_text(bt->tu_runs), bool_text(listing));
 }
 
+/* Those that were opened: the disassembler is loaded when it is needed first. */
+static void close_handle(csh *cs)
+{
+    if (*cs)
+        cs_close(cs);
+}
+
 void bt_dump(const struct vcpu *cpu, FILE *out, bool listing)
 {
     struct tcdump d = {.bt = cpu->bt, .out = out};
@@ -337,8 +347,8 @@ void bt_dump(const struct vcpu *cpu, FILE *out, bool listing)
     put_header(&d, listing);
     for (u32 i = 1; i < d.bt->tu_count; i++)
         put_tu(&d, &d.bt->tus[i], listing);
-    cs_close(&d.host);
-    cs_close(&d.guest32);
-    cs_close(&d.guest16);
+    close_handle(&d.host);
+    close_handle(&d.guest32);
+    close_handle(&d.guest16);
     free(d.places);
 }

@@ -76,7 +76,9 @@ struct bt {
     struct tu *tus;
     u32 tu_count; /* number of the next one */
     u8 *notes;    /* lowest taken */
-    u64 *tu_runs; /* how often each TU ran, by number; NULL: not counted */
+    /* how often each TU ran, by number, and had at the last cache_touched(); NULL: not counted
+     */
+    u64 *tu_runs, *tu_runs_before;
     u32 hash[HASH_SIZE];
     u32 lines[LINES]; /* lists by line_next: the 64 bytes a TU (or its second part) starts in */
     u32 *page_tus; /* [PHYS_PAGES] how many TUs have bytes there */
@@ -151,6 +153,9 @@ void *cache_note(struct bt *bt, u32 size); /* of MAX_NOTES in all for each TU; z
 void cache_clear(struct bt *bt); /* all of it, back to the host; the stack is emptied */
 void cache_reset_stack(struct bt *bt);
 u64 cache_records_size(const struct bt *bt); /* bytes */
+/* Which TUs ran since the last call: how many, and bytes of their host code. False: TUs' runs
+ * are not counted. */
+bool cache_touched(struct bt *bt, u64 *tus, u64 *bytes);
 
 /* ---- translate.c ---- */
 /* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */

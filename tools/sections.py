@@ -107,6 +107,7 @@ OVER_TIME = [
     ("Instructions translated", "a second", "tc.units.insns", True),
     ("Translation cache: host code", "bytes", "tc.cache.code_bytes", False),
     ("TUs in the cache", "", "tc.cache.tus", False),
+    ("Working set: host code that ran in the interval", "bytes", "tc.cache.touched_bytes", False),
     ("Callouts", "a second", "tc.sites.callouts", True),
     ("Entries into translated code", "a second", "tc.ways.entries", True),
     ("Hidden page faults", "a second", "counters.shadow_hidden", True),

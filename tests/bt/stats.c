@@ -203,6 +203,21 @@ TEST(bt_dump, has_a_line_for_each_tu)
     free(listed);
 }
 
+TEST(bt_stats, the_working_set_is_what_ran_since_the_last_look)
+{
+    struct vcpu *cpu = run(program, sizeof(program), true);
+    u64 first = stat_of(cpu, "touched_tus", NULL);
+
+    CHECK(first >= 2 && first <= stat_of(cpu, "tus", "16"));
+    CHECK_EQ(stat_of(cpu, "touched_tus", NULL), 0);
+    cpu->eip = 0;
+    cpu->requests &= ~(u32)REQ_HALT;
+    for (u32 i = 0; i < 100 && !(cpu->requests & REQ_HALT); i++)
+        bt_run(cpu);
+    CHECK(stat_of(cpu, "touched_bytes", NULL) > 0);
+    CHECK_EQ(stat_of(run(program, sizeof(program), false), "touched_tus", NULL), ~0ull);
+}
+
 TEST(bt_dump, executions_add_up)
 {
     struct vcpu *cpu = run(program, sizeof(program), true);
