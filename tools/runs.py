@@ -77,22 +77,36 @@ def short_names(paths):
     return names
 
 
+def inside(name, data):
+    """The statistics that a result of `boot` keeps of its best runs."""
+    for machine, run in data["best"].items():
+        stats = (run or {}).get("stats") or {}
+        if stats.get("schema") == SCHEMA:
+            yield Stats("%s: %s" % (name, "ring3" if machine == "bt" else machine), stats, [])
+
+
+def read_json(name, path):
+    with open(path) as file:
+        data = json.load(file)
+    if "counters" in data and "tc" in data:
+        return [read_stats(name, path, data)]
+    kind = results.kind_of(data) if "host" in data else None
+    if kind:
+        return [Result(name, data, kind)] + (list(inside(name, data)) if kind == "boot" else [])
+    if "host" in data:
+        return []
+    raise Refused("%s: neither of -stats nor of -dump-tc nor of bench/run" % path)
+
+
 def read_one(name, path, hottest):
-    """A Stats, Result or dump.Summary; None: a result with nothing to show."""
+    """A list of Stats, Results, dump.Summaries; empty: a result with nothing to show."""
     try:
-        if is_dump(path):
-            summary = dump.Summary(path, hottest)
-            summary.name = name
-            return summary
-        with open(path) as file:
-            data = json.load(file)
-        if isinstance(data, dict) and "counters" in data and "tc" in data:
-            return read_stats(name, path, data)
-        if isinstance(data, dict) and "host" in data:
-            kind = results.kind_of(data)
-            return Result(name, data, kind) if kind else None
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        pass
+        if not is_dump(path):
+            return read_json(name, path)
+        summary = dump.Summary(path, hottest)
+        summary.name = name
+        return [summary]
+    except (ValueError, KeyError, TypeError, AttributeError) as why:
+        raise Refused("%s: neither of -stats nor of -dump-tc nor of bench/run (%r)" % (path, why)) from None
     except dump.Refused as why:
         raise Refused(str(why)) from None
-    raise Refused("%s: neither of -stats nor of -dump-tc nor of bench/run" % path)

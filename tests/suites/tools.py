@@ -3,7 +3,7 @@
 
   tools.py [--ring3 PATH] [NAME…]
 
-Guests are boot sectors of a few bytes, behind SeaBIOS.
+The guest is a boot sector of six bytes, behind SeaBIOS.
 """
 import argparse
 import html
@@ -37,14 +37,30 @@ def read(path):
         return file.read()
 
 
+# Says X at port E9, and loops at 7C04.
+GUEST = b"\xb0X\xe6\xe9" + LOOP
+
+
+def start(c, *options):
+    """The guest, once it loops."""
+    said = c.path("e9")
+    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(GUEST), "-debugcon", "file:" + said, *options],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    end = time.time() + 60
+    while p.poll() is None and time.time() < end and not (os.path.exists(said) and "X" in read(said)):
+        time.sleep(0.05)
+    expect(p.poll() is None and "X" in read(said), "the guest does not start: status %s" % p.poll())
+    return p
+
+
 def run_for(c, seconds, *options):
-    """A guest that loops, ended by a signal after so long."""
-    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(LOOP), *options], stdin=subprocess.DEVNULL,
-                         stderr=subprocess.PIPE, text=True)
+    """A guest that loops for so long, ended by a signal."""
+    p = start(c, *options)
     time.sleep(seconds)
     p.send_signal(signal.SIGTERM)
     said = p.communicate(timeout=20)[1]
     expect(p.returncode == 0, "status %d: %s" % (p.returncode, said[-300:]))
+    return p
 
 
 # ---- Names ----
@@ -81,7 +97,7 @@ def tables():
 @case
 def every_name_is_documented_and_every_documented_name_is_there(c):
     file, known = c.path("s.json"), documented()
-    run_for(c, 1, "-stats", file, "-tc-count")
+    run_for(c, 0.3, "-stats", file, "-tc-count")
     there = list(names(json.loads(read(file))))
     expect(len(known) > 90 and len(set(known)) == len(known), "the page has %d names, some twice?" % len(known))
     missing = [n for n in there if not matches(n, known) and not n.startswith("tc.shadow.")]
@@ -94,7 +110,7 @@ def every_name_is_documented_and_every_documented_name_is_there(c):
 @case
 def the_interpreter_has_the_same_names_but_for_the_translators(c):
     file, known = c.path("s.json"), documented()
-    run_for(c, 1, "-stats", file, "--engine", "interp")
+    run_for(c, 0.3, "-stats", file, "--engine", "interp")
     tree = json.loads(read(file))
     expect(tree["engine"] == "interp" and tree["schema"] == 1, "not schema 1 of interp: %s" % list(tree.items())[:3])
     expect(all(matches(n, known) or n.startswith("tc.shadow.") for n in names(tree)), "a name is not documented")
@@ -118,7 +134,7 @@ def a_series_adds_up_to_the_file(c):
     file = c.path("s.json")
     run_for(c, 1.5, "-stats", file, "-stats-interval", "0.125")
     whole, lines = json.loads(read(file)), [json.loads(line) for line in read(file + ".series").splitlines()]
-    expect(6 <= len(lines) <= 14, "%d lines of 0.125 s" % len(lines))
+    expect(len(lines) >= 6, "%d lines of 0.125 s" % len(lines))
     for name in names(whole):
         if STATES.match(name) or LEFT_OUT.match(name):
             continue
@@ -163,7 +179,7 @@ def dumped(path):
 @case
 def the_dump_adds_up_and_its_names_are_documented(c):
     file, known = c.path("tc"), documented(dump=True)
-    run_for(c, 1, "-dump-tc", file + ",listing=on", "-tc-count", "-stats", c.path("s.json"))
+    run_for(c, 0.3, "-dump-tc", file + ",listing=on", "-tc-count", "-stats", c.path("s.json"))
     (head, tus), stats = dumped(file), json.loads(read(c.path("s.json")))["tc"]
     units = stats["units"]
     for name, want in ("insns", units["insns"]), ("ident", units["ident"]), ("guest_bytes", units["guest_bytes"]), \
@@ -182,21 +198,22 @@ def the_dump_adds_up_and_its_names_are_documented(c):
 @case
 def the_hottest_tu_is_the_loop(c):
     file = c.path("tc")
-    run_for(c, 1, "-dump-tc", file + ",listing=on", "-tc-count")
+    run_for(c, 0.3, "-dump-tc", file + ",listing=on", "-tc-count")
     r = subprocess.run([TC, "-n", "1", file], capture_output=True, text=True, timeout=60)
     expect(r.returncode == 0 and "TU " in r.stdout, "ring3-tc: %s %s" % (r.stdout[-200:], r.stderr))
     hottest = r.stdout[r.stdout.index("\nTU "):]
-    expect("at 00007c00, gpa 7c00; real, 16 bits" in hottest, "the hottest is %s" % hottest[:120])
-    expect("jmp 0x7c00" in hottest and "lea    r12, [r12 - 0x40]" in hottest, "no listing: %s" % hottest)
+    expect("at 00007c04, gpa 7c04; real, 16 bits" in hottest, "the hottest is %s" % hottest[:120])
+    expect("jmp 0x7c04" in hottest and "lea    r12, [r12 - 0x40]" in hottest, "no listing: %s" % hottest)
     expect("working set of 90 %" in r.stdout and "IDENT" in r.stdout, "no sums")
-    at = subprocess.run([TC, "--at", "7c00", file], capture_output=True, text=True, timeout=60).stdout
-    expect(at.count("TU ") >= 1 and "gpa 7c00" in at, "--at 7c00 finds %s" % at[:200])
+    at = subprocess.run([TC, "--at", "7c04", file], capture_output=True, text=True, timeout=60).stdout
+    expect(at.count("TU ") >= 1 and "gpa 7c04" in at, "--at 7c04 finds %s" % at[:200])
 
 
 @case
 def the_dump_comes_by_qmp_and_monitor_too(c):
-    vm = VM(c.ring3, ["-fda", c.floppy(LOOP)])
+    vm = VM(c.ring3, ["-fda", c.floppy(GUEST), "-debugcon", "file:" + c.path("e9")])
     try:
+        vm.wait_for("the guest", lambda: "X" in read(c.path("e9")), 60)
         vm.qmp.run("x-ring3-dump-tc", filename=c.path("plain"))
         vm.qmp.human("dump_tc %s listing" % c.path("listed"))
         refused = vm.qmp.run("x-ring3-dump-tc", filename="/no/such/folder/x")
@@ -219,10 +236,7 @@ def a_file_that_is_no_dump_gets_one_line(c):
 
 @case
 def perf_learns_names(c):
-    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(LOOP), "-perf-map"], stdin=subprocess.DEVNULL)
-    time.sleep(1)
-    p.send_signal(signal.SIGTERM)
-    expect(p.wait(20) == 0, "status %d" % p.returncode)
+    p = run_for(c, 0.2, "-perf-map")
     path = "/tmp/perf-%d.map" % p.pid
     lines = read(path).splitlines()
     os.remove(path)
@@ -243,12 +257,8 @@ def terminal_says(master, want, patience=20):
 @case
 def top_shows_a_running_machine(c):
     q = c.path("q")
-    p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(LOOP), "-tc-count", "-stats", c.path("s"),
-                          "-qmp", "unix:%s,server=on,wait=off" % q], stdin=subprocess.DEVNULL)
+    p = start(c, "-tc-count", "-stats", c.path("s"), "-qmp", "unix:%s,server=on,wait=off" % q)
     try:
-        while not os.path.exists(q):
-            time.sleep(0.05)
-        time.sleep(1)  # SeaBIOS is done: only the loop runs
         r = subprocess.run([TOP_PROGRAM, "--text", "2", "-d", "0.5", q], capture_output=True, text=True, timeout=30)
         expect(r.returncode == 0 and r.stdout.count("guest clock") == 2, "ring3-top: %s %s" % (r.stdout[-300:], r.stderr))
         for want in "engine bt", "translation cache: ", "TUs ", "thread: ", "deadlines":
@@ -264,7 +274,7 @@ def top_shows_a_running_machine(c):
         top.stderr.close()
     finally:
         p.kill()
-        p.wait()
+        p.communicate()
 
 
 @case
@@ -346,7 +356,7 @@ def a_page_of_a_run_shows_its_numbers(c):
     expect(page.row("TUs of 16-bit code")[1] == "{:,}".format(units["tus"]["16"]), "TUs")
     expect(page.row("port accesses")[1] == "{:,}".format(stats["counters"]["port_accesses"]), "counters")
     expect(page.tags.get("svg", 0) >= 6 and page.tags.get("polyline", 0) >= 5, "plots: %s" % page.tags)
-    expect(page.row("00007c00") and "jmp 0x7c00" in text, "the loop is not among the hottest TUs")
+    expect(page.row("00007c04") and "jmp 0x7c04" in text, "the loop is not among the hottest TUs")
 
 
 @case
@@ -379,7 +389,7 @@ def at_path(tree, path):
 @case
 def what_translated_code_does_not_count_is_said(c):
     file = c.path("run.json")
-    run_for(c, 1, "-stats", file)
+    run_for(c, 0.3, "-stats", file)
     row = Page(report(c, file)).row("INVLPG")
     expect(row and row[1].startswith("≥"), "INVLPG, without -tc-count: %s" % row)
 
@@ -391,6 +401,19 @@ def benchmarks_stand_beside_the_paper(c):
     expect(page.row("in") == ["in", "3,209", "216", "15,826", "60", "200", "50.0", "0.25"], "in: %s" % page.row("in"))
     expect(page.row("pte-same")[-1] == "", "pte-same is compared: %s" % page.row("pte-same"))
     expect("TestVendor Test &lt;CPU&gt; &amp; co, family 1 model 2 stepping 3" in text, "the host is not named")
+
+
+@case
+def a_boots_result_brings_its_statistics(c):
+    file, stats = c.path("run.json"), None
+    run_for(c, 0.3, "-stats", file)
+    stats = json.loads(read(file))
+    boot = {"host": HOST, "cpu": {}, "memory": {}, "best": {
+        "qemu": {"cpu": 4, "user": 3, "system": 1, "wall": 5, "stats": {}},
+        "bt": {"cpu": 1, "user": 0.75, "system": 0.25, "wall": 2, "stats": stats}}}
+    page = Page(report(c, c.file("boot.json", json.dumps(boot).encode())))
+    expect(page.row("CPU seconds") == ["CPU seconds", "4", "1", "0.25"], "the boot: %s" % page.row("CPU seconds"))
+    expect(page.row("guest instructions translated")[1] == "{:,}".format(stats["tc"]["units"]["insns"]), "its statistics")
 
 
 @case
