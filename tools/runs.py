@@ -6,7 +6,6 @@ import dump
 import results
 
 SCHEMA = 1
-GIB = 1 << 30
 
 
 class Refused(Exception):
@@ -53,6 +52,45 @@ def read_series(path):
     return lines
 
 
+STATES = {"schema", "version", "engine", "host.processor", "host.guest_seconds", "host.tsc_mhz", "host.peak_kib", "host.ram_kib",
+          "tc.cache"}  # what a line of a series has as it is
+
+
+def add(total, line, before=""):
+    """What a line gained, to what there was; missing names are zeros."""
+    for name, value in line.items():
+        if before + name in STATES:
+            total[name] = value
+        elif isinstance(value, dict):
+            add(total.setdefault(name, {}), value, before + name + ".")
+        else:
+            total[name] = total.get(name, 0) + value
+
+
+class Zeros(dict):
+    """What stats would have been, had it been written: a name that no line has is 0."""
+
+    def __missing__(self, name):
+        return 0
+
+
+def stats_of_series(name, path):
+    """A file of -stats by its series alone; None: it is no series."""
+    try:
+        lines = read_series(path)
+    except ValueError:
+        return None
+    if not lines or not all(isinstance(line, dict) and "wall_seconds" in line for line in lines):
+        return None
+    total = {}
+    for line in lines:
+        add(total, line)
+    for group, names in ("host", total["host"]), ("counters", total.get("counters", {})):
+        total[group] = Zeros(names)
+    total["tc"] = {k: Zeros(v) if isinstance(v, dict) else v for k, v in total.get("tc", {}).items()}
+    return Stats(name, total, lines)
+
+
 def read_stats(name, path, data):
     check_schema(path, data)
     series = path + ".series"
@@ -85,6 +123,10 @@ def inside(name, data):
             yield Stats("%s: %s" % (name, "ring3" if machine == "bt" else machine), stats, [])
 
 
+def refuse(path):
+    raise Refused("%s: neither of -stats nor of -dump-tc nor of bench/run" % path)
+
+
 def read_json(name, path):
     with open(path) as file:
         data = json.load(file)
@@ -95,12 +137,14 @@ def read_json(name, path):
         return [Result(name, data, kind)] + (list(inside(name, data)) if kind == "boot" else [])
     if "host" in data:
         return []
-    raise Refused("%s: neither of -stats nor of -dump-tc nor of bench/run" % path)
+    refuse(path)
 
 
 def read_one(name, path, hottest):
     """A list of Stats, Results, dump.Summaries; empty: a result with nothing to show."""
     try:
+        if path.endswith(".series"):
+            return [stats_of_series(name, path) or refuse(path)]
         if not is_dump(path):
             return read_json(name, path)
         summary = dump.Summary(path, hottest)

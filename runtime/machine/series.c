@@ -26,9 +26,10 @@ struct series {
     u64 wall;                   /* and the host's time, nanoseconds */
 };
 
-static const char *const gauges[] = {"schema",   "cache",   "guest_seconds",
-                                     "peak_kib", "ram_kib", "tsc_mhz"};
-static const char *const left_out[] = {"version", "engine", "shadow", "dearest"};
+/* What a line has as it is; and what is no count, or another counter again. */
+static const char *const gauges[] = {"schema", "version",  "engine",  "processor",    "tsc_mhz",
+                                     "cache",  "peak_kib", "ram_kib", "guest_seconds"};
+static const char *const left_out[] = {"shadow", "dearest"};
 
 static bool is_one_of(const char *name, const char *const *list, u32 n)
 {

@@ -119,8 +119,8 @@ def the_interpreter_has_the_same_names_but_for_the_translators(c):
 
 # ---- The series ----
 
-STATES = re.compile(r"schema$|tc\.cache\.|host\.(guest_seconds|tsc_mhz|peak_kib|ram_kib)$")
-LEFT_OUT = re.compile(r"version$|engine$|host\.processor$|tc\.(shadow|dearest)\.")
+STATES = re.compile(r"schema$|version$|engine$|tc\.cache\.|host\.(processor|guest_seconds|tsc_mhz|peak_kib|ram_kib)$")
+LEFT_OUT = re.compile(r"tc\.(shadow|dearest)\.")
 
 
 def at(tree, name):
@@ -143,6 +143,7 @@ def a_series_adds_up_to_the_file(c):
         expect(abs(total - want) <= slack, "%s: the lines have %s, the file %s" % (name, total, want))
     times = [line["host"]["guest_seconds"] for line in lines]
     expect(times == sorted(times) and times[0] >= 0.125, "the times are %s" % times)
+    expect(all(at(line, n) == at(whole, n) for line in lines for n in ("schema", "version", "engine", "host.processor")), "the host")
     expect(all(n in set(names(whole)) | {"wall_seconds"} for line in lines for n in names(line)), "a name that the file lacks")
 
 
@@ -357,6 +358,17 @@ def a_page_of_a_run_shows_its_numbers(c):
     expect(page.row("port accesses")[1] == "{:,}".format(stats["counters"]["port_accesses"]), "counters")
     expect(page.tags.get("svg", 0) >= 6 and page.tags.get("polyline", 0) >= 5, "plots: %s" % page.tags)
     expect(page.row("00007c04") and "jmp 0x7c04" in text, "the loop is not among the hottest TUs")
+
+
+@case
+def a_series_alone_makes_a_page(c):
+    """As after a crash: the same numbers, by adding the lines."""
+    file, stats = measured_run(c)
+    os.remove(file)
+    page = Page(report(c, file + ".series"))
+    expect(page.row("guest instructions translated")[1] == "{:,}".format(stats["tc"]["units"]["insns"]), "instructions translated")
+    expect(page.row("port I/O")[1] == "{:,}".format(stats["counters"]["port_accesses"]), "port I/O")
+    expect(page.tags.get("polyline", 0) >= 5, "plots: %s" % page.tags)
 
 
 @case
