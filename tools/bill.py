@@ -39,6 +39,6 @@ def lines(stats, events, price):
     for event in events:
         inside = event.get("in_code", [])
         total = sum(number(stats, path) for path in event["of"] + inside)
-        complete = not inside or counted_in_code(stats) or stats.get("engine") == "interp"
+        complete = not inside or counted_in_code(stats) or stats.get("engine") in ("interp", "trap")
         pays = price["vmm"] in event["vmms"]
         yield Line(event, total, complete, price["cycles"].get(event["id"], price["default"]) if pays else None)
