@@ -279,7 +279,8 @@ bool xl_mov_dr(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* Reads, the write to CR2, and that to CR0 that changes nothing; others are callouts. */
+/* Reads, the write to CR2, and those to CR0 and CR4 that change nothing; others are callouts.
+ */
 bool xl_mov_cr(struct xl *x, const struct insn *in)
 {
     static const i32 at[] = {VCPU_CR0, 0, VCPU_CR2, VCPU_CR3, VCPU_CR4};
@@ -287,7 +288,7 @@ bool xl_mov_cr(struct xl *x, const struct insn *in)
     u8 n = in->op[!write].reg, reg = hreg_of(in->op[write].reg);
 
     if (!cpl0(x) || n == 1 || n > 4 || (n == 4 && !cpu_has_cr4(x->bt->cpu)) ||
-        (write && n && n != 2))
+        (write && n == 3))
         return false;
     if (write && n == 2) {
         emit_mov_mr(x, R15, VCPU_CR2, reg);
@@ -301,8 +302,8 @@ bool xl_mov_cr(struct xl *x, const struct insn *in)
     }
     emit_mov_rr(x, R9, reg);
     emit_not(x, R9);
-    emit_mov_rm(x, R10, R15, VCPU_CR0);
-    emit_lea_sib(x, R9, R9, R10, 1, 1, false); /* CR0 - reg */
+    emit_mov_rm(x, R10, R15, at[n]);
+    emit_lea_sib(x, R9, R9, R10, 1, 1, false); /* CR - reg */
     xl_slow_unless_zero(x, R9, R10);
     return true;
 }

@@ -1,17 +1,18 @@
 /* Page tables, descriptor tables, traps, as the head of nano.h draws them. */
 #include "bench/nano/nano.h"
 
-enum { LAPIC = 0xfee00000, LOW_TABLES = 4, MSR_SYSENTER_CS = 0x174, CR4_PGE = 0x80, CR0_PG_WP = 0x80010000 };
+enum { LOW_TABLES = 4, MSR_SYSENTER_CS = 0x174, CR4_PGE = 0x80, CR0_PG_WP = 0x80010000 };
 
 extern u64 gdt[], idt[256];
 extern char user_begin[], user_end[];
-extern char trap_divide[], trap_page[], trap_int[], trap_leave[], trap_sysenter[], trap_other[];
+extern char trap_divide[], trap_page[], trap_int[], trap_leave[], trap_sysenter[], trap_other[],
+    trap_interrupt[], other_task[], other_task_stack[];
 
 #define PAGES __attribute__((aligned(PAGE)))
 u32 page_directory[2][1024] PAGES, window_table[2][1024] PAGES;
 static u32 low_table[LOW_TABLES][1024] PAGES, apic_table[1024] PAGES;
 static u8 trap_stack[4096] PAGES;
-static u32 tss[26];
+static u32 tss[26], other_tss[26];
 
 void window_reset(void)
 {
@@ -63,9 +64,29 @@ static void wrmsr(u32 msr, u32 val)
     __asm__ volatile("wrmsr" ::"c"(msr), "a"(val), "d"(0));
 }
 
+static u64 tss_descriptor(const u32 *of)
+{
+    u32 at = (u32)of;
+
+    return (u64)(at >> 24) << 56 | (u64)0x89 << 40 | (u64)(at & 0xffffff) << 16 |
+           (sizeof tss - 1);
+}
+
+void tasks_init(void)
+{
+    enum { TSS_CR3 = 7, TSS_EIP, TSS_EFLAGS, TSS_ESP = 14, TSS_ES = 18, TSS_CS, TSS_GS = 23 };
+
+    tss[TSS_CR3] = other_tss[TSS_CR3] = (u32)page_directory[0];
+    other_tss[TSS_EIP] = (u32)other_task;
+    other_tss[TSS_EFLAGS] = 2;
+    other_tss[TSS_ESP] = (u32)other_task_stack;
+    for (u32 i = TSS_ES; i <= TSS_GS; i++)
+        other_tss[i] = i == TSS_CS ? 0x08 : 0x10;
+    gdt[6] = tss_descriptor(other_tss);
+}
+
 void traps_init(u32 features)
 {
-    u32 at = (u32)tss;
 
     for (u32 i = 0; i < 256; i++)
         gate(i, trap_other, 0);
@@ -75,8 +96,8 @@ void traps_init(u32 features)
     gate(0x81, trap_leave, 3);
     tss[1] = (u32)trap_stack + sizeof trap_stack;
     tss[2] = 0x10;
-    gdt[5] =
-        (u64)(at >> 24) << 56 | (u64)0x89 << 40 | (u64)(at & 0xffffff) << 16 | (sizeof tss - 1);
+    gate(INTERRUPT, trap_interrupt, 0);
+    gdt[5] = tss_descriptor(tss);
     load_tables();
     if (features & CPUID_SEP) {
         wrmsr(MSR_SYSENTER_CS, 0x08);

@@ -11,6 +11,8 @@
 enum { PAGE = 4096, PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_G = 0x100 };
 enum { WINDOW = 0x40000000, WINDOW_PAGES = 512, NOT_PRESENT = WINDOW + 1000 * PAGE };
 enum { WINDOW_RAM = 0x800000 }; /* what the window shows: the 4 MB there */
+enum { LAPIC = 0xfee00000, APIC_SVR = 0xf0, APIC_ICR = 0x300 }; /* SDM vol. 3, 11.4 */
+enum { APIC_ENABLED = 0x100, APIC_TO_SELF = 1 << 18, INTERRUPT = 0x40 };
 enum { CPUID_SEP = 1 << 11, CPUID_APIC = 1 << 9, CPUID_PGE = 1 << 13, CPUID_TSC = 1 << 4 };
 
 struct row {
@@ -29,7 +31,11 @@ void traps_init(u32 features);
 /* every page present and writable in both spaces, nothing in the TLB */
 void window_reset(void);
 
+/* the other task's TSS */
+void tasks_init(void);
+
 /* start.S */
+void to_other_task(void); /* and back */
 void load_tables(void);
 void run_user(void *code, u32 n);
 extern char user_nop[], user_int[], user_divide[], user_fault[], user_rdtsc[], user_sysenter[];
@@ -43,6 +49,16 @@ static inline void set_cr3(u32 val)
 static inline void invlpg(u32 gla)
 {
     __asm__ volatile("invlpg (%0)" ::"r"(gla) : "memory");
+}
+
+static inline u32 apic_read(u32 reg)
+{
+    return *(volatile u32 *)(LAPIC + reg);
+}
+
+static inline void apic_write(u32 reg, u32 val)
+{
+    *(volatile u32 *)(LAPIC + reg) = val;
 }
 
 #endif

@@ -53,6 +53,7 @@ ROW(pushf_cli_popf, "", "pushfl; cli; popfl")
 ROW(read_cr0, "", "mov %%cr0, %%eax")
 ROW(write_cr0, "mov %%cr0, %%eax", "mov %%eax, %%cr0")
 ROW(clts, "", "clts")
+ROW(write_cr4, "mov %%cr4, %%eax", "mov %%eax, %%cr4")
 ROW(read_cr3, "", "mov %%cr3, %%eax")
 ROW(write_cr3, "mov %%cr3, %%eax", "mov %%eax, %%cr3")
 ROW(invlpg, "mov %2, %%ebx; mov (%%ebx), %%eax", "invlpg (%%ebx)")
@@ -162,6 +163,8 @@ PTE_ROW(pte_clear_invlpg, 1, PTE(i) = 0; invlpg(WINDOW + i * PAGE))
 PTE_ROW(pte_set, 0, PTE(i) = entry_of(i))
 PTE_ROW(pte_set_invlpg, 0, PTE(i) = entry_of(i); invlpg(WINDOW + i * PAGE))
 PTE_ROW(pte_set_touch, 0, PTE(i) = entry_of(i); touch(i))
+/* The page is there, its translation is not: of the guest's, no fault at all. */
+PTE_ROW(hidden_fault, 1, invlpg(WINDOW + i * PAGE); touch(i))
 PTE_ROW(pte_protect_invlpg, 1, PTE(i) = entry_of(i) & ~PTE_W; invlpg(WINDOW + i * PAGE))
 
 /* ---- Address spaces ---- */
@@ -181,64 +184,133 @@ static u64 run_switch(u32 n)
     return rdtsc() - start;
 }
 
+/* The same with so many pages. */
+static u64 switch_pages(u32 n, u32 pages)
+{
+    u64 start;
+
+    for (u32 i = 0; i < 2 * pages; i++) {
+        set_cr3((u32)page_directory[i & 1]);
+        touch(i / 2);
+    }
+    start = rdtsc();
+    for (u32 i = 0; i < n; i++) {
+        set_cr3((u32)page_directory[i & 1]);
+        for (u32 page = 0; page < pages; page++)
+            touch(page);
+    }
+    start = rdtsc() - start;
+    set_cr3((u32)page_directory[0]);
+    return start;
+}
+
+static u64 run_switch_1(u32 n)
+{
+    return switch_pages(n, 1);
+}
+static u64 run_switch_16(u32 n)
+{
+    return switch_pages(n, 16);
+}
+static u64 run_switch_256(u32 n)
+{
+    return switch_pages(n, 256);
+}
+
+/* To the other task and back: two switches, each counted. */
+static u64 run_task_switch(u32 n)
+{
+    u64 start;
+
+    tasks_init();
+    start = rdtsc();
+    for (u32 i = 0; i < n; i += 2)
+        to_other_task();
+    return rdtsc() - start;
+}
+
+/* An interrupt for ourselves waits; STI, HLT let it in; its handler ends it. */
+static u64 run_hlt_interrupt(u32 n)
+{
+    u32 old = apic_read(APIC_SVR);
+    u64 start;
+
+    apic_write(APIC_SVR, old | APIC_ENABLED);
+    start = rdtsc();
+    for (u32 i = 0; i < n; i++) {
+        apic_write(APIC_ICR, APIC_TO_SELF | INTERRUPT);
+        __asm__ volatile("sti; hlt; cli" ::: "memory");
+    }
+    start = rdtsc() - start;
+    apic_write(APIC_SVR, old);
+    return start;
+}
+
 /* ---- The table: what VMware's papers name first, then what a kernel does besides ---- */
 
 const struct row rows[] = {
-    { "syscall-int", run_user_int },
-    { "syscall-sysenter", run_user_sysenter, CPUID_SEP },
-    { "in", run_in_post },
-    { "out", run_out_post },
-    { "in-pic", run_in_pic },
-    { "in-pit", run_in_pit },
-    { "cli-sti", run_cli_sti },
-    { "pushf-popf", run_pushf_popf },
-    { "pushf-cli-popf", run_pushf_cli_popf },
-    { "read-cr0", run_read_cr0 },
-    { "write-cr0", run_write_cr0 },
-    { "clts", run_clts },
-    { "read-cr3", run_read_cr3 },
-    { "write-cr3", run_write_cr3 },
-    { "invlpg", run_invlpg },
-    { "load-segment", run_load_segment },
-    { "call-ret", run_call_ret },
-    { "call-ret-pointer", run_call_pointer },
-    { "call-ret-sites", run_call_sites },
-    { "call-ret-deep", run_call_deep },
-    { "page-fault-user", run_user_fault },
-    { "page-fault-kernel", run_fault_kernel },
-    { "divide-error-user", run_user_divide },
-    { "divide-error-kernel", run_divide_kernel },
-    { "pte-same", run_pte_same },
-    { "pte-same-invlpg", run_pte_same_invlpg },
-    { "pte-clear", run_pte_clear },
-    { "pte-clear-invlpg", run_pte_clear_invlpg },
-    { "pte-set", run_pte_set },
-    { "pte-set-invlpg", run_pte_set_invlpg },
-    { "pte-set-touch", run_pte_set_touch },
-    { "pte-protect-invlpg", run_pte_protect_invlpg },
-    { "load", run_load },
-    { "load-misaligned", run_load_misaligned },
-    { "store-misaligned", run_store_misaligned },
-    { "add-misaligned", run_add_misaligned },
-    { "load-crossing", run_load_crossing },
-    { "rep-movs-short", run_rep_movs_short },
-    { "iret", run_iret },
-    { "int-kernel", run_int_kernel },
-    { "cpuid", run_cpuid },
-    { "rdtsc", run_rdtsc },
-    { "rdtsc-user", run_user_rdtsc },
-    { "vga-read", run_vga_read },
-    { "vga-write", run_vga_write },
-    { "apic-read", run_apic_read, CPUID_APIC },
-    { "apic-write", run_apic_write, CPUID_APIC },
-    { "smc-store", run_smc_next },
-    { "store-code-page", run_smc_page },
-    { "context-switch", run_switch },
-    { "kernel-loop", run_mixed },
-    { "kernel-integer", run_integer },
-    { "kernel-copy-4k", run_copy },
-    { "kernel-indirect", run_indirect },
-    { "kernel-recursion", run_recursion },
-    { "user-nop", run_user_nop },
+    {"syscall-int", run_user_int},
+    {"syscall-sysenter", run_user_sysenter, CPUID_SEP},
+    {"in", run_in_post},
+    {"out", run_out_post},
+    {"in-pic", run_in_pic},
+    {"in-pit", run_in_pit},
+    {"cli-sti", run_cli_sti},
+    {"pushf-popf", run_pushf_popf},
+    {"pushf-cli-popf", run_pushf_cli_popf},
+    {"read-cr0", run_read_cr0},
+    {"write-cr0", run_write_cr0},
+    {"clts", run_clts},
+    {"write-cr4", run_write_cr4},
+    {"read-cr3", run_read_cr3},
+    {"write-cr3", run_write_cr3},
+    {"invlpg", run_invlpg},
+    {"load-segment", run_load_segment},
+    {"call-ret", run_call_ret},
+    {"call-ret-pointer", run_call_pointer},
+    {"call-ret-sites", run_call_sites},
+    {"call-ret-deep", run_call_deep},
+    {"page-fault-user", run_user_fault},
+    {"page-fault-kernel", run_fault_kernel},
+    {"divide-error-user", run_user_divide},
+    {"divide-error-kernel", run_divide_kernel},
+    {"pte-same", run_pte_same},
+    {"pte-same-invlpg", run_pte_same_invlpg},
+    {"pte-clear", run_pte_clear},
+    {"pte-clear-invlpg", run_pte_clear_invlpg},
+    {"pte-set", run_pte_set},
+    {"pte-set-invlpg", run_pte_set_invlpg},
+    {"pte-set-touch", run_pte_set_touch},
+    {"pte-protect-invlpg", run_pte_protect_invlpg},
+    {"hidden-fault", run_hidden_fault},
+    {"load", run_load},
+    {"load-misaligned", run_load_misaligned},
+    {"store-misaligned", run_store_misaligned},
+    {"add-misaligned", run_add_misaligned},
+    {"load-crossing", run_load_crossing},
+    {"rep-movs-short", run_rep_movs_short},
+    {"iret", run_iret},
+    {"int-kernel", run_int_kernel},
+    {"cpuid", run_cpuid},
+    {"rdtsc", run_rdtsc},
+    {"rdtsc-user", run_user_rdtsc},
+    {"vga-read", run_vga_read},
+    {"vga-write", run_vga_write},
+    {"apic-read", run_apic_read, CPUID_APIC},
+    {"apic-write", run_apic_write, CPUID_APIC}, /* TPR */
+    {"hlt-interrupt", run_hlt_interrupt, CPUID_APIC},
+    {"smc-store", run_smc_next},
+    {"store-code-page", run_smc_page},
+    {"context-switch", run_switch},
+    {"context-switch-1", run_switch_1},
+    {"context-switch-16", run_switch_16},
+    {"context-switch-256", run_switch_256},
+    {"task-switch", run_task_switch},
+    {"kernel-loop", run_mixed},
+    {"kernel-integer", run_integer},
+    {"kernel-copy-4k", run_copy},
+    {"kernel-indirect", run_indirect},
+    {"kernel-recursion", run_recursion},
+    {"user-nop", run_user_nop},
 };
 const u32 row_count = sizeof rows / sizeof *rows;

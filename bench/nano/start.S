@@ -42,7 +42,7 @@ load_tables:
 
 /* ---- Traps ---- */
 
-        .globl  trap_divide, trap_page, trap_int, trap_leave, trap_sysenter, trap_other
+        .globl  trap_divide, trap_page, trap_int, trap_leave, trap_sysenter, trap_interrupt, trap_other
 trap_divide:                            /* over the two bytes of DIV ECX */
         addl    $2, (%esp)
         iret
@@ -54,6 +54,9 @@ trap_int:
         iret
 trap_sysenter:                          /* the caller left EIP in EDX and ESP in ECX */
         sysexit
+trap_interrupt:
+        movl    $0, 0xfee000b0          /* EOI */
+        iret
 trap_other:
         movl    %esp, %eax
         pushl   %eax
@@ -123,6 +126,20 @@ user_fault_address:
         .skip   1024
 user_stack_end:
 
+/* ---- Tasks: the boot's has selector 28h, the other 30h ---- */
+
+        .text
+        .globl  to_other_task, other_task, other_task_stack
+to_other_task:
+        ljmp    $0x30, $0
+        ret
+other_task:
+        ljmp    $0x28, $0
+        jmp     other_task
+        .bss
+        .skip   256
+other_task_stack:
+
 /* ---- Calls ---- */
 
         .text
@@ -148,9 +165,9 @@ call_sites:                             /* 1024 calls of one function, each from
         .data
         .balign 8
         .globl  gdt, idt, idt_pointer
-gdt:    .quad   0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff, 0
+gdt:    .quad   0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff, 0, 0
 gdt_pointer:
-        .word   47
+        .word   55
         .long   gdt
 idt_pointer:
         .word   256 * 8 - 1
