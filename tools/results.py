@@ -40,6 +40,21 @@ def stress(data):
     return {row: {m: run["ops"] for m, run in machines.items() if run and run.get("ops")} for row, machines in data["rows"].items()}
 
 
+def ideas(data):
+    return {engine: {"boot, CPU seconds": r["boot"], "fork+wait, us": r["fork_wait"] * 1e6} for engine, r in data["result"].items()}
+
+
+def timer(data):
+    return {row: {m: run["us"] for m, run in machines.items() if run} for row, machines in data["rows"].items()}
+
+
+def stat_rows(data):
+    """Is it a table of rows, machines, and facts of each?"""
+    rows = data.get("rows")
+    return [fact for machines in rows.values() if isinstance(machines, dict) for fact in machines.values()
+            if isinstance(fact, dict)] if isinstance(rows, dict) else []
+
+
 class Kind:
     def __init__(self, title, unit, rows, more_is_better=False, not_rated=()):
         self.title, self.unit, self.rows, self.more_is_better, self.not_rated = title, unit, rows, more_is_better, not_rated
@@ -51,6 +66,9 @@ KINDS = {
                  not_rated=("pte-same", "pte-clear", "pte-set", "pte-set-touch")),
     "boot": Kind("A scripted Linux boot", "seconds", boot),
     "systems": Kind("Systems, until they wait for a key", "CPU seconds", systems),
+    "ideas": Kind("What each idea of the translator is worth", "an engine a row", ideas),
+    "kernel": Kind("Compiled loops in a guest's kernel mode, by native speed", "1: as fast", lambda data: data["speed"], True),
+    "timer": Kind("What a timer's tick takes from a busy guest", "microseconds", timer),
     "user": Kind("User code and kernel services", "ns", lambda data: turned(data["rows"])),
     "programs": Kind("Programs in a Debian guest", "CPU seconds", programs),
     "stress": Kind("stress-ng in a Debian guest", "operations a CPU second", stress, True),
@@ -71,11 +89,12 @@ def kind_of(data):
         return "programs"
     if "tsc_cycles" in data and isinstance(data["tsc_cycles"].get("bt"), dict):
         return "video" if "text-store-b" in data["tsc_cycles"]["bt"] else "real"
-    rows = data.get("rows")
-    if isinstance(rows, dict) and any("ops" in (run or {}) for machines in rows.values() if isinstance(machines, dict)
-                                      for run in machines.values() if isinstance(run, dict)):
-        return "stress"
-    return None
+    if "forks" in data and "result" in data:
+        return "ideas"
+    if "speed" in data:
+        return "kernel"
+    facts = stat_rows(data)
+    return "stress" if any("ops" in f for f in facts) else "timer" if any("ticks" in f for f in facts) else None
 
 
 def host_key(host):

@@ -199,11 +199,13 @@ def machines_of(result):
     return [m for m in known if m in found] + sorted(found - set(known))
 
 
+MACHINES = {"bt": "ring3", "interp": "ring3, interpreter", "trap": "ring3, trap-and-emulate", "qemu": "QEMU", "host": "the host"}
+
+
 def one_result(result, paper):
     kind, machines = KINDS[result.kind], machines_of(result)
     extra = paper["columns"] + ["goal"] if result.kind == "nano" else []
-    names = {"bt": "ring3", "interp": "ring3, interpreter", "qemu": "QEMU", "host": "the host"}
-    head = ["", *extra, *(names.get(m, m) for m in machines), "ring3 / QEMU"]
+    head = ["", *extra, *(MACHINES.get(m, m) for m in machines), "ring3 / QEMU"]
     rows = []
     for name, row in result.rows.items():
         cells = []
@@ -215,11 +217,11 @@ def one_result(result, paper):
 
 def several_results(results):
     kind = KINDS[results[0].kind]
-    columns = [(r, m) for r in results for m in machines_of(r) if m in ("bt", "qemu")]
+    columns = [(r, m) for r in results for m in machines_of(r) if m in ("bt", "qemu") or r.kind == "ideas"]
     names = list(dict.fromkeys(name for r in results for name in r.rows))
     rows = [[name] + [r.rows.get(name, {}).get(m) for r, m in columns] +
             [rated(name, r.rows.get(name, {}), kind) for r in results] for name in names]
-    head = [""] + ["%s: %s" % (r.name, "ring3" if m == "bt" else "QEMU") for r, m in columns] + [
+    head = [""] + ["%s: %s" % (r.name, MACHINES.get(m, m)) for r, m in columns] + [
         "ring3 / QEMU: " + r.name for r in results]
     return table(head, rows)
 

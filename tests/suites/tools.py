@@ -416,6 +416,27 @@ def benchmarks_stand_beside_the_paper(c):
 
 
 @case
+def every_kind_of_result_is_shown(c):
+    """Each as its part of bench/run saves it."""
+    several = {
+        "user": {"tsc_khz": 1, "rows": {"host": {}, "qemu": {"getppid": [600.5, 700]}, "bt": {"getppid": [100.5, 101]}}, "means": {}},
+        "systems": {"best": {"dos": {"qemu": {"cpu": 3, "wall": 3, "memory": 1}, "bt": {"cpu": 1.5, "wall": 3, "memory": 1}}}},
+        "programs": {"memory_mib": {}, "rows": {"gzip": {"qemu": [{"cpu": 8}, {"cpu": 6}], "bt": [{"cpu": 3}]}}},
+        "stress": {"rows": {"cpu": {"qemu": {"ops": 10, "counters": {}}, "bt": {"ops": 40, "counters": {}}}}},
+        "real": {"core_per_tsc": 2, "tsc_cycles": {"qemu": {"nop": 2}, "bt": {"nop": 1}}},
+        "video": {"core_per_tsc": 2, "tsc_cycles": {"qemu": {"text-store-b": 20}, "bt": {"text-store-b": 10}}},
+        "ideas": {"forks": 9, "result": {"bt": {"boot": 2, "fork_wait": 0.0005}, "bt:memo=off": {"boot": 3, "fork_wait": 0.001}}},
+        "kernel": {"native": {}, "speed": {"kernel-loop": {"qemu": 0.25, "bt": 0.75}}},
+        "timer": {"rows": {"pit": {"qemu": {"us": 12, "ticks": 1}, "bt": {"us": 6, "ticks": 1}}}},
+    }
+    page = Page(report(c, *(c.file(name + ".json", json.dumps({"host": HOST, **data}).encode()) for name, data in several.items())))
+    for row in ["getppid", "600", "100", "0.17"], ["dos", "3", "1.50", "0.50"], ["gzip", "6", "3", "0.50"], ["cpu", "10", "40", "4.00"], \
+            ["nop", "4", "2", "0.50"], ["text-store-b", "40", "20", "0.50"], ["bt:memo=off", "3", "1,000", ""], \
+            ["kernel-loop", "0.250", "0.750", "3.00"], ["pit", "12", "6", "0.50"]:
+        expect(page.row(row[0]) == row, "%s: %s" % (row, page.row(row[0])))
+
+
+@case
 def a_boots_result_brings_its_statistics(c):
     file, stats = c.path("run.json"), None
     run_for(c, 0.3, "-stats", file)
