@@ -21,6 +21,7 @@ struct bt_config {
     void (*translating)(void *owner, bool on);
     void *owner;
     u8 force_form;    /* 0: adapt; else every memory operand in this form (enum form of tu.h) */
+    bool deterministic; /* looks at the clock are equally far apart; the cache does not grow */
     bool trap;        /* what is sensitive traps, and C emulates it (xl_trap.c) */
     bool no_adapt;    /* sites learn nothing of their operands */
     bool no_returns;  /* RET goes by the jump cache, not by the host's */

@@ -179,7 +179,7 @@ static void make_room(struct bt *bt)
 {
     u64 spent = bt->stats.translate_tsc - bt->spent, elapsed = __rdtsc() - bt->cleared;
 
-    if (bt->limit >= bt->size || spent * GROW_SHARE < elapsed) {
+    if (bt->limit >= bt->size || bt->config.deterministic || spent * GROW_SHARE < elapsed) {
         bt_flush(bt);
         return;
     }

@@ -14,6 +14,10 @@
 #include <sys/mman.h>
 #include <x86intrin.h>
 
+/* Of a deterministic machine: how far apart looks at the clock are, and what a TU counts for.
+ */
+enum { TURN_POLLS = 512, TURN_POLL_NS = 6 };
+
 static_assert(sizeof(struct tc) <= CPU_ENGINE_ROOM, "room behind struct vcpu");
 
 static void (*const far_routines[FAR_KINDS])(void) = {
@@ -36,7 +40,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
     *tc = (struct tc){
         .poll = bt_poll,
         .polls = POLLS(1),
-        .budget = POLLS(MIN_POLLS),
+        .budget = POLLS(bt->config.deterministic ? TURN_POLLS : MIN_POLLS),
         .callout = bt_callout,
         .exit = bt_exit,
         .indirect = bt_indirect,
@@ -373,10 +377,11 @@ void bt_run_one(struct vcpu *cpu)
 
 static struct bt_config config_of(const struct engine_config *config)
 {
-    struct bt_config c = { .cache_size = config->cache_size,
-                           .count_runs = config->count_runs,
-                           .translating = config->translating,
-                           .owner = config->owner };
+    struct bt_config c = {.cache_size = config->cache_size,
+                          .count_runs = config->count_runs,
+                          .translating = config->translating,
+                          .owner = config->owner,
+                          .deterministic = config->deterministic};
 
     bt_take_switches(&c, &config->switches);
     return c;
@@ -386,7 +391,7 @@ static bool attach(struct vcpu *cpu, const struct bt_config *c, const struct eng
                    const char **why)
 {
     mmu_spaces_kept(cpu->mmu, s->spaces);
-    if (s->no_user_maps)
+    if (s->no_user_maps || c->deterministic)
         mmu_no_user_maps(cpu->mmu);
     return bt_new(cpu, c, why) != NULL;
 }
@@ -419,6 +424,7 @@ static void engine_flush(struct vcpu *cpu)
 
 const struct engine bt_engine = {
     .name = "bt",
+    .turn = TURN_POLLS * TURN_POLL_NS,
     .help = "the translator",
     .attach = engine_attach,
     .set_switch = bt_switch,
@@ -433,6 +439,7 @@ const struct engine bt_engine = {
 
 const struct engine trap_engine = {
     .name = "trap",
+    .turn = TURN_POLLS * TURN_POLL_NS,
     .help = "trap-and-emulate",
     .attach = trap_attach,
     .detach = engine_detach,

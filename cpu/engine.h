@@ -25,6 +25,7 @@ struct engine_config {
     void (*translating)(void *owner, bool on); /* around the making of code, for who books time; or NULL */
     void *owner;
     struct engine_switches switches;
+    bool deterministic; /* nothing that it makes or does may depend on the host's clock */
 };
 
 struct engine_stat {
@@ -36,6 +37,7 @@ typedef void engine_stats_fn(void *arg, const struct engine_stat *stat);
 
 struct engine {
     const char *name, *help; /* as --engine has them */
+    u32 turn; /* between two looks at the clock: nanoseconds of a deterministic machine */
     /* Makes what it keeps for the CPU. false: the host lacks what it needs; *why says what. */
     bool (*attach)(struct vcpu *cpu, const struct engine_config *config, const char **why);
     /* One switch by its words; returns what it should have been, or NULL. NULL: it has none. */

@@ -189,6 +189,7 @@ static void detach_nothing(struct vcpu *cpu)
 
 const struct engine interp_engine = {
     .name = "interp",
+    .turn = CPU_PATIENCE,
     .help = "the reference interpreter",
     .attach = attach_nothing,
     .detach = detach_nothing,

@@ -286,6 +286,8 @@ static const struct cpu_model *find_model(const char *name)
     return model;
 }
 
+#define DETERMINISTIC_BASE "2026-01-01" /* where the user names none */
+
 /* -rtc base: what the guest's clock says at power-on. */
 static i64 rtc_base(const char *base)
 {
@@ -330,6 +332,9 @@ struct machine *machine_new(struct options *o)
     struct machine *m = machine_bare(o);
     struct boot_chips boot;
 
+    m->clock_manual = o->deterministic;
+    if (o->deterministic && !strcmp(o->rtc_base, "utc"))
+        o->rtc_base = DETERMINISTIC_BASE;
     m->wall_base = rtc_base(o->rtc_base);
     engine_attach(m, o->engine);
     make_board(m, &boot);

@@ -155,9 +155,27 @@ void clock_arm(struct machine *m)
 {
     u64 deadline = m->poll_due;
 
+    if (m->clock_manual && m->options->deterministic && m->cpu)
+        m->cpu->deadline = 0; /* each look at the clock comes back here */
     if (m->clock_manual || !m->clock_running || !m->cpu)
         return;
     if (m->timers && m->timers->deadline < deadline)
         deadline = m->timers->deadline;
     cpu_set_deadline(m->cpu, host_clock_tsc(&m->host_clock, deadline - (u64)m->clock_offset));
+}
+
+/* ---- Deterministic machines ---- */
+
+void clock_turn(struct machine *m)
+{
+    if (m->options->deterministic)
+        m->clock_stopped += m->cpu->engine->turn;
+}
+
+bool clock_skip(struct machine *m, u64 ns)
+{
+    if (!m->options->deterministic || ns == ~0ull)
+        return false;
+    m->clock_stopped += ns;
+    return true;
 }

@@ -29,6 +29,7 @@ void engine_attach(struct machine *m, const struct engine *engine)
     struct engine_config config = {.cache_size = m->options->tc_size,
                                    .count_runs = m->options->tc_count,
                                    .switches = m->options->switches,
+                                   .deterministic = m->options->deterministic,
                                    .translating = book_translator,
                                    .owner = m};
     const char *why = "the host gives not enough memory";

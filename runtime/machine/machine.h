@@ -41,7 +41,7 @@ struct machine {
     struct host_clock host_clock;
     i64 clock_offset;    /* machine time = the host's clock + offset, while running */
     u64 clock_stopped;   /* machine time while stopped */
-    bool clock_running, clock_manual; /* manual: tests turn it */
+    bool clock_running, clock_manual; /* manual: tests turn it, or what runs */
     i64 wall_base;        /* RTC time at machine time 0, seconds since 1970 */
     u32 wall_base_ns;
     struct timer *timers; /* armed, earliest first */

@@ -94,6 +94,8 @@ static void idle_until(struct machine *m, u64 next)
 {
     if (m->cpu->requests & REQ_EVENT)
         return;
+    if (m->state == RUN_RUNNING && clock_skip(m, next))
+        next = 0;
     m->stats.halts++;
     sampler_idle(m, true);
     loop_poll(m, m->state == RUN_RUNNING ? next : ~0ull);
@@ -133,6 +135,8 @@ int machine_run(struct machine *m)
         clock_arm(m);
         m->cpu->engine->run(m->cpu);
         m->stats.deadlines += m->cpu->requests & REQ_TIMER ? 1 : 0;
+        if (m->cpu->requests & REQ_TIMER)
+            clock_turn(m);
     }
     return m->exit_status;
 }

@@ -225,6 +225,36 @@ def trace_tc_shows_guest_and_host_code(c):
     expect("ljmp 0xf000:0xe05b" in r.stderr, "the first instruction is not there")
 
 
+# sti; 40 times 65536 turns of LOOP; RDTSC to port E9; HLT until the BIOS has counted 18 ticks; RDTSC and the RTC's
+# seconds to port E9; exit
+CLOCKS = bytes.fromhex(
+    "fbba280031c9e2fe4a75f90f31e82600b840008ed88b1e6c0083c312f4391e6c0075f90f31e80e00b000e670e471e805"
+    "00e6f4f4ebfdb90400e6e966c1e808e2f8c3")
+
+
+def clocks_of(c, *options):
+    """(What the guest says of clocks, the statistics without those of the host's.)"""
+    e9, stats = c.path("e9"), c.path("stats.json")
+    r = c.run("-display", "none", "-fda", c.floppy(CLOCKS), "-debugcon", "file:" + e9, "-stats", stats,
+              "-device", "isa-debug-exit,iobase=0xf4,iosize=1", *options)
+    expect(r.returncode & 1, "status %d: %s" % (r.returncode, r.stderr[-200:]))
+    with open(stats) as f:
+        said = re.sub(r'"(host|seconds)": *\{[^}]*\}|"translate_tsc": *\d+', "", f.read())
+    with open(e9, "rb") as f:
+        return f.read(), said
+
+
+@case
+def deterministic_runs_are_alike(c):
+    for engine in "bt", "interp", "trap":
+        runs = [clocks_of(c, "--engine", engine, "-deterministic") for _ in range(2)]
+        expect(len(runs[0][0]) == 12, "the guest said %r" % runs[0][0])
+        expect(runs[0][0] == runs[1][0], "%s: clocks differ: %r" % (engine, [r[0] for r in runs]))
+        expect(runs[0][1] == runs[1][1], "%s: statistics differ" % engine)
+        begun, ended = (int.from_bytes(runs[0][0][i:i + 4], "little") for i in (0, 4))
+        expect(0.85e9 < ended - begun < 1.05e9, "%s: 18 ticks took %d ns" % (engine, ended - begun))
+
+
 @case
 def triple_fault_resets(c):
     vm = VM(c.ring3, ["-fda", c.floppy(TRIPLE)], reboot=True)
