@@ -30,7 +30,8 @@ void context_set_pic(const struct bt *bt, struct context *c)
 {
     const u32 looked_at = KEY_CODE32 | KEY_PROT | 3 << KEY_CPL_SHIFT;
     u32 kernel = bt->config.pic == PIC_ALL ? 3 << KEY_CPL_SHIFT : 0;
-    bool pic = bt->config.pic != PIC_NONE && !c->cs_base && c->cs_limit == ~0u &&
+    /* a debugger's breakpoint is of one linear page */
+    bool pic = bt->config.pic != PIC_NONE && !bt->cpu->watch_code && !c->cs_base && c->cs_limit == ~0u &&
                ((c->key | kernel) & looked_at) == looked_at;
 
     c->key = pic ? c->key | KEY_PIC : c->key & ~(u32)KEY_PIC;

@@ -7,6 +7,7 @@
 #include "bt/memo.h"
 #include "bt/tu.h"
 #include "cpu/debug.h"
+#include "cpu/debugger.h"
 #include "cpu/deliver.h"
 #include "cpu/interp.h"
 #include <stdlib.h>
@@ -148,6 +149,16 @@ void bt_revalidate_stack(struct bt *bt)
 
 /* ---- The loop ---- */
 
+/* A debugger outside the guest has breakpoints on other pages than before: their code is interpreted, and
+ * no TU leads there. */
+static void follow_debugger(struct vcpu *cpu)
+{
+    if (likely(!cpu_debugger_pages_changed(cpu)))
+        return;
+    bt_flush(cpu->bt);
+    memo_forget_transfers(cpu);
+}
+
 /* The execute spte of EIP's page, filled; false: the page fault was delivered. */
 static bool fill_exec_spte(struct vcpu *cpu)
 {
@@ -190,6 +201,8 @@ static struct tu *next_tu(struct bt *bt, struct exit *from)
     u32 context;
     struct tu *tu;
 
+    if (unlikely(bt->cpu->watch_code) && cpu_debugger_page(bt->cpu, bt->cpu->seg[CS].base + bt->cpu->eip))
+        return NULL;
     do {
         bt_user_map_follow(bt->cpu);
         bt_fpu_revalidate(bt->cpu);
@@ -349,6 +362,7 @@ void bt_run(struct vcpu *cpu)
     struct exit *from = NULL;
 
     bind_thread(cpu);
+    follow_debugger(cpu);
     for (;;) {
         bool one = false;
 

@@ -7,6 +7,7 @@
  */
 #include "cpu/access.h"
 #include "cpu/debug.h"
+#include "cpu/debugger.h"
 #include "cpu/deliver.h"
 #include "cpu/operand.h"
 #include "mmu/mmu.h"
@@ -96,9 +97,12 @@ bool cpu_read_rmw(struct vcpu *cpu, enum seg seg, u32 off, u32 size, u64 *val)
 {
     gla_t gla;
 
-    if (!locate_in_segment(cpu, seg, off, size, true, &gla))
+    if (!locate_in_segment(cpu, seg, off, size, true, &gla) ||
+        !mmu_load(&cpu->paging, gla, size, MMU_WRITE, val))
         return false;
-    return mmu_load(&cpu->paging, gla, size, MMU_WRITE, val);
+    if (unlikely(cpu->watch_all)) /* to the guest's breakpoints the write that follows is all */
+        cpu_debugger_access(cpu, gla, size, false);
+    return true;
 }
 
 bool cpu_check_read(struct vcpu *cpu, enum seg seg, u32 off, u32 size)

@@ -4,6 +4,7 @@
  * this port? The answers of the last two wait in vcpu.db_pending for the instruction's end.
  */
 #include "cpu/debug.h"
+#include "cpu/debugger.h"
 #include "cpu/deliver.h"
 #include "cpu/insn.h"
 
@@ -61,6 +62,8 @@ void cpu_debug_access(struct vcpu *cpu, gla_t gla, u32 size, bool write)
 {
     u32 hits = 0;
 
+    if (cpu->watch_all)
+        cpu_debugger_access(cpu, gla, size, write);
     for (u32 n = 0; n < 4; n++)
         if (breakpoint_enabled(cpu, n) && (breakpoint_kind(cpu, n) == RW_ACCESS || (write && breakpoint_kind(cpu, n) == RW_WRITE)) &&
             breakpoint_covers(cpu, n, gla, size))

@@ -15,10 +15,11 @@ enum { DR6_B0 = 1, DR6_BD = 1 << 13, DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
 
 enum { DEBUGCTL_LBR = 1, DEBUGCTL_BTF = 2, DEBUGCTL_BITS = 0x7f }; /* vol. 3, 17.13 */
 
-/* Any breakpoint enabled, locally or globally, or branches watched? */
+/* Any breakpoint enabled, locally or globally, or branches watched? Or does a debugger outside the guest look
+ * at everything? */
 static inline bool cpu_debug_armed(const struct vcpu *cpu)
 {
-    return (cpu->dr[7] & 0xff) | (cpu->debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF));
+    return (cpu->dr[7] & 0xff) | (cpu->debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) | cpu->watch_all;
 }
 /* Instruction breakpoint at gla (asked before the instruction runs, only when armed and RF is
  * clear). False: #DB recorded as a fault, DR6 set. */

@@ -31,6 +31,9 @@ static inline u32 fpu_top(const struct fxsave *fx)
 {
     return (fx->fsw & FSW_TOP) >> FSW_TOP_SHIFT;
 }
+/* The tag word with two bits a physical register, R0 lowest, as FSTENV stores it; and back to one bit. */
+u16 fpu_full_tags(const struct fxsave *fx);
+u8 fpu_short_tags(u16 tags);
 /* The bits this CPU's MXCSR has. */
 u32 fpu_mxcsr_mask(const struct vcpu *cpu);
 

@@ -33,8 +33,7 @@ static u32 tag_of(const u8 st[16])
     return exponent != 0x7fff && mantissa >> 63 ? TAG_VALID : TAG_SPECIAL;
 }
 
-/* Two bits a physical register, R0 lowest. */
-static u16 full_tags(const struct fxsave *fx)
+u16 fpu_full_tags(const struct fxsave *fx)
 {
     u32 top = fpu_top(fx), tags = 0;
 
@@ -43,7 +42,7 @@ static u16 full_tags(const struct fxsave *fx)
     return (u16)tags;
 }
 
-static u8 short_tags(u16 tags)
+u8 fpu_short_tags(u16 tags)
 {
     u32 ftw = 0;
 
@@ -75,7 +74,7 @@ static void env_build(struct vcpu *cpu, const struct insn *in, u8 env[ENV32])
 {
     const struct fxsave *fx = &cpu->fpu;
     bool wide = in->opsize == 4, protected = cpu_protected(cpu);
-    u32 word[7] = { fx->fcw, fx->fsw, full_tags(fx), fx->fip, fx->fcs, fx->fdp, fx->fds };
+    u32 word[7] = { fx->fcw, fx->fsw, fpu_full_tags(fx), fx->fip, fx->fcs, fx->fdp, fx->fds };
 
     if (!protected)
         env_pointers_real(fx, word);
@@ -122,7 +121,7 @@ static void env_apply(struct vcpu *cpu, const struct insn *in, const u8 env[ENV3
     fpu_set_top(fx, (word[1] & FSW_TOP) >> FSW_TOP_SHIFT);
     fx->fcw = fpu_fcw(word[0]);
     fx->fsw = (u16)word[1];
-    fx->ftw = short_tags((u16)word[2]);
+    fx->ftw = fpu_short_tags((u16)word[2]);
     env_load_pointers(fx, word, wide, cpu_protected(cpu));
     fpu_summarize(cpu);
 }

@@ -4,6 +4,7 @@
  *
  *   1 requests   interrupts and traps of the boundary          cpu_serve_requests()
  *   2 breakpoint  instruction breakpoint at CS:EIP, unless RF    cpu_debug_fetch()
+ *                 before it, a debugger's outside the guest      cpu_debugger_fetch()
  *   3 fetch       limit, page, decoding                          fetch_quick()
  *   4 admit       model, LOCK, mode, FPU, privilege              by the row's attributes
  *   5 execute     the row's handler
@@ -12,6 +13,7 @@
 #include "cpu/interp.h"
 #include "cpu/cpuid.h"
 #include "cpu/debug.h"
+#include "cpu/debugger.h"
 #include "cpu/deliver.h"
 #include "cpu/engine.h"
 #include "cpu/fetch.h"
@@ -86,6 +88,8 @@ static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
     const struct decoded *d;
     bool branched;
 
+    if (cpu->watch_code && cpu_debugger_fetch(cpu, cpu->seg[CS].base + cpu->eip))
+        return;
     if (cpu_debug_armed(cpu) && !(before & FLAG_RF) &&
         !cpu_debug_fetch(cpu, cpu->seg[CS].base + cpu->eip)) {
         deliver_recorded(cpu);
@@ -118,7 +122,7 @@ static inline void run_one(struct vcpu *cpu)
 {
     const struct decoded *d;
 
-    if (unlikely(cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu))) {
+    if (unlikely(cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu) || cpu->watch_code)) {
         run_watched(cpu);
         return;
     }

@@ -5,6 +5,7 @@
  * Repeated forms commit each iteration, as cpu/string.c does, and give way to requests.
  */
 #include "cpu/debug.h"
+#include "cpu/debugger.h"
 #include "cpu/deliver.h"
 #include "cpu/operand.h"
 #include "mmu/mmu.h"
@@ -182,7 +183,7 @@ static bool bulk_outs(struct vcpu *cpu, const struct insn *in, u32 size, u32 cou
 
 static bool must_pause(struct vcpu *cpu)
 {
-    return cpu_asked(cpu, 16) || cpu->eflags & FLAG_TF;
+    return cpu_asked(cpu, 16) || cpu->eflags & FLAG_TF || cpu_debugger_stepping(cpu);
 }
 
 static bool repeat_port_string(struct vcpu *cpu, const struct insn *in,

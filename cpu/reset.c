@@ -49,6 +49,7 @@ void cpu_free(struct vcpu *cpu)
         return;
     cpu_fetch_free(cpu);
     cpu_hostexec_free(cpu);
+    free(cpu->debugger);
     free(cpu);
 }
 

@@ -9,6 +9,7 @@
  * On plain memory they run a page at a time, in both directions.
  */
 #include "cpu/debug.h"
+#include "cpu/debugger.h"
 #include "cpu/deliver.h"
 #include "cpu/hostop.h"
 #include "cpu/operand.h"
@@ -441,7 +442,7 @@ static inline bool until_met(const struct vcpu *cpu, const struct insn *in, enum
 /* Somebody wants the CPU between two iterations. */
 static inline bool must_pause(struct vcpu *cpu, u32 done)
 {
-    return cpu_asked(cpu, done) || (cpu->eflags & FLAG_TF);
+    return cpu_asked(cpu, done) || (cpu->eflags & FLAG_TF) || cpu_debugger_stepping(cpu);
 }
 
 /* CMPS and SCAS that stop half-way show the flags they began with (vol. 2, "CMPS"). */

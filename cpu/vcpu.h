@@ -173,6 +173,9 @@ struct vcpu {
     const struct engine *engine; /* which runs it; see engine.h */
     void *bt;     /* the translator; owned by bt/ */
     u64 insns; /* instructions run by the interpreter since reset */
+    struct debugger *debugger; /* outside the guest; NULL: there has been none. See debugger.h: */
+    u8 watch_code; /* it has breakpoints */
+    u8 watch_all;  /* WATCH_*: it looks at every instruction */
     u32 cpuid_version; /* another whenever an answer of CPUID may have changed */
     u32 pauses; /* PAUSEs until machine_paused() is asked */
     i32 patience; /* steps until C looks whether the deadline is there: cpu_asked() */

@@ -53,6 +53,9 @@ bool mmu_a20(const struct mmu *mmu);
 void mmu_phys_read(struct mmu *mmu, gpa_t gpa, void *buf, u64 size);
 void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size);
 
+/* Does memory answer there, for loads or stores, and not the bus? */
+bool mmu_phys_is_memory(const struct mmu *mmu, gpa_t gpa, bool write);
+
 /* What is counted: stats.def. */
 struct mmu_stats {
 #define COUNTER(id, help) u64 id;

@@ -195,6 +195,13 @@ void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size)
     }
 }
 
+bool mmu_phys_is_memory(const struct mmu *mmu, gpa_t gpa, bool write)
+{
+    u64 page = gpa >> PAGE_SHIFT;
+
+    return page < PHYS_PAGES && (write ? mmu->page_write[page] : mmu->page_read[page]);
+}
+
 void mmu_listen(struct mmu *mmu, struct mmu_listener *l)
 {
     l->next = mmu->listeners;

@@ -1,6 +1,7 @@
 /*
  * ring3: options, machine, front ends, loop, exit status.
  */
+#include "runtime/control/gdb.h"
 #include "runtime/control/progress.h"
 #include "runtime/control/qmp.h"
 #include "runtime/control/signals.h"
@@ -25,12 +26,15 @@ int main(int argc, char **argv)
     signals_watch(m);
     if (o.qmp)
         qmp_new(m, o.qmp, o.qmp_wait);
+    if (o.gdb)
+        gdb_new(m, o.gdb, o.gdb_wait);
     display = display_open(m);
     progress_watch(m);
     status = machine_run(m);
     display_close(display);
     stats_write(m);
     tcdump_at_exit(m);
+    gdb_free(m, status);
     qmp_free(m);
     machine_free(m);
     return status;

@@ -9,7 +9,7 @@
 /* Listens at path, replacing a stale socket there; die()s. Removed by unix_unlisten(). */
 int unix_listen(const char *path, const char *option);
 void unix_unlisten(int fd, const char *path);
-/* Takes a client, without blocking unless `wait`. -1: none. The socket does not block. */
+/* Takes a client, of any kind of socket, without blocking unless `wait`. -1: none. The socket does not block. */
 int unix_accept(int listener, bool wait);
 
 #endif

@@ -74,6 +74,9 @@ struct machine {
     struct qmp *qmp;           /* the control socket's server, or NULL */
     /* Hears of events, by QMP's names; NULL: nobody does. See machine_notify(). */
     void (*notify)(struct machine *m, const char *event, const char *reason);
+    /* A debugger outside the guest: asked once a turn of the run loop, before the guest goes on; or NULL. */
+    void (*debug)(struct machine *m);
+    struct gdb *gdb;           /* its server, or NULL */
     struct keyqueue *keyqueue; /* keys typed by programs; made when first needed */
 };
 

@@ -60,6 +60,8 @@ struct options {
     const char *name;
     const char *qmp;   /* unix socket path, NULL: none */
     bool qmp_wait;
+    const char *gdb;   /* "tcp:HOST:PORT" or "unix:PATH", NULL: none */
+    bool gdb_wait;
     struct {
         const char *id, *target;
     } chardev[MAX_CHARDEVS]; /* names for targets: -chardev */

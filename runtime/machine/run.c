@@ -82,6 +82,8 @@ static void serve_events(struct machine *m)
     }
     if (events & MACHINE_RESET && !m->quit)
         serve_reset(m);
+    if (m->debug && !m->quit)
+        m->debug(m);
 }
 
 static bool halted(struct machine *m)

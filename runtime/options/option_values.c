@@ -367,6 +367,35 @@ SETTER(set_qmp)
     o->qmp_wait = k.wait && !strstr(arg, ",nowait");
 }
 
+/* QEMU enforces server=on,wait=off,nodelay=on of TCP, and takes the words. */
+SETTER(set_gdb)
+{
+    static const struct key_row rows[] = {
+        KEY(struct qmp_keys, address, KEY_TEXT), KEY(struct qmp_keys, server, KEY_BOOL),
+        KEY(struct qmp_keys, wait, KEY_BOOL),    { "nowait", KEY_IGNORE, 0, NULL },
+        { "nodelay", KEY_IGNORE, 0, NULL },
+    };
+    struct qmp_keys k = { .server = true };
+    const char *address;
+
+    keyval_read(option, arg, "address", rows, ARRAY_SIZE(rows), &k);
+    address = k.address ? k.address : "";
+    o->gdb = NULL;
+    if (!strcmp(address, "none"))
+        return;
+    if ((strncmp(address, "tcp:", 4) || !address[4]) && (strncmp(address, "unix:", 5) || !address[5]))
+        die("%s: '%s': only tcp:HOST:PORT or unix:PATH", option, arg);
+    if (!k.server)
+        die("%s: only server=on: the debugger connects to ring3", option);
+    o->gdb = address;
+    o->gdb_wait = k.wait;
+}
+
+SETTER(set_gdb_port)
+{
+    o->gdb = "tcp::1234";
+}
+
 /* ---- ring3's own ---- */
 
 /* The words behind an engine's name, each KEY=VALUE. */

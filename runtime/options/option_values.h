@@ -22,6 +22,8 @@ SETTER(set_serial);
 SETTER(set_chardev);
 SETTER(set_debugcon);
 SETTER(set_qmp);
+SETTER(set_gdb);
+SETTER(set_gdb_port); /* without an argument */
 SETTER(set_engine);
 SETTER(set_host_model);
 SETTER(set_trace);

@@ -67,6 +67,7 @@ void scene_apic(struct fuzz *f);
 void scene_ne2000(struct fuzz *f);
 void scene_serial(struct fuzz *f);
 void scene_cpu(struct fuzz *f);  /* runs random code for a while */
+void scene_gdb(struct fuzz *f);  /* a debugger, and the same */
 void scene_boot(struct fuzz *f); /* lets the firmware start what the images hold */
 
 /* ---- Images and firmware ---- */

@@ -1,6 +1,6 @@
 /*
  * Where each chip answers, and its scene. "board" is all of them at once; "cpu" also runs
- * code; "boot" lets SeaBIOS start random images.
+ * code, and "gdb" has a debugger look on; "boot" lets SeaBIOS start random images.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -29,6 +29,7 @@ const struct target fuzz_targets[] = {
     { "board",    { { 0x00, 0x100 }, { 0x170, 8 }, { 0x1ce, 3 }, { 0x1f0, 8 }, { 0x2f8, 8 }, { 0x376, 0x90 }, { 0xcf8, 8 } },
                   { { 0xa0000, 0x20000 }, { 0xfee00000, 0x1000 }, { 0xfec00000, 0x1000 } }, NULL },
     { "cpu",      { { 0x00, 0x100 }, { 0x3c0, 32 } }, { { 0xa0000, 0x20000 } }, scene_cpu },
+    { "gdb",      { { 0x00, 0x100 }, { 0x3c0, 32 } }, { { 0xa0000, 0x20000 } }, scene_gdb },
     { "boot",     { { 0x80, 1 } }, { { 0 } }, scene_boot, 400 },
     { NULL },
 };

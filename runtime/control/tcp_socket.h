@@ -1,0 +1,16 @@
+/*
+ * Listening on TCP, for the debugger's server.
+ */
+#ifndef RING3_TCP_SOCKET_H
+#define RING3_TCP_SOCKET_H
+
+#include "runtime/base/base.h"
+
+/* Listens at "HOST:PORT", "[HOST]:PORT" or ":PORT", which is the loopback interface; die()s.
+ * The socket does not block, and closes with close(). */
+int tcp_listen(const char *where, const char *option);
+/* Takes a client, without blocking unless `wait`. -1: none. Its socket does not block, and does
+ * not hold small packets back. */
+int tcp_accept(int listener, bool wait);
+
+#endif
