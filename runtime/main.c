@@ -2,6 +2,7 @@
  * ring3: options, machine, front ends, loop, exit status.
  */
 #include "runtime/control/gdb.h"
+#include "runtime/control/pidfile.h"
 #include "runtime/control/progress.h"
 #include "runtime/control/qmp.h"
 #include "runtime/control/signals.h"
@@ -22,6 +23,8 @@ int main(int argc, char **argv)
 
     options_parse(&o, argc, argv);
     host_check(&o);
+    if (o.pidfile)
+        pidfile_write(o.pidfile);
     m = machine_new(&o);
     signals_watch(m);
     if (o.qmp)

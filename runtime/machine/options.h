@@ -60,6 +60,8 @@ struct options {
     const char *name;
     const char *qmp;   /* unix socket path, NULL: none */
     bool qmp_wait;
+    bool kvm_asked;    /* -enable-kvm, -accel kvm */
+    const char *pidfile;
     const char *gdb;   /* "tcp:HOST:PORT" or "unix:PATH", NULL: none */
     bool gdb_wait;
     struct {

@@ -41,12 +41,30 @@ static void list_cpus(void)
     exit(0);
 }
 
+/* QEMU's names of processors between ours: what such a guest needs is in the model beside it. */
+static const char *model_for(const char *name)
+{
+    static const char *const rows[][2] = { { "qemu32", "p6" },  { "coreduo", "p6" }, { "n270", "p6" },
+                                           { "max", "p6" },     { "host", "p6" },
+                                           { "pentium2", "pentium3" } };
+
+    for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
+        if (!strcmp(rows[i][0], name))
+            return rows[i][1];
+    return NULL;
+}
+
 SETTER(set_cpu)
 {
+    const char *other = model_for(arg);
     u32 n = 0;
 
     if (!strcmp(arg, "help") || !strcmp(arg, "?"))
         list_cpus();
+    if (other) {
+        warn("%s %s: %s is what the guest gets", option, arg, other);
+        arg = other;
+    }
     for (const struct cpu_model *m = cpu_models; m->name; m++, n++)
         if (!strcmp(m->name, arg)) {
             o->cpu = m->name;
@@ -109,11 +127,19 @@ struct machine_keys {
     bool on;
 };
 
+#define ACCELERATORS "tcg|kvm|kvm:tcg|tcg:kvm"
+
+/* Said once, at the end, when it is known what runs instead. */
+static void note_accelerator(struct options *o, const char *name)
+{
+    o->kvm_asked |= name && !strncmp(name, "kvm", 3);
+}
+
 SETTER(set_machine)
 {
     static const struct key_row rows[] = {
         { "type", KEY_CHOICE, offsetof(struct machine_keys, type), "pc|pc-i440fx-7.2" },
-        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), "tcg" },
+        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS },
         { "usb", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
         { "vmport", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
         { "hpet", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
@@ -125,18 +151,20 @@ SETTER(set_machine)
 
     keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
     o->pcspk_audiodev = k.pcspk_audiodev;
+    note_accelerator(o, k.accel);
 }
 
 SETTER(set_accel)
 {
     static const struct key_row rows[] = {
-        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), "tcg" },
+        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS },
         { "thread", KEY_IGNORE, 0, NULL },
         { "tb-size", KEY_IGNORE, 0, NULL },
     };
     struct machine_keys k = { NULL };
 
     keyval_read(option, arg, "accel", rows, ARRAY_SIZE(rows), &k);
+    note_accelerator(o, k.accel);
 }
 
 SETTER(set_smp)
@@ -537,6 +565,8 @@ void options_finish(struct options *o)
     o->windowed = o->display && o->display->window;
     check_terminal(o);
     network_finish(o);
+    if (o->kvm_asked)
+        warn("no KVM is used: %s runs the guest", o->engine->help);
     if (o->stats_interval && !o->stats)
         die("-stats-interval: only with -stats FILE");
     if (!o->kernel && (o->initrd || *o->append))

@@ -159,7 +159,15 @@ TEST(options, what_scripts_carry_is_accepted)
     check_refused("-smp 2", "nearest is '1'");
     check_refused("-smp cores=4", "nearest is '1'");
     check_refused("-machine q35", "nearest is 'pc'");
-    check_refused("-accel kvm", "nearest is 'tcg'");
+    check_refused("-accel kvn", "nearest is 'kvm'");
+    CHECK(!o.kvm_asked);
+    o = parse("-accel kvm:tcg -cpu n270");
+    CHECK(o.kvm_asked && same(o.cpu, "p6"));
+    o = parse("-machine pc,accel=kvm -cpu pentium2");
+    CHECK(o.kvm_asked && same(o.cpu, "pentium3"));
+    o = parse("-enable-kvm");
+    CHECK(o.kvm_asked);
+    check_refused("-cpu pentium4", "nearest is 'pentium3'");
 }
 
 static const char *netdev_of(const struct device_options *d)

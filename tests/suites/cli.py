@@ -504,6 +504,38 @@ def guest_that_waits_lets_the_host_sleep(c):
 
 
 @case
+def what_runs_instead_is_said(c):
+    for words, text in ((["-enable-kvm"], "ring3: warning: no KVM is used: the translator runs the guest\n"),
+                        (["-accel", "kvm:tcg", "--engine", "interp"],
+                         "ring3: warning: no KVM is used: the reference interpreter runs the guest\n"),
+                        (["-cpu", "coreduo"], "ring3: warning: -cpu coreduo: p6 is what the guest gets\n")):
+        r = c.run(*words, "-display", "none", "-L", "/nonexistent")
+        expect(r.stderr.startswith(text) and r.stderr.count("\n") == 2, r.stderr)
+
+
+@case
+def pidfile(c):
+    path = c.path("pid")
+    vm = VM(c.ring3, ["-pidfile", path, "-fda", c.floppy(LOOP)])
+    try:
+        with open(path) as f:
+            expect(int(f.read()) == vm.process.pid, "another number")
+        c.refused("pid: a running process holds it", "-pidfile", path)
+        expect(vm.quit() == 0 and not os.path.exists(path), "the file is left behind")
+    finally:
+        vm.close()
+    with open(path, "w") as f:
+        f.write("1234567\n")
+    vm = VM(c.ring3, ["-pidfile", path, "-fda", c.floppy(LOOP)])
+    try:
+        with open(path) as f:
+            expect(f.read() == "%d\n" % vm.process.pid, "an old file is not written over")
+    finally:
+        vm.close()
+    c.refused("No such file or directory", "-pidfile", "/nonexistent/pid")
+
+
+@case
 def without_firmware_it_says_so(c):
     c.refused("nonexistent.*bios", "-L", "/nonexistent")
 
