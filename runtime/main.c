@@ -1,6 +1,7 @@
 /*
  * ring3: options, machine, front ends, loop, exit status.
  */
+#include "runtime/control/chardev.h"
 #include "runtime/control/gdb.h"
 #include "runtime/control/pidfile.h"
 #include "runtime/control/progress.h"
@@ -31,6 +32,8 @@ int main(int argc, char **argv)
         qmp_new(m, o.qmp, o.qmp_wait);
     if (o.gdb)
         gdb_new(m, o.gdb, o.gdb_wait);
+    if (o.monitor)
+        chardev_monitor(m, o.monitor);
     display = display_open(m);
     progress_watch(m);
     status = machine_run(m);

@@ -1,6 +1,6 @@
 /*
  * Character back ends from inside: what chardev.c (buffers, the loop) and the kinds
- * (char_stdio.c, char_file.c, char_unix.c) share. A new kind is a struct char_kind in a file of
+ * (char_stdio.c, char_file.c, char_unix.c, char_tcp.c) share. A new kind is a struct char_kind in a file of
  * its own, and a row in chardev.c.
  */
 #ifndef RING3_CHAR_BACKEND_H
@@ -21,7 +21,9 @@ struct char_backend {
     bool terminal;        /* a stdio kind */
     bool monitored;       /* Ctrl+A commands */
     bool prefixed;        /* Ctrl+A was typed */
-    struct monitor *monitor; /* while Ctrl+A c shows it */
+    struct monitor *monitor; /* while Ctrl+A c shows it; of -monitor, while there is a client */
+    bool is_monitor;         /* -monitor: nothing else is here */
+    u8 telnet;               /* enum telnet_state */
 };
 
 /* Once `in` and `out` are open: they are served from the loop. */
@@ -29,7 +31,10 @@ void char_watch(struct char_backend *p);
 /* The other end is gone. */
 void char_hang_up(struct char_backend *p);
 
-extern const struct char_kind stdio_kind, mon_stdio_kind, file_kind, pty_kind, unix_kind,
-    null_kind, none_kind;
+/* Is the byte from a telnet client text? */
+bool char_telnet_byte(struct char_backend *p, u8 byte);
+
+extern const struct char_kind stdio_kind, mon_stdio_kind, file_kind, pty_kind, unix_kind, tcp_kind,
+    telnet_kind, null_kind, none_kind;
 
 #endif

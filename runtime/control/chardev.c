@@ -63,8 +63,11 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
         p->m->spoken = true;
         progress_done();
     }
-    for (u32 i = 0; i < n && p->held < BUFFER; i++)
+    for (u32 i = 0; i < n && p->held < BUFFER; i++) {
         p->buffer[(p->head + p->held++) % BUFFER] = data[i];
+        if (p->kind->telnet && data[i] == 0xff && p->held < BUFFER)
+            p->buffer[(p->head + p->held++) % BUFFER] = data[i];
+    }
     /* Early once in a while; a reader that is slow gets the rest from the loop. */
     if (p->held % FLUSH_AT == 0 && p->held < BUFFER)
         flush_output(p);
@@ -107,7 +110,7 @@ static void command(struct char_backend *p, u8 key)
             p->monitor = NULL;
             monitor_says(p, "\r\n");
         } else {
-            p->monitor = monitor_new(p->m, monitor_says, p);
+            p->monitor = monitor_new(p->m, monitor_says, p, true);
         }
         break;
     case 1:
@@ -160,7 +163,8 @@ static void read_input(struct char_backend *p)
         return;
     }
     for (ssize_t i = 0; i < got; i++)
-        typed(p, data[i]);
+        if (!p->kind->telnet || char_telnet_byte(p, data[i]))
+            typed(p, data[i]);
 }
 
 static void accept_input(struct chardev *c)
@@ -198,6 +202,10 @@ static void update_events(struct char_backend *p)
 
 void char_watch(struct char_backend *p)
 {
+    if (p->is_monitor) {
+        monitor_free(p->monitor);
+        p->monitor = monitor_new(p->m, monitor_says, p, false);
+    }
     if (p->in >= 0)
         loop_add(p->m, p->in, 0, backend_ready, p);
     if (p->out >= 0 && p->out != p->in)
@@ -209,7 +217,7 @@ void char_watch(struct char_backend *p)
 
 const struct char_kind *const char_kinds[] = {
     &stdio_kind, &mon_stdio_kind, &file_kind, &pty_kind,
-    &unix_kind,  &null_kind,      &none_kind, NULL,
+    &unix_kind,  &tcp_kind,       &telnet_kind, &null_kind, &none_kind, NULL,
 };
 
 const struct char_kind *char_kind_of(const char *target)
@@ -224,17 +232,18 @@ const struct char_kind *char_kind_of(const char *target)
     return NULL;
 }
 
-struct chardev *chardev_new(struct machine *m, const char *target)
+static struct chardev *open_backend(struct machine *m, const char *target, bool is_monitor)
 {
     const struct char_kind *kind = char_kind_of(target);
     struct char_backend *p = calloc(1, sizeof(*p));
 
     check(p, "out of memory");
     if (!kind)
-        die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, null",
+        die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, tcp:HOST:PORT, null",
             target);
     p->kind = kind;
     p->m = m;
+    p->is_monitor = is_monitor;
     p->in = p->out = p->listener = p->keeper = -1;
     p->buffer = malloc(BUFFER);
     check(p->buffer, "out of memory");
@@ -244,6 +253,16 @@ struct chardev *chardev_new(struct machine *m, const char *target)
     m->ports = p;
     kind->open(p, target + strlen(kind->name));
     return &p->c;
+}
+
+struct chardev *chardev_new(struct machine *m, const char *target)
+{
+    return open_backend(m, target, false);
+}
+
+void chardev_monitor(struct machine *m, const char *target)
+{
+    open_backend(m, target, true);
 }
 
 /* A terminal scrolls, a reader reads: give them a moment to take the rest. */

@@ -19,6 +19,7 @@ struct char_kind {
     const char *chardev;  /* as -chardev names it; NULL: not there */
     /* of -chardev: path= is the argument; server=on, wait= are wanted behind it */
     bool path, server;
+    bool telnet;          /* input and output go by RFC 854 */
     bool terminal;        /* it takes the terminal: only one may */
     void (*open)(struct char_backend *p, const char *arg); /* die()s on the user's mistakes */
     void (*close)(struct char_backend *p); /* what is not in, out or keeper; NULL: nothing is */
@@ -34,10 +35,14 @@ const struct char_kind *char_kind_of(const char *target);
  *   file:PATH           made or emptied; output only
  *   pty                 a pseudo-terminal; its name is printed
  *   unix:PATH,server=on,wait=off   a socket for one client, the newest
+ *   tcp:HOST:PORT,server=on,wait=off      the same by TCP; no HOST: on the loopback interface
+ *   telnet:HOST:PORT,server=on,wait=off   for a telnet client
  *   null, none
  * Freed by chardev_free_all(). die()s with one line on the user's mistakes.
  */
 struct chardev *chardev_new(struct machine *m, const char *target);
+/* The same for a human monitor. */
+void chardev_monitor(struct machine *m, const char *target);
 /* Writes out what is left (a terminal or peer gets a second to take it) and closes
  * everything. */
 void chardev_free_all(struct machine *m);

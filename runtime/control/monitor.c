@@ -14,23 +14,41 @@ struct monitor {
     void (*say)(void *arg, const char *text);
     void *arg;
     char line[512];
+    bool ended; /* by CR: LF is no second line */
     u32 n;
 };
 
 struct monitor *monitor_new(struct machine *m, void (*say)(void *arg, const char *text),
-                            void *arg)
+                            void *arg, bool shared)
 {
     struct monitor *mon = calloc(1, sizeof(*mon));
 
     check(mon, "out of memory");
     *mon = (struct monitor){ .machine = m, .say = say, .arg = arg };
-    say(arg, "\r\nring3 monitor: help lists commands, Ctrl+A c goes back\r\n" PROMPT);
+    say(arg, shared ? "\r\nring3 monitor: help lists commands, Ctrl+A c goes back\r\n" PROMPT :
+                      "ring3 monitor: help lists commands\r\n" PROMPT);
     return mon;
 }
 
 void monitor_free(struct monitor *mon)
 {
     free(mon);
+}
+
+/* A terminal in raw mode wants CR LF, as a telnet client does. */
+static void say_lines(struct monitor *mon, const char *text)
+{
+    char *lines = malloc(2 * strlen(text) + 1), *to = lines;
+
+    check(lines, "out of memory");
+    for (; *text; text++) {
+        if (*text == '\n')
+            *to++ = '\r';
+        *to++ = *text;
+    }
+    *to = '\0';
+    mon->say(mon->arg, lines);
+    free(lines);
 }
 
 static void run_line(struct monitor *mon)
@@ -41,7 +59,7 @@ static void run_line(struct monitor *mon)
     mon->n = 0;
     mon->say(mon->arg, "\r\n");
     said = hmp_run(mon->machine, mon->line);
-    mon->say(mon->arg, said);
+    say_lines(mon, said);
     mon->say(mon->arg, PROMPT);
     free(said);
 }
@@ -50,7 +68,10 @@ void monitor_type(struct monitor *mon, u8 byte)
 {
     char echo[2] = { (char)byte, '\0' };
 
-    if (byte == '\r' || byte == '\n') {
+    bool ended = mon->ended;
+
+    mon->ended = byte == '\r';
+    if (byte == '\r' || (byte == '\n' && !ended)) {
         run_line(mon);
     } else if (byte == '\b' || byte == 0x7f) {
         if (mon->n) {

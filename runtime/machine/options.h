@@ -62,6 +62,7 @@ struct options {
     bool qmp_wait;
     bool kvm_asked;    /* -enable-kvm, -accel kvm */
     const char *pidfile;
+    const char *monitor; /* target of a human monitor of its own, NULL: none */
     const char *gdb;   /* "tcp:HOST:PORT" or "unix:PATH", NULL: none */
     bool gdb_wait;
     struct {

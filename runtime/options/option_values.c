@@ -281,6 +281,13 @@ SETTER(set_serial)
     add_serial(o, option, target(option, arg));
 }
 
+SETTER(set_monitor)
+{
+    o->monitor = in_choices(arg, "none|null") ? NULL : target(option, arg);
+    if (!strncmp(arg, "mon:", 4) || !strncmp(arg, "file:", 5))
+        die("%s: '%s': nobody could type there", option, arg);
+}
+
 SETTER(set_debugcon)
 {
     *device_reference(add_device(o, option, &debugcon_user_device), KEY_CHARDEV) = target(option, arg);
@@ -545,10 +552,11 @@ static void check_terminal(const struct options *o)
 
     for (u32 i = 0; i < MAX_SERIAL; i++)
         users += is_terminal(o->serial[i]);
+    users += is_terminal(o->monitor);
     for (struct device_options *d = o->devices; d; d = d->next)
         users += d->row == &isa_serial_user_device && is_terminal(*device_reference(d, KEY_CHARDEV));
     if (users > 1)
-        die("the terminal can serve one of -display curses and -serial stdio");
+        die("the terminal can serve one of -display curses, -serial stdio and -monitor stdio");
 }
 
 void options_finish(struct options *o)
@@ -557,9 +565,10 @@ void options_finish(struct options *o)
         o->serial[i] = resolve(o, o->serial[i]);
     for (struct device_options *d = o->devices; d; d = d->next)
         resolve_device(o, d);
+    o->monitor = resolve(o, o->monitor);
     place_drives(o);
     if (o->nographic && !o->serial[0] && !wants_device(o, &ns16550_class))
-        o->serial[0] = "mon:stdio";
+        o->serial[0] = o->monitor ? "stdio" : "mon:stdio";
     if (!o->display_set && !o->nographic)
         o->display = display_default();
     o->windowed = o->display && o->display->window;

@@ -20,6 +20,7 @@ SETTER(set_boot);
 SETTER(set_display);
 SETTER(set_serial);
 SETTER(set_chardev);
+SETTER(set_monitor);
 SETTER(set_debugcon);
 SETTER(set_qmp);
 SETTER(set_gdb);

@@ -503,6 +503,54 @@ def guest_that_waits_lets_the_host_sleep(c):
         expect(sleeps == 0, "%s between: %.1f %% of a core, %d sleeps" % (name, 100 * used, sleeps))
 
 
+def talk(sock, text, want):
+    """Sends, and reads until `want` has come."""
+    sock.sendall(text)
+    sock.settimeout(20)
+    got = b""
+    while want not in got:
+        more = sock.recv(4096)
+        expect(more, "%r: hung up after %r" % (text, got))
+        got += more
+    return got
+
+
+@case
+def monitors(c):
+    """A monitor of its own on a socket, by telnet, on the terminal; its clients come and go."""
+    path = c.path("monitor")
+    vm = VM(c.ring3, ["-monitor", "unix:%s,server=on,wait=off" % path, "-fda", c.floppy(LOOP)])
+    try:
+        for _ in range(2):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(path)
+                talk(s, b"", b"(ring3) ")
+                text = talk(s, b"info nAme\b\b\b\bname\r\ninfo status\n", b"running")
+                expect(b"(ring3) (ring3)" not in text and b"VM status: running" in text, "%r" % text)
+    finally:
+        vm.close()
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    vm = VM(c.ring3, ["-monitor", "telnet:127.0.0.1:%d,server,nowait" % port, "-fda", c.floppy(LOOP)])
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            text = talk(s, b"\xff\xfd\x01\xff\xfa\x18\0x\xff\xff\xff\xf0info\xff\xfb\x1f status\r\0", b"running\r\n")
+            expect(text.startswith(b"\xff\xfb\x01\xff\xfb\x03"), "%r" % text)
+            s.sendall(b"quit\r\0")
+            expect(vm.wait_end(20) == 0, "quit")
+    finally:
+        vm.close()
+    p = subprocess.run([c.ring3, "-display", "none", "-S", "-monitor", "stdio"], input="info status\nquit\n", capture_output=True,
+                       text=True, timeout=20)
+    expect(p.returncode == 0 and "VM status: paused (prelaunch)" in p.stdout, p.stdout + p.stderr)
+    c.refused("only with server=on", "-monitor", "tcp:127.0.0.1:1")
+    c.refused("a port from 1 to 65535", "-monitor", "tcp:127.0.0.1:x,server=on")
+    c.refused("the terminal can serve one", "-monitor", "stdio", "-serial", "stdio")
+    c.refused("nobody could type there", "-monitor", "file:" + c.path("x"))
+    c.refused("'stdi'.*nearest is 'stdio'", "-monitor", "stdi")
+
+
 @case
 def what_runs_instead_is_said(c):
     for words, text in ((["-enable-kvm"], "ring3: warning: no KVM is used: the translator runs the guest\n"),

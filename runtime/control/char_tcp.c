@@ -1,0 +1,101 @@
+/*
+ * TCP as a character back end: we listen, for one client at a time, the newest. telnet: does the
+ * same in TELNET's terms (RFC 854): we echo and go character by character, and what the client's
+ * end says about itself is taken out of its input.
+ */
+#include "runtime/control/char_backend.h"
+#include "runtime/control/tcp_socket.h"
+#include "runtime/machine/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { IAC = 255, DONT = 254, WILL = 251, SB = 250, SE = 240 }; /* RFC 854 */
+enum { ECHO_OPTION = 1, GO_AHEAD_OPTION = 3 };                   /* RFC 857, 858 */
+enum telnet_state { TEXT, COMMAND, OPTION, SUBNEGOTIATION, SUBNEGOTIATION_IAC };
+
+static void greet(struct char_backend *p)
+{
+    static const u8 we_will[] = { IAC, WILL, ECHO_OPTION, IAC, WILL, GO_AHEAD_OPTION };
+
+    p->telnet = TEXT;
+    if (p->kind->telnet && write(p->out, we_will, sizeof(we_will)) < 0)
+        return; /* it is gone already, which reading will tell */
+}
+
+bool char_telnet_byte(struct char_backend *p, u8 byte)
+{
+    switch (p->telnet) {
+    case TEXT:
+        p->telnet = byte == IAC ? COMMAND : TEXT;
+        return byte != IAC && byte; /* 0 follows a CR that is one */
+    case COMMAND:
+        p->telnet = byte == SB ? SUBNEGOTIATION : byte >= WILL && byte <= DONT ? OPTION : TEXT;
+        return byte == IAC;
+    case SUBNEGOTIATION:
+        p->telnet = byte == IAC ? SUBNEGOTIATION_IAC : SUBNEGOTIATION;
+        return false;
+    case SUBNEGOTIATION_IAC:
+        p->telnet = byte == SE ? TEXT : SUBNEGOTIATION;
+        return false;
+    default:
+        p->telnet = TEXT;
+        return false;
+    }
+}
+
+static void take_client(struct char_backend *p, bool wait)
+{
+    int fd = tcp_accept(p->listener, wait);
+
+    if (fd < 0)
+        return;
+    if (p->in >= 0)
+        char_hang_up(p);
+    p->in = p->out = fd;
+    greet(p);
+    char_watch(p);
+}
+
+static void client_waits(void *arg, u32 events)
+{
+    take_client(arg, false);
+}
+
+static void open_tcp(struct char_backend *p, const char *arg)
+{
+    size_t n = strcspn(arg, ",");
+    const char *rest = arg + n;
+    char *where = strndup(arg, n);
+
+    if (!strstr(rest, ",server") || strstr(rest, "server=off"))
+        die("%s%s: only with server=on: ring3 listens", p->kind->name, arg);
+    p->listener = tcp_listen(where, p->kind->telnet ? "telnet" : "tcp");
+    free(where);
+    if (!strstr(rest, "wait=off") && !strstr(rest, "nowait")) {
+        fprintf(stderr, "ring3: waiting for a client at %s%s\n", p->kind->name, arg);
+        take_client(p, true);
+    }
+    loop_add(p->m, p->listener, LOOP_READ, client_waits, p);
+}
+
+static void close_tcp(struct char_backend *p)
+{
+    loop_remove(p->m, p->listener);
+    close(p->listener);
+}
+
+const struct char_kind tcp_kind = {
+    .name = "tcp:",
+    .argument = "HOST:PORT,server=on,wait=off",
+    .open = open_tcp,
+    .close = close_tcp,
+};
+const struct char_kind telnet_kind = {
+    .name = "telnet:",
+    .argument = "HOST:PORT,server=on,wait=off",
+    .telnet = true,
+    .open = open_tcp,
+    .close = close_tcp,
+};
