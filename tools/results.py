@@ -37,11 +37,13 @@ def programs(data):
 
 
 def stress(data):
-    return {row: {m: run["ops"] for m, run in machines.items() if run and run.get("ops")} for row, machines in data["rows"].items()}
+    return {row: {m: run["ops"] for m, run in machines.items() if run and run.get("ops")}
+            for row, machines in data["rows"].items()}
 
 
 def ideas(data):
-    return {engine: {"boot, CPU seconds": r["boot"], "fork+wait, us": r["fork_wait"] * 1e6} for engine, r in data["result"].items()}
+    return {engine: {"boot, CPU seconds": r["boot"], "fork+wait, us": r["fork_wait"] * 1e6}
+            for engine, r in data["result"].items()}
 
 
 def timer(data):

@@ -33,6 +33,11 @@ def where_time_went(stats):
 
 # ---- The table of a boot ----
 
+def executions_each(s):
+    """A TU's, on average; None: not counted."""
+    return ratio(bill.number(s.data, "tc.runs.runs.TUs"), sum(s.tc["units"]["tus"].values())) or None
+
+
 def translation(stats):
     """Adams and Agesen's lines, of each run that translated."""
     stats = [s for s in stats if s.tc.get("units")]
@@ -59,13 +64,12 @@ def translation(stats):
         if counted:
             rows.append([name] + [bill.number(s.data, "tc.runs.runs." + key) or None for s in stats])
     if counted:
-        rows.append(["executions a TU"] + [ratio(bill.number(s.data, "tc.runs.runs.TUs"), sum(s.tc["units"]["tus"].values())) or None
-                                           for s in stats])
+        rows.append(["executions a TU"] + [executions_each(s) for s in stats])
     for name in "tus", "code_bytes", "limit_bytes":
         rows.append(["in the cache at exit: " + name.replace("_", " ")] + [s.tc["cache"][name] for s in stats])
     return heading("What was translated") + table(["", *(s.name for s in stats)], rows) + note(
-        "The lines that Adams and Agesen give of a boot and halt. IDENT: the same on the host but for registers and memory operand. "
-        "Executions are counted with -tc-count only, whose code is in the host bytes then.")
+        "The lines that Adams and Agesen give of a boot and halt. IDENT: the same on the host but for registers and memory "
+        "operand. Executions are counted with -tc-count only, whose code is in the host bytes then.")
 
 
 # ---- Counters beside each other ----
@@ -88,7 +92,7 @@ def counters(stats):
 # ---- Over time ----
 
 def values(series, path, per_second=True):
-    """A number of each line; of a count its rate by machine time. The last line is of a shorter time, and its rates say little."""
+    """A number of each line; of a count its rate by machine time. The last line is of a shorter time: its rates say little."""
     times, out, last = [], [], 0.0
     for line in series[:-1]:
         now = line["host"]["guest_seconds"]
@@ -142,29 +146,36 @@ def over_time(stats):
 
 # ---- A hardware VMM's bill ----
 
+def price_cells(line):
+    return [Cell("–"), Cell("–")] if line.price is None else [line.price, line.cycles / 1e6]
+
+
+def bill_row(event):
+    """event: its line under each price."""
+    first = event[0]
+    times = number(first.number) if first.complete else "≥ " + number(first.number)
+    return [first.name, Cell(times), *(c for line in event for c in price_cells(line)), Cell(first.note, "text")]
+
+
 def bill_of(s, prices):
-    columns = {p["name"]: list(bill.lines(s.data, prices["events"], p)) for p in prices["prices"]}
-    rows = []
-    for at in zip(*columns.values()):
-        first = at[0]
-        if not first.number and first.complete:
-            continue
-        rows.append([first.name, Cell(number(first.number) if first.complete else "≥ " + number(first.number))] + [
-            part for line in at for part in (line.price if line.price is not None else Cell("–"),
-                                             line.cycles / 1e6 if line.price is not None else Cell("–"))] + [Cell(first.note, "text")])
+    columns = [list(bill.lines(s.data, prices["events"], p)) for p in prices["prices"]]
+    rows = [bill_row(event) for event in zip(*columns) if event[0].number or not event[0].complete]
     total = ["all", ""]
-    for lines in columns.values():
+    for lines in columns:
         total += ["", sum(line.cycles for line in lines) / 1e6]
-    head = ["event", "times"] + [h for p in prices["prices"] for h in (p["name"] + ": cycles each", "million cycles")] + [Cell("", "text")]
-    return heading(s.name, 3) + table(head, rows, total + [""]) + bill_in_seconds(s, prices, columns)
+    head = ["event", "times"]
+    for p in prices["prices"]:
+        head += [p["name"] + ": cycles each", "million cycles"]
+    return heading(s.name, 3) + table(head + [Cell("", "text")], rows, total + [""]) + bill_in_seconds(s, prices, columns)
 
 
 def bill_in_seconds(s, prices, columns):
     """Beside what the whole run cost ring3."""
-    h = s.data["host"]
-    words = ["%s: %s exits, %s s at %s GHz" % (
-        p["name"], number(sum(line.number for line in lines if line.price is not None)),
-        number(sum(line.cycles for line in lines) / (p["ghz"] * 1e9)), p["ghz"]) for p, lines in zip(prices["prices"], columns.values())]
+    h, words = s.data["host"], []
+    for p, lines in zip(prices["prices"], columns):
+        exits = sum(line.number for line in lines if line.price is not None)
+        seconds = sum(line.cycles for line in lines) / (p["ghz"] * 1e9)
+        words.append("%s: %s exits, %s s at %s GHz" % (p["name"], number(exits), number(seconds), p["ghz"]))
     return note("%s; for exits alone. The whole run took ring3 %s CPU seconds on its own host, the guest's own work included." % (
         "; ".join(words), number(h["user_seconds"] + h["system_seconds"])))
 
@@ -174,8 +185,8 @@ def hardware_bill(stats, prices):
     if not stats:
         return ""
     out = heading("A hardware VMM's bill") + note(
-        "What a VMM that uses the processor's VT-x or SVM would have left the guest for, by what ring3 counted in the same run, priced by "
-        "published figures. ≥: translated code runs some of these itself and counts them only with -tc-count.")
+        "What a VMM that uses the processor's VT-x or SVM would have left the guest for, by what ring3 counted in the same run, "
+        "priced by published figures. ≥: translated code runs some of these itself and counts them only with -tc-count.")
     for s in stats:
         out += bill_of(s, prices)
     out += note("Not in it: " + prices["not_counted"])
@@ -271,8 +282,8 @@ def caches(dumps, listed=2):
         out += heading("The translation cache: " + d.name) + table(
             ["", "", Cell("", "text")], [[what, value, Cell(escape(remark), "text")] for what, value, remark in d.lines()])
         out += heading("Its TUs that ran most" if d.executions else "Some of its TUs", 3) + table(
-            ["at", Cell("mode", "left"), "instructions", "IDENT", "guest bytes", "host bytes", "exits", "chained", "TUs of this place", "runs", "",
-             Cell("learnt: forms, facts", "text")], [tu_row(tu, d.executions) for tu in d.best])
+            ["at", Cell("mode", "left"), "instructions", "IDENT", "guest bytes", "host bytes", "exits", "chained",
+             "TUs of this place", "runs", "", Cell("learnt: forms, facts", "text")], [tu_row(tu, d.executions) for tu in d.best])
         for tu in d.best[:listed]:
             out += listing(tu)
     return out

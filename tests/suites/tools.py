@@ -379,8 +379,9 @@ def the_bill_is_events_times_prices(c):
     for at, price in enumerate(table["prices"]):
         cycles = 0
         for event in table["events"]:
+            times = sum(at_path(stats, path) for path in event["of"] + event.get("in_code", []))
             if price["vmm"] in event["vmms"]:
-                cycles += price["cycles"].get(event["id"], price["default"]) * sum(at_path(stats, p) for p in event["of"] + event.get("in_code", []))
+                cycles += times * price["cycles"].get(event["id"], price["default"])
         shown = float(page.row("all")[3 + 2 * at].replace(",", ""))
         expect(abs(shown - cycles / 1e6) <= 0.005 * cycles / 1e6 + 0.01, "%s: %s, not %s" % (price["name"], shown, cycles / 1e6))
     ports = page.row("port I/O")
@@ -429,7 +430,8 @@ def every_kind_of_result_is_shown(c):
         "kernel": {"native": {}, "speed": {"kernel-loop": {"qemu": 0.25, "bt": 0.75}}},
         "timer": {"rows": {"pit": {"qemu": {"us": 12, "ticks": 1}, "bt": {"us": 6, "ticks": 1}}}},
     }
-    page = Page(report(c, *(c.file(name + ".json", json.dumps({"host": HOST, **data}).encode()) for name, data in several.items())))
+    files = [c.file(name + ".json", json.dumps({"host": HOST, **data}).encode()) for name, data in several.items()]
+    page = Page(report(c, *files))
     for row in ["getppid", "600", "100", "0.17"], ["dos", "3", "1.50", "0.50"], ["gzip", "6", "3", "0.50"], ["cpu", "10", "40", "4.00"], \
             ["nop", "4", "2", "0.50"], ["text-store-b", "40", "20", "0.50"], ["bt:memo=off", "3", "1,000", ""], \
             ["kernel-loop", "0.250", "0.750", "3.00"], ["pit", "12", "6", "0.50"]:
