@@ -7,6 +7,7 @@
  */
 #include "bt/dump.h"
 #include "bt/emit.h"
+#include "runtime/base/debuglog.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,6 +237,26 @@ void dump_tu(const struct xl *x)
     cs_close(&d.host);
 }
 
+void dump_guest_code(const struct xl *x)
+{
+    csh cs;
+
+    if (cs_open(CS_ARCH_X86, x->code32 ? CS_MODE_32 : CS_MODE_16, &cs))
+        return;
+    debuglog_print("----------------\nIN: \n");
+    for (u32 i = 0; i < x->tu->count; i++) {
+        const struct insn *in = &x->insns[i];
+        u32 eip = x->page + x->tu->eip + x->tu->sites[i].eip_off;
+        char text[DUMP_TEXT], bytes[48];
+
+        for (u32 b = 0; b < in->len; b++)
+            snprintf(bytes + 3 * b, 4, "%02x ", in->raw[b]);
+        dump_guest_text(cs, in->raw, in->len, eip, insn_name(in->mnem), text, sizeof(text));
+        debuglog_print("0x%08x:  %-24s %s\n", x->context->cs_base + eip, bytes, text);
+    }
+    debuglog_print("\n");
+    cs_close(&cs);
+}
 
 void dump_host(const struct bt *bt, const struct tu *tu, const u8 *pc)
 {

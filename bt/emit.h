@@ -433,6 +433,7 @@ void xl_callout(struct xl *x, const struct site *site, bool fpu);
 void xl_callout_record(struct xl *x, const struct site *site, bool fpu);
 
 /* ---- dump.c ---- */
+void dump_guest_code(const struct xl *x); /* of a finished TU, for -d in_asm */
 void dump_tu(const struct xl *x); /* a finished one, for --trace tc */
 void dump_perf(const struct bt *bt, const struct tu *tu); /* for --trace perf */
 

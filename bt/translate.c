@@ -5,6 +5,7 @@
 #include "bt/memo.h"
 #include "bt/emit.h"
 #include "cpu/cpuid.h"
+#include "runtime/base/debuglog.h"
 #include <string.h>
 #include <x86intrin.h>
 
@@ -443,6 +444,8 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
     xl_stubs(&x);
     tu->host_size = (u16)(x.p - x.start);
     cache_commit(bt, POLL_END_SIZE + tu->host_size);
+    if (debuglog_on(DEBUGLOG_IN_ASM))
+        dump_guest_code(&x);
     if (trace_on(TRACE_TC))
         dump_tu(&x);
     if (trace_on(TRACE_PERF))

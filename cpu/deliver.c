@@ -13,6 +13,7 @@
 #include "cpu/far.h"
 #include "cpu/reset.h"
 #include "cpu/task.h"
+#include "runtime/base/debuglog.h"
 
 #include <string.h>
 #include <x86intrin.h>
@@ -371,9 +372,30 @@ static bool fault_in_delivery(struct vcpu *cpu, struct event *e)
     return true;
 }
 
+/* As QEMU does: in protected mode alone, numbered from 0. */
+static void log_event(const struct vcpu *cpu, const struct event *e)
+{
+    static _Thread_local u32 count;
+    char text[8192];
+    u32 pc = cpu->seg[CS].base + cpu->eip;
+
+    if (!(cpu->cr0 & CR0_PE))
+        return;
+    cpu_print(cpu, text, sizeof(text));
+    debuglog_print(
+        "%6u: v=%02x e=%04x i=%d cpl=%u IP=%04x:%08x pc=%08x SP=%04x:%08x %s=%08x\n%s", count++,
+        e->vector, e->error, e->how == DELIVER_INT, cpu->cpl, cpu->seg[CS].selector, cpu->eip,
+        pc, cpu->seg[SS].selector, cpu->gpr[ESP],
+        e->vector == EXC_PF ? "CR2" : "env->regs[R_EAX]",
+        e->vector == EXC_PF ? cpu->cr2 : cpu->gpr[EAX], text);
+}
+
 static bool enter_handler(struct vcpu *cpu, const struct event *e)
 {
     bool done;
+
+    if (debuglog_on(DEBUGLOG_INT))
+        log_event(cpu, e);
 
     trace(TRACE_CPU, "%s %02x error %x from %04x:%08x cpl %u eflags %08x%s",
           e->how == DELIVER_EXCEPTION ? "exception" :

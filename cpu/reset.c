@@ -10,6 +10,7 @@
 #include "cpu/hostexec.h"
 #include "cpu/interp.h"
 #include "cpu/msr.h"
+#include "runtime/base/debuglog.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -85,8 +86,18 @@ static void reset_msrs(struct vcpu *cpu)
     cpu->tsc_offset = -cpu_tsc(cpu);
 }
 
+static void log_reset(const struct vcpu *cpu)
+{
+    char text[8192];
+
+    cpu_print(cpu, text, sizeof(text));
+    debuglog_print("CPU Reset (CPU 0)\n%s", text);
+}
+
 void cpu_reset(struct vcpu *cpu)
 {
+    if (debuglog_on(DEBUGLOG_CPU_RESET))
+        log_reset(cpu);
     memset(cpu->gpr, 0, sizeof(cpu->gpr));
     cpu->gpr[EDX] = cpu->model->signature;
     cpu->eip = 0xfff0;

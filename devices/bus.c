@@ -7,6 +7,7 @@
  * nowhere.
  */
 #include "devices/bus.h"
+#include "runtime/base/debuglog.h"
 #include "runtime/base/activity.h"
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,8 @@ void device_nyi(struct device *dev, const char *what)
 {
     machine_bus(dev->machine)->stats.chip_nyi++;
     trace(TRACE_NYI, "%s: %s", dev->class->name, what);
+    if (debuglog_on(DEBUGLOG_GUEST_ERRORS))
+        debuglog_print("%s: %s is not implemented\n", dev->class->name, what);
 }
 
 static u32 port_slot(struct bus *bus)

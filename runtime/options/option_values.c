@@ -9,12 +9,14 @@
 #include "runtime/control/chardev.h"
 #include "runtime/machine/engines.h"
 #include "runtime/machine/machine.h"
+#include "runtime/base/debuglog.h"
 #include "runtime/base/keyval.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
 #include "runtime/options/option_network.h"
 #include "runtime/screen/display.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -497,6 +499,21 @@ SETTER(set_trace)
     o->trace = arg;
 }
 
+SETTER(set_debuglog)
+{
+    static const char *const names[] = {"int", "in_asm", "cpu_reset", "guest_errors"};
+    const char *unknown = debuglog_enable(arg);
+
+    if (unknown)
+        refuse_name(option, unknown, names, sizeof(names[0]), ARRAY_SIZE(names));
+}
+
+SETTER(set_debuglog_file)
+{
+    if (!debuglog_open(arg))
+        die("%s: %s: %s", option, arg, strerror(errno));
+}
+
 /* Lines at less than a hundredth of a second would measure themselves. */
 SETTER(set_stats_interval)
 {
@@ -574,6 +591,8 @@ void options_finish(struct options *o)
     o->windowed = o->display && o->display->window;
     check_terminal(o);
     network_finish(o);
+    if (debuglog_on(DEBUGLOG_INT)) /* what translated code does without C would not be logged */
+        o->switches.no_memo = true;
     if (o->kvm_asked)
         warn("no KVM is used: %s runs the guest", o->engine->help);
     if (o->stats_interval && !o->stats)

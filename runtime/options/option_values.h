@@ -28,6 +28,8 @@ SETTER(set_gdb_port); /* without an argument */
 SETTER(set_engine);
 SETTER(set_host_model);
 SETTER(set_trace);
+SETTER(set_debuglog);
+SETTER(set_debuglog_file);
 SETTER(set_tc_size);
 SETTER(set_stats_interval);
 SETTER(set_dump_tc);

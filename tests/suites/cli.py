@@ -552,6 +552,38 @@ def monitors(c):
 
 
 @case
+def the_log_of_d(c):
+    """Its items, by QEMU's names and formats; of translated system calls, too."""
+    path = c.path("log")
+    vm = VM(c.ring3, ["-d", "int,in_asm,cpu_reset,guest_errors", "-D", path, "-fda", c.floppy(LOOP)], reboot=True)
+    try:
+        vm.wait("Booting from Floppy", 30)
+        vm.qmp.human("system_reset")
+        time.sleep(1)
+    finally:
+        vm.close()
+    with open(path) as f:
+        text = f.read()
+    expect(len(re.findall(r"^CPU Reset \(CPU 0\)\nEAX=\w{8} EBX=", text, re.M)) >= 2, "resets: " + text[:200])
+    expect(re.search(r"^-{16}\nIN: \n0xfffffff0:  ea 5b e0 00 f0 +jmp", text, re.M | re.I) or
+           re.search(r"^IN: \n0x000fe05b:", text, re.M), "no code of the BIOS: " + text[:2000])
+    expect(re.search(r"^0x00007c00:  eb fe +jmp +0x7c00$", text, re.M), "no code of the boot sector")
+    kernel = os.path.join(TOP, "build", "tests", "guests", "sys.elf")
+    subprocess.run([c.ring3, "-display", "none", "-kernel", kernel, "-debugcon", "null", "-device",
+                    "isa-debug-exit,iobase=0xf4,iosize=4", "-d", "int", "-D", path],
+                   capture_output=True, timeout=30)
+    with open(path) as f:
+        lines = re.findall(r"^ *(\d+): v=(..) e=(.{4}) i=([01]) cpl=[0-3] IP=.{4}:.{8} pc=.{8} SP=.{4}:.{8} (.*)=.{8}\nEAX=",
+                           f.read(), re.M)
+    expect([int(n) for n, *_ in lines] == list(range(len(lines))), "numbers")
+    seen = {(v, i) for _, v, _, i, _ in lines}
+    expect({("0d", "0"), ("0e", "0"), ("30", "1"), ("08", "0")} <= seen, "exceptions and INTs: %s" % sorted(seen))
+    expect({r for _, v, _, _, r in lines if v == "0e"} == {"CR2"}, "#PF without CR2")
+    c.refused("'inn'.*nearest is 'int'", "-d", "inn")
+    c.refused("No such file or directory", "-d", "int", "-D", "/nonexistent/log")
+
+
+@case
 def what_runs_instead_is_said(c):
     for words, text in ((["-enable-kvm"], "ring3: warning: no KVM is used: the translator runs the guest\n"),
                         (["-accel", "kvm:tcg", "--engine", "interp"],
