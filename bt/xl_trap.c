@@ -15,6 +15,14 @@
 
 enum { OPCODE_HLT = 0xf4 };
 
+static bool has_operand(const struct insn *in, enum operand_kind kind)
+{
+    for (u32 i = 0; i < in->nops; i++)
+        if (in->op[i].kind == kind)
+            return true;
+    return false;
+}
+
 /* Traps in virtual-8086 mode with IOPL 0 (SDM vol. 3, 20.2.7), whatever else the guest does. */
 static bool traps_in_v86(const struct insn *in)
 {
@@ -54,7 +62,8 @@ static bool traps_in_ring3(const struct insn *in)
     case ZYDIS_MNEMONIC_OUTSD:
         return true;
     default:
-        return cpu_ops[in->mnem].attr & (OP_CPL0 | OP_IOPL);
+        return cpu_ops[in->mnem].attr & (OP_CPL0 | OP_IOPL) || has_operand(in, OP_CR) ||
+               has_operand(in, OP_DR);
     }
 }
 
@@ -82,10 +91,7 @@ static bool silent(const struct insn *in)
     default:
         break;
     }
-    for (u32 i = 0; i < in->nops; i++)
-        if (in->op[i].kind == OP_SEG)
-            return true;
-    return cpu_ops[in->mnem].attr & OP_PROT || insn_far(in);
+    return has_operand(in, OP_SEG) || cpu_ops[in->mnem].attr & OP_PROT || insn_far(in);
 }
 
 bool xl_sensitive(const struct xl *x, const struct insn *in)

@@ -38,7 +38,7 @@ def guest(engine, append, o, stats=False):
 def names():
     """The rows of the guest, in its order."""
     with open(os.path.join(rig.TOP, "bench", "nano", "rows.c")) as f:
-        return re.findall(r'^    \{ "([a-z0-9-]+)", run_', f.read(), re.M)
+        return re.findall(r'^    \{ ?"([a-z0-9-]+)", run_', f.read(), re.M)
 
 
 def timed(engine, khz, o):
