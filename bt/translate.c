@@ -236,11 +236,11 @@ static u8 patched_fields(const struct xl *x, const struct insn *in, u8 facts)
     return fields;
 }
 
-/* They are no code. */
+/* They are no code. In order of their addresses. */
 static void note_holes(struct xl *x, const struct insn *in)
 {
     x->patched_sites[x->site - x->sites] = x->patched;
-    for (enum fact f = FACT_PATCHED_IMM; f <= FACT_PATCHED_DISP; f *= 2) {
+    for (enum fact f = FACT_PATCHED_DISP; f >= FACT_PATCHED_IMM; f /= 2) {
         struct hole h = xl_field(in, f);
 
         if (!(x->patched & f))

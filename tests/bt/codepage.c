@@ -268,6 +268,27 @@ static void patch_turn_by_turn(u32 row)
     CHECK_EQ(bt->stats.callouts - bt->stats.callout_by[ZYDIS_MNEMONIC_HLT], callouts);
 }
 
+/* mov word [bp+n], m: both fields, turn by turn. */
+TEST(bt_code_page_store, both_fields_of_an_instruction_may_be_patched)
+{
+    struct bt *bt = start(FORM_ADAPT);
+    u8 *ram = mmu_ram(bt->cpu->mmu) + CODE;
+    u64 made = 0;
+    bool in_cache;
+
+    memcpy(ram + VICTIM, "\xc7\x86\x00\x60\x34\x12\xf4", 7);
+    for (u32 i = 1; i < 60; i++) {
+        bt->cpu->gpr[EAX] = i;
+        drops_by_store(bt, VICTIM + (i & 1 ? 2 : 4), 1, &in_cache);
+        CHECK(i < 24 || in_cache);
+        give_registers(bt->cpu, i);
+        run(bt->cpu, VICTIM);
+        CHECK_EQ(ram[0x6100 + 0x6000 + ram[VICTIM + 2]], ram[VICTIM + 4]);
+        made = i == 24 ? bt->stats.insns : made;
+    }
+    CHECK_EQ(bt->stats.insns, made);
+}
+
 TEST(bt_code_page_store, patched_fields_of_all_kinds_are_read_where_they_stand)
 {
     for (u32 row = 0; row < sizeof(fields) / sizeof(*fields); row++)
