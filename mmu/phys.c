@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 enum { EXTRA_MEMORY = 64 << 20 }; /* room for ROMs and video memory */
 
@@ -21,6 +22,11 @@ void *mmu_reserve(u64 size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static u64 host_tsc(void)
+{
+    return __rdtsc();
+}
+
 struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus)
 {
     struct mmu *mmu = calloc(1, sizeof(*mmu));
@@ -30,6 +36,7 @@ struct mmu *mmu_new(u64 ram, const struct mmu_bus *bus)
     mmu->reserved = ram + EXTRA_MEMORY;
     mmu->a20_mask = ~0u;
     mmu_spaces_kept(mmu, 0);
+    mmu->ticks = host_tsc;
     mmu->shared_fd = -1;
     mmu->fd = memfd_create("guest memory", MFD_CLOEXEC);
     if (mmu->fd < 0 || ftruncate(mmu->fd, (off_t)mmu->reserved))

@@ -46,6 +46,7 @@ struct mmu {
     u32 direct_map_run;      /* pages in a row that are worth mapping */
 
     struct user_map user_maps[MAX_USER_MAPS];
+    u64 (*ticks)(void);  /* what user maps are charged by: the host's TSC, but in tests */
     bool no_user_maps;   /* for tests and experiments: none is opened */
     u32 spaces_kept;     /* at most MAX_SPACES; */
     bool only_current;   /* or the one before goes with each change */

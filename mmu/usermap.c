@@ -25,7 +25,6 @@
 #include "mmu/phys.h"
 #include "mmu/shadow.h"
 #include <sys/mman.h>
-#include <x86intrin.h>
 
 enum {
     /* a process of the host has 65,530 areas; a page takes two at most */
@@ -389,7 +388,7 @@ void mmu_user_map_sync(struct paging *pg)
         give_up(mmu, s);
         return;
     }
-    start = __rdtsc();
+    start = mmu->ticks();
     if (s->user_time - m->counted >= PERIOD)
         forget_changes(m);
     if (m->lost)
@@ -397,7 +396,7 @@ void mmu_user_map_sync(struct paging *pg)
     else
         follow_dirty(mmu, m);
     forget_dirty(m);
-    m->spent += __rdtsc() - start;
+    m->spent += mmu->ticks() - start;
 }
 
 bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write)
