@@ -98,7 +98,8 @@ static void run_row(const struct row *row)
         put("\n");
         row->run((n + 7) & ~7);
     } else if (option("marks")) {
-        mark(row);
+        if (!row->not_marked)
+            mark(row);
     } else {
         measure(row);
     }

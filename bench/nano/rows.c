@@ -298,7 +298,7 @@ const struct row rows[] = {
     {"vga-write", run_vga_write},
     {"apic-read", run_apic_read, CPUID_APIC},
     {"apic-write", run_apic_write, CPUID_APIC}, /* TPR */
-    {"hlt-interrupt", run_hlt_interrupt, CPUID_APIC},
+    {"hlt-interrupt", run_hlt_interrupt, CPUID_APIC, 1},
     {"smc-store", run_smc_next},
     {"store-code-page", run_smc_page},
     {"context-switch", run_switch},
