@@ -52,7 +52,7 @@ def once(engine, forks, o):
 def ideas(o):
     boot.fetch()
     what = {"qemu": "QEMU's TCG", "bt": "all of them", "trap": "trap-and-emulate", **{"bt:" + i: w for i, w in IDEAS}}
-    engines = ["bt", *("bt:" + i for i, _ in IDEAS), "trap", "qemu"]
+    engines = [e for e in ["bt", *("bt:" + i for i, _ in IDEAS), "trap", "qemu"] if e == "bt" or rig.wanted(e, o)]
     best = {e: {} for e in engines}
     for _ in range(o.repeat):
         for e in engines:
@@ -61,6 +61,7 @@ def ideas(o):
             for forks in (0, FORKS):
                 cpu = once(e, forks, o)
                 best[e][forks] = cpu and min(cpu, best[e].get(forks) or cpu)
+            rig.progress(e, best[e])
     rows, result = [], {}
     for e in (e for e in engines if len(best[e]) == 2 and None not in best[e].values()):
         result[e] = {"boot": best[e][0], "fork_wait": max(0, best[e][FORKS] - best[e][0]) / FORKS}
