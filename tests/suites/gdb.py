@@ -506,7 +506,7 @@ def linux_by_our_client(c):
     g.insert(eip)
     g.send("vCont;c")
     space = r["cr3"]
-    for _ in range(40):
+    for _ in range(400):  # system calls of the first; then it forks
         g.receive(60)
         if g.register("cr3") != space:
             break
