@@ -45,6 +45,8 @@ void bt_flush(struct bt *bt);
 const char *bt_switch(struct engine_switches *s, const char *key, const char *value);
 /* All but those that are the MMU's. */
 void bt_take_switches(struct bt_config *c, const struct engine_switches *s);
+/* Trap-and-emulate: what it does, and what of the translator's it does without. */
+void bt_take_trap(struct bt_config *c);
 
 extern const struct engine bt_engine, trap_engine;
 

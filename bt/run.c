@@ -422,7 +422,7 @@ static bool trap_attach(struct vcpu *cpu, const struct engine_config *config, co
 {
     struct bt_config c = config_of(config);
 
-    c.trap = c.no_adapt = c.no_memo = c.no_fast = true;
+    bt_take_trap(&c);
     return attach(cpu, &c, &config->switches, why);
 }
 

@@ -76,3 +76,8 @@ void bt_take_switches(struct bt_config *c, const struct engine_switches *s)
     c->no_memo |= s->no_memo;
     c->no_fast |= s->no_fast;
 }
+
+void bt_take_trap(struct bt_config *c)
+{
+    c->trap = c->no_adapt = c->no_memo = c->no_fast = true;
+}

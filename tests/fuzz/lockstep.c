@@ -343,7 +343,7 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
             a->config.pic = strcmp(optarg, "all") ? PIC_NONE : PIC_ALL;
             break;
         case 'T':
-            a->config.trap = a->config.no_adapt = a->config.no_memo = a->config.no_fast = true;
+            bt_take_trap(&a->config);
             break;
         case 'w':
             take_switch(&a->switches, optarg);

@@ -5,7 +5,6 @@
 
 Guests are boot sectors of a few bytes, written here as machine code.
 """
-import argparse
 import json
 import os
 import pty
@@ -20,8 +19,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from cases import case, expect, run_case, run_cases  # noqa: E402
-from context import Context, LOOP  # noqa: E402
+from cases import case, expect  # noqa: E402
+from context import LOOP, main  # noqa: E402
 from vm import VM  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -620,21 +619,5 @@ def without_firmware_it_says_so(c):
     c.refused("nonexistent.*bios", "-L", "/nonexistent")
 
 
-def main():
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--ring3", default=os.path.join(TOP, "build", "ring3"))
-    a.add_argument("names", nargs="*")
-    o = a.parse_args()
-
-    def run(function):
-        c = Context(o.ring3)
-        try:
-            return run_case(function, c)
-        finally:
-            c.folder.cleanup()
-
-    return run_cases(o.names, run)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__))

@@ -1,12 +1,14 @@
 """What the suites that start ring3 from outside share: a folder for its files, its guests of a sector, its refusals."""
+import argparse
 import os
 import re
 import subprocess
 import tempfile
 
-from cases import expect
+from cases import expect, run_case, run_cases
 
 LOOP = b"\xeb\xfe"
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Context:
@@ -39,3 +41,20 @@ class Context:
         expect(r.returncode == 1, "%s: status %d, said %r" % (options, r.returncode, line[-200:]))
         expect(line.count("\n") == 0 and line.startswith("ring3: "), "%s: not one line: %r" % (options, line))
         expect(re.search(want, line), "%s: %r does not say /%s/" % (options, line, want))
+
+
+def main(doc):
+    """A suite whose cases each take a Context, by its command line. Its exit status."""
+    a = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--ring3", default=os.path.join(TOP, "build", "ring3"))
+    a.add_argument("names", nargs="*")
+    o = a.parse_args()
+
+    def run(function):
+        c = Context(o.ring3)
+        try:
+            return run_case(function, c)
+        finally:
+            c.folder.cleanup()
+
+    return run_cases(o.names, run)

@@ -5,7 +5,6 @@
 
 The guest is a boot sector of six bytes, behind SeaBIOS.
 """
-import argparse
 import html
 import html.parser
 import json
@@ -21,8 +20,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from cases import Skipped, case, expect, run_case, run_cases  # noqa: E402
-from context import Context, LOOP  # noqa: E402
+from cases import Skipped, case, expect  # noqa: E402
+from context import LOOP, main  # noqa: E402
 from vm import VM  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -496,21 +495,5 @@ def mistakes_in_options_get_one_line(c):
     c.refused("No such file", "-stats", "/no/such/folder/s", "-stats-interval", "1")
 
 
-def main():
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--ring3", default=os.path.join(TOP, "build", "ring3"))
-    a.add_argument("names", nargs="*")
-    o = a.parse_args()
-
-    def run(function):
-        c = Context(o.ring3)
-        try:
-            return run_case(function, c)
-        finally:
-            c.folder.cleanup()
-
-    return run_cases(o.names, run)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__))
