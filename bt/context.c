@@ -42,38 +42,47 @@ static bool contexts_equal(const struct context *a, const struct context *b)
     return a->key == b->key && a->cs_base == b->cs_base && a->cs_limit == b->cs_limit;
 }
 
-static u16 *context_memo_at(struct bt *bt, const struct context *c)
+static u16 *list_of(struct bt *bt, const struct context *c)
 {
-    return &bt->context_memo[(c->key * 0x9e3779b1u ^ c->cs_base * 0x85ebca6bu) >> 26];
+    u32 hash = (c->key & ~(u32)KEY_MAP) * 0x9e3779b1u ^ c->cs_base * 0x85ebca6bu ^ c->cs_limit;
+
+    return &bt->context_lists[hash * 0xc2b2ae35u >> (32 - CONTEXT_LISTS_LOG2)];
+}
+
+/* Two contexts, of which the second has KEY_MAP. 0: there is no room for them. */
+static u32 add_pair(struct bt *bt, const struct context *c, u16 *list)
+{
+    u32 n = bt->context_count;
+    struct context *pair = &bt->contexts[n];
+
+    if (n == MAX_CONTEXTS)
+        return 0;
+    pair[0] = pair[1] = *c;
+    pair[0].key &= ~(u32)KEY_MAP;
+    pair[1].key |= KEY_MAP;
+    pair[0].next = *list;
+    *list = (u16)n;
+    bt->context_count = n + 2;
+    return n;
 }
 
 u32 context_number(struct bt *bt, const struct context *c)
 {
-    u16 *memo = context_memo_at(bt, c);
-    u32 i = *memo;
+    u32 map = c->key & KEY_MAP ? CONTEXT_MAP : 0, n;
+    u16 *list = list_of(bt, c);
 
-    if (contexts_equal(&bt->contexts[i], c))
-        return i;
-    for (i = 2; i < bt->context_count && !contexts_equal(&bt->contexts[i], c); i++)
+    for (n = *list; n && !contexts_equal(&bt->contexts[n + map], c); n = bt->contexts[n].next)
         ;
-    if (i == MAX_CONTEXTS)
-        return 0;
-    if (i == bt->context_count) {
-        bt->contexts[i] = bt->contexts[i + 1] = *c;
-        bt->contexts[i].key &= ~(u32)KEY_MAP;
-        bt->contexts[i + 1].key |= KEY_MAP;
-        bt->context_count = i + 2;
-        i += c->key & KEY_MAP ? CONTEXT_MAP : 0;
-    }
-    *memo = (u16)i;
-    return i;
+    if (!n)
+        n = add_pair(bt, c, list);
+    return n ? n + map : 0;
 }
 
 /* A guest that keeps making segments. */
 static void forget_contexts(struct bt *bt)
 {
     bt_flush(bt);
-    memset(bt->context_memo, 0, sizeof(bt->context_memo));
+    memset(bt->context_lists, 0, sizeof(bt->context_lists));
     memo_forget_transfers(bt->cpu);
     bt->context_count = 2;
 }

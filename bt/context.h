@@ -15,6 +15,7 @@ struct bt;
 struct context {
     u32 key; /* KEY_* */
     u32 cs_base, cs_limit;
+    u16 next; /* number of the next one in its list; 0: none. Of those without KEY_MAP */
 };
 enum {
     KEY_CODE32 = 1 << 0,

@@ -32,7 +32,7 @@ enum {
     SITE_WAYS = 4,
     STACK_SIZE = 1 << 16,
     MAX_CONTEXTS = 1 << 14,
-    CONTEXT_MEMO = 64,
+    CONTEXT_LISTS_LOG2 = 12,
     MISSES_BEFORE_CHECK = 3, /* host signals at a site */
     TRAPS_BEFORE_CHANGE = 2,
     MISSES_BEFORE_TABLE = 3, /* of a user map, from one tick to the next */
@@ -85,7 +85,7 @@ struct bt {
     u64 *code_map; /* a bit for each byte of memory: it may be some TU's */
     struct context *contexts;
     u32 context_count;
-    u16 context_memo[CONTEXT_MEMO]; /* by hash: where it was found last */
+    u16 context_lists[1 << CONTEXT_LISTS_LOG2]; /* by hash: the first of each; 0: none */
     struct tables {
         u32 base[4], limit[4], tss; /* tss: its attributes */
     } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
