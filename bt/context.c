@@ -87,11 +87,13 @@ static void forget_contexts(struct bt *bt)
     bt->context_count = 2;
 }
 
-static bool goes_by_map(const struct vcpu *cpu, u32 key)
+static u32 map_key(const struct vcpu *cpu, u32 key)
 {
     if (cpu->cpl == 3)
-        return cpu->paging.user_map && key & KEY_PROT && !(key & KEY_AC);
-    return mmu_direct_map_use(&cpu->paging);
+        return cpu->paging.user_map && !(key & KEY_AC) ? KEY_MAP : 0;
+    if (cpu->paging.user_map && bt_user_map_serves(cpu))
+        return KEY_MAP | KEY_MAP_STORES;
+    return mmu_direct_map_use(&cpu->paging) ? KEY_MAP : 0;
 }
 
 u32 bt_context(struct bt *bt)
@@ -100,7 +102,7 @@ u32 bt_context(struct bt *bt)
     struct context c = { context_key(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
     context_set_pic(bt, &c);
-    c.key |= goes_by_map(cpu, c.key) ? KEY_MAP : 0;
+    c.key |= map_key(cpu, c.key);
     memo_revalidate(bt);
     if (contexts_equal(&bt->contexts[tc_of(cpu)->context], &c))
         return tc_of(cpu)->context;

@@ -31,8 +31,9 @@ enum {
     KEY_PIC = 1 << 11,     /* position-independent: see below */
     KEY_SEG_SHIFT = 12,    /* three bits per segment register, ES to DS: enum seg_class */
     /* gs leads to a map of this address space: of CPL 3 its user map, for loads and stores;
-     * below, its direct map, for loads */
+     * below, its direct map, for loads, or without paging */
     KEY_MAP = 1 << 24,
+    KEY_MAP_STORES = 1 << 25, /* below CPL 3: the user map too */
 };
 /* Contexts that differ by KEY_MAP alone have numbers that differ by CONTEXT_MAP (regs.h), set
  * in that of the one with it: who enters user mode just adds paging.user_map. */
@@ -56,6 +57,15 @@ u32 bt_context(struct bt *bt); /* number of the CPU's present context; also set 
 u32 context_number(struct bt *bt, const struct context *c);
 /* Sets or clears KEY_PIC by the rest of the context. */
 void context_set_pic(const struct bt *bt, struct context *c);
+static inline u32 context_cpl(u32 key)
+{
+    return key >> KEY_CPL_SHIFT & 3;
+}
+/* Do loads and stores go by the user map? */
+static inline bool context_user_map(u32 key)
+{
+    return key & KEY_MAP && (context_cpl(key) == 3 || key & KEY_MAP_STORES);
+}
 static inline enum seg_class context_seg(u32 key, u32 seg)
 {
     return seg >= FS ? SEG_ANY : (enum seg_class)(key >> (KEY_SEG_SHIFT + 3 * seg) & 7);

@@ -209,7 +209,7 @@ static void trace_title(const struct xl *x)
                 "TU at %08x: gla %08x, gpa %x, %u-bit, CPL %u%s%s; %u instructions, "
                 "%u bytes, to %u bytes at %p",
                 x->page + tu->eip, x->context->cs_base + x->page + tu->eip, tu->gpa,
-                x->code32 ? 32 : 16, key >> KEY_CPL_SHIFT & 3, key & KEY_V86 ? ", V86" : "",
+                x->code32 ? 32 : 16, context_cpl(key), key & KEY_V86 ? ", V86" : "",
                 key & KEY_DF ? ", DF" : "", tu->count, tu->guest_size, tu->host_size,
                 (const void *)tu_host(x->bt, tu));
 }
@@ -298,7 +298,7 @@ void dump_perf(const struct bt *bt, const struct tu *tu)
             tu->host_size,
             key & KEY_V86                ? "v86"
             : !(key & KEY_PROT)          ? "real"
-            : (key >> KEY_CPL_SHIFT & 3) ? "user"
+            : context_cpl(key) ? "user"
                                          : "kernel",
             bt->cpu->eip);
 }

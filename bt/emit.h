@@ -59,7 +59,7 @@ struct xl {
     u32 page;       /* where that is now, else 0: for listings */
     bool fpu_noted; /* tc.fpu_page is this page */
     bool callout;   /* an instruction with a memory operand is a callout; or: */
-    bool user_map;  /* KEY_MAP of CPL 3 */
+    bool user_map;  /* context_user_map() */
     bool direct_map; /* the operand goes by the map: a load, or any in a user map */
     bool checked;   /* sptes are looked at first */
     bool unaligned; /* misaligned operands are in order */

@@ -62,7 +62,7 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
 static void note_map_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off)
 {
     bt->map_miss.set = true;
-    bt->map_miss.user = (bt->contexts[tu->context].key >> KEY_CPL_SHIFT & 3) == 3;
+    bt->map_miss.user = context_user_map(bt->contexts[tu->context].key);
     bt->map_miss.gla = (gla_t)off;
     bt->map_miss.tu = (u32)(tu - bt->tus);
     bt->map_miss.gpa = tu->gpa + site->eip_off;

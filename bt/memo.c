@@ -73,7 +73,7 @@ void memo_revalidate(struct bt *bt)
     struct tables now = {
         {cpu->gdtr.base, ldt->base, cpu->idtr.base, tr->base},
         {cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0, cpu->idtr.limit, tr->limit},
-        tr->attr | (cpu->cr4 & CR4_OSFXSR) << 16};
+        tr->attr | (cpu->cr4 & CR4_OSFXSR) << 16 | (cpu->cr0 & CR0_PG)};
 
     segment_reach(&cpu->seg[FS], cpu_protected(cpu), tc_of(cpu)->reach[FS]);
     segment_reach(&cpu->seg[GS], cpu_protected(cpu), tc_of(cpu)->reach[GS]);
@@ -249,7 +249,7 @@ void memo_learn_iret(struct bt *bt, u32 from)
     struct vcpu *cpu = bt->cpu;
     u32 key = bt->contexts[from].key;
 
-    if (cpu->eflags & FLAG_AC || !plain_switch(bt, from) || key >> KEY_CPL_SHIFT & 3 ||
+    if (cpu->eflags & FLAG_AC || !plain_switch(bt, from) || context_cpl(key) ||
         context_seg(key, SS) != SEG_FLAT)
         return;
     /* to the same level SS is not loaded */
@@ -295,7 +295,7 @@ void memo_learn_int(struct bt *bt, u32 from, u8 vector)
                          .to = tc_of(cpu)->context,
                          .vector = vector,
                          .eip = cpu->eip};
-    u32 key = bt->contexts[from].key, cpl = key >> KEY_CPL_SHIFT & 3;
+    u32 key = bt->contexts[from].key, cpl = context_cpl(key);
     u32 gate[2];
 
     if (cpu->cpl || (cpl != 0 && cpl != 3) || !plain_switch(bt, from) ||

@@ -191,7 +191,7 @@ void bt_user_map_follow(struct vcpu *cpu)
 static bool user_map_changed(const struct bt *bt, u32 context)
 {
     return bt_user_map_stale(bt->cpu) ||
-           (bt->cpu->cpl == 3 && context & CONTEXT_MAP && !bt->cpu->user_map);
+           (context_user_map(bt->contexts[context].key) && !bt->cpu->user_map);
 }
 
 /* The TU to run next, chained to the exit that led here. NULL: interpret. */
@@ -233,7 +233,7 @@ static bool map_has_it(struct bt *bt, bool user)
     if (site_miss(bt, bt->map_miss.gpa) > MISSES_BEFORE_TABLE)
         return false;
     bt_user_map_follow(cpu);
-    return cpu->cpl != 3 || mmu_user_map_has(&cpu->paging, gla, false);
+    return !bt_user_map_serves(cpu) || mmu_user_map_has(&cpu->paging, gla, false);
 }
 
 /* An access that found nothing in the map of its context has been interpreted. */
@@ -268,7 +268,7 @@ static void stopped_by_poll(struct bt *bt)
     bt->stats.exits_poll++;
     bt->ticks++;
     tc->polled = NULL;
-    if (bt->cpu->cpl == 3)
+    if (bt_user_map_serves(bt->cpu))
         bt_user_map_sample(bt->cpu, __rdtsc());
 }
 

@@ -86,7 +86,7 @@ static const char *mode_name(u32 key)
 
 static const char *map_name(u32 key)
 {
-    return !(key & KEY_MAP) ? "none" : (key >> KEY_CPL_SHIFT & 3) == 3 ? "user" : "direct";
+    return !(key & KEY_MAP) ? "none" : context_user_map(key) ? "user" : "direct";
 }
 
 static void put_context(const struct tcdump *d, const struct tu *tu)
@@ -100,7 +100,7 @@ static void put_context(const struct tcdump *d, const struct tu *tu)
             "\"%s\","
             "\"pic\":%s,\"df\":%s,\"iopl_ok\":%s,\"fpu_live\":%s,\"ac\":%s,\"segments\":[",
             tu->context, mode_name(c->key), c->key & KEY_CODE32 ? 32 : 16,
-            c->key & KEY_STACK32 ? 32 : 16, c->key >> KEY_CPL_SHIFT & 3, map_name(c->key),
+            c->key & KEY_STACK32 ? 32 : 16, context_cpl(c->key), map_name(c->key),
             bool_text(c->key & KEY_PIC), bool_text(c->key & KEY_DF),
             bool_text(c->key & KEY_IOPL_OK), bool_text(c->key & KEY_FPU_LIVE),
             bool_text(c->key & KEY_AC));

@@ -32,7 +32,7 @@ static bool admitted(const struct xl *x, const struct insn *in)
 
     return row->exec && cpu_has(x->bt->cpu, row->feature) && !(in->prefixes & PFX_LOCK) &&
            !(row->attr & (OP_FPU | OP_MMXREG | OP_SSE)) &&
-           (!(row->attr & OP_CPL0) || !(key >> KEY_CPL_SHIFT & 3)) &&
+           (!(row->attr & OP_CPL0) || !context_cpl(key)) &&
            (!(row->attr & OP_IOPL) || key & KEY_IOPL_OK) &&
            (!(row->attr & OP_PROT) || key & KEY_PROT);
 }
@@ -435,7 +435,7 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
                       .place = tu_place(bt, context, x.context->cs_base + eip),
                       .host = (u32)bt->used + POLL_END_SIZE,
                       .patched = site_facts(bt, gpa) & FACT_PATCHED};
-    x.user_map = x.context->key & KEY_MAP && (x.context->key >> KEY_CPL_SHIFT & 3) == 3;
+    x.user_map = context_user_map(x.context->key);
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
     translate_body(&x, count);

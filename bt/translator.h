@@ -87,7 +87,7 @@ struct bt {
     u32 context_count;
     u16 context_lists[1 << CONTEXT_LISTS_LOG2]; /* by hash: the first of each; 0: none */
     struct tables {
-        u32 base[4], limit[4], tss; /* tss: its attributes */
+        u32 base[4], limit[4], tss; /* tss: its attributes; CR4.OSFXSR, CR0.PG */
     } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
     struct jump_cached *jump_cache;
     u32 (*decimal)[DECIMAL_ENTRIES]; /* by enum decimal: xl_decimal.c */
@@ -131,13 +131,18 @@ static inline void bt_flags_from_host(struct vcpu *cpu)
 }
 /* single steps and breakpoints are the interpreter's */
 bool bt_watched(struct vcpu *cpu);
-/* Has something changed that the user's map has to follow before user code runs? It does. */
+/* Does code of the present level go by the user map, if there is one? Without paging, all does. */
+static inline bool bt_user_map_serves(const struct vcpu *cpu)
+{
+    return cpu->cpl == 3 || !(cpu->cr0 & CR0_PG);
+}
+/* Has something changed that the user map has to follow before such code runs? It does. */
 static inline bool bt_user_map_stale(const struct vcpu *cpu)
 {
-    return unlikely(cpu->user_map_stale) && cpu->cpl == 3;
+    return unlikely(cpu->user_map_stale) && bt_user_map_serves(cpu);
 }
 void bt_user_map_follow(struct vcpu *cpu);
-/* User code was running at that TSC: its space may get a user map. */
+/* Code that a user map would serve was running at that TSC: its space may get one. */
 void bt_user_map_sample(struct vcpu *cpu, u64 tsc);
 /* Empties the stack of return addresses if they may lead to the wrong place. */
 void bt_revalidate_stack(struct bt *bt);

@@ -166,7 +166,7 @@ bool xl_rdtsc(struct xl *x, const struct insn *in)
 {
     if (cpu_clock_by_hand(x->bt->cpu))
         return false;
-    if (x->context->key >> KEY_CPL_SHIFT & 3) {
+    if (context_cpl(x->context->key)) {
         emit_mov_rm(x, R9, R15, VCPU_CR4);
         emit_and(x, R9, CR4_TSD);
         xl_slow_unless_zero(x, R9, R10);
@@ -241,7 +241,7 @@ bool xl_store_table(struct xl *x, const struct insn *in)
 
 static bool cpl0(const struct xl *x)
 {
-    return !(x->context->key >> KEY_CPL_SHIFT & 3);
+    return !context_cpl(x->context->key);
 }
 
 /* Nothing is cached. */
@@ -348,7 +348,7 @@ bool xl_verw(struct xl *x, const struct insn *in)
         emit_load_word(x);
     }
     emit_lea_rm(x, R9, R9,
-                (i32)(memo_segment_key(0, ES, key >> KEY_CPL_SHIFT & 3, SEG_FLAT, false) |
+                (i32)(memo_segment_key(0, ES, context_cpl(key), SEG_FLAT, false) |
                       SEG_KEY_VERW));
     emit_call_vcpu(x, TC_VERW);
     xl_slow_unless_zero(x, R10, R11);
@@ -375,6 +375,7 @@ static struct context flat_context(const struct xl *x, u32 cpl)
     struct context to = { x->context->key, 0, ~0u };
 
     to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | KEY_FPU_LIVE | KEY_SSE | KEY_MAP |
+                KEY_MAP_STORES |
                 7u << (KEY_SEG_SHIFT + 3 * CS) | 7u << (KEY_SEG_SHIFT + 3 * SS));
     to.key |= KEY_CODE32 | KEY_STACK32 | cpl << KEY_CPL_SHIFT | (cpl ? 0 : KEY_IOPL_OK);
     static_assert(SEG_FLAT == 0, "CS and SS in a key");

@@ -102,7 +102,7 @@ bool xl_sensitive(const struct xl *x, const struct insn *in)
         return true;
     if (!(key & KEY_PROT))
         return traps_in_v86(in);
-    return (key >> KEY_CPL_SHIFT & 3) != 3 && silent(in);
+    return context_cpl(key) != 3 && silent(in);
 }
 
 /* Is it #GP by itself at the host's CPL 3, before it looks at anything else? */

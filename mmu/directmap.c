@@ -251,7 +251,7 @@ static struct direct_map *direct_map_open(struct mmu *mmu, struct space *s)
     struct direct_map *w;
 
     if (!mmu->nowhere || (alone && !mmu->fast_gs) ||
-        (mmu->user_maps_used && mmu->space->root.mode & SPACE_PAGING) ||
+        (mmu->user_maps_used && mmu->space->root.mode & SPACE_PAGING) || mmu->space->user_map ||
         mmu->direct_maps_closed >= MAX_CLOSED + mmu->clock / SOON)
         return NULL;
     w = direct_map_take(mmu);

@@ -310,9 +310,13 @@ static struct user_map *user_map_take(struct mmu *mmu)
     return oldest;
 }
 
-/* gs is the user's from now on, wherever there is paging. */
-static bool supervisor_gives_up(struct mmu *mmu)
+/* gs is the user map's from now on, wherever there is paging; without, while there is one. */
+static bool supervisor_gives_up(struct mmu *mmu, struct space *s)
 {
+    if (!(s->root.mode & SPACE_PAGING)) {
+        shadow_drop_sptes(mmu, s);
+        return true;
+    }
     if (mmu->user_maps_used)
         return false;
     mmu->user_maps_used = true;
@@ -336,7 +340,7 @@ static bool user_map_open(struct mmu *mmu, struct space *s)
 
     if (!memory_get(m))
         return false;
-    first = supervisor_gives_up(mmu);
+    first = supervisor_gives_up(mmu, s);
     m->owner = s;
     m->opened = s->user_time;
     m->spent = 0;
@@ -367,8 +371,6 @@ bool mmu_user_map_sample(struct paging *pg, u64 tsc)
     u64 time = tsc - mmu->user_sampled;
 
     mmu->user_sampled = tsc;
-    if (!(s->root.mode & SPACE_PAGING))
-        return false;
     s->user_time += time < SAMPLE_MOST ? time : SAMPLE_MOST;
     return !s->user_map && !mmu->no_user_maps &&
            s->user_time >= s->user_map_due + mmu->user_maps_after && user_map_open(mmu, s);

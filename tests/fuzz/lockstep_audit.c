@@ -192,7 +192,7 @@ static bool user_map_right(const struct machine *m)
 {
     const struct user_map *u = m->mmu->space->user_map;
 
-    if (!u || m->cpu->cpl != 3 || m->cpu->user_map_stale)
+    if (!u || !bt_user_map_serves(m->cpu) || m->cpu->user_map_stale)
         return true;
     for (u32 page = 0; page < SHADOW_SPTES; page++)
         if (!u->columns[page / LEAF_SPTES])
@@ -507,13 +507,13 @@ static void audit_signal(int sig, siginfo_t *info, void *context)
 /* Does code of one context do for another? Real mode loads a base of 0 like any other. */
 static bool serves(const struct context *have, const struct context *right)
 {
-    u32 key = have->key, map = KEY_MAP;
+    u32 key = have->key, map = KEY_MAP | KEY_MAP_STORES;
 
     for (u32 seg = ES; seg <= DS; seg++)
         if (context_seg(key, seg) == SEG_BASE && context_seg(right->key, seg) == SEG_FLAT)
             key -= (u32)(SEG_BASE - SEG_FLAT) << (KEY_SEG_SHIFT + 3 * seg);
-    if (key & KEY_MAP && (key >> KEY_CPL_SHIFT & 3) == 3)
-        map = 0; /* but the supervisor's loads find nothing in a direct map that has been closed */
+    if (context_user_map(key))
+        map = 0; /* but accesses find nothing in a map that has been closed */
     return (key | map) == (right->key | map) && have->cs_base == right->cs_base &&
            have->cs_limit == right->cs_limit;
 }
