@@ -76,21 +76,41 @@ bool ether_broadcast(const u8 *address)
     return !memcmp(address, "\xff\xff\xff\xff\xff\xff", 6);
 }
 
-/* x^32 + x^26 + x^23 + … + 1, bits mirrored; four bits at a time. */
+/*
+ * x^32 + x^26 + x^23 + … + 1, bits mirrored; eight bytes at a time. table[n][b] is what byte b
+ * makes of the register when n zero bytes follow it.
+ */
+static u32 crc_table[8][256];
+
+__attribute__((constructor)) static void make_crc_table(void)
+{
+    for (u32 b = 0; b < 256; b++) {
+        u32 crc = b;
+
+        for (u32 i = 0; i < 8; i++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+        crc_table[0][b] = crc;
+    }
+    for (u32 n = 1; n < 8; n++)
+        for (u32 b = 0; b < 256; b++)
+            crc_table[n][b] =
+                crc_table[n - 1][b] >> 8 ^ crc_table[0][crc_table[n - 1][b] & 0xff];
+}
+
 static u32 crc_mirrored(const u8 *data, u32 size)
 {
-    static const u32 table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
-    u32 crc = ~0u;
+    u32 crc = ~0u, i = 0;
+    u64 word;
 
-    for (u32 i = 0; i < size; i++) {
-        crc ^= data[i];
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
+    for (; i + 8 <= size; i += 8) {
+        memcpy(&word, data + i, 8);
+        word ^= crc;
+        crc = 0;
+        for (u32 n = 0; n < 8; n++)
+            crc ^= crc_table[7 - n][word >> 8 * n & 0xff];
     }
+    for (; i < size; i++)
+        crc = crc >> 8 ^ crc_table[0][(crc ^ data[i]) & 0xff];
     return crc;
 }
 

@@ -6,6 +6,7 @@
 #include "devices/adlib.h"
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
+#include "devices/e1000.h"
 #include "devices/ne2000.h"
 #include "devices/ns16550.h"
 #include "devices/sb16.h"
@@ -15,6 +16,7 @@ const struct user_device *const user_devices[] = {
     &floppy_user_device,
     &ide_cd_user_device,
     &ide_hd_user_device,
+    &e1000_user_device,
     &ne2k_isa_user_device,
     &ne2k_pci_user_device,
     &isa_serial_user_device,

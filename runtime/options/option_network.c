@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_MODEL "ne2k_pci"
+#define DEFAULT_MODEL "e1000" /* as in QEMU's PC */
 
 /* ---- Back ends ---- */
 

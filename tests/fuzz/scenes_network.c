@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { CARD = 3 << 3, PORTS = 0xc000 };
+enum { CARD = 3 << 3, PORTS = 0xc000, MEMORY = 0xe1000000 };
 
 /* Frames of any size to the card's address, to all, or to anybody; past its word on whether it
  * has room. */
@@ -75,4 +75,78 @@ void scene_ne2000(struct fuzz *f)
     fuzz_out8(f, base + 3, pages[fuzz_below(f, sizeof(pages))]);
     fuzz_wait(f);
     give_frames(f, fuzz_below(f, 12));
+}
+
+/* ---- Bus masters ---- */
+
+static void put32(struct fuzz *f, gpa_t gpa, u32 val)
+{
+    phys_write(f->m, gpa, &val, 4);
+}
+
+/* Where a descriptor may lead: RAM, nowhere, or the card itself. */
+static u32 anywhere(struct fuzz *f)
+{
+    return fuzz_chance(f, 10) ? MEMORY + fuzz_below(f, 0x6000) : fuzz_address(f);
+}
+
+/* 16-byte descriptors of which most could be a driver's. */
+static void make_ring(struct fuzz *f, gpa_t ring, u32 n, const u8 *commands, u32 kinds)
+{
+    for (u32 i = 0; i < n; i++, ring += 16) {
+        u32 size = fuzz_chance(f, 80) ? fuzz_below(f, 1600) : fuzz_value(f) & 0xfffff;
+
+        put32(f, ring, fuzz_chance(f, 20) ? fuzz_u32(f) & 0xff3f1f1f : anywhere(f));
+        put32(f, ring + 4, fuzz_chance(f, 90) ? 0 : fuzz_u32(f) & 0xff3f3f);
+        put32(f, ring + 8,
+              (u32)commands[fuzz_below(f, kinds)] << 24 | (size & 0xfffff) |
+                  fuzz_below(f, 2) << 20);
+        put32(f, ring + 12, fuzz_value(f) & (fuzz_chance(f, 50) ? 0x05ff3fff : 0xffffffff));
+    }
+}
+
+static void e1000_set(struct fuzz *f, u32 reg, u32 val)
+{
+    bus_mmio_write(f->m, MEMORY + reg, 4, val);
+}
+
+static u32 mostly(struct fuzz *f, u32 val)
+{
+    return fuzz_chance(f, 90) ? val : fuzz_value(f);
+}
+
+void scene_e1000(struct fuzz *f)
+{
+    static const u8 commands[] = {0x0b, 0x09, 0x0d, 0x08, 0x00, 0x2f, 0x27,
+                                  0x23, 0x2d, 0x2c, 0x29, 0x49, 0x6d, 0xa9};
+    static const u32 rctl[] = {0x8002, 0x801a, 0x04008002, 0x800a, 0x0203801a, 0x80da, 0x4801a};
+    u32 ring = fuzz_address(f) & ~15u, n = 8 + 8 * fuzz_below(f, 8);
+
+    fuzz_pci_write(f, CARD, 0x10, MEMORY);
+    fuzz_pci_write(f, CARD, 0x14, PORTS | 1);
+    fuzz_pci_write(f, CARD, 0x04, mostly(f, 7));
+    make_ring(f, ring, n, commands, sizeof(commands));
+    e1000_set(f, 0x3800, mostly(f, ring));
+    e1000_set(f, 0x3804, fuzz_chance(f, 97) ? 0 : fuzz_value(f));
+    e1000_set(f, 0x3808, mostly(f, n * 16));
+    e1000_set(f, 0x3810, fuzz_below(f, n + 1));
+    e1000_set(f, 0x0400, mostly(f, 0x0a));
+    ring = fuzz_address(f) & ~15u;
+    make_ring(f, ring, n, commands, sizeof(commands));
+    e1000_set(f, 0x2800, mostly(f, ring));
+    e1000_set(f, 0x2808, mostly(f, n * 16));
+    e1000_set(f, 0x2810, fuzz_below(f, n + 1));
+    e1000_set(f, 0x2818, fuzz_below(f, n + 1));
+    e1000_set(f, 0x5000, mostly(f, 0x300));
+    e1000_set(f, 0x2820, fuzz_chance(f, 50) ? 0 : fuzz_value(f));
+    e1000_set(f, 0x00c4, fuzz_chance(f, 50) ? 0 : fuzz_value(f));
+    e1000_set(f, 0x0000, fuzz_chance(f, 80) ? 0x40000041 : fuzz_value(f));
+    e1000_set(f, 0x0100, mostly(f, rctl[fuzz_below(f, ARRAY_SIZE(rctl))]));
+    e1000_set(f, 0x00d0, fuzz_value(f));
+    give_frames(f, fuzz_below(f, 12));
+    e1000_set(f, 0x3818, fuzz_below(f, n + 1));
+    fuzz_wait(f);
+    give_frames(f, fuzz_below(f, 12));
+    e1000_set(f, 0x0020, fuzz_u32(f) & 0x2c3fffff);
+    f->last = bus_mmio_read(f->m, MEMORY + 0xc0, 4);
 }
