@@ -3,8 +3,8 @@
 
 BUILD_PACKAGES="build-essential cmake ninja-build pkg-config
     libzydis-dev libcapstone-dev libsdl2-dev libncurses-dev libpng-dev libjson-c-dev libslirp-dev
-    libadplug-dev"
-RUN_PACKAGES="seabios"
+    libadplug-dev libnbd-dev"
+RUN_PACKAGES="seabios qemu-utils"
 
 say() {
     printf '%s\n' "$*" >&2

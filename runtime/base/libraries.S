@@ -1,5 +1,5 @@
 /*
- * Functions of libraries that most runs have no use for: SDL2, Capstone, AdPlug. To load them all
+ * Functions of libraries that most runs have no use for: SDL2, libnbd, Capstone, AdPlug. To load them all
  * takes longer than many a 16-bit system takes to boot. So each is loaded when one of its functions
  * is called first (libraries.c), and need not be installed before.
  *
@@ -11,6 +11,8 @@
 8:      .asciz  "\soname"
         .section .data.rel.libraries, "aw"
         .balign 8
+        .globl  library_\name
+library_\name:
 5:      .quad   8b
         .endm
 
@@ -98,6 +100,21 @@ load:   push    %rbp
         function SDL_UnlockSurface
         function SDL_UpdateWindowSurface
         function SDL_UpdateWindowSurfaceRects
+        end_of_library
+
+        library nbd, NBD_SONAME
+        function nbd_aio_flush
+        function nbd_aio_get_direction
+        function nbd_aio_is_ready
+        function nbd_aio_pread
+        function nbd_aio_pwrite
+        function nbd_close
+        function nbd_connect_socket
+        function nbd_create
+        function nbd_get_errno
+        function nbd_get_size
+        function nbd_poll
+        function nbd_shutdown
         end_of_library
 
         library capstone, CAPSTONE_SONAME

@@ -17,22 +17,33 @@ struct library {
     struct library_function functions[];
 };
 
-void library_load(struct library *l)
+const char *library_missing(struct library *l)
 {
-    void *handle = dlopen(l->soname, RTLD_NOW | RTLD_LOCAL);
-    void *at;
+    static _Thread_local char why[256];
+    void *handle = dlopen(l->soname, RTLD_NOW | RTLD_LOCAL), *at;
 
     if (!handle) {
-        fprintf(stderr, "ring3: this needs %s, which cannot be loaded: %s\n", l->soname,
-                dlerror());
-        exit(1);
+        snprintf(why, sizeof(why), "this needs %s, which cannot be loaded: %s", l->soname,
+                 dlerror());
+        return why;
     }
     for (struct library_function *f = l->functions; f->name; f++) {
         at = dlsym(handle, f->name);
         if (!at) {
-            fprintf(stderr, "ring3: this needs a newer %s, which has %s\n", l->soname, f->name);
-            exit(1);
+            snprintf(why, sizeof(why), "this needs a newer %s, which has %s", l->soname, f->name);
+            return why;
         }
         f->slot = at;
     }
+    return NULL;
+}
+
+void library_load(struct library *l)
+{
+    const char *why = library_missing(l);
+
+    if (!why)
+        return;
+    fprintf(stderr, "ring3: %s\n", why);
+    exit(1);
 }

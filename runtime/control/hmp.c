@@ -218,9 +218,9 @@ static void info_block(struct hmp *h)
         const char *path = d ? disk_path(d) : NULL;
 
         if (d)
-            say(h, "%s: %s%s%s\n", drives[i].name, path ? path : "[not inserted]",
-                path && d->read_only ? " (raw, read-only)" : path ? " (raw)" : "",
-                d->locked ? ", locked by the guest" : "");
+            say(h, path ? "%s: %s (%s%s)%s\n" : "%s: %s%.0s%.0s%s\n", drives[i].name,
+                path ? path : "[not inserted]", path ? disk_format(d) : "",
+                d->read_only ? ", read-only" : "", d->locked ? ", locked by the guest" : "");
     }
 }
 

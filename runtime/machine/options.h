@@ -17,6 +17,7 @@ struct drive_options {
     const char *file;   /* NULL: none (a CD drive may be empty) */
     const char *format; /* of image_formats; NULL: by what the file is */
     bool present, cdrom, snapshot, read_only;
+    bool unlocked; /* file.locking=off */
     u32 cylinders, heads, sectors; /* 0: guess */
 };
 /* A -device: its row's config, set as the properties say, but for back ends: of those the

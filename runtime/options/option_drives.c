@@ -84,7 +84,7 @@ SETTER(set_cdrom)
 }
 
 struct drive_keys {
-    const char *file, *iface, *format, *media, *id;
+    const char *file, *iface, *format, *media, *id, *locking;
     u32 index, bus, unit, cyls, heads, secs;
     bool snapshot, readonly;
 };
@@ -92,7 +92,11 @@ struct drive_keys {
 static const struct key_row drive_keys[] = {
     KEY(struct drive_keys, file, KEY_TEXT),
     { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy|none" },
+    { "file.filename", KEY_TEXT, offsetof(struct drive_keys, file), NULL },
+    { "file.driver", KEY_IGNORE, 0, NULL },
+    { "file.locking", KEY_CHOICE, offsetof(struct drive_keys, locking), "auto|on|off" },
     KEY(struct drive_keys, format, KEY_TEXT),
+    { "driver",    KEY_TEXT,   offsetof(struct drive_keys, format), NULL },
     { "media",     KEY_CHOICE, offsetof(struct drive_keys, media),  "disk|cdrom" },
     KEY(struct drive_keys, index, KEY_U32),
     KEY(struct drive_keys, bus, KEY_U32),
@@ -133,7 +137,7 @@ static u32 drive_index(const struct drive_keys *k, bool floppy, const char *opti
 
 static void check_format(const char *option, const char *name)
 {
-    const char *names[8];
+    const char *names[16];
     u32 n = 0;
 
     for (; image_formats[n] && n < ARRAY_SIZE(names); n++)
@@ -148,6 +152,7 @@ static void fill_drive(struct drive_options *d, const struct drive_keys *k, bool
     d->format = k->format;
     d->cdrom = cdrom;
     d->snapshot = k->snapshot;
+    d->unlocked = k->locking && !strcmp(k->locking, "off");
     d->read_only = k->readonly || cdrom;
     d->cylinders = k->cyls;
     d->heads = k->heads;

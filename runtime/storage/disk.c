@@ -2,8 +2,9 @@
  * Drives, and what is in them: an image, or none.
  *
  * A write the guest flushed is on the host's disk: disk_flush_poll() tells of fdatasync()'s
- * end, and between flushes every write is already in the kernel's hands, so killing this
- * process loses nothing at all and a host crash loses only what was not flushed.
+ * end, and between flushes every write to a raw image is already in the kernel's hands, so
+ * killing this process loses nothing at all and a host crash loses only what was not flushed.
+ * Writes to other formats are in the hands of their server (nbd.c), which outlives a kill.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 struct drive {
     struct disk disk; /* disk.impl: the image */
     enum disk_kind kind;
-    bool snapshot, read_only; /* as the options wanted */
+    bool snapshot, read_only, unlocked; /* as the options wanted */
 };
 
 static _Thread_local char sentence[1024];
@@ -45,9 +46,9 @@ static struct image *drive_open(const struct drive *dr, const char *path, const 
                                 const char **error)
 {
     bool want_write = !dr->read_only && dr->kind != DISK_CD;
-    struct image *im = image_format_open(path, format, dr->kind, want_write && !dr->snapshot,
-                                         error),
-                 *layer;
+    const struct image_request want = { path, format, dr->kind, want_write && !dr->snapshot,
+                                        dr->unlocked };
+    struct image *im = image_format_open(&want, error), *layer;
 
     if (!im || !want_write || !dr->snapshot)
         return im;
@@ -78,6 +79,7 @@ struct disk *disk_open(const struct drive_options *o, enum disk_kind kind, const
     dr->kind = kind;
     dr->snapshot = o->snapshot;
     dr->read_only = o->read_only;
+    dr->unlocked = o->unlocked;
     dr->disk.cdrom = kind == DISK_CD;
     dr->disk.cylinders = o->cylinders;
     dr->disk.heads = o->heads;
@@ -113,6 +115,13 @@ const char *disk_path(const struct disk *d)
     const struct image *im = d->impl;
 
     return im ? im->path : NULL;
+}
+
+const char *disk_format(const struct disk *d)
+{
+    const struct image *im = d->impl;
+
+    return im ? im->format : NULL;
 }
 
 const char *disk_change(struct disk *d, const char *path, const char *format, bool force)

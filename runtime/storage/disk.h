@@ -29,6 +29,7 @@ void disk_close(struct disk *d); /* NULL is fine */
  */
 const char *disk_change(struct disk *d, const char *path, const char *format, bool force);
 const char *disk_path(const struct disk *d); /* of the medium; NULL: empty. For `info block` */
+const char *disk_format(const struct disk *d); /* a name of image_formats; NULL: empty */
 
 /* Formats the sentence into the static buffer and returns it. */
 const char *disk_sentence(const char *fmt, ...) PRINTF(1, 2);

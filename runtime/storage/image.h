@@ -1,7 +1,7 @@
 /*
  * An image: what a drive reads and writes, whatever holds it. A kind is a constant struct of
- * operations in a file of its own: raw.c, a file as it is; overlay.c, a layer over another
- * image that takes the writes.
+ * operations in a file of its own: raw.c, a file as it is; nbd.c, what a server of ours makes of
+ * a file; overlay.c, a layer over another image that takes the writes.
  */
 #ifndef RING3_IMAGE_H
 #define RING3_IMAGE_H
@@ -28,6 +28,7 @@ struct image_ops {
 struct image {
     const struct image_ops *ops;
     const char *path; /* of the file; for messages */
+    const char *format; /* a name of image_formats */
     u64 size;         /* what the guest sees, whole sectors */
     bool read_only;
 };

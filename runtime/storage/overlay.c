@@ -131,7 +131,8 @@ struct image *overlay_new(struct image *below)
 
     if (!o)
         return NULL;
-    o->image = (struct image){ .ops = &overlay_ops, .path = below->path, .size = below->size };
+    o->image = (struct image){ .ops = &overlay_ops, .path = below->path,
+                               .format = below->format, .size = below->size };
     o->below = below;
     o->sectors = (below->size + IMAGE_SECTOR - 1) / IMAGE_SECTOR;
     o->map_size = (size_t)(o->sectors / 64 + 1) * sizeof(u64);

@@ -22,6 +22,9 @@ struct raw {
     int fd;
     char *path;
     u64 file_size; /* bytes that really exist; the rest up to the image's size is padding */
+    bool unlocked; /* by the user's wish */
+    bool guessed;  /* raw because nothing else was recognised: see formats.c */
+    bool warned;
     struct flush flush;
 };
 
@@ -62,6 +65,8 @@ static bool raw_lock(struct image *im, bool on)
 {
     struct raw *raw = (struct raw *)im;
 
+    if (raw->unlocked)
+        return true;
     if (on)
         return lock_as(raw, !im->read_only);
     lock_range(raw->fd, F_OFD_SETLK, F_UNLCK, LOCK_DOES, LOCK_END - LOCK_DOES);
@@ -81,10 +86,27 @@ static bool raw_read(struct image *im, u64 offset, void *buf, u32 n)
     return file_read(raw->fd, offset, buf, real);
 }
 
+/* The first sector, and the next start would take the file for something else. */
+static bool would_be_taken_for_another(struct raw *raw, u64 offset, const u8 *buf)
+{
+    const char *name = raw->guessed && offset == 0 ? image_format_magic(buf) : NULL;
+
+    if (name && !raw->warned)
+        warn("%s: the guest writes what makes it look like a %s image: refused (format=raw "
+             "allows it)",
+             raw->path, name);
+    raw->warned |= name != NULL;
+    return name;
+}
+
 static bool raw_write(struct image *im, u64 offset, const void *buf, u32 n)
 {
     struct raw *raw = (struct raw *)im;
 
+    if (would_be_taken_for_another(raw, offset, buf)) {
+        errno = EPERM;
+        return false;
+    }
     if (!file_write(raw->fd, offset, buf, n))
         return false;
     if (offset + n > raw->file_size)
@@ -198,7 +220,7 @@ static const char *raw_prepare(struct raw *raw, enum disk_kind kind, bool want_w
 
     if (!error)
         error = raw_measure(raw);
-    if (!error)
+    if (!error && raw->guessed)
         error = image_foreign(raw->path, raw->fd);
     if (!error)
         error = raw_round(raw, kind);
@@ -214,25 +236,22 @@ static const char *raw_prepare(struct raw *raw, enum disk_kind kind, bool want_w
     return NULL;
 }
 
-static struct image *raw_open(const char *path, enum disk_kind kind, bool want_write,
-                              const char **error)
+static struct image *raw_open(const struct image_format *format,
+                              const struct image_request *want, const char **error)
 {
     struct raw *raw = calloc(1, sizeof(*raw));
 
     check(raw, "no memory for an image");
     raw->fd = -1;
-    raw->path = strdup(path);
-    raw->image = (struct image){ .ops = &raw_ops, .path = raw->path };
-    *error = raw_prepare(raw, kind, want_write);
+    raw->path = strdup(want->path);
+    raw->unlocked = want->unlocked;
+    raw->guessed = !want->format;
+    raw->image = (struct image){ .ops = &raw_ops, .path = raw->path, .format = format->name };
+    *error = raw_prepare(raw, want->kind, want->write);
     if (!*error)
         return &raw->image;
     raw_free(&raw->image);
     return NULL;
 }
 
-static bool raw_probe(int fd)
-{
-    return true;
-}
-
-const struct image_format raw_format = { "raw", raw_probe, raw_open };
+const struct image_format raw_format = { "raw", raw_open };

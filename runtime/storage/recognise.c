@@ -1,6 +1,6 @@
 /*
- * What a file is, by its size and first bytes: formats we do not read (with the command that
- * converts them), and what a bare IMAGE argument on the command line means.
+ * What a file is, by its size and first bytes: what has to be unpacked first (with the command
+ * that does it), and what a bare IMAGE argument on the command line means.
  *
  * Sources: ECMA-119 8.1 (CD001 in sector 16), Linux's Documentation/x86/boot.rst (HdrS),
  * Multiboot 0.6.96 3.1.1 (header in the first 8 KiB, checksummed), the MBR's partition table.
@@ -14,6 +14,7 @@
 #include "runtime/storage/recognise.h"
 #include "runtime/storage/disk.h"
 #include "runtime/storage/file.h"
+#include "runtime/storage/formats.h"
 
 enum { HEAD = 8192 }; /* bytes looked at, from the start */
 
@@ -42,7 +43,7 @@ static u32 probe_u32(const struct probe *p, u32 offset)
     return b[0] | b[1] << 8 | b[2] << 16 | (u32)b[3] << 24;
 }
 
-/* ---- Formats that are not raw ---- */
+/* ---- Packed images ---- */
 
 static const struct foreign {
     u32 offset;
@@ -50,18 +51,6 @@ static const struct foreign {
     u32 length;
     const char *name, *remedy; /* %s in the remedy: the path */
 } foreigns[] = {
-#define CONVERT "qemu-img convert -O raw '%s' disk.img, then use disk.img"
-    { 0, "QFI\xfb", 4, "a qcow2 image", CONVERT },
-    { 0, "QED\0", 4, "a QED image", CONVERT },
-    { 0, "KDMV", 4, "a VMDK image", CONVERT },
-    { 0, "COWD", 4, "a VMDK image", CONVERT },
-    { 0, "# Disk DescriptorFile", 21, "a VMDK descriptor", CONVERT },
-    { 0x40, "\x7f\x10\xda\xbe", 4, "a VDI image", CONVERT },
-    { 0, "conectix", 8, "a VHD image", CONVERT },
-    { 0, "vhdxfile", 8, "a VHDX image", CONVERT },
-    { 0, "WithoutFreeSpace", 16, "a Parallels image", CONVERT },
-    { 0, "WithouFreSpacExt", 16, "a Parallels image", CONVERT },
-#undef CONVERT
     { 0, "\xfd" "7zXZ", 6, "compressed by xz", "unpack it first: unxz -k '%s'" },
     { 0, "\x1f\x8b\x08", 3, "compressed by gzip", "unpack it first: gunzip -k '%s'" },
     { 0, "BZh", 3, "compressed by bzip2", "unpack it first: bunzip2 -k '%s'" },
@@ -85,8 +74,7 @@ const char *image_foreign(const char *path, int fd)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         snprintf(remedy, sizeof(remedy), f->remedy, path);
 #pragma GCC diagnostic pop
-        return disk_sentence("%s: is %s, and only raw images are read: %s", path, f->name,
-                             remedy);
+        return disk_sentence("%s: is %s: %s", path, f->name, remedy);
     }
     return NULL;
 }
@@ -155,6 +143,8 @@ static bool has_partitions(const struct probe *p)
 
 static enum image_kind image_kind(const struct probe *p)
 {
+    if (image_format_magic(p->head))
+        return IMAGE_DISK;
     if (is_cd(p))
         return IMAGE_CD;
     if (is_bzimage(p))
@@ -183,13 +173,31 @@ static const char *image_unreadable(const char *path, int fd)
     return image_foreign(path, fd);
 }
 
+/* Words that come before an image's name in qemu-img's commands. */
+static bool is_other_programs_command(const char *word)
+{
+    static const char *const words[] = { "create", "convert", "resize", "info", "check", "snapshot" };
+
+    for (u32 i = 0; i < ARRAY_SIZE(words); i++)
+        if (!strcmp(word, words[i]))
+            return access(word, F_OK) != 0;
+    return false;
+}
+
 enum image_kind image_recognise(const char *path, const char **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     enum image_kind kind = IMAGE_UNREADABLE;
     struct probe p;
 
-    *error = image_unreadable(path, fd);
+    *error = NULL;
+    if (fd < 0 && image_is_folder(path))
+        return IMAGE_DISK;
+    if (fd < 0 && is_other_programs_command(path))
+        *error = disk_sentence("%s: making and converting images is qemu-img's: qemu-img %s …",
+                               path, path);
+    if (!*error)
+        *error = image_unreadable(path, fd);
     if (!*error) {
         probe_read(&p, fd);
         kind = image_kind(&p);

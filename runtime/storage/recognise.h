@@ -7,7 +7,7 @@
 #include "runtime/base/base.h"
 
 enum image_kind {
-    IMAGE_UNREADABLE, /* missing, no permission, a directory, empty, a format we do not read */
+    IMAGE_UNREADABLE, /* missing, no permission, a directory, empty, packed */
     IMAGE_UNKNOWN,    /* readable, but nothing that boots */
     IMAGE_FLOPPY,
     IMAGE_DISK,
@@ -21,7 +21,7 @@ enum image_kind {
 enum image_kind image_recognise(const char *path, const char **error);
 /* 160, 180, 320, 360, 720, 1200, 1440, 1680 (DMF), 1720 or 2880 KiB. */
 bool image_floppy_size(u64 size);
-/* NULL, or one line about a format that is not raw ("… is a qcow2 image …: qemu-img convert
+/* NULL, or one line about what has to be unpacked ("… is compressed by xz: unpack it first: unxz
  * …"). */
 const char *image_foreign(const char *path, int fd);
 

@@ -143,7 +143,7 @@ TEST(options, drive_keys)
     CHECK(o.ide[0][1].present && o.ide[0][1].cdrom && !o.ide[0][1].file);
     check_refused("-drive file=a,fi=ide", "'fi'");
     check_refused("-drive file=a,if=virtio", "nearest is");
-    check_refused("-drive file=a,format=qcow2", "nearest is 'raw'");
+    check_refused("-drive file=a,format=qcow", "nearest is 'qcow2'");
     check_refused("-drive file=a,index=4", "there are 4 IDE drives");
     check_refused("-drive if=ide", "file= is missing");
     check_refused("-drive file=a,snapshot=maybe", "'maybe'");

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Runs a guest that flushes two disks without pause (tests/guests/flush) and looks at what is left on the images.
 
-  flush.py [--seconds N] [--kills N] [--seed N] [--ring3 COMMAND]
+  flush.py [--seconds N] [--kills N] [--seed N] [--format FORMAT] [--ring3 COMMAND]
 
 First for N seconds to its end: the guest finds everything as it wrote it, and so do we on the images. Then it is killed
 at some moment, again and again: every sector must be as the last flushed round left it, or a later one; on the image,
 and on the copy that tests/suites/stable.c makes of what each fdatasync() of ring3's found.
+
+FORMAT (raw) may be what qemu-nbd reads, qcow2 first of all. Then every second kill takes qemu-nbd as well, at the same
+moment, and qemu-img check must find no corruption (clusters that nobody uses are none, where the server was killed).
 
 COMMAND may hold options ("build/ring3 --engine interp") or be another PC emulator, or a sanitizer's build.
 """
@@ -95,10 +98,25 @@ def stable_part(data):
     return data[which * size:(which + 1) * size]
 
 
-def look(image, seed, last, disk, later=False):
+def contents(image, form):
+    if form == "raw":
+        with open(image, "rb") as f:
+            return f.read()
+    flat = image + ".flat"
+    subprocess.run(["qemu-img", "convert", "-f", form, "-O", "raw", image, flat], check=True)
+    return contents(flat, "raw")
+
+
+def check_image(image, form, server_killed):
+    """0: sound; 3: sound but for clusters that nobody uses; 63: the format has no check."""
+    r = subprocess.run(["qemu-img", "check", "-f", form, image], capture_output=True, text=True)
+    if r.returncode not in ((0, 3, 63) if server_killed else (0, 63)):
+        raise Failed("qemu-img check: status %d: %s" % (r.returncode, (r.stdout + r.stderr)[-300:]))
+
+
+def look(image, seed, last, disk, later=False, form="raw"):
     """Each sector is from the round that last wrote it; or, with `later`, one after `last` that was under way."""
-    with open(image, "rb") as f:
-        data = f.read()
+    data = contents(image, form)
     if image.endswith(".stable"):
         data = stable_part(data)
     for lba, number in enumerate(last_writers(seed, last, disk)):
@@ -112,13 +130,24 @@ def look(image, seed, last, disk, later=False):
                 os.path.basename(image), last, lba, number, got[:16].hex(), found))
 
 
+def running(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 # ---- A machine ----
 
 class Guest:
     def __init__(self, o, folder, name, words, preload=None):
         self.images = [os.path.join(folder, "%s%d.img" % (name, i)) for i in range(DISKS)]
         for image in self.images:
-            blank(image, SECTOR * SECTORS)
+            if o.format == "raw":
+                blank(image, SECTOR * SECTORS)
+            else:
+                subprocess.run(["qemu-img", "create", "-q", "-f", o.format, image, str(SECTOR * SECTORS)], check=True)
             if preload:
                 blank(image + ".stable", 2 * SECTOR * SECTORS + 1)
         self.log, self.errors = os.path.join(folder, name + ".log"), os.path.join(folder, name + ".err")
@@ -126,7 +155,7 @@ class Guest:
             "-m", "32", "-display", "none", "-serial", "null", "-no-reboot", "-kernel", KERNEL, "-append", words,
             "-debugcon", "file:" + self.log, "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         for i, image in enumerate(self.images):
-            command += ["-drive", "file=%s,format=raw,if=ide,index=%d" % (image, 2 * i)]
+            command += ["-drive", "file=%s,format=%s,if=ide,index=%d" % (image, o.format, 2 * i)]
         environment = dict(os.environ)
         if preload:
             environment["LD_PRELOAD"] = preload
@@ -161,9 +190,26 @@ class Guest:
             self.kill()
             raise Failed("no end after %d s: %s" % (patience, self.said()))
 
-    def kill(self):
+    def servers(self):
+        """The processes it started."""
+        path = "/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)
+        try:
+            with open(path) as f:
+                return list(map(int, f.read().split()))
+        except OSError:
+            return []
+
+    def kill(self, with_servers=False):
+        servers = self.servers()
+        for pid in servers if with_servers else []:
+            os.kill(pid, signal.SIGKILL)
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        end = time.time() + 20
+        while any(map(running, servers)):
+            if time.time() > end:
+                raise Failed("qemu-nbd is still there 20 s after ring3 was killed")
+            time.sleep(0.02)
 
 
 # ---- The tests ----
@@ -182,7 +228,9 @@ def to_its_end(o, folder):
     print("%.1f s: %d rounds, %d flushes (%.0f a second), %d given up by a reset, %d pieces of work" % (
         ms / 1000, rounds, flushes, flushes / ms * 1000, resets, works))
     for disk, image in enumerate(guest.images):
-        look(image, o.seed, rounds, disk)
+        look(image, o.seed, rounds, disk, form=o.format)
+        if o.format != "raw":
+            check_image(image, o.format, False)
 
 
 # The guest's words for a kill: some let no FLUSH CACHE hide that a write has to flush, by DMA (3) or PIO (0).
@@ -190,7 +238,7 @@ KILLS = ["", "", "through=1 how=3", "", "", "through=1 how=0"]
 
 
 def killed(o, folder, n, pause):
-    preload, seed = STABLE if os.path.exists(STABLE) else None, o.seed + n
+    preload, seed = STABLE if os.path.exists(STABLE) and o.format == "raw" else None, o.seed + n
     guest = Guest(o, folder, "kill", "seconds=1000 every=1 seed=%d %s" % (seed, KILLS[n % len(KILLS)]), preload)
     try:
         end = time.time() + 60
@@ -202,11 +250,13 @@ def killed(o, folder, n, pause):
         if guest.process.poll() is not None:
             raise Failed("it ended before it was killed: " + guest.said())
     finally:
-        guest.kill()
+        guest.kill(with_servers=n % 2)
     rounds = guest.rounds()
     print("killed after %d rounds and %.2f s" % (rounds, pause))
     for disk, image in enumerate(guest.images):
-        look(image, seed, rounds, disk, later=True)
+        if o.format != "raw":
+            check_image(image, o.format, n % 2)
+        look(image, seed, rounds, disk, later=True, form=o.format)
         if preload:
             look(image + ".stable", seed, rounds, disk, later=True)
 
@@ -216,6 +266,7 @@ def main():
     p.add_argument("--seconds", type=int, default=10)
     p.add_argument("--kills", type=int, help="without it, 6 or one for each 20 seconds")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--format", default="raw")
     p.add_argument("--ring3", default=os.path.join(TOP, "build", "ring3"))
     o = p.parse_args()
     kills = max(6, o.seconds // 20) if o.kills is None else o.kills
