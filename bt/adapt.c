@@ -15,6 +15,7 @@
  * executions, whatever the guest does. A full set of the table forgets the one that was there
  * first.
  */
+#include "bt/emit.h"
 #include "bt/tu.h"
 #include "cpu/operand.h"
 
@@ -45,6 +46,34 @@ bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in)
     if (in->index == NO_REG && (frame || fixed))
         return operand_misaligned(cpu, in);
     return stack_misaligned(cpu, in);
+}
+
+static bool unusual_at(const struct vcpu *cpu, u32 table, u8 seg, u32 offset)
+{
+    return (i64)cpu->shadow[table + ((cpu->seg[seg].base + offset) >> PAGE_SHIFT)] < 0;
+}
+
+static bool push_unusual(const struct vcpu *cpu, const struct insn *in)
+{
+    u32 mask = cpu_stack_mask(cpu);
+
+    return cpu_ops[in->mnem].attr & OP_STACK &&
+           (cpu_ops[in->mnem].attr & OP_STORES || in->mnem == ZYDIS_MNEMONIC_CALL) &&
+           unusual_at(cpu, SHADOW_WRITE, SS, (cpu->gpr[ESP] - in->opsize) & mask);
+}
+
+static bool string_unusual(const struct vcpu *cpu, const struct insn *in)
+{
+    return cpu_ops[in->mnem].attr & OP_STRING && cpu_ops[in->mnem].attr & OP_STORES &&
+           unusual_at(cpu, SHADOW_WRITE, ES, cpu->gpr[EDI] & addr_mask(in));
+}
+
+bool operand_likely_unusual(const struct vcpu *cpu, const struct insn *in)
+{
+    if (insn_memory(in) &&
+        unusual_at(cpu, xl_stores(in) ? SHADOW_WRITE : 0, in->seg, insn_offset(cpu, in)))
+        return true;
+    return push_unusual(cpu, in) || string_unusual(cpu, in);
 }
 
 /* ---- Facts ---- */

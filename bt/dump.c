@@ -296,9 +296,9 @@ void dump_perf(const struct bt *bt, const struct tu *tu)
     }
     fprintf(map, "%llx %x guest_%s_%08x\n", (unsigned long long)(u64)tu_host(bt, tu),
             tu->host_size,
-            key & KEY_V86                ? "v86"
-            : !(key & KEY_PROT)          ? "real"
-            : context_cpl(key) ? "user"
-                                         : "kernel",
+            key & KEY_V86       ? "v86"
+            : !(key & KEY_PROT) ? "real"
+            : context_cpl(key)  ? "user"
+                                : "kernel",
             bt->cpu->eip);
 }

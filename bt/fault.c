@@ -59,9 +59,11 @@ static void learn_memory(struct bt *bt, struct tu *tu, const struct site *site, 
 }
 
 /* Whether it will find it next time is looked at when the instruction has been run: run.c. */
-static void note_map_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off)
+static void note_map_miss(struct bt *bt, const struct tu *tu, const struct site *site, u64 off,
+                          bool write)
 {
     bt->map_miss.set = true;
+    bt->map_miss.write = write;
     bt->map_miss.user = context_user_map(bt->contexts[tu->context].key);
     bt->map_miss.gla = (gla_t)off;
     bt->map_miss.tu = (u32)(tu - bt->tus);
@@ -85,7 +87,7 @@ static void learn_from_fault(struct bt *bt, struct tu *tu, const struct site *si
         return;
     }
     if (g[REG_TRAPNO] == TRAP_PF && at - bt->cpu->direct_map <= GIB(4)) {
-        note_map_miss(bt, tu, site, at - bt->cpu->direct_map);
+        note_map_miss(bt, tu, site, at - bt->cpu->direct_map, g[REG_ERR] & PF_W);
     } else if (g[REG_TRAPNO] == TRAP_DE) {
         bt->stats.signals_divide++;
         if (!bt->config.no_adapt &&

@@ -233,7 +233,7 @@ static bool map_has_it(struct bt *bt, bool user)
     if (site_miss(bt, bt->map_miss.gpa) > MISSES_BEFORE_TABLE)
         return false;
     bt_user_map_follow(cpu);
-    return !bt_user_map_serves(cpu) || mmu_user_map_has(&cpu->paging, gla, false);
+    return !bt_user_map_serves(cpu) || mmu_user_map_has(&cpu->paging, gla, bt->map_miss.write);
 }
 
 /* An access that found nothing in the map of its context has been interpreted. */

@@ -332,7 +332,8 @@ static enum form site_form(const struct xl *x, u8 facts, const struct insn *in)
         return ac && forced > FORM_CHECKED && forced < FORM_CALLOUT ? FORM_CHECKED : forced;
     if (facts & (FACT_FAULTS | FACT_PATCHED))
         return FORM_CALLOUT;
-    if (facts & FACT_UNUSUAL || (ac && facts & FACT_MISALIGNED))
+    if (facts & FACT_UNUSUAL || (ac && facts & FACT_MISALIGNED) ||
+        (!x->bt->config.no_adapt && operand_likely_unusual(x->bt->cpu, in)))
         return odd ? FORM_CHECKED_UNALIGNED : FORM_CHECKED;
     if (mapped)
         return odd ? FORM_MAPPED_UNALIGNED : FORM_MAPPED;

@@ -107,6 +107,7 @@ struct bt {
     struct {
         bool set;  /* it found nothing in the map of its context, */
         bool user; /* a user map */
+        bool write;
         gla_t gla;
         u32 tu;   /* number, */
         gpa_t gpa; /* and of the instruction */
@@ -131,7 +132,8 @@ static inline void bt_flags_from_host(struct vcpu *cpu)
 }
 /* single steps and breakpoints are the interpreter's */
 bool bt_watched(struct vcpu *cpu);
-/* Does code of the present level go by the user map, if there is one? Without paging, all does. */
+/* Does code of the present level go by the user map, if there is one? Without paging, all does.
+ */
 static inline bool bt_user_map_serves(const struct vcpu *cpu)
 {
     return cpu->cpl == 3 || !(cpu->cr0 & CR0_PG);

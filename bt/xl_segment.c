@@ -45,8 +45,8 @@ static bool load_segment(struct xl *x, u8 seg)
     if (!(key & KEY_PROT))
         return load_real(x, seg);
     emit_lea_rm(x, R9, R9,
-                (i32)memo_segment_key(0, (enum seg)seg, context_cpl(key),
-                                      context_seg(key, seg), x->stack32));
+                (i32)memo_segment_key(0, (enum seg)seg, context_cpl(key), context_seg(key, seg),
+                                      x->stack32));
     emit_mov_ri(x, R11, seg);
     emit_call_vcpu(x, TC_LOAD_SEGMENT);
     xl_slow_unless_zero(x, R10, R11);

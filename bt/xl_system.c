@@ -347,9 +347,9 @@ bool xl_verw(struct xl *x, const struct insn *in)
             return false;
         emit_load_word(x);
     }
-    emit_lea_rm(x, R9, R9,
-                (i32)(memo_segment_key(0, ES, context_cpl(key), SEG_FLAT, false) |
-                      SEG_KEY_VERW));
+    emit_lea_rm(
+        x, R9, R9,
+        (i32)(memo_segment_key(0, ES, context_cpl(key), SEG_FLAT, false) | SEG_KEY_VERW));
     emit_call_vcpu(x, TC_VERW);
     xl_slow_unless_zero(x, R10, R11);
     return true;
@@ -374,9 +374,9 @@ static struct context flat_context(const struct xl *x, u32 cpl)
 {
     struct context to = { x->context->key, 0, ~0u };
 
-    to.key &= ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | KEY_FPU_LIVE | KEY_SSE | KEY_MAP |
-                KEY_MAP_STORES |
-                7u << (KEY_SEG_SHIFT + 3 * CS) | 7u << (KEY_SEG_SHIFT + 3 * SS));
+    to.key &=
+        ~(3u << KEY_CPL_SHIFT | KEY_IOPL_OK | KEY_AC | KEY_FPU_LIVE | KEY_SSE | KEY_MAP |
+          KEY_MAP_STORES | 7u << (KEY_SEG_SHIFT + 3 * CS) | 7u << (KEY_SEG_SHIFT + 3 * SS));
     to.key |= KEY_CODE32 | KEY_STACK32 | cpl << KEY_CPL_SHIFT | (cpl ? 0 : KEY_IOPL_OK);
     static_assert(SEG_FLAT == 0, "CS and SS in a key");
     context_set_pic(x->bt, &to);

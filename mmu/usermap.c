@@ -31,7 +31,8 @@ enum {
     MAX_PAGES = 28000,
     MAX_RUN = 512,   /* pages mapped by one call, which populates them */
     COST_SHARE = 8,  /* of the user's time: not more than one in so many */
-    MAX_CHANGES = 6, /* of a page, in a period: more, and it is left out */
+    MAX_CHANGES = 6, /* of a page, in a period: more, and it is read-only; */
+    MOST_CHANGES = 2 * MAX_CHANGES, /* or left out */
 };
 static const u64 SAMPLE_MOST = USER_MAP_AFTER / 4, /* that one sample counts for */
     PERIOD = 25 * USER_MAP_AFTER; /* of what changes are counted in */
@@ -112,7 +113,7 @@ static struct want wanted(const struct mmu *mmu, const struct space *s, u32 page
     u64 read, off;
 
     if (!(used >> (TABLE_USER + TABLE_READ) & 1) || page == SHADOW_SPTES - 1 ||
-        s->user_map->changes[page] > MAX_CHANGES || spte_owner(mmu->space, page) != s)
+        s->user_map->changes[page] > MOST_CHANGES || spte_owner(mmu->space, page) != s)
         return w;
     read = s->shadow[SHADOW_USER + page];
     if (!spte_direct(read))
@@ -121,7 +122,8 @@ static struct want wanted(const struct mmu *mmu, const struct space *s, u32 page
     if (off >= mmu->ram_size)
         return w;
     w.frame = (u32)(off >> PAGE_SHIFT) + 1;
-    w.writable = used >> (TABLE_USER + TABLE_WRITE) & 1 &&
+    w.writable = s->user_map->changes[page] <= MAX_CHANGES &&
+                 used >> (TABLE_USER + TABLE_WRITE) & 1 &&
                  spte_direct(s->shadow[SHADOW_USER + SHADOW_WRITE + page]);
     return w;
 }
@@ -137,7 +139,7 @@ static void set_mapped(struct mmu *mmu, struct user_map *m, u32 page, u32 frame)
 {
     u32 more = (u32)!m->mapped[page] - !frame; /* 1, 0, or less by 1 */
 
-    m->changes[page] += m->changes[page] <= MAX_CHANGES;
+    m->changes[page] += m->changes[page] <= MOST_CHANGES;
     m->columns[page / LEAF_SPTES] += (u16)more;
     mmu->user_map_pages += more;
     m->mapped[page] = frame;
