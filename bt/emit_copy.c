@@ -3,6 +3,7 @@
  * registers renamed.
  */
 #include "bt/encode.h"
+#include "cpu/cpuid.h"
 #include "cpu/hostexec.h"
 
 /* ---- Operands in memory ---- */
@@ -117,13 +118,34 @@ static void copy_opcode(struct xl *x, const struct insn *in, u8 opcode)
     emit8(x, opcode);
 }
 
+/* F2 or F3, where it is part of the opcode of an instruction on general registers. LZCNT and
+ * TZCNT are BSR and BSF to a CPU without them. */
+static u8 copy_repeat(const struct xl *x, const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_POPCNT:
+        return 0xf3;
+    case ZYDIS_MNEMONIC_LZCNT:
+        return cpu_has(x->bt->cpu, FEAT_LZCNT) ? 0xf3 : 0;
+    case ZYDIS_MNEMONIC_TZCNT:
+        return cpu_has(x->bt->cpu, FEAT_BMI1) ? 0xf3 : 0;
+    case ZYDIS_MNEMONIC_CRC32:
+        return 0xf2;
+    default:
+        return 0;
+    }
+}
+
 static void copy_prefixes(struct xl *x, const struct insn *in)
 {
     bool fence = in->map == 1 && in->opcode == 0xae;
     u8 prefix = xl_fpu_native(in) ? hostexec_prefix(in) : in->opsize == 2 && !fence ? 0x66 : 0;
+    u8 repeat = copy_repeat(x, in);
 
     if (prefix)
         emit8(x, prefix);
+    if (repeat)
+        emit8(x, repeat);
 }
 
 /* The REX prefix that renames ESP to r8 and reaches [r10+r9]; 0x40: none is needed. */
@@ -140,6 +162,22 @@ static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
         (in->gpr_fields & GPR_OPCODE && (in->opcode & 7) == ESP))
         r |= 1;
     return r;
+}
+
+/*
+ * C4, R X B and map, W vvvv L pp (SDM vol. 2, 2.3.5), with general registers renamed. Outside of
+ * 64-bit mode W is ignored where it would tell their size.
+ */
+static void copy_vex(struct xl *x, const struct insn *in, u8 rex)
+{
+    const u8 *from = in->raw + in->vex - 1;
+    u8 last = from[0] == 0xc4 ? from[2] : from[1], vvvv = ~last >> 3 & 7;
+    bool w = from[0] == 0xc4 && last & 0x80 && !in->gpr_fields;
+
+    if (in->gpr_fields & GPR_VVVV)
+        vvvv = hreg_of(vvvv);
+    EMIT(x, 0xc4, (u8)((~rex & 7) << 5 | in->map),
+         (u8)(w << 7 | (~vvvv & 15) << 3 | (last & 7)), in->opcode);
 }
 
 static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
@@ -165,16 +203,21 @@ bool emit_copy(struct xl *x, const struct insn *in)
         copy_incdec(x, in);
         return true;
     }
-    copy_prefixes(x, in);
+    if (!in->vex)
+        copy_prefixes(x, in);
     if (memory)
         place_prefixes(x);
-    if (r != 0x40)
-        emit8(x, r);
     if (in->map == 0 && opcode == 0x82)
         opcode = 0x80; /* its twin, which 64-bit mode lacks */
     if (!in->has_modrm && r & 1)
         opcode &= (u8)~7; /* ESP is 4, r8 is 8: its low bits are 0 */
-    copy_opcode(x, in, opcode);
+    if (in->vex) {
+        copy_vex(x, in, r);
+    } else {
+        if (r != 0x40)
+            emit8(x, r);
+        copy_opcode(x, in, opcode);
+    }
     if (in->has_modrm)
         copy_modrm(x, in, memory, r);
     emit_bytes(x, in->raw + in->len - in->imm_size, in->imm_size);

@@ -8,6 +8,7 @@
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
+#include "cpu/cpuid.h"
 #include "cpu/segment.h"
 #include <string.h>
 
@@ -59,7 +60,7 @@ void memo_learn_cpuid(struct bt *bt, u32 leaf)
 {
     const struct vcpu *cpu = bt->cpu;
 
-    if (bt->cpuid_version == cpu->cpuid_version)
+    if (bt->cpuid_version == cpu->cpuid_version && !cpu_cpuid_has_subleaves(cpu, leaf))
         tc_of(cpu)->cpuids[leaf >> 31 << 5 | (leaf & 31)] = (struct cpuid_memo){
             .minus_leaf = -((u64)leaf + 1),
             .out = { cpu->gpr[EAX], cpu->gpr[EBX], cpu->gpr[ECX], cpu->gpr[EDX] },

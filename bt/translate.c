@@ -102,10 +102,7 @@ static enum fast_kind port_kind(const struct insn *in)
 /* Is it of the units that have state in the FPU's image? FCOMI is CMOV's, by its feature. */
 static bool needs_fpu(const struct insn *in)
 {
-    const u64 units = 1ull << FEAT_FPU | 1ull << FEAT_MMX | 1ull << FEAT_FXSR |
-                      1ull << FEAT_SSE | 1ull << FEAT_SSE2;
-
-    return units >> cpu_ops[in->mnem].feature & 1 ||
+    return FEATURES_OF_FPU >> cpu_ops[in->mnem].feature & 1 ||
            cpu_ops[in->mnem].attr & (OP_FPU | OP_MMXREG | OP_SSE);
 }
 
@@ -218,7 +215,8 @@ bool xl_by_row(struct xl *x, const struct insn *in)
 
     if (left_to_c(x, in))
         return false;
-    if (!lock_ok(in) || !cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature))
+    if (!lock_ok(in) || !cpu_has(x->bt->cpu, cpu_ops[in->mnem].feature) ||
+        (cpu_ops[in->mnem].attr & OP_PROT && !(x->context->key & KEY_PROT)))
         return false;
     if (x->patched & FACT_PATCHED_IMM)
         return xl_with_patched_imm(x, in);

@@ -5,6 +5,7 @@
  * What need not be aligned is looked at for the end of the page only.
  */
 #include "bt/emit.h"
+#include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 
 insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_emms, ex_fnclex,
@@ -35,19 +36,13 @@ static bool fpu_stores(const struct insn *in)
            exec == ex_stmxcsr;
 }
 
-static bool may_be_unaligned(const struct insn *in)
-{
-    return in->mnem == ZYDIS_MNEMONIC_MOVUPS || in->mnem == ZYDIS_MNEMONIC_MOVUPD ||
-           in->mnem == ZYDIS_MNEMONIC_MOVDQU;
-}
-
 static bool sse_allowed(const struct xl *x, const struct insn *in)
 {
     bool sse = cpu_ops[in->mnem].attr & OP_SSE;
 
     for (u32 i = 0; i < in->nops; i++)
         sse |= in->op[i].kind == OP_XMM;
-    return !sse || x->context->key & KEY_SSE;
+    return simd_has_form(x->bt->cpu, in) && (!sse || x->context->key & KEY_SSE);
 }
 
 /* The host keeps where it ran x87 last, but not the linear page that it was the guest's.
@@ -70,7 +65,9 @@ bool xl_fpu(struct xl *x, const struct insn *in)
         return false;
     note_page(x, in);
     if (m) {
-        x->span = may_be_unaligned(in) ? (u8)m->size : 0;
+        x->span = simd_any_alignment(in) ? (u8)m->size : 0;
+        if (cpu_ops[in->mnem].feature == FEAT_SHA)
+            x->direct_map = false; /* AMD's hosts do not mind misalignment, Intel's do */
         done = xl_operand(x, in, m->size, fpu_stores(in) ? XL_WRITE : XL_READ);
         x->span = 0;
     }

@@ -7,43 +7,36 @@
 
 #include <string.h>
 
-#define F(name) ((u64)1 << FEAT_##name)
+#define F(name) FEATURE_BIT(FEAT_##name)
 #define FEATURES_486 (F(ALWAYS) | F(486) | F(FPU))
 #define FEATURES_PENTIUM                                                                       \
     (FEATURES_486 | F(CPUID) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(CX8) | F(MMX) |   \
      F(APIC))
-#define FEATURES_PENTIUM3                                                                      \
+#define FEATURES_PENTIUM2                                                                      \
     (FEATURES_PENTIUM | F(PAE) | F(SEP) | F(MTRR) | F(PGE) | F(CMOV) | F(PAT) | F(FXSR) |      \
-     F(SSE) | F(NOPL))
+     F(NOPL))
+#define FEATURES_PENTIUM3 (FEATURES_PENTIUM2 | F(SSE))
+#define FEATURES_P6 (FEATURES_PENTIUM3 | F(SSE2) | F(NX))
+#define FEATURES_MAX                                                                           \
+    (FEATURES_P6 | F(SSE3) | F(SSSE3) | F(SSE41) | F(SSE42) | F(AES) | F(PCLMUL) | F(SHA) |    \
+     F(POPCNT) | F(LZCNT) | F(MOVBE) | F(RDRAND) | F(BMI1) | F(BMI2))
 
+/* Those of QEMU's names have what QEMU's have, as far as it is here: no MONITOR, no sensors. */
 const struct cpu_model cpu_models[] = {
-    { "p6", "family 6 with SSE2, PAE and NX", FEATURES_PENTIUM3 | F(SSE2) | F(NX), 0x06d8 },
+    { "p6", "family 6 with SSE2, PAE and NX", FEATURES_P6, 0x06d8 },
+    { "max", "p6 and all that is built of what this host's processor has", FEATURES_MAX, 0x06d8 },
+    { "host", "the same as max", FEATURES_MAX, 0x06d8 },
+    { "n270", "Atom: p6 with SSSE3 and MOVBE", FEATURES_P6 | F(SSE3) | F(SSSE3) | F(MOVBE),
+      0x106c2 },
+    { "coreduo", "p6 with SSE3", FEATURES_P6 | F(SSE3), 0x06e8 },
+    { "qemu32", "QEMU's: SSE3, without VME, MTRRs and NX",
+      (FEATURES_P6 | F(SSE3)) & ~(F(VME) | F(MTRR) | F(NX)), 0x0663 },
     { "pentium3", "Pentium III: family 6 with SSE", FEATURES_PENTIUM3, 0x068a },
+    { "pentium2", "Pentium II: family 6 with MMX", FEATURES_PENTIUM2, 0x0652 },
     { "pentium", "Pentium with MMX: family 5", FEATURES_PENTIUM, 0x0543 },
     { "486", "486DX2, without CPUID", FEATURES_486, 0x0433 },
     { 0 },
 };
-
-/* Leaf 1, EDX: bit by feature. A Pentium's SEP, MTRR… bits follow from their absence. */
-static u32 features_edx(const struct vcpu *cpu)
-{
-    static const struct {
-        u8 feature, bit;
-    } bits[] = {
-        { FEAT_FPU, 0 },   { FEAT_VME, 1 },   { FEAT_DE, 2 },    { FEAT_PSE, 3 },
-        { FEAT_TSC, 4 },   { FEAT_MSR, 5 },   { FEAT_PAE, 6 },   { FEAT_MSR, 7 /* MCE */ },
-        { FEAT_CX8, 8 },   { FEAT_APIC, 9 },  { FEAT_SEP, 11 },  { FEAT_MTRR, 12 },
-        { FEAT_PGE, 13 },  { FEAT_MTRR, 14 /* MCA */ },          { FEAT_CMOV, 15 },
-        { FEAT_PAT, 16 },  { FEAT_SSE2, 19 /* CLFSH */ },        { FEAT_MMX, 23 },
-        { FEAT_FXSR, 24 }, { FEAT_SSE, 25 },  { FEAT_SSE2, 26 },
-    };
-    u32 edx = 0;
-
-    for (u32 i = 0; i < ARRAY_SIZE(bits); i++)
-        if (cpu_has(cpu, bits[i].feature))
-            edx |= 1u << bits[i].bit;
-    return edx;
-}
 
 static bool apic_enabled(const struct vcpu *cpu)
 {
@@ -54,8 +47,8 @@ static void leaf_1(struct vcpu *cpu, u32 out[4])
 {
     out[0] = cpu->model->signature;
     out[1] = cpu_has(cpu, FEAT_SSE2) ? 8 << 8 : 0; /* CLFLUSH line: 64 bytes; APIC id 0 */
-    out[2] = 0;
-    out[3] = features_edx(cpu);
+    out[2] = cpu_feature_bits(cpu, 1, ECX);
+    out[3] = cpu_feature_bits(cpu, 1, EDX);
     if (!apic_enabled(cpu))
         out[3] &= ~(1u << 9);
 }
@@ -68,22 +61,43 @@ static void brand_string(u32 leaf, u32 out[4])
     memcpy(out, name + (leaf - 0x80000002) * 16, 16);
 }
 
+static u32 highest_basic(const struct vcpu *cpu)
+{
+    if (cpu_feature_bits(cpu, 7, EBX))
+        return 7;
+    return cpu_has(cpu, FEAT_CMOV) ? 2 : 1;
+}
+
 static void leaf_0(const struct vcpu *cpu, u32 out[4])
 {
-    out[0] = cpu_has(cpu, FEAT_CMOV) ? 2 : 1;
+    out[0] = highest_basic(cpu);
     memcpy(&out[1], "Genu", 4);
     memcpy(&out[3], "ineI", 4);
     memcpy(&out[2], "ntel", 4);
 }
 
+static u32 highest_extended(const struct vcpu *cpu)
+{
+    return cpu_has(cpu, FEAT_SSE2) ? 0x80000004 : 0;
+}
+
+/* Beyond the highest one stands the highest basic leaf. */
+static u32 leaf_answered(const struct vcpu *cpu, u32 leaf)
+{
+    u32 highest = leaf & 0x80000000 ? highest_extended(cpu) : highest_basic(cpu);
+
+    return leaf > highest ? highest_basic(cpu) : leaf;
+}
+
+bool cpu_cpuid_has_subleaves(const struct vcpu *cpu, u32 leaf)
+{
+    return leaf_answered(cpu, leaf) == 7;
+}
+
 void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 {
-    u32 basic = cpu_has(cpu, FEAT_CMOV) ? 2 : 1;
-    u32 extended = cpu_has(cpu, FEAT_SSE2) ? 0x80000004 : 0;
-
     memset(out, 0, 16);
-    if (leaf > (leaf & 0x80000000 ? extended : basic)) /* beyond: the highest basic leaf */
-        leaf = basic;
+    leaf = leaf_answered(cpu, leaf);
     switch (leaf) {
     case 0:
         leaf_0(cpu, out);
@@ -96,11 +110,18 @@ void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
         out[1] = 0x000000f0;
         out[3] = 0x2c04307d;
         break;
+    case 3: case 4: case 5: case 6: /* serial number, caches, MONITOR, power: none of these */
+        break;
+    case 7:
+        if (subleaf == 0)
+            out[1] = cpu_feature_bits(cpu, leaf, EBX);
+        break;
     case 0x80000000:
-        out[0] = extended;
+        out[0] = highest_extended(cpu);
         break;
     case 0x80000001:
-        out[3] = cpu_has(cpu, FEAT_NX) ? 1u << 20 : 0;
+        out[2] = cpu_feature_bits(cpu, leaf, ECX);
+        out[3] = cpu_feature_bits(cpu, leaf, EDX);
         break;
     default:
         brand_string(leaf, out);

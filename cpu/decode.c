@@ -1,7 +1,7 @@
 /*
  * Zydis' decoding, reduced to struct insn. The decoder modes are set so that encodings newer
- * than the guest's CPU decode as they did then: F3 0F BC is BSF, the MPX and CET spaces are
- * NOPs.
+ * than any of our models decode as they did then: the MPX and CET spaces are NOPs. LZCNT and
+ * TZCNT, which are BSR and BSF to most models, are told apart by their handlers.
  */
 #include "cpu/insn.h"
 #include <string.h>
@@ -11,8 +11,10 @@ static ZydisDecoder decoders[2]; /* 16-bit, 32-bit code */
 __attribute__((constructor)) static void decoders_init(void)
 {
     static const ZydisDecoderMode off[] = {
-        ZYDIS_DECODER_MODE_MPX,   ZYDIS_DECODER_MODE_CET,      ZYDIS_DECODER_MODE_LZCNT,
-        ZYDIS_DECODER_MODE_TZCNT, ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
+        ZYDIS_DECODER_MODE_MPX,
+        ZYDIS_DECODER_MODE_CET,
+        ZYDIS_DECODER_MODE_WBNOINVD,
+        ZYDIS_DECODER_MODE_CLDEMOTE,
     };
 
     ZydisDecoderInit(&decoders[0], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
@@ -82,6 +84,7 @@ static u8 gpr_field(ZydisOperandEncoding encoding)
     return encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG  ? GPR_REG
            : encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ? GPR_RM
            : encoding == ZYDIS_OPERAND_ENCODING_OPCODE   ? GPR_OPCODE
+           : encoding == ZYDIS_OPERAND_ENCODING_NDSNDD   ? GPR_VVVV
                                                          : 0;
 }
 
@@ -236,7 +239,8 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     status = ZydisDecoderDecodeInstruction(d, &context, bytes, n, &z);
     if (!ZYAN_SUCCESS(status))
         return failure(status, n);
-    if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+    if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+        z.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
         return DECODE_INVALID;
     status = ZydisDecoderDecodeOperands(d, &context, &z, ops, z.operand_count);
     if (!ZYAN_SUCCESS(status))
@@ -248,6 +252,8 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     in->has_modrm = !!(z.attributes & ZYDIS_ATTRIB_HAS_MODRM);
     if (in->has_modrm)
         in->modrm = (u8)(z.raw.modrm.mod << 6 | z.raw.modrm.reg << 3 | z.raw.modrm.rm);
+    if (z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
+        in->vex = (u8)(z.raw.vex.offset + 1);
     in->seg = default_segment(&z);
     in->imm_size = (u8)((z.raw.imm[0].size + z.raw.imm[1].size) / 8);
     for (u32 i = 0; i < z.operand_count && in->nops < ARRAY_SIZE(in->op); i++)

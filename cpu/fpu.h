@@ -37,6 +37,11 @@ u8 fpu_short_tags(u16 tags);
 /* The bits this CPU's MXCSR has. */
 u32 fpu_mxcsr_mask(const struct vcpu *cpu);
 
+/* MOVDQU and its kin: need their 16 bytes not be aligned? */
+bool simd_any_alignment(const struct insn *in);
+/* Has the CPU this form of a mnemonic that it has? */
+bool simd_has_form(const struct vcpu *cpu, const struct insn *in);
+
 /* The memory operand, up to 16 bytes, with the alignment check of numbers of 2, 4 and 8. */
 bool fpu_read_operand(struct vcpu *cpu, const struct insn *in, void *buf, u32 size);
 bool fpu_write_operand(struct vcpu *cpu, const struct insn *in, const void *buf, u32 size);

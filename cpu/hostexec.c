@@ -28,7 +28,9 @@ struct hostexec {
 
 static_assert(offsetof(struct hostexec_frame, mem) == 512, "hostexec_enter.S");
 static_assert(offsetof(struct hostexec_frame, eax) == 528, "hostexec_enter.S");
-static_assert(offsetof(struct hostexec_frame, flags) == 536, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, ecx) == 536, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, edx) == 544, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, flags) == 552, "hostexec_enter.S");
 
 void hostexec_enter(const void *thunk, struct hostexec_frame *frame);
 
@@ -50,9 +52,11 @@ u8 hostexec_prefix(const struct insn *in)
 }
 
 /* Does ModRM.reg name a general register (else, if anything does, ModRM.rm)? */
-static bool reg_is_general(u8 opcode)
+static bool reg_is_general(const struct insn *in)
 {
-    switch (opcode) {
+    if (in->map != 1)
+        return false;
+    switch (in->opcode) {
     case 0x2c: case 0x2d: /* CVT(T)SS2SI, CVT(T)SD2SI */
     case 0x50:            /* MOVMSKPS, MOVMSKPD */
     case 0xc3:            /* MOVNTI */
@@ -79,7 +83,7 @@ static u8 host_modrm(const struct insn *in)
     if (mod != 3)
         mod = 0, rm = MODRM_RDI;
     if (in->map && has_general(in)) {
-        if (reg_is_general(in->opcode))
+        if (reg_is_general(in))
             reg = 0;
         else if (mod == 3)
             rm = 0;
@@ -106,6 +110,8 @@ static u64 host_encode(const struct insn *in, u32 *len)
         bytes[n++] = prefix;
     if (in->map)
         bytes[n++] = 0x0f;
+    if (in->map > 1)
+        bytes[n++] = in->map == 2 ? 0x38 : 0x3a;
     bytes[n++] = in->opcode;
     if (in->has_modrm)
         bytes[n++] = host_modrm(in);

@@ -1,5 +1,5 @@
 /*
- * One x87, MMX, SSE or SSE2 instruction of the guest, run by the host's own unit: how fpu.c and
+ * One x87, MMX or SSE instruction of the guest, run by the host's own unit: how fpu.c and
  * sse.c get results that are exact to the last bit.
  *
  * The instruction is copied into a thunk with its memory operand at [RDI] (a bounce buffer) and
@@ -25,7 +25,8 @@ enum { /* x87 status and MXCSR share the first six: SDM vol. 1, 8.1.3 and 10.2.3
 struct hostexec_frame {
     struct fxsave fx;
     u8 mem[16] __attribute__((aligned(16))); /* the memory operand, read and written */
-    u64 eax;   /* of the one general register operand */
+    u64 eax;   /* of the one general register operand; or EAX itself, with: */
+    u64 ecx, edx; /* what PCMPESTRI and its kin use without naming it */
     u64 flags; /* FLAGS_ARITH only */
 };
 

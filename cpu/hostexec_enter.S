@@ -15,14 +15,17 @@ hostexec_enter:
         stmxcsr 4(%rsp)
         mov     %rdi, %r8
         lea     512(%rsi), %rdi         /* frame->mem */
-        mov     528(%rsi), %rax         /* frame->eax */
+        mov     528(%rsi), %rax         /* frame->eax, ecx, edx */
+        mov     536(%rsi), %rcx
+        mov     544(%rsi), %rdx
         fxrstor (%rsi)
-        push    536(%rsi)               /* frame->flags */
+        push    552(%rsi)               /* frame->flags */
         popfq
         call    *%r8
         pushfq
-        popq    536(%rsi)
+        popq    552(%rsi)
         mov     %rax, 528(%rsi)
+        mov     %rcx, 536(%rsi)
         fxsave  (%rsi)
         fninit
         fldcw   (%rsp)

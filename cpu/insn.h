@@ -32,7 +32,8 @@ enum { NO_REG = 0xff };
 enum { PFX_LOCK = 1, PFX_REP = 2 /* F3 */, PFX_REPNE = 4 /* F2 */, PFX_SEG = 8, PFX_OPSIZE = 16,
        PFX_ADDRSIZE = 32 };
 
-enum { GPR_REG = 1 /* ModRM.reg */, GPR_RM = 2 /* ModRM.rm, mod 3 */, GPR_OPCODE = 4 };
+enum { GPR_REG = 1 /* ModRM.reg */, GPR_RM = 2 /* ModRM.rm, mod 3 */, GPR_OPCODE = 4,
+       GPR_VVVV = 8 /* VEX.vvvv */ };
 
 /* SSE2's MOVSD and CMPSD, which for Zydis are one with the string instructions, are mnemonics of their own. */
 enum {
@@ -62,6 +63,7 @@ struct insn {
     u8 raw[15];    /* len of them, then anything */
     u8 gpr_fields; /* GPR_*: which fields of the encoding name a 16- or 32-bit register */
     u8 imm_size;   /* bytes of the immediates as encoded, at the end of raw */
+    u8 vex;        /* one more than where the VEX prefix stands in raw; 0: none */
 };
 
 /* Decodes up to `n` bytes (at most 15 are looked at) of 32-bit or 16-bit code. */

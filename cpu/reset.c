@@ -28,7 +28,8 @@ static gla_t running_at(const struct paging *pg)
     return cpu->seg[CS].base + cpu->eip;
 }
 
-struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struct cpu_pins *pins)
+struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, u64 features,
+                     const struct cpu_pins *pins)
 {
     struct vcpu *cpu = aligned_alloc(64, sizeof(*cpu) + CPU_ENGINE_ROOM);
 
@@ -39,6 +40,7 @@ struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struc
     cpu->page_fault = raise_page_fault;
     cpu->running_at = running_at;
     cpu->model = model;
+    cpu->features = features;
     cpu->engine = &interp_engine;
     cpu->deadline = ~0ull;
     return cpu;

@@ -8,7 +8,9 @@
 
 struct cpu_model;
 
-struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, const struct cpu_pins *pins);
+/* `features` as cpu_features_of() returns them. The pins are copied. */
+struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, u64 features,
+                     const struct cpu_pins *pins);
 void cpu_free(struct vcpu *cpu);
 /* The state after RESET (vol. 3, table 9-1): real mode, CS:EIP = F000:FFF0, base FFFF0000. */
 void cpu_reset(struct vcpu *cpu);

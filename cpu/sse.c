@@ -1,5 +1,5 @@
 /*
- * MMX, SSE and SSE2 on the host's unit. SDM vol. 1, chapters 9 to 11.
+ * MMX, SSE to SSE4.2, AES and SHA on the host's unit. SDM vol. 1, chapters 9 to 11.
  *
  * Numeric exceptions: the host runs with all of them masked. A flag that comes up and is unmasked
  * in the guest's MXCSR becomes #XM (#UD without CR4.OSXMMEXCPT) with nothing stored but the flags.
@@ -18,8 +18,6 @@
 
 #include <string.h>
 
-enum { PRE_COMPUTATION = FPU_IE | FPU_DE | FPU_ZE };
-
 /* ---- What an instruction touches ---- */
 
 static bool insn_has(const struct insn *in, enum operand_kind kind)
@@ -36,18 +34,41 @@ static bool needs_sse2(const struct insn *in)
     return cpu_ops[in->mnem].feature == FEAT_MMX || hostexec_prefix(in) == 0x66;
 }
 
+/* PEXTRW to memory is of SSE4.1, unlike that to a register. */
+bool simd_has_form(const struct vcpu *cpu, const struct insn *in)
+{
+    if (in->mnem == ZYDIS_MNEMONIC_PEXTRW && in->map == 3)
+        return cpu_has(cpu, FEAT_SSE41);
+    return cpu_has(cpu, FEAT_SSE2) || !insn_has(in, OP_XMM) || insn_has(in, OP_MMX) ||
+           !needs_sse2(in);
+}
+
 /* By its registers: MMX, XMM, or both. */
 static bool simd_check(struct vcpu *cpu, const struct insn *in)
 {
     u32 attr = 0;
 
+    if (!simd_has_form(cpu, in))
+        return cpu_fault(cpu, EXC_UD, 0);
+
     if (insn_has(in, OP_MMX))
         attr |= OP_MMXREG;
     if (insn_has(in, OP_XMM))
         attr |= OP_SSE;
-    if (attr == OP_SSE && !cpu_has(cpu, FEAT_SSE2) && needs_sse2(in))
-        return cpu_fault(cpu, EXC_UD, 0);
     return cpu_fpu_check(cpu, attr);
+}
+
+bool simd_any_alignment(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU:
+    case ZYDIS_MNEMONIC_LDDQU:
+    case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM:
+    case ZYDIS_MNEMONIC_PCMPISTRI: case ZYDIS_MNEMONIC_PCMPISTRM:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* A 16-byte operand must be aligned, but for the instructions made for the other case. */
@@ -55,8 +76,7 @@ static bool simd_aligned(struct vcpu *cpu, const struct insn *in, u32 size, bool
 {
     gla_t gla;
 
-    if (size != 16 || in->mnem == ZYDIS_MNEMONIC_MOVUPS || in->mnem == ZYDIS_MNEMONIC_MOVUPD ||
-        in->mnem == ZYDIS_MNEMONIC_MOVDQU)
+    if (size != 16 || simd_any_alignment(in))
         return true;
     if (!cpu_linear(cpu, in->seg, insn_offset(cpu, in), size, write, &gla))
         return false;
@@ -98,8 +118,6 @@ static bool simd_exceptions(struct vcpu *cpu, u32 flags)
 {
     u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
 
-    if (unmasked & PRE_COMPUTATION)
-        flags &= PRE_COMPUTATION;
     cpu->fpu.mxcsr |= flags;
     if (!unmasked)
         return true;
@@ -131,17 +149,17 @@ static u32 simd_run(struct vcpu *cpu, const struct insn *in, struct hostexec_fra
     return (f->fx.mxcsr & FPU_EXCEPTIONS) | tiny;
 }
 
-/* Over- and underflow, unmasked and with nothing before them: the precision flag is another. */
+/* Which flags of those that a masked run raised come up if some are unmasked. */
 static u32 simd_refine(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f,
                        u32 flags)
 {
     u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
     u8 b[16];
 
-    if (unmasked & PRE_COMPUTATION || !(unmasked & (FPU_OE | FPU_UE)))
+    if (!unmasked)
         return flags;
     memcpy(b, in->op[1].kind == OP_XMM ? cpu->fpu.xmm[in->op[1].reg] : f->mem, 16);
-    return simd_post_flags(cpu, in, cpu->fpu.xmm[in->op[0].reg], b);
+    return simd_post_flags(cpu, in, flags, cpu->fpu.xmm[in->op[0].reg], b);
 }
 
 /* ---- The instruction ---- */
@@ -154,6 +172,12 @@ static bool simd_general(const struct insn *in, u32 *operand)
             return true;
         }
     return false;
+}
+
+/* Of PCMPESTRI and PCMPISTRI, whose result is ECX. */
+static bool yields_ecx(const struct insn *in)
+{
+    return in->mnem == ZYDIS_MNEMONIC_PCMPESTRI || in->mnem == ZYDIS_MNEMONIC_PCMPISTRI;
 }
 
 static void simd_commit(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f)
@@ -169,6 +193,8 @@ static void simd_commit(struct vcpu *cpu, const struct insn *in, const struct ho
     }
     if (simd_general(in, &i) && i == 0)
         cpu->gpr[in->op[0].reg] = (u32)f->eax;
+    if (yields_ecx(in))
+        cpu->gpr[ECX] = (u32)f->ecx;
     cpu->eflags = (cpu->eflags & ~FLAGS_ARITH) | (u32)f->flags; /* COMISS and its kin */
 }
 
@@ -185,8 +211,8 @@ bool ex_simd(struct vcpu *cpu, const struct insn *in)
         f->fx.fsw = 0;
         f->fx.ftw = 0;
     }
-    if (simd_general(in, &i))
-        f->eax = cpu->gpr[in->op[i].reg];
+    f->eax = cpu->gpr[simd_general(in, &i) ? in->op[i].reg : EAX];
+    f->edx = cpu->gpr[EDX]; /* PCMPESTRI's second length */
     if (!simd_source(cpu, in, f))
         return false;
     flags = simd_refine(cpu, in, f, simd_run(cpu, in, f));

@@ -1,6 +1,7 @@
 /*
- * Which flags an SSE instruction raises that ends in an unmasked overflow or underflow: the
- * precision flag then speaks of the result rounded with an unbounded exponent (SDM vol. 1, 4.9.1.4,
+ * Which flags an SSE instruction raises that ends in an unmasked exception. One found before
+ * computing leaves no others but of its kind (SDM vol. 1, 11.5.3). With overflow or underflow the
+ * precision flag speaks of the result rounded with an unbounded exponent (vol. 1, 4.9.1.4,
  * 4.9.1.5), not of the infinity or denormal that the masked run delivered.
  *
  * Each element is done by itself, by the scalar form of the instruction (same opcode, prefix F3 or
@@ -13,6 +14,7 @@
 #include <string.h>
 
 enum { OP_ADD = 0x58, OP_MUL = 0x59, OP_CVT = 0x5a, OP_SUB = 0x5c, OP_DIV = 0x5e };
+enum { MAP1_HADD = 0x7c, MAP1_HSUB = 0x7d, MAP1_ADDSUB = 0xd0 };
 enum { PC24 = 0x000, PC53 = 0x200, RC_SHIFT_DOWN = 3 /* from MXCSR's place to FCW's */ };
 
 struct element {
@@ -85,8 +87,16 @@ static bool inexact(const struct element *e)
 
 /* ---- Element by element ---- */
 
-/* The scalar form on XMM0 and memory, all exceptions masked. */
-static u32 scalar_flags(struct vcpu *cpu, const struct element *e, u32 mxcsr)
+static u64 element_of(const u8 vector[16], u32 i, bool wide)
+{
+    u64 bits = 0;
+
+    memcpy(&bits, vector + i * (wide ? 8 : 4), wide ? 8 : 4);
+    return bits;
+}
+
+/* The scalar form on XMM0 and memory, all exceptions masked; its result. */
+static u64 scalar_run(struct vcpu *cpu, const struct element *e, u32 mxcsr, u32 *flags)
 {
     struct insn in = { .map = 1, .opcode = e->opcode, .has_modrm = 1, .nops = 2, .len = 3,
                        .raw = { e->wide ? 0xf2 : 0xf3, 0x0f, e->opcode } };
@@ -100,7 +110,16 @@ static u32 scalar_flags(struct vcpu *cpu, const struct element *e, u32 mxcsr)
     memcpy(f->mem, &e->b, 8);
     f->fx.mxcsr = mxcsr & ~FPU_EXCEPTIONS;
     hostexec_run(cpu, &in);
-    return f->fx.mxcsr & FPU_EXCEPTIONS;
+    *flags = f->fx.mxcsr & FPU_EXCEPTIONS;
+    return element_of(f->fx.xmm[0], 0, e->wide);
+}
+
+static u32 scalar_flags(struct vcpu *cpu, const struct element *e, u32 mxcsr)
+{
+    u32 flags;
+
+    scalar_run(cpu, e, mxcsr, &flags);
+    return flags;
 }
 
 static u32 element_flags(struct vcpu *cpu, const struct element *e)
@@ -117,25 +136,120 @@ static u32 element_flags(struct vcpu *cpu, const struct element *e)
     return (flags & ~FPU_PE) | (inexact(e) ? FPU_PE : 0);
 }
 
-static u64 element_of(const u8 vector[16], u32 i, bool wide)
-{
-    u64 bits = 0;
+/* ---- Instructions ---- */
 
-    memcpy(&bits, vector + i * (wide ? 8 : 4), wide ? 8 : 4);
-    return bits;
+/* Element i of the result: of the same ones of a and b, or of neighbours. */
+static struct element operands(const struct insn *in, u32 i, u32 count, bool wide, const u8 a[16],
+                               const u8 b[16])
+{
+    struct element e = { .wide = wide, .opcode = in->opcode };
+
+    if (in->map == 1 && (in->opcode == MAP1_HADD || in->opcode == MAP1_HSUB)) {
+        const u8 *from = i < count / 2 ? a : b;
+
+        e.a = element_of(from, i * 2 % count, wide);
+        e.b = element_of(from, i * 2 % count + 1, wide);
+        e.opcode = in->opcode == MAP1_HADD ? OP_ADD : OP_SUB;
+        return e;
+    }
+    if (in->map == 1 && in->opcode == MAP1_ADDSUB)
+        e.opcode = i & 1 ? OP_ADD : OP_SUB;
+    e.a = element_of(a, i, wide);
+    e.b = element_of(b, i, wide);
+    return e;
 }
 
-u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16])
+/* SSE3's have F2 for PS. */
+static bool of_pairs(const struct insn *in)
+{
+    return in->map == 1 && (in->opcode == MAP1_HADD || in->opcode == MAP1_HSUB ||
+                            in->opcode == MAP1_ADDSUB);
+}
+
+static u32 element_count(const struct insn *in, u8 prefix)
+{
+    if (of_pairs(in))
+        return prefix == 0x66 ? 2 : 4;
+    return prefix == 0 ? 4 : prefix == 0x66 ? 2 : 1;
+}
+
+static u32 range_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16])
 {
     u8 prefix = hostexec_prefix(in);
-    bool wide = prefix == 0x66 || prefix == 0xf2;
-    u32 count = prefix == 0 ? 4 : prefix == 0x66 ? 2 : 1, flags = 0;
+    bool wide = prefix == 0x66 || (prefix == 0xf2 && !of_pairs(in));
+    u32 count = element_count(in, prefix), flags = 0;
 
     for (u32 i = 0; i < count; i++) {
-        struct element e = { element_of(a, i, wide), element_of(b, i, wide), wide, in->opcode,
-                             cpu->fpu.mxcsr };
+        struct element e = operands(in, i, count, wide, a, b);
 
+        e.mxcsr = cpu->fpu.mxcsr;
         flags |= element_flags(cpu, &e);
     }
     return flags;
+}
+
+/*
+ * DPPS and DPPD multiply, then add, perhaps once more: the first of these steps that has an
+ * unmasked exception is the last one.
+ */
+struct dot {
+    u64 t[4];
+    u32 flags; /* of the steps so far */
+    bool ended;
+};
+
+/* One step's flags, of all its elements. */
+static void dot_step(struct vcpu *cpu, struct dot *d, u32 flags)
+{
+    u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
+
+    d->flags |= unmasked & PRE_COMPUTATION ? flags & PRE_COMPUTATION : flags;
+    d->ended = unmasked;
+}
+
+/* t[i] := t[2i] + t[2i + 1] */
+static void dot_add(struct vcpu *cpu, struct dot *d, u32 count, bool wide)
+{
+    u32 flags = 0, ignored;
+
+    for (u32 i = 0; i < count; i++) {
+        struct element e = { d->t[2 * i], d->t[2 * i + 1], wide, OP_ADD, cpu->fpu.mxcsr };
+
+        flags |= element_flags(cpu, &e);
+        d->t[i] = scalar_run(cpu, &e, e.mxcsr, &ignored);
+    }
+    dot_step(cpu, d, flags);
+}
+
+static u32 dot_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16])
+{
+    bool wide = in->mnem == ZYDIS_MNEMONIC_DPPD;
+    u32 count = wide ? 2 : 4, flags = 0, ignored;
+    struct dot d = { 0 };
+
+    for (u32 i = 0; i < count; i++) {
+        struct element e = { element_of(a, i, wide), element_of(b, i, wide), wide, OP_MUL,
+                             cpu->fpu.mxcsr };
+
+        if (!(in->imm >> (4 + i) & 1))
+            continue;
+        flags |= element_flags(cpu, &e);
+        d.t[i] = scalar_run(cpu, &e, e.mxcsr, &ignored);
+    }
+    dot_step(cpu, &d, flags);
+    while ((count /= 2) && !d.ended)
+        dot_add(cpu, &d, count, wide);
+    return d.flags;
+}
+
+u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, u32 flags, const u8 a[16],
+                    const u8 b[16])
+{
+    u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
+
+    if (in->mnem == ZYDIS_MNEMONIC_DPPS || in->mnem == ZYDIS_MNEMONIC_DPPD)
+        return dot_flags(cpu, in, a, b);
+    if (unmasked & PRE_COMPUTATION)
+        return flags & PRE_COMPUTATION;
+    return unmasked & (FPU_OE | FPU_UE) ? range_flags(cpu, in, a, b) : flags;
 }

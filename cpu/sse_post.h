@@ -4,10 +4,16 @@
 #ifndef RING3_SSE_POST_H
 #define RING3_SSE_POST_H
 
-#include "cpu/insn.h"
+#include "cpu/hostexec.h"
 
-/* The flags of an SSE instruction that over- or underflows unmasked, without an unmasked exception
- * before computing: `a` its destination, `b` its source. Uses the frame. */
-u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16]);
+/* Those found before computing (SDM vol. 1, 11.5.2) */
+enum { PRE_COMPUTATION = FPU_IE | FPU_DE | FPU_ZE };
+
+/*
+ * The flags of an SSE instruction that raised `flags` when it ran masked, some of which the guest
+ * has unmasked: `a` its destination, `b` its source. Uses the frame.
+ */
+u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, u32 flags, const u8 a[16],
+                    const u8 b[16]);
 
 #endif

@@ -166,6 +166,7 @@ struct vcpu {
     /* ---- Not the guest's ---- */
 
     const struct cpu_model *model;
+    u64 features; /* bit n: enum cpu_feature n, see cpuid.h */
     struct cpu_pins pins;
     struct cpu_stats stats;
     struct hostexec *hostexec; /* owned by cpu/hostexec.c */

@@ -286,6 +286,12 @@ static const struct cpu_model *find_model(const char *name)
     return model;
 }
 
+/* What runs the same each time has no random numbers of the host's. */
+static u64 features_off(const struct options *o)
+{
+    return o->cpu_off | (o->deterministic ? FEATURE_BIT(FEAT_RDRAND) : 0);
+}
+
 #define DETERMINISTIC_BASE "2026-01-01" /* where the user names none */
 
 /* -rtc base: what the guest's clock says at power-on. */
@@ -313,6 +319,7 @@ struct machine *machine_bare(struct options *o)
     struct machine *m = calloc(1, sizeof(*m));
     struct mmu_bus bus;
     struct cpu_pins pins = machine_pins(m);
+    const struct cpu_model *model;
 
     m->options = o;
     m->bus = bus_new(&m->activity);
@@ -323,7 +330,8 @@ struct machine *machine_bare(struct options *o)
             (unsigned long long)(o->ram >> 20));
     if (o->plain_host)
         mmu_plain_host(m->mmu);
-    m->cpu = cpu_new(m->mmu, find_model(o->cpu), &pins);
+    model = find_model(o->cpu);
+    m->cpu = cpu_new(m->mmu, model, cpu_features_of(model, o->cpu_on, features_off(o)), &pins);
     return m;
 }
 

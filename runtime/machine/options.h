@@ -49,6 +49,7 @@ struct options {
     bool boot_menu;
     const char *kernel, *initrd, *append, *bios, *firmware_path;
     const char *cpu;   /* name of a cpu_model */
+    u64 cpu_on, cpu_off; /* FEATURE_BITs of cpu/cpuid.h: beyond the model's, and without */
     const char *rtc_base; /* "utc", "localtime", or a date */
     const char *serial[MAX_SERIAL];
     const struct engine *engine;

@@ -40,39 +40,80 @@ static void list_cpus(void)
 {
     for (const struct cpu_model *m = cpu_models; m->name; m++)
         printf("%-10s %s\n", m->name, m->help);
+    printf("features, for ,+FEATURE and ,-FEATURE behind the model:\n");
+    for (const struct cpu_feature_name *n = cpu_feature_names; n->name; n++)
+        if (!strcmp(n->name, cpu_feature_name(n->feature)))
+            printf("  %s%s\n", n->name, cpu_host_has(n->feature) ? "" : " (not on this host)");
     exit(0);
 }
 
-/* QEMU's names of processors between ours: what such a guest needs is in the model beside it. */
-static const char *model_for(const char *name)
+static const struct cpu_model *find_cpu(const char *option, const char *name)
 {
-    static const char *const rows[][2] = { { "qemu32", "p6" },  { "coreduo", "p6" }, { "n270", "p6" },
-                                           { "max", "p6" },     { "host", "p6" },
-                                           { "pentium2", "pentium3" } };
+    u32 n = 0;
 
-    for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
-        if (!strcmp(rows[i][0], name))
-            return rows[i][1];
-    return NULL;
+    for (const struct cpu_model *m = cpu_models; m->name; m++, n++)
+        if (!strcmp(m->name, name))
+            return m;
+    refuse_name(option, name, cpu_models, sizeof(cpu_models[0]), n);
+}
+
+static u64 find_feature(const char *option, const char *name)
+{
+    u32 n = 0;
+
+    for (const struct cpu_feature_name *f = cpu_feature_names; f->name; f++, n++)
+        if (!strcmp(f->name, name))
+            return FEATURE_BIT(f->feature);
+    refuse_name(option, name, cpu_feature_names, sizeof(cpu_feature_names[0]), n);
+}
+
+/* "+sse3", "-sse3", "sse3=on" or "sse3=off" */
+static void take_feature(struct options *o, const char *option, char *word)
+{
+    char *value = strchr(word, '=');
+    bool on = *word == '+' || (value && !strcmp(value, "=on"));
+    u64 bit;
+
+    if (!on && *word != '-' && (!value || strcmp(value, "=off")))
+        die("%s: '%s' is neither +FEATURE, -FEATURE, FEATURE=on nor FEATURE=off", option, word);
+    if (value)
+        *value = 0;
+    bit = find_feature(option, word + (*word == '+' || *word == '-'));
+    o->cpu_on = on ? o->cpu_on | bit : o->cpu_on & ~bit;
+    o->cpu_off = on ? o->cpu_off & ~bit : o->cpu_off | bit;
+}
+
+/* What was asked for by name is there, or the user hears why not. */
+static void check_features(const struct options *o, const char *option, const char *arg)
+{
+    u64 have = cpu_features_of(find_cpu(option, o->cpu), o->cpu_on, o->cpu_off);
+
+    for (u32 f = 0; f < FEATURES; f++) {
+        enum cpu_feature base = cpu_feature_base((enum cpu_feature)f);
+
+        if (!(o->cpu_on & ~have & FEATURE_BIT(f)))
+            continue;
+        if (!cpu_host_has((enum cpu_feature)f))
+            die("%s %s: this host's processor has no %s", option, arg,
+                cpu_feature_name((enum cpu_feature)f));
+        die("%s %s: %s builds on %s, which is not there", option, arg,
+            cpu_feature_name((enum cpu_feature)f), cpu_feature_name(base));
+    }
 }
 
 SETTER(set_cpu)
 {
-    const char *other = model_for(arg);
-    u32 n = 0;
+    char *words = strdup(arg), *rest, *word;
 
     if (!strcmp(arg, "help") || !strcmp(arg, "?"))
         list_cpus();
-    if (other) {
-        warn("%s %s: %s is what the guest gets", option, arg, other);
-        arg = other;
-    }
-    for (const struct cpu_model *m = cpu_models; m->name; m++, n++)
-        if (!strcmp(m->name, arg)) {
-            o->cpu = m->name;
-            return;
-        }
-    refuse_name(option, arg, cpu_models, sizeof(cpu_models[0]), n);
+    word = strtok_r(words, ",", &rest);
+    o->cpu = find_cpu(option, word ? word : "")->name;
+    o->cpu_on = o->cpu_off = 0;
+    while ((word = strtok_r(NULL, ",", &rest)))
+        take_feature(o, option, word);
+    check_features(o, option, arg);
+    free(words);
 }
 
 /* A date as QEMU takes it: 2026-11-20, or 2026-11-20T10:00:00. */
@@ -578,6 +619,8 @@ static void check_terminal(const struct options *o)
 
 void options_finish(struct options *o)
 {
+    if (o->deterministic && o->cpu_on & FEATURE_BIT(FEAT_RDRAND))
+        die("-deterministic: no +rdrand, whose numbers are others each time");
     for (u32 i = 0; i < MAX_SERIAL; i++)
         o->serial[i] = resolve(o, o->serial[i]);
     for (struct device_options *d = o->devices; d; d = d->next)

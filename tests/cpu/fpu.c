@@ -350,7 +350,7 @@ TEST(sse, models)
 
     while (m->name && strcmp(m->name, "pentium3"))
         m++;
-    cpu->model = m;
+    cpu->features = cpu_features_of(m, 0, 0);
     CHECK_EQ(RUN(ADDPS), EXC_NONE);
     CHECK_EQ(RUN("\x66\x0f\x58\xc1"), EXC_UD); /* ADDPD */
     CHECK_EQ(RUN("\x66\x0f\xfc\xc1"), EXC_UD); /* PADDB xmm */
@@ -361,7 +361,7 @@ TEST(sse, models)
     CHECK_EQ(RUN("\x0f\xae\x15\x00\x20\x00\x00"), EXC_GP); /* no DAZ */
     while (strcmp(m->name, "pentium"))
         m++;
-    cpu->model = m;
+    cpu->features = cpu_features_of(m, 0, 0);
     CHECK_EQ(RUN(PADDB), EXC_NONE);
     CHECK_EQ(RUN(ADDPS), EXC_UD);
     CHECK_EQ(RUN("\x0f\xe0\xc1"), EXC_UD);
@@ -453,4 +453,58 @@ TEST(fpu, irq13_interrupts_the_waiting_instruction)
         cpu_step(cpu);
     CHECK_EQ(cpu->eip, 0x10e);
     CHECK_EQ(cpu->fpu.fsw & 0x80ff, 0);
+}
+
+/* ---- What came after SSE2 ---- */
+
+#define PSHUFB_MMX "\x0f\x38\x00\xc1"
+#define PSHUFB "\x66\x0f\x38\x00\xc1"
+#define HADDPS "\xf2\x0f\x7c\xc1"
+#define PTEST "\x66\x0f\x38\x17\xc1"
+#define PCMPISTRI "\x66\x0f\x3a\x63\xc1\x00"
+#define AESENC "\x66\x0f\x38\xdc\xc1"
+#define PCLMULQDQ "\x66\x0f\x3a\x44\xc1\x00"
+#define FISTTP_DATA "\xdb\x0d\x00\x20\x00\x00"
+#define PEXTRW_DATA "\x66\x0f\x3a\x15\x05\x00\x20\x00\x00\x01"
+
+/* The checks go by the registers, as for SSE2. */
+TEST(fpu, newer_instructions_check_cr0_and_cr4)
+{
+    struct vcpu *cpu = fpu_cpu();
+
+    cpu->features = cpu_features_of(cpu->model, ~0ull, 0);
+    cpu->cr0 |= CR0_TS;
+    CHECK_EQ(RUN(PSHUFB), EXC_NM);
+    CHECK_EQ(RUN(PSHUFB_MMX), EXC_NM);
+    CHECK_EQ(RUN(PCMPISTRI), EXC_NM);
+    CHECK_EQ(RUN(FISTTP_DATA), EXC_NM);
+    cpu->cr0 |= CR0_EM;
+    CHECK_EQ(RUN(PSHUFB), EXC_UD);
+    CHECK_EQ(RUN(PSHUFB_MMX), EXC_UD);
+    CHECK_EQ(RUN(HADDPS), EXC_UD);
+    CHECK_EQ(RUN(FISTTP_DATA), EXC_NM);
+    cpu->cr0 &= ~(CR0_EM | CR0_TS);
+    cpu->cr4 &= ~CR4_OSFXSR;
+    CHECK_EQ(RUN(PSHUFB), EXC_UD);
+    CHECK_EQ(RUN(PTEST), EXC_UD);
+    if (cpu_has(cpu, FEAT_AES))
+        CHECK_EQ(RUN(AESENC), EXC_UD);
+    if (cpu_has(cpu, FEAT_PCLMUL))
+        CHECK_EQ(RUN(PCLMULQDQ), EXC_UD);
+    CHECK_EQ(RUN(PSHUFB_MMX), EXC_NONE);
+    CHECK_EQ(RUN(FISTTP_DATA), EXC_NONE);
+}
+
+TEST(fpu, newer_instructions_are_undefined_without_their_feature)
+{
+    struct vcpu *cpu = fpu_cpu();
+
+    cpu->features = cpu_features_of(cpu_models, 0, 0);
+    CHECK_EQ(RUN(PSHUFB), EXC_UD);
+    CHECK_EQ(RUN(HADDPS), EXC_UD);
+    CHECK_EQ(RUN(FISTTP_DATA), EXC_UD);
+    CHECK_EQ(RUN(PEXTRW_DATA), EXC_UD); /* of SSE4.1; that to a register is SSE's */
+    CHECK_EQ(RUN("\x66\x0f\xc5\xc1\x01"), EXC_NONE);
+    cpu->features = cpu_features_of(cpu->model, ~0ull, 0);
+    CHECK_EQ(RUN(PEXTRW_DATA), EXC_NONE);
 }

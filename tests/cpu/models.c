@@ -7,6 +7,7 @@
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
+#include <cpuid.h>
 #include <string.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -20,6 +21,7 @@ static struct vcpu *cpu_of(const char *name)
         m++;
     check(m->name, "no model %s", name);
     cpu->model = m;
+    cpu->features = cpu_features_of(m, 0, 0);
     cpu_reset(cpu);
     return cpu;
 }
@@ -61,6 +63,76 @@ TEST(models, cpuid_of_p6)
     CHECK(strstr(brand, "ring3"));
     cpu_cpuid(cpu, 0x40000000, 0, r); /* beyond: as the highest basic leaf */
     CHECK_EQ(r[0] & 0xff, 1);
+}
+
+static u64 features_of(const char *name, u64 on, u64 off)
+{
+    const struct cpu_model *m = cpu_models;
+
+    while (strcmp(m->name, name))
+        m++;
+    return cpu_features_of(m, on, off);
+}
+
+/* Of what is built, as the host's own CPUID has it; ABM is not asked there. */
+TEST(models, cpuid_of_max)
+{
+    const u32 leaf1 = 1 | 1 << 1 | 1 << 9 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 25 | 1 << 30;
+    const u32 leaf7 = 1 << 3 | 1 << 8 | 1 << 29;
+    struct vcpu *cpu = cpu_of("max");
+    u32 r[4], h[4];
+
+    __cpuid(1, h[0], h[1], h[2], h[3]);
+    cpu_cpuid(cpu, 1, 0, r);
+    CHECK_EQ(r[2], h[2] & leaf1);
+    CHECK_EQ(r[3], 0x0789f9ff);
+    __cpuid_count(7, 0, h[0], h[1], h[2], h[3]);
+    cpu_cpuid(cpu, 0, 0, r);
+    CHECK_EQ(r[0], 7);
+    cpu_cpuid(cpu, 7, 0, r);
+    CHECK_EQ(r[0], 0);
+    CHECK_EQ(r[1], h[1] & leaf7);
+    CHECK_EQ(r[2] | r[3], 0);
+    cpu_cpuid(cpu, 7, 1, r);
+    CHECK_EQ(r[0] | r[1] | r[2] | r[3], 0);
+    for (u32 leaf = 3; leaf < 7; leaf++) {
+        cpu_cpuid(cpu, leaf, 0, r);
+        CHECK_EQ(r[0] | r[1] | r[2] | r[3], 0);
+    }
+    CHECK(cpu_cpuid_has_subleaves(cpu, 7) && cpu_cpuid_has_subleaves(cpu, 0x1234));
+    CHECK(!cpu_cpuid_has_subleaves(cpu, 1) && !cpu_cpuid_has_subleaves(cpu_of("p6"), 7));
+}
+
+TEST(models, qemus_models_have_what_they_have_there)
+{
+    u32 r[4];
+
+    cpu_cpuid(cpu_of("n270"), 1, 0, r);
+    CHECK_EQ(r[0], 0x106c2);
+    CHECK_EQ(r[2], 1 | 1 << 9 | 1 << 22);
+    cpu_cpuid(cpu_of("coreduo"), 1, 0, r);
+    CHECK_EQ(r[2], 1);
+    cpu_cpuid(cpu_of("qemu32"), 1, 0, r);
+    CHECK_EQ(r[2], 1);
+    CHECK_EQ(r[3], 0x0789f9ff & ~(1u << 1 | 1u << 12 | 1u << 14));
+    cpu_cpuid(cpu_of("qemu32"), 0x80000001, 0, r);
+    CHECK_EQ(r[3], 0);
+    cpu_cpuid(cpu_of("pentium2"), 1, 0, r);
+    CHECK_EQ(r[3] >> 23 & 15, 3); /* MMX, FXSR */
+}
+
+TEST(models, a_feature_goes_with_what_it_builds_on)
+{
+    const u64 sse3 = FEATURE_BIT(FEAT_SSE3), ssse3 = FEATURE_BIT(FEAT_SSSE3);
+    u64 max = features_of("max", 0, 0), without = features_of("max", 0, sse3);
+
+    CHECK_EQ(features_of("p6", sse3, 0), features_of("coreduo", 0, 0));
+    CHECK_EQ(features_of("p6", ssse3, 0), features_of("p6", 0, 0));
+    CHECK(max & ssse3 && max & FEATURE_BIT(FEAT_BMI2));
+    CHECK(!(without & (sse3 | ssse3 | FEATURE_BIT(FEAT_SSE41) | FEATURE_BIT(FEAT_SSE42))));
+    CHECK_EQ(without & FEATURE_BIT(FEAT_AES), max & FEATURE_BIT(FEAT_AES));
+    CHECK(!(features_of("p6", 0, FEATURE_BIT(FEAT_PAE)) & FEATURE_BIT(FEAT_NX)));
+    CHECK_EQ(features_of("host", 0, 0), max);
 }
 
 TEST(models, cpuid_of_older_models)

@@ -9,7 +9,7 @@
  *
  *   lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] [--form F]
  *            [--cache BYTES] [--pic all|none] [--chain] [--hostile] [--cold] [--step] [--stats]
- *            [--trap] [--without SWITCH]... [--trace CHANNELS] [-v]
+ *            [--trap] [--without SWITCH]... [--cpu MODEL] [--trace CHANNELS] [-v]
  *
  * Both use the shadow of mmu/. So that its mistakes differ, the interpreter's forgets what it
  * knows at each switch between address spaces, in half of the rounds.
@@ -17,6 +17,7 @@
  *   --hostile    the guest tries to reach what is not its own (lockstep_hostile.c)
  *   --cold       the interpreter walks the guest's page tables again for each instruction
  *   --trap       trap-and-emulate;  --without: KEY=VALUE as -engine bt takes it
+ *   --cpu        the guest's processor: max, if none is named
  *   --step       each host instruction of translated code is looked at first (lockstep_audit.c)
  *
  * A round makes a memory from its seed and launches into it several times, each time with new
@@ -266,7 +267,7 @@ static int usage(void)
         stderr,
         "usage: lockstep [--insns N] [--seed S] [--rounds N] [--mode M] [--max-insns K] "
         "[--form F] [--cache BYTES] [--pic all|none] [--chain] [--hostile] [--cold] [--step] "
-        "[--stats] [--trap] [--without SWITCH]... [--trace CHANNELS] [-v]\n");
+        "[--stats] [--trap] [--without SWITCH]... [--cpu MODEL] [--trace CHANNELS] [-v]\n");
     return 1;
 }
 
@@ -310,6 +311,7 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
         {"pic", 1, NULL, 'P'},
         {"trap", 0, NULL, 'T'},
         {"without", 1, NULL, 'w'},
+        {"cpu", 1, NULL, 'u'},
         {0},
     };
     int o;
@@ -347,6 +349,9 @@ static bool parse(int argc, char **argv, struct pair *p, struct args *a)
             break;
         case 'w':
             take_switch(&a->switches, optarg);
+            break;
+        case 'u':
+            p->options.cpu = optarg;
             break;
         case 'h':
             p->chain = true;
@@ -389,7 +394,7 @@ static enum mode mode_of(const struct args *a, u64 seed)
 
 int main(int argc, char **argv)
 {
-    static struct pair p = { .options = { .ram = RAM }, .seed = 1 };
+    static struct pair p = { .options = { .ram = RAM, .cpu = "max" }, .seed = 1 };
     struct args a = { .insns = 1000000, .rounds = ~0ull };
     u64 rounds = 0;
     const char *why;

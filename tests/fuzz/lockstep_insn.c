@@ -21,6 +21,9 @@ enum {
     GREG = 1 << 15, /* reg is a general one, r/m is not */
     X87 = 1 << 16, /* r/m: as it comes */
     CC = 1 << 17,  /* sixteen opcodes, by condition */
+    MAP2 = 1 << 18, MAP3 = 1 << 19, /* 0F 38, 0F 3A */
+    VEX = 1 << 20, /* of the 3-byte kind; prefix stands for pp, escape is the map */
+    NO_VVVV = 1 << 21,
 };
 
 struct form {
@@ -87,8 +90,20 @@ static const struct form extended[] = {
     { 0, 0x0f, 0xbd, 0, RM | W_REG | INT }, { 0, 0x0f, 0xc0, 0, RM | BYTES | W_RM | W_REG | LOCK },
     { 0, 0x0f, 0xc1, 0, RM | W_RM | W_REG | LOCK | INT }, { 0, 0x0f, 0xc7, 0x02, RM | MEM | W_RM | LOCK },
     { 0, 0x0f, 0xc8, 0, 0 }, { 0, 0x0f, 0xc9, 0, 0 }, { 0, 0x0f, 0xca, 0, 0 },
+    { 0xf3, 0x0f, 0xb8, 0, RM | W_REG | INT }, { 0xf3, 0x0f, 0xbc, 0, RM | W_REG | INT },
+    { 0xf3, 0x0f, 0xbd, 0, RM | W_REG | INT }, { 0, 0x0f, 0xf0, 0, RM | MEM | W_REG | INT | MAP2 },
+    { 0, 0x0f, 0xf1, 0, RM | MEM | W_RM | INT | MAP2 },
+    { 0xf2, 0x0f, 0xf0, 0, RM | BYTES | W_REG | INT | MAP2 }, { 0xf2, 0x0f, 0xf1, 0, RM | W_REG | INT | MAP2 },
     { 0, 0x0f, 0x1f, 0x01, RM | INT }, { 0, 0x0f, 0x01, 0x10, RM | W_RM },
     { 0, 0x0f, 0x01, 0x03, RM | MEM | W_RM }, { 0, 0x0f, 0x18, 0x0f, RM | MEM },
+};
+/* BMI1, BMI2. Of group 17 VEX.vvvv is the destination: like reg elsewhere. */
+static const struct form bmi[] = {
+    { 0, 2, 0xf2, 0, RM | W_REG | VEX }, { 0, 2, 0xf3, 0x0e, RM | VEX }, { 0, 2, 0xf5, 0, RM | W_REG | VEX },
+    { 0xf3, 2, 0xf5, 0, RM | W_REG | VEX }, { 0xf2, 2, 0xf5, 0, RM | W_REG | VEX },
+    { 0xf2, 2, 0xf6, 0, RM | W_REG | VEX }, { 0, 2, 0xf7, 0, RM | W_REG | VEX },
+    { 0x66, 2, 0xf7, 0, RM | W_REG | VEX }, { 0xf3, 2, 0xf7, 0, RM | W_REG | VEX },
+    { 0xf2, 2, 0xf7, 0, RM | W_REG | VEX }, { 0xf2, 3, 0xf0, 0, RM | W_REG | I8 | VEX | NO_VVVV },
 };
 static const struct form strings[] = {
     { 0, 0, 0xa4, 0, REP }, { 0, 0, 0xa5, 0, REP | INT }, { 0, 0, 0xa6, 0, REP }, { 0, 0, 0xa7, 0, REP | INT },
@@ -138,6 +153,19 @@ static const struct form packed[] = {
     { 0, 0x0f, 0x77, 0, 0 }, { 0, 0x0f, 0xae, 0x0c, RM | MEM }, { 0, 0x0f, 0xae, 0xe0, RM | REG },
     { 0, 0x0f, 0xae, 0x01, RM | MEM }, { 0x66, 0x0f, 0x5b, 0, RM | VEC }, { 0xf3, 0x0f, 0x5b, 0, RM | VEC },
     { 0, 0x0f, 0x2e, 0, RM | VEC }, { 0x66, 0x0f, 0x2f, 0, RM | VEC },
+    { 0xf2, 0x0f, 0x12, 0, RM | VEC }, { 0xf3, 0x0f, 0x12, 0, RM | VEC }, { 0xf3, 0x0f, 0x16, 0, RM | VEC },
+    { 0xf2, 0x0f, 0xf0, 0, RM | VEC | MEM }, { 0x66, 0x0f, 0x7c, 0, RM | VEC }, { 0xf2, 0x0f, 0x7c, 0, RM | VEC },
+    { 0x66, 0x0f, 0x7d, 0, RM | VEC }, { 0xf2, 0x0f, 0x7d, 0, RM | VEC }, { 0x66, 0x0f, 0xd0, 0, RM | VEC },
+    { 0xf2, 0x0f, 0xd0, 0, RM | VEC },
+};
+/* SSE4.1 and later, of 0F 3A, with prefix 66; AESKEYGENASSIST, PCLMULQDQ, PCMPxSTRx. */
+static const struct form packed3[] = {
+    { 0x66, 0x0f, 0x14, 0, RM | VECR | W_RM | I8 | MAP3 }, { 0x66, 0x0f, 0x15, 0, RM | VECR | W_RM | I8 | MAP3 },
+    { 0x66, 0x0f, 0x16, 0, RM | VECR | W_RM | I8 | MAP3 }, { 0x66, 0x0f, 0x17, 0, RM | VECR | W_RM | I8 | MAP3 },
+    { 0x66, 0x0f, 0x20, 0, RM | VECR | I8 | MAP3 }, { 0x66, 0x0f, 0x22, 0, RM | VECR | I8 | MAP3 },
+    { 0x66, 0x0f, 0x60, 0, RM | VEC | I8 | MAP3 }, { 0x66, 0x0f, 0x61, 0, RM | VEC | I8 | MAP3 },
+    { 0x66, 0x0f, 0x62, 0, RM | VEC | I8 | MAP3 }, { 0x66, 0x0f, 0x63, 0, RM | VEC | I8 | MAP3 },
+    { 0, 0x0f, 0x0f, 0, RM | VEC | I8 | MAP3 }, { 0, 0x0f, 0xcc, 0, RM | VEC | I8 | MAP3 },
 };
 /* clang-format on */
 static const u8 plain[] = {
@@ -148,6 +176,17 @@ static const u8 plain[] = {
     0xee, 0xef, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd,
     0xfe, 0x14, 0x15, 0x28, 0x29, 0x54, 0x55, 0x56, 0x57, 0x10, 0x11,
 };
+/* Of 0F 38: with or without 66; with it; SHA's, without. Of 0F 3A with it and an immediate. */
+static const u8 plain38[] = { 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07,
+                              0x08, 0x09, 0x0a, 0x0b, 0x1c, 0x1d, 0x1e };
+static const u8 wide38[] = {
+    0x10, 0x14, 0x15, 0x17, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x28, 0x29, 0x2a, 0x2b,
+    0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x37, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e,
+    0x3f, 0x40, 0x41, 0xdb, 0xdc, 0xdd, 0xde, 0xdf,
+};
+static const u8 sha38[] = { 0xc8, 0xc9, 0xca, 0xcb, 0xcc, 0xcd };
+static const u8 wide3a[] = { 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f,
+                             0x21, 0x40, 0x41, 0x42, 0x44, 0xdf };
 static const u8 scalar[] = { /* any of four prefixes */
     0x10, 0x11, 0x51, 0x58, 0x59, 0x5a, 0x5c, 0x5d, 0x5e, 0x5f,
 };
@@ -274,6 +313,16 @@ static void immediates(struct gen *g, u32 how, u32 opsize, bool addr32)
         gen_imm(g, random_pointer(g->mode), addr32 ? 4 : 2);
 }
 
+/* C4, the map, W vvvv L pp. */
+static void emit_vex(struct gen *g, const struct form *f)
+{
+    u8 pp = f->prefix == 0x66 ? 1 : f->prefix == 0xf3 ? 2 : f->prefix == 0xf2 ? 3 : 0;
+    u8 vvvv = f->how & NO_VVVV ? 0 : free_register(false), l = !pick(32), w = !pick(8);
+
+    GEN(g, 0xc4, (u8)((pick(8) ? 0xe0 : 0xc0) | f->escape),
+        (u8)(w << 7 | (~(u32)vvvv & (pick(8) ? 15 : 7)) << 3 | l << 2 | pp), f->opcode);
+}
+
 static void emit(struct gen *g, const struct form *f)
 {
     static const u8 overrides[] = { 0x26, 0x36, 0x3e, 0x64, 0x65, 0x64, 0x65, 0x2e };
@@ -292,11 +341,17 @@ static void emit(struct gen *g, const struct form *f)
         GEN(g, 0x66);
     if (ad67)
         GEN(g, 0x67);
-    if (f->prefix)
-        GEN(g, f->prefix);
-    if (f->escape)
-        GEN(g, f->escape);
-    GEN(g, (u8)(f->opcode + (f->how & CC ? pick(16) : 0)));
+    if (f->how & VEX) {
+        emit_vex(g, f);
+    } else {
+        if (f->prefix)
+            GEN(g, f->prefix);
+        if (f->escape)
+            GEN(g, f->escape);
+        if (f->how & (MAP2 | MAP3))
+            GEN(g, f->how & MAP2 ? 0x38 : 0x3a);
+        GEN(g, (u8)(f->opcode + (f->how & CC ? pick(16) : 0)));
+    }
     if (f->how & X87)
         GEN(g, (u8)(0xc0 | rnd()));
     if (f->how & RM)
@@ -304,14 +359,44 @@ static void emit(struct gen *g, const struct form *f)
     immediates(g, f->how, g->code32 != op66 ? 4 : 2, addr32);
 }
 
+/* SSSE3 and later. */
+static void emit_packed_newer(struct gen *g)
+{
+    struct form f = { 0x66, 0x0f, 0, 0, RM | VEC | MAP2 };
+
+    switch (pick(5)) {
+    case 0:
+        emit(g, &ONE_OF(packed3));
+        return;
+    case 1:
+        f.opcode = ONE_OF(plain38);
+        f.prefix = pick(2) ? 0x66 : 0;
+        break;
+    case 2:
+        f.opcode = ONE_OF(wide38);
+        break;
+    case 3:
+        f.opcode = ONE_OF(sha38);
+        f.prefix = 0;
+        break;
+    default:
+        f.opcode = ONE_OF(wide3a);
+        f.how = RM | VEC | I8 | MAP3;
+    }
+    emit(g, &f);
+}
+
 static void emit_packed(struct gen *g)
 {
     static const u8 prefixes[] = { 0, 0x66, 0xf2, 0xf3 };
     struct form f = { 0, 0x0f, 0, 0, RM | VEC };
 
-    switch (pick(3)) {
+    switch (pick(4)) {
     case 0:
         emit(g, &ONE_OF(packed));
+        return;
+    case 3:
+        emit_packed_newer(g);
         return;
     case 1:
         f.opcode = ONE_OF(plain);
@@ -348,7 +433,7 @@ void gen_insn(struct gen *g)
     else if (kind < 52)
         emit(g, g->mode == REAL || g->mode == V86 ? &ONE_OF(integer) : &ONE_OF(protected));
     else if (kind < 64)
-        emit(g, &ONE_OF(extended));
+        emit(g, pick(6) ? &ONE_OF(extended) : &ONE_OF(bmi));
     else if (kind < 68)
         emit(g, &ONE_OF(strings));
     else if (kind < 76)

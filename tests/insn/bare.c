@@ -154,7 +154,7 @@ static void set_segment(struct bare *b, enum seg seg, u16 selector)
 
 struct bare *bare_new(u64 ram)
 {
-    static struct options options;
+    static struct options options = { .cpu = "max" };
     struct bare *b = calloc(1, sizeof(*b));
 
     options.ram = ram;

@@ -39,6 +39,8 @@ static bool opcode_two_byte(u8 op)
     return memchr(in, op, sizeof(in)) || (op >= 0x40 && op < 0x50) || (op >= 0x80 && op < 0xa0);
 }
 
+insn_handler ex_simd;
+
 /* Encodings that mean something newer, or something else, on the host; GS is the C
  * library's. */
 static bool encoding_differs(const struct insn *in)
@@ -49,12 +51,14 @@ static bool encoding_differs(const struct insn *in)
         return true;
     if (in->op[1].kind == OP_SEG && in->op[1].reg == GS)
         return true;
+    if (in->vex)
+        return !cpu_ops[in->mnem].exec || cpu_ops[in->mnem].exec == ex_simd; /* AVX */
     if (in->map == 1 && in->opcode == 0x00)
         return reg != 4 && reg != 5; /* VERR, VERW; not SLDT, STR */
     if (in->map == 1)
-        return ((in->opcode == 0xbc || in->opcode == 0xbd) &&
-                in->prefixes & PFX_REP) ||       /* TZCNT */
-               (in->opcode == 0xc7 && reg != 1); /* RDRAND, VMX */
+        return in->opcode == 0xc7 && reg != 1; /* RDRAND, VMX */
+    if (in->map)
+        return false;
     if (in->opcode == 0xc6 || in->opcode == 0xc7)
         return reg != 0; /* TSX */
     if (in->opcode == 0xcd)
@@ -73,11 +77,54 @@ static u32 throw_prefixes(struct dice *d, u8 *code)
     return n;
 }
 
+/* BMI1, BMI2: VEX with map, opcode and pp. Bits that 64-bit mode would take for more registers
+ * are as there. */
+static u32 throw_bmi(struct dice *d, u8 *code)
+{
+    static const u8 rows[][3] = {
+        { 2, 0xf2, 0 }, { 2, 0xf3, 0 }, { 2, 0xf5, 0 }, { 2, 0xf5, 2 }, { 2, 0xf5, 3 },
+        { 2, 0xf6, 3 }, { 2, 0xf7, 0 }, { 2, 0xf7, 1 }, { 2, 0xf7, 2 }, { 2, 0xf7, 3 },
+        { 3, 0xf0, 3 },
+    };
+    const u8 *row = rows[dice_roll(d, ARRAY_SIZE(rows))];
+    u8 vvvv = row[0] == 3 ? 15 : (u8)(8 | dice_roll(d, 8)), l = dice_roll(d, 24) == 0;
+
+    code[0] = 0xc4;
+    code[1] = 0xe0 | row[0];
+    code[2] = (u8)(vvvv << 3 | l << 2 | row[2]);
+    code[3] = row[1];
+    return 4;
+}
+
+/* Counting bits, MOVBE, CRC32: what is newer than the P6. */
+static u32 throw_newer(struct dice *d, u8 *code)
+{
+    static const struct {
+        u8 bytes[4], len;
+    } rows[] = {
+        { { 0xf3, 0x0f, 0xb8 }, 3 }, { { 0xf3, 0x0f, 0xbc }, 3 }, { { 0xf3, 0x0f, 0xbd }, 3 },
+        { { 0x0f, 0x38, 0xf0 }, 3 }, { { 0x0f, 0x38, 0xf1 }, 3 },
+        { { 0xf2, 0x0f, 0x38, 0xf0 }, 4 }, { { 0xf2, 0x0f, 0x38, 0xf1 }, 4 },
+    };
+    u32 i = dice_roll(d, ARRAY_SIZE(rows));
+
+    if (dice_roll(d, 2))
+        return throw_bmi(d, code);
+    memcpy(code, rows[i].bytes, rows[i].len);
+    return rows[i].len;
+}
+
 static void throw_code(struct dice *d, u8 code[15])
 {
     u32 n = throw_prefixes(d, code);
     u8 op;
 
+    if (dice_roll(d, 20) == 0) {
+        n += throw_newer(d, code + n);
+        while (n < 15)
+            code[n++] = (u8)dice_next(d);
+        return;
+    }
     if (dice_roll(d, 3) == 0) {
         code[n++] = 0x0f;
         do
@@ -189,8 +236,7 @@ static u32 throw_flags(struct dice *d)
 
 static bool touches_memory(const struct insn *in)
 {
-    return (in->op[0].kind == OP_MEM || in->op[1].kind == OP_MEM) &&
-           in->mnem != ZYDIS_MNEMONIC_LEA;
+    return insn_memory(in) && in->mnem != ZYDIS_MNEMONIC_LEA;
 }
 
 /* insn_offset() of a case's registers */

@@ -2,6 +2,7 @@
  * The command line: what each spelling leaves in struct options, and the one line a mistake
  * gets. Mistakes end the process, so those cases run in a child.
  */
+#include "cpu/cpuid.h"
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
 #include "devices/nic.h"
@@ -162,12 +163,31 @@ TEST(options, what_scripts_carry_is_accepted)
     check_refused("-accel kvn", "nearest is 'kvm'");
     CHECK(!o.kvm_asked);
     o = parse("-accel kvm:tcg -cpu n270");
-    CHECK(o.kvm_asked && same(o.cpu, "p6"));
+    CHECK(o.kvm_asked && same(o.cpu, "n270"));
     o = parse("-machine pc,accel=kvm -cpu pentium2");
-    CHECK(o.kvm_asked && same(o.cpu, "pentium3"));
+    CHECK(o.kvm_asked && same(o.cpu, "pentium2"));
     o = parse("-enable-kvm");
     CHECK(o.kvm_asked);
     check_refused("-cpu pentium4", "nearest is 'pentium3'");
+}
+
+TEST(options, cpu_features_are_had_and_left_out_singly)
+{
+    struct options o = parse("-cpu p6,+sse3,-nx,popcnt=on,mmx=off,-popcnt,+mmx");
+
+    CHECK(same(o.cpu, "p6"));
+    CHECK_EQ(o.cpu_on, FEATURE_BIT(FEAT_SSE3) | FEATURE_BIT(FEAT_MMX));
+    CHECK_EQ(o.cpu_off, FEATURE_BIT(FEAT_NX) | FEATURE_BIT(FEAT_POPCNT));
+    o = parse("-cpu max,+pni,+sse4_1 -cpu host,-abm");
+    CHECK(same(o.cpu, "host") && !o.cpu_on && o.cpu_off == FEATURE_BIT(FEAT_LZCNT));
+    check_refused("-cpu max,+sse5", "nearest is 'sse");
+    check_refused("-cpu max,sse3", "neither +FEATURE, -FEATURE, FEATURE=on nor FEATURE=off");
+    check_refused("-cpu max,sse3=maybe", "neither +FEATURE");
+    check_refused("-cpu ,+sse3", "nearest is");
+    check_refused("-cpu p6,+ssse3", "ssse3 builds on sse3, which is not there");
+    check_refused("-cpu 486,+sse", "sse builds on fxsr");
+    check_refused("-cpu max,+avx", "nearest is");
+    check_refused("-deterministic -cpu max,+rdrand", "rdrand");
 }
 
 static const char *netdev_of(const struct device_options *d)
