@@ -3,7 +3,7 @@
 
 BUILD_PACKAGES="build-essential cmake ninja-build pkg-config
     libzydis-dev libcapstone-dev libsdl2-dev libncurses-dev libpng-dev libjson-c-dev libslirp-dev
-    libadplug-dev libnbd-dev"
+    libadplug-dev libnbd-dev libvncserver-dev libxkbcommon-dev"
 RUN_PACKAGES="seabios qemu-utils"
 
 say() {

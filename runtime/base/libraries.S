@@ -1,5 +1,6 @@
 /*
- * Functions of libraries that most runs have no use for: SDL2, libnbd, Capstone, AdPlug. To load them all
+ * Functions of libraries that most runs have no use for: SDL2, libnbd, LibVNCServer, xkbcommon,
+ * Capstone, AdPlug. To load them all
  * takes longer than many a 16-bit system takes to boot. So each is loaded when one of its functions
  * is called first (libraries.c), and need not be installed before.
  *
@@ -115,6 +116,34 @@ load:   push    %rbp
         function nbd_get_size
         function nbd_poll
         function nbd_shutdown
+        end_of_library
+
+        library vncserver, VNCSERVER_SONAME
+        function rfbClientIteratorNext
+        function rfbCloseClient
+        function rfbEncryptBytes
+        function rfbGetClientIterator
+        function rfbGetScreen
+        function rfbInitServerWithPthreadsAndZRLE
+        function rfbLogEnable
+        function rfbMarkRectAsModified
+        function rfbNewClientConnection
+        function rfbNewFramebuffer
+        function rfbProcessEvents
+        function rfbReadExact
+        function rfbRegisterProtocolExtension
+        function rfbReleaseClientIterator
+        function rfbScreenCleanup
+        function rfbWriteExact
+        end_of_library
+
+        library xkbcommon, XKBCOMMON_SONAME
+        function xkb_context_new
+        function xkb_context_unref
+        function xkb_keymap_key_get_syms_by_level
+        function xkb_keymap_new_from_names
+        function xkb_keymap_unref
+        function xkb_keysym_to_utf32
         end_of_library
 
         library capstone, CAPSTONE_SONAME

@@ -7,6 +7,7 @@
 #include "runtime/control/keyqueue.h"
 #include "runtime/control/keys.h"
 #include "runtime/control/screenshot.h"
+#include "runtime/control/vnc_control.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/tcdump.h"
 #include "runtime/storage/formats.h"
@@ -299,6 +300,86 @@ static void run_set_link(struct qmp_call *call)
         call, control_set_link(call->machine, arg_string(call, "name"), arg_bool(call, "up")));
 }
 
+/* ---- VNC ---- */
+
+static void set_vnc_password(struct qmp_call *call, const char *password, bool disconnect)
+{
+    struct vnc_control *vnc = call->machine->vnc;
+
+    reply_outcome(call, vnc ? vnc->set_password(vnc, password, disconnect) :
+                              "No VNC display is present");
+}
+
+static void run_change_vnc_password(struct qmp_call *call)
+{
+    set_vnc_password(call, arg_string(call, "password"), false);
+}
+
+static void run_set_password(struct qmp_call *call)
+{
+    const char *protocol = arg_string(call, "protocol"),
+               *connected = arg_string(call, "connected");
+
+    if (strcmp(protocol, "vnc"))
+        reply_error(call, "GenericError", "Parameter 'protocol' does not accept value '%s'",
+                    protocol);
+    else if (connected && strcmp(connected, "keep") && strcmp(connected, "disconnect"))
+        reply_error(call, "GenericError", "Parameter 'connected' does not accept value '%s'",
+                    connected);
+    else
+        set_vnc_password(call, arg_string(call, "password"),
+                         connected && !strcmp(connected, "disconnect"));
+}
+
+/* "HOST:PORT", parted. */
+static void put_address(struct json_object *o, const struct vnc_control *vnc)
+{
+    const char *colon = strrchr(vnc->where, ':');
+    char host[128];
+
+    if (vnc->local) {
+        put_string(o, "host", vnc->where);
+        put_string(o, "service", "");
+        put_string(o, "family", "unix");
+        return;
+    }
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - vnc->where), vnc->where);
+    put_string(o, "host", host[0] ? host : "127.0.0.1");
+    put_string(o, "service", colon + 1);
+    put_string(o, "family", strchr(host, ':') ? "ipv6" : "ipv4");
+}
+
+static void query_vnc(struct qmp_call *call)
+{
+    struct vnc_control *vnc = call->machine->vnc;
+    struct json_object *clients;
+    struct vnc_viewer viewers[16];
+    u32 n;
+
+    call->result = json_object_new_object();
+    put_bool(call->result, "enabled", vnc);
+    if (!vnc)
+        return;
+    put_address(call->result, vnc);
+    put_string(call->result, "auth", vnc->authenticates ? "vnc" : "none");
+    clients = json_object_new_array();
+    n = vnc->viewers(vnc, viewers, ARRAY_SIZE(viewers));
+    for (u32 i = 0; i < n; i++) {
+        struct json_object *client = json_object_new_object();
+
+        put_string(client, "host", viewers[i].address);
+        put_string(client, "service", "");
+        put_string(client, "family", vnc->local                         ? "unix" :
+                                     strchr(viewers[i].address, ':') ? "ipv6" : "ipv4");
+        put_bool(client, "websocket", false);
+        if (viewers[i].in)
+            json_object_array_add(clients, client);
+        else
+            json_object_put(client);
+    }
+    json_object_object_add(call->result, "clients", clients);
+}
+
 /* qmp_capabilities is the server's own (qmp.c): it never gets here. */
 static void run_nothing(struct qmp_call *call)
 {
@@ -325,6 +406,9 @@ const struct qmp_command qmp_commands[] = {
     { "blockdev-change-medium",  "filename:s device:s? id:s? format:s? force:b? read-only-mode:s?",
                                                                                 run_change },
     { "set_link",                "name:s up:b",                                 run_set_link },
+    { "query-vnc",               "",                                            query_vnc },
+    { "change-vnc-password",     "password:s",                                  run_change_vnc_password },
+    { "set_password",            "protocol:s password:s connected:s? display:s?", run_set_password },
     { "human-monitor-command",   "command-line:s cpu-index:i?",                 run_hmp },
     { "x-ring3-stats",           "",                                            ask_stats },
     { "x-ring3-dump-tc",         "filename:s listing:b?",                       run_dump_tc },

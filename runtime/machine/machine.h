@@ -18,6 +18,7 @@
 struct allocation;
 struct disk;
 struct series;
+struct vnc_control;
 
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 
@@ -76,6 +77,7 @@ struct machine {
     void (*notify)(struct machine *m, const char *event, const char *reason);
     /* A debugger outside the guest: asked once a turn of the run loop, before the guest goes on; or NULL. */
     void (*debug)(struct machine *m);
+    struct vnc_control *vnc;   /* what QMP does to the VNC server, or NULL: there is none */
     struct gdb *gdb;           /* its server, or NULL */
     struct keyqueue *keyqueue; /* keys typed by programs; made when first needed */
 };

@@ -58,6 +58,9 @@ struct options {
     const struct display_backend *display; /* NULL: none */
     bool display_set; /* by the user; else it is chosen after the last option */
     bool windowed;    /* the display is a window on the host's desktop */
+    const char *vnc; /* "[HOST]:DISPLAY", "unix:PATH"; NULL: none */
+    bool vnc_password; /* viewers are asked for one, which QMP sets */
+    const char *keyboard_layout; /* -k; NULL: en-us */
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;
     const char *qmp;   /* unix socket path, NULL: none */

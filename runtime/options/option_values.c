@@ -14,6 +14,7 @@
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
 #include "runtime/options/option_network.h"
+#include "runtime/control/layout.h"
 #include "runtime/screen/display.h"
 
 #include <errno.h>
@@ -253,6 +254,41 @@ SETTER(set_boot)
 
 /* ---- Screen ---- */
 
+struct vnc_keys {
+    const char *where;
+    bool password;
+};
+static const struct key_row vnc_keys[] = {
+    KEY(struct vnc_keys, where, KEY_TEXT),
+    KEY(struct vnc_keys, password, KEY_BOOL),
+    { "share", KEY_CHOICE, offsetof(struct vnc_keys, where), "force-shared" },
+    { "lossy", KEY_IGNORE, 0, NULL },
+    { "non-adaptive", KEY_IGNORE, 0, NULL },
+};
+
+/* Without -display, no window comes as well. */
+SETTER(set_vnc)
+{
+    const struct key_row *share = &vnc_keys[2];
+    struct vnc_keys k = { NULL };
+    const char *rest = keyval_take(arg, share->name, &k.where);
+
+    if (k.where && strcmp(k.where, share->choices))
+        refuse_choice(keep_format("%s share:", option), k.where, share->choices);
+    k.where = NULL;
+    keyval_read(option, rest, "where", vnc_keys, ARRAY_SIZE(vnc_keys), &k);
+    if (!k.where)
+        die("%s: wants [HOST]:DISPLAY (port 5900 + DISPLAY), unix:PATH or none", option);
+    o->vnc = strcmp(k.where, "none") ? k.where : NULL;
+    o->vnc_password = k.password;
+}
+
+SETTER(set_keyboard_layout)
+{
+    layout_check(option, arg);
+    o->keyboard_layout = arg;
+}
+
 struct display_keys {
     const char *type;
     bool full_screen, ignored;
@@ -281,12 +317,20 @@ SETTER(set_display)
 {
     struct display_keys k = { NULL };
 
+    if (!strncmp(arg, "vnc=", 4)) {
+        set_vnc(o, option, arg + 4);
+        o->display_set = true;
+        o->display = NULL;
+        return;
+    }
     keyval_read(option, arg, "type", display_keys, ARRAY_SIZE(display_keys), &k);
     o->full_screen |= k.full_screen;
     o->display_set = k.type;
     o->display = k.type ? display_named(k.type) : NULL;
     if (k.type && !o->display && strcmp(k.type, "none"))
         refuse_display(option, k.type);
+    if (k.type && !strcmp(k.type, "vnc"))
+        die("%s: vnc: wants =[HOST]:DISPLAY or =unix:PATH", option);
 }
 
 /* ---- Serial ports, debug ports, control socket ---- */
@@ -629,7 +673,7 @@ void options_finish(struct options *o)
     place_drives(o);
     if (o->nographic && !o->serial[0] && !wants_device(o, &ns16550_class))
         o->serial[0] = o->monitor ? "stdio" : "mon:stdio";
-    if (!o->display_set && !o->nographic)
+    if (!o->display_set && !o->nographic && !o->vnc)
         o->display = display_default();
     o->windowed = o->display && o->display->window;
     check_terminal(o);

@@ -18,6 +18,8 @@ SETTER(set_accel);
 SETTER(set_smp);
 SETTER(set_boot);
 SETTER(set_display);
+SETTER(set_vnc);
+SETTER(set_keyboard_layout);
 SETTER(set_serial);
 SETTER(set_chardev);
 SETTER(set_monitor);

@@ -6,6 +6,7 @@
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
 #include "runtime/screen/curses.h"
+#include "runtime/screen/vnc.h"
 #include "runtime/screen/window.h"
 
 #include <string.h>
@@ -14,7 +15,8 @@
 #include <unistd.h>
 
 /* The first that suits is the default. */
-const struct display_backend *const displays[] = { &window_backend, &curses_backend, NULL };
+const struct display_backend *const displays[] = { &window_backend, &curses_backend, &vnc_backend,
+                                                   NULL };
 
 const struct display_backend *display_named(const char *name)
 {
@@ -33,25 +35,37 @@ const struct display_backend *display_default(void)
     return displays[i];
 }
 
-struct display *display_open(struct machine *m)
+static struct display *open_one(struct machine *m, const struct display_backend *b)
 {
-    const struct display_backend *b = m->options->display;
     const char *error = NULL;
-    struct display *d;
+    struct display *d = b->open(m, &error);
 
-    if (!b)
-        return NULL;
-    d = b->open(m, &error);
     if (!d)
         die("%s: %s%s", b->failed, error, b->instead);
     d->backend = b;
     return d;
 }
 
+struct display *display_open(struct machine *m)
+{
+    const struct options *o = m->options;
+    struct display *vnc = o->vnc ? open_one(m, &vnc_backend) : NULL, *d;
+
+    if (!o->display || o->display == &vnc_backend)
+        return vnc;
+    d = open_one(m, o->display);
+    d->other = vnc;
+    return d;
+}
+
 void display_close(struct display *d)
 {
-    if (d)
+    while (d) {
+        struct display *other = d->other;
+
         d->backend->close(d);
+        d = other;
+    }
 }
 
 /* ---- Ticks ---- */

@@ -1,5 +1,5 @@
 /*
- * What shows the guest's screen and takes the user's keys: an SDL2 window or a terminal. Both
+ * What shows the guest's screen and takes the user's keys: an SDL2 window, a terminal, VNC. They
  * run on the machine's thread, from the loop, at most 60 times a second, and draw only what
  * changed.
  */
@@ -24,13 +24,14 @@ struct display_backend {
 /* An open one: leads the back end's own struct. */
 struct display {
     const struct display_backend *backend;
+    struct display *other; /* VNC beside a window or terminal; or NULL */
 };
 
 extern const struct display_backend *const displays[]; /* ends with NULL */
 const struct display_backend *display_named(const char *name); /* NULL: none */
 const struct display_backend *display_default(void); /* the first that suits; NULL: none does */
 
-/* Opens what m->options asks for; NULL for `none`. die()s with one line where that cannot
+/* Opens what m->options asks for, -vnc as well; NULL for `none`. die()s with one line where that cannot
  * be. */
 struct display *display_open(struct machine *m);
 void display_close(struct display *d); /* NULL: nothing to do */

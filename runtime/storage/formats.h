@@ -13,8 +13,8 @@ struct image_request {
     const char *path;   /* of a file, or "fat:[12:|16:|32:][floppy:][rw:]FOLDER" */
     const char *format; /* a name of image_formats; NULL: by what the file is */
     enum disk_kind kind;
-    bool write;         /* else it is opened read-only */
-    bool unlocked;      /* file.locking=off: whoever else has it open */
+    bool write;    /* else it is opened read-only */
+    bool unlocked; /* file.locking=off: whoever else has it open */
 };
 struct image_format {
     const char *name; /* of -drive format= */
@@ -24,10 +24,10 @@ struct image_format {
                           const char **error);
 };
 
-extern const struct image_format *const image_formats[]; /* ends with NULL */
+extern const struct image_format *const image_formats[];         /* ends with NULL */
 const struct image_format *image_format_named(const char *name); /* NULL: none */
-/* Which format but raw begins with this sector: its name, or NULL. A fixed VHD has nothing at its
- * start that says so; format=vpc does. */
+/* Which format but raw begins with this sector: its name, or NULL. A fixed VHD has nothing at
+ * its start that says so; format=vpc does. */
 const char *image_format_magic(const u8 sector[IMAGE_SECTOR]);
 /* "fat:…" */
 bool image_is_folder(const char *path);
