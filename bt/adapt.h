@@ -50,7 +50,8 @@ bool operand_misaligned(const struct vcpu *cpu, const struct insn *in);
  * as odd. */
 bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in);
 /* Would its operand, or what it pushes, be write-protected or a device's, by registers as they
- * are before the TU it is in? A signal for each site is dear where code and data share pages. */
+ * are before the TU it is in? A signal for each site is dear where code and data share pages.
+ */
 bool operand_likely_unusual(const struct vcpu *cpu, const struct insn *in);
 /* A host signal at the site: counts; how many since it learnt last, 255 at most. */
 u32 site_trap(struct bt *bt, gpa_t gpa);

@@ -26,25 +26,30 @@ static bool same_context(struct bt *bt, const struct callout *co)
     u64 flushes = bt->stats.flushes;
 
     bt_fpu_revalidate(bt->cpu);
-    return !bt_watched(bt->cpu) && bt_context(bt) == context && flushes == bt->stats.flushes;
+    return bt_context(bt) == context && flushes == bt->stats.flushes && !bt_watched(bt->cpu);
 }
 
-/* May the TU go on behind the instruction that C has run? */
-static bool tu_goes_on(struct bt *bt, const struct callout *co)
+/* May the TU go on behind the instruction that C has run? Sets *looked if it has put the
+ * context right. */
+static bool tu_goes_on(struct bt *bt, const struct callout *co, bool *looked)
 {
     const struct vcpu *cpu = bt->cpu;
 
-    return !co->ends && !bt->dropped && cpu->eip == callout_eip(cpu, co) + co->insn.len &&
-           (!co->revalidate || same_context(bt, co)) &&
+    if (co->ends || bt->dropped || cpu->eip != callout_eip(cpu, co) + co->insn.len)
+        return false;
+    *looked = co->revalidate;
+    return (!co->revalidate || same_context(bt, co)) &&
            bt->generation == cpu->mmu->fetch_generation;
 }
 
 /* On at EIP, in whatever context, without the run loop: bt_indirect finds the TU or leaves. */
-static int jump_on(struct bt *bt)
+static int jump_on(struct bt *bt, bool looked)
 {
-    bt_user_map_follow(bt->cpu);
-    bt_fpu_revalidate(bt->cpu);
-    bt_context(bt);
+    if (!looked) {
+        bt_user_map_follow(bt->cpu);
+        bt_fpu_revalidate(bt->cpu);
+        bt_context(bt);
+    }
     if (bt_watched(bt->cpu))
         return AFTER_LEAVE;
     bt_revalidate_stack(bt);
@@ -168,11 +173,15 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
 /* AFTER_*, when C has run the instruction, or delivered its exception instead. */
 static int what_follows(struct bt *bt, const struct callout *co, bool done)
 {
+    bool looked = false;
+
     if (done && co->revalidate)
         memo_learn_segment(bt, &co->insn); /* of SS, too, which asks for its shadow */
     if (unlikely(bt->cpu->requests))
         return AFTER_LEAVE;
-    return done && !bt_user_map_stale(bt->cpu) && tu_goes_on(bt, co) ? AFTER_ON : jump_on(bt);
+    if (done && !bt_user_map_stale(bt->cpu) && tu_goes_on(bt, co, &looked))
+        return AFTER_ON;
+    return jump_on(bt, looked);
 }
 
 int bt_callout_c(struct vcpu *cpu, struct callout *co)
@@ -337,7 +346,7 @@ typedef u32 host_fn(u32 size, u32 a, u32 b, u32 *ax);
 ALWAYS_INLINE bool modify(struct vcpu *cpu, const struct insn *in, host_fn *fn)
 {
     u32 size = in->op[0].size, b = source_value(cpu, in, size), a;
-    u32 flags = (u32)tc_of(cpu)->host_flags;
+    u32 flags = tc_of(cpu)->host_flags;
     struct spot s;
 
     if (!operand_spot(cpu, in, size, true, &s) || !spot_modifies(cpu, &s))

@@ -438,6 +438,13 @@ void emit_fninit(struct xl *x)
     EMIT(x, 0xdb, 0xe3);
 }
 
+void emit_maskmov(struct xl *x, bool wide, u8 data, u8 mask)
+{
+    if (wide)
+        emit8(x, 0x66);
+    EMIT(x, 0x0f, 0xf7, (u8)(0xc0 | data << 3 | mask));
+}
+
 void emit_push_vcpu(struct xl *x, i32 off)
 {
     op_rm(x, 0xff, 6, R15, off, false);

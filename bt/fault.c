@@ -33,7 +33,7 @@ static void save_guest(struct vcpu *cpu, const greg_t *g)
 
     for (u32 i = 0; i < 8; i++)
         cpu->gpr[i] = (u32)g[from[i]];
-    tc_of(cpu)->host_flags = (g[REG_EFL] & 0xff) << 8 | (g[REG_EFL] >> 11 & 1);
+    tc_of(cpu)->host_flags = (u32)((g[REG_EFL] & 0xff) << 8 | (g[REG_EFL] >> 11 & 1));
 }
 
 /* Resumes behind bt_enter(). */

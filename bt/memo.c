@@ -67,20 +67,35 @@ void memo_learn_cpuid(struct bt *bt, u32 leaf)
         };
 }
 
-void memo_revalidate(struct bt *bt)
+static inline struct tables tables_now(const struct vcpu *cpu)
 {
-    struct vcpu *cpu = bt->cpu;
     const struct segment *ldt = &cpu->seg[LDTR], *tr = &cpu->seg[TR];
-    struct tables now = {
+
+    return (struct tables){
         {cpu->gdtr.base, ldt->base, cpu->idtr.base, tr->base},
         {cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0, cpu->idtr.limit, tr->limit},
         tr->attr | (cpu->cr4 & CR4_OSFXSR) << 16 | (cpu->cr0 & CR0_PG)};
+}
+
+static inline bool tables_equal(const struct tables *a, const struct tables *b)
+{
+    u32 differ = a->tss ^ b->tss;
+
+    for (u32 i = 0; i < ARRAY_SIZE(a->base); i++)
+        differ |= (a->base[i] ^ b->base[i]) | (a->limit[i] ^ b->limit[i]);
+    return !differ;
+}
+
+void memo_revalidate(struct bt *bt)
+{
+    struct vcpu *cpu = bt->cpu;
+    struct tables now = tables_now(cpu);
 
     segment_reach(&cpu->seg[FS], cpu_protected(cpu), tc_of(cpu)->reach[FS]);
     segment_reach(&cpu->seg[GS], cpu_protected(cpu), tc_of(cpu)->reach[GS]);
     if (unlikely(bt->cpuid_version != cpu->cpuid_version))
         forget_cpuids(bt);
-    if (likely(!memcmp(&bt->tables, &now, sizeof(now))))
+    if (likely(tables_equal(&bt->tables, &now)))
         return;
     bt->tables = now;
     memset(tc_of(cpu)->seg_cache, 0, sizeof(tc_of(cpu)->seg_cache));

@@ -48,6 +48,7 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(PREFETCHWT1, xl_nop), EMITS(CLFLUSH, xl_clflush), EMITS(FNINIT, xl_fninit),
     EMITS(FENI8087_NOP, xl_x87_nop), EMITS(FDISI8087_NOP, xl_x87_nop),
     EMITS(FSETPM287_NOP, xl_x87_nop), EMITS(LDMXCSR, xl_ldmxcsr),
+    EMITS(MASKMOVQ, xl_maskmov), EMITS(MASKMOVDQU, xl_maskmov),
     /* Sensitive: updates of the vcpu. */
     EMITS(LDS, xl_lds), EMITS(LES, xl_les), EMITS(LSS, xl_lss), EMITS(LFS, xl_lfs),
     EMITS(LGS, xl_lgs), EMITS(VERW, xl_verw), EMITS(SYSENTER, xl_sysenter),

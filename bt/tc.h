@@ -86,7 +86,9 @@ struct tc {
     u64 stack_top;  /* of the return addresses */
     u64 page;       /* the linear address of the page that code runs in, if KEY_PIC; else 0 */
     u64 fpu_page;   /* the same, where it used x87 last */
-    u64 host_flags; /* the arithmetic flags as the code left them: AX as by LAHF and SETO AL */
+    /* The arithmetic flags as the code left them: AX as by LAHF and SETO AL. Loaded by as many
+     * bytes as are stored, which the host needs to hand them on. */
+    u32 host_flags;
     struct jump_cached *jump_cache; /* JUMP_ENTRIES of them */
     u32 polls;        /* r12 while no code runs */
     u32 budget;       /* the same, for the polls from one look at the clock to the next */

@@ -79,6 +79,33 @@ bool xl_x87_nop(struct xl *x, const struct insn *in)
     return x->context->key & KEY_FPU_LIVE;
 }
 
+/* MASKMOVQ, MASKMOVDQU: the host's own, whose address is DS:RDI. RDI is another while it runs, so
+ * it may not fault: where it would store is looked at first, as a whole.
+ * mov r11, rdi;  lea rdi, [r10+r9];  maskmov;  mov rdi, r11 */
+bool xl_maskmov(struct xl *x, const struct insn *in)
+{
+    bool wide = in->mnem == ZYDIS_MNEMONIC_MASKMOVDQU, known;
+    u8 seg = in->prefixes & PFX_SEG ? in->seg : DS;
+    u32 size = wide ? 16 : 8;
+
+    if (!(x->context->key & KEY_FPU_LIVE) || in->prefixes & PFX_LOCK || !sse_allowed(x, in) ||
+        !xl_region_starts(x, (u8)size))
+        return false;
+    emit_mov_rr(x, R9, RDI);
+    if (in->addrsize == 2)
+        emit_movzx_rr16(x, R9, R9);
+    x->checked = true;
+    known = xl_bytes(x, seg, in->addrsize, size, XL_WRITE);
+    x->span = 0;
+    if (!known)
+        return false;
+    emit_mov_rr64(x, R11, RDI);
+    emit_lea_sib(x, RDI, x->m.base, x->m.index, 1, 0, true);
+    emit_maskmov(x, wide, in->op[0].reg, in->op[1].reg);
+    emit_mov_rr64(x, RDI, R11);
+    return true;
+}
+
 /* It clears the pointers in the host's registers; those of before live may still be the vcpu's.
  */
 bool xl_fninit(struct xl *x, const struct insn *in)

@@ -40,14 +40,14 @@ bool cpu_set_cr0(struct vcpu *cpu, u32 val)
     val = (val & valid) | CR0_ET;
     pdptes = pdptes_needed(cpu, val, cpu->cr4);
     cpu->cr0 = val;
-    if ((val ^ old) & (CR0_PE | CR0_PG | CR0_WP | CR0_CD | CR0_NW)) {
-        if (!paging_changed(cpu, pdptes)) {
-            cpu->cr0 = old;
-            mmu_mode_changed(&cpu->paging, false);
-            return false;
-        }
-        trace(TRACE_CPU, "cr0 %08x at %04x:%08x", val, cpu->seg[CS].selector, cpu->eip);
+    /* PE alone is nothing to paging: it changes only where PG is clear, or with it */
+    if ((val ^ old) & (CR0_PG | CR0_WP | CR0_CD | CR0_NW) && !paging_changed(cpu, pdptes)) {
+        cpu->cr0 = old;
+        mmu_mode_changed(&cpu->paging, false);
+        return false;
     }
+    if ((val ^ old) & (CR0_PE | CR0_PG))
+        trace(TRACE_CPU, "cr0 %08x at %04x:%08x", val, cpu->seg[CS].selector, cpu->eip);
     return true;
 }
 

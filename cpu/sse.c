@@ -241,13 +241,13 @@ static bool masked_store(struct vcpu *cpu, const struct insn *in, const u8 *data
                          u32 size)
 {
     enum seg seg = in->prefixes & PFX_SEG ? in->seg : DS;
-    u32 edi = cpu->gpr[EDI], addr_mask = in->addrsize == 2 ? 0xffff : 0xffffffff;
+    u32 at = cpu->gpr[EDI] & addr_mask(in); /* its bytes do not wrap at 64 KiB */
 
     for (u32 i = 0; i < size; i++)
-        if (mask[i] & 0x80 && !cpu_check_write(cpu, seg, (edi + i) & addr_mask, 1))
+        if (mask[i] & 0x80 && !cpu_check_write(cpu, seg, at + i, 1))
             return false;
     for (u32 i = 0; i < size; i++)
-        if (mask[i] & 0x80 && !cpu_write(cpu, seg, (edi + i) & addr_mask, 1, data[i]))
+        if (mask[i] & 0x80 && !cpu_write(cpu, seg, at + i, 1, data[i]))
             return false;
     return true;
 }

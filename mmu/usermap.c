@@ -29,9 +29,9 @@
 enum {
     /* a process of the host has 65,530 areas; a page takes two at most */
     MAX_PAGES = 28000,
-    MAX_RUN = 512,   /* pages mapped by one call, which populates them */
-    COST_SHARE = 8,  /* of the user's time: not more than one in so many */
-    MAX_CHANGES = 6, /* of a page, in a period: more, and it is read-only; */
+    MAX_RUN = 512,                  /* pages mapped by one call, which populates them */
+    COST_SHARE = 8,                 /* of the user's time: not more than one in so many */
+    MAX_CHANGES = 6,                /* of a page, in a period: more, and it is read-only; */
     MOST_CHANGES = 2 * MAX_CHANGES, /* or left out */
 };
 static const u64 SAMPLE_MOST = USER_MAP_AFTER / 4, /* that one sample counts for */
