@@ -101,6 +101,11 @@ void pci_set_irq(struct device *bus, u32 devfn, u32 pin, bool level)
 
 /* ---- Functions ---- */
 
+const struct pci_function *pci_function_at(const struct device *bus, u8 devfn)
+{
+    return ((const struct pci *)bus)->function[devfn];
+}
+
 void pci_init(struct pci_function *f, struct device *dev, u16 vendor, u16 device,
               u32 class_code, u8 revision, u8 command)
 {

@@ -11,6 +11,7 @@
 struct char_backend {
     struct chardev c;
     const struct char_kind *kind;
+    char *target; /* as the options say it */
     struct machine *m;
     struct char_backend *next;
     int in, out;          /* -1: none */

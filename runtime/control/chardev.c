@@ -242,6 +242,7 @@ static struct chardev *open_backend(struct machine *m, const char *target, bool 
         die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, tcp:HOST:PORT, null",
             target);
     p->kind = kind;
+    p->target = strdup(target);
     p->m = m;
     p->is_monitor = is_monitor;
     p->in = p->out = p->listener = p->keeper = -1;
@@ -289,7 +290,28 @@ static void port_free(struct char_backend *p)
     if (p->kind->close)
         p->kind->close(p);
     free(p->buffer);
+    free(p->target);
     free(p);
+}
+
+/* They are listed newest first, and named in the order in which they were made. */
+void chardev_each(struct machine *m,
+                  void (*tell)(void *arg, const char *label, const char *target, bool open),
+                  void *arg)
+{
+    u32 serials = 0, monitors = 0;
+
+    for (struct char_backend *p = m->ports; p; p = p->next)
+        *(p->is_monitor ? &monitors : &serials) += 1;
+    for (struct char_backend *p = m->ports; p; p = p->next) {
+        char label[32];
+
+        if (p->is_monitor)
+            snprintf(label, sizeof(label), "compat_monitor%u", --monitors);
+        else
+            snprintf(label, sizeof(label), "serial%u", --serials);
+        tell(arg, label, p->target, p->out >= 0);
+    }
 }
 
 void chardev_free_all(struct machine *m)

@@ -43,6 +43,10 @@ const struct char_kind *char_kind_of(const char *target);
 struct chardev *chardev_new(struct machine *m, const char *target);
 /* The same for a human monitor. */
 void chardev_monitor(struct machine *m, const char *target);
+/* Of each: its name, where it leads, whether somebody is at the other end. */
+void chardev_each(struct machine *m,
+                  void (*tell)(void *arg, const char *label, const char *target, bool open),
+                  void *arg);
 /* Writes out what is left (a terminal or peer gets a second to take it) and closes
  * everything. */
 void chardev_free_all(struct machine *m);

@@ -58,6 +58,7 @@ void control_cont(struct machine *m)
 
 void control_reset(struct machine *m)
 {
+    m->reset_by_host = true;
     machine_request(m, MACHINE_RESET);
 }
 

@@ -1,18 +1,22 @@
 /*
- * The QMP server: one client at a time on a Unix socket, JSON objects both ways (QEMU's "QEMU
- * Machine Protocol Specification"). The client speaks first-come: a command may lie in pieces
+ * The QMP server: one client at a time on a socket or on standard input and output, JSON objects
+ * both ways (QEMU's "QEMU Machine Protocol Specification"). The client speaks first-come: a command may lie in pieces
  * over several reads, or several in one.
  *
  * Bounds: a command of more than MAX_COMMAND bytes ends the conversation, and so does a client
- * that leaves more than MAX_UNREAD bytes of answers unread.
+ * that leaves more than MAX_UNREAD bytes of answers unread. So that a guest cannot cut a client
+ * off, an event which it makes as often as it likes (RESET) is sent once in EVENT_NS; of those in
+ * between the last one follows at the end of that time, or before the next message.
  */
 #include "runtime/control/qmp.h"
 #include "runtime/control/qmp_commands.h"
+#include "runtime/control/tcp_socket.h"
 #include "runtime/control/unix_socket.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,18 +25,28 @@
 #include <unistd.h>
 
 enum { MAX_COMMAND = 1 << 20, MAX_UNREAD = 4 << 20, CHUNK = 4096, LAST_WORDS_MS = 500 };
+#define EVENT_NS MSEC(100)
 
 struct qmp {
     struct machine *machine;
-    const char *path;
-    int listener, client; /* client -1: nobody */
+    const char *path;     /* of a Unix socket; NULL: TCP, or the terminal */
+    int listener, client; /* -1: none; nobody */
+    int out_fd;           /* where answers go: client, or standard output */
     bool negotiated;      /* qmp_capabilities was said */
     bool skipping;        /* after a syntax error: to the end of the line */
     struct json_tokener *tokener;
     u32 pending;          /* bytes of an unfinished command in the tokener */
     char *out;            /* answers the client has not taken yet */
     u32 out_size;
+    struct {
+        u64 last;                 /* host time when one was sent */
+        struct json_object *held; /* to be sent EVENT_NS after that; NULL: none */
+    } reset;
+    struct loop_source timer; /* for the held one */
 };
+
+const char *const qmp_events[] = { "DEVICE_TRAY_MOVED", "POWERDOWN", "RESET", "RESUME", "SHUTDOWN",
+                                   "STOP", NULL };
 
 static void client_ready(void *arg, u32 events);
 
@@ -43,10 +57,38 @@ static void hang_up(struct qmp *q)
     if (q->client < 0)
         return;
     loop_remove(q->machine, q->client);
-    close(q->client);
+    if (q->out_fd != q->client)
+        loop_remove(q->machine, q->out_fd);
+    else
+        close(q->client);
     q->client = -1;
     q->out_size = 0;
+    json_object_put(q->reset.held);
+    q->reset.held = NULL;
     trace(TRACE_QMP, "client left");
+}
+
+/* A terminal or pipe that is ready takes PIPE_BUF bytes without blocking (pipe(7)). */
+static ssize_t write_some(struct qmp *q)
+{
+    struct pollfd p = { .fd = q->out_fd, .events = POLLOUT };
+
+    if (q->out_fd == q->client)
+        return send(q->client, q->out, q->out_size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (poll(&p, 1, 0) <= 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return write(q->out_fd, q->out, q->out_size < PIPE_BUF ? q->out_size : PIPE_BUF);
+}
+
+static void watch(struct qmp *q)
+{
+    u32 writes = q->out_size ? LOOP_WRITE : 0;
+
+    loop_modify(q->machine, q->client, LOOP_READ | (q->out_fd == q->client ? writes : 0));
+    if (q->out_fd != q->client)
+        loop_modify(q->machine, q->out_fd, writes);
 }
 
 static void flush_output(struct qmp *q)
@@ -55,7 +97,7 @@ static void flush_output(struct qmp *q)
 
     if (!q->out_size || q->client < 0)
         return;
-    done = send(q->client, q->out, q->out_size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    done = write_some(q);
     if (done < 0 && errno != EAGAIN && errno != EINTR) {
         hang_up(q);
         return;
@@ -64,11 +106,11 @@ static void flush_output(struct qmp *q)
         q->out_size -= (u32)done;
         memmove(q->out, q->out + done, q->out_size);
     }
-    loop_modify(q->machine, q->client, LOOP_READ | (q->out_size ? LOOP_WRITE : 0));
+    watch(q);
 }
 
 /* Sends and frees. */
-static void send_answer(struct qmp *q, struct json_object *object)
+static void send_now(struct qmp *q, struct json_object *object)
 {
     const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_NOSLASHESCAPE |
                                                                   JSON_C_TO_STRING_SPACED);
@@ -86,6 +128,24 @@ static void send_answer(struct qmp *q, struct json_object *object)
         flush_output(q);
     }
     json_object_put(object);
+}
+
+static void send_held(struct qmp *q)
+{
+    struct json_object *held = q->reset.held;
+
+    if (!held)
+        return;
+    q->reset.held = NULL;
+    q->reset.last = host_monotonic();
+    send_now(q, held);
+}
+
+/* What happened before it is told before it. Frees the object. */
+static void send_answer(struct qmp *q, struct json_object *object)
+{
+    send_held(q);
+    send_now(q, object);
 }
 
 static struct json_object *json_text(const char *text)
@@ -149,7 +209,31 @@ static void send_event(struct qmp *q, const char *event, struct json_object *dat
     json_object_object_add(object, "event", json_text(event));
     if (data)
         json_object_object_add(object, "data", data);
-    send_answer(q, object);
+    if (strcmp(event, "RESET")) {
+        send_answer(q, object);
+        return;
+    }
+    json_object_put(q->reset.held);
+    q->reset.held = object;
+    if (host_monotonic() - q->reset.last >= EVENT_NS)
+        send_held(q);
+}
+
+/* When the held event is due. */
+static u64 held_wait(struct loop_source *s)
+{
+    struct qmp *q = container_of(s, struct qmp, timer);
+    u64 since = host_monotonic() - q->reset.last;
+
+    if (!q->reset.held)
+        return ~0ull;
+    return since < EVENT_NS ? EVENT_NS - since : 0;
+}
+
+static void held_serve(struct loop_source *s)
+{
+    if (!held_wait(s))
+        send_held(container_of(s, struct qmp, timer));
 }
 
 static bool listening(const struct qmp *q)
@@ -309,7 +393,8 @@ static void client_ready(void *arg, u32 events)
         flush_output(q);
     if (!(events & LOOP_READ) || q->client < 0)
         return;
-    n = recv(q->client, data, sizeof(data), MSG_DONTWAIT);
+    n = q->out_fd == q->client ? recv(q->client, data, sizeof(data), MSG_DONTWAIT)
+                               : read(q->client, data, sizeof(data));
     if (n > 0)
         take_input(q, data, (u32)n);
     else if (!n || (errno != EAGAIN && errno != EINTR))
@@ -318,20 +403,33 @@ static void client_ready(void *arg, u32 events)
 
 /* ---- Clients come and go ---- */
 
+static void output_ready(void *arg, u32 events)
+{
+    flush_output(arg);
+}
+
+static void begin(struct qmp *q, int in, int out)
+{
+    q->client = in;
+    q->out_fd = out;
+    q->negotiated = q->skipping = false;
+    q->pending = 0;
+    json_tokener_reset(q->tokener);
+    loop_add(q->machine, in, LOOP_READ, client_ready, q);
+    if (out != in)
+        loop_add(q->machine, out, 0, output_ready, q);
+    trace(TRACE_QMP, "client came");
+    greet(q);
+}
+
 static void welcome(struct qmp *q, bool wait)
 {
-    int fd = unix_accept(q->listener, wait);
+    int fd = q->path ? unix_accept(q->listener, wait) : tcp_accept(q->listener, wait);
 
     if (fd < 0)
         return;
     hang_up(q); /* the newest client counts: an old one may have died without a word */
-    q->client = fd;
-    q->negotiated = q->skipping = false;
-    q->pending = 0;
-    json_tokener_reset(q->tokener);
-    loop_add(q->machine, fd, LOOP_READ, client_ready, q);
-    trace(TRACE_QMP, "client came");
-    greet(q);
+    begin(q, fd, fd);
 }
 
 static void client_waits(void *arg, u32 events)
@@ -339,21 +437,34 @@ static void client_waits(void *arg, u32 events)
     welcome(arg, false);
 }
 
-void qmp_new(struct machine *m, const char *path, bool wait)
+static int open_listener(struct qmp *q, const char *where)
+{
+    if (!strncmp(where, "tcp:", 4))
+        return tcp_listen(where + 4, "-qmp tcp");
+    q->path = where + 5;
+    return unix_listen(q->path, "-qmp");
+}
+
+void qmp_new(struct machine *m, const char *where, bool wait)
 {
     struct qmp *q = calloc(1, sizeof(*q));
 
     check(q, "out of memory");
     q->machine = m;
-    q->path = path;
-    q->client = -1;
+    q->client = q->listener = -1;
     q->tokener = json_tokener_new();
-    q->listener = unix_listen(path, "-qmp");
     m->qmp = q;
     m->notify = notify_clients;
+    q->timer = (struct loop_source){ held_wait, held_serve, .m = m };
+    loop_add_source(m, &q->timer);
+    if (!strcmp(where, "stdio")) {
+        begin(q, STDIN_FILENO, STDOUT_FILENO);
+        return;
+    }
+    q->listener = open_listener(q, where);
     loop_add(m, q->listener, LOOP_READ, client_waits, q);
     if (wait) {
-        fprintf(stderr, "ring3: waiting for a QMP client at %s\n", path);
+        fprintf(stderr, "ring3: waiting for a QMP client at %s\n", where);
         welcome(q, true);
     }
 }
@@ -361,8 +472,10 @@ void qmp_new(struct machine *m, const char *path, bool wait)
 /* The client gets a moment to take the last answers. */
 static void last_words(struct qmp *q)
 {
-    struct pollfd p = { .fd = q->client, .events = POLLOUT };
+    struct pollfd p = { .fd = q->out_fd, .events = POLLOUT };
 
+    if (q->client >= 0)
+        send_held(q);
     while (q->client >= 0 && q->out_size && poll(&p, 1, LAST_WORDS_MS) > 0)
         flush_output(q);
     hang_up(q);
@@ -375,8 +488,13 @@ void qmp_free(struct machine *m)
     if (!q)
         return;
     last_words(q);
-    loop_remove(m, q->listener);
-    unix_unlisten(q->listener, q->path);
+    loop_remove_source(&q->timer);
+    if (q->listener >= 0)
+        loop_remove(m, q->listener);
+    if (q->path)
+        unix_unlisten(q->listener, q->path);
+    else if (q->listener >= 0)
+        close(q->listener);
     json_tokener_free(q->tokener);
     free(q->out);
     free(q);

@@ -6,7 +6,9 @@
 
 #include "runtime/base/base.h"
 
-void qmp_new(struct machine *m, const char *path, bool wait);
+/* where: "unix:PATH", "tcp:HOST:PORT" (no HOST: the loopback interface), or "stdio". wait: until a
+ * client is there. die()s. */
+void qmp_new(struct machine *m, const char *where, bool wait);
 void qmp_free(struct machine *m);
 void qmp_tray_moved(struct machine *m, const char *device, bool open);
 

@@ -19,6 +19,7 @@ struct allocation;
 struct disk;
 struct series;
 struct vnc_control;
+struct block_nodes;
 
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 
@@ -73,6 +74,9 @@ struct machine {
     bool spoken;        /* a byte has gone to the terminal */
     struct allocation *allocations;
     struct qmp *qmp;           /* the control socket's server, or NULL */
+    u8 qmp_buttons;            /* that input-send-event holds: as struct input_event's */
+    struct block_nodes *block_nodes; /* of blockdev-add; made when first needed */
+    bool reset_by_host;        /* the reset that is asked for: by QMP, not by the guest */
     /* Hears of events, by QMP's names; NULL: nobody does. See machine_notify(). */
     void (*notify)(struct machine *m, const char *event, const char *reason);
     /* A debugger outside the guest: asked once a turn of the run loop, before the guest goes on; or NULL. */

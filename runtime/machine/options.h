@@ -63,7 +63,7 @@ struct options {
     const char *keyboard_layout; /* -k; NULL: en-us */
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;
-    const char *qmp;   /* unix socket path, NULL: none */
+    const char *qmp;   /* "unix:PATH", "tcp:HOST:PORT", "stdio"; NULL: none */
     bool qmp_wait;
     bool kvm_asked;    /* -enable-kvm, -accel kvm */
     const char *pidfile;

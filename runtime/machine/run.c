@@ -56,13 +56,16 @@ void machine_notify(struct machine *m, const char *event, const char *reason)
 
 static void serve_reset(struct machine *m)
 {
+    const char *reason = m->reset_by_host ? "host-qmp-system-reset" : "guest-reset";
+
+    m->reset_by_host = false;
     if (m->options->no_reboot) {
-        machine_notify(m, "SHUTDOWN", "guest-reset");
+        machine_notify(m, "SHUTDOWN", reason);
         m->quit = true;
         return;
     }
     machine_reset(m);
-    machine_notify(m, "RESET", "guest-reset");
+    machine_notify(m, "RESET", reason);
 }
 
 static void serve_events(struct machine *m)

@@ -476,17 +476,60 @@ static const struct key_row qmp_keys[] = {
     { "nowait", KEY_IGNORE, 0, NULL },
 };
 
+static bool is_qmp_target(const char *where)
+{
+    return !strcmp(where, "stdio") || (!strncmp(where, "unix:", 5) && where[5]) ||
+           (!strncmp(where, "tcp:", 4) && where[4]);
+}
+
 SETTER(set_qmp)
 {
     struct qmp_keys k = { .wait = true };
 
     keyval_read(option, arg, "address", qmp_keys, ARRAY_SIZE(qmp_keys), &k);
-    if (!k.address || strncmp(k.address, "unix:", 5) || !k.address[5])
-        die("%s: '%s': only unix:PATH,server=on,wait=off", option, arg);
-    if (!k.server)
+    if (!k.address || !is_qmp_target(k.address))
+        die("%s: '%s': only unix:PATH,server=on,wait=off, tcp:HOST:PORT,… or stdio", option, arg);
+    if (!k.server && strcmp(k.address, "stdio"))
         die("%s: only server=on: ring3 makes the socket", option);
-    o->qmp = k.address + 5;
+    o->qmp = k.address;
     o->qmp_wait = k.wait && !strstr(arg, ",nowait");
+}
+
+/* libvirt's way: a QMP server or monitor on a -chardev, which finish_mon() looks up. */
+SETTER(set_mon)
+{
+    struct mon_keys {
+        const char *chardev, *mode, *id;
+        bool pretty;
+    } k = { .mode = "readline" };
+    static const struct key_row rows[] = {
+        KEY(struct mon_keys, chardev, KEY_TEXT),
+        { "mode", KEY_CHOICE, offsetof(struct mon_keys, mode), "readline|control" },
+        KEY(struct mon_keys, id, KEY_TEXT),
+        { "pretty", KEY_IGNORE, 0, NULL },
+    };
+
+    keyval_read(option, arg, "chardev", rows, ARRAY_SIZE(rows), &k);
+    if (!k.chardev)
+        die("%s: chardev= is missing", option);
+    if (!strcmp(k.mode, "control"))
+        o->qmp = keep_format("chardev:%s", k.chardev);
+    else
+        o->monitor = keep_format("chardev:%s", k.chardev);
+}
+
+/* "unix:PATH,server=on,wait=off" of a -chardev, parted as -qmp's own is. */
+static void finish_mon(struct options *o)
+{
+    const char *target = resolve(o, o->qmp), *options;
+
+    if (target == o->qmp)
+        return;
+    if (!is_qmp_target(target))
+        die("-mon: QMP needs a -chardev socket or stdio, not %s", target);
+    options = strstr(target, ",server=");
+    o->qmp_wait = options && strstr(options, "wait=on");
+    o->qmp = options ? keep_format("%.*s", (int)(options - target), target) : target;
 }
 
 /* QEMU enforces server=on,wait=off,nodelay=on of TCP, and takes the words. */
@@ -655,10 +698,12 @@ static void check_terminal(const struct options *o)
     for (u32 i = 0; i < MAX_SERIAL; i++)
         users += is_terminal(o->serial[i]);
     users += is_terminal(o->monitor);
+    users += o->qmp && !strcmp(o->qmp, "stdio");
     for (struct device_options *d = o->devices; d; d = d->next)
         users += d->row == &isa_serial_user_device && is_terminal(*device_reference(d, KEY_CHARDEV));
     if (users > 1)
-        die("the terminal can serve one of -display curses, -serial stdio and -monitor stdio");
+        die("the terminal can serve one of -display curses, -serial stdio, -monitor stdio and "
+            "-qmp stdio");
 }
 
 void options_finish(struct options *o)
@@ -670,6 +715,7 @@ void options_finish(struct options *o)
     for (struct device_options *d = o->devices; d; d = d->next)
         resolve_device(o, d);
     o->monitor = resolve(o, o->monitor);
+    finish_mon(o);
     place_drives(o);
     if (o->nographic && !o->serial[0] && !wants_device(o, &ns16550_class))
         o->serial[0] = o->monitor ? "stdio" : "mon:stdio";

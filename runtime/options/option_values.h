@@ -25,6 +25,7 @@ SETTER(set_chardev);
 SETTER(set_monitor);
 SETTER(set_debugcon);
 SETTER(set_qmp);
+SETTER(set_mon);
 SETTER(set_gdb);
 SETTER(set_gdb_port); /* without an argument */
 SETTER(set_engine);

@@ -10,15 +10,18 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/storage/disk.h"
 #include "runtime/storage/formats.h"
+#include "runtime/storage/nbd.h"
 #include "runtime/storage/overlay.h"
 
 struct drive {
     struct disk disk; /* disk.impl: the image */
     enum disk_kind kind;
     bool snapshot, read_only, unlocked; /* as the options wanted */
+    struct disk_counts counts;
 };
 
 static _Thread_local char sentence[1024];
@@ -151,6 +154,52 @@ const char *disk_change(struct disk *d, const char *path, const char *format, bo
     return NULL;
 }
 
+struct disk_counts disk_counts(const struct disk *d)
+{
+    return container_of((struct disk *)d, struct drive, disk)->counts;
+}
+
+/* ---- Snapshots ---- */
+
+static bool flush_all(struct disk *d)
+{
+    enum disk_flush state;
+
+    disk_flush_begin(d);
+    while ((state = disk_flush_poll(d)) == FLUSH_RUNNING)
+        usleep(100);
+    return state == FLUSH_DONE;
+}
+
+const char *disk_snapshot(struct disk *d, const char *path, bool existing)
+{
+    struct drive *dr = container_of(d, struct drive, disk);
+    struct image *old = d->impl, *im;
+    const char *error = NULL;
+
+    if (!old || d->read_only || dr->snapshot || image_is_folder(old->path))
+        return disk_sentence("this drive has no image that a snapshot could be taken of");
+    if (!flush_all(d))
+        return disk_sentence("%s: cannot be flushed", old->path);
+    if (!existing)
+        error = nbd_create_overlay(path, old->path, old->format, old->size);
+    if (error)
+        return error;
+    old->ops->lock(old, false); /* it is the new one's server that reads it */
+    im = drive_open(dr, path, "qcow2", &error);
+    if (im && im->size == old->size) {
+        drive_insert(dr, im);
+        image_free(old);
+        return NULL;
+    }
+    if (im) {
+        image_free(im);
+        error = disk_sentence("%s: is of another size", path);
+    }
+    old->ops->lock(old, true);
+    return error;
+}
+
 /* ---- Transfers ---- */
 
 static bool disk_inside(const struct disk *d, u64 offset, u32 size)
@@ -167,11 +216,17 @@ static bool disk_failed(const struct image *im, const char *what, u64 offset)
 
 bool disk_read(struct disk *d, u64 offset, void *buf, u32 size)
 {
+    struct disk_counts *n = &container_of(d, struct drive, disk)->counts;
     struct image *im = d->impl;
 
     if (!disk_inside(d, offset, size))
         return false;
-    return im->ops->read(im, offset, buf, size) || disk_failed(im, "read", offset);
+    n->reads++;
+    n->bytes_read += size;
+    if (im->ops->read(im, offset, buf, size))
+        return true;
+    n->failed_reads++;
+    return disk_failed(im, "read", offset);
 }
 
 /* A part of one sector: the rest of it is kept. */
@@ -188,9 +243,15 @@ static bool disk_write_part(struct disk *d, u64 offset, const void *buf, u32 n)
 
 static bool disk_write_sectors(struct disk *d, u64 offset, const void *buf, u32 n)
 {
+    struct disk_counts *counts = &container_of(d, struct drive, disk)->counts;
     struct image *im = d->impl;
 
-    return im->ops->write(im, offset, buf, n) || disk_failed(im, "write", offset);
+    counts->writes++;
+    counts->bytes_written += n;
+    if (im->ops->write(im, offset, buf, n))
+        return true;
+    counts->failed_writes++;
+    return disk_failed(im, "write", offset);
 }
 
 bool disk_write(struct disk *d, u64 offset, const void *buf, u32 size)
@@ -220,6 +281,7 @@ void disk_flush_begin(struct disk *d)
 {
     struct image *im = d->impl;
 
+    container_of(d, struct drive, disk)->counts.flushes++;
     if (im)
         im->ops->flush_begin(im);
 }

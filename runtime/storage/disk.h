@@ -29,6 +29,17 @@ void disk_close(struct disk *d); /* NULL is fine */
  */
 const char *disk_change(struct disk *d, const char *path, const char *format, bool force);
 const char *disk_path(const struct disk *d); /* of the medium; NULL: empty. For `info block` */
+/*
+ * The image becomes the backing file of a new qcow2 image at path, which takes the writes from
+ * now on; `existing`: of one that is there. NULL, or what went wrong: then all is as before.
+ * Waits for qemu-img.
+ */
+const char *disk_snapshot(struct disk *d, const char *path, bool existing);
+/* Since the start; of a drive, whatever was in it. */
+struct disk_counts {
+    u64 reads, writes, flushes, bytes_read, bytes_written, failed_reads, failed_writes;
+};
+struct disk_counts disk_counts(const struct disk *d);
 const char *disk_format(const struct disk *d); /* a name of image_formats; NULL: empty */
 
 /* Formats the sentence into the static buffer and returns it. */

@@ -370,6 +370,30 @@ static void nbd_free(struct image *im)
 static const struct image_ops nbd_ops = {nbd_read,       nbd_write_all, nbd_flush_begin,
                                          nbd_flush_poll, nbd_lock,      nbd_free};
 
+/* ---- Overlays ---- */
+
+const char *nbd_create_overlay(const char *path, const char *below, const char *format,
+                               u64 size)
+{
+    char *whole = realpath(below, NULL), why[300], bytes[24];
+    /* -u: the image below is ours, and locked; so its size is said, too */
+    char *const arguments[] = {
+        "qemu-img", "create",       "-q", "-f", "qcow2",      "-b",  whole,
+        "-F",       (char *)format, "-u", "--", (char *)path, bytes, NULL};
+    bool done;
+
+    if (!whole)
+        return disk_sentence("%s: %s", below, strerror(errno));
+    if (!access(path, F_OK)) {
+        free(whole);
+        return disk_sentence("%s: is there already", path);
+    }
+    snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
+    done = nbd_run(arguments, why, sizeof(why));
+    free(whole);
+    return done ? NULL : disk_sentence("%s: %s", path, why);
+}
+
 /* ---- Opening ---- */
 
 /* A value of --image-opts: its commas are doubled. Frees nothing. */

@@ -12,4 +12,9 @@
 struct image *nbd_open(const struct image_format *format, const struct image_request *want,
                        const char **error);
 
+/* Makes a qcow2 image of `size` bytes whose backing file is `below`, of that format; refuses a file
+ * that is there. Runs qemu-img and waits for it. NULL, or what went wrong. */
+const char *nbd_create_overlay(const char *path, const char *below, const char *format,
+                               u64 size);
+
 #endif

@@ -204,3 +204,31 @@ void nbd_server_complaint(struct nbd_server *s, char *text, size_t size)
         snprintf(text, size, "%s", line[0] ? own_words(line) : "qemu-nbd ended without a word");
     nbd_server_wait(s);
 }
+
+bool nbd_run(char *const arguments[], char *why, size_t size)
+{
+    int log = memfd_create("ring3-qemu-img", MFD_CLOEXEC), status = 0;
+    struct nbd_server s = {.log = log};
+    ssize_t n;
+
+    s.pid = fork();
+    if (!s.pid) {
+        sigset_t none;
+
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        dup2(log, 1);
+        dup2(log, 2);
+        execvp(arguments[0], arguments);
+        _exit(MISSING);
+    }
+    status = server_wait(&s);
+    n = log >= 0 ? pread(log, why, size - 1, 0) : -1;
+    why[n > 0 ? n : 0] = 0;
+    why[strcspn(why, "\n")] = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == MISSING)
+        snprintf(why, size, "%s is not installed: apt-get install qemu-utils", arguments[0]);
+    if (log >= 0)
+        close(log);
+    return WIFEXITED(status) && !WEXITSTATUS(status);
+}

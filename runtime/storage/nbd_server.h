@@ -23,4 +23,7 @@ void nbd_server_wait(struct nbd_server *s);
  */
 void nbd_server_complaint(struct nbd_server *s, char *text, size_t size);
 
+/* Runs a program to its end. False: it failed, and `why` has its first line. */
+bool nbd_run(char *const arguments[], char *why, size_t size);
+
 #endif

@@ -394,7 +394,7 @@ TEST(options, qmp_socket)
 {
     struct options o = parse("-qmp unix:/tmp/q,,1,server=on,wait=off");
 
-    CHECK(same(o.qmp, "/tmp/q,1"));
+    CHECK(same(o.qmp, "unix:/tmp/q,1"));
     CHECK(!o.qmp_wait);
     CHECK(parse("-qmp unix:/tmp/q,server").qmp_wait);
     CHECK(!parse("-qmp unix:/tmp/q,server,nowait").qmp_wait);

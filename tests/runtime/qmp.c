@@ -17,7 +17,7 @@
 struct talk {
     struct machine *m;
     int fd;
-    char path[64];
+    char path[64], where[80];
     char said[1 << 16]; /* what the last exchange brought */
 };
 
@@ -59,7 +59,8 @@ static struct talk *talk_new(void)
 
     t.m = rig_new(NULL, NULL)->m;
     snprintf(t.path, sizeof(t.path), "/tmp/ring3-qmp-test-%d", (int)getpid());
-    qmp_new(t.m, t.path, false);
+    snprintf(t.where, sizeof(t.where), "unix:%s", t.path);
+    qmp_new(t.m, t.where, false);
     strcpy(sa.sun_path, t.path);
     t.fd = socket(AF_UNIX, SOCK_STREAM, 0);
     CHECK(!connect(t.fd, (struct sockaddr *)&sa, sizeof(sa)));

@@ -17,47 +17,10 @@ sys.path.insert(0, HERE)
 from cases import Skipped, case, expect  # noqa: E402
 from context import LOOP, main  # noqa: E402
 from images import Shared, Skip  # noqa: E402
-from vm import VM, Failed  # noqa: E402
+from sectors import COPY, END, MARK, SAY_CARRY, SECTOR, START, bios, flat, qemu_img, source  # noqa: E402
+from vm import VM  # noqa: E402
 
 FORMATS = "qcow2 qed vmdk vdi vpc vhdx parallels".split()
-SECTOR = 512
-MARK = b"the second sector of the disk"
-
-
-def bios(function, sector, disk=0x80):
-    """INT 13h AH=function: one sector, counted from 0, of cylinder and head 0, at 0:8000."""
-    return bytes.fromhex("b8 01%02x bb 0080 b9 %02x00 ba %02x00 cd13" % (function, sector + 1, disk))
-
-
-# xor ax,ax; mov ds,ax; mov es,ax
-START = bytes.fromhex("31c0 8ed8 8ec0")
-# mov si,8000; mov cx,32; next: lodsb; out E9,al; loop next
-SAY = bytes.fromhex("be 0080 b9 2000 ac e6e9 e2fb")
-# setc al; add al,'0'; out E9,al: '1' after a BIOS call that failed
-SAY_CARRY = bytes.fromhex("0f92c0 0430 e6e9")
-# out F4,al: the end
-END = bytes.fromhex("b000 e6f4") + LOOP
-COPY = START + bios(2, 1) + SAY + bios(3, 2) + SAY_CARRY + END
-
-
-def qemu_img(*arguments):
-    try:
-        return subprocess.run(["qemu-img", *arguments], check=True, capture_output=True, text=True).stdout
-    except OSError:
-        raise Skipped("no qemu-img: apt-get install qemu-utils")
-    except subprocess.CalledProcessError as problem:
-        raise Failed("qemu-img %s: %s" % (" ".join(arguments), problem.stderr.strip()))
-
-
-def source(c, size=4 << 20):
-    """A raw disk with MARK in its second sector."""
-    return c.file("source.raw", bytes(SECTOR) + MARK, size)
-
-
-def flat(c, image, form):
-    qemu_img("convert", "-f", form, "-O", "raw", image, c.path("flat"))
-    with open(c.path("flat"), "rb") as f:
-        return f.read()
 
 
 def run_guest(c, code, *options):

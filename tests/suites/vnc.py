@@ -21,13 +21,10 @@ from cases import Skipped, case, expect  # noqa: E402
 from context import LOOP, main  # noqa: E402
 from images import Shared, Skip  # noqa: E402
 from rfb import EXT_KEY, POINTER_CHANGE, Refused, Viewer, encrypted  # noqa: E402
+from sectors import BYTES, MOUSE, packets  # noqa: E402
 from vm import VM, Failed  # noqa: E402
 
 SHIFT, CTRL, CAPS, RETURN, LEFT, F1 = 0xffe1, 0xffe3, 0xffe5, 0xff0d, 0xff51, 0xffbe
-# cli; mov al,'!'; out E9,al; next: in al,64; test al,1; jz next; in al,60; out E9,al; jmp next
-BYTES = bytes.fromhex("fa b021 e6e9 e464 a801 74fa e460 e6e9 ebf4")
-# The same once the mouse reports: D4 to 64, F4 to 60; it answers FA.
-MOUSE = bytes.fromhex("fa e464 a802 75fa b0d4 e664 e464 a802 75fa b0f4 e660") + BYTES[1:]
 # Mode 13h, when a key comes.
 MODE = bytes.fromhex("31c0 cd16 b81300 cd10") + LOOP
 
@@ -201,17 +198,6 @@ def places_of_keys(c):
         vm.wait_said(b"\x15\xe0\x1c\x1d\x95\xe0\x9c\x9d")
         viewer.place(0xc6, 1)
         vm.wait_said(b"\x15\xe0\x1c\x1d\x95\xe0\x9c\x9d\xe1\x1d\x45\xe1\x9d\xc5")
-
-
-def packets(said):
-    """The motion of PS/2 packets, added up, and the last one's buttons; the answer FA before them."""
-    x = y = buttons = 0
-    for at in range(said.find(b"\xfa") + 1, len(said) - 2, 3):
-        head, dx, dy = said[at:at + 3]
-        x += dx - (256 if head & 0x10 else 0)
-        y -= dy - (256 if head & 0x20 else 0)
-        buttons = head & 7
-    return x, y, buttons
 
 
 @case
