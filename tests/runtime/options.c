@@ -398,7 +398,7 @@ TEST(options, qmp_socket)
     CHECK(!o.qmp_wait);
     CHECK(parse("-qmp unix:/tmp/q,server").qmp_wait);
     CHECK(!parse("-qmp unix:/tmp/q,server,nowait").qmp_wait);
-    check_refused("-qmp tcp:localhost:1", "unix:PATH");
+    check_refused("-qmp tcp:localhost:1", "server=on");
     check_refused("-qmp unix:/tmp/q", "server=on");
 }
 
