@@ -63,6 +63,25 @@ bt_verw:
         mov     $1, %r10d
         ret
 
+/* ARPL: r11w := the selector in it, with the RPL of the one in r13w if its own is lower; ZF says
+ * so. Changes r13. */
+        .globl  bt_arpl
+        .type   bt_arpl, @function
+bt_arpl:
+        flags_save TC_SCRATCH(%r15)
+        mov     %ecx, TC_SCRATCH+8(%r15)
+        and     $0xbf, %ah              /* ZF */
+        mov     %r11d, %ecx
+        and     $3, %ecx
+        and     $3, %r13d
+        sub     %ecx, %r13d
+        jbe     1f
+        add     %r13d, %r11d
+        or      $0x40, %ah
+1:      mov     TC_SCRATCH+8(%r15), %ecx
+        flags_restore TC_SCRATCH(%r15)
+        ret
+
 /* rcx := the host's address of a frame of `size` bytes at esp, ZF set; ZF clear: it is not
  * aligned, in two pages, or not plain memory that may be written through `shadow`. */
 .macro int_frame esp shadow size

@@ -77,6 +77,7 @@ void offsets(void)
     TC(TC_CODE_PAGE_STORE, code_page_store);
     TC(TC_LOAD_SEGMENT, load_segment);
     TC(TC_VERW, verw);
+    TC(TC_ARPL, arpl);
     TC(TC_SYSENTER, sysenter);
     TC(TC_SYSEXIT, sysexit);
     TC(TC_IRET, iret);

@@ -49,6 +49,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .code_page_store = bt_code_page_store,
         .load_segment = bt_load_segment,
         .verw = bt_verw,
+        .arpl = bt_arpl,
         .sysenter = bt_sysenter,
         .sysexit = bt_sysexit,
         .iret = bt_iret,

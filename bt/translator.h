@@ -125,8 +125,7 @@ static inline void bt_flags_to_host(struct vcpu *cpu)
 }
 static inline void bt_flags_from_host(struct vcpu *cpu)
 {
-    u32 low = tc_of(cpu)->host_flags >> 8 & 0xff,
-        overflow = tc_of(cpu)->host_flags & 1;
+    u32 low = tc_of(cpu)->host_flags >> 8 & 0xff, overflow = tc_of(cpu)->host_flags & 1;
 
     cpu->eflags = (cpu->eflags & ~(u32)FLAGS_ARITH) | ((low | overflow << 11) & FLAGS_ARITH);
 }

@@ -355,6 +355,29 @@ bool xl_verw(struct xl *x, const struct insn *in)
     return true;
 }
 
+/* Stores also what is as it was: memory that may only be read is C's. */
+bool xl_arpl(struct xl *x, const struct insn *in)
+{
+    bool mem = in->op[0].kind == OP_MEM;
+
+    if (!(x->context->key & KEY_PROT) || (mem && !xl_operand(x, in, 2, XL_WRITE)))
+        return false;
+    if (mem)
+        emit_load(x, R11, 2);
+    else
+        emit_mov_rr(x, R11, hreg_of(in->op[0].reg));
+    emit_mov_rr(x, R13, hreg_of(in->op[1].reg));
+    emit_call_vcpu(x, TC_ARPL);
+    if (mem) {
+        emit_store(x, R11, 2);
+    } else {
+        x->m = (struct xl_place){.base = R15, .index = NO_REG, .disp = TC_SCRATCH};
+        emit_store(x, R11, 2);
+        emit_mov_rm16(x, hreg_of(in->op[0].reg), R15, TC_SCRATCH);
+    }
+    return true;
+}
+
 /* Into `to`, a context that is known now: r9 the callout, r11d its number. */
 static bool enter_context(struct xl *x, const struct context *to, i32 routine)
 {
