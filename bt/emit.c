@@ -438,6 +438,11 @@ void emit_fninit(struct xl *x)
     EMIT(x, 0xdb, 0xe3);
 }
 
+void emit_fwait(struct xl *x)
+{
+    emit8(x, 0x9b);
+}
+
 void emit_maskmov(struct xl *x, bool wide, u8 data, u8 mask)
 {
     if (wide)

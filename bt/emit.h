@@ -244,6 +244,8 @@ void emit_jmp_vcpu(struct xl *x, i32 off);
 void emit_call_vcpu(struct xl *x, i32 off);
 /* fninit */
 void emit_fninit(struct xl *x);
+/* fwait */
+void emit_fwait(struct xl *x);
 /* maskmovq mm, mm;  or maskmovdqu xmm, xmm */
 void emit_maskmov(struct xl *x, bool wide, u8 data, u8 mask);
 /* call r64 */
@@ -400,11 +402,11 @@ bool xl_stores(const struct insn *in);
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos,
     xl_lods, xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss,
-    xl_lfs, xl_lgs, xl_verw, xl_arpl, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg, xl_pause,
-    xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha, xl_popa,
-    xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string, xl_xchg, xl_decimal, xl_aam, xl_aad,
-    xl_salc, xl_enter, xl_into, xl_bound, xl_smsw, xl_selector, xl_store_table, xl_wbinvd,
-    xl_clflush, xl_x87_nop, xl_fninit, xl_maskmov;
+    xl_lfs, xl_lgs, xl_verw, xl_arpl, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg,
+    xl_pause, xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha,
+    xl_popa, xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string, xl_xchg, xl_decimal, xl_aam,
+    xl_aad, xl_salc, xl_enter, xl_into, xl_bound, xl_smsw, xl_selector, xl_store_table,
+    xl_wbinvd, xl_clflush, xl_x87_nop, xl_fninit, xl_maskmov;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

@@ -79,9 +79,10 @@ bool xl_x87_nop(struct xl *x, const struct insn *in)
     return x->context->key & KEY_FPU_LIVE;
 }
 
-/* MASKMOVQ, MASKMOVDQU: the host's own, whose address is DS:RDI. RDI is another while it runs,
- * so it may not fault: where it would store is looked at first, as a whole. mov r11, rdi;  lea
- * rdi, [r10+r9];  maskmov;  mov rdi, r11 */
+/* MASKMOVQ, MASKMOVDQU: the host's own, whose address is DS:RDI. RDI is another while it runs, so
+ * it may not fault: where it would store is looked at first, as a whole, and MMX's raises what
+ * x87 has pending before.
+ * fwait;  mov r11, rdi;  lea rdi, [r10+r9];  maskmov;  mov rdi, r11 */
 bool xl_maskmov(struct xl *x, const struct insn *in)
 {
     bool wide = in->mnem == ZYDIS_MNEMONIC_MASKMOVDQU, known;
@@ -99,6 +100,8 @@ bool xl_maskmov(struct xl *x, const struct insn *in)
     x->span = 0;
     if (!known)
         return false;
+    if (!wide)
+        emit_fwait(x);
     emit_mov_rr64(x, R11, RDI);
     emit_lea_sib(x, RDI, x->m.base, x->m.index, 1, 0, true);
     emit_maskmov(x, wide, in->op[0].reg, in->op[1].reg);
