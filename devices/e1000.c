@@ -108,7 +108,6 @@ static void mac_reset(struct e1000 *s)
     timer_cancel(&s->rx_delay);
     timer_cancel(&s->throttle);
     s->rx_first = s->throttle_end = 0;
-    s->eeprom_in = s->eeprom_left = 0;
     s->io_address = 0;
     e1000_tx_reset(s);
     update_irq(s);
@@ -360,7 +359,7 @@ static void e1000_loaded(struct device *dev)
     u32 ring = *e1000_reg(s, TDLEN);
 
     pci_written(&s->pci, 0, 0);
-    s->eeprom_left = s->eeprom_left > 17 ? 0 : s->eeprom_left;
+    at93c46_loaded(&s->eeprom);
     s->tx.size = s->tx.size < NIC_PACKET_MAX ? s->tx.size : 0;
     s->rx_first = s->throttle_end = 0;
     s->asserted = false;
@@ -380,9 +379,7 @@ static const struct field e1000_fields[] = {
     F(io_address),
     FIELD_ARRAY(struct e1000, reg),
     FIELD_ARRAY(struct e1000, phy),
-    F(eeprom_in),
-    F(eeprom_out),
-    F(eeprom_left),
+    AT93C46_FIELDS(struct e1000, eeprom),
     OFFLOAD_FIELDS(plain),
     OFFLOAD_FIELDS(segmented),
     F(tx.open),
@@ -408,7 +405,7 @@ const struct device_class e1000_class = {
 
 /* ---- For -device ---- */
 
-static const struct key_row e1000_keys[] = { NIC_KEYS, { NULL } };
+static const struct key_row e1000_keys[] = { NIC_KEYS, NIC_PCI_KEYS, { NULL } };
 
 const struct user_device e1000_user_device = {
     .name = "e1000",
@@ -419,4 +416,5 @@ const struct user_device e1000_user_device = {
     .config_size = sizeof(struct nic_config),
     .properties = e1000_keys,
     .complete = nic_complete,
+    .boot_rom = "pxe-e1000.rom",
 };

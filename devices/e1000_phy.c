@@ -19,9 +19,7 @@ enum {
     MDIC_READY = 1 << 28, MDIC_INTERRUPT = 1 << 29, MDIC_ERROR = 1 << 30, MDIC_WRITE = 1 << 26,
     MDIC_READ = 2 << 26, MDIC_OP = 3 << 26, EECD_SK = 0x1, EECD_CS = 0x2, EECD_DI = 0x4,
     EECD_DO = 0x8, EECD_FWE = 0x30, EECD_REQ = 0x40, EECD_GNT = 0x80, EECD_PRES = 0x100,
-    EERD_START = 0x1, EERD_DONE = 0x10, EEPROM_READ = 2,
-    EEPROM_COMMAND_BITS = 9, /* start bit, opcode, six address bits */
-    EEPROM_SUM = 0xbaba,
+    EERD_START = 0x1, EERD_DONE = 0x10, EEPROM_SUM = 0xbaba,
 };
 #define NEGOTIATION MSEC(50)
 
@@ -134,20 +132,20 @@ void e1000_eeprom_make(struct e1000 *s)
     const u8 *mac = nic_config(&s->dev)->mac;
     u16 sum = 0;
 
-    memset(s->eeprom, 0xff, sizeof(s->eeprom));
+    memset(s->eeprom.words, 0xff, sizeof(s->eeprom.words));
     for (u32 i = 0; i < 3; i++)
-        s->eeprom[i] = (u16)(mac[2 * i] | mac[2 * i + 1] << 8);
-    s->eeprom[0x03] = 0;
-    s->eeprom[0x0a] =
+        s->eeprom.words[i] = (u16)(mac[2 * i] | mac[2 * i + 1] << 8);
+    s->eeprom.words[0x03] = 0;
+    s->eeprom.words[0x0a] =
         0x4408; /* initialization control 1: signature, ids of its own, full duplex */
-    s->eeprom[0x0b] = 0x1100;
-    s->eeprom[0x0c] = 0x1af4;
-    s->eeprom[0x0d] = 0x100e;
-    s->eeprom[0x0e] = 0x8086;
-    s->eeprom[0x0f] = 0x3040;
-    for (u32 i = 0; i < EEPROM_WORDS - 1; i++)
-        sum += s->eeprom[i];
-    s->eeprom[EEPROM_WORDS - 1] = (u16)(EEPROM_SUM - sum);
+    s->eeprom.words[0x0b] = 0x1100;
+    s->eeprom.words[0x0c] = 0x1af4;
+    s->eeprom.words[0x0d] = 0x100e;
+    s->eeprom.words[0x0e] = 0x8086;
+    s->eeprom.words[0x0f] = 0x3040;
+    for (u32 i = 0; i < AT93C46_WORDS - 1; i++)
+        sum += s->eeprom.words[i];
+    s->eeprom.words[AT93C46_WORDS - 1] = (u16)(EEPROM_SUM - sum);
 }
 
 void e1000_eerd_write(struct e1000 *s, u32 val)
@@ -156,62 +154,21 @@ void e1000_eerd_write(struct e1000 *s, u32 val)
 
     if (val & EERD_START)
         val = (val & 0xff00) | EERD_DONE |
-              (u32)(word < EEPROM_WORDS ? s->eeprom[word] : 0xffff) << 16;
+              (u32)(word < AT93C46_WORDS ? s->eeprom.words[word] : 0xffff) << 16;
     *e1000_reg(s, EERD) = val;
-}
-
-/* A rising clock takes a bit of the command, or brings the next one of the word. A word read on
- * to its end leads to the next one. */
-static void eeprom_clock(struct e1000 *s, bool in)
-{
-    u32 word;
-
-    if (s->eeprom_left > 1) {
-        s->eeprom_left--;
-        return;
-    }
-    if (s->eeprom_left == 1) {
-        word = (s->eeprom_in + 1) % EEPROM_WORDS;
-        s->eeprom_in = word;
-        s->eeprom_out = s->eeprom[word];
-        s->eeprom_left = 16;
-        return;
-    }
-    if (!s->eeprom_in && !in)
-        return; /* before the start bit */
-    s->eeprom_in = (s->eeprom_in << 1 | in) & 0xffff;
-    if (!(s->eeprom_in >> (EEPROM_COMMAND_BITS - 1)))
-        return;
-    if ((s->eeprom_in >> 6 & 3) == EEPROM_READ) {
-        s->eeprom_in %= EEPROM_WORDS;
-        s->eeprom_out = s->eeprom[s->eeprom_in]; /* after a zero */
-        s->eeprom_left = 17;
-    } else {
-        device_nyi(&s->dev, "EEPROM commands other than READ");
-        s->eeprom_in = 0;
-    }
 }
 
 void e1000_eecd_write(struct e1000 *s, u32 val)
 {
-    u32 *eecd = e1000_reg(s, EECD), old = *eecd;
-
-    *eecd = val & (EECD_SK | EECD_CS | EECD_DI | EECD_FWE | EECD_REQ);
-    if (!(val & EECD_CS)) {
-        s->eeprom_in = s->eeprom_left = 0;
-        return;
-    }
-    if (val & EECD_SK && !(old & EECD_SK))
-        eeprom_clock(s, val & EECD_DI);
+    *e1000_reg(s, EECD) = val & (EECD_SK | EECD_CS | EECD_DI | EECD_FWE | EECD_REQ);
+    at93c46_set(&s->eeprom, &s->dev, val & EECD_CS, val & EECD_SK, val & EECD_DI);
 }
 
 u32 e1000_eecd_read(const struct e1000 *s)
 {
     u32 val = s->reg[EECD / 4] | EECD_PRES;
-    bool out =
-        !s->eeprom_left || (s->eeprom_left <= 16 && s->eeprom_out >> (s->eeprom_left - 1) & 1);
 
     if (val & EECD_REQ)
         val |= EECD_GNT;
-    return out ? val | EECD_DO : val;
+    return at93c46_get(&s->eeprom) ? val | EECD_DO : val;
 }

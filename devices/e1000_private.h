@@ -5,6 +5,7 @@
 #ifndef RING3_E1000_PRIVATE_H
 #define RING3_E1000_PRIVATE_H
 
+#include "devices/at93c46.h"
 #include "devices/e1000.h"
 #include "devices/nic_offload.h"
 
@@ -38,7 +39,7 @@ enum { /* bits */
 };
 #define CTRL_PHY_RST (1u << 31)
 
-enum { DESCRIPTOR = 16, CRC_SIZE = 4, VLAN_SIZE = 4, PHY_REGS = 32, EEPROM_WORDS = 64 };
+enum { DESCRIPTOR = 16, CRC_SIZE = 4, VLAN_SIZE = 4, PHY_REGS = 32 };
 #define E1000_TICK 1024 /* RDTR, RADV, TIDV, TADV: ns */
 
 /* A packet on its way from memory to the wire, descriptor by descriptor. */
@@ -58,11 +59,8 @@ struct e1000 {
     u32 mmio_claim, io_claim; /* where BARs 0 and 1 are claimed; 0: nowhere */
     u32 io_address;
     u32 reg[REGISTERS_END / 4];
-    u16 phy[PHY_REGS], eeprom[EEPROM_WORDS];
-    /* the EEPROM's serial side: what came in, with a leading 1; what goes out, and how many
-     * bits */
-    u32 eeprom_in, eeprom_out;
-    u8 eeprom_left;
+    u16 phy[PHY_REGS];
+    struct at93c46 eeprom;
     /* the chip is at its rings: descriptors that lead to its own registers find them deaf */
     bool busy;
     bool asserted; /* the interrupt pin */

@@ -16,6 +16,8 @@ enum {
     SLICE_BYTES = 256 * 1024, SLICE_DESCRIPTORS = 512,
 };
 
+#define SLICE_TIME USEC(20)
+
 struct descriptor {
     u64 address;
     u32 low, high;
@@ -214,7 +216,7 @@ void e1000_tx_run(struct e1000 *s)
         bytes += one_descriptor(s, &causes);
     s->busy = false;
     if (can_send(s))
-        timer_set(&s->tx_more, clock_now(s->dev.machine));
+        timer_set(&s->tx_more, clock_now(s->dev.machine) + SLICE_TIME);
     else
         causes |= ICR_TXQE;
     e1000_cause(s, causes);

@@ -268,7 +268,7 @@ static const struct key_row isa_keys[] = {
     NIC_KEYS,
     { NULL },
 };
-static const struct key_row pci_keys[] = { NIC_KEYS, { NULL } };
+static const struct key_row pci_keys[] = { NIC_KEYS, NIC_PCI_KEYS, { NULL } };
 
 const struct user_device ne2k_isa_user_device = {
     .name = "ne2k_isa",
@@ -290,4 +290,5 @@ const struct user_device ne2k_pci_user_device = {
     .config_size = sizeof(struct nic_config),
     .properties = pci_keys,
     .complete = nic_complete,
+    .boot_rom = "pxe-ne2k_pci.rom",
 };

@@ -28,7 +28,8 @@ struct netdev {
     bool link;
 
     /* The chip's end, set by nic_attach(). A frame that does not fit waits in the back end for
-     * a while, then it is the chip's to lose; a chip that is switched off says yes and drops. */
+     * a while, then it is the chip's to lose; a chip that is switched off says yes and drops.
+     */
     struct device *dev; /* NULL: none */
     bool (*can_receive)(struct device *dev);
     void (*receive)(struct device *dev, const u8 *frame, u32 size);
@@ -42,12 +43,17 @@ struct nic_config {
     u8 irq;
     u8 mac[6];             /* all 0: nic_complete() gives one */
     struct netdev *netdev; /* NULL: no cable */
+    const char *romfile;   /* PCI: the image in slot.rom; NULL: the row's, if it is asked for */
 };
 /* Properties and complete() of a card's struct user_device. */
 #define NIC_KEYS                                                                               \
     { "netdev", KEY_NETDEV, offsetof(struct nic_config, netdev), .help = "id of a -netdev" },  \
         { "mac", KEY_MAC, offsetof(struct nic_config, mac), .help = "its address" },           \
         { "bootindex", KEY_IGNORE }
+/* Of cards on PCI. */
+#define NIC_PCI_KEYS                                                                           \
+    { "romfile", KEY_TEXT, offsetof(struct nic_config, romfile),                               \
+      .help = "its boot ROM's image; empty: none" }
 const char *nic_complete(struct machine *m, void *config);
 
 /* Connects the chip to its config's back end. */

@@ -14,6 +14,7 @@
 enum { /* configuration header, PCI 2.1 figure 6-1 */
     PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06,
     PCI_REVISION = 0x08, PCI_CACHE_LINE = 0x0c, PCI_BAR0 = 0x10, PCI_SUBSYSTEM = 0x2c,
+    PCI_ROM = 0x30, ROM_ENABLED = 1,
     PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d,
     STATUS_INTERRUPT = 8, /* in the low byte of the status: a pin is asserted (PCI 2.3) */
     COMMAND_INTX_OFF = 4, /* in the high byte of the command: pins are not driven (PCI 2.3) */
@@ -147,10 +148,62 @@ void pci_add(struct device *bus, u32 devfn, struct pci_function *f)
     ((struct pci *)bus)->function[devfn] = f;
 }
 
+/* ---- Expansion ROMs (6.2.5.2): memory that the guest enables, and places ---- */
+
+static void rom_follow(struct pci_function *f)
+{
+    u32 bar = get32(f->config + PCI_ROM), base = bar & ~(f->rom_size - 1);
+    bool on = bar & ROM_ENABLED && f->config[PCI_COMMAND] & PCI_COMMAND_MEMORY;
+
+    if (!f->rom)
+        return;
+    if (!on || base == -f->rom_size) /* somebody measures the size */
+        base = 0;
+    if (base == f->rom_mapped)
+        return;
+    if (f->rom_mapped)
+        bus_release_memory(f->dev, f->rom_mapped, f->rom_size);
+    f->rom_mapped = base;
+    if (base)
+        bus_map_memory(f->dev, base, f->rom_size, f->rom, false);
+}
+
+/*
+ * The image's PCI data structure must name the card, or firmware passes it over; one that
+ * serves many cards may name none. Its sum stays 0 by a byte of the header that is nobody's
+ * (6).
+ */
+static void rom_name_card(struct pci_function *f)
+{
+    u8 *rom = f->rom;
+    u32 at = rom[0x18] | rom[0x19] << 8;
+
+    if (rom[0] != 0x55 || rom[1] != 0xaa || at + 8 > f->rom_size || memcmp(rom + at, "PCIR", 4))
+        return;
+    for (u32 i = 0; i < 4; i++) {
+        rom[6] += rom[at + 4 + i] - f->config[i];
+        rom[at + 4 + i] = f->config[i];
+    }
+}
+
+static void rom_add(struct pci_function *f, const u8 *image, u32 size)
+{
+    f->rom_size = PAGE_SIZE;
+    while (f->rom_size < size)
+        f->rom_size *= 2;
+    f->rom = bus_alloc_memory(f->dev->machine, f->rom_size);
+    memcpy(f->rom, image, size);
+    rom_name_card(f);
+    f->writable[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+    put_bytes(f->writable + PCI_ROM, 4, ~(f->rom_size - 1) | ROM_ENABLED);
+}
+
 void pci_plug(struct device *dev, struct pci_function *f)
 {
     const struct pci_slot *slot = dev->config;
 
+    if (slot->rom)
+        rom_add(f, slot->rom, slot->rom_size);
     f->config[PCI_INTERRUPT_PIN] = 1;
     pci_add(slot->bus, slot->devfn, f);
 }
@@ -200,6 +253,8 @@ void pci_reset(struct pci_function *f)
     f->config[PCI_INTERRUPT_LINE] = 0;
     for (u32 i = PCI_BAR0; i < PCI_BAR0 + 24; i++)
         f->config[i] &= ~f->writable[i];
+    memset(f->config + PCI_ROM, 0, 4);
+    rom_follow(f);
     if (f->written)
         f->written(f, PCI_COMMAND, 4);
 }
@@ -239,6 +294,7 @@ static void pci_config_write(struct pci *p, u32 off, u32 size, u32 val)
 
         *byte = ((*byte & ~mask) | (v & mask)) & ~(v & f->w1c[at + i]);
     }
+    rom_follow(f);
     if (f->written)
         f->written(f, at, size);
     if (at <= PCI_COMMAND + 1 && at + size > PCI_COMMAND + 1)

@@ -21,7 +21,11 @@ struct pci_config {
 struct pci_slot {
     struct device *bus;
     u8 devfn; /* for cards: where; see pci_find_slot() */
+    /* For cards, an expansion ROM's image, which outlives the machine's devices; NULL: none. */
+    const u8 *rom;
+    u32 rom_size; /* bytes; at most PCI_ROM_MAX */
 };
+enum { PCI_ROM_MAX = 0x1000000 };
 struct device *pci_slot_bus(const struct device *dev); /* NULL: it has no config, or no bus */
 
 /* A PCI function's configuration space, embedded in its chip. */
@@ -32,6 +36,9 @@ struct pci_function {
     u8 w1c[256];      /* bits cleared by writing 1 */
     /* After a write to config (bytes off..off+size-1); a BAR or command change moves claims. */
     void (*written)(struct pci_function *f, u32 off, u32 size);
+    /* The expansion ROM (PCI 2.1, 6.2.5.2): its memory, and where it is mapped; 0: nowhere. */
+    u8 *rom;
+    u32 rom_size, rom_mapped;
 };
 
 /* Fills the header (PCI 2.1, 6.1): class_code is class << 16 | subclass << 8 | interface;
@@ -53,7 +60,7 @@ const struct pci_function *pci_function_at(const struct device *bus, u8 devfn); 
  * none is free. */
 bool pci_find_slot(struct device *bus, u8 *devfn);
 void pci_reset(struct pci_function *f);
-/* pci_add() in the slot of a card's config, with interrupt pin A. */
+/* pci_add() in the slot of a card's config, with interrupt pin A and its expansion ROM. */
 void pci_plug(struct device *dev, struct pci_function *f);
 void pci_plug_irq(struct pci_function *f, bool level);
 /* Moves the claim of BAR n, ports or 4 KiB and more of memory, to where it decodes now.

@@ -26,6 +26,8 @@ struct user_device {
     const struct key_row *properties; /* into the config; ends with a name NULL */
     /* Fills in what the user left open; NULL, or what is wrong with the rest. May be NULL. */
     const char *(*complete)(struct machine *m, void *config);
+    /* A network card on PCI, config struct nic_config: the file with its boot ROM. NULL: none. */
+    const char *boot_rom;
 };
 
 extern const struct user_device *const user_devices[]; /* ends with NULL */

@@ -4,11 +4,13 @@
 #include "devices/user_device.h"
 #include "devices/ac97.h"
 #include "devices/adlib.h"
+#include "devices/am79c970.h"
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
 #include "devices/e1000.h"
 #include "devices/ne2000.h"
 #include "devices/ns16550.h"
+#include "devices/rtl8139.h"
 #include "devices/sb16.h"
 #include "devices/user_drives.h"
 
@@ -19,6 +21,8 @@ const struct user_device *const user_devices[] = {
     &e1000_user_device,
     &ne2k_isa_user_device,
     &ne2k_pci_user_device,
+    &am79c970_user_device,
+    &rtl8139_user_device,
     &isa_serial_user_device,
     &ac97_user_device,
     &adlib_user_device,

@@ -3,7 +3,9 @@
  * completes it, and the chip is made. Which devices there are: devices/user_devices.c.
  */
 #include "runtime/user_devices.h"
+#include "devices/nic.h"
 #include "devices/pci.h"
+#include "runtime/boot/firmware.h"
 #include "runtime/control/chardev.h"
 #include "runtime/network/network.h"
 #include "runtime/sound/sound.h"
@@ -60,6 +62,36 @@ static void connect(struct machine *m, const struct device_options *d, u8 *confi
     }
 }
 
+/* ---- Boot ROMs of network cards ---- */
+
+/* Where nothing else could be booted, the network is, as QEMU does it. */
+static bool nothing_to_boot(const struct options *o)
+{
+    bool some = o->kernel || o->floppy[0].present || o->floppy[1].present;
+
+    for (u32 i = 0; i < 4; i++)
+        some |= o->ide[i / 2][i % 2].present;
+    return !some && !o->boot[0];
+}
+
+static void add_boot_rom(struct machine *m, const struct device_options *d,
+                         struct nic_config *c)
+{
+    const struct options *o = m->options;
+    bool asked = c->romfile || strchr(o->boot, 'n');
+    const char *name = c->romfile ? c->romfile : d->row->boot_rom;
+
+    if (!*name || (!asked && !nothing_to_boot(o)))
+        return;
+    c->slot.rom = firmware_boot_rom(m, name, &c->slot.rom_size);
+    if (!c->slot.rom && c->romfile)
+        die("%s %s: romfile=%s: no such file", d->option, d->row->name, name);
+    if (!c->slot.rom && asked)
+        die("-boot n: no boot ROM for %s: install %s (apt install ipxe-qemu), or name one with "
+            "romfile=",
+            d->row->name, name);
+}
+
 /* ---- Devices ---- */
 
 static void plug_in(const struct device_options *d, struct pci_slot *slot, struct device *pci)
@@ -82,6 +114,8 @@ static void make_device(struct machine *m, const struct device_options *d, struc
     connect(m, d, config);
     if (row->bus == BUS_PCI)
         plug_in(d, (struct pci_slot *)config, pci);
+    if (row->boot_rom)
+        add_boot_rom(m, d, (struct nic_config *)config);
     wrong = row->complete ? row->complete(m, config) : NULL;
     if (!wrong && !device_new(m, row->class, config))
         wrong = "it could not be set up";

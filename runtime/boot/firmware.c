@@ -15,7 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOW_SIZE = 0x20000, ROM_UNIT = 0x10000, ROM_MAX = 0x400000, PATH_SIZE = 4096 };
+enum {
+    LOW_SIZE = 0x20000,
+    ROM_UNIT = 0x10000,
+    ROM_MAX = 0x400000,
+    BOOT_ROM_MAX = 0x1000000,
+    PATH_SIZE = 4096
+};
 
 /* ---- Files ---- */
 
@@ -82,7 +88,7 @@ static bool firmware_at(char *path, const char *directory, const char *name)
 static bool firmware_find(const struct options *o, char *path, const char *name)
 {
     static const char *const directories[] = {
-        "/usr/share/seabios", "/usr/share/qemu", "/usr/local/share/qemu",
+        "/usr/share/seabios", "/usr/share/qemu", "/usr/local/share/qemu", "/usr/lib/ipxe/qemu",
     };
 
     if (o->firmware_path)
@@ -142,6 +148,20 @@ static void firmware_load_vga(struct machine *m)
     if (!rom)
         die("%s", error);
     fw_cfg_add_file(m->fw_cfg, "pci1234,1111.rom", rom, size);
+}
+
+const u8 *firmware_boot_rom(struct machine *m, const char *name, u32 *size)
+{
+    char path[PATH_SIZE];
+    const char *error;
+    const u8 *rom;
+
+    if (!firmware_at(path, NULL, name) && !firmware_find(m->options, path, name))
+        return NULL;
+    rom = boot_read_file(m, path, BOOT_ROM_MAX, size, &error);
+    if (!rom)
+        die("%s", error);
+    return rom;
 }
 
 void firmware_load(struct machine *m, struct device *i440fx)

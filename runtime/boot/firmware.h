@@ -9,6 +9,10 @@
 /* SeaBIOS (or -bios) below 4 GiB and below 1 MiB, its VGA BIOS into fw_cfg. */
 void firmware_load(struct machine *m, struct device *i440fx);
 
+/* A boot ROM's image: a path, or a name in the directories of firmware and of package
+ * ipxe-qemu. NULL: there is none; die()s on one that cannot be read. Freed with the machine. */
+const u8 *firmware_boot_rom(struct machine *m, const char *name, u32 *size);
+
 #define BOOT_FILE_MAX 0x7fffffffu
 
 /* A whole file in memory that is freed with the machine; NULL: *error says why, in a static

@@ -45,7 +45,7 @@ struct options {
     u64 ram;           /* bytes */
     struct drive_options floppy[2], ide[2][2];
     bool snapshot;     /* all drives */
-    char boot[4];      /* "a", "c", "d" in order; empty: by what there is */
+    char boot[5];      /* "a", "c", "d", "n" in order; empty: by what there is */
     bool boot_menu;
     const char *kernel, *initrd, *append, *bios, *firmware_path;
     const char *cpu;   /* name of a cpu_model */

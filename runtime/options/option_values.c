@@ -245,8 +245,8 @@ SETTER(set_boot)
     keyval_read(option, arg, "order", boot_keys, ARRAY_SIZE(boot_keys), &k);
     memset(o->boot, 0, sizeof(o->boot));
     for (const char *p = k.order; *p; p++) {
-        if (!strchr("acd", *p) || strchr(o->boot, *p))
-            die("%s: '%s': letters of a (floppy), c (hard disk), d (CD), each once", option, k.order);
+        if (!strchr("acdn", *p) || strchr(o->boot, *p))
+            die("%s: '%s': letters of a (floppy), c (hard disk), d (CD), n (network), each once", option, k.order);
         o->boot[n++] = *p;
     }
     o->boot_menu = k.menu;

@@ -4,6 +4,8 @@
  */
 #include "devices/i440fx.h"
 #include "devices/piix3.h"
+#include "devices/ne2000.h"
+#include "tests/devices/nic_rig.h"
 #include "tests/devices/pci_rig.h"
 #include <string.h>
 
@@ -354,4 +356,41 @@ TEST(piix3, reset_values)
     CHECK_EQ(config_read(r, 0x08, 0x60), 0x80808080);
     CHECK_EQ(config_read(r, 0x08, 0x4c) & 0xff, 0x4d);
     CHECK_EQ(config_read(r, 0x08, 0x04) & 0xffff, 7);
+}
+
+/* ---- Expansion ROMs ---- */
+
+TEST(pci, a_card_s_rom_names_it_and_shows_where_the_guest_puts_it)
+{
+    static u8 image[5000] = {0x55, 0xaa, 10,  [0x18] = 0x1c, [0x1c] = 'P',
+                             'C',  'I',  'R', [4999] = 7};
+    static struct nic_rig wire;
+    struct rig *r = rig_new(NULL, NULL);
+    u8 rom[5120], sum = 0;
+
+    for (u32 i = 0; i < sizeof(image); i++)
+        image[6] -= i == 6 ? 0 : image[i];
+    nic_rig_init(&wire);
+    wire.config.slot.bus = pci_rig_add(r)->slot.bus;
+    wire.config.slot.rom = image;
+    wire.config.slot.rom_size = sizeof(image);
+    rig_add(r, &ne2k_pci_class, &wire.config);
+    nic_rig_config_write(r, 0x30, ~0u);
+    CHECK_EQ(nic_rig_config_read(r, 0x30), 0xffffe001);
+    nic_rig_config_write(r, 0x30, 0xe1000000);
+    nic_rig_config_write(r, 0x04, PCI_COMMAND_MEMORY);
+    CHECK_EQ(bus_mmio_read(r->m, 0xe1000000, 2), 0xffff); /* not enabled */
+    nic_rig_config_write(r, 0x30, 0xe1000001);
+    phys_read(r->m, 0xe1000000, rom, sizeof(rom));
+    CHECK_EQ(rom[0x20] | rom[0x21] << 8, 0x10ec);
+    CHECK_EQ(rom[0x22] | rom[0x23] << 8, 0x8029);
+    CHECK_EQ(rom[4999], 7);
+    for (u32 i = 0; i < sizeof(rom); i++)
+        sum += rom[i];
+    CHECK_EQ(sum, 0);
+    phys_write(r->m, 0xe1000000, "xx", 2);
+    phys_read(r->m, 0xe1000000, rom, 1);
+    CHECK_EQ(rom[0], 0x55);
+    nic_rig_config_write(r, 0x04, 0);
+    CHECK_EQ(bus_mmio_read(r->m, 0xe1000000, 2), 0xffff);
 }

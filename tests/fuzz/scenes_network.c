@@ -150,3 +150,85 @@ void scene_e1000(struct fuzz *f)
     e1000_set(f, 0x0020, fuzz_u32(f) & 0x2c3fffff);
     f->last = bus_mmio_read(f->m, MEMORY + 0xc0, 4);
 }
+
+/* A RTL8139 or, by half, its C+ mode; registers behind both BARs. */
+void scene_rtl8139(struct fuzz *f)
+{
+    static const u8 commands[] = { 0xa0, 0xb0, 0x90, 0xf0, 0x80, 0x30, 0xa8, 0xa4, 0xb7 };
+    static const u32 tcr[] = { 0x03000700, 0x03060700, 0x03010700 };
+    u32 ring = fuzz_address(f) & ~255u, queue = fuzz_below(f, 2) * 8;
+
+    place_card(f);
+    fuzz_pci_write(f, CARD, 0x14, MEMORY);
+    fuzz_out8(f, PORTS + 0x37, mostly(f, 0x0c));
+    fuzz_out16(f, PORTS + 0xe0, fuzz_chance(f, 50) ? 0 : mostly(f, 0x63));
+    make_ring(f, ring, 64, commands, sizeof(commands));
+    for (u32 i = 0; i < 64; i++) /* their command is in the first word */
+        put32(f, ring + 16 * i,
+              (u32)commands[fuzz_below(f, sizeof(commands))] << 24 | (fuzz_value(f) & 0x7ffff));
+    for (u32 i = 0; i < 64; i++)
+        put32(f, ring + 16 * i + 8, anywhere(f));
+    for (u32 i = 0; i < 64; i++)
+        put32(f, ring + 16 * i + 12, 0);
+    fuzz_out32(f, PORTS + 0x20 + queue, mostly(f, ring));
+    fuzz_out32(f, PORTS + 0x24 + queue, fuzz_chance(f, 97) ? 0 : fuzz_value(f));
+    fuzz_out32(f, PORTS + 0xe4, mostly(f, ring + 16 * fuzz_below(f, 32)));
+    fuzz_out32(f, PORTS + 0x30, anywhere(f));
+    fuzz_out32(f, PORTS + 0x44,
+               mostly(f, 0x0f | fuzz_below(f, 4) << 11 | fuzz_below(f, 2) << 7));
+    fuzz_out32(f, PORTS + 0x40, mostly(f, tcr[fuzz_below(f, ARRAY_SIZE(tcr))]));
+    fuzz_out16(f, PORTS + 0x3c, fuzz_value(f));
+    give_frames(f, fuzz_below(f, 12));
+    for (u32 i = 0; i < 4; i++) {
+        fuzz_out32(f, PORTS + 0x20 + 4 * i, anywhere(f));
+        fuzz_out32(f, PORTS + 0x10 + 4 * i, mostly(f, fuzz_below(f, 1800)));
+    }
+    fuzz_out8(f, PORTS + 0xd9, mostly(f, 0x40));
+    fuzz_out16(f, PORTS + 0x38, fuzz_value(f));
+    fuzz_out32(f, PORTS + 0x54, fuzz_chance(f, 70) ? 0 : fuzz_value(f));
+    fuzz_wait(f);
+    give_frames(f, fuzz_below(f, 12));
+    fuzz_out16(f, PORTS + 0x3e, fuzz_value(f));
+}
+
+static void pcnet_set(struct fuzz *f, u16 reg, u32 val)
+{
+    fuzz_out16(f, PORTS + 0x12, reg);
+    fuzz_out16(f, PORTS + 0x10, val);
+}
+
+void scene_pcnet(struct fuzz *f)
+{
+    static const u8 commands[] = { 0x83, 0x82, 0x81, 0x80, 0x03, 0x93, 0xa3 };
+    static const u16 modes[] = { 0, 0, 4, 0x8000, 0x8004, 0x4008 };
+    u32 ring = fuzz_address(f) & ~15u, block = fuzz_address(f) & ~3u;
+
+    place_card(f);
+    fuzz_pci_write(f, CARD, 0x14, MEMORY);
+    pcnet_set(f, 0, 4);
+    fuzz_out16(f, PORTS + 0x12, 20);
+    fuzz_out16(f, PORTS + 0x16, mostly(f, fuzz_below(f, 4)));
+    make_ring(f, ring, 64, commands, sizeof(commands));
+    for (u32 i = 0; i < 128; i++) /* so that some fit each layout */
+        put32(f, ring + 8 * i + 4,
+              (u32)commands[fuzz_below(f, sizeof(commands))] << 24 | (fuzz_value(f) & 0xffff));
+    for (u32 i = 0; i < 64; i++)
+        put32(f, ring + 16 * i + fuzz_below(f, 2) * 8, anywhere(f));
+    put32(f, block, modes[fuzz_below(f, ARRAY_SIZE(modes))] | (fuzz_u32(f) & 0xf0f00000));
+    put32(f, block + 20, mostly(f, ring));
+    put32(f, block + 24, mostly(f, ring + 16 * fuzz_below(f, 64)));
+    if (fuzz_chance(f, 30))
+        put32(f, block + 16, ring | fuzz_u32(f) << 29);
+    pcnet_set(f, 1, block);
+    pcnet_set(f, 2, mostly(f, block >> 16));
+    pcnet_set(f, 4, mostly(f, 0x0915));
+    pcnet_set(f, 0, mostly(f, 1));
+    pcnet_set(f, 0, mostly(f, 0x42));
+    give_frames(f, fuzz_below(f, 12));
+    pcnet_set(f, 0, mostly(f, 0x48));
+    fuzz_wait(f);
+    give_frames(f, fuzz_below(f, 12));
+    pcnet_set(f, fuzz_below(f, 128), fuzz_value(f));
+    if (fuzz_chance(f, 5))
+        fuzz_out32(f, PORTS + 0x10, 0);
+}
