@@ -302,6 +302,11 @@ void i8042_mouse(struct device *dev, int dx, int dy, int dz, u8 buttons)
     ps2mouse_move(&((struct i8042 *)dev)->mouse, dx, dy, dz, buttons);
 }
 
+void i8042_mouse_nudge(struct device *dev)
+{
+    ps2mouse_nudge(&((struct i8042 *)dev)->mouse);
+}
+
 /* ---- Ports 60 and 64 ---- */
 
 static u32 data_read(struct device *dev, u32 off, enum io_size size)

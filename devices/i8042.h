@@ -15,6 +15,9 @@ void i8042_key(struct device *dev, u16 key, bool down);
 /* Relative motion, dy positive downwards as on screen; dz wheel, positive towards the user;
  * buttons: bit 0 left, 1 right, 2 middle. */
 void i8042_mouse(struct device *dev, int dx, int dy, int dz, u8 buttons);
+/* A packet without motion, if the guest listens and none waits: there is something to look at
+ * elsewhere. */
+void i8042_mouse_nudge(struct device *dev);
 /* For struct a20_config. */
 void i8042_a20_follow(struct device *dev, bool on);
 

@@ -78,6 +78,8 @@ void ps2mouse_init(struct ps2mouse *s, struct machine *m, void (*ready)(void *ow
 void ps2mouse_reset(struct ps2mouse *s);
 void ps2mouse_command(struct ps2mouse *s, u8 val);
 void ps2mouse_move(struct ps2mouse *s, int dx, int dy, int dz, u8 buttons);
+/* A packet, although nothing has moved, where the guest listens and none waits. */
+void ps2mouse_nudge(struct ps2mouse *s);
 void ps2mouse_loaded(struct ps2mouse *s);
 
 #endif

@@ -102,6 +102,12 @@ void ps2mouse_move(struct ps2mouse *s, int dx, int dy, int dz, u8 buttons)
         sample_fire(s);
 }
 
+void ps2mouse_nudge(struct ps2mouse *s)
+{
+    if (streaming(s) && !s->port.event.count)
+        queue_packet(s);
+}
+
 /* ---- Commands ---- */
 
 static void drop_motion(struct ps2mouse *s)

@@ -27,6 +27,7 @@
 #include "devices/port92.h"
 #include "devices/post.h"
 #include "devices/vga.h"
+#include "devices/vmport.h"
 #include "runtime/boot/boot.h"
 #include "runtime/control/chardev.h"
 #include "runtime/machine/engines.h"
@@ -44,7 +45,8 @@
 #include <string.h>
 #include <time.h>
 
-static struct device *part(struct machine *m, const struct device_class *class, const void *config)
+static struct device *part(struct machine *m, const struct device_class *class,
+                           const void *config)
 {
     struct device *dev = device_new(m, class, config);
 
@@ -55,8 +57,8 @@ static struct device *part(struct machine *m, const struct device_class *class, 
 
 /* ---- Wires ---- */
 
-/* An ISA interrupt reaches the 8259s, and the I/O APIC at the same pin (0 at pin 2: the MADT and
- * the MP table say so). */
+/* An ISA interrupt reaches the 8259s, and the I/O APIC at the same pin (0 at pin 2: the MADT
+ * and the MP table say so). */
 static void isa_wire(void *owner, u32 pin, bool level)
 {
     struct machine *m = owner;
@@ -81,8 +83,8 @@ static void core_intr(struct machine *m, bool level)
     cpu_set_intr(m->cpu, level);
 }
 
-/* INIT of the only processor leaves nobody who remembers: it restarts the machine as RESET does.
- * There is no SMM, so nobody answers an SMI. */
+/* INIT of the only processor leaves nobody who remembers: it restarts the machine as RESET
+ * does. There is no SMM, so nobody answers an SMI. */
 static void core_event(struct machine *m, u32 delivery)
 {
     if (delivery == 4)
@@ -187,8 +189,10 @@ static void open_drives(struct machine *m)
     }
 }
 
-/* The PCI bus and what is on it without a wire to elsewhere. The bridge's wire to the disks comes later. */
-static struct piix3_config *make_pci(struct machine *m, struct pci_slot *slot, struct boot_chips *boot)
+/* The PCI bus and what is on it without a wire to elsewhere. The bridge's wire to the disks
+ * comes later. */
+static struct piix3_config *make_pci(struct machine *m, struct pci_slot *slot,
+                                     struct boot_chips *boot)
 {
     struct pci_config *pci = machine_alloc(m, sizeof(*pci));
     struct piix3_config *piix3 = machine_alloc(m, sizeof(*piix3));
@@ -208,10 +212,26 @@ static void make_timer(struct machine *m, struct boot_chips *boot)
     struct pcspk_config *speaker = machine_alloc(m, sizeof(*speaker));
 
     *timer = (struct i8254_config){ .i8259 = m->i8259, .ioapic = m->ioapic };
-    *speaker = (struct pcspk_config){ part(m, &i8254_class, timer), sound_audio(m, m->options->pcspk_audiodev) };
+    *speaker = (struct pcspk_config){part(m, &i8254_class, timer),
+                                     sound_audio(m, m->options->pcspk_audiodev)};
     boot->mc146818 = part(m, &mc146818_class, NULL);
     timer->speaker = part(m, &pcspk_class, speaker);
     timer->changing = pcspk_changing;
+}
+
+static_assert(EAX == 0 && ECX == 1 && EDX == 2 && EBX == 3,
+              "as struct vmport_config wants them");
+static u32 *core_registers(struct machine *m)
+{
+    return m->cpu->gpr;
+}
+
+static void make_backdoor(struct machine *m)
+{
+    struct vmport_config *c = machine_alloc(m, sizeof(*c));
+
+    *c = (struct vmport_config){ core_registers, m->i8042 };
+    m->vmport = part(m, &vmport_class, c);
 }
 
 /* The A20 gate's two switches know each other. */
@@ -264,6 +284,7 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     piix3 = make_pci(m, slot, boot);
     make_timer(m, boot);
     make_keyboard(m);
+    make_backdoor(m);
     m->vga = part(m, &vga_class, slot);
     make_serial(m);
     part(m, &post_class, NULL);

@@ -90,6 +90,7 @@ load:   push    %rbp
         function SDL_SetHint
         function SDL_SetMainReady
         function SDL_SetRelativeMouseMode
+        function SDL_ShowCursor
         function SDL_SetWindowFullscreen
         function SDL_SetWindowGrab
         function SDL_SetWindowMinimumSize

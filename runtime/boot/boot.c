@@ -1,7 +1,7 @@
 /*
- * boot_setup(): hands the firmware what it asks for. Here are the small fw_cfg items; firmware.c,
- * cmos.c, kernel.c and devices/acpi.c bring the rest. Everything is placed in chips and ROM, so
- * that a RESET finds it again.
+ * boot_setup(): hands the firmware what it asks for. Here are the small fw_cfg items;
+ * firmware.c, cmos.c, kernel.c and devices/acpi.c bring the rest. Everything is placed in chips
+ * and ROM, so that a RESET finds it again.
  */
 #include "runtime/boot/boot.h"
 #include "cpu/cpuid.h"
@@ -13,6 +13,8 @@
 #include "runtime/machine/machine.h"
 
 #include "devices/acpi.h"
+
+#include <string.h>
 
 enum { E820_RAM = 1 };
 
@@ -47,11 +49,26 @@ static void boot_items(struct machine *m)
     fw_cfg_add_file(m->fw_cfg, "etc/boot-fail-wait", wait_forever, sizeof(wait_forever));
 }
 
+/* SeaBIOS makes the SMBIOS tables, of which these files are fields. */
+static void boot_smbios(struct machine *m)
+{
+    const struct options *o = m->options;
+
+    for (u32 i = 0; i < o->smbios_texts; i++) {
+        const struct smbios_text *t = &o->smbios[i];
+        char *name = machine_alloc(m, 32);
+
+        snprintf(name, 32, "smbios/field%u-%u", t->type, t->offset);
+        fw_cfg_add_file(m->fw_cfg, name, t->text, (u32)strlen(t->text) + 1);
+    }
+}
+
 static bool has_com2(const struct machine *m)
 {
     const struct device *d = m->devices;
 
-    while (d && !(d->class == &ns16550_class && ((const struct ns16550_config *)d->config)->port == 0x2f8))
+    while (d && !(d->class == &ns16550_class &&
+                  ((const struct ns16550_config *)d->config)->port == 0x2f8))
         d = d->next;
     return d;
 }
@@ -71,6 +88,7 @@ void boot_setup(struct machine *m, const struct boot_chips *chips)
 {
     boot_items(m);
     boot_e820(m);
+    boot_smbios(m);
     boot_acpi(m);
     cmos_fill(m, chips->mc146818);
     firmware_load(m, chips->i440fx);

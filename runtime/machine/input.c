@@ -1,9 +1,31 @@
 /*
- * The user's keys and pointer go to the keyboard controller.
+ * The user's keys and pointer go to the keyboard controller; a pointer's place to the
+ * backdoor's mouse, where the guest has taken that.
  */
 #include "runtime/machine/input.h"
 #include "devices/i8042.h"
+#include "devices/vmport.h"
 #include "runtime/machine/machine.h"
+
+bool machine_follows_places(const struct machine *m)
+{
+    return m->vmport && vmport_wants_places(m->vmport);
+}
+
+u16 input_place(int at, u32 size)
+{
+    if (at <= 0 || size < 2)
+        return 0;
+    return (u32)at >= size ? 0xffff : (u16)((u64)at * 0xffff / (size - 1));
+}
+
+static void pointer(struct machine *m, const struct input_event *e)
+{
+    if (e->placed && machine_follows_places(m))
+        vmport_place(m->vmport, e->x, e->y, e->wheel, e->buttons);
+    else if (!m->vmport || !vmport_move(m->vmport, e->dx, e->dy, e->wheel, e->buttons))
+        i8042_mouse(m->i8042, e->dx, e->dy, e->wheel, e->buttons);
+}
 
 void machine_input(struct machine *m, const struct input_event *e)
 {
@@ -12,5 +34,5 @@ void machine_input(struct machine *m, const struct input_event *e)
     if (e->kind == INPUT_KEY)
         i8042_key(m->i8042, e->key, e->down);
     else
-        i8042_mouse(m->i8042, e->dx, e->dy, e->wheel, e->buttons);
+        pointer(m, e);
 }

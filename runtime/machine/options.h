@@ -10,7 +10,13 @@
 
 #define RING3_VERSION "0.1"
 
-enum { MAX_SERIAL = 2, MAX_CHARDEVS = 8, MAX_AUDIODEVS = 4, MAX_DRIVES = 8, MAX_REFERENCES = 2 };
+enum {
+    MAX_SERIAL = 2,
+    MAX_CHARDEVS = 8,
+    MAX_AUDIODEVS = 4,
+    MAX_DRIVES = 8,
+    MAX_REFERENCES = 2
+};
 enum { MAX_NETDEVS = 8, MAX_DUMPS = 8 };
 
 struct drive_options {
@@ -41,12 +47,22 @@ struct netdev_options {
     const char *option; /* -netdev or -nic, for messages */
     const char *kind, *id, *list;
 };
+/* A text of the SMBIOS tables that the user names: of a structure's type, at an offset
+ * (SMBIOS 2.8, 7.1 and 7.2). */
+struct smbios_text {
+    u8 type, offset;
+    const char *text;
+};
+enum { MAX_SMBIOS_TEXTS = 16 };
+
 struct options {
     u64 ram;           /* bytes */
     struct drive_options floppy[2], ide[2][2];
     bool snapshot;     /* all drives */
     char boot[5];      /* "a", "c", "d", "n" in order; empty: by what there is */
     bool boot_menu;
+    struct smbios_text smbios[MAX_SMBIOS_TEXTS];
+    u32 smbios_texts;
     const char *kernel, *initrd, *append, *bios, *firmware_path;
     const char *cpu;   /* name of a cpu_model */
     u64 cpu_on, cpu_off; /* FEATURE_BITs of cpu/cpuid.h: beyond the model's, and without */

@@ -1,6 +1,6 @@
 /*
- * What the options with structured arguments do, one function each: it reads the argument, refuses
- * in one line what we do not have, and notes the rest in struct options.
+ * What the options with structured arguments do, one function each: it reads the argument,
+ * refuses in one line what we do not have, and notes the rest in struct options.
  */
 #include "runtime/options/option_values.h"
 #include "cpu/cpuid.h"
@@ -246,10 +246,45 @@ SETTER(set_boot)
     memset(o->boot, 0, sizeof(o->boot));
     for (const char *p = k.order; *p; p++) {
         if (!strchr("acdn", *p) || strchr(o->boot, *p))
-            die("%s: '%s': letters of a (floppy), c (hard disk), d (CD), n (network), each once", option, k.order);
+            die("%s: '%s': letters of a (floppy), c (hard disk), d (CD), n (network), each "
+                "once",
+                option, k.order);
         o->boot[n++] = *p;
     }
     o->boot_menu = k.menu;
+}
+
+/* ---- SMBIOS ---- */
+
+SETTER(set_smbios)
+{
+    static const struct smbios_key {
+        u8 type, offset;
+        const char *name;
+    } keys[] = {
+        { 0, 4, "vendor" },  { 0, 5, "version" }, { 0, 8, "date" },   { 1, 4, "manufacturer" },
+        { 1, 5, "product" }, { 1, 6, "version" }, { 1, 7, "serial" },
+    };
+    const char *type, *text, *list = keyval_take(arg, "type", &type);
+    u32 number;
+
+    if (!type || !parse_u32(type, &number) || number > 1)
+        die("%s: wants type=0 (vendor=, version=, date=) or type=1 (manufacturer=, product=, "
+            "version=, "
+            "serial=)",
+            option);
+    for (u32 i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (keys[i].type != number)
+            continue;
+        list = keyval_take(list, keys[i].name, &text);
+        if (text && o->smbios_texts == MAX_SMBIOS_TEXTS)
+            die("%s: more than %d texts", option, MAX_SMBIOS_TEXTS);
+        if (text)
+            o->smbios[o->smbios_texts++] =
+                (struct smbios_text){keys[i].type, keys[i].offset, text};
+    }
+    if (*list)
+        die("%s: type=%u has no '%s'", option, number, list);
 }
 
 /* ---- Screen ---- */
@@ -377,7 +412,8 @@ SETTER(set_monitor)
 
 SETTER(set_debugcon)
 {
-    *device_reference(add_device(o, option, &debugcon_user_device), KEY_CHARDEV) = target(option, arg);
+    *device_reference(add_device(o, option, &debugcon_user_device), KEY_CHARDEV) =
+        target(option, arg);
 }
 
 /* -chardev: names for targets, looked up at the end as "chardev:ID". */
@@ -424,7 +460,9 @@ static const char *chardev_target(const struct chardev_keys *k, const char *opti
     if (kind->terminal && k->mux)
         return keep_format("mon:%s", kind->name);
     return keep_format("%s%s%s", kind->name, kind->path ? k->path : "",
-                       !kind->server ? "" : k->wait ? ",server=on,wait=on" : ",server=on,wait=off");
+                       !kind->server ? ""
+                       : k->wait     ? ",server=on,wait=on"
+                                     : ",server=on,wait=off");
 }
 
 SETTER(set_chardev)
@@ -548,7 +586,8 @@ SETTER(set_gdb)
     o->gdb = NULL;
     if (!strcmp(address, "none"))
         return;
-    if ((strncmp(address, "tcp:", 4) || !address[4]) && (strncmp(address, "unix:", 5) || !address[5]))
+    if ((strncmp(address, "tcp:", 4) || !address[4]) &&
+        (strncmp(address, "unix:", 5) || !address[5]))
         die("%s: '%s': only tcp:HOST:PORT or unix:PATH", option, arg);
     if (!k.server)
         die("%s: only server=on: the debugger connects to ring3", option);
@@ -700,7 +739,8 @@ static void check_terminal(const struct options *o)
     users += is_terminal(o->monitor);
     users += o->qmp && !strcmp(o->qmp, "stdio");
     for (struct device_options *d = o->devices; d; d = d->next)
-        users += d->row == &isa_serial_user_device && is_terminal(*device_reference(d, KEY_CHARDEV));
+        users +=
+            d->row == &isa_serial_user_device && is_terminal(*device_reference(d, KEY_CHARDEV));
     if (users > 1)
         die("the terminal can serve one of -display curses, -serial stdio, -monitor stdio and "
             "-qmp stdio");

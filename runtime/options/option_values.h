@@ -17,6 +17,7 @@ SETTER(set_machine);
 SETTER(set_accel);
 SETTER(set_smp);
 SETTER(set_boot);
+SETTER(set_smbios);
 SETTER(set_display);
 SETTER(set_vnc);
 SETTER(set_keyboard_layout);

@@ -180,6 +180,9 @@ static void on_pointer(struct vnc *v, const struct vnc_input *in)
         e.dy = in->y == v->last_y ? 0 : motion(v->last_y, in->y, v->height);
         v->last_x = in->x;
         v->last_y = in->y;
+        e.placed = true;
+        e.x = input_place(in->x, v->width);
+        e.y = input_place(in->y, v->height);
     }
     v->wheel = in->buttons & WHEEL;
     e.wheel = wheel & 8 ? -1 : wheel & 16 ? 1 : 0;

@@ -28,6 +28,8 @@ struct window {
     bool grabbed;
     u32 buttons;                 /* held: bit 0 left, 1 right, 2 middle */
     int dx, dy;                  /* motion not yet passed on */
+    int x, y;                    /* the host's pointer, in the window */
+    bool pointer_hidden;         /* as the guest follows it */
     u16 held[SDL_NUM_SCANCODES]; /* key code a scancode holds down in the guest, or KEY_NONE */
 };
 

@@ -4,6 +4,8 @@
  * Keys go by place (scancode), so every layout works: the guest has its own. Invariant: what
  * the guest holds down is in w->held, and all of it is let go when the window loses the
  * keyboard. Ctrl+Alt+G grabs and releases the mouse, Ctrl+Alt+F is full screen; a click grabs.
+ * A guest that follows the pointer's place needs no grab: then the host's pointer is hidden
+ * over the picture, as the guest draws its own.
  */
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window_input.h"
@@ -76,13 +78,33 @@ static void on_key(struct window *w, const SDL_KeyboardEvent *e)
 
 /* ---- Mouse ---- */
 
+static bool follows(const struct window *w)
+{
+    return !w->grabbed && machine_follows_places(w->machine);
+}
+
 static void flush_motion(struct window *w, int wheel)
 {
     struct input_event e = { INPUT_POINTER, .dx = w->dx, .dy = w->dy, .wheel = wheel,
                              .buttons = (u8)w->buttons };
 
+    if (follows(w)) {
+        e.placed = true;
+        e.x = input_place(w->x - w->place.x, (u32)w->place.w);
+        e.y = input_place(w->y - w->place.y, (u32)w->place.h);
+    }
     machine_input(w->machine, &e);
     w->dx = w->dy = 0;
+}
+
+/* The host's pointer shows where the guest draws none. */
+static void show_pointer(struct window *w)
+{
+    bool hidden = follows(w);
+
+    if (hidden != w->pointer_hidden)
+        SDL_ShowCursor(hidden ? SDL_DISABLE : SDL_ENABLE);
+    w->pointer_hidden = hidden;
 }
 
 static void on_button(struct window *w, const SDL_MouseButtonEvent *e)
@@ -91,7 +113,9 @@ static void on_button(struct window *w, const SDL_MouseButtonEvent *e)
               e->button == SDL_BUTTON_RIGHT ? 2 :
               e->button == SDL_BUTTON_MIDDLE ? 4 : 0;
 
-    if (!w->grabbed) {
+    w->x = e->x;
+    w->y = e->y;
+    if (!w->grabbed && !follows(w)) {
         if (e->type == SDL_MOUSEBUTTONDOWN)
             grab(w, true);
         return;
@@ -134,7 +158,9 @@ static void on_event(struct window *w, const SDL_Event *e)
     case SDL_KEYDOWN:
     case SDL_KEYUP: on_key(w, &e->key); break;
     case SDL_MOUSEMOTION:
-        if (w->grabbed) {
+        w->x = e->motion.x;
+        w->y = e->motion.y;
+        if (w->grabbed || follows(w)) {
             w->dx += e->motion.xrel;
             w->dy += e->motion.yrel;
         }
@@ -142,7 +168,7 @@ static void on_event(struct window *w, const SDL_Event *e)
     case SDL_MOUSEBUTTONDOWN:
     case SDL_MOUSEBUTTONUP: on_button(w, &e->button); break;
     case SDL_MOUSEWHEEL:
-        if (w->grabbed)
+        if (w->grabbed || follows(w))
             flush_motion(w, -e->wheel.y);
         break;
     }
@@ -156,4 +182,5 @@ void window_events(struct window *w)
         on_event(w, &e);
     if (w->dx || w->dy)
         flush_motion(w, 0);
+    show_pointer(w);
 }

@@ -324,7 +324,7 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 ns16550 small sb16 ac97 i8237 i82077 ata atapi ata-dma vga "
+            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 i8237 i82077 ata atapi ata-dma vga "
             "vbe pci"
             " ne2k_isa ne2k_pci e1000 rtl8139 pcnet fw_cfg apic board cpu gdb boot");
     return t;

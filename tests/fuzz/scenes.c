@@ -1,6 +1,7 @@
 /*
- * Sequences that bring a chip into the states where something is at stake: a command accepted, a
- * transfer under way, a mode set. Their numbers are random; the order of accesses is a driver's.
+ * Sequences that bring a chip into the states where something is at stake: a command accepted,
+ * a transfer under way, a mode set. Their numbers are random; the order of accesses is a
+ * driver's.
  */
 #include "cpu/deliver.h"
 #include "cpu/interp.h"
@@ -12,6 +13,7 @@
 #include "devices/piix4.h"
 #include "devices/vga.h"
 #include "runtime/machine/clock.h"
+#include "runtime/machine/input.h"
 #include "tests/fuzz/fuzz.h"
 
 void fuzz_out16(struct fuzz *f, u16 port, u32 val)
@@ -69,10 +71,11 @@ void scene_i8254(struct fuzz *f)
 /* A transfer on one of its channels, mostly set up as a driver would. */
 void scene_sb16(struct fuzz *f)
 {
-    static const u8 starts[] = { 0x10, 0x14, 0x16, 0x17, 0x1c, 0x1f, 0x24, 0x2c, 0x74, 0x75, 0x76, 0x77, 0x7d, 0x7f,
-                                 0x80, 0x90, 0x91, 0x98, 0xb0, 0xb6, 0xbe, 0xc0, 0xc6, 0xce };
-    static const u8 others[] = { 0x40, 0x41, 0x42, 0x45, 0x47, 0x48, 0xd0, 0xd4, 0xd5, 0xd6, 0xd9, 0xda, 0xe1, 0xe3,
-                                 0xf2, 0xf3 };
+    static const u8 starts[] = {0x10, 0x14, 0x16, 0x17, 0x1c, 0x1f, 0x24, 0x2c,
+                                0x74, 0x75, 0x76, 0x77, 0x7d, 0x7f, 0x80, 0x90,
+                                0x91, 0x98, 0xb0, 0xb6, 0xbe, 0xc0, 0xc6, 0xce};
+    static const u8 others[] = {0x40, 0x41, 0x42, 0x45, 0x47, 0x48, 0xd0, 0xd4,
+                                0xd5, 0xd6, 0xd9, 0xda, 0xe1, 0xe3, 0xf2, 0xf3};
     u32 chip = fuzz_below(f, 2), base = chip ? 0xc0 : 0, step = chip ? 2 : 1;
 
     if (fuzz_chance(f, 70)) {
@@ -93,10 +96,12 @@ void scene_sb16(struct fuzz *f)
     }
 }
 
-/* A ring of short and long buffers for one of its bus masters, which is started and acknowledged. */
+/* A ring of short and long buffers for one of its bus masters, which is started and
+ * acknowledged. */
 void scene_ac97(struct fuzz *f)
 {
-    u32 ring = fuzz_chance(f, 90) ? 0x4000 : fuzz_u32(f), master = 0xc400 + 16 * fuzz_below(f, 3);
+    u32 ring = fuzz_chance(f, 90) ? 0x4000 : fuzz_u32(f),
+        master = 0xc400 + 16 * fuzz_below(f, 3);
 
     fuzz_pci_write(f, 8 << 3, 0x10, 0xc000);
     fuzz_pci_write(f, 8 << 3, 0x14, 0xc400);
@@ -121,8 +126,9 @@ void scene_i8042(struct fuzz *f)
 {
     static const u8 controller[] = { 0x20, 0x60, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0,
                                      0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xdd, 0xdf, 0xfe };
-    static const u8 device[] = { 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xeb, 0xec, 0xed, 0xee, 0xf0, 0xf2,
-                                 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xfb, 0xfe, 0xff, 1, 2, 3, 80, 200 };
+    static const u8 device[] = {0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xeb, 0xec, 0xed,
+                                0xee, 0xf0, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7,
+                                0xfb, 0xfe, 0xff, 1,    2,    3,    80,   200};
 
     switch (fuzz_below(f, 6)) {
     case 0:
@@ -151,6 +157,27 @@ void scene_i8042(struct fuzz *f)
     }
 }
 
+/* A guest that uses the backdoor, and a user who moves the pointer meanwhile. */
+void scene_vmport(struct fuzz *f)
+{
+    static const u32 commands[] = { 10, 20, 39, 39, 40, 41, 41 };
+    static const u32 arguments[] = {0, 1, 2, 3, 4, 5, 0xf5, 0x45414552, 0x4c455252, 0x53424152};
+    struct input_event e = { INPUT_POINTER, .placed = fuzz_chance(f, 70), .x = (u16)fuzz_u32(f),
+                             .y = (u16)fuzz_u32(f) };
+    u32 *r = f->m->cpu->gpr;
+
+    e.dx = (int)fuzz_value(f);
+    e.dy = (int)fuzz_value(f);
+    e.wheel = (int)fuzz_value(f);
+    e.buttons = (u8)fuzz_u32(f);
+    machine_input(f->m, &e);
+    r[EAX] = fuzz_chance(f, 95) ? 0x564d5868 : fuzz_value(f);
+    r[ECX] = fuzz_chance(f, 95) ? commands[fuzz_below(f, ARRAY_SIZE(commands))] : fuzz_value(f);
+    r[EBX] =
+        fuzz_chance(f, 90) ? arguments[fuzz_below(f, ARRAY_SIZE(arguments))] : fuzz_value(f);
+    r[EAX] = f->last = bus_in(f->m, 0x5658, IO_32);
+}
+
 void scene_serial(struct fuzz *f)
 {
     u8 data[32];
@@ -171,7 +198,8 @@ void scene_serial(struct fuzz *f)
 
 static void program_dma(struct fuzz *f, u32 channel)
 {
-    u32 base = channel < 4 ? 0 : 0xc0, step = channel < 4 ? 1 : 2, c = channel & 3, at = fuzz_address(f);
+    u32 base = channel < 4 ? 0 : 0xc0, step = channel < 4 ? 1 : 2, c = channel & 3,
+        at = fuzz_address(f);
 
     fuzz_out8(f, base + 0xa * step, 4 | c);
     fuzz_out8(f, base + 0xc * step, 0);
@@ -187,8 +215,9 @@ static void program_dma(struct fuzz *f, u32 channel)
 
 void scene_floppy(struct fuzz *f)
 {
-    static const u8 commands[] = { 0xe6, 0x46, 0xc5, 0x45, 0x42, 0x4a, 0x4d, 0x56, 0x4c, 0x49, 0x51,
-                                   0x07, 0x08, 0x0f, 0x03, 0x04, 0x13, 0x8f, 0xcf, 0x0e, 0x10, 0x94 };
+    static const u8 commands[] = {0xe6, 0x46, 0xc5, 0x45, 0x42, 0x4a, 0x4d, 0x56,
+                                  0x4c, 0x49, 0x51, 0x07, 0x08, 0x0f, 0x03, 0x04,
+                                  0x13, 0x8f, 0xcf, 0x0e, 0x10, 0x94};
     u8 command = PICK(f, commands);
     u32 drive = fuzz_below(f, 8), head = drive >> 2;
 
@@ -254,9 +283,10 @@ static void drain(struct fuzz *f, u16 base)
 
 void scene_ata(struct fuzz *f)
 {
-    static const u8 commands[] = { 0x10, 0x20, 0x21, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x40,
-                                   0x42, 0x70, 0x90, 0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6, 0xc8, 0xca,
-                                   0xe0, 0xe1, 0xe5, 0xe7, 0xea, 0xec, 0xef, 0xf8, 0x27, 0x08 };
+    static const u8 commands[] = {0x10, 0x20, 0x21, 0x24, 0x25, 0x29, 0x30, 0x34,
+                                  0x35, 0x39, 0x40, 0x42, 0x70, 0x90, 0x91, 0xa0,
+                                  0xa1, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0xe0, 0xe1,
+                                  0xe5, 0xe7, 0xea, 0xec, 0xef, 0xf8, 0x27, 0x08};
     u16 base = channel(f);
 
     fuzz_out8(f, base + 6, 0xa0 | (fuzz_u32(f) & 0x5f));
@@ -273,9 +303,9 @@ void scene_ata(struct fuzz *f)
 
 void scene_atapi(struct fuzz *f)
 {
-    static const u8 commands[] = { 0x00, 0x03, 0x12, 0x15, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x2b, 0x35,
-                                   0x3c, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x4a, 0x51, 0x52, 0x55,
-                                   0x5a, 0xa8, 0xad, 0xb9, 0xbb, 0xbd, 0xbe };
+    static const u8 commands[] = {0x00, 0x03, 0x12, 0x15, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x2b,
+                                  0x35, 0x3c, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x4a, 0x51,
+                                  0x52, 0x55, 0x5a, 0xa8, 0xad, 0xb9, 0xbb, 0xbd, 0xbe};
     u8 packet[12];
     u16 base = channel(f);
 
@@ -302,7 +332,8 @@ void fuzz_pci_write(struct fuzz *f, u32 devfn, u32 reg, u32 val)
 void scene_busmaster(struct fuzz *f)
 {
     static const u8 commands[] = { 0xc8, 0xca, 0x25, 0x35, 0xc9, 0xcb, 0xa0 };
-    u32 second = fuzz_below(f, 2), prd = fuzz_chance(f, 80) ? 0x1000 : fuzz_address(f), at = prd;
+    u32 second = fuzz_below(f, 2), prd = fuzz_chance(f, 80) ? 0x1000 : fuzz_address(f),
+        at = prd;
     u16 base = second ? 0x170 : 0x1f0, bm = 0xc000 + 8 * second;
 
     fuzz_pci_write(f, 9, 0x20, 0xc001);
@@ -442,8 +473,8 @@ void scene_fw_cfg(struct fuzz *f)
 
 void scene_apic(struct fuzz *f)
 {
-    static const u16 registers[] = { 0x20, 0x80, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310, 0x320,
-                                     0x350, 0x360, 0x370, 0x380, 0x3e0 };
+    static const u16 registers[] = {0x20,  0x80,  0xb0,  0xd0,  0xe0,  0xf0,  0x280, 0x300,
+                                    0x310, 0x320, 0x350, 0x360, 0x370, 0x380, 0x3e0};
 
     for (u32 i = 0; i < 4; i++)
         bus_mmio_write(f->m, 0xfee00000 + registers[fuzz_below(f, ARRAY_SIZE(registers))], 4,

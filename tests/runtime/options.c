@@ -412,6 +412,9 @@ TEST(options, boot_and_rtc)
     CHECK(same(parse("-rtc base=2020-02-29T12:00:00").rtc_base, "2020-02-29T12:00:00"));
     CHECK(same(parse("-boot nc").boot, "nc"));
     check_refused("-boot p", "letters of a");
+    CHECK(same(parse("-smbios type=1,serial=VMware-1,product=x").smbios[1].text, "VMware-1"));
+    check_refused("-smbios type=2,serial=x", "wants type=0");
+    check_refused("-smbios type=1,colour=x", "has no 'colour=x'");
     check_refused("-boot aa", "letters of a");
     check_refused("-rtc base=yesterday", "yesterday");
     check_refused("-append x", "-kernel");

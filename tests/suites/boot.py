@@ -23,6 +23,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import images  # noqa: E402
+from rfb import Viewer  # noqa: E402
 from images import IMAGES, SYSTEMS, Skip, TOP, guest  # noqa: E402
 from vm import VM, Failed  # noqa: E402
 
@@ -388,6 +389,31 @@ def linux_killed(c):
         for n in told:
             if f.read(4096) != (b"block %d\n" % n * 600)[:4096]:
                 raise Failed("block %d of %d was flushed and is lost" % (n, len(told)))
+
+
+@case()
+def linux_pointer(c):
+    """Linux, which takes a VMware for one by its serial number, finds the mouse, and gets the places where a viewer's pointer is, and its buttons."""
+    path = c.path("vnc")
+    vm = c.start("-m", 64, "-kernel", guest_file("vmlinuz-686"), "-initrd", guest_file("initrd-pointer.gz"), "-append",
+                 "console=ttyS0 quiet panic=-1", "-vnc", "unix:" + path, "-smbios", "type=1,serial=VMware-1")
+    vm.wait("POINTER-READY", 120)
+    viewer = Viewer(path)
+    width, height = viewer.size
+
+    def told(kind, code, value):
+        vm.wait("%04x %04x %04x %04x" % (kind, code, value & 0xffff, value >> 16 & 0xffff), 20)
+
+    viewer.pointer(width - 1, height // 2)
+    told(3, 0, 0xffff)
+    told(3, 1, 0xffff * (height // 2) // (height - 1))
+    viewer.pointer(0, height - 1)
+    told(3, 0, 0)
+    told(3, 1, 0xffff)
+    viewer.pointer(0, height - 1, 1)
+    told(1, 0x110, 1)
+    viewer.pointer(0, height - 1, 0)
+    told(1, 0x110, 0)
 
 
 @case()
