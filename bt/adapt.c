@@ -48,9 +48,18 @@ bool operand_likely_misaligned(const struct vcpu *cpu, const struct insn *in)
     return stack_misaligned(cpu, in);
 }
 
-static bool unusual_at(const struct vcpu *cpu, u32 table, u8 seg, u32 offset)
+static bool load_unusual(const struct vcpu *cpu, u8 seg, u32 offset)
 {
-    return (i64)cpu->shadow[table + ((cpu->seg[seg].base + offset) >> PAGE_SHIFT)] < 0;
+    return (i64)cpu->shadow[(cpu->seg[seg].base + offset) >> PAGE_SHIFT] < 0;
+}
+
+/* The TU's own page may become a code page only with it. */
+static bool store_unusual(const struct vcpu *cpu, u8 seg, u32 offset)
+{
+    u32 page = (cpu->seg[seg].base + offset) >> PAGE_SHIFT;
+
+    return (i64)cpu->shadow[SHADOW_WRITE + page] < 0 ||
+           page == (cpu->seg[CS].base + cpu->eip) >> PAGE_SHIFT;
 }
 
 static bool push_unusual(const struct vcpu *cpu, const struct insn *in)
@@ -59,19 +68,21 @@ static bool push_unusual(const struct vcpu *cpu, const struct insn *in)
 
     return cpu_ops[in->mnem].attr & OP_STACK &&
            (cpu_ops[in->mnem].attr & OP_STORES || in->mnem == ZYDIS_MNEMONIC_CALL) &&
-           unusual_at(cpu, SHADOW_WRITE, SS, (cpu->gpr[ESP] - in->opsize) & mask);
+           store_unusual(cpu, SS, (cpu->gpr[ESP] - in->opsize) & mask);
 }
 
 static bool string_unusual(const struct vcpu *cpu, const struct insn *in)
 {
     return cpu_ops[in->mnem].attr & OP_STRING && cpu_ops[in->mnem].attr & OP_STORES &&
-           unusual_at(cpu, SHADOW_WRITE, ES, cpu->gpr[EDI] & addr_mask(in));
+           store_unusual(cpu, ES, cpu->gpr[EDI] & addr_mask(in));
 }
 
 bool operand_likely_unusual(const struct vcpu *cpu, const struct insn *in)
 {
-    if (insn_memory(in) &&
-        unusual_at(cpu, xl_stores(in) ? SHADOW_WRITE : 0, in->seg, insn_offset(cpu, in)))
+    u32 offset = insn_memory(in) ? insn_offset(cpu, in) : 0;
+
+    if (insn_memory(in) && (xl_stores(in) ? store_unusual(cpu, in->seg, offset)
+                                          : load_unusual(cpu, in->seg, offset)))
         return true;
     return push_unusual(cpu, in) || string_unusual(cpu, in);
 }

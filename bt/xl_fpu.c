@@ -79,10 +79,10 @@ bool xl_x87_nop(struct xl *x, const struct insn *in)
     return x->context->key & KEY_FPU_LIVE;
 }
 
-/* MASKMOVQ, MASKMOVDQU: the host's own, whose address is DS:RDI. RDI is another while it runs, so
- * it may not fault: where it would store is looked at first, as a whole, and MMX's raises what
- * x87 has pending before.
- * fwait;  mov r11, rdi;  lea rdi, [r10+r9];  maskmov;  mov rdi, r11 */
+/* MASKMOVQ, MASKMOVDQU: the host's own, whose address is DS:RDI. RDI is another while it runs,
+ * so it may not fault: where it would store is looked at first, as a whole, and MMX's raises
+ * what x87 has pending before. fwait;  mov r11, rdi;  lea rdi, [r10+r9];  maskmov;  mov rdi,
+ * r11 */
 bool xl_maskmov(struct xl *x, const struct insn *in)
 {
     bool wide = in->mnem == ZYDIS_MNEMONIC_MASKMOVDQU, known;

@@ -6,6 +6,7 @@
 #include "bt/tu.h"
 #include "cpu/reset.h"
 #include "mmu/pte.h"
+#include "mmu/shadow.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 
@@ -148,6 +149,54 @@ TEST(bt_user_map, the_tables_hold_behind_iret)
     CHECK_EQ(*(u32 *)(ram(bt) + FRAME_0 + 4), 100);
     CHECK_EQ(*(u32 *)(ram(bt) + FRAME_1 + 4), 100);
     CHECK(bt->stats.signals_user_map < 10);
+}
+
+/* mov [10h], ax;  add bx, [10h];  inc byte cs:[40h];  dec si;  jnz;  hlt */
+static const u8 real[] = {0xa3, 0x10, 0, 0x03, 0x1e, 0x10, 0,    0x2e, 0xfe,
+                          0x06, 0x40, 0, 0x4e, 0x75, 0xf1, 0xf4};
+
+static void run_real(struct bt *bt, u32 turns)
+{
+    struct vcpu *cpu = bt->cpu;
+
+    for (u32 s = ES; s <= DS; s++)
+        cpu->seg[s] = (struct segment){s == CS ? KERNEL : FRAME_0, 0xffff, 0, s == CS ? 0x9b : 0x93};
+    cpu->requests = 0;
+    cpu->eip = 0;
+    cpu->gpr[EAX] = 3;
+    cpu->gpr[EBX] = 0;
+    cpu->gpr[ESI] = turns;
+    for (u32 i = 0; i < 10000 && !(cpu->requests & REQ_HALT); i++)
+        bt_run(cpu);
+    CHECK(cpu->requests & REQ_HALT);
+    CHECK_EQ(cpu->gpr[EBX] & 0xffff, 3 * turns);
+}
+
+/* Without paging all code goes by it: data in its own page do not, and cost no host signal. */
+TEST(bt_user_map, real_mode_goes_by_one)
+{
+    struct bt *bt = start();
+    struct vcpu *cpu = bt->cpu;
+
+    cpu->cr0 &= ~(u32)(CR0_PE | CR0_PG);
+    mmu_mode_changed(&cpu->paging, false);
+    memcpy(ram(bt) + KERNEL, real, sizeof(real));
+    run_real(bt, 100);
+    bt_user_map_sample(cpu, 0);
+    cpu->mmu->space->user_time += 1ull << 40;
+    bt_user_map_sample(cpu, 1);
+    CHECK(cpu->user_map);
+    run_real(bt, 100);
+    CHECK(bt->contexts[tc_of(cpu)->context].key & KEY_MAP_STORES);
+    CHECK_EQ(ram(bt)[KERNEL + 0x40], 200);
+    CHECK(mmu_user_map_has(&cpu->paging, FRAME_0, true));
+    CHECK(!mmu_user_map_has(&cpu->paging, KERNEL, true));
+    CHECK_EQ(bt->stats.signals_protected, 0);
+    CHECK(bt->stats.signals_user_map < 3);
+    /* the frame is another: as A20 does it */
+    shadow_drop_sptes(cpu->mmu, cpu->mmu->space);
+    run_real(bt, 100);
+    CHECK_EQ(ram(bt)[KERNEL + 0x40], (u8)300);
 }
 
 /* As long as nobody changes the entry, IRET, too, needs no C. */
