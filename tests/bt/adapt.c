@@ -118,9 +118,25 @@ TEST(bt_adapt, a_store_that_met_code_is_checked)
     struct bt *bt = start(stores);
     u64 callouts;
 
+    run(bt, DATA, 1);
     run(bt, CODE + 0x900, 100);
     CHECK_EQ(bt->stats.signals_protected, 2);
     CHECK_EQ(bt->stats.learnt[NUMBER(FACT_UNUSUAL)], 1);
+    run(bt, DATA, 1); /* fills the shadow */
+    callouts = bt->stats.callouts;
+    run(bt, DATA, 1000);
+    CHECK_EQ(bt->stats.callouts - callouts, 1); /* HLT */
+}
+
+/* Its registers told, when it was translated. */
+TEST(bt_adapt, a_store_beside_its_code_starts_checked)
+{
+    struct bt *bt = start(stores);
+    u64 callouts;
+
+    run(bt, CODE + 0x900, 100);
+    CHECK_EQ(bt->stats.signals_protected, 0);
+    CHECK_EQ(bt->stats.learnt[NUMBER(FACT_UNUSUAL)], 0);
     run(bt, DATA, 1); /* fills the shadow */
     callouts = bt->stats.callouts;
     run(bt, DATA, 1000);
