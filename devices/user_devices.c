@@ -10,6 +10,8 @@
 #include "devices/e1000.h"
 #include "devices/ne2000.h"
 #include "devices/ns16550.h"
+#include "devices/pc_testdev.h"
+#include "devices/pci_testdev.h"
 #include "devices/rtl8139.h"
 #include "devices/sb16.h"
 #include "devices/user_drives.h"
@@ -29,5 +31,7 @@ const struct user_device *const user_devices[] = {
     &sb16_user_device,
     &debugcon_user_device,
     &debugexit_user_device,
+    &pc_testdev_user_device,
+    &pci_testdev_user_device,
     NULL,
 };

@@ -225,6 +225,8 @@ static void episode(const struct target *target, u64 seed)
     set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
     set_device(&o, "-device", "sb16"); /* with the OPL3 */
     set_device(&o, "-device", "AC97,addr=8");
+    set_device(&o, "-device", "pc-testdev");
+    set_device(&o, "-device", "pci-testdev,addr=9");
     set_debugcon(&o, "-debugcon", "null");
     if (target->nic) { /* what it sends goes to the discard port of this host */
         snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s",
@@ -326,7 +328,7 @@ static const struct target *find(const char *name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
             " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 i8237 i82077 ata atapi ata-dma vga "
             "vbe pci"
-            " ne2k_isa ne2k_pci e1000 rtl8139 pcnet fw_cfg apic board cpu gdb boot");
+            " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic board cpu gdb boot");
     return t;
 }
 

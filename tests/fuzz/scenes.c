@@ -527,3 +527,21 @@ void scene_boot(struct fuzz *f)
     if (fuzz_chance(f, 10))
         scene_i8042(f);
 }
+
+/* The PCI one's BARs, and a test of each. */
+void scene_testdev(struct fuzz *f)
+{
+    enum { DEVFN = 9 << 3, PORTS = 0xc800, MEMORY = 0xe2000000 };
+
+    fuzz_pci_write(f, DEVFN, 0x10, MEMORY);
+    fuzz_pci_write(f, DEVFN, 0x14, PORTS | 1);
+    fuzz_pci_write(f, DEVFN, 0x04, 3);
+    fuzz_out8(f, PORTS, fuzz_below(f, 5));
+    bus_mmio_write(f->m, MEMORY, 1, fuzz_below(f, 5));
+    for (u32 i = fuzz_below(f, 20); i; i--) {
+        fuzz_out8(f, (u16)(PORTS + 128 + fuzz_below(f, 4)),
+                  fuzz_chance(f, 50) ? 0xfa : fuzz_value(f));
+        bus_mmio_write(f->m, MEMORY + 2048 + fuzz_below(f, 4), 1, fuzz_u32(f) & 0xff);
+        f->last = bus_mmio_read(f->m, MEMORY + fuzz_below(f, 64), 1);
+    }
+}

@@ -28,6 +28,7 @@ const struct target fuzz_targets[] = {
     { "e1000",    { { 0xc000, 64 }, { 0xcf8, 8 } }, { { 0xe1000000, 0x6000 } }, scene_e1000, .nic = "e1000" },
     { "rtl8139",  { { 0xc000, 256 }, { 0xcf8, 8 } }, { { 0xe1000000, 0x1000 } }, scene_rtl8139, .nic = "rtl8139" },
     { "pcnet",    { { 0xc000, 32 }, { 0xcf8, 8 } }, { { 0xe1000000, 0x1000 } }, scene_pcnet, .nic = "pcnet" },
+    { "testdev",  { { 0xe0, 12 }, { 0x2000, 24 }, { 0xc800, 256 }, { 0xcf8, 8 } }, { { 0xff000000, 0x10000 }, { 0xe2000000, 0x1000 } }, scene_testdev },
     { "fw_cfg",   { { 0x510, 2 }, { 0x514, 8 } }, { { 0 } }, scene_fw_cfg },
     { "apic",     { { 0x20, 2 }, { 0xa0, 2 }, { 0x40, 4 } }, { { 0xfee00000, 0x1000 }, { 0xfec00000, 0x1000 } }, scene_apic },
     { "board",    { { 0x00, 0x100 }, { 0x170, 8 }, { 0x1ce, 3 }, { 0x1f0, 8 }, { 0x2f8, 8 }, { 0x376, 0x90 }, { 0xcf8, 8 } },
