@@ -3,7 +3,8 @@
  * modes of 4 to 32 bits a pixel, and the PCI function 1234:1111 that carries the frame buffer.
  *
  *   ports 1CE index, 1CF (also 1D0) data
- *   BAR 0  video memory, plain          BAR 2  400: ports 3C0-3DF, 500: the registers here
+ *   BAR 0  video memory, plain          BAR 2  0: the monitor's EDID, 400: ports 3C0-3DF,
+ *                                              500: the registers here
  *
  * Invariant: whatever the guest writes, vbe_fit() leaves registers whose picture lies inside
  * video memory. Bochs documentation "VBE Display API", version B0C5; PCI 2.1, 6.2.5.
@@ -173,6 +174,8 @@ static u32 mmio_read8(struct vga *v, u32 off)
                              bus_in(v->dev.machine, 0x3c0 + off - 0x400, IO_8);
     if (off >= 0x500 && off < 0x500 + 2 * VBE_REGS)
         return vbe_read(v, (off - 0x500) / 2) >> 8 * (off & 1) & 0xff;
+    if (off < 0x400)
+        return off < EDID_SIZE ? v->edid[off] : 0;
     return 0xff;
 }
 
@@ -194,6 +197,15 @@ static void mmio_write(struct device *dev, u32 off, enum io_size size, u32 val)
         bus_out(dev->machine, 0x3c0 + off + i - 0x400, IO_8, val >> 8 * i & 0xff);
     if (off >= 0x500 && off < 0x500 + 2 * VBE_REGS && !(off & 1) && size != IO_8)
         vbe_write(v, (off - 0x500) / 2, val);
+}
+
+/* ---- The monitor ---- */
+
+void vga_prefer(struct device *dev, u32 width, u32 height)
+{
+    struct vga *v = (struct vga *)dev;
+
+    edid_make(v->edid, clamp(width & ~7u, 320, VBE_MAX_XRES), clamp(height, 200, VBE_MAX_YRES));
 }
 
 /* ---- PCI ---- */
@@ -236,6 +248,7 @@ bool vbe_attach(struct vga *v)
 
     if (!bus_claim_ports(&v->dev, 0x1ce, 3, &ops))
         return false;
+    vga_prefer(&v->dev, 1024, 768);
     pci_init(&v->pci, &v->dev, 0x1234, 0x1111, 0x030000, 2,
              PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
     pci_init_bar(&v->pci, 0, VGA_VRAM, false, true);

@@ -11,6 +11,9 @@
  * pci_slot. */
 extern const struct device_class vga_class;
 
+/* The monitor prefers a mode of that size, in points: what the guest finds when it asks the
+ * next time. Clamped to what the adapter has; 1024 by 768 until it is called. */
+void vga_prefer(struct device *dev, u32 width, u32 height);
 void vga_draw(struct device *dev, struct frame *frame);
 /* False in graphics modes. */
 bool vga_text(struct device *dev, struct text_screen *text);

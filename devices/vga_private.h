@@ -16,6 +16,7 @@
 #ifndef RING3_VGA_PRIVATE_H
 #define RING3_VGA_PRIVATE_H
 
+#include "devices/edid.h"
 #include "devices/vga.h"
 
 enum {
@@ -147,6 +148,7 @@ struct vga {
         struct timer timer;
     } packed;
     u32 lfb, mmio; /* bases claimed on the bus; 0: none */
+    u8 edid[EDID_SIZE];
 
     /* What was drawn last: see vga_draw.c. */
     bool dirty; /* something visible may have changed, other than through mapped memory */

@@ -83,6 +83,8 @@ void window_resized(struct window *w, int width, int height)
 {
     if (width != w->set_width || height != w->set_height)
         w->user_sized = true;
+    if (w->user_sized)
+        vga_prefer(w->machine->vga, (u32)width, (u32)height);
     w->exposed = true;
 }
 

@@ -229,3 +229,23 @@ TEST(vbe, the_largest_promised_mode)
     phys_write(r->m, LFB + (1920 * 1200 - 1) * 4, &pixel, 4);
     CHECK_EQ(vga_pixel(r, 1919, 1199), pixel);
 }
+
+TEST(vbe, monitor_says_which_mode_it_prefers)
+{
+    struct rig *r = pci_rig();
+    u8 edid[128], sum = 0;
+
+    for (u32 round = 0; round < 2; round++) {
+        phys_read(r->m, MMIO, edid, sizeof(edid));
+        for (u32 i = 0; i < sizeof(edid); i++)
+            sum += edid[i];
+        CHECK_EQ(sum, 0);
+        CHECK_EQ(bus_mmio_read(r->m, MMIO, 4), 0xffffff00);
+        CHECK_EQ(edid[54 + 2] | edid[54 + 4] >> 4 << 8, round ? 1600 : 1024);
+        CHECK_EQ(edid[54 + 5] | edid[54 + 7] >> 4 << 8, round ? 901 : 768);
+        vga_prefer(r->dev, 1607, 901);
+    }
+    CHECK_EQ(bus_mmio_read(r->m, MMIO + 0x80, 4), 0);
+    vga_prefer(r->dev, 100000, 0); /* clamped */
+    CHECK_EQ(bus_mmio_read(r->m, MMIO + 54 + 5, 1), 200);
+}
