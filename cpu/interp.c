@@ -1,6 +1,7 @@
 /*
- * The reference interpreter: fetch, the checks every instruction of its kind shares, the handler
- * from the table, and what follows each instruction (SDM vol. 3, table 6-2 gives the order).
+ * The reference interpreter: fetch, the checks every instruction of its kind shares, the
+ * handler from the table, and what follows each instruction (SDM vol. 3, table 6-2 gives the
+ * order).
  *
  *   1 requests   interrupts and traps of the boundary          cpu_serve_requests()
  *   2 breakpoint  instruction breakpoint at CS:EIP, unless RF    cpu_debug_fetch()
@@ -90,7 +91,8 @@ static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
 
     if (cpu->watch_code && cpu_debugger_fetch(cpu, cpu->seg[CS].base + cpu->eip))
         return;
-    if (cpu_debug_armed(cpu) && !(before & FLAG_RF) &&
+    /* A trap that waits behind a load of SS comes first, and after this instruction. */
+    if (cpu_debug_armed(cpu) && !(before & FLAG_RF) && !cpu->db_pending &&
         !cpu_debug_fetch(cpu, cpu->seg[CS].base + cpu->eip)) {
         deliver_recorded(cpu);
         return;
@@ -114,7 +116,8 @@ static __attribute__((noinline)) void run_watched(struct vcpu *cpu)
     branched = d->attr & OP_FLOW && cpu->eip != from + d->len;
     if (branched && !(d->attr & OP_INT))
         cpu_debug_branch(cpu, from);
-    if (before & FLAG_TF && single_step_follows(cpu, d->attr) && (branched || !(cpu->debugctl & DEBUGCTL_BTF)))
+    if (before & FLAG_TF && single_step_follows(cpu, d->attr) &&
+        (branched || !(cpu->debugctl & DEBUGCTL_BTF)))
         cpu_debug_step(cpu);
 }
 
@@ -122,7 +125,8 @@ static inline void run_one(struct vcpu *cpu)
 {
     const struct decoded *d;
 
-    if (unlikely(cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu) || cpu->watch_code)) {
+    if (unlikely(cpu->eflags & (FLAG_TF | FLAG_RF) || cpu_debug_armed(cpu) ||
+                 cpu->watch_code)) {
         run_watched(cpu);
         return;
     }
@@ -182,7 +186,8 @@ static void interp_run(struct vcpu *cpu)
         run_one(cpu);
 }
 
-static bool attach_nothing(struct vcpu *cpu, const struct engine_config *config, const char **why)
+static bool attach_nothing(struct vcpu *cpu, const struct engine_config *config,
+                           const char **why)
 {
     return true;
 }

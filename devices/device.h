@@ -42,6 +42,8 @@ struct device {
 struct device *device_new(struct machine *m, const struct device_class *class, const void *config);
 /* How many chips of that class there are. */
 u32 device_count(struct machine *m, const struct device_class *class);
+/* The n-th of them, from 0 on; NULL: there are fewer. */
+struct device *device_find(struct machine *m, const struct device_class *class, u32 n);
 /* Zeroed memory, freed with the machine. */
 void *machine_alloc(struct machine *m, size_t size);
 /* The guest asked for something the chip does not do: counted, and told by --trace nyi. */

@@ -37,6 +37,7 @@ struct i8042 {
     u8 command; /* waits for its byte at port 60, or 0 */
     u8 a2;      /* status bit 3: the last write went to port 64 */
     u8 a20;
+    u8 tested;  /* the self-test has passed */
     u8 data, full, from_aux; /* the output buffer */
     u8 breaking;             /* translation has eaten an F0 */
     u16 answer[ANSWERS];
@@ -182,6 +183,7 @@ static void change_ctr(struct i8042 *s, u8 set, u8 clear)
 
 static void self_test(struct i8042 *s)
 {
+    s->tested = 1;
     s->full = 0;
     s->answers = 0;
     change_ctr(s, CTR_SYS, 0);
@@ -327,7 +329,7 @@ static u32 status_read(struct device *dev, u32 off, enum io_size size)
     struct i8042 *s = (struct i8042 *)dev;
 
     return STATUS_UNLOCKED | (s->full ? STATUS_OBF : 0) |
-           (s->full && s->from_aux ? STATUS_AUX : 0) | (s->ram[0] & CTR_SYS ? STATUS_SYS : 0) |
+           (s->full && s->from_aux ? STATUS_AUX : 0) | (s->tested || s->ram[0] & CTR_SYS ? STATUS_SYS : 0) |
            (s->a2 ? STATUS_A2 : 0);
 }
 
@@ -347,7 +349,7 @@ static void i8042_reset(struct device *dev)
     for (u32 i = 0; i < ARRAY_SIZE(s->ram); i++)
         s->ram[i] = 0;
     s->ram[0] = CTR_KBD_OFF | CTR_AUX_OFF;
-    s->command = s->a2 = s->full = s->from_aux = s->breaking = 0;
+    s->command = s->a2 = s->tested = s->full = s->from_aux = s->breaking = 0;
     s->answers = 0;
     set_a20(s, true);
     timer_cancel(&s->load);
@@ -384,7 +386,7 @@ static void i8042_loaded(struct device *dev)
 
 static const struct field i8042_fields[] = {
     FIELD_ARRAY(struct i8042, ram), FIELD(struct i8042, command), FIELD(struct i8042, a2),
-    FIELD(struct i8042, a20), FIELD(struct i8042, data), FIELD(struct i8042, full),
+    FIELD(struct i8042, a20), FIELD(struct i8042, tested), FIELD(struct i8042, data), FIELD(struct i8042, full),
     FIELD(struct i8042, from_aux), FIELD(struct i8042, breaking),
     FIELD_ARRAY(struct i8042, answer), FIELD(struct i8042, answers),
     PS2_PORT_FIELDS(struct i8042, kbd.port), FIELD(struct i8042, kbd.scanning),

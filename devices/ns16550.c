@@ -1,6 +1,7 @@
 /*
- * National PC16550D UART with FIFOs (TL/C/8652), 8 ports. The interrupt reaches the bus while
- * MCR.OUT2 is set, as PCs wire it.
+ * National PC16550D UART with FIFOs (TL/C/8652), 8 ports. Of ports that share an interrupt,
+ * only that of one whose MCR.OUT2 is set reaches the bus, as PCs wire it. A port that has it
+ * alone needs no OUT2: some systems never set it, as QEMU does not look at it.
  *
  * Characters leave for the chardev at once; the time they would take is only told: THRE and
  * TEMT follow `sent_at`, the moment the shift register runs empty, at a fast 5 us a character
@@ -35,6 +36,7 @@ struct ns16550 {
     u8 timed_out;    /* the FIFO rests below its trigger level */
     u64 sent_at;     /* clock time at which everything written has left */
     struct irq *irq;
+    bool shared; /* with another port: OUT2 gates the interrupt */
     struct timer tx, timeout;
 };
 
@@ -79,7 +81,7 @@ static u8 iir(const struct ns16550 *s)
 
 static void update_irq(struct ns16550 *s)
 {
-    irq_set(s->irq, iir(s) != IIR_NONE && (s->mcr & MCR_OUT2));
+    irq_set(s->irq, iir(s) != IIR_NONE && (s->mcr & MCR_OUT2 || !s->shared));
 }
 
 /* ---- Receiver ---- */
@@ -372,10 +374,22 @@ static u32 ns16550_read(struct device *dev, u32 off, enum io_size size)
 }
 
 /* Master reset (TL/C/8652, table III). */
+/* Another port with the same interrupt? */
+static bool shares_irq(struct ns16550 *s)
+{
+    struct device *d;
+
+    for (u32 i = 0; (d = device_find(s->dev.machine, &ns16550_class, i)); i++)
+        if (d != &s->dev && ((struct ns16550 *)d)->irq == s->irq)
+            return true;
+    return false;
+}
+
 static void ns16550_reset(struct device *dev)
 {
     struct ns16550 *s = (struct ns16550 *)dev;
 
+    s->shared = shares_irq(s);
     s->ier = s->fcr = s->lcr = s->mcr = s->lsr = 0;
     s->dll = 12; /* undefined on the part: 9600 */
     s->dlm = 0;

@@ -7,6 +7,7 @@
  */
 #include "runtime/machine/run.h"
 #include "cpu/deliver.h"
+#include "cpu/fpu.h"
 #include "cpu/msr.h"
 #include "cpu/reset.h"
 #include "runtime/machine/clock.h"
@@ -24,6 +25,8 @@ void machine_reset(struct machine *m)
         if (d->class->reset)
             d->class->reset(d);
     cpu_reset(m->cpu);
+    if (!m->options->bios) /* a PC's POST does; SeaBIOS leaves it out */
+        fpu_init(m->cpu);
     mmu_set_a20(m->mmu, true);
 }
 

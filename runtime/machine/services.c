@@ -33,6 +33,15 @@ u32 device_count(struct machine *m, const struct device_class *class)
     return n;
 }
 
+struct device *device_find(struct machine *m, const struct device_class *class, u32 n)
+{
+    struct device *d = m->devices;
+
+    while (d && (d->class != class || n--))
+        d = d->next;
+    return d;
+}
+
 /* 16 bytes, so that what follows is aligned. */
 struct allocation {
     struct allocation *next;

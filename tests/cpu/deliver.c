@@ -317,3 +317,19 @@ TEST(deliver, flags_are_masked)
     cpu_set_eflags(cpu, FLAG_IF, FLAG_IF);
     CHECK_EQ(cpu->requests, REQ_INTR);
 }
+
+TEST(deliver, breakpoint_behind_a_load_of_ss_does_not_come_before_the_trap_that_waits)
+{
+    struct vcpu *cpu = START("\x8e\x16\x00\x70\x90\x90"); /* mov ss,[7000]; nop; nop */
+
+    cpu->dr[0] = 0x7000;
+    cpu->dr[1] = CODE_AT + 4;
+    cpu->dr[7] = 0x000f0005; /* an access of four bytes; an instruction */
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, CODE_AT + 4);
+    steps(cpu, 1);
+    CHECK_EQ(cpu->eip, CODE_AT + 5);
+    steps(cpu, 1);
+    CHECK_EQ(pushed_ip(cpu), CODE_AT + 5);
+    CHECK_EQ(cpu->dr[6] & 3, 1);
+}

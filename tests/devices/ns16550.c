@@ -108,8 +108,27 @@ TEST(ns16550, transmitter_interrupt)
     CHECK(!rig_irq(r, 4));
     rig_advance(r, MSEC(1));
     CHECK(rig_irq(r, 4));
-    rig_out8(r, MCR, 0); /* OUT2 gates it */
+    rig_out8(r, MCR, 0); /* OUT2 has nobody to give way to */
+    CHECK(rig_irq(r, 4));
+}
+
+TEST(ns16550, ports_with_one_interrupt_are_gated_by_out2)
+{
+    static const struct ns16550_config com3 = { 0x3e8, 4, NULL };
+    struct rig *r = port(true);
+    struct device *other = rig_add(r, &ns16550_class, &com3);
+
+    other->class->reset(other);
+    r->dev->class->reset(r->dev);
+    rig_out8(r, IER, 2);
     CHECK(!rig_irq(r, 4));
+    rig_out8(r, MCR, 8);
+    CHECK(rig_irq(r, 4));
+    rig_out8(r, MCR, 0);
+    CHECK(!rig_irq(r, 4));
+    rig_out8(r, 0x3e9, 2);
+    rig_out8(r, 0x3ec, 8);
+    CHECK(rig_irq(r, 4));
 }
 
 TEST(ns16550, receives_one_by_one)
