@@ -82,8 +82,7 @@ bool operand_likely_unusual(const struct vcpu *cpu, const struct insn *in)
     u32 offset = insn_memory(in) ? insn_offset(cpu, in) : 0;
     bool stores = xl_stores(in) && in->mnem != ZYDIS_MNEMONIC_PUSH; /* its operand is loaded */
 
-    if (insn_memory(in) &&
-        (stores ? store_unusual : load_unusual)(cpu, in->seg, offset))
+    if (insn_memory(in) && (stores ? store_unusual : load_unusual)(cpu, in->seg, offset))
         return true;
     return push_unusual(cpu, in) || string_unusual(cpu, in);
 }
