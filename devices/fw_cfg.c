@@ -6,7 +6,8 @@
  * that is carried out when the low half is written.
  *
  * Items are read-only to the guest. A request may name any length and address: bytes beyond the
- * item read as zero, and what lies beyond RAM is not written.
+ * item read as zero, and what lies beyond RAM is not written. So that a guest cannot have all of
+ * RAM cleared at once, more than ZEROS_MAX of zeros is an error.
  */
 #include "devices/fw_cfg.h"
 
@@ -14,7 +15,7 @@
 
 enum {
     SELECT = 0, DATA = 1, DMA_HIGH = 0, DMA_LOW = 4, /* offsets from 510 and 514 */
-    NUMBERS = 32, KEYS = 0x20, NAME = 56,
+    ZEROS_MAX = 128 << 20, NUMBERS = 32, KEYS = 0x20, NAME = 56,
     KEY_MASK = 0xbfff, KEY_ARCH = 0x8000, /* bit 14: write access, of old */
     ID_TRADITIONAL = 1, ID_DMA = 2,
     CTL_ERROR = 1, CTL_READ = 2, CTL_SKIP = 4, CTL_SELECT = 8, CTL_WRITE = 16,
@@ -147,15 +148,18 @@ static void fw_cfg_zero(struct machine *m, gpa_t gpa, u64 n)
         phys_write(m, gpa + done, zero, n - done < sizeof(zero) ? n - done : sizeof(zero));
 }
 
-static void fw_cfg_dma_read(struct fw_cfg *f, gpa_t gpa, u32 length)
+static bool fw_cfg_dma_read(struct fw_cfg *f, gpa_t gpa, u32 length)
 {
     const u8 *data;
     u32 n = fw_cfg_left(f, &data);
 
     n = n < length ? n : length;
+    if (length - n > ZEROS_MAX)
+        return false;
     if (n && gpa + n <= GIB(4))
         phys_write(f->dev.machine, gpa, data, n);
     fw_cfg_zero(f->dev.machine, gpa + n, length - n);
+    return true;
 }
 
 static void fw_cfg_dma(struct fw_cfg *f, gpa_t request)
@@ -173,9 +177,9 @@ static void fw_cfg_dma(struct fw_cfg *f, gpa_t request)
     gpa_t address = __builtin_bswap64(r.address);
     if (control & CTL_SELECT)
         fw_cfg_select(f, control >> 16);
-    if ((control & CTL_READ) && address < GIB(4))
-        fw_cfg_dma_read(f, address, length);
-    else if (control & (CTL_READ | CTL_WRITE))
+    if (control & CTL_READ)
+        status = address < GIB(4) && fw_cfg_dma_read(f, address, length) ? 0 : CTL_ERROR;
+    else if (control & CTL_WRITE)
         status = CTL_ERROR; /* no item may be written */
     if (control & (CTL_READ | CTL_SKIP))
         fw_cfg_advance(f, length);

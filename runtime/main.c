@@ -2,6 +2,7 @@
  * ring3: options, machine, front ends, loop, exit status.
  */
 #include "runtime/control/chardev.h"
+#include "runtime/control/daemon.h"
 #include "runtime/control/gdb.h"
 #include "runtime/control/pidfile.h"
 #include "runtime/control/progress.h"
@@ -23,6 +24,8 @@ int main(int argc, char **argv)
     int status;
 
     options_parse(&o, argc, argv);
+    if (o.daemonize)
+        daemon_begin();
     host_check(&o);
     if (o.pidfile)
         pidfile_write(o.pidfile);
@@ -35,6 +38,8 @@ int main(int argc, char **argv)
     if (o.monitor)
         chardev_monitor(m, o.monitor);
     display = display_open(m);
+    if (o.daemonize)
+        daemon_ready();
     progress_watch(m);
     status = machine_run(m);
     display_close(display);

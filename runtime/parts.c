@@ -18,6 +18,7 @@
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
 #include "devices/lapic.h"
+#include "devices/lpt.h"
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "devices/pci.h"
@@ -202,7 +203,8 @@ static struct piix3_config *make_pci(struct machine *m, struct pci_slot *slot,
     boot->i440fx = part(m, &i440fx_class, slot);
     *pci = (struct pci_config){ piix3_set_pirq, piix3_rcr_read, piix3_rcr_write,
                                 part(m, &piix3_class, piix3) };
-    m->piix4 = part(m, &piix4_class, slot);
+    if (!m->options->no_acpi) /* SeaBIOS makes tables of its own where the chip is */
+        m->piix4 = part(m, &piix4_class, slot);
     return piix3;
 }
 
@@ -275,6 +277,17 @@ static void make_serial(struct machine *m)
     }
 }
 
+/* LPT1, where -parallel says whose it is. */
+static void make_parallel(struct machine *m)
+{
+    struct lpt_config *c = machine_alloc(m, sizeof(*c));
+
+    if (!m->options->parallel)
+        return;
+    c->chardev = chardev_new(m, m->options->parallel);
+    part(m, &lpt_class, c);
+}
+
 static void make_board(struct machine *m, struct boot_chips *boot)
 {
     struct pci_slot *slot = machine_alloc(m, sizeof(*slot));
@@ -287,6 +300,7 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     make_backdoor(m);
     m->vga = part(m, &vga_class, slot);
     make_serial(m);
+    make_parallel(m);
     part(m, &post_class, NULL);
     piix3->ata = make_disks(m);
     network_make_all(m);

@@ -9,6 +9,7 @@
 #include "devices/ns16550.h"
 #include "runtime/boot/cmos.h"
 #include "runtime/boot/firmware.h"
+#include "runtime/boot/items.h"
 #include "runtime/boot/kernel.h"
 #include "runtime/machine/machine.h"
 
@@ -49,20 +50,6 @@ static void boot_items(struct machine *m)
     fw_cfg_add_file(m->fw_cfg, "etc/boot-fail-wait", wait_forever, sizeof(wait_forever));
 }
 
-/* SeaBIOS makes the SMBIOS tables, of which these files are fields. */
-static void boot_smbios(struct machine *m)
-{
-    const struct options *o = m->options;
-
-    for (u32 i = 0; i < o->smbios_texts; i++) {
-        const struct smbios_text *t = &o->smbios[i];
-        char *name = machine_alloc(m, 32);
-
-        snprintf(name, 32, "smbios/field%u-%u", t->type, t->offset);
-        fw_cfg_add_file(m->fw_cfg, name, t->text, (u32)strlen(t->text) + 1);
-    }
-}
-
 static bool has_com2(const struct machine *m)
 {
     const struct device *d = m->devices;
@@ -88,8 +75,9 @@ void boot_setup(struct machine *m, const struct boot_chips *chips)
 {
     boot_items(m);
     boot_e820(m);
-    boot_smbios(m);
-    boot_acpi(m);
+    if (!m->options->no_acpi)
+        boot_acpi(m);
+    items_of_user(m);
     cmos_fill(m, chips->mc146818);
     firmware_load(m, chips->i440fx);
     kernel_load(m);

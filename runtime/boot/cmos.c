@@ -112,10 +112,9 @@ static void cmos_disks(struct machine *m, struct device *rtc)
 
 /* ---- Boot order: three nibbles; 1 floppy, 2 hard disk, 3 CD, 4 network ---- */
 
-static void cmos_boot_order(struct machine *m, struct device *rtc)
+static void cmos_boot_order(struct device *rtc, const char *order)
 {
     static const char letters[] = "-acdn";
-    const char *order = m->options->boot[0] ? m->options->boot : "cad";
     u32 nibbles = 0;
 
     for (u32 i = 0; i < 3 && order[i]; i++) {
@@ -128,10 +127,25 @@ static void cmos_boot_order(struct machine *m, struct device *rtc)
     cmos_set(rtc, BOOT_FLAG1, 1, nibbles >> 4 & 0xf0);
 }
 
+static const char *usual_order(const struct machine *m)
+{
+    return m->options->boot[0] ? m->options->boot : "cad";
+}
+
+/* -boot once=: the order is another from the first reset on. */
+static void cmos_after_reset(struct machine *m)
+{
+    for (struct device *d = m->devices; d; d = d->next)
+        if (d->class == &mc146818_class)
+            cmos_boot_order(d, usual_order(m));
+}
+
 void cmos_fill(struct machine *m, struct device *mc146818)
 {
     cmos_memory(m, mc146818);
     cmos_floppies(m, mc146818);
     cmos_disks(m, mc146818);
-    cmos_boot_order(m, mc146818);
+    cmos_boot_order(mc146818, m->options->boot_once[0] ? m->options->boot_once : usual_order(m));
+    if (m->options->boot_once[0])
+        m->after_reset = cmos_after_reset;
 }

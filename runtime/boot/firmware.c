@@ -54,14 +54,16 @@ static u8 *boot_read_fd(struct machine *m, int fd, u32 size, const char *path,
 u8 *boot_read_file(struct machine *m, const char *path, u32 limit, u32 *size,
                    const char **error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is no reason to wait */
     struct stat st;
     u8 *data = NULL;
 
     if (fd < 0 || fstat(fd, &st) < 0) {
         *error = boot_errno(path, errno);
     } else if (!S_ISREG(st.st_mode)) {
-        *error = boot_errno(path, S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+        snprintf(boot_error, sizeof(boot_error), "%s: is %s, and has to be a file", path,
+                 S_ISDIR(st.st_mode) ? "a folder" : S_ISFIFO(st.st_mode) ? "a pipe" : "special");
+        *error = boot_error;
     } else if (st.st_size == 0 || st.st_size > limit) {
         snprintf(boot_error, sizeof(boot_error), st.st_size ? "%s is larger than %u KiB"
                                                             : "%s is empty", path, limit >> 10);
@@ -91,8 +93,9 @@ static bool firmware_find(const struct options *o, char *path, const char *name)
         "/usr/share/seabios", "/usr/share/qemu", "/usr/local/share/qemu", "/usr/lib/ipxe/qemu",
     };
 
-    if (o->firmware_path)
-        return firmware_at(path, o->firmware_path, name);
+    for (u32 i = 0; i < o->firmware_paths; i++)
+        if (firmware_at(path, o->firmware_path[i], name))
+            return true;
     for (u32 i = 0; i < ARRAY_SIZE(directories); i++)
         if (firmware_at(path, directories[i], name))
             return true;
@@ -106,8 +109,6 @@ static void firmware_find_bios(const struct options *o, char *path)
             die("-bios %s: %s", o->bios, strerror(errno));
     } else if (!firmware_find(o, path, "bios-256k.bin") &&
                !firmware_find(o, path, "bios.bin")) {
-        if (o->firmware_path)
-            die("-L %s: no bios-256k.bin or bios.bin there", o->firmware_path);
         die("no BIOS found: install SeaBIOS (apt install seabios), or name one with -bios "
             "FILE");
     }
@@ -164,6 +165,30 @@ const u8 *firmware_boot_rom(struct machine *m, const char *name, u32 *size)
     return rom;
 }
 
+/* -option-rom: SeaBIOS starts each of them. */
+static void firmware_load_roms(struct machine *m)
+{
+    const struct options *o = m->options;
+    char path[PATH_SIZE], name[56];
+    const char *error;
+    u32 size;
+
+    for (u32 i = 0; i < o->option_roms; i++) {
+        const char *rom = o->option_rom[i], *slash = strrchr(rom, '/');
+        const u8 *data;
+
+        if (!firmware_at(path, NULL, rom) && !firmware_find(o, path, rom))
+            die("-option-rom %s: %s", rom, strerror(errno));
+        data = boot_read_file(m, path, ROM_UNIT, &size, &error);
+        if (!data)
+            die("-option-rom %s", error);
+        if (size < 3 || data[0] != 0x55 || data[1] != 0xaa)
+            die("-option-rom %s: an option ROM begins with 55 AA", path);
+        snprintf(name, sizeof(name), "genroms/%s", slash ? slash + 1 : rom);
+        fw_cfg_add_file(m->fw_cfg, name, data, size);
+    }
+}
+
 void firmware_load(struct machine *m, struct device *i440fx)
 {
     char path[PATH_SIZE];
@@ -178,4 +203,5 @@ void firmware_load(struct machine *m, struct device *i440fx)
         die("%s: a BIOS is a multiple of 64 KiB, this has %u bytes", path, size);
     firmware_map_bios(m, i440fx, data, size);
     firmware_load_vga(m);
+    firmware_load_roms(m);
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { /* offsets in the file, "The Real-Mode Kernel Header" */
-    SETUP_SECTS = 0x1f1, VID_MODE = 0x1fa, BOOT_FLAG = 0x1fe, HEADER = 0x202, VERSION = 0x206,
+    SETUP_SECTS = 0x1f1, SYSSIZE = 0x1f4, VID_MODE = 0x1fa, BOOT_FLAG = 0x1fe, HEADER = 0x202, VERSION = 0x206,
     TYPE_OF_LOADER = 0x210, LOADFLAGS = 0x211, RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c,
     HEAP_END_PTR = 0x224, CMD_LINE_PTR = 0x228, INITRD_ADDR_MAX = 0x22c, CMDLINE_SIZE = 0x238,
     HEADER_END = 0x23c, OLD_CL_MAGIC = 0x20, OLD_CL_OFFSET = 0x22,
@@ -75,7 +75,9 @@ static void linux_check(struct machine *m, const struct linux_image *l)
     if (l->setup_size > SETUP_MAX || l->setup_size < HEADER_END)
         die("-kernel %s: its header claims %u bytes of setup code", f->kernel_path,
             l->setup_size);
-    if (l->setup_size >= f->kernel_size)
+    /* From 2.04 on SYSSIZE is exact, in units of 16 bytes, of which the last may be part. */
+    if (l->setup_size >= f->kernel_size ||
+        (l->version >= 0x204 && field(f, SYSSIZE, 4) > (f->kernel_size - l->setup_size + 15) / 16))
         die("-kernel %s: the file is cut short", f->kernel_path);
     if (l->kernel + (u64)(f->kernel_size - l->setup_size) > limit)
         die("-kernel %s does not fit into memory: give the guest more with -m", f->kernel_path);

@@ -15,6 +15,7 @@ struct char_backend {
     struct machine *m;
     struct char_backend *next;
     int in, out;          /* -1: none */
+    int log; /* -chardev logfile=: what goes out goes there, too; -1: none */
     int listener, keeper; /* a Unix socket's; a pty's other end, kept open against hang-ups */
     const char *path;     /* of the listener */
     u8 *buffer;           /* a ring */
@@ -36,6 +37,6 @@ void char_hang_up(struct char_backend *p);
 bool char_telnet_byte(struct char_backend *p, u8 byte);
 
 extern const struct char_kind stdio_kind, mon_stdio_kind, file_kind, pty_kind, unix_kind, tcp_kind,
-    telnet_kind, null_kind, none_kind;
+    telnet_kind, pipe_kind, null_kind, none_kind;
 
 #endif

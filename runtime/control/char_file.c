@@ -16,7 +16,8 @@ static void no_write(struct chardev *c, const u8 *data, u32 n)
 
 static void open_null(struct char_backend *p, const char *arg)
 {
-    p->c.write = no_write;
+    if (p->log < 0)
+        p->c.write = no_write;
 }
 
 static void open_file(struct char_backend *p, const char *path)
@@ -52,5 +53,37 @@ const struct char_kind file_kind = {
     .open = open_file,
 };
 const struct char_kind pty_kind = { .name = "pty", .chardev = "pty", .open = open_pty };
+/* Both ends are opened by us as well: so neither waits for somebody, nor ends when he goes. */
+static int open_fifo(const char *path, const char *ending)
+{
+    char name[4096];
+
+    snprintf(name, sizeof(name), "%s%s", path, ending);
+    return open(name, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+}
+
+static void open_pipe(struct char_backend *p, const char *path)
+{
+    p->in = open_fifo(path, ".in");
+    p->out = open_fifo(path, ".out");
+    if (p->in < 0 || p->out < 0) {
+        if (p->in >= 0)
+            close(p->in);
+        if (p->out >= 0)
+            close(p->out);
+        p->in = p->out = open_fifo(path, "");
+    }
+    if (p->in < 0)
+        die("pipe:%s: %s: mkfifo %s.in %s.out makes them", path, strerror(errno), path, path);
+    char_watch(p);
+}
+
+const struct char_kind pipe_kind = {
+    .name = "pipe:",
+    .argument = "PATH",
+    .chardev = "pipe",
+    .path = true,
+    .open = open_pipe,
+};
 const struct char_kind null_kind = { .name = "null", .chardev = "null", .open = open_null };
 const struct char_kind none_kind = { .name = "none", .open = open_null };

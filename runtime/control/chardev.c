@@ -14,6 +14,7 @@
 #include "runtime/machine/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,10 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
     struct char_backend *p = container_of(c, struct char_backend, c);
     bool was_empty = !p->held;
 
+    if (p->log >= 0 && write(p->log, data, n) < 0 && errno != EAGAIN && errno != EINTR) {
+        close(p->log); /* a full disk */
+        p->log = -1;
+    }
     if (p->out < 0)
         return;
     if (p->terminal && !p->m->spoken) {
@@ -217,7 +222,7 @@ void char_watch(struct char_backend *p)
 
 const struct char_kind *const char_kinds[] = {
     &stdio_kind, &mon_stdio_kind, &file_kind, &pty_kind,
-    &unix_kind,  &tcp_kind,       &telnet_kind, &null_kind, &none_kind, NULL,
+    &unix_kind,  &tcp_kind,       &telnet_kind, &pipe_kind, &null_kind, &none_kind, NULL,
 };
 
 const struct char_kind *char_kind_of(const char *target)
@@ -230,6 +235,24 @@ const struct char_kind *char_kind_of(const char *target)
             return char_kinds[i];
     }
     return NULL;
+}
+
+/* The logfile= of the -chardev that this target is of. */
+static int open_log(const struct options *o, const char *target)
+{
+    int fd = -1;
+
+    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++) {
+        const char *path = o->chardev[i].log;
+
+        if (o->chardev[i].target != target || !path)
+            continue;
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK |
+                            (o->chardev[i].log_append ? O_APPEND : O_TRUNC), 0666);
+        if (fd < 0)
+            die("-chardev logfile=%s: %s", path, strerror(errno));
+    }
+    return fd;
 }
 
 static struct chardev *open_backend(struct machine *m, const char *target, bool is_monitor)
@@ -246,6 +269,7 @@ static struct chardev *open_backend(struct machine *m, const char *target, bool 
     p->m = m;
     p->is_monitor = is_monitor;
     p->in = p->out = p->listener = p->keeper = -1;
+    p->log = m->options ? open_log(m->options, target) : -1;
     p->buffer = malloc(BUFFER);
     check(p->buffer, "out of memory");
     p->c.write = port_write;
@@ -278,6 +302,9 @@ static void drain_output(struct char_backend *p)
 static void port_free(struct char_backend *p)
 {
     int fds[] = { p->in, p->out != p->in ? p->out : -1, p->keeper };
+
+    if (p->log >= 0)
+        close(p->log);
 
     drain_output(p);
     monitor_free(p->monitor);

@@ -37,6 +37,7 @@ const struct char_kind *char_kind_of(const char *target);
  *   unix:PATH,server=on,wait=off   a socket for one client, the newest
  *   tcp:HOST:PORT,server=on,wait=off      the same by TCP; no HOST: on the loopback interface
  *   telnet:HOST:PORT,server=on,wait=off   for a telnet client
+ *   pipe:PATH           FIFOs PATH.in and PATH.out, or PATH for both
  *   null, none
  * Freed by chardev_free_all(). die()s with one line on the user's mistakes.
  */

@@ -17,6 +17,7 @@ enum {
     MAX_DRIVES = 8,
     MAX_REFERENCES = 2
 };
+enum { MAX_PATHS = 8, MAX_FW_CFGS = 8 };
 enum { MAX_NETDEVS = 8, MAX_DUMPS = 8 };
 
 struct drive_options {
@@ -60,14 +61,24 @@ struct options {
     struct drive_options floppy[2], ide[2][2];
     bool snapshot;     /* all drives */
     char boot[5];      /* "a", "c", "d", "n" in order; empty: by what there is */
+    char boot_once[5]; /* the same until the first reset; empty: as ever */
     bool boot_menu;
     struct smbios_text smbios[MAX_SMBIOS_TEXTS];
     u32 smbios_texts;
-    const char *kernel, *initrd, *append, *bios, *firmware_path;
+    const char *kernel, *initrd, *append, *bios;
+    const char *firmware_path[MAX_PATHS], *option_rom[MAX_PATHS]; /* -L, -option-rom */
+    u32 firmware_paths, option_roms;
     const char *cpu;   /* name of a cpu_model */
     u64 cpu_on, cpu_off; /* FEATURE_BITs of cpu/cpuid.h: beyond the model's, and without */
     const char *rtc_base; /* "utc", "localtime", or a date */
     const char *serial[MAX_SERIAL];
+    const char *parallel; /* target of LPT1; NULL: the board has none */
+    bool no_acpi;         /* the guest is given no ACPI tables */
+    bool daemonize;
+    struct {
+        const char *name, *file, *text; /* one of file and text */
+    } fw_cfg[MAX_FW_CFGS];
+    u32 fw_cfgs;
     const struct engine *engine;
     struct engine_switches switches; /* of it */
     bool plain_host; /* as if the host had nothing that is only quicker */
@@ -88,6 +99,8 @@ struct options {
     bool gdb_wait;
     struct {
         const char *id, *target;
+        const char *log; /* what goes out goes there, too; NULL: nowhere */
+        bool log_append;
     } chardev[MAX_CHARDEVS]; /* names for targets: -chardev */
     struct audiodev_options audiodev[MAX_AUDIODEVS]; /* in the order of -audiodev */
     const char *pcspk_audiodev; /* an id; NULL: the first, or the window's */

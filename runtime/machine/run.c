@@ -68,6 +68,8 @@ static void serve_reset(struct machine *m)
         return;
     }
     machine_reset(m);
+    if (m->after_reset)
+        m->after_reset(m);
     machine_notify(m, "RESET", reason);
 }
 

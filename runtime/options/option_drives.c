@@ -91,7 +91,7 @@ struct drive_keys {
 /* clang-format off */
 static const struct key_row drive_keys[] = {
     KEY(struct drive_keys, file, KEY_TEXT),
-    { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy|none" },
+    { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy|none|pflash" },
     { "file.filename", KEY_TEXT, offsetof(struct drive_keys, file), NULL },
     { "file.driver", KEY_IGNORE, 0, NULL },
     { "file.locking", KEY_CHOICE, offsetof(struct drive_keys, locking), "auto|on|off" },
@@ -159,6 +159,32 @@ static void fill_drive(struct drive_options *d, const struct drive_keys *k, bool
     d->sectors = k->secs;
 }
 
+/* All three or none. */
+static void check_geometry(const char *option, struct drive_keys *k)
+{
+    if (k->cyls == NO_INDEX && k->heads == NO_INDEX && k->secs == NO_INDEX) {
+        k->cyls = k->heads = k->secs = 0; /* guess */
+        return;
+    }
+    if (k->cyls - 1 >= 65535 || k->heads - 1 >= 16 || k->secs - 1 >= 255)
+        die("%s: a geometry is cyls= from 1 to 65535, heads= from 1 to 16 and secs= from 1 to 255",
+            option);
+}
+
+/* A flash chip that is only read is a ROM: the firmware's. */
+static void take_flash(struct options *o, const char *option, const struct drive_keys *k)
+{
+    if (!k->file || o->bios)
+        die("%s: %s", option, k->file ? "firmware is given twice" : "file= is missing");
+    if ((k->unit != NO_INDEX && k->unit) || (k->index != NO_INDEX && k->index))
+        die("%s: if=pflash: only unit=0, the firmware: it has no second one for variables", option);
+    if (k->format && strcmp(k->format, "raw"))
+        die("%s: if=pflash: only format=raw", option);
+    if (!k->readonly)
+        warn("%s: if=pflash: the guest can read it, and not write to it", option);
+    o->bios = k->file;
+}
+
 /* if=none: kept until a -device says where it goes. */
 static void keep_drive(struct options *o, const char *option, const struct drive_keys *k,
                        bool cdrom)
@@ -178,13 +204,19 @@ static void keep_drive(struct options *o, const char *option, const struct drive
 SETTER(set_drive)
 {
     struct drive_keys k = { .iface = "ide", .media = "disk", .index = NO_INDEX, .bus = NO_INDEX,
-                            .unit = NO_INDEX };
+                            .unit = NO_INDEX, .cyls = NO_INDEX, .heads = NO_INDEX,
+                            .secs = NO_INDEX };
     struct drive_options *d;
     bool floppy, cdrom;
     u32 index;
 
     keyval_read(option, arg, NULL, drive_keys, ARRAY_SIZE(drive_keys), &k);
     check_format(option, k.format);
+    check_geometry(option, &k);
+    if (!strcmp(k.iface, "pflash")) {
+        take_flash(o, option, &k);
+        return;
+    }
     floppy = !strcmp(k.iface, "floppy");
     cdrom = !strcmp(k.media, "cdrom");
     if (floppy && cdrom)

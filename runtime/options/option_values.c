@@ -18,6 +18,7 @@
 #include "runtime/screen/display.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -137,11 +138,16 @@ static const struct key_row rtc_keys[] = {
     { "driftfix", KEY_IGNORE, 0, NULL },
 };
 
+SETTER(set_localtime)
+{
+    o->rtc_base = "localtime";
+}
+
 SETTER(set_rtc)
 {
     struct rtc_keys k = { .base = o->rtc_base };
 
-    keyval_read(option, arg, NULL, rtc_keys, ARRAY_SIZE(rtc_keys), &k);
+    keyval_read(option, arg, "base", rtc_keys, ARRAY_SIZE(rtc_keys), &k);
     o->rtc_base = k.base;
     if (!in_choices(k.base, "utc|localtime") && !is_date(k.base))
         refuse_choice("-rtc base=", k.base, "utc|localtime|2026-11-20|2026-11-20T10:00:00");
@@ -179,21 +185,48 @@ static void note_accelerator(struct options *o, const char *name)
     o->kvm_asked |= name && !strncmp(name, "kvm", 3);
 }
 
+static _Noreturn void list_machines(void)
+{
+    printf("pc                 PC of 1996: Intel 440FX, PIIX3, PIIX4 (the only board)\n"
+           "pc-i440fx-VERSION  the same, whatever the version\n");
+    exit(0);
+}
+
+static void check_machine(const char *option, const char *type)
+{
+    if (!type || !strcmp(type, "pc") || !strncmp(type, "pc-i440fx-", 10) ||
+        !strncmp(type, "pc-1.", 5) || !strncmp(type, "pc-0.", 5))
+        return;
+    if (in_choices(type, "isapc|microvm|none") || !strncmp(type, "q35", 3) ||
+        !strncmp(type, "pc-q35-", 7))
+        die("%s: %s is not there: pc (Intel 440FX) is the only board", option, type);
+    refuse_choice(option, type, "pc|pc-i440fx-7.2");
+}
+
+SETTER(set_no_acpi)
+{
+    o->no_acpi = true;
+}
+
 SETTER(set_machine)
 {
     static const struct key_row rows[] = {
-        { "type", KEY_CHOICE, offsetof(struct machine_keys, type), "pc|pc-i440fx-7.2" },
+        KEY(struct machine_keys, type, KEY_TEXT),
         { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS },
         { "usb", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
         { "vmport", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
         { "hpet", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
-        { "acpi", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
+        { "acpi", KEY_BOOL, offsetof(struct machine_keys, on), NULL },
         { "graphics", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
         { "pcspk-audiodev", KEY_TEXT, offsetof(struct machine_keys, pcspk_audiodev), NULL },
     };
-    struct machine_keys k = { .pcspk_audiodev = o->pcspk_audiodev };
+    struct machine_keys k = { .pcspk_audiodev = o->pcspk_audiodev, .on = !o->no_acpi };
 
+    if (in_choices(arg, "help|?"))
+        list_machines();
     keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
+    check_machine(option, k.type);
+    o->no_acpi = !k.on;
     o->pcspk_audiodev = k.pcspk_audiodev;
     note_accelerator(o, k.accel);
 }
@@ -231,26 +264,38 @@ struct boot_keys {
 };
 static const struct key_row boot_keys[] = {
     KEY(struct boot_keys, order, KEY_TEXT),
+    KEY(struct boot_keys, once, KEY_TEXT),
     KEY(struct boot_keys, menu, KEY_BOOL),
     KEY(struct boot_keys, strict, KEY_BOOL),
+    { "splash", KEY_IGNORE, 0, NULL },
     { "splash-time", KEY_IGNORE, 0, NULL },
     { "reboot-timeout", KEY_IGNORE, 0, NULL },
 };
 
-SETTER(set_boot)
+static void take_order(const char *option, const char *text, char order[5])
 {
-    struct boot_keys k = { .order = "" };
     u32 n = 0;
 
-    keyval_read(option, arg, "order", boot_keys, ARRAY_SIZE(boot_keys), &k);
-    memset(o->boot, 0, sizeof(o->boot));
-    for (const char *p = k.order; *p; p++) {
-        if (!strchr("acdn", *p) || strchr(o->boot, *p))
-            die("%s: '%s': letters of a (floppy), c (hard disk), d (CD), n (network), each "
-                "once",
-                option, k.order);
-        o->boot[n++] = *p;
+    memset(order, 0, 5);
+    for (const char *p = text; *p; p++) {
+        if (!strchr("acdn", *p) || strchr(order, *p))
+            die("%s: '%s': letters of a (floppy), c (hard disk), d (CD), n (network), each once", option,
+                text);
+        order[n++] = *p;
     }
+    if (!n)
+        die("%s: an order without a letter: a (floppy), c (hard disk), d (CD), n (network)", option);
+}
+
+SETTER(set_boot)
+{
+    struct boot_keys k = { NULL };
+
+    keyval_read(option, arg, "order", boot_keys, ARRAY_SIZE(boot_keys), &k);
+    if (k.order)
+        take_order(option, k.order, o->boot);
+    if (k.once)
+        take_order(option, k.once, o->boot_once);
     o->boot_menu = k.menu;
 }
 
@@ -263,7 +308,8 @@ SETTER(set_smbios)
         const char *name;
     } keys[] = {
         { 0, 4, "vendor" },  { 0, 5, "version" }, { 0, 8, "date" },   { 1, 4, "manufacturer" },
-        { 1, 5, "product" }, { 1, 6, "version" }, { 1, 7, "serial" },
+        { 1, 5, "product" }, { 1, 6, "version" }, { 1, 7, "serial" }, { 1, 8, "uuid" },
+        { 1, 25, "sku" },    { 1, 26, "family" },
     };
     const char *type, *text, *list = keyval_take(arg, "type", &type);
     u32 number;
@@ -271,7 +317,7 @@ SETTER(set_smbios)
     if (!type || !parse_u32(type, &number) || number > 1)
         die("%s: wants type=0 (vendor=, version=, date=) or type=1 (manufacturer=, product=, "
             "version=, "
-            "serial=)",
+            "serial=, uuid=, sku=, family=)",
             option);
     for (u32 i = 0; i < ARRAY_SIZE(keys); i++) {
         if (keys[i].type != number)
@@ -285,6 +331,55 @@ SETTER(set_smbios)
     }
     if (*list)
         die("%s: type=%u has no '%s'", option, number, list);
+}
+
+/* ---- For the firmware ---- */
+
+static void add_path(const char *option, const char **paths, u32 *n, const char *arg)
+{
+    if (*n == MAX_PATHS)
+        die("%s: %s: at most %u of them", option, arg, MAX_PATHS);
+    paths[(*n)++] = arg;
+}
+
+SETTER(set_firmware_path)
+{
+    if (access(arg, X_OK))
+        die("%s: firmware folder %s: %s", option, arg, strerror(errno));
+    add_path(option, o->firmware_path, &o->firmware_paths, arg);
+}
+
+SETTER(set_option_rom)
+{
+    static const struct key_row rows[] = { { "romfile", KEY_TEXT, 0, NULL },
+                                           { "bootindex", KEY_IGNORE, 0, NULL } };
+    const char *path = NULL;
+
+    keyval_read(option, arg, "romfile", rows, ARRAY_SIZE(rows), &path);
+    add_path(option, o->option_rom, &o->option_roms, path ? path : "");
+}
+
+SETTER(set_fw_cfg)
+{
+    struct fw_cfg_keys {
+        const char *name, *file, *string;
+    } k = { NULL };
+    static const struct key_row rows[] = { KEY(struct fw_cfg_keys, name, KEY_TEXT),
+                                           KEY(struct fw_cfg_keys, file, KEY_TEXT),
+                                           KEY(struct fw_cfg_keys, string, KEY_TEXT) };
+
+    keyval_read(option, arg, "name", rows, ARRAY_SIZE(rows), &k);
+    if (!k.name || !k.file == !k.string)
+        die("%s: wants name=NAME and one of file= and string=", option);
+    if (strlen(k.name) > 55)
+        die("%s: name=%s: has more than 55 letters", option, k.name);
+    if (strncmp(k.name, "opt/", 4))
+        warn("%s: name=%s: names of users' items begin with opt/", option, k.name);
+    if (o->fw_cfgs == MAX_FW_CFGS)
+        die("%s: at most %u of them", option, MAX_FW_CFGS);
+    o->fw_cfg[o->fw_cfgs].name = k.name;
+    o->fw_cfg[o->fw_cfgs].file = k.file;
+    o->fw_cfg[o->fw_cfgs++].text = k.string;
 }
 
 /* ---- Screen ---- */
@@ -348,6 +443,11 @@ static _Noreturn void refuse_display(const char *option, const char *name)
     refuse_name(option, name, names, sizeof(names[0]), n);
 }
 
+SETTER(set_curses)
+{
+    set_display(o, option, "curses");
+}
+
 SETTER(set_display)
 {
     struct display_keys k = { NULL };
@@ -406,8 +506,13 @@ SETTER(set_serial)
 SETTER(set_monitor)
 {
     o->monitor = in_choices(arg, "none|null") ? NULL : target(option, arg);
-    if (!strncmp(arg, "mon:", 4) || !strncmp(arg, "file:", 5))
+    if (!strncmp(arg, "mon:", 4))
         die("%s: '%s': nobody could type there", option, arg);
+}
+
+SETTER(set_parallel)
+{
+    o->parallel = strcmp(arg, "none") ? target(option, arg) : NULL;
 }
 
 SETTER(set_debugcon)
@@ -418,8 +523,8 @@ SETTER(set_debugcon)
 
 /* -chardev: names for targets, looked up at the end as "chardev:ID". */
 struct chardev_keys {
-    const char *backend, *id, *path;
-    bool server, wait, mux, ignored;
+    const char *backend, *id, *path, *logfile;
+    bool server, wait, mux, ignored, logappend;
 };
 
 static const struct key_row chardev_keys[] = {
@@ -431,6 +536,8 @@ static const struct key_row chardev_keys[] = {
     { "mux", KEY_BOOL, offsetof(struct chardev_keys, mux), NULL },
     { "signal", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL },
     { "append", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL },
+    KEY(struct chardev_keys, logfile, KEY_TEXT),
+    KEY(struct chardev_keys, logappend, KEY_BOOL),
 };
 
 static const struct char_kind *chardev_kind(const char *option, const char *name)
@@ -479,6 +586,8 @@ SETTER(set_chardev)
         die("%s: id=%s: %s", option, k.id, n == MAX_CHARDEVS ? "too many" : "used twice");
     o->chardev[n].id = k.id;
     o->chardev[n].target = chardev_target(&k, option);
+    o->chardev[n].log = k.logfile;
+    o->chardev[n].log_append = k.logappend;
 }
 
 static const char *resolve(const struct options *o, const char *where)
@@ -696,6 +805,9 @@ SETTER(set_tc_size)
 {
     if (!parse_size(arg, MIB(1), &o->tc_size) || o->tc_size < PAGE_SIZE || o->tc_size > GIB(1))
         die("%s: '%s': a size from 4K to 1G", option, arg);
+    if (o->tc_size < MIB(4))
+        warn("%s: '%s': a cache of %llu KiB is emptied all the time", option, arg,
+             (unsigned long long)o->tc_size >> 10);
 }
 
 SETTER(set_dump_tc)
@@ -737,6 +849,7 @@ static void check_terminal(const struct options *o)
     for (u32 i = 0; i < MAX_SERIAL; i++)
         users += is_terminal(o->serial[i]);
     users += is_terminal(o->monitor);
+    users += is_terminal(o->parallel);
     users += o->qmp && !strcmp(o->qmp, "stdio");
     for (struct device_options *d = o->devices; d; d = d->next)
         users +=
@@ -744,6 +857,27 @@ static void check_terminal(const struct options *o)
     if (users > 1)
         die("the terminal can serve one of -display curses, -serial stdio, -monitor stdio and "
             "-qmp stdio");
+}
+
+/* Rather now than when the run is over. */
+static void check_writable(const char *option, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+
+    if (fd < 0)
+        die("%s %s: %s", option, path, strerror(errno));
+    close(fd);
+}
+
+static void check_daemon(const struct options *o)
+{
+    bool terminal = o->nographic || (o->display && o->display->terminal) || is_terminal(o->monitor) ||
+                    (o->qmp && !strcmp(o->qmp, "stdio"));
+
+    for (u32 i = 0; i < MAX_SERIAL; i++)
+        terminal |= is_terminal(o->serial[i]);
+    if (o->daemonize && terminal)
+        die("-daemonize: not with what needs the terminal (-nographic, stdio, curses)");
 }
 
 void options_finish(struct options *o)
@@ -755,6 +889,7 @@ void options_finish(struct options *o)
     for (struct device_options *d = o->devices; d; d = d->next)
         resolve_device(o, d);
     o->monitor = resolve(o, o->monitor);
+    o->parallel = resolve(o, o->parallel);
     finish_mon(o);
     place_drives(o);
     if (o->nographic && !o->serial[0] && !wants_device(o, &ns16550_class))
@@ -768,6 +903,9 @@ void options_finish(struct options *o)
         o->switches.no_memo = true;
     if (o->kvm_asked)
         warn("no KVM is used: %s runs the guest", o->engine->help);
+    check_daemon(o);
+    if (o->stats)
+        check_writable("-stats", o->stats);
     if (o->stats_interval && !o->stats)
         die("-stats-interval: only with -stats FILE");
     if (!o->kernel && (o->initrd || *o->append))

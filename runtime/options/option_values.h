@@ -27,6 +27,13 @@ SETTER(set_monitor);
 SETTER(set_debugcon);
 SETTER(set_qmp);
 SETTER(set_mon);
+SETTER(set_parallel);
+SETTER(set_firmware_path);
+SETTER(set_option_rom);
+SETTER(set_fw_cfg);
+SETTER(set_localtime);
+SETTER(set_no_acpi);
+SETTER(set_curses);
 SETTER(set_gdb);
 SETTER(set_gdb_port); /* without an argument */
 SETTER(set_engine);

@@ -6,6 +6,7 @@
 #include "devices/adlib.h"
 #include "devices/ata.h"
 #include "devices/debugcon.h"
+#include "devices/lpt.h"
 #include "devices/i8042.h"
 #include "devices/i82077.h"
 #include "devices/i8237.h"
@@ -47,6 +48,7 @@ static const struct chip chips[] = {
     { &pcspk_class, NULL, { { 0x61, 1 } } },
     { &ns16550_class, &serial, { { 0x3f8, 8 } } },
     { &debugcon_class, &debug, { { 0xe9, 1 } } },
+    { &lpt_class, NULL, { { 0x378, 3 } } },
     { &post_class, NULL, { { 0x80, 1 } } },
     { &i8237_class, NULL, { { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } } },
     { &sb16_class, &card, { { 0x224, 12 } } },

@@ -228,6 +228,7 @@ static void episode(const struct target *target, u64 seed)
     set_device(&o, "-device", "pc-testdev");
     set_device(&o, "-device", "pci-testdev,addr=9");
     set_debugcon(&o, "-debugcon", "null");
+    set_parallel(&o, "-parallel", "null");
     if (target->nic) { /* what it sends goes to the discard port of this host */
         snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s",
                  target->nic);

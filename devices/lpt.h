@@ -1,0 +1,16 @@
+/*
+ * The parallel port: see lpt.c.
+ */
+#ifndef RING3_LPT_H
+#define RING3_LPT_H
+
+#include "devices/chardev.h"
+#include "devices/device.h"
+
+extern const struct device_class lpt_class; /* 378-37A, IRQ 7 */
+
+struct lpt_config {
+    struct chardev *chardev; /* where bytes go; NULL: nowhere */
+};
+
+#endif

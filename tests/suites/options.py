@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""The small options, from outside: firmware's, ports', the machine's, the background.
+
+  options.py [--ring3 PATH] [NAME…]
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from cases import Skipped, case, expect  # noqa: E402
+from context import LOOP, TOP, main  # noqa: E402
+from sectors import END, START  # noqa: E402
+from vm import VM  # noqa: E402
+
+SEABIOS = "/usr/share/seabios"
+EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+# print DL by INT 17h
+PRINT = "b400 ba0000 b0%02x cd17"
+
+
+def guest(c, code, *options):
+    return c.run("-display", "none", "-m", "8", "-fda", c.floppy(code), "-boot", "a", *EXIT, *options)
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+@case
+def parallel_port(c):
+    """INT 17h prints to a file; without -parallel there is no port."""
+    code = START + bytes.fromhex("".join(PRINT % ord(x) for x in "Hi\n")) + END
+    r = guest(c, code, "-parallel", "file:" + c.path("paper"))
+    expect(r.returncode == 1 and read(c.path("paper")) == b"Hi\n", "%r, %s" % (read(c.path("paper")), r.stderr))
+    # in al,378; out E9,al
+    look = bytes.fromhex("ba7803 ec e6e9") + END
+    for options, want in ((), b"\xff"), (("-parallel", "none"), b"\xff"), (("-parallel", "null"), b"\xaa"):  # SeaBIOS looked for it
+        guest(c, look, *options, "-debugcon", "file:" + c.path("said"))
+        expect(read(c.path("said"))[-1:] == want, "%s: %r" % (options, read(c.path("said"))[-4:]))
+
+
+@case
+def fw_cfg_items(c):
+    """What SeaBIOS takes by such an item is seen: a message at start."""
+    text = c.file("banner", b"from a file")
+    # write "name" into 510 is long: read the directory by DMA is longer; so ask SeaBIOS's log of files
+    for options in ("-fw_cfg", "name=opt/a,string=x,,y"), ("-fw_cfg", "opt/b,file=" + text):
+        r = guest(c, END, *options, "--trace", "fw")
+        expect(r.returncode == 1, r.stderr[-200:])
+    c.refused("one of file= and string=", "-fw_cfg", "name=opt/a")
+    c.refused("one of file= and string=", "-fw_cfg", "name=opt/a,string=x,file=y")
+    c.refused("No such file", "-fw_cfg", "name=opt/a,file=/no/such/file")
+    r = guest(c, END, "-fw_cfg", "name=etc/x,string=1")
+    expect("opt/" in r.stderr, r.stderr)
+
+
+@case
+def smbios_fields(c):
+    """SeaBIOS puts them into its tables, which lie in memory."""
+    uuid = "12345678-9abc-def0-1234-56789abcdef0"
+    vm = VM(c.ring3, ["-m", "8", "-fda", c.floppy(LOOP), "-boot", "a", "-smbios", "type=1,manufacturer=Ringmakers,product=Three,"
+                      "serial=S-7,uuid=" + uuid, "-smbios", "type=0,vendor=Firm"])
+    try:
+        def tables():
+            vm.qmp.run("pmemsave", val=0, size=8 << 20, filename=c.path("memory"))
+            memory = read(c.path("memory"))
+            return all(x in memory for x in (b"Ringmakers\0Three\0", b"S-7\0", b"Firm\0")) and memory
+        memory = vm.wait_for("the tables", tables, 20)
+        expect(bytes.fromhex("78563412bc9af0de123456789abcdef0") in memory, "the UUID")
+    finally:
+        vm.quit()
+        vm.close()
+    c.refused("is no UUID", "-smbios", "type=1,uuid=12")
+    c.refused("wants type=0", "-smbios", "type=3,serial=1")
+    c.refused("has no 'produkt=x'", "-smbios", "type=1,produkt=x")
+
+
+@case
+def option_roms(c):
+    """An option ROM runs before the disk is booted."""
+    # 55 AA, 1 sector; mov al,'R'; out E9,al; retf
+    rom = bytearray(bytes.fromhex("55aa01 b052 e6e9 cb").ljust(512, b"\0"))
+    rom[511] = -sum(rom) & 0xff
+    r = guest(c, bytes.fromhex("b042 e6e9") + END, "-option-rom", c.file("my.rom", bytes(rom)), "-debugcon",
+              "file:" + c.path("said"))
+    expect(r.returncode == 1 and re.search(rb"R.*B$", read(c.path("said")), re.S), "%r" % read(c.path("said"))[-40:])
+    c.refused("55 AA", "-option-rom", c.file("bad.rom", bytes(512)))
+    c.refused("No such file", "-option-rom", "/no/such/rom")
+
+
+@case
+def firmware_folders_add_up(c):
+    """Several -L, the first that has it, then the usual ones."""
+    os.mkdir(c.path("one"))
+    os.mkdir(c.path("two"))
+    r = guest(c, END, "-L", c.path("one"), "-L", c.path("two"))
+    expect(r.returncode == 1, r.stderr)
+    with open(c.path("two/bios-256k.bin"), "wb") as f:
+        f.write(b"short")
+    c.refused("two/bios-256k.bin: a BIOS is", "-L", c.path("one"), "-L", c.path("two"))
+    c.refused("No such file", "-L", "/no/such/folder")
+
+
+@case
+def flash(c):
+    bios = SEABIOS + "/bios-256k.bin"
+    r = guest(c, END, "-drive", "if=pflash,format=raw,readonly=on,file=" + bios)
+    expect(r.returncode == 1 and not r.stderr, r.stderr)
+    r = guest(c, END, "-drive", "if=pflash,format=raw,file=" + bios)
+    expect(r.returncode == 1 and "not write" in r.stderr, r.stderr)
+    c.refused("unit=0", "-drive", "if=pflash,unit=1,file=" + bios)
+
+
+@case
+def boot_once(c):
+    """The first start is from the floppy, the one after a reset from the hard disk."""
+    again = bytes.fromhex("b0fe e664") + LOOP
+    disk = c.file("disk", (bytes.fromhex("b002 e6e9") + END).ljust(510, b"\0") + b"\x55\xaa", 1 << 20)
+    floppy = c.floppy(bytes.fromhex("b001 e6e9") + again)
+    r = c.run("-display", "none", "-m", "8", "-fda", floppy, "-drive", "format=raw,file=" + disk, "-boot", "once=a,order=c",
+              "-debugcon", "file:" + c.path("said"), *EXIT)
+    starts = re.sub(rb"[^\1\2]", b"", read(c.path("said")))
+    expect(r.returncode == 1 and starts == b"\1\2", "%r" % starts)
+    c.refused("without a letter", "-boot", "order=")
+    c.refused("each once", "-boot", "order=cc")
+    r = guest(c, END, "-boot", "menu=on,splash-time=1")
+    expect(r.returncode == 1, r.stderr)
+
+
+@case
+def machines(c):
+    for kind in "pc", "pc-i440fx-2.1", "pc-i440fx-10.0", "type=pc,acpi=off":
+        expect(guest(c, END, "-machine", kind).returncode == 1, kind)
+    expect("pc" in c.run("-machine", "help").stdout, "-machine help")
+    for kind in "q35", "pc-q35-7.2", "isapc", "microvm":
+        c.refused("is not there: pc", "-machine", kind)
+    c.refused("nearest is", "-machine", "pcc")
+    for tables, options in (True, []), (False, ["-no-acpi"]):
+        vm = VM(c.ring3, ["-m", "8", "-fda", c.floppy(LOOP), "-boot", "a", *options])
+        try:
+            time.sleep(2)
+            vm.qmp.run("pmemsave", val=0xe0000, size=0x20000, filename=c.path("bios"))
+            bios = read(c.path("bios"))
+            found = [m for m in re.finditer(b"RSD PTR ", bios) if sum(bios[m.start():m.start() + 20]) % 256 == 0]
+            expect(bool(found) == tables, "ACPI with %s" % options)
+        finally:
+            vm.quit()
+            vm.close()
+
+
+@case
+def clocks(c):
+    for options in ("-rtc", "localtime"), ("-rtc", "utc"), ("-rtc", "base=2026-11-20T10:00:00,clock=vm"), ("-localtime",), \
+            ("-startdate", "1999-12-31"), ("-rtc", "2001-02-03"):
+        expect(guest(c, END, *options).returncode == 1, str(options))
+    c.refused("rtc base", "-rtc", "never")
+
+
+def running(pid):
+    try:
+        return read("/proc/%d/stat" % pid).rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
+@case
+def in_the_background(c):
+    """The first process ends when the sockets are there; mistakes are still its own."""
+    pidfile = c.path("pid")
+    start = time.time()
+    r = c.run("-daemonize", "-pidfile", pidfile, "-display", "none", "-m", "8", "-fda", c.floppy(LOOP), "-qmp",
+              "unix:%s,server=on,wait=off" % c.path("q"))
+    expect(r.returncode == 0 and time.time() - start < 15, "status %d: %s" % (r.returncode, r.stderr))
+    pid = int(read(pidfile))
+    try:
+        expect(running(pid) and os.path.exists(c.path("q")), "it does not run")
+        expect(os.getsid(pid) == pid, "it has no session of its own")
+        expect(os.readlink("/proc/%d/fd/0" % pid) == "/dev/null", "it has the terminal")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    end = time.time() + 10
+    while running(pid) and time.time() < end:
+        time.sleep(0.05)
+    expect(not running(pid) and not os.path.exists(pidfile), "it did not end well")
+    c.refused("No such file", "-daemonize", "-hda", "/no/such/disk")
+    c.refused("-daemonize: not with", "-daemonize", "-serial", "stdio")
+
+
+@case
+def character_back_ends(c):
+    """A log beside a -chardev, also of -serial; pipes."""
+    # says "ok" on COM1
+    code = bytes.fromhex("ba f803 b06f ee b06b ee") + END
+    for options, want in ([], b"ok"), ([",logappend=on"], b"oldok"):
+        c.file("log", b"old")
+        r = guest(c, code, "-chardev", "null,id=c,logfile=" + c.path("log") + "".join(options), "-serial", "chardev:c")
+        expect(r.returncode == 1 and read(c.path("log")).endswith(want), "%r" % read(c.path("log")))
+    for end in "in", "out":
+        os.mkfifo(c.path("p." + end))
+    reader = os.open(c.path("p.out"), os.O_RDONLY | os.O_NONBLOCK)
+    # echoes a byte of COM1
+    echo = bytes.fromhex("ba fd03 ec a801 74fb ba f803 ec ee") + END
+    vm = subprocess.Popen([c.ring3, "-display", "none", "-m", "8", "-fda", c.floppy(echo), "-boot", "a", *EXIT, "-serial",
+                           "pipe:" + c.path("p")])
+    time.sleep(3)
+    with open(c.path("p.in"), "wb") as f:
+        f.write(b"e")
+    expect(vm.wait(20) == 1 and os.read(reader, 100).endswith(b"e"), "the pipe")
+    os.close(reader)
+    c.refused("mkfifo", "-serial", "pipe:" + c.path("none"))
+    r = guest(c, END, "-monitor", "file:" + c.path("monitor"))
+    expect(r.returncode == 1, r.stderr)
+
+
+@case
+def nothing_is_taken_in_silence(c):
+    os.mkfifo(c.path("fifo"))
+    for option in "-kernel", "-bios":
+        c.refused("a pipe", option, c.path("fifo"))
+    c.refused("cyls= from 1", "-drive", "file=%s,cyls=0,heads=0,secs=0" % c.file("d", size=1 << 20))
+    c.refused("cyls= from 1", "-drive", "file=%s,cyls=5" % c.path("d"))
+    c.refused("/no/such/folder/s: No such file", "--stats", "/no/such/folder/s")
+    c.refused("Is a directory", "--stats", c.folder.name)
+    r = guest(c, END, "-tc-size", "1")
+    expect("emptied all the time" in r.stderr, r.stderr)
+    kernel = os.path.join(TOP, "build", "guests", "vmlinuz-686")
+    if not os.path.exists(kernel):
+        raise Skipped("no kernel: tests/suites/fetch-guests makes it")
+    whole = read(kernel)
+    c.refused("cut short", "-kernel", c.file("short", whole[:len(whole) // 2]))
+    c.refused("a pipe", "-kernel", kernel, "-initrd", c.path("fifo"), "-m", "128")
+
+
+@case
+def clearing_memory_by_fw_cfg(c):
+    """A DMA request for four gigabytes of an item that has four bytes is an error, at once."""
+    # at 0:8000: control = select item 0, read; length FFFFFFFF; address 1 MiB. By port 518, big-endian 8000.
+    request = bytes.fromhex("0000000a ffffffff 00000000 00100000")
+    code = START + b"".join(b"\xc6\x06" + (0x8000 + i).to_bytes(2, "little") + bytes([b]) for i, b in enumerate(request))
+    code += bytes.fromhex("ba1805 66b800008000 66ef be0080 b90400 ac e6e9 e2fb") + END
+    start = time.time()
+    r = guest(c, code, "-m", "1024", "-debugcon", "file:" + c.path("said"))
+    expect(r.returncode == 1 and read(c.path("said")).endswith(bytes.fromhex("00000001")), "%r" % read(c.path("said"))[-8:])
+    expect(time.time() - start < 20, "it took long")
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__))
