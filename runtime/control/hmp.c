@@ -5,10 +5,13 @@
 #include "runtime/control/hmp.h"
 #include "cpu/reset.h"
 #include "devices/disk.h"
+#include "runtime/control/chardev.h"
 #include "runtime/control/control.h"
 #include "runtime/control/keyqueue.h"
 #include "runtime/control/keys.h"
 #include "runtime/control/screenshot.h"
+#include "runtime/control/vnc_control.h"
+#include "runtime/machine/input.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
 #include "runtime/machine/stats.h"
@@ -234,10 +237,53 @@ static void info_network(struct hmp *h)
     network_info(h->machine, h->out);
 }
 
+static void say_chardev(void *h, const char *label, const char *target, bool open)
+{
+    say(h, "%s: filename=%s\n", label, target);
+}
+
+static void info_chardev(struct hmp *h)
+{
+    chardev_each(h->machine, say_chardev, h);
+}
+
+static void info_mice(struct hmp *h)
+{
+    say(h, "* Mouse #2: QEMU PS/2 Mouse\n");
+}
+
+static void info_vnc(struct hmp *h)
+{
+    struct vnc_control *vnc = h->machine->vnc;
+    struct vnc_viewer viewers[16];
+    u32 n;
+
+    if (!vnc) {
+        say(h, "None\n");
+        return;
+    }
+    say(h, "default:\n  Server: %s\n    Auth: %s\n", vnc->where,
+        vnc->authenticates ? "vnc" : "none");
+    n = vnc->viewers(vnc, viewers, ARRAY_SIZE(viewers));
+    for (u32 i = 0; i < n; i++)
+        say(h, "  Client: %s%s\n", viewers[i].address, viewers[i].in ? "" : " (not let in)");
+}
+
+/* The chips, in the order in which they were put on the board. */
+static void info_qtree(struct hmp *h)
+{
+    for (const struct device *d = h->machine->devices; d; d = d->next)
+        say(h, "dev: %s\n", d->class->name);
+}
+
 static const struct {
     const char *name, *help;
     void (*run)(struct hmp *h);
 } infos[] = {
+    { "chardev", "where serial ports and such lead", info_chardev },
+    { "mice", "the mouse", info_mice },
+    { "qtree", "the chips", info_qtree },
+    { "vnc", "the VNC server and its viewers", info_vnc },
     { "registers", "the CPU's registers", info_registers },
     { "status", "running or not", info_status },
     { "version", "of ring3", info_version },
@@ -456,6 +502,76 @@ static void run_dump(struct hmp *h)
         dump_data(h, &d);
 }
 
+/* ---- Ports, numbers, the mouse ---- */
+
+static void run_print(struct hmp *h)
+{
+    u64 val;
+
+    if (want_number(h, h->n - 1, &val))
+        say(h, "%#llx\n", (unsigned long long)val);
+}
+
+/* i [/b|/h|/w] PORT */
+static void run_port_in(struct hmp *h)
+{
+    struct dump d = { .size = 1 };
+    bool formatted = h->words[1][0] == '/';
+    u64 port;
+
+    if (formatted && !parse_format(h->words[1] + 1, &d))
+        say(h, "i: '%s': one of b h w\n", h->words[1]);
+    else if (want_number(h, formatted ? 2 : 1, &port))
+        say(h, "port%c[0x%04x] = 0x%0*x\n", d.size == 1 ? 'b' : d.size == 2 ? 'w' : 'l',
+            (u32)(port & 0xffff), (int)d.size * 2,
+            bus_in(h->machine, (u16)port, (enum io_size)d.size));
+}
+
+static void run_port_out(struct hmp *h)
+{
+    struct dump d = { .size = 1 };
+    bool formatted = h->words[1][0] == '/';
+    u64 port, val;
+
+    if (formatted && !parse_format(h->words[1] + 1, &d))
+        say(h, "o: '%s': one of b h w\n", h->words[1]);
+    else if (want_number(h, formatted ? 2 : 1, &port) && want_number(h, formatted ? 3 : 2, &val))
+        bus_out(h->machine, (u16)port, (enum io_size)d.size, (u32)val);
+}
+
+static bool want_motion(struct hmp *h, u32 i, int *motion)
+{
+    char *end;
+    long val = i < h->n ? strtol(h->words[i], &end, 0) : 0;
+
+    *motion = (int)val;
+    if (i >= h->n || !*end)
+        return val >= -0x7fff && val <= 0x7fff;
+    say(h, "%s: '%s' is no number\n", h->words[0], h->words[i]);
+    return false;
+}
+
+/* Buttons that are held stay so: those of input-send-event, too. */
+static void run_mouse_move(struct hmp *h)
+{
+    struct input_event e = { INPUT_POINTER, .buttons = h->machine->qmp_buttons };
+
+    if (want_motion(h, 1, &e.dx) && want_motion(h, 2, &e.dy) && want_motion(h, 3, &e.wheel))
+        machine_input(h->machine, &e);
+}
+
+/* QEMU's bits: 1 left, 2 middle, 4 right. */
+static void run_mouse_button(struct hmp *h)
+{
+    u64 held;
+
+    if (!want_number(h, 1, &held))
+        return;
+    h->machine->qmp_buttons = (u8)((held & 1) | (held & 4) >> 1 | (held & 2) << 1);
+    machine_input(h->machine,
+                  &(struct input_event){ INPUT_POINTER, .buttons = h->machine->qmp_buttons });
+}
+
 /* ---- The rest ---- */
 
 static bool ends_in(const char *text, const char *end)
@@ -542,6 +658,12 @@ static const struct {
     { "screendump",       1, run_screendump,  "FILE [-f png] -- the screen as PPM or PNG" },
     { "x",                1, run_dump,        "[/FMT] ADDRESS -- linear memory: /8xw, /16cb, /5i" },
     { "xp",               1, run_dump,        "[/FMT] ADDRESS -- physical memory" },
+    { "print",            1, run_print,       "EXPRESSION -- a number, or a sum with registers" },
+    { "p",                1, run_print,       "EXPRESSION -- the same" },
+    { "i",                1, run_port_in,     "[/b|h|w] PORT -- read a port" },
+    { "o",                2, run_port_out,    "[/b|h|w] PORT VALUE -- write a port" },
+    { "mouse_move",       2, run_mouse_move,  "DX DY [DZ] -- move the mouse" },
+    { "mouse_button",     1, run_mouse_button, "BITS -- hold 1 left, 2 middle, 4 right" },
     { "memsave",          3, run_memory_save, "ADDRESS SIZE FILE -- linear memory to a file" },
     { "pmemsave",         3, run_memory_save, "ADDRESS SIZE FILE -- physical memory to a file" },
     { "dump_tc",          1, run_dump_tc,     "FILE [listing] -- translated code, as -dump-tc" },

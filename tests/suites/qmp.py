@@ -229,6 +229,25 @@ def input_events(c):
         vm.wait_for("the button", lambda: packets(said("mouse")) == (5, -7, 0), 5)
 
 
+@case
+def monitor_commands(c):
+    """Ports, numbers, the mouse, and what there is to be asked for."""
+    def said():
+        with open(c.path("mouse"), "rb") as f:
+            return f.read().rpartition(b"!")[2]
+    with machine(c, MOUSE, "-debugcon", "file:" + c.path("mouse")) as vm:
+        vm.wait_for("the mouse", lambda: said() == b"\xfa", 20)
+        for line, want in (("print 0x10+6", "0x16"), ("p $eip", "0x"), ("i/b 0x61", "portb[0x0061] = 0x"),
+                           ("info chardev", "serial0: filename=file:"), ("info qtree", "dev: i8254"), ("info vnc", "None"),
+                           ("info mice", "PS/2"), ("i", "usage"), ("mouse_move a b", "is no number")):
+            expect(want in vm.qmp.human(line), "%s: %r" % (line, vm.qmp.human(line)))
+        expect(vm.qmp.human("o/b 0x80 0x5a") == "", "o")
+        expect(vm.qmp.human("i/b 0x80").strip().endswith("0x5a"), vm.qmp.human("i/b 0x80"))
+        vm.qmp.human("mouse_button 4")
+        vm.qmp.human("mouse_move 3 -2")
+        vm.wait_for("motion", lambda: packets(said()) == (3, -2, 2), 5)
+
+
 def talk(write, read):
     """Greets, asks, and ends the machine; what was said."""
     greeting = json.loads(read())
