@@ -8,11 +8,12 @@
 
 static u32 context_key(const struct vcpu *cpu)
 {
+    bool protected = cpu_protected(cpu);
     u32 key = (u32)cpu->cpl << KEY_CPL_SHIFT;
 
     key |= cpu_code32(cpu) ? KEY_CODE32 : 0;
     key |= cpu_stack_mask(cpu) == ~0u ? KEY_STACK32 : 0;
-    key |= cpu_protected(cpu) ? KEY_PROT : 0;
+    key |= protected ? KEY_PROT : 0;
     key |= cpu_v86(cpu) ? KEY_V86 : 0;
     key |= cpu->eflags & FLAG_DF ? KEY_DF : 0;
     key |= cpu->cpl <= cpu_iopl(cpu) ? KEY_IOPL_OK : 0;
@@ -21,8 +22,7 @@ static u32 context_key(const struct vcpu *cpu)
     if (unlikely(cpu->eflags & FLAG_AC) && cpu->cpl == 3 && cpu->cr0 & CR0_AM)
         key |= KEY_AC;
     for (u32 s = ES; s <= DS; s++)
-        key |= (u32)segment_class(&cpu->seg[s], s == CS, cpu_protected(cpu))
-               << (KEY_SEG_SHIFT + 3 * s);
+        key |= (u32)segment_class(&cpu->seg[s], s == CS, protected) << (KEY_SEG_SHIFT + 3 * s);
     return key;
 }
 
@@ -101,7 +101,8 @@ u32 bt_context(struct bt *bt)
     struct vcpu *cpu = bt->cpu;
     struct context c = { context_key(cpu), cpu->seg[CS].base, cpu->seg[CS].limit };
 
-    context_set_pic(bt, &c);
+    if (c.key & KEY_PROT)
+        context_set_pic(bt, &c);
     c.key |= map_key(cpu, c.key);
     memo_revalidate(bt);
     if (contexts_equal(&bt->contexts[tc_of(cpu)->context], &c))

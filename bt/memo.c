@@ -12,24 +12,6 @@
 #include "cpu/segment.h"
 #include <string.h>
 
-/* Type rights are not looked at in real mode and V86 (cpu/access.c): CS is still a code segment
- * after protected mode, and written to. */
-enum seg_class segment_class(const struct segment *s, bool code, bool protected)
-{
-    u32 type = s->attr & ATTR_TYPE;
-
-    if (!(s->attr & ATTR_P) || !(s->attr & ATTR_S) || (type & (SEG_CODE | SEG_E)) == SEG_E)
-        return SEG_OTHER;
-    if (protected && (type & SEG_CODE ? !(code && type & SEG_R) || s->base || s->limit != ~0u
-                                      : !(type & SEG_W)))
-        return SEG_OTHER;
-    if (s->base & 15)
-        return SEG_LIMIT; /* an aligned address is no aligned offset */
-    if (s->limit == ~0u)
-        return s->base ? SEG_BASE : SEG_FLAT;
-    return s->limit >= 0xffff ? SEG_64K : SEG_LIMIT;
-}
-
 /* None for expand-down segments: their accesses are callouts. */
 static void segment_reach(const struct segment *s, bool protected, i64 reach[2])
 {

@@ -18,7 +18,6 @@ static inline bool insn_far(const struct insn *in)
         return in->opcode >= 0xca;
     return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);
 }
-enum seg_class segment_class(const struct segment *s, bool code, bool protected);
 /* What a load of `selector` into `seg` depends on besides the descriptor: the key of
  * seg_cache. */
 u32 memo_segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
