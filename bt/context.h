@@ -54,8 +54,7 @@ enum seg_class {
 
 /* Type rights are not looked at in real mode and V86 (cpu/access.c): CS is still a code segment
  * after protected mode, and written to. */
-static inline enum seg_class segment_class(const struct segment *s, bool code,
-                                           bool protected)
+static inline enum seg_class segment_class(const struct segment *s, bool code, bool protected)
 {
     u32 type = s->attr & ATTR_TYPE;
 
