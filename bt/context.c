@@ -4,6 +4,7 @@
  */
 #include "bt/memo.h"
 #include "bt/tu.h"
+#include "cpu/fpu.h"
 #include <string.h>
 
 static u32 context_key(const struct vcpu *cpu)
@@ -19,6 +20,7 @@ static u32 context_key(const struct vcpu *cpu)
     key |= cpu->cpl <= cpu_iopl(cpu) ? KEY_IOPL_OK : 0;
     if (bt_fpu_live_for(cpu, cpu->cpl))
         key |= KEY_FPU_LIVE | (cpu->cr4 & CR4_OSFXSR ? KEY_SSE : 0);
+    key |= cpu_avx_enabled(cpu) ? KEY_AVX : 0;
     if (unlikely(cpu->eflags & FLAG_AC) && cpu->cpl == 3 && cpu->cr0 & CR0_AM)
         key |= KEY_AC;
     for (u32 s = ES; s <= DS; s++)

@@ -34,6 +34,7 @@ enum {
      * below, its direct map, for loads, or without paging */
     KEY_MAP = 1 << 24,
     KEY_MAP_STORES = 1 << 25, /* below CPL 3: the user map too */
+    KEY_AVX = 1 << 26, /* CR4.OSXSAVE, and XCR0 has XMM and YMM; whether the FPU is live or not */
 };
 /* Contexts that differ by KEY_MAP alone have numbers that differ by CONTEXT_MAP (regs.h), set
  * in that of the one with it: who enters user mode just adds paging.user_map. */

@@ -164,20 +164,14 @@ static u8 copy_rex(const struct xl *x, const struct insn *in, bool memory)
     return r;
 }
 
-/*
- * C4, R X B and map, W vvvv L pp (SDM vol. 2, 2.3.5), with general registers renamed. Outside of
- * 64-bit mode W is ignored where it would tell their size.
- */
+/* Its three-byte form, with general registers renamed. */
 static void copy_vex(struct xl *x, const struct insn *in, u8 rex)
 {
-    const u8 *from = in->raw + in->vex - 1;
-    u8 last = from[0] == 0xc4 ? from[2] : from[1], vvvv = ~last >> 3 & 7;
-    bool w = from[0] == 0xc4 && last & 0x80 && !in->gpr_fields;
+    u8 vex[3], vvvv = hostexec_vvvv(in);
 
-    if (in->gpr_fields & GPR_VVVV)
-        vvvv = hreg_of(vvvv);
-    EMIT(x, 0xc4, (u8)((~rex & 7) << 5 | in->map),
-         (u8)(w << 7 | (~vvvv & 15) << 3 | (last & 7)), in->opcode);
+    hostexec_vex(in, rex, in->gpr_fields & GPR_VVVV ? hreg_of(vvvv) : vvvv, vex);
+    emit_bytes(x, vex, sizeof(vex));
+    emit8(x, in->opcode);
 }
 
 static void copy_modrm(struct xl *x, const struct insn *in, bool memory, u8 r)
@@ -220,6 +214,9 @@ bool emit_copy(struct xl *x, const struct insn *in)
     }
     if (in->has_modrm)
         copy_modrm(x, in, memory, r);
-    emit_bytes(x, in->raw + in->len - in->imm_size, in->imm_size);
+    if (in->vex && in->imm_size)
+        emit8(x, hostexec_vex_imm(in));
+    else
+        emit_bytes(x, in->raw + in->len - in->imm_size, in->imm_size);
     return true;
 }

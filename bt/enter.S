@@ -68,11 +68,35 @@
         flags_restore VCPU_EAX(%r15)
 .endm
 
+/*
+ * The upper halves of YMM, of a guest that has turned them on; they have no place but the vcpu's.
+ * Nothing of them is left behind for C, whose SSE would be slow with it.
+ */
+.macro store_ymm
+        testb   $4, VCPU_XCR0(%r15)     /* XCR0_AVX */
+        jz      77f
+        .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+        vextractf128 $1, %ymm\n, VCPU_YMM_HIGH+16*\n(%r15)
+        .endr
+        vzeroupper
+77:
+.endm
+
+.macro load_ymm
+        testb   $4, VCPU_XCR0(%r15)
+        jz      77f
+        .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+        vinsertf128 $1, VCPU_YMM_HIGH+16*\n(%r15), %ymm\n, %ymm\n
+        .endr
+77:
+.endm
+
 /* The guest's FPU state to memory, and the host's defaults for C; both only when it is live. */
 .macro store_fpu
         cmpq    $0, TC_FPU_LIVE(%r15)
         je      8f
         fxsave64 TC_FPU_STORED(%r15)
+        store_ymm
         movq    $FPU_STORED, TC_FPU_LIVE(%r15)
         fninit
         ldmxcsr default_mxcsr(%rip)
@@ -83,6 +107,7 @@
         cmpq    $0, TC_FPU_LIVE(%r15)
         je      8f
         fxrstor VCPU_FPU(%r15)
+        load_ymm
 8:
 .endm
 
@@ -99,6 +124,7 @@
         .irp n, 0, 1, 2, 3, 4, 5, 6, 7
         movaps  %xmm\n, STORED_XMM(\n)
         .endr
+        store_ymm
         stmxcsr STORED_MXCSR
         movq    $FPU_PARKED, TC_FPU_LIVE(%r15)
         ldmxcsr default_mxcsr(%rip)
@@ -109,6 +135,7 @@
         .irp n, 0, 1, 2, 3, 4, 5, 6, 7
         movaps  STORED_XMM(\n), %xmm\n
         .endr
+        load_ymm
         ldmxcsr STORED_MXCSR
         movq    $FPU_LIVE, TC_FPU_LIVE(%r15)
 .endm

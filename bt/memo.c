@@ -9,6 +9,7 @@
 #include "bt/memo.h"
 #include "bt/tu.h"
 #include "cpu/cpuid.h"
+#include "cpu/fpu.h"
 #include "cpu/segment.h"
 #include <string.h>
 
@@ -56,7 +57,8 @@ static inline struct tables tables_now(const struct vcpu *cpu)
     return (struct tables){
         {cpu->gdtr.base, ldt->base, cpu->idtr.base, tr->base},
         {cpu->gdtr.limit, ldt->attr & ATTR_P ? ldt->limit : 0, cpu->idtr.limit, tr->limit},
-        tr->attr | (cpu->cr4 & CR4_OSFXSR) << 16 | (cpu->cr0 & CR0_PG)};
+        tr->attr | (cpu->cr4 & CR4_OSFXSR) << 16 | (cpu->cr0 & CR0_PG) |
+            (cpu_avx_enabled(cpu) ? 1u << 30 : 0)};
 }
 
 static inline bool tables_equal(const struct tables *a, const struct tables *b)

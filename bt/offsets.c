@@ -37,6 +37,8 @@ void offsets(void)
     VCPU(VCPU_SHADOW, shadow);
     VCPU(VCPU_SHADOW_SYSTEM, shadow_system);
     VCPU(VCPU_FPU, fpu);
+    VCPU(VCPU_YMM_HIGH, ymm_high);
+    VCPU(VCPU_XCR0, xcr0);
     VCPU(VCPU_SEG, seg);
     VCPU(VCPU_CS, seg[CS]);
     VCPU(VCPU_SS, seg[SS]);

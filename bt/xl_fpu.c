@@ -1,5 +1,5 @@
 /*
- * x87, MMX and SSE in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's state,
+ * x87, MMX, SSE and AVX in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's state,
  * and the guest's instructions run on it as they are. bt/fpu.c says when that is.
  *
  * What need not be aligned is looked at for the end of the page only.
@@ -9,7 +9,7 @@
 #include "cpu/fpu.h"
 
 insn_handler ex_simd, ex_x87, ex_x87_store, ex_fnstcw, ex_fldcw, ex_fnstsw, ex_emms, ex_fnclex,
-    ex_fwait, ex_stmxcsr;
+    ex_fwait, ex_stmxcsr, ex_avx;
 
 bool xl_fpu_native(const struct insn *in)
 {
@@ -17,7 +17,7 @@ bool xl_fpu_native(const struct insn *in)
      * since. */
     static insn_handler *const native[] = { ex_simd,  ex_x87,    ex_x87_store, ex_fnstcw,
                                             ex_fldcw, ex_fnstsw, ex_emms,      ex_fnclex,
-                                            ex_fwait, ex_stmxcsr };
+                                            ex_fwait, ex_stmxcsr, ex_avx };
     insn_handler *exec = cpu_ops[in->mnem].exec;
 
     for (u32 i = 0; i < ARRAY_SIZE(native); i++)
@@ -32,7 +32,7 @@ static bool fpu_stores(const struct insn *in)
 
     if (in->op[0].kind != OP_MEM)
         return false;
-    return exec == ex_simd || exec == ex_x87_store || exec == ex_fnstcw || exec == ex_fnstsw ||
+    return exec == ex_simd || exec == ex_avx || exec == ex_x87_store || exec == ex_fnstcw || exec == ex_fnstsw ||
            exec == ex_stmxcsr;
 }
 
@@ -40,6 +40,8 @@ static bool sse_allowed(const struct xl *x, const struct insn *in)
 {
     bool sse = cpu_ops[in->mnem].attr & OP_SSE;
 
+    if (in->vex)
+        return x->context->key & KEY_AVX && simd_has_form(x->bt->cpu, in);
     for (u32 i = 0; i < in->nops; i++)
         sse |= in->op[i].kind == OP_XMM;
     return simd_has_form(x->bt->cpu, in) && (!sse || x->context->key & KEY_SSE);

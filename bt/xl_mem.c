@@ -43,7 +43,7 @@ static void emit_low_bits_up(struct xl *x, enum hreg dst, enum hreg src, u32 siz
         emit_lea_sib(x, dst, src, src, 1, 0, true);
         emit_shlx64(x, dst, dst, R14);
     } else {
-        emit_mov_ri(x, dst, size == 8 ? 61 : 60);
+        emit_mov_ri(x, dst, size == 8 ? 61 : size == 16 ? 60 : 59);
         emit_shlx64(x, dst, src, dst);
     }
 }
@@ -253,7 +253,7 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
     x->m = (struct xl_place){ .base = R10, .index = R9 };
     if (x->callout || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
         (!x->span && size != 1 && size != 2 && size != 4 && size != 8 && size != 10 &&
-         size != 16))
+         size != 16 && size != 32))
         return false;
     if (class == SEG_LIMIT ||
         (class == SEG_64K && (addrsize == 4 || x->checked || x->unaligned || x->span)) ||

@@ -68,13 +68,14 @@ static u32 cr4_valid(const struct vcpu *cpu)
 {
     static const struct {
         u8 feature;
-        u16 bits;
+        u32 bits;
     } rows[] = {
         { FEAT_VME, CR4_VME | CR4_PVI }, { FEAT_TSC, CR4_TSD },
         { FEAT_DE, CR4_DE }, { FEAT_PSE, CR4_PSE },
         { FEAT_PAE, CR4_PAE }, { FEAT_MSR, CR4_MCE },
         { FEAT_PGE, CR4_PGE }, { FEAT_CMOV, CR4_PCE },
         { FEAT_FXSR, CR4_OSFXSR }, { FEAT_SSE, CR4_OSXMMEXCPT },
+        { FEAT_XSAVE, CR4_OSXSAVE },
     };
     u32 valid = 0;
 
@@ -98,6 +99,8 @@ bool cpu_set_cr4(struct vcpu *cpu, u32 val)
         return cpu_fault(cpu, EXC_GP, 0);
     pdptes = pdptes_needed(cpu, cpu->cr0, val);
     cpu->cr4 = val;
+    if ((val ^ old) & CR4_OSXSAVE)
+        cpu->cpuid_version++; /* leaf 1 shows it */
     if ((val ^ old) & (CR4_PSE | CR4_PAE | CR4_PGE) && !paging_changed(cpu, pdptes)) {
         cpu->cr4 = old;
         mmu_mode_changed(&cpu->paging, false);

@@ -3,6 +3,7 @@
  * so. No hypervisor leaf and no hypervisor bit: the guest sees plain hardware.
  */
 #include "cpu/cpuid.h"
+#include "cpu/fpu.h"
 #include "cpu/insn.h"
 
 #include <string.h>
@@ -19,7 +20,8 @@
 #define FEATURES_P6 (FEATURES_PENTIUM3 | F(SSE2) | F(NX))
 #define FEATURES_MAX                                                                           \
     (FEATURES_P6 | F(SSE3) | F(SSSE3) | F(SSE41) | F(SSE42) | F(AES) | F(PCLMUL) | F(SHA) |    \
-     F(POPCNT) | F(LZCNT) | F(MOVBE) | F(RDRAND) | F(BMI1) | F(BMI2))
+     F(POPCNT) | F(LZCNT) | F(MOVBE) | F(RDRAND) | F(BMI1) | F(BMI2) |       \
+     F(XSAVE) | F(AVX) | F(AVX2))
 
 /* Those of QEMU's names have what QEMU's have, as far as it is here: no MONITOR, no sensors. */
 const struct cpu_model cpu_models[] = {
@@ -43,11 +45,13 @@ static bool apic_enabled(const struct vcpu *cpu)
     return cpu->pins.apic_base_read && cpu->pins.apic_base_read(cpu) & 1 << 11;
 }
 
+enum { LEAF_1_OSXSAVE = 1 << 27 };
+
 static void leaf_1(struct vcpu *cpu, u32 out[4])
 {
     out[0] = cpu->model->signature;
     out[1] = cpu_has(cpu, FEAT_SSE2) ? 8 << 8 : 0; /* CLFLUSH line: 64 bytes; APIC id 0 */
-    out[2] = cpu_feature_bits(cpu, 1, ECX);
+    out[2] = cpu_feature_bits(cpu, 1, ECX) | (cpu->cr4 & CR4_OSXSAVE ? LEAF_1_OSXSAVE : 0);
     out[3] = cpu_feature_bits(cpu, 1, EDX);
     if (!apic_enabled(cpu))
         out[3] &= ~(1u << 9);
@@ -61,8 +65,25 @@ static void brand_string(u32 leaf, u32 out[4])
     memcpy(out, name + (leaf - 0x80000002) * 16, 16);
 }
 
+enum { LEAF_XSAVE = 0xd };
+
+/* State components: XCR0 and the area's size for what is on and for all; then YMM's place. */
+static void leaf_xsave(const struct vcpu *cpu, u32 subleaf, u32 out[4])
+{
+    if (subleaf == 0) {
+        out[0] = cpu_xcr0_supported(cpu);
+        out[1] = cpu_xsave_size(cpu->xcr0);
+        out[2] = cpu_xsave_size(out[0]);
+    } else if (subleaf == 2 && cpu_has(cpu, FEAT_AVX)) {
+        out[0] = XSAVE_YMM_SIZE;
+        out[1] = XSAVE_YMM_AT;
+    }
+}
+
 static u32 highest_basic(const struct vcpu *cpu)
 {
+    if (cpu_has(cpu, FEAT_XSAVE))
+        return LEAF_XSAVE;
     if (cpu_feature_bits(cpu, 7, EBX))
         return 7;
     return cpu_has(cpu, FEAT_CMOV) ? 2 : 1;
@@ -91,7 +112,7 @@ static u32 leaf_answered(const struct vcpu *cpu, u32 leaf)
 
 bool cpu_cpuid_has_subleaves(const struct vcpu *cpu, u32 leaf)
 {
-    return leaf_answered(cpu, leaf) == 7;
+    return leaf_answered(cpu, leaf) == 7 || leaf_answered(cpu, leaf) == LEAF_XSAVE;
 }
 
 void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
@@ -111,10 +132,14 @@ void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
         out[3] = 0x2c04307d;
         break;
     case 3: case 4: case 5: case 6: /* serial number, caches, MONITOR, power: none of these */
+    case 8: case 9: case 10: case 11: case 12: /* nor DCA, performance counters, topology */
         break;
     case 7:
         if (subleaf == 0)
             out[1] = cpu_feature_bits(cpu, leaf, EBX);
+        break;
+    case LEAF_XSAVE:
+        leaf_xsave(cpu, subleaf, out);
         break;
     case 0x80000000:
         out[0] = highest_extended(cpu);

@@ -53,6 +53,8 @@ static u8 reg_kind(ZydisRegister r)
         return OP_MMX;
     case ZYDIS_REGCLASS_XMM:
         return OP_XMM;
+    case ZYDIS_REGCLASS_YMM:
+        return OP_YMM;
     default:
         return OP_REG;
     }
@@ -224,6 +226,18 @@ static u16 mnemonic_of(const ZydisDecodedInstruction *z)
     return (u16)z->mnemonic;
 }
 
+/* VEX of what is newer than AVX2 (FMA, F16C, VAES with YMM, masks…) is undefined. */
+static bool vex_known(const ZydisDecodedInstruction *z)
+{
+    switch (z->meta.isa_ext) {
+    case ZYDIS_ISA_EXT_AVX: case ZYDIS_ISA_EXT_AVXAES: case ZYDIS_ISA_EXT_AVX2:
+    case ZYDIS_ISA_EXT_AVX2GATHER: case ZYDIS_ISA_EXT_BMI1: case ZYDIS_ISA_EXT_BMI2:
+        return z->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    default:
+        return false;
+    }
+}
+
 enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct insn *in,
                                     bool *imm_signed)
 {
@@ -239,8 +253,7 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     status = ZydisDecoderDecodeInstruction(d, &context, bytes, n, &z);
     if (!ZYAN_SUCCESS(status))
         return failure(status, n);
-    if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-        z.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+    if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !vex_known(&z))
         return DECODE_INVALID;
     status = ZydisDecoderDecodeOperands(d, &context, &z, ops, z.operand_count);
     if (!ZYAN_SUCCESS(status))
@@ -252,8 +265,11 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     in->has_modrm = !!(z.attributes & ZYDIS_ATTRIB_HAS_MODRM);
     if (in->has_modrm)
         in->modrm = (u8)(z.raw.modrm.mod << 6 | z.raw.modrm.reg << 3 | z.raw.modrm.rm);
-    if (z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
+    if (z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
         in->vex = (u8)(z.raw.vex.offset + 1);
+        in->avx2 = z.meta.isa_ext == ZYDIS_ISA_EXT_AVX2 ||
+                   z.meta.isa_ext == ZYDIS_ISA_EXT_AVX2GATHER;
+    }
     in->seg = default_segment(&z);
     in->imm_size = (u8)((z.raw.imm[0].size + z.raw.imm[1].size) / 8);
     for (u32 i = 0; i < z.operand_count && in->nops < ARRAY_SIZE(in->op); i++)

@@ -46,8 +46,11 @@ static const struct row {
     { 1, ECX, 22, FEAT_MOVBE, FEAT_ALWAYS },
     { 1, ECX, 23, FEAT_POPCNT, FEAT_ALWAYS },
     { 1, ECX, 25, FEAT_AES, FEAT_SSE2 },
+    { 1, ECX, 26, FEAT_XSAVE, FEAT_SSE },
+    { 1, ECX, 28, FEAT_AVX, FEAT_XSAVE },
     { 1, ECX, 30, FEAT_RDRAND, FEAT_ALWAYS },
     { LEAF_7, EBX, 3, FEAT_BMI1, FEAT_ALWAYS },
+    { LEAF_7, EBX, 5, FEAT_AVX2, FEAT_AVX },
     { LEAF_7, EBX, 8, FEAT_BMI2, FEAT_ALWAYS },
     { LEAF_7, EBX, 29, FEAT_SHA, FEAT_SSE2 },
     { LEAF_EXTENDED, ECX, 5, FEAT_LZCNT, FEAT_ALWAYS },
@@ -69,6 +72,7 @@ const struct cpu_feature_name cpu_feature_names[] = {
     { "pclmuldq", FEAT_PCLMUL }, { "sha-ni", FEAT_SHA },    { "popcnt", FEAT_POPCNT },
     { "abm", FEAT_LZCNT },       { "lzcnt", FEAT_LZCNT },   { "movbe", FEAT_MOVBE },
     { "rdrand", FEAT_RDRAND },   { "bmi1", FEAT_BMI1 },     { "bmi2", FEAT_BMI2 },
+    { "xsave", FEAT_XSAVE },     { "avx", FEAT_AVX },       { "avx2", FEAT_AVX2 },
     { NULL, FEAT_ALWAYS },
 };
 
@@ -99,6 +103,16 @@ static bool host_has_lzcnt(void)
     return zeros == 31;
 }
 
+/* Does its kernel keep the upper halves of YMM? */
+static bool host_keeps_ymm(void)
+{
+    u32 a, b, c, d, xcr0 = 0;
+
+    if (__get_cpuid(1, &a, &b, &c, &d) && c & bit_OSXSAVE)
+        __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(d) : "c"(0));
+    return (xcr0 & 6) == 6;
+}
+
 static bool host_says(const struct row *row)
 {
     u32 r[8] = { 0 };
@@ -113,6 +127,8 @@ bool cpu_host_has(enum cpu_feature f)
         return true;
     if (f == FEAT_LZCNT)
         return host_has_lzcnt();
+    if (f == FEAT_AVX && !host_keeps_ymm())
+        return false;
     for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
         if (rows[i].feature == f)
             return host_says(&rows[i]);

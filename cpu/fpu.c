@@ -109,6 +109,8 @@ void cpu_fpu_reset(struct vcpu *cpu)
     cpu->fpu.fcw = FCW_ONE;
     cpu->fpu.ftw = 0xff; /* full tags 5555: all zero, none empty */
     cpu->fpu.mxcsr = MXCSR_INIT;
+    memset(cpu->ymm_high, 0, sizeof(cpu->ymm_high));
+    cpu->xcr0 = XCR0_X87;
     fpu_summarize(cpu);
 }
 
@@ -207,6 +209,8 @@ bool ex_x87_store(struct vcpu *cpu, const struct insn *in)
     hostexec_run(cpu, in);
     if (f->fx.fsw & FSW_ES)
         stored = x87_stored(cpu, in);
+    if (!stored && !cpu_check_write(cpu, in->seg, insn_offset(cpu, in), in->op[0].size))
+        return false; /* hosts look at the operand all the same */
     if (stored && !fpu_write_operand(cpu, in, f->mem, in->op[0].size))
         return false;
     x87_commit(cpu, in, f);

@@ -6,6 +6,20 @@
 
 #include "cpu/hostexec.h"
 
+enum { /* SDM vol. 1, 13.3 */
+    XCR0_X87 = 1, XCR0_SSE = 2, XCR0_AVX = 4,
+    XSAVE_YMM_AT = 576, XSAVE_YMM_SIZE = 256, /* of the XSAVE area: bytes */
+};
+/* The bits XCR0 can have; the bytes of an XSAVE area for those of xcr0 (xsave.c). */
+u32 cpu_xcr0_supported(const struct vcpu *cpu);
+u32 cpu_xsave_size(u32 xcr0);
+/* May VEX-coded instructions use vector registers? */
+static inline bool cpu_avx_enabled(const struct vcpu *cpu)
+{
+    return cpu->cr4 & CR4_OSXSAVE &&
+           (cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) == (XCR0_SSE | XCR0_AVX);
+}
+
 /* The FPU part of RESET (SDM vol. 3, table 9-1). */
 void cpu_fpu_reset(struct vcpu *cpu);
 /*
@@ -41,8 +55,13 @@ u32 fpu_mxcsr_mask(const struct vcpu *cpu);
 bool simd_any_alignment(const struct insn *in);
 /* Has the CPU this form of a mnemonic that it has? */
 bool simd_has_form(const struct vcpu *cpu, const struct insn *in);
+/* Runs an instruction whose checks have passed, on MMX, XMM or YMM registers (sse.c). */
+bool simd_compute(struct vcpu *cpu, const struct insn *in);
+/* Bytes of `data` to DS:EDI where those of the mask have their sign bit set. */
+bool simd_masked_store(struct vcpu *cpu, const struct insn *in, const u8 *data, const u8 *mask,
+                       u32 size);
 
-/* The memory operand, up to 16 bytes, with the alignment check of numbers of 2, 4 and 8. */
+/* The memory operand, up to 32 bytes, with the alignment check of numbers of 2, 4 and 8. */
 bool fpu_read_operand(struct vcpu *cpu, const struct insn *in, void *buf, u32 size);
 bool fpu_write_operand(struct vcpu *cpu, const struct insn *in, const void *buf, u32 size);
 

@@ -27,19 +27,24 @@ struct hostexec {
 };
 
 static_assert(offsetof(struct hostexec_frame, mem) == 512, "hostexec_enter.S");
-static_assert(offsetof(struct hostexec_frame, eax) == 528, "hostexec_enter.S");
-static_assert(offsetof(struct hostexec_frame, ecx) == 536, "hostexec_enter.S");
-static_assert(offsetof(struct hostexec_frame, edx) == 544, "hostexec_enter.S");
-static_assert(offsetof(struct hostexec_frame, flags) == 552, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, eax) == 544, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, ecx) == 552, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, edx) == 560, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, flags) == 568, "hostexec_enter.S");
+static_assert(offsetof(struct hostexec_frame, ymm_high) == 576, "hostexec_enter.S");
 
 void hostexec_enter(const void *thunk, struct hostexec_frame *frame);
+void hostexec_enter_vex(const void *thunk, struct hostexec_frame *frame);
 
 /* ---- The machine code ---- */
 
 u8 hostexec_prefix(const struct insn *in)
 {
+    static const u8 by_pp[] = { 0, 0x66, 0xf3, 0xf2 };
     u8 prefix = 0;
 
+    if (in->vex)
+        return by_pp[insn_vex_last(in) & 3];
     if (in->map == 0)
         return 0;
     for (u32 i = 0; i < in->len && in->raw[i] != 0x0f; i++) {
@@ -99,6 +104,58 @@ static bool has_immediate(const struct insn *in)
     return false;
 }
 
+/* Memory of 32 or 64 bits, by W, in place of a general register's. */
+static bool loads_general(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_VMOVD: case ZYDIS_MNEMONIC_VPINSRD: case ZYDIS_MNEMONIC_VPEXTRD:
+    case ZYDIS_MNEMONIC_VCVTSI2SS: case ZYDIS_MNEMONIC_VCVTSI2SD:
+        return true;
+    default:
+        return in->gpr_fields;
+    }
+}
+
+/* C4, R X B inverted and map, W vvvv inverted L pp (SDM vol. 2, 2.3.5) */
+void hostexec_vex(const struct insn *in, u8 rex, u8 vvvv, u8 vex[3])
+{
+    u8 w = insn_vex_w(in) && !loads_general(in) ? 0x80 : 0;
+
+    vex[0] = 0xc4;
+    vex[1] = (u8)((~rex & 7) << 5 | in->map);
+    vex[2] = (u8)(w | (~vvvv & 15) << 3 | (insn_vex_last(in) & 7));
+}
+
+u8 hostexec_vex_imm(const struct insn *in)
+{
+    u8 imm = in->raw[in->len - 1];
+
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_VBLENDVPS: case ZYDIS_MNEMONIC_VBLENDVPD:
+    case ZYDIS_MNEMONIC_VPBLENDVB:
+        return imm & 0x7f;
+    default:
+        return imm;
+    }
+}
+
+static u64 host_encode_vex(const struct insn *in, u32 *len)
+{
+    u8 bytes[8] = { 0 };
+    u32 n = 3;
+    u64 key;
+
+    hostexec_vex(in, 0, hostexec_vvvv(in), bytes);
+    bytes[n++] = in->opcode;
+    if (in->has_modrm)
+        bytes[n++] = host_modrm(in);
+    if (in->imm_size)
+        bytes[n++] = hostexec_vex_imm(in);
+    *len = n;
+    memcpy(&key, bytes, sizeof(key));
+    return key;
+}
+
 /* The instruction for the host, at most 7 bytes, as a number; *len is how many. */
 static u64 host_encode(const struct insn *in, u32 *len)
 {
@@ -106,6 +163,8 @@ static u64 host_encode(const struct insn *in, u32 *len)
     u32 n = 0;
     u64 key;
 
+    if (in->vex)
+        return host_encode_vex(in, len);
     if (prefix)
         bytes[n++] = prefix;
     if (in->map)
@@ -199,6 +258,7 @@ struct hostexec_frame *hostexec_load(struct vcpu *cpu)
     if (!cpu->hostexec)
         cpu->hostexec = hostexec_new();
     memcpy(&cpu->hostexec->frame.fx, &cpu->fpu, offsetof(struct fxsave, xmm) + 8 * 16);
+    memcpy(cpu->hostexec->frame.ymm_high, cpu->ymm_high, sizeof(cpu->ymm_high));
     return &cpu->hostexec->frame;
 }
 
@@ -211,7 +271,7 @@ void hostexec_run(struct vcpu *cpu, const struct insn *in)
     fx->fsw &= ~(pending | FSW_ES | FSW_B);
     fx->mxcsr = (fx->mxcsr & hostexec_mxcsr_mask()) | MXCSR_MASKS;
     h->frame.flags &= FLAGS_ARITH;
-    hostexec_enter(find_thunk(h, in), &h->frame);
+    (in->vex ? hostexec_enter_vex : hostexec_enter)(find_thunk(h, in), &h->frame);
     h->frame.flags &= FLAGS_ARITH;
     fx->fsw |= pending;
     if (pending)

@@ -24,10 +24,11 @@ enum { /* x87 status and MXCSR share the first six: SDM vol. 1, 8.1.3 and 10.2.3
  * `flags`, and takes from them what it wants to keep. */
 struct hostexec_frame {
     struct fxsave fx;
-    u8 mem[16] __attribute__((aligned(16))); /* the memory operand, read and written */
+    u8 mem[32] __attribute__((aligned(32))); /* the memory operand, read and written */
     u64 eax;   /* of the one general register operand; or EAX itself, with: */
     u64 ecx, edx; /* what PCMPESTRI and its kin use without naming it */
     u64 flags; /* FLAGS_ARITH only */
+    u8 ymm_high[8][16] __attribute__((aligned(16))); /* loaded and stored if it has VEX */
 };
 
 /* The bits of MXCSR that exist here, in FXSAVE's mxcsr_mask. */
@@ -35,6 +36,20 @@ u32 hostexec_mxcsr_mask(void);
 
 /* The one prefix that selects the instruction: the last F2 or F3, else 66; x87 has none. */
 u8 hostexec_prefix(const struct insn *in);
+
+/*
+ * The three bytes of a VEX prefix for the host: with these bits R, X and B as REX has them, and
+ * this register in vvvv (0: none). W is ignored outside of 64-bit mode where it would tell the
+ * size of a general register, or of what is loaded to one's place.
+ */
+void hostexec_vex(const struct insn *in, u8 rex, u8 vvvv, u8 vex[3]);
+/* Its register in vvvv, as encoded. */
+static inline u8 hostexec_vvvv(const struct insn *in)
+{
+    return ~insn_vex_last(in) >> 3 & 7;
+}
+/* Its immediate: a register's number in there has three bits. */
+u8 hostexec_vex_imm(const struct insn *in);
 
 /* The CPU's frame, its image a copy of the guest's. Made at the first call. */
 struct hostexec_frame *hostexec_load(struct vcpu *cpu);

@@ -18,7 +18,7 @@ enum operand_kind {
     OP_SEG, /* reg: enum seg */
     OP_CR, OP_DR,
     OP_ST,  /* reg: 0-7 */
-    OP_MMX, OP_XMM,
+    OP_MMX, OP_XMM, OP_YMM,
     OP_MEM, /* insn.seg, base, index, scale, disp; size 0 for LEA, INVLPG… */
     OP_IMM, /* insn.imm: sign-extended as the manual says, then cut to 32 bits; a second: imm2 */
     OP_REL, /* insn.imm: displacement from the next instruction */
@@ -64,6 +64,7 @@ struct insn {
     u8 gpr_fields; /* GPR_*: which fields of the encoding name a 16- or 32-bit register */
     u8 imm_size;   /* bytes of the immediates as encoded, at the end of raw */
     u8 vex;        /* one more than where the VEX prefix stands in raw; 0: none */
+    bool avx2;     /* a form that came with AVX2 */
 };
 
 /* Decodes up to `n` bytes (at most 15 are looked at) of 32-bit or 16-bit code. */
@@ -97,6 +98,20 @@ static inline const struct operand *insn_memory(const struct insn *in)
         if (in->op[i].kind == OP_MEM)
             return &in->op[i];
     return NULL;
+}
+
+/* The last byte of the VEX prefix: W or R, vvvv inverted, L, pp (SDM vol. 2, 2.3.5). */
+static inline u8 insn_vex_last(const struct insn *in)
+{
+    return in->raw[in->vex - 1] == 0xc4 ? in->raw[in->vex + 1] : in->raw[in->vex];
+}
+static inline bool insn_vex_256(const struct insn *in) /* L */
+{
+    return insn_vex_last(in) & 4;
+}
+static inline bool insn_vex_w(const struct insn *in)
+{
+    return in->raw[in->vex - 1] == 0xc4 && in->raw[in->vex + 1] & 0x80;
 }
 
 /* AH, CH, DH or BH */

@@ -1,5 +1,5 @@
 /*
- * The table of instructions: one row per mnemonic, gathered from three lists.
+ * The table of instructions: one row per mnemonic, gathered from four lists.
  *
  *   OP(mnemonic, handler[, attributes[, feature]])   a row; without: no attribute, every model
  *   STRING(name, handler[, attributes])              those of a string instruction: B, W and D
@@ -19,6 +19,7 @@
 #include "cpu/ops_int.def"
 #include "cpu/ops_sys.def"
 #include "cpu/ops_fpu.def"
+#include "cpu/ops_avx.def"
 #undef OP
 
 #define OP(mnemonic, handler, ...)                                                             \
@@ -27,6 +28,7 @@ const struct op_row cpu_ops[INSN_MNEMONICS] = {
 #include "cpu/ops_int.def"
 #include "cpu/ops_sys.def"
 #include "cpu/ops_fpu.def"
+#include "cpu/ops_avx.def"
 };
 
 const char *insn_name(u32 mnem)

@@ -37,6 +37,8 @@ static bool needs_sse2(const struct insn *in)
 /* PEXTRW to memory is of SSE4.1, unlike that to a register. */
 bool simd_has_form(const struct vcpu *cpu, const struct insn *in)
 {
+    if (in->vex)
+        return cpu_has(cpu, in->avx2 ? FEAT_AVX2 : FEAT_AVX);
     if (in->mnem == ZYDIS_MNEMONIC_PEXTRW && in->map == 3)
         return cpu_has(cpu, FEAT_SSE41);
     return cpu_has(cpu, FEAT_SSE2) || !insn_has(in, OP_XMM) || insn_has(in, OP_MMX) ||
@@ -58,8 +60,23 @@ static bool simd_check(struct vcpu *cpu, const struct insn *in)
     return cpu_fpu_check(cpu, attr);
 }
 
+/* With VEX, what names alignment asks for it, else only legacy instructions do. */
+static bool vex_aligned(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA:
+    case ZYDIS_MNEMONIC_VMOVNTPS: case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ:
+    case ZYDIS_MNEMONIC_VMOVNTDQA:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool simd_any_alignment(const struct insn *in)
 {
+    if (in->vex)
+        return insn_memory(in)->size >= 16 && !vex_aligned(in);
     switch (in->mnem) {
     case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU:
     case ZYDIS_MNEMONIC_LDDQU:
@@ -71,16 +88,17 @@ bool simd_any_alignment(const struct insn *in)
     }
 }
 
-/* A 16-byte operand must be aligned, but for the instructions made for the other case. */
+/* An operand of 16 or 32 bytes must be aligned, but for the instructions made for the other
+ * case. */
 static bool simd_aligned(struct vcpu *cpu, const struct insn *in, u32 size, bool write)
 {
     gla_t gla;
 
-    if (size != 16 || simd_any_alignment(in))
+    if (size < 16 || simd_any_alignment(in))
         return true;
     if (!cpu_linear(cpu, in->seg, insn_offset(cpu, in), size, write, &gla))
         return false;
-    return gla & 15 ? cpu_fault(cpu, EXC_GP, 0) : true;
+    return gla & (size - 1) ? cpu_fault(cpu, EXC_GP, 0) : true;
 }
 
 /* Reads a memory source into the frame. */
@@ -134,14 +152,12 @@ static u32 simd_run(struct vcpu *cpu, const struct insn *in, struct hostexec_fra
     bool underflow = !(guest >> MXCSR_MASK_SHIFT & FPU_UE);
 
     if (underflow) {
-        struct fxsave before = f->fx;
-        u64 eax = f->eax;
+        struct hostexec_frame before = *f;
 
         f->fx.mxcsr = (guest & ~FPU_EXCEPTIONS) | MXCSR_FTZ;
         hostexec_run(cpu, in);
         tiny = f->fx.mxcsr & FPU_UE;
-        f->fx = before;
-        f->eax = eax;
+        *f = before;
     }
     f->fx.mxcsr = guest & ~(FPU_EXCEPTIONS | (underflow ? MXCSR_FTZ : 0));
     f->flags = cpu->eflags & FLAGS_ARITH;
@@ -149,17 +165,32 @@ static u32 simd_run(struct vcpu *cpu, const struct insn *in, struct hostexec_fra
     return (f->fx.mxcsr & FPU_EXCEPTIONS) | tiny;
 }
 
+/* A vector operand as the guest has it, or as it was loaded. */
+static void vector_read(const struct vcpu *cpu, const struct operand *o,
+                        const struct hostexec_frame *f, u8 to[32])
+{
+    if (o->kind == OP_XMM || o->kind == OP_YMM) {
+        memcpy(to, cpu->fpu.xmm[o->reg], 16);
+        memcpy(to + 16, cpu->ymm_high[o->reg], 16);
+    } else {
+        memcpy(to, f->mem, 32);
+    }
+}
+
 /* Which flags of those that a masked run raised come up if some are unmasked. */
 static u32 simd_refine(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f,
                        u32 flags)
 {
-    u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
-    u8 b[16];
+    u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT), first = 0;
+    u8 a[32], b[32];
 
     if (!unmasked)
         return flags;
-    memcpy(b, in->op[1].kind == OP_XMM ? cpu->fpu.xmm[in->op[1].reg] : f->mem, 16);
-    return simd_post_flags(cpu, in, flags, cpu->fpu.xmm[in->op[0].reg], b);
+    if (in->vex && in->nops > 2 && in->op[2].kind != OP_IMM)
+        first = 1; /* the destination is no source */
+    vector_read(cpu, &in->op[first], f, a);
+    vector_read(cpu, &in->op[first + 1], f, b);
+    return simd_post_flags(cpu, in, flags, a, b);
 }
 
 /* ---- The instruction ---- */
@@ -177,7 +208,8 @@ static bool simd_general(const struct insn *in, u32 *operand)
 /* Of PCMPESTRI and PCMPISTRI, whose result is ECX. */
 static bool yields_ecx(const struct insn *in)
 {
-    return in->mnem == ZYDIS_MNEMONIC_PCMPESTRI || in->mnem == ZYDIS_MNEMONIC_PCMPISTRI;
+    return in->mnem == ZYDIS_MNEMONIC_PCMPESTRI || in->mnem == ZYDIS_MNEMONIC_PCMPISTRI ||
+           in->mnem == ZYDIS_MNEMONIC_VPCMPESTRI || in->mnem == ZYDIS_MNEMONIC_VPCMPISTRI;
 }
 
 static void simd_commit(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f)
@@ -186,6 +218,8 @@ static void simd_commit(struct vcpu *cpu, const struct insn *in, const struct ho
     u32 i;
 
     memcpy(fx->xmm, f->fx.xmm, 8 * 16);
+    if (in->vex)
+        memcpy(cpu->ymm_high, f->ymm_high, sizeof(cpu->ymm_high));
     if (insn_has(in, OP_MMX)) {
         fx->fsw = f->fx.fsw;
         fx->ftw = f->fx.ftw;
@@ -198,14 +232,11 @@ static void simd_commit(struct vcpu *cpu, const struct insn *in, const struct ho
     cpu->eflags = (cpu->eflags & ~FLAGS_ARITH) | (u32)f->flags; /* COMISS and its kin */
 }
 
-bool ex_simd(struct vcpu *cpu, const struct insn *in)
+bool simd_compute(struct vcpu *cpu, const struct insn *in)
 {
-    struct hostexec_frame *f;
+    struct hostexec_frame *f = hostexec_load(cpu);
     u32 i, flags;
 
-    if (!simd_check(cpu, in))
-        return false;
-    f = hostexec_load(cpu);
     if (!insn_has(in, OP_MMX)) {
         f->fx.fcw = FCW_INIT;
         f->fx.fsw = 0;
@@ -221,10 +252,15 @@ bool ex_simd(struct vcpu *cpu, const struct insn *in)
             mmx_enter(cpu); /* hardware changes over before it computes */
         return false;
     }
-    if (in->op[0].kind == OP_MEM && !simd_store(cpu, in, f))
+    if (in->nops && in->op[0].kind == OP_MEM && !simd_store(cpu, in, f))
         return false;
     simd_commit(cpu, in, f);
     return true;
+}
+
+bool ex_simd(struct vcpu *cpu, const struct insn *in)
+{
+    return simd_check(cpu, in) && simd_compute(cpu, in);
 }
 
 /* EMMS: all registers empty. */
@@ -237,8 +273,8 @@ bool ex_emms(struct vcpu *cpu, const struct insn *in)
 
 /* ---- Masked stores: bytes to DS:EDI where the mask's sign bits are set ---- */
 
-static bool masked_store(struct vcpu *cpu, const struct insn *in, const u8 *data, const u8 *mask,
-                         u32 size)
+bool simd_masked_store(struct vcpu *cpu, const struct insn *in, const u8 *data, const u8 *mask,
+                       u32 size)
 {
     enum seg seg = in->prefixes & PFX_SEG ? in->seg : DS;
     u32 at = cpu->gpr[EDI] & addr_mask(in); /* its bytes do not wrap at 64 KiB */
@@ -261,9 +297,9 @@ bool ex_maskmov(struct vcpu *cpu, const struct insn *in)
     if (!simd_check(cpu, in))
         return false;
     if (!mmx)
-        return masked_store(cpu, in, fx->xmm[data], fx->xmm[mask], 16);
+        return simd_masked_store(cpu, in, fx->xmm[data], fx->xmm[mask], 16);
     /* MMn is physical register n */
-    if (!masked_store(cpu, in, fx->st[(data - top) & 7], fx->st[(mask - top) & 7], 8))
+    if (!simd_masked_store(cpu, in, fx->st[(data - top) & 7], fx->st[(mask - top) & 7], 8))
         return false;
     mmx_enter(cpu);
     return true;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum { OP_ADD = 0x58, OP_MUL = 0x59, OP_CVT = 0x5a, OP_SUB = 0x5c, OP_DIV = 0x5e };
-enum { MAP1_HADD = 0x7c, MAP1_HSUB = 0x7d, MAP1_ADDSUB = 0xd0 };
+enum { MAP1_HADD = 0x7c, MAP1_HSUB = 0x7d, MAP1_ADDSUB = 0xd0, MAP3_DP = 0x40 };
 enum { PC24 = 0x000, PC53 = 0x200, RC_SHIFT_DOWN = 3 /* from MXCSR's place to FCW's */ };
 
 struct element {
@@ -87,7 +87,7 @@ static bool inexact(const struct element *e)
 
 /* ---- Element by element ---- */
 
-static u64 element_of(const u8 vector[16], u32 i, bool wide)
+static u64 element_of(const u8 *vector, u32 i, bool wide)
 {
     u64 bits = 0;
 
@@ -139,8 +139,8 @@ static u32 element_flags(struct vcpu *cpu, const struct element *e)
 /* ---- Instructions ---- */
 
 /* Element i of the result: of the same ones of a and b, or of neighbours. */
-static struct element operands(const struct insn *in, u32 i, u32 count, bool wide, const u8 a[16],
-                               const u8 b[16])
+static struct element operands(const struct insn *in, u32 i, u32 count, bool wide, const u8 *a,
+                               const u8 *b)
 {
     struct element e = { .wide = wide, .opcode = in->opcode };
 
@@ -166,6 +166,11 @@ static bool of_pairs(const struct insn *in)
                             in->opcode == MAP1_ADDSUB);
 }
 
+static bool is_256(const struct insn *in)
+{
+    return in->vex && insn_vex_256(in);
+}
+
 static u32 element_count(const struct insn *in, u8 prefix)
 {
     if (of_pairs(in))
@@ -173,14 +178,16 @@ static u32 element_count(const struct insn *in, u8 prefix)
     return prefix == 0 ? 4 : prefix == 0x66 ? 2 : 1;
 }
 
-static u32 range_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16])
+static u32 range_flags(struct vcpu *cpu, const struct insn *in, const u8 *a, const u8 *b)
 {
     u8 prefix = hostexec_prefix(in);
     bool wide = prefix == 0x66 || (prefix == 0xf2 && !of_pairs(in));
-    u32 count = element_count(in, prefix), flags = 0;
+    u32 count = element_count(in, prefix), flags = 0; /* of 16 bytes */
+    u32 lanes = count > 1 && is_256(in) ? 2 : 1;
 
-    for (u32 i = 0; i < count; i++) {
-        struct element e = operands(in, i, count, wide, a, b);
+    for (u32 i = 0; i < count * lanes; i++) {
+        u32 at = i / count * 16;
+        struct element e = operands(in, i % count, count, wide, a + at, b + at);
 
         e.mxcsr = cpu->fpu.mxcsr;
         flags |= element_flags(cpu, &e);
@@ -193,7 +200,7 @@ static u32 range_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], 
  * unmasked exception is the last one.
  */
 struct dot {
-    u64 t[4];
+    u64 t[8]; /* of YMM both halves', which do each step together */
     u32 flags; /* of the steps so far */
     bool ended;
 };
@@ -207,7 +214,7 @@ static void dot_step(struct vcpu *cpu, struct dot *d, u32 flags)
     d->ended = unmasked;
 }
 
-/* t[i] := t[2i] + t[2i + 1] */
+/* t[i] := t[2i] + t[2i + 1], `count` of them */
 static void dot_add(struct vcpu *cpu, struct dot *d, u32 count, bool wide)
 {
     u32 flags = 0, ignored;
@@ -221,33 +228,34 @@ static void dot_add(struct vcpu *cpu, struct dot *d, u32 count, bool wide)
     dot_step(cpu, d, flags);
 }
 
-static u32 dot_flags(struct vcpu *cpu, const struct insn *in, const u8 a[16], const u8 b[16])
+static u32 dot_flags(struct vcpu *cpu, const struct insn *in, const u8 *a, const u8 *b)
 {
-    bool wide = in->mnem == ZYDIS_MNEMONIC_DPPD;
-    u32 count = wide ? 2 : 4, flags = 0, ignored;
+    bool wide = in->mnem == ZYDIS_MNEMONIC_DPPD || in->mnem == ZYDIS_MNEMONIC_VDPPD;
+    u32 count = wide ? 2 : 4, flags = 0, lanes = is_256(in) ? 2 : 1, ignored;
+    u8 imm = in->raw[in->len - 1];
     struct dot d = { 0 };
 
-    for (u32 i = 0; i < count; i++) {
+    for (u32 i = 0; i < count * lanes; i++) {
         struct element e = { element_of(a, i, wide), element_of(b, i, wide), wide, OP_MUL,
                              cpu->fpu.mxcsr };
 
-        if (!(in->imm >> (4 + i) & 1))
+        if (!(imm >> (4 + i % count) & 1))
             continue;
         flags |= element_flags(cpu, &e);
         d.t[i] = scalar_run(cpu, &e, e.mxcsr, &ignored);
     }
     dot_step(cpu, &d, flags);
     while ((count /= 2) && !d.ended)
-        dot_add(cpu, &d, count, wide);
+        dot_add(cpu, &d, count * lanes, wide);
     return d.flags;
 }
 
-u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, u32 flags, const u8 a[16],
-                    const u8 b[16])
+u32 simd_post_flags(struct vcpu *cpu, const struct insn *in, u32 flags, const u8 a[32],
+                    const u8 b[32])
 {
     u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT);
 
-    if (in->mnem == ZYDIS_MNEMONIC_DPPS || in->mnem == ZYDIS_MNEMONIC_DPPD)
+    if (in->map == 3 && (in->opcode & 0xfe) == MAP3_DP)
         return dot_flags(cpu, in, a, b);
     if (unmasked & PRE_COMPUTATION)
         return flags & PRE_COMPUTATION;

@@ -139,6 +139,8 @@ struct cpu_stats {
 enum { CPU_ENGINE_ROOM = 8192 }; /* bytes behind a struct vcpu, zero at first */
 struct vcpu {
     struct fxsave fpu;        /* exact whenever C runs */
+    u8 ymm_high[8][16];       /* bits 128 to 255 of YMM0 to YMM7, as exact */
+    u32 xcr0;                 /* XCR0_* of fpu.h; its upper half is zero */
     struct segment seg[SEGS];
     struct table_register gdtr, idtr;
     u32 sysenter_cs, sysenter_esp, sysenter_eip; /* MSRs 174 to 176 */

@@ -77,18 +77,19 @@ static u64 features_of(const char *name, u64 on, u64 off)
 /* Of what is built, as the host's own CPUID has it; ABM is not asked there. */
 TEST(models, cpuid_of_max)
 {
-    const u32 leaf1 = 1 | 1 << 1 | 1 << 9 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 25 | 1 << 30;
-    const u32 leaf7 = 1 << 3 | 1 << 8 | 1 << 29;
+    const u32 leaf1 = 1 | 1 << 1 | 1 << 9 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 25 |
+                      1 << 26 | 1 << 28 | 1 << 30;
+    const u32 leaf7 = 1 << 3 | 1 << 5 | 1 << 8 | 1 << 29;
     struct vcpu *cpu = cpu_of("max");
     u32 r[4], h[4];
 
     __cpuid(1, h[0], h[1], h[2], h[3]);
     cpu_cpuid(cpu, 1, 0, r);
-    CHECK_EQ(r[2], h[2] & leaf1);
+    CHECK_EQ(r[2], (h[2] | 1 << 26) & leaf1); /* XSAVE needs none of the host's */
     CHECK_EQ(r[3], 0x0789f9ff);
     __cpuid_count(7, 0, h[0], h[1], h[2], h[3]);
     cpu_cpuid(cpu, 0, 0, r);
-    CHECK_EQ(r[0], 7);
+    CHECK_EQ(r[0], 0xd);
     cpu_cpuid(cpu, 7, 0, r);
     CHECK_EQ(r[0], 0);
     CHECK_EQ(r[1], h[1] & leaf7);
@@ -100,7 +101,7 @@ TEST(models, cpuid_of_max)
         CHECK_EQ(r[0] | r[1] | r[2] | r[3], 0);
     }
     CHECK(cpu_cpuid_has_subleaves(cpu, 7) && cpu_cpuid_has_subleaves(cpu, 0x1234));
-    CHECK(!cpu_cpuid_has_subleaves(cpu, 1) && !cpu_cpuid_has_subleaves(cpu_of("p6"), 7));
+    CHECK(cpu_cpuid_has_subleaves(cpu, 0xd) && !cpu_cpuid_has_subleaves(cpu, 1) && !cpu_cpuid_has_subleaves(cpu_of("p6"), 7));
 }
 
 TEST(models, qemus_models_have_what_they_have_there)

@@ -175,6 +175,8 @@ static void copy_state(struct vcpu *c, const struct vcpu *f)
     c->sysenter_esp = f->sysenter_esp;
     c->sysenter_eip = f->sysenter_eip;
     memcpy(&c->fpu, &f->fpu, sizeof(c->fpu));
+    memcpy(c->ymm_high, f->ymm_high, sizeof(c->ymm_high));
+    c->xcr0 = f->xcr0;
 }
 
 /* Through the front door, so that translations and shadows of the page go. */

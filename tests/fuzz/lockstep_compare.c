@@ -47,6 +47,8 @@ const char *difference(const struct vcpu *a, const struct vcpu *b)
         return "the interrupt that waits";
     if (a->mid_rep != b->mid_rep)
         return "inside a repeated string instruction";
+    if (a->xcr0 != b->xcr0 || memcmp(a->ymm_high, b->ymm_high, sizeof(a->ymm_high)))
+        return "XCR0 or the upper half of YMM";
     return same_fpu(&a->fpu, &b->fpu) ? NULL : "the FPU";
 }
 
@@ -108,7 +110,8 @@ void describe(struct pair *p, const struct vcpu *before, const char *what)
     print_state("translator", p->bt->cpu);
 }
 
-/* May these bytes store the addresses of the last FPU instruction: FNSTENV, FNSAVE, FXSAVE? */
+/* May these bytes store the addresses of the last FPU instruction: FNSTENV, FNSAVE, FXSAVE,
+ * XSAVE? */
 static bool store_pointers(const u8 *p, u32 n)
 {
     static const char prefixes[] = "\x66\x67\x26\x2e\x36\x3e\x64\x65\xf0\xf2\xf3";
@@ -116,7 +119,7 @@ static bool store_pointers(const u8 *p, u32 n)
     while (n > 2 && memchr(prefixes, *p, sizeof(prefixes) - 1))
         p++, n--;
     if (n > 2 && *p == 0x0f)
-        return p[1] == 0xae && (p[2] >> 3 & 7) == 0;
+        return p[1] == 0xae && (p[2] >> 3 & 3) == 0;
     return n > 1 && (*p == 0xd9 || *p == 0xdd) && (p[1] >> 3 & 7) == 6 && p[1] < 0xc0;
 }
 

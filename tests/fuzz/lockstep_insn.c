@@ -24,6 +24,7 @@ enum {
     MAP2 = 1 << 18, MAP3 = 1 << 19, /* 0F 38, 0F 3A */
     VEX = 1 << 20, /* of the 3-byte kind; prefix stands for pp, escape is the map */
     NO_VVVV = 1 << 21,
+    ANY_VEX = 1 << 22, /* vvvv names a vector register, or none; L is any */
 };
 
 struct form {
@@ -319,6 +320,12 @@ static void emit_vex(struct gen *g, const struct form *f)
     u8 pp = f->prefix == 0x66 ? 1 : f->prefix == 0xf3 ? 2 : f->prefix == 0xf2 ? 3 : 0;
     u8 vvvv = f->how & NO_VVVV ? 0 : free_register(false), l = !pick(32), w = !pick(8);
 
+    if (f->how & ANY_VEX) {
+        vvvv = pick(3) ? (u8)pick(8) : 0;
+        l = (u8)pick(2);
+        w = !pick(3);
+    }
+
     GEN(g, 0xc4, (u8)((pick(8) ? 0xe0 : 0xc0) | f->escape),
         (u8)(w << 7 | (~(u32)vvvv & (pick(8) ? 15 : 7)) << 3 | l << 2 | pp), f->opcode);
 }
@@ -386,14 +393,105 @@ static void emit_packed_newer(struct gen *g)
     emit(g, &f);
 }
 
+/* AVX: an opcode of SSE's, with VEX; or one of AVX's own. */
+static void emit_avx(struct gen *g)
+{
+    static const u8 own38[] = { 0x0c, 0x0d, 0x0e, 0x0f, 0x16, 0x18, 0x19, 0x1a, 0x2c, 0x2d, 0x2e,
+                                0x2f, 0x36, 0x45, 0x46, 0x47, 0x58, 0x59, 0x5a, 0x78, 0x79, 0x8c,
+                                0x8e, 0x90, 0x91, 0x92, 0x93 };
+    static const u8 own3a[] = { 0x00, 0x01, 0x02, 0x04, 0x05, 0x06, 0x18, 0x19,
+                                0x38, 0x39, 0x46, 0x4a, 0x4b, 0x4c };
+    static const u8 prefixes[] = { 0, 0x66, 0xf3, 0xf2 };
+    struct form f = { 0x66, 1, 0, 0, RM | VEC | VEX | ANY_VEX };
+
+    switch (pick(8)) {
+    case 0:
+        f.escape = 2;
+        f.opcode = ONE_OF(own38);
+        break;
+    case 1:
+        f.escape = 3;
+        f.opcode = ONE_OF(own3a);
+        f.how |= I8;
+        break;
+    case 2:
+        f.escape = 2;
+        f.opcode = pick(2) ? ONE_OF(plain38) : ONE_OF(wide38);
+        break;
+    case 3:
+        f.escape = 3;
+        f.opcode = ONE_OF(wide3a);
+        f.how |= I8;
+        break;
+    case 4:
+        f.opcode = ONE_OF(scalar);
+        f.prefix = ONE_OF(prefixes);
+        break;
+    case 5:
+        f = ONE_OF(packed);
+        f.escape = 1;
+        f.how |= VEX | ANY_VEX;
+        break;
+    case 6:
+        f = ONE_OF(packed3);
+        f.escape = 3;
+        f.how |= VEX | ANY_VEX;
+        break;
+    default:
+        f.opcode = ONE_OF(plain);
+        f.prefix = pick(8) ? 0x66 : 0;
+    }
+    emit(g, &f);
+}
+
+/* XGETBV, XSETBV, XSAVE, XRSTOR, VZEROUPPER, VZEROALL. */
+static void emit_xsave(struct gen *g)
+{
+    static const struct form forms[] = {
+        { 0, 0x0f, 0xae, 1 << 4, RM | MEM }, { 0, 0x0f, 0xae, 1 << 5, RM | MEM },
+    };
+
+    switch (pick(8)) {
+    case 0:
+        gen_mov(g, ECX, !pick(8));
+        GEN(g, 0x0f, 0x01, 0xd0);
+        break;
+    case 1:
+        gen_mov(g, EAX, pick(8));
+        gen_mov(g, ECX, 0);
+        gen_mov(g, EDX, 0);
+        GEN(g, 0x0f, 0x01, 0xd1);
+        break;
+    case 2:
+        GEN(g, 0xc5, (u8)(0xf8 | (pick(2) << 2)), 0x77);
+        break;
+    default:
+        if (pick(4)) /* aligned, with all components */
+            gen_mov(g, ONE_OF(gen_pointers), random_pointer(g->mode) & ~63u);
+        if (pick(2))
+            gen_mov(g, EAX, rnd() | pick(8));
+        emit(g, &ONE_OF(forms));
+    }
+}
+
 static void emit_packed(struct gen *g)
 {
     static const u8 prefixes[] = { 0, 0x66, 0xf2, 0xf3 };
     struct form f = { 0, 0x0f, 0, 0, RM | VEC };
 
-    switch (pick(4)) {
+    switch (pick(7)) {
     case 0:
         emit(g, &ONE_OF(packed));
+        return;
+    case 4:
+    case 5:
+        emit_avx(g);
+        return;
+    case 6:
+        if (!pick(4))
+            emit_xsave(g);
+        else
+            emit_avx(g);
         return;
     case 3:
         emit_packed_newer(g);

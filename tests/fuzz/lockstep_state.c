@@ -2,6 +2,8 @@
  * The random state a round starts in: registers, segments, descriptor tables.
  */
 #include "tests/fuzz/lockstep_gen.h"
+#include "cpu/cpuid.h"
+#include "cpu/fpu.h"
 #include "cpu/reset.h"
 #include "tests/insn/fpu_random.h"
 #include <string.h>
@@ -234,6 +236,12 @@ void random_state(struct vcpu *c, enum mode mode)
     set_control(c, mode);
     set_segments(c, mode);
     fpu_random_state(&c->fpu);
+    if (cpu_has(c, FEAT_XSAVE)) {
+        c->cr4 |= pick(8) ? CR4_OSXSAVE : 0;
+        c->xcr0 = pick(8) ? cpu_xcr0_supported(c) : pick(2) ? XCR0_X87 | XCR0_SSE : XCR0_X87;
+        for (u32 i = 0; i < 8; i++)
+            fpu_random_operand(c->ymm_high[i], 16);
+    }
     if (pick(4)) /* most code runs with exceptions masked */
         c->fpu.fcw |= 0x3f, c->fpu.mxcsr |= 0x1f80, c->fpu.fsw &= 0x7f00;
     if (mode != REAL) {

@@ -11,6 +11,7 @@
 #include "tests/insn/bare.h"
 #include "cpu/deliver.h"
 #include "cpu/far.h"
+#include "cpu/fpu.h"
 #include "cpu/interp.h"
 #include "cpu/reset.h"
 #include "mmu/pte.h"
@@ -172,7 +173,8 @@ struct bare *bare_new(u64 ram)
     b->cpu->idtr = (struct table_register){ IDT, 0x7ff };
     b->cpu->cr3 = PAGE_DIRECTORY;
     b->cpu->cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE | CR0_MP | CR0_AM;
-    b->cpu->cr4 = CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    b->cpu->cr4 = CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    b->cpu->xcr0 = cpu_xcr0_supported(b->cpu);
     set_segment(b, TR, TSS_SELECTOR);
     make_ldt(b);
     cpu_set_cpl(b->cpu, 0);

@@ -26,15 +26,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ENCODINGS = 16384 };
+enum { MAX_ENCODINGS = 65536 };
 enum { MODRM_DISP32 = 5, MODRM_SIB = 4, SIB_DISP32 = 0x25, MODRM_EBX = 3, MODRM_ESI_DISP8 = 0x46 };
 
 /* ---- What there is to test ---- */
 
 struct encoding {
-    u8 bytes[4], len; /* up to the opcode, without ModRM */
+    u8 bytes[4], len; /* up to the opcode, without ModRM; of VEX the prefix's first */
     u8 modrm;         /* of the register form; memory form: reg field only */
-    bool has_modrm, memory, immediate;
+    bool has_modrm, memory, immediate, gather;
+    bool wide; /* VEX.W is set, and would mean a general register of 64 bits */
+    bool names_register; /* bits 4 to 6 of the immediate do */
     u16 mnem, size; /* of the memory operand */
 };
 static struct encoding encodings[MAX_ENCODINGS];
@@ -43,16 +45,35 @@ static struct tally {
     u32 cases, wrong;
 } tallies[INSN_MNEMONICS];
 
+insn_handler ex_vgather;
+
 static bool is_ours(const struct insn *in)
 {
     static const u16 rows[] = {
 #define OP(mnemonic, ...) ZYDIS_MNEMONIC_##mnemonic,
 #include "cpu/ops_fpu.def"
+#include "cpu/ops_avx.def"
 #undef OP
     };
 
+    if (cpu_ops[in->mnem].feature == FEAT_XSAVE)
+        return false; /* of the host's operating system, and with more components */
     for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
         if (rows[i] == in->mnem)
+            return true;
+    return false;
+}
+
+static bool general_in_64_bits(const struct insn *in)
+{
+    static const u16 mnemonics[] = {
+        ZYDIS_MNEMONIC_VMOVD,     ZYDIS_MNEMONIC_VPINSRD,   ZYDIS_MNEMONIC_VPEXTRD,
+        ZYDIS_MNEMONIC_VCVTSI2SS, ZYDIS_MNEMONIC_VCVTSI2SD, ZYDIS_MNEMONIC_VCVTSS2SI,
+        ZYDIS_MNEMONIC_VCVTSD2SI, ZYDIS_MNEMONIC_VCVTTSS2SI, ZYDIS_MNEMONIC_VCVTTSD2SI,
+    };
+
+    for (u32 i = 0; i < ARRAY_SIZE(mnemonics); i++)
+        if (mnemonics[i] == in->mnem)
             return true;
     return false;
 }
@@ -81,7 +102,20 @@ static void add_encoding(const u8 *bytes, u32 len, u32 modrm)
         if (in.op[i].kind == OP_REG && in.op[i].reg == ESP)
             return; /* native.c needs its stack */
     }
+    e->immediate |= in.vex && in.imm_size;
+    e->wide = in.vex && insn_vex_w(&in) && general_in_64_bits(&in);
+    e->names_register = in.vex && in.map == 3 && in.opcode >= 0x4a && in.opcode <= 0x4c;
+    e->gather = cpu_ops[in.mnem].exec == ex_vgather;
     check(++encoding_count < MAX_ENCODINGS, "more encodings than expected");
+}
+
+/* Of VEX an eighth will do, but for the opcodes that are told apart by ModRM.reg. */
+static bool left_out(const u8 *bytes, u32 reg)
+{
+    u8 op = bytes[3];
+
+    return bytes[0] == 0xc4 && op != 0xae && (op < 0x71 || op > 0x73) &&
+           (reg + bytes[2] / 8 + op) % 8;
 }
 
 static void add_forms(const u8 *bytes, u32 len)
@@ -89,10 +123,27 @@ static void add_forms(const u8 *bytes, u32 len)
     bool x87 = bytes[len - 1] >= 0xd8 && bytes[len - 1] <= 0xdf && len == 1;
 
     for (u32 reg = 0; reg < 8; reg++) {
+        if (len == 4 && left_out(bytes, reg))
+            continue;
         add_encoding(bytes, len, reg << 3);
         for (u32 rm = 0; rm < (x87 ? 8 : 2); rm++)
             add_encoding(bytes, len, 0xc0 | reg << 3 | (x87 ? rm : (reg + rm * 3) & 7));
     }
+}
+
+/* With C4: each map, pp, W and L; a source in VEX.vvvv and none. B, X and R are as 64-bit mode
+ * has them for registers below eight. */
+static void list_vex(void)
+{
+    for (u32 op = 0; op < 256; op++)
+        for (u32 i = 0; i < 3 * 4 * 4 * 2; i++) {
+            u8 map = (u8)(1 + i % 3), pp = i / 3 % 4, wl = i / 12 % 4;
+            u8 vvvv = i / 48 ? 15 : (u8)(8 + (op + i) % 7);
+            u8 bytes[4] = { 0xc4, 0xe0 | map, (u8)((wl & 2) << 6 | vvvv << 3 | (wl & 1) << 2 | pp),
+                            (u8)op };
+
+            add_forms(bytes, 4);
+        }
 }
 
 static void list_encodings(void)
@@ -102,6 +153,7 @@ static void list_encodings(void)
     add_encoding((const u8[]){ 0x9b }, 1, 0);
     for (u32 op = 0xd8; op <= 0xdf; op++)
         add_forms((const u8[]){ (u8)op }, 1);
+    list_vex();
     for (u32 op = 0; op < 256; op++) {
         for (u32 p = 0; p < 4; p++) {
             u8 two[3] = { prefixes[p], 0x0f, (u8)op };
@@ -119,13 +171,15 @@ static void list_encodings(void)
 /* ---- Jobs ---- */
 
 /* The same for the host's 64-bit mode, where a bare disp32 takes a SIB byte: without, it is
- * RIP's. */
+ * RIP's. Bits that say more there are as they are meant here. */
 static void make_host_code(struct job *j, const struct encoding *e)
 {
     u32 modrm = e->len;
 
     memcpy(j->host_code, j->code, j->len);
     j->host_len = j->len;
+    if (e->wide) /* VEX.W, ignored elsewhere */
+        j->host_code[2] &= 0x7f;
     if (!e->memory || (j->code[modrm] & 0xc7) != MODRM_DISP32)
         return;
     j->host_code[modrm] = e->modrm | MODRM_SIB;
@@ -141,6 +195,8 @@ static void make_operand(struct job *j, const struct encoding *e)
     if (fpu_rand(12) == 0)
         off += fpu_rand(16);
     fpu_random_operand(j->before.mem + off, e->size < 16 ? e->size : 16);
+    if (e->size == 32)
+        fpu_random_operand(j->before.mem + off + 16, 16);
     if (fpu_rand(32) == 0) /* to the page that is not there, and into it */
         off = PAGE_SIZE - fpu_rand(e->size + 16) / step * step;
     switch (fpu_rand(3)) {
@@ -162,6 +218,24 @@ static void make_operand(struct job *j, const struct encoding *e)
     j->len = n;
 }
 
+/* [EBX + 1 to 8 * vector + disp8], whose elements are small, but now and then one of a masked-out
+ * or a missing page. */
+static void make_gather(struct job *j, const struct encoding *e)
+{
+    u32 index = fpu_rand(8), shift = fpu_rand(4);
+    struct fxsave *fx = (struct fxsave *)j->before.fx;
+
+    for (u32 i = 0; i < 8; i++) {
+        u32 *at = (u32 *)(i < 4 ? fx->xmm[index] + 4 * i : j->before.ymm_high[index] + 4 * (i - 4));
+
+        *at = i & 1 && fpu_rand(2) ? 0 : fpu_rand(32) ? fpu_rand(32) : fpu_rand(~0u);
+    }
+    j->code[j->len++] = e->modrm | 0x44;
+    j->code[j->len++] = (u8)(shift << 6 | index << 3 | EBX);
+    j->code[j->len++] = (u8)fpu_rand(64);
+    j->before.gpr[EBX] = JOB_DATA + fpu_rand(32) + (fpu_rand(16) ? 0 : PAGE_SIZE - 100);
+}
+
 static void make_job(struct job *j, const struct encoding *e)
 {
     memset(j, 0, sizeof(*j));
@@ -170,17 +244,23 @@ static void make_job(struct job *j, const struct encoding *e)
     j->before.gpr[EDI] = JOB_DATA + fpu_rand(64); /* MASKMOVQ */
     j->before.eflags = fpu_rand(0x1000) & FLAGS_ARITH;
     fpu_random_state((struct fxsave *)j->before.fx);
+    for (u32 i = 0; i < 8; i++)
+        fpu_random_operand(j->before.ymm_high[i], 16);
     for (u32 i = 0; i < JOB_MEM; i++)
         j->before.mem[i] = (u8)fpu_rand(256);
     memcpy(j->code, e->bytes, e->len);
     j->len = e->len;
-    if (e->memory)
+    if (e->gather)
+        make_gather(j, e);
+    else if (e->memory)
         make_operand(j, e);
     else if (e->has_modrm)
         j->code[j->len++] = e->modrm;
     if (e->immediate)
         j->code[j->len++] = (u8)(fpu_rand(2) ? fpu_rand(8) : fpu_rand(256));
     make_host_code(j, e);
+    if (e->names_register)
+        j->host_code[j->host_len - 1] &= 0x7f;
 }
 
 /* ---- The host ---- */
@@ -241,6 +321,7 @@ static void our_run(struct bare *b, const struct job *j, struct job *out)
     mmu_flush(&cpu->paging);
     memcpy(cpu->gpr, j->before.gpr, sizeof(cpu->gpr));
     memcpy(&cpu->fpu, j->before.fx, sizeof(cpu->fpu));
+    memcpy(cpu->ymm_high, j->before.ymm_high, sizeof(cpu->ymm_high));
     bare_enter_user(b, JOB_CODE, j->before.eflags | FLAG_1);
     if (!bare_run(b, engine.engine, 4, &event))
         event.vector = 0xfe; /* it hangs */
@@ -248,6 +329,7 @@ static void our_run(struct bare *b, const struct job *j, struct job *out)
     out->after.eflags = event.eflags & FLAGS_ARITH;
     out->after.eip = event.vector == EXC_BP ? event.eip - 1 : event.eip;
     memcpy(out->after.fx, &cpu->fpu, sizeof(cpu->fpu));
+    memcpy(out->after.ymm_high, cpu->ymm_high, sizeof(cpu->ymm_high));
     memcpy(out->after.mem, b->ram + JOB_DATA, JOB_MEM);
     out->exception = event.vector == EXC_BP ? JOB_NO_EXCEPTION : event.vector;
     out->error = event.error;
@@ -365,6 +447,9 @@ static const char *difference(struct job *host, struct job *ours, u16 mnem)
         return "st";
     if (memcmp(h->xmm, o->xmm, 8 * 16))
         return "xmm";
+    if (cpu_host_has(FEAT_AVX) &&
+        memcmp(host->after.ymm_high, ours->after.ymm_high, sizeof(host->after.ymm_high)))
+        return "ymm";
     if (memcmp(host->after.mem, ours->after.mem, JOB_MEM))
         return "memory";
     if (h->fip != o->fip)

@@ -5,6 +5,7 @@
  * around it.
  */
 #include "tests/insn/generate.h"
+#include "cpu/cpuid.h"
 
 #include <string.h>
 
@@ -39,8 +40,6 @@ static bool opcode_two_byte(u8 op)
     return memchr(in, op, sizeof(in)) || (op >= 0x40 && op < 0x50) || (op >= 0x80 && op < 0xa0);
 }
 
-insn_handler ex_simd;
-
 /* Encodings that mean something newer, or something else, on the host; GS is the C
  * library's. */
 static bool encoding_differs(const struct insn *in)
@@ -52,7 +51,7 @@ static bool encoding_differs(const struct insn *in)
     if (in->op[1].kind == OP_SEG && in->op[1].reg == GS)
         return true;
     if (in->vex)
-        return !cpu_ops[in->mnem].exec || cpu_ops[in->mnem].exec == ex_simd; /* AVX */
+        return cpu_ops[in->mnem].feature != FEAT_BMI1 && cpu_ops[in->mnem].feature != FEAT_BMI2;
     if (in->map == 1 && in->opcode == 0x00)
         return reg != 4 && reg != 5; /* VERR, VERW; not SLDT, STR */
     if (in->map == 1)

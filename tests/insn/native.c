@@ -9,6 +9,7 @@
 #include "tests/insn/native.h"
 
 #include <setjmp.h>
+#include <stddef.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,17 @@ uint64_t saved_rsp, code_address = JOB_CODE;
 static sigjmp_buf after_signal;
 static uint8_t host_fx[512] __attribute__((aligned(16)));
 
+/* The upper halves of YMM, in the frame of a signal too: behind FXSAVE's 512 bytes and the
+ * header. */
+enum { YMM_IN_FRAME = 576 };
+uint32_t has_avx;
+#define EACH_YMM(insn) insn(0) insn(1) insn(2) insn(3) insn(4) insn(5) insn(6) insn(7)
+#define TEXT(x) #x
+#define YMM_AT(n) "live+560+16*" TEXT(n) "(%rip)"
+#define LOAD_YMM(n) "  vinsertf128 $1, " YMM_AT(n) ", %ymm" TEXT(n) ", %ymm" TEXT(n) "\n"
+#define STORE_YMM(n) "  vextractf128 $1, %ymm" TEXT(n) ", " YMM_AT(n) "\n"
+_Static_assert(offsetof(struct job_state, ymm_high) == 560, "the code below");
+
 /* The state in `live` is loaded, the code called, the state stored. */
 void run_live(void);
 __asm__("run_live:\n"
@@ -33,6 +45,10 @@ __asm__("run_live:\n"
         "  mov live+32(%rip), %eax\n"
         "  push %rax\n"
         "  fxrstor live+48(%rip)\n"
+        "  cmpl $0, has_avx(%rip)\n"
+        "  je 1f\n"
+        EACH_YMM(LOAD_YMM)
+        "1:\n"
         "  popfq\n"
         "  mov live+0(%rip), %eax\n"
         "  mov live+4(%rip), %ecx\n"
@@ -54,6 +70,11 @@ __asm__("run_live:\n"
         "  pop %rax\n"
         "  mov %eax, live+32(%rip)\n"
         "  cld\n"
+        "  cmpl $0, has_avx(%rip)\n"
+        "  je 1f\n"
+        EACH_YMM(STORE_YMM)
+        "  vzeroupper\n"
+        "1:\n"
         "  fxsave live+48(%rip)\n"
         "  fninit\n"
         "  pop %rbp\n"
@@ -73,6 +94,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     live.eflags = (uint32_t)g[REG_EFL];
     live.eip = (uint32_t)g[REG_RIP];
     memcpy(live.fx, uc->uc_mcontext.fpregs, 512);
+    if (has_avx)
+        memcpy(live.ymm_high, (uint8_t *)uc->uc_mcontext.fpregs + YMM_IN_FRAME,
+               sizeof(live.ymm_high));
     current->exception = (uint32_t)g[REG_TRAPNO];
     current->error = (uint32_t)g[REG_ERR];
     siglongjmp(after_signal, 1);
@@ -109,6 +133,8 @@ int main(int argc, char **argv)
     struct job *jobs;
     uint32_t n;
 
+    __builtin_cpu_init();
+    has_avx = __builtin_cpu_supports("avx") != 0;
     if (argc < 2)
         return 2;
     jobs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]), 0);

@@ -26,6 +26,7 @@ struct job_state {
     uint32_t eip;    /* after: of the next instruction, or of the one that faulted */
     uint32_t reserved[2];
     uint8_t fx[512] __attribute__((aligned(16))); /* FXSAVE image */
+    uint8_t ymm_high[8][16]; /* upper halves of YMM, where the host has them */
     uint8_t mem[JOB_MEM];
 };
 struct job {

@@ -18,6 +18,7 @@ ALLOWED = {
     "after": "behind a callout: it may be in the vcpu by then",
     "bt_fast_callout": "the same",
     "hostexec_enter": "runs an instruction of the guest's, whose state is the vcpu's then (OP_FPU and the like)",
+    "hostexec_enter_vex": "the same, with VEX",
     "x87_inexact": "the same",
     "hostexec_mxcsr_mask": "stores it, and changes nothing",
 }
