@@ -5,6 +5,7 @@
  * out.
  */
 #include "bench/prices/forms.h"
+#include "cpu/cpuid.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,12 +144,19 @@ static void take(const struct insn *in)
     }
 }
 
+bool form_there(u32 mnemonic)
+{
+    const struct op_row *row = &cpu_ops[mnemonic];
+
+    return row->exec && cpu_models[0].features & FEATURE_BIT(row->feature);
+}
+
 /* Is that a form, not a repetition or an operand size that nobody uses with it? */
 static bool wanted(const struct insn *in, bool code32)
 {
     const struct op_row *row = &cpu_ops[in->mnem];
 
-    if (!row->exec)
+    if (!form_there(in->mnem))
         return false;
     if (row->attr & OP_STRING)
         return !(in->prefixes & (PFX_REP | PFX_REPNE));

@@ -13,6 +13,8 @@ struct form {
     char name[FORM_NAME]; /* "add r32,m32": unique in a list */
 };
 
+/* Does the processor whose prices these are, -cpu's default, have the instruction? */
+bool form_there(u32 mnemonic);
 /* All forms in 16- or 32-bit code; their number. */
 u32 forms_list(bool code32, struct form out[MAX_FORMS]);
 

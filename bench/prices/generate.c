@@ -251,7 +251,7 @@ static int generate(const char *folder)
         write_mode(folder, &modes[i]);
     fclose(list);
     for (u32 m = 0; m < INSN_MNEMONICS; m++)
-        if (cpu_ops[m].exec && !priced[m]) {
+        if (form_there(m) && !priced[m]) {
             fprintf(stderr, "prices: %s has no row\n", insn_name(m));
             status = 1;
         }
