@@ -107,7 +107,8 @@ load:   push    %rbp
         library nbd, NBD_SONAME
         function nbd_aio_flush
         function nbd_aio_get_direction
-        function nbd_aio_is_ready
+        function nbd_aio_is_closed
+        function nbd_aio_is_dead
         function nbd_aio_pread
         function nbd_aio_pwrite
         function nbd_close

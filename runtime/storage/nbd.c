@@ -105,6 +105,13 @@ static void nbd_lost(struct nbd *nbd)
     warn("%s: its server is gone: %s; the guest gets errors from this disk", nbd->path, why);
 }
 
+/* A request has failed: the server's word, or is it gone? */
+static void nbd_failed(struct nbd *nbd)
+{
+    if (nbd->handle && (nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle)))
+        nbd_lost(nbd);
+}
+
 /* What has ended meanwhile. */
 static void nbd_collect(struct nbd *nbd)
 {
@@ -168,9 +175,10 @@ static bool nbd_write_piece(struct nbd *nbd, u64 offset, const void *buf, u32 n)
     if (nbd_aio_pwrite(nbd->handle, w->buf, n, offset,
                        (nbd_completion_callback){.callback = write_ended, .user_data = w},
                        0) < 0) {
-        errno = nbd_get_errno();
         free(w->buf);
         w->busy = false;
+        nbd_failed(nbd);
+        errno = EIO;
         return false;
     }
     /* Until all of it is in the socket. */
@@ -211,12 +219,15 @@ static bool nbd_read_piece(struct nbd *nbd, u64 offset, void *buf, u32 n)
     if (nbd_aio_pread(nbd->handle, buf, n, offset,
                       (nbd_completion_callback){.callback = answer_came, .user_data = nbd},
                       0) < 0) {
-        errno = nbd_get_errno();
+        nbd_failed(nbd);
+        errno = EIO;
         return false;
     }
     while (nbd->waiting)
         if (!nbd_turn(nbd, -1))
             nbd_lost(nbd);
+    if (nbd->error)
+        nbd_failed(nbd);
     errno = nbd->error;
     return !nbd->error;
 }
