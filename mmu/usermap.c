@@ -18,8 +18,11 @@
  * more than a part of the time since; then it has to run twice as long for the next one. Pages
  * that keep changing are left out.
  *
+ * V86 tasks are user code. Without paging the user's sptes are those of all levels, and all code
+ * goes by the map.
+ *
  * gs leads to one map. With the first user map the supervisor's direct maps under paging
- * (directmap.c) are given up for ever.
+ * (directmap.c) are given up for ever; without paging, the space's own.
  */
 #include "mmu/usermap.h"
 #include "mmu/phys.h"
