@@ -30,11 +30,12 @@ enum {
     KEY_AC = 1 << 10,      /* the guest wants #AC: CPL 3, EFLAGS.AC and CR0.AM */
     KEY_PIC = 1 << 11,     /* position-independent: see below */
     KEY_SEG_SHIFT = 12,    /* three bits per segment register, ES to DS: enum seg_class */
-    /* gs leads to a map of this address space: of CPL 3 its user map, for loads and stores;
-     * below, its direct map, for loads, or without paging */
+    /* gs leads to a map of this address space: the user map, for loads and stores, at CPL 3 and
+     * with KEY_MAP_STORES; else the direct map, for loads */
     KEY_MAP = 1 << 24,
-    KEY_MAP_STORES = 1 << 25, /* below CPL 3: the user map too */
-    KEY_AVX = 1 << 26, /* CR4.OSXSAVE, and XCR0 has XMM and YMM; whether the FPU is live or not */
+    KEY_MAP_STORES = 1 << 25, /* below CPL 3, without paging, where there is a user map */
+    KEY_AVX =
+        1 << 26, /* CR4.OSXSAVE, and XCR0 has XMM and YMM; whether the FPU is live or not */
 };
 /* Contexts that differ by KEY_MAP alone have numbers that differ by CONTEXT_MAP (regs.h), set
  * in that of the one with it: who enters user mode just adds paging.user_map. */

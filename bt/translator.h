@@ -87,7 +87,7 @@ struct bt {
     u32 context_count;
     u16 context_lists[1 << CONTEXT_LISTS_LOG2]; /* by hash: the first of each; 0: none */
     struct tables {
-        u32 base[4], limit[4], tss; /* tss: its attributes; CR4.OSFXSR, CR0.PG */
+        u32 base[4], limit[4], tss; /* tss: its attributes, CR4.OSFXSR, CR0.PG, AVX */
     } tables; /* GDT, LDT, IDT and TSS that what memo.c keeps is good for */
     struct jump_cached *jump_cache;
     u32 (*decimal)[DECIMAL_ENTRIES]; /* by enum decimal: xl_decimal.c */

@@ -1,6 +1,6 @@
 /*
- * x87, MMX, SSE and AVX in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's state,
- * and the guest's instructions run on it as they are. bt/fpu.c says when that is.
+ * x87, MMX, SSE and AVX in place: while KEY_FPU_LIVE is set, the host's FPU holds the guest's
+ * state, and the guest's instructions run on it as they are. bt/fpu.c says when that is.
  *
  * What need not be aligned is looked at for the end of the page only.
  */
@@ -15,9 +15,9 @@ bool xl_fpu_native(const struct insn *in)
 {
     /* Not FNINIT: it clears the instruction pointer, which is not told from one not set
      * since. */
-    static insn_handler *const native[] = { ex_simd,  ex_x87,    ex_x87_store, ex_fnstcw,
-                                            ex_fldcw, ex_fnstsw, ex_emms,      ex_fnclex,
-                                            ex_fwait, ex_stmxcsr, ex_avx };
+    static insn_handler *const native[] = {ex_simd,  ex_x87,     ex_x87_store, ex_fnstcw,
+                                           ex_fldcw, ex_fnstsw,  ex_emms,      ex_fnclex,
+                                           ex_fwait, ex_stmxcsr, ex_avx};
     insn_handler *exec = cpu_ops[in->mnem].exec;
 
     for (u32 i = 0; i < ARRAY_SIZE(native); i++)
@@ -32,8 +32,8 @@ static bool fpu_stores(const struct insn *in)
 
     if (in->op[0].kind != OP_MEM)
         return false;
-    return exec == ex_simd || exec == ex_avx || exec == ex_x87_store || exec == ex_fnstcw || exec == ex_fnstsw ||
-           exec == ex_stmxcsr;
+    return exec == ex_simd || exec == ex_avx || exec == ex_x87_store || exec == ex_fnstcw ||
+           exec == ex_fnstsw || exec == ex_stmxcsr;
 }
 
 static bool sse_allowed(const struct xl *x, const struct insn *in)
@@ -81,10 +81,13 @@ bool xl_x87_nop(struct xl *x, const struct insn *in)
     return x->context->key & KEY_FPU_LIVE;
 }
 
-/* MASKMOVQ, MASKMOVDQU: the host's own, whose address is DS:RDI. RDI is another while it runs,
+/*
+ * MASKMOVQ, MASKMOVDQU: the host's own, whose address is DS:RDI. RDI is another while it runs,
  * so it may not fault: where it would store is looked at first, as a whole, and MMX's raises
- * what x87 has pending before. fwait;  mov r11, rdi;  lea rdi, [r10+r9];  maskmov;  mov rdi,
- * r11 */
+ * what x87 has pending before.
+ *
+ *   fwait;  mov r11, rdi;  lea rdi, [r10+r9];  maskmov;  mov rdi, r11
+ */
 bool xl_maskmov(struct xl *x, const struct insn *in)
 {
     bool wide = in->mnem == ZYDIS_MNEMONIC_MASKMOVDQU, known;

@@ -1,7 +1,7 @@
 /*
- * Instructions on general registers that are newer than the P6: counting bits, BMI1 and BMI2,
- * swapping bytes, CRC32, random numbers. SDM vol. 2, by mnemonic. The host computes (hostop.h), so a model has
- * them only where the host does.
+ * BSF and BSR, and instructions on general registers that are newer than the P6: counting bits,
+ * BMI1 and BMI2, swapping bytes, CRC32, random numbers. SDM vol. 2, by mnemonic. The host
+ * computes (hostop.h), so a model has them only where the host does.
  */
 #include "cpu/cpuid.h"
 #include "cpu/hostop.h"
@@ -13,7 +13,7 @@ HOST_WORD(popcnt, "popcnt")
 HOST_WORD(bsf, "bsf")
 HOST_WORD(bsr, "bsr")
 
-/* ---- Counting ---- */
+/* ---- Looking for bits and counting them: BSF and BSR of zero leave the destination as it was ---- */
 
 ALWAYS_INLINE bool count(struct vcpu *cpu, const struct insn *in,
                          u32 (*fn)(u32 size, u32 a, u32 b, u32 *ax))
@@ -28,15 +28,25 @@ ALWAYS_INLINE bool count(struct vcpu *cpu, const struct insn *in,
     return true;
 }
 
+bool ex_bsf(struct vcpu *cpu, const struct insn *in)
+{
+    return count(cpu, in, host_bsf);
+}
+
+bool ex_bsr(struct vcpu *cpu, const struct insn *in)
+{
+    return count(cpu, in, host_bsr);
+}
+
 /* To a CPU without them, LZCNT and TZCNT are BSR and BSF with a prefix that means nothing. */
 bool ex_lzcnt(struct vcpu *cpu, const struct insn *in)
 {
-    return cpu_has(cpu, FEAT_LZCNT) ? count(cpu, in, host_lzcnt) : count(cpu, in, host_bsr);
+    return cpu_has(cpu, FEAT_LZCNT) ? count(cpu, in, host_lzcnt) : ex_bsr(cpu, in);
 }
 
 bool ex_tzcnt(struct vcpu *cpu, const struct insn *in)
 {
-    return cpu_has(cpu, FEAT_BMI1) ? count(cpu, in, host_tzcnt) : count(cpu, in, host_bsf);
+    return cpu_has(cpu, FEAT_BMI1) ? count(cpu, in, host_tzcnt) : ex_bsf(cpu, in);
 }
 
 bool ex_popcnt(struct vcpu *cpu, const struct insn *in)

@@ -16,8 +16,6 @@ HOST_WORD(bt, "bt")
 HOST_WORD(bts, "bts")
 HOST_WORD(btr, "btr")
 HOST_WORD(btc, "btc")
-HOST_WORD(bsf, "bsf")
-HOST_WORD(bsr, "bsr")
 
 typedef u32 host_fn(u32 size, u32 a, u32 b, u32 *ax);
 
@@ -198,28 +196,4 @@ bool ex_btr(struct vcpu *cpu, const struct insn *in)
 bool ex_btc(struct vcpu *cpu, const struct insn *in)
 {
     return bit_test(cpu, in, host_btc, true);
-}
-
-/* ---- BSF, BSR: a zero source leaves the destination as it was ---- */
-
-ALWAYS_INLINE bool bit_scan(struct vcpu *cpu, const struct insn *in, host_fn *fn)
-{
-    u32 src, dst, ax = flags_to_ax(cpu->eflags), size = in->op[0].size;
-
-    if (!op_read(cpu, in, 1, &src))
-        return false;
-    dst = fn(size, reg_read(cpu, in->op[0].reg, size), src, &ax);
-    reg_write(cpu, in->op[0].reg, size, dst);
-    flags_commit(cpu, ax);
-    return true;
-}
-
-bool ex_bsf(struct vcpu *cpu, const struct insn *in)
-{
-    return bit_scan(cpu, in, host_bsf);
-}
-
-bool ex_bsr(struct vcpu *cpu, const struct insn *in)
-{
-    return bit_scan(cpu, in, host_bsr);
 }

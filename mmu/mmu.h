@@ -115,8 +115,8 @@ bool mmu_direct_map_extend(struct paging *pg, gla_t gla);
 /* ---- User maps, for the translator's loads and stores in user mode and without paging
  * (usermap.c) ---- */
 
-/* The deadline has come at code that a user map would serve, at that TSC: its space may get one.
- * True: so the supervisor's direct maps, or the space's, have gone. */
+/* The deadline has come at code that a user map would serve, at that TSC: its space may get
+ * one. True: so the supervisor's direct maps, or the space's, have gone. */
 bool mmu_user_map_sample(struct paging *pg, u64 tsc);
 /* Before such code runs, if paging.user_map_stale: the host's mappings follow the sptes. May
  * give the map up. */

@@ -18,8 +18,8 @@
  * more than a part of the time since; then it has to run twice as long for the next one. Pages
  * that keep changing are left out.
  *
- * V86 tasks are user code. Without paging the user's sptes are those of all levels, and all code
- * goes by the map.
+ * V86 tasks are user code. Without paging the user's sptes are those of all levels, and all
+ * code goes by the map.
  *
  * gs leads to one map. With the first user map the supervisor's direct maps under paging
  * (directmap.c) are given up for ever; without paging, the space's own.
@@ -341,11 +341,11 @@ static void forget_changes(struct user_map *m)
 static bool user_map_open(struct mmu *mmu, struct space *s)
 {
     struct user_map *m = user_map_take(mmu);
-    bool first;
+    bool gone;
 
     if (!memory_get(m))
         return false;
-    first = supervisor_gives_up(mmu, s);
+    gone = supervisor_gives_up(mmu, s);
     m->owner = s;
     m->opened = s->user_time;
     m->spent = 0;
@@ -355,7 +355,7 @@ static bool user_map_open(struct mmu *mmu, struct space *s)
     mmu->stats.user_maps++;
     direct_map_switch(mmu);
     mmu->pg->user_map_stale = true;
-    return first;
+    return gone;
 }
 
 /* Dearer than it may be? */
