@@ -21,6 +21,7 @@
 
 enum {
     STALE_ROOT_WRITES = 64, /* of entries of a directory not in use: it is none any more */
+    FILL_AROUND = 64,       /* pages, a power of two */
     MAX_TABLE_PLACES = 4 * MAX_SPACES /* that one table serves, before a write drops all */
 };
 
@@ -416,6 +417,21 @@ void shadow_trace_walk(struct mmu *mmu, const struct walk *w, struct space *owne
         trace_table(mmu, owner, (u32)(w->table[1] >> PAGE_SHIFT), region, w->rights);
 }
 
+/* Without paging an entry needs no walk, and what lies around a page is wanted soon. */
+static void fill_around(struct mmu *mmu, struct space *s, u32 index)
+{
+    u32 first = index & ~(FILL_AROUND - 1);
+    const u64 *read = &s->shadow[TABLE_READ * SHADOW_SPTES];
+
+    for (u32 page = first; page < first + FILL_AROUND; page++) {
+        struct walk w = {
+            .gpa = (gpa_t)page << PAGE_SHIFT, .writable = true, .user = true, .dirty = true};
+
+        if (!read[page] && mmu->page_write[page])
+            fill_sptes(mmu, s, &w, page, false);
+    }
+}
+
 bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access)
 {
     struct mmu *mmu = pg->mmu;
@@ -436,6 +452,8 @@ bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access)
     owner = spte_owner(mmu->space, index);
     shadow_trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
     fill_sptes(mmu, owner, &w, index, access & MMU_EXEC);
+    if (!(owner->root.mode & SPACE_PAGING))
+        fill_around(mmu, owner, index);
     if (pg->direct_map_loaded && !(access & MMU_EXEC) && !mmu_user(pg, access))
         mmu_direct_map_extend(pg, gla);
     return true;
