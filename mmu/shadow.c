@@ -452,10 +452,10 @@ bool shadow_fill(struct paging *pg, gla_t gla, enum mmu_access access)
     owner = spte_owner(mmu->space, index);
     shadow_trace_walk(mmu, &w, owner, index >> region_shift(&mmu->space->root));
     fill_sptes(mmu, owner, &w, index, access & MMU_EXEC);
-    if (!(owner->root.mode & SPACE_PAGING))
-        fill_around(mmu, owner, index);
     if (pg->direct_map_loaded && !(access & MMU_EXEC) && !mmu_user(pg, access))
         mmu_direct_map_extend(pg, gla);
+    if (!(owner->root.mode & SPACE_PAGING) && !(access & MMU_EXEC))
+        fill_around(mmu, owner, index);
     return true;
 }
 
