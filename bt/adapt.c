@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHED_TRIAL = 256, WRITES_BEFORE_PATCHED = 4 };
+enum { FIRST_TRIAL = 64, MAX_TRIAL = 1024, PATCHED_TRIALS = 4, WRITES_BEFORE_PATCHED = 4 };
 
 static bool stack_misaligned(const struct vcpu *cpu, const struct insn *in)
 {
@@ -168,40 +168,73 @@ void site_overwritten(struct bt *bt, gpa_t gpa, enum fact what)
     r->writes = 0;
 }
 
-static void forget_patched(struct site_record *r)
+static u32 patched_trial(const struct site_record *r)
 {
-    r->facts &= (u8)~FACT_PATCHED;
+    return r->trial * PATCHED_TRIALS;
+}
+
+static void forget(struct bt *bt, struct site_record *r, u8 facts)
+{
+    r->facts &= (u8)~facts;
+    r->served = 0;
+    r->trial = r->trial < MAX_TRIAL ? r->trial * 2 : MAX_TRIAL;
+    bt->stats.forgotten++;
+}
+
+static void forget_patched(struct bt *bt, struct site_record *r)
+{
+    forget(bt, r, FACT_PATCHED);
     r->writes = WRITES_BEFORE_PATCHED - 1;
 }
 
-static void forget_operand(struct site_record *r)
+static bool served(struct site_record *r, bool innocent, u32 trial)
 {
-    r->facts &= (u8)~FACTS_OF_OPERAND;
-    r->traps = TRAPS_BEFORE_CHANGE - 1;
-    r->trial = r->trial < MAX_TRIAL ? r->trial * 2 : MAX_TRIAL;
+    r->served = innocent ? r->served + 1 : 0;
+    return r->served >= trial;
 }
 
 bool site_served(struct bt *bt, gpa_t gpa, bool innocent)
 {
     struct site_record *r = record_of(bt, gpa);
-    bool patched;
 
     if (!r)
         return false;
-    patched = r->facts & FACT_PATCHED;
-    if (!patched &&
-        !(r->facts & FACTS_OF_OPERAND)) /* another TU with this instruction has served it */
+    if (!(r->facts & FACTS_OF_OPERAND)) /* another TU with this instruction has served it */
         return true;
-    r->served = innocent ? r->served + 1 : 0;
-    if (r->served < (patched ? PATCHED_TRIAL : r->trial))
+    if (!served(r, innocent, r->trial))
         return false;
-    r->served = 0;
-    bt->stats.forgotten++;
-    if (patched)
-        forget_patched(r);
-    else
-        forget_operand(r);
+    forget(bt, r, FACTS_OF_OPERAND);
+    r->traps = TRAPS_BEFORE_CHANGE - 1;
     return true;
+}
+
+bool site_stayed(struct bt *bt, gpa_t gpa, bool same)
+{
+    struct site_record *r = record_of(bt, gpa);
+
+    if (!r)
+        return false;
+    if (!(r->facts & FACT_PATCHED))
+        return true;
+    if (!served(r, same, patched_trial(r)))
+        return false;
+    forget_patched(bt, r);
+    return true;
+}
+
+u32 site_trial(const struct bt *bt, gpa_t gpa)
+{
+    const struct site_record *r = record_of(bt, gpa);
+
+    return r ? patched_trial(r) : FIRST_TRIAL;
+}
+
+void site_settled(struct bt *bt, gpa_t gpa)
+{
+    struct site_record *r = record_of(bt, gpa);
+
+    if (r && r->facts & FACT_PATCHED)
+        forget_patched(bt, r);
 }
 
 /* ---- What sites cost ---- */

@@ -39,6 +39,7 @@ enum fact {
     FACT_PATCHED_IMM = 32,  /* but only its immediate; */
     FACT_PATCHED_DISP = 64, /* or its displacement, or both (xl_patched.c) */
     FACTS = 7,              /* how many */
+    FACTS_OF_PATCHES = FACT_PATCHED | FACT_PATCHED_IMM | FACT_PATCHED_DISP,
     FACTS_OF_OPERAND = FACT_UNUSUAL | FACT_MISALIGNED | FACT_FAULTS,
 };
 
@@ -66,6 +67,11 @@ void site_overwritten(struct bt *bt, gpa_t gpa, enum fact what);
  * again.
  */
 bool site_served(struct bt *bt, gpa_t gpa, bool innocent);
+/* The same of FACT_PATCHED: C has found what it found before, or something else. */
+bool site_stayed(struct bt *bt, gpa_t gpa, bool same);
+/* After how many executions in a row FACT_PATCHED is forgotten; and it is. */
+u32 site_trial(const struct bt *bt, gpa_t gpa);
+void site_settled(struct bt *bt, gpa_t gpa);
 
 /*
  * What each site has cost in host signals and translations, roughly: the dearest are known, by

@@ -3,7 +3,7 @@
  * on, or the code at EIP, or the run loop (AFTER_* in regs.h). Called by enter.S.
  */
 #include "bt/memo.h"
-#include "bt/tu.h"
+#include "bt/variants.h"
 #include "cpu/hostop.h"
 #include "cpu/interp.h"
 #include "cpu/operand.h"
@@ -111,10 +111,16 @@ static bool unchanged(const struct vcpu *cpu, struct callout *co)
 /* Runs what stands there now. False: what it was is not known, so nothing is learnt from it. */
 static bool run_patched(struct vcpu *cpu, struct callout *co)
 {
+    struct bt *bt = cpu->bt;
     struct tu *tu = co->tu;
 
-    if (site_served(cpu->bt, tu->gpa, unchanged(cpu, co)))
-        tu_drop(cpu->bt, tu);
+    if (variants_settled(bt, tu)) {
+        site_settled(bt, tu->gpa);
+        tu_drop(bt, tu);
+    } else if (site_stayed(bt, tu->gpa, unchanged(cpu, co)))
+        tu_drop(bt, tu);
+    else
+        variants_add(bt, tu);
     cpu_run_one(cpu);
     return false;
 }
@@ -132,7 +138,7 @@ static bool run_callout(struct vcpu *cpu, struct callout *co)
 {
     const struct bt *bt = cpu->bt;
 
-    if (co->tu->patched)
+    if (tu_dispatches(co->tu))
         return run_patched(cpu, co);
     if (co->patched)
         read_fields(cpu, co);

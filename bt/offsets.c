@@ -4,7 +4,7 @@
  * points to where struct vcpu ends and struct tc begins, or from the start of the struct that
  * is named.
  */
-#include "bt/tc.h"
+#include "bt/variants.h"
 
 #define NUMBER(name, value) __asm__ volatile("\n->" #name " %0" : : "i"((long)(value)))
 #define VCPU(name, member)                                                                     \
@@ -77,6 +77,7 @@ void offsets(void)
     TC(TC_INDIRECT, indirect);
     TC(TC_FAST_CALLOUT, fast_callout);
     TC(TC_CODE_PAGE_STORE, code_page_store);
+    TC(TC_PATCHED, patched);
     TC(TC_LOAD_SEGMENT, load_segment);
     TC(TC_VERW, verw);
     TC(TC_ARPL, arpl);
@@ -149,4 +150,15 @@ void offsets(void)
     FIELD_OF(JUMP_PAGE, jump_cached, page);
     FIELD_OF(JUMP_SPTE, jump_cached, minus_spte);
     FIELD_OF(JUMP_HOST, jump_cached, host);
+
+    NUMBER(VARIANT_SIZE, sizeof(struct variant));
+    FIELD_OF(VARIANT_MINUS_BYTES, variant, minus_bytes);
+    FIELD_OF(VARIANT_SHIFT, variant, shift);
+    FIELD_OF(VARIANT_HOST, variant, host);
+    FIELD_OF(VARIANTS_CODE, variants, code);
+    FIELD_OF(VARIANTS_MISS, variants, miss);
+    FIELD_OF(VARIANTS_NOT_LAST, variants, not_last);
+    FIELD_OF(VARIANTS_LEFT, variants, left);
+    FIELD_OF(VARIANTS_TRIAL, variants, trial);
+    FIELD_OF(VARIANTS_OF, variants, of);
 }

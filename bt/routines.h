@@ -1,6 +1,6 @@
 /*
  * The assembly that translated code calls, jumps to, and is entered by: enter.S, memo.S,
- * memo_far.S, strings.S, codepage.S. Registers: regs.h. Private to bt/.
+ * memo_far.S, strings.S, codepage.S, variants.S. Registers: regs.h. Private to bt/.
  */
 #ifndef RING3_BT_ROUTINES_H
 #define RING3_BT_ROUTINES_H
@@ -42,6 +42,7 @@ extern void (*const bt_rep_short[REP_KINDS][REP_PLACES][2])(void);
 void bt_int(void);
 void bt_cpuid(void);
 void bt_code_page_store(void);
+void bt_patched(void);
 void bt_far_call(void), bt_far_ret(void), bt_far_jmp(void), bt_far_call_wide(void),
     bt_far_ret_wide(void);
 void bt_far_call_prot(void), bt_far_ret_prot(void), bt_far_jmp_prot(void);
@@ -49,7 +50,7 @@ void bt_far_call_prot_wide(void), bt_far_ret_prot_wide(void), bt_int_real(void),
     bt_iret_real(void);
 /* Behind the last routine of each file. */
 void bt_enter_end(void), bt_memo_end(void), bt_memo_far_end(void), bt_strings_end(void),
-    bt_code_page_store_end(void);
+    bt_code_page_store_end(void), bt_patched_end(void);
 
 /* ---- What they call: callout.c ---- */
 int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */

@@ -47,6 +47,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .indirect = bt_indirect,
         .fast_callout = bt_fast_callout,
         .code_page_store = bt_code_page_store,
+        .patched = bt_patched,
         .load_segment = bt_load_segment,
         .verw = bt_verw,
         .arpl = bt_arpl,

@@ -4,6 +4,7 @@
  */
 #include "bt/memo.h"
 #include "bt/emit.h"
+#include "bt/variants.h"
 #include "cpu/cpuid.h"
 #include "runtime/base/debuglog.h"
 #include <string.h>
@@ -117,13 +118,13 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
                                 .eip = x->tu->eip + site->eip_off,
                                 .revalidate = may_change_context(in),
                                 .fpu = fpu,
-                                .needs_fpu = needs_fpu(in) || x->tu->patched,
+                                .needs_fpu = needs_fpu(in) || tu_dispatches(x->tu),
                                 .ends = fpu || ends_tu(in),
                                 .admitted = admitted(x, in),
                                 .patched = x->patched_sites[site - x->sites],
                                 .form = site->form,
                                 .insn = *in};
-        if (!fpu && !x->tu->patched && !(*co)->patched && !x->bt->config.no_fast)
+        if (!fpu && !tu_dispatches(x->tu) && !(*co)->patched && !x->bt->config.no_fast)
             (*co)->fast = port_access(x, in) ? port_kind(in) : fast_memory(x, in);
     }
     emit_mov_ri64(x, R9, (u64)*co);
@@ -248,13 +249,21 @@ static void note_holes(struct xl *x, const struct insn *in)
     }
 }
 
+/* A variant is what it is. */
+static u8 facts_of(const struct xl *x, u32 eip_off)
+{
+    u8 facts = site_facts(x->bt, x->tu->gpa + eip_off);
+
+    return x->tu->variant ? facts & (u8)~FACTS_OF_PATCHES : facts;
+}
+
 static void translate_insn(struct xl *x, const struct insn *in)
 {
     u8 *start = x->p;
     u32 slow = x->slow_count;
     struct low_bits low[8];
     bool forced = x->bt->config.force_form, fpu;
-    u8 facts = site_facts(x->bt, x->tu->gpa + x->site->eip_off);
+    u8 facts = facts_of(x, x->site->eip_off);
 
     if (x->bt->config.trap && xl_sensitive(x, in)) {
         xl_trap(x, in);
@@ -264,7 +273,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
     set_form(x, in);
     x->ident = false;
     x->patched = patched_fields(x, in, facts);
-    if ((!x->callout || forced) && !x->tu->patched && xl_by_row(x, in) &&
+    if ((!x->callout || forced) && !tu_dispatches(x->tu) && xl_by_row(x, in) &&
         xl_fits(x, start, slow)) {
         for (u32 i = slow; i < x->slow_count; i++)
             x->slow[i].resume = (u16)(x->p - x->start);
@@ -286,8 +295,10 @@ static void translate_insn(struct xl *x, const struct insn *in)
     x->fpu_noted = false;
     memset(x->exits, 0, sizeof(x->exits));
     fpu = xl_fpu_native(in) && !(x->context->key & KEY_FPU_LIVE);
-    x->ended = fpu || ends_tu(in) || x->tu->patched;
+    x->ended = fpu || ends_tu(in) || tu_dispatches(x->tu);
     x->site->form = FORM_CALLOUT;
+    if (tu_dispatches(x->tu))
+        xl_variants(x);
     xl_callout(x, x->site, fpu);
     x->callouts[x->site - x->sites]->adapted = !forced && facts & FACTS_OF_OPERAND;
 }
@@ -349,7 +360,7 @@ static void translate_body(struct xl *x, u32 max)
     emit_count_tu(x);
     insns = emit_count(x, RUNS_INSNS, 0);
     for (u32 i = 0; i < max && !x->ended; i++) {
-        u8 eip_off = (u8)(eip - tu->eip), facts = site_facts(x->bt, tu->gpa + eip_off);
+        u8 eip_off = (u8)(eip - tu->eip), facts = facts_of(x, eip_off);
 
         x->site = &x->sites[i];
         x->last = i + 1 == max;
@@ -416,7 +427,7 @@ static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
 
 /* code: its bytes in host memory; NULL: they are in two pages */
 static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
-                          const struct insn *insns, u32 count)
+                          const struct insn *insns, u32 count, bool variant)
 {
     struct xl x = {.bt = bt, .context = &bt->contexts[context], .code = code, .insns = insns};
     u32 eip = bt->cpu->eip;
@@ -433,7 +444,8 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
                       .gpa = (u32)gpa,
                       .place = tu_place(bt, context, x.context->cs_base + eip),
                       .host = (u32)bt->used + POLL_END_SIZE,
-                      .patched = site_facts(bt, gpa) & FACT_PATCHED};
+                      .patched = variant || site_facts(bt, gpa) & FACT_PATCHED,
+                      .variant = variant};
     x.user_map = context_user_map(x.context->key);
     x.code32 = x.context->key & KEY_CODE32;
     x.stack32 = x.context->key & KEY_STACK32;
@@ -478,7 +490,7 @@ static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 sp
     if (insn_decode(bytes, sizeof(bytes), cpu_code32(cpu), &insn) != DECODE_OK ||
         insn.len <= left)
         return NULL;
-    tu = tu_make(bt, context, gpa, NULL, &insn, 1);
+    tu = tu_make(bt, context, gpa, NULL, &insn, 1, false);
     tu->crossing = cache_note(bt, sizeof(*tu->crossing));
     *tu->crossing = (struct crossing){.gpa = (u32)gpa2, .place = tu_place(bt, context, next)};
     return tu;
@@ -516,7 +528,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     if (bt->config.translating)
         bt->config.translating(bt->config.owner, true);
     count = tu_scan(bt, spte_hva(spte, gla), gpa, left, cpu_code32(cpu), insns);
-    tu = count ? tu_make(bt, context, gpa, spte_hva(spte, gla), insns, count)
+    tu = count ? tu_make(bt, context, gpa, spte_hva(spte, gla), insns, count, false)
                : tu_make_crossing(bt, context, gpa, spte, left);
     if (tu) {
         tu_insert(bt, tu);
@@ -525,5 +537,23 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     }
     if (bt->config.translating)
         bt->config.translating(bt->config.owner, false);
+    return tu;
+}
+
+struct tu *bt_translate_variant(struct bt *bt, const struct tu *of)
+{
+    struct vcpu *cpu = bt->cpu;
+    const u8 *code = tu_code(bt, of, cpu->seg[CS].base + cpu->eip);
+    u64 start = __rdtsc();
+    struct insn in;
+    struct tu *tu;
+
+    if (insn_decode(code, VARIANT_BYTES, cpu_code32(cpu), &in) != DECODE_OK ||
+        cpu->seg[CS].limit - cpu->eip < in.len - 1u)
+        return NULL;
+    tu = tu_make(bt, of->context, of->gpa, code, &in, 1, true);
+    tu_insert(bt, tu);
+    site_count_translation(bt, tu->gpa);
+    count_tu(bt, tu, cpu_code32(cpu), start);
     return tu;
 }

@@ -166,6 +166,9 @@ bool cache_touched(struct bt *bt, u64 *tus, u64 *bytes);
 /* ---- translate.c ---- */
 /* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */
 struct tu *bt_translate(struct bt *bt, u32 context);
+/* The patched instruction at EIP as it is now, up to VARIANT_BYTES long (variants.h). NULL: it
+ * is none that fits. */
+struct tu *bt_translate_variant(struct bt *bt, const struct tu *of);
 
 /* ---- xl_decimal.c ---- */
 void decimal_init(struct bt *bt);

@@ -5,7 +5,7 @@
  * the one noted when the chain was made. So chains stay in place over changes of address space,
  * and one translation serves every process that maps the page at the same place.
  */
-#include "bt/tu.h"
+#include "bt/variants.h"
 #include <string.h>
 
 static bool context_pic(const struct bt *bt, u32 context)
@@ -53,6 +53,8 @@ void tu_insert(struct bt *bt, struct tu *tu)
     u32 *b = hash_bucket(bt, tu->context, tu->place, tu->eip);
 
     bt->tu_count++;
+    if (tu->variant)
+        return;
     tu->hash_next = *b;
     *b = tu_number(bt, tu);
     smc_insert(bt, tu);
@@ -267,7 +269,10 @@ void tu_drop(struct bt *bt, struct tu *tu)
     tu->dead = true;
     bt->dropped = true;
     bt->stats.drops++;
-    bucket_remove(bt, tu);
+    if (tu->patched)
+        variants_drop(bt, tu);
+    if (!tu->variant)
+        bucket_remove(bt, tu);
     smc_remove(bt, tu);
     jump_cache_remove(bt, tu);
     while (tu->in) {

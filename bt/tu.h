@@ -102,8 +102,14 @@ struct crossing {
 
 /* TUs have numbers, in order of their host code's address; 0 is none. */
 struct tu {
-    u32 hash_next; /* same bucket */
-    u32 line_next; /* same list by physical address */
+    union {
+        u32 hash_next;  /* same bucket; */
+        u32 patched_tu; /* of a variant: number of the TU that finds it */
+    };
+    union {
+        u32 line_next; /* same list by physical address; */
+        u32 variants;  /* of a patched TU: its record, bytes from the records' end; 0: none */
+    };
     u32 context;   /* number of its struct context */
     u32 eip;
     u64 place; /* its page's execute spte when it was made; of KEY_PIC its host address */
@@ -112,12 +118,13 @@ struct tu {
     u16 host_size;
     u16 body_size; /* up to what is out of line */
     u8 guest_size;
-    bool patched;  /* FACT_PATCHED: one instruction, a callout, whose bytes are no code */
+    bool patched;  /* FACT_PATCHED: one instruction, whose bytes are no code */
     u8 count;      /* instructions */
     u8 exit_count;
     u8 hole_count;
     bool dead;
     u16 ident;                 /* a bit for each instruction: it is IDENT */
+    bool variant;              /* patched, as it was at one time (variants.c) */
     struct crossing *crossing; /* NULL: it lies in one page */
     struct exit *in;           /* chained to us */
     struct exit *exits;        /* exit_count of them */

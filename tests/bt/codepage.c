@@ -183,6 +183,67 @@ TEST(bt_code_page_store, a_patched_opcode_is_no_code)
     patched("\x43\x90\xf4", 3, 1, opcodes, opcode_is_turn);
 }
 
+/* One of `count` opcodes of one byte each turn, which count in BX: what they come to, and what it
+ * cost since. */
+static void patch_with(struct bt *bt, u32 count, u32 turns, struct bt_stats *since)
+{
+    static const u8 opcodes[] = {0x43, 0x4b, 0x90, 0xf5, 0xf8, 0xf9, 0x98, 0x9b, 0x40, 0x48, 0x9e, 0x9f};
+    bool in_cache;
+
+    for (u32 i = 0; i < turns; i++) {
+        u32 was = bt->cpu->gpr[EBX] & 0xffff, now = i % count;
+
+        bt->cpu->gpr[EAX] = opcodes[now];
+        drops_by_store(bt, VICTIM + 1, 1, &in_cache);
+        bt->cpu->gpr[EBX] = was;
+        run(bt->cpu, VICTIM);
+        CHECK_EQ((bt->cpu->gpr[EBX] & 0xffff) - was, now == 0 ? 2 : now == 1 ? 0 : 1);
+        if (i == turns / 2)
+            *since = bt->stats;
+    }
+}
+
+static u64 callouts_but_hlt(const struct bt_stats *s)
+{
+    return s->callouts - s->callout_by[ZYDIS_MNEMONIC_HLT];
+}
+
+TEST(bt_variants, a_few_opcodes_in_turn_are_host_code)
+{
+    struct bt *bt = start(FORM_CHECKED);
+    struct bt_stats since;
+
+    memcpy(mmu_ram(bt->cpu->mmu) + CODE + VICTIM, "\x43\x90\xf4", 3); /* inc bx;  …;  hlt */
+    patch_with(bt, 4, 100, &since);
+    CHECK_EQ(bt->stats.variants, 4);
+    CHECK_EQ(bt->stats.insns, since.insns);
+    CHECK_EQ(callouts_but_hlt(&bt->stats), callouts_but_hlt(&since));
+}
+
+TEST(bt_variants, of_many_a_bounded_number_is_translated)
+{
+    struct bt *bt = start(FORM_CHECKED);
+    struct bt_stats since;
+
+    memcpy(mmu_ram(bt->cpu->mmu) + CODE + VICTIM, "\x43\x90\xf4", 3);
+    patch_with(bt, 12, 200, &since);
+    CHECK_EQ(bt->stats.variants, 8);
+    CHECK_EQ(bt->stats.insns, since.insns);
+    CHECK(callouts_but_hlt(&bt->stats) > callouts_but_hlt(&since));
+}
+
+TEST(bt_variants, a_flush_forgets_them)
+{
+    struct bt *bt = start(FORM_CHECKED);
+    struct bt_stats since;
+
+    memcpy(mmu_ram(bt->cpu->mmu) + CODE + VICTIM, "\x43\x90\xf4", 3);
+    patch_with(bt, 3, 40, &since);
+    bt_flush(bt);
+    patch_with(bt, 3, 40, &since);
+    CHECK_EQ(bt->stats.variants, 6);
+}
+
 /* Operands of many kinds, each patched turn by turn in one field, at the size given: read where
  * they stand, they are what the interpreter makes of them, and no callout. */
 static const struct {

@@ -59,6 +59,7 @@ TEST(bt_host, no_routine_can_set_ac)
         { bt_far_call, bt_memo_far_end },
         { bt_rep_movs, bt_strings_end },
         { bt_code_page_store, bt_code_page_store_end },
+        { bt_patched, bt_patched_end },
     };
     u32 insns = 0;
 

@@ -21,9 +21,9 @@
  * RATE follows from bt/adapt.c. What is known of an operand is forgotten after 1024 good
  * executions, once its trial has that length: a translation; to learn it again costs a signal
  * or two and another translation: 4 in 1025, or 390 in 100,000. That an instruction is patched
- * is forgotten after 256: a translation, and another when it is patched again: 2 in 257, or
- * 778. A TU's head pays for all sites of its slot: three times 390 + 778 are about 3600. Each
- * context has TUs of its own, which what is learnt and forgotten drops alike, though a site's
+ * is forgotten after 4096: a translation, another when it is patched again, and eight of its
+ * variants: 10 in 4097, or 244. A TU's head pays for all sites of its slot: three times 390 + 244
+ * are about 1900. Each context has TUs of its own, which what is learnt and forgotten drops alike, though a site's
  * trial counts its executions in all of them. START is for what is learnt once, and while
  * trials are shorter.
  *
@@ -42,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START = 100, RATE = 3600, WORST = 10, PATIENCE = 120, MAX_TURN = 1000 };
+enum { START = 100, RATE = 1900, WORST = 10, PATIENCE = 120, MAX_TURN = 1000 };
 
 /* What one physical address has cost, and how often it ran. */
 struct cost {

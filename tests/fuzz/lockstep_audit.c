@@ -453,6 +453,7 @@ static bool in_routines(u64 pc)
         { bt_far_call, bt_memo_far_end },
         { bt_rep_movs, bt_strings_end },
         { bt_code_page_store, bt_code_page_store_end },
+        { bt_patched, bt_patched_end },
     };
 
     for (u32 i = 0; i < ARRAY_SIZE(files); i++)

@@ -365,6 +365,45 @@ static void page_edge(struct gen *g)
     GEN(g, 0xe2, (u8)(again - g->at - 2));
 }
 
+/*
+ * An instruction that is overwritten turn by turn, with one of two to sixteen others:
+ *     mov bx, pointer;  mov cx, n
+ *     again: mov al, cl;  and al, mask;  xor [site], al;  site: op …;  nop;  loop again
+ */
+static void patched_loop(struct gen *g)
+{
+    static const struct {
+        u8 bytes[2], len, at, mask, memory;
+    } ops[] = {
+        { { 0x03 }, 1, 0, 0x38, EDX + 1 }, /* add to cmp */
+        { { 0x01 }, 1, 0, 0x3a, EDX + 1 }, /* and loads of the same */
+        { { 0x8a }, 1, 0, 0x03, EDX + 1 },
+        { { 0x0f, 0x10 }, 2, 1, 0x01, 1 }, /* movups */
+        { { 0xd8 }, 1, 1, 0x38, 1 },
+        { { 0x42 }, 1, 0, 0x08, 0 },       /* inc edx, dec edx */
+        { { 0x70, 0x01 }, 2, 0, 0x0f, 0 }, /* jcc over the nop */
+        { { 0xd1, 0xc2 }, 2, 1, 0x38, 0 }, /* shifts of edx */
+        { { 0xeb, 0x00 }, 2, 1, 0x01, 0 },
+        { { 0x26, 0x42 }, 2, 1, 0x48, 0 }, /* and prefixes */
+    };
+    u32 op = pick(ARRAY_SIZE(ops)), again, site;
+    u8 prefix = g->code32 ? 0 : g->mode == PROT16 ? 0x36 : 0x2e;
+
+    gen_mov(g, EBX, random_pointer(g->mode));
+    gen_mov(g, ECX, 8 + pick(40));
+    again = g->at;
+    site = g->at + 2 + 2 + (prefix ? 1 : 0) + 2 + gen_word(g);
+    GEN(g, 0x88, 0xc8, 0x24, ops[op].mask);
+    if (prefix)
+        gen_put(g, &prefix, 1);
+    GEN(g, 0x30);
+    gen_memory_op(g, 0, site + ops[op].at);
+    gen_put(g, ops[op].bytes, ops[op].len);
+    if (ops[op].memory)
+        GEN(g, (u8)(0x40 | (ops[op].memory - 1) << 3 | (g->code32 ? 3 : 7)), (u8)pick(16));
+    GEN(g, 0x90, 0xe2, (u8)(again - g->at - 3));
+}
+
 /* mov esp, a place in the stack */
 static void new_stack(struct gen *g)
 {
@@ -378,7 +417,7 @@ void gen_sequence(struct gen *g)
     static void (*const any[])(struct gen *g) = {
         gen_flip_flag, gen_transfer, gen_transfer, modify_code, segments,     segments,
         segments,      control,      port,         shadow,      short_string, short_string,
-        bit_string,    divide,       new_stack,    page_edge,
+        bit_string,    divide,       new_stack,    page_edge,    patched_loop,
     };
     if (mode_paged(g->mode) && pick(5) < 2)
         gen_paging(g);
