@@ -65,6 +65,7 @@ void offsets(void)
     VCPU(VCPU_IDTR_BASE, idtr.base);
     VCPU(VCPU_IDTR_LIMIT, idtr.limit);
     VCPU(VCPU_TSC_OFFSET, tsc_offset);
+    VCPU(VCPU_TSC_UNSEEN, tsc_unseen);
     VCPU(VCPU_MID_REP, mid_rep);
 
     TC(TC_POLL, poll);

@@ -27,11 +27,13 @@ enum { MC_BANKS = 5, PHYS_BITS = 36 };
 /* ---- Time ---- */
 
 /* A hand-turned clock counts nanoseconds: tests get the same count each run. */
-static u64 raw_tsc(const struct vcpu *cpu)
+static u64 raw_tsc(struct vcpu *cpu)
 {
     u64 now;
 
-    return cpu->pins.clock_by_hand && cpu->pins.clock_by_hand(cpu, &now) ? now : __rdtsc();
+    if (cpu->pins.clock_by_hand && cpu->pins.clock_by_hand(cpu, &now))
+        return now;
+    return cpu->pins.host_tsc ? cpu->pins.host_tsc(cpu) : __rdtsc();
 }
 
 bool cpu_clock_by_hand(const struct vcpu *cpu)
@@ -43,7 +45,9 @@ bool cpu_clock_by_hand(const struct vcpu *cpu)
 
 u64 cpu_tsc(struct vcpu *cpu)
 {
-    return raw_tsc(cpu) + cpu->tsc_offset;
+    u64 raw = raw_tsc(cpu); /* may change the offset */
+
+    return raw + cpu->tsc_offset;
 }
 
 void cpu_tsc_stop(struct vcpu *cpu)
@@ -53,7 +57,9 @@ void cpu_tsc_stop(struct vcpu *cpu)
 
 void cpu_tsc_start(struct vcpu *cpu)
 {
-    cpu->tsc_offset += cpu->tsc_stopped - cpu_tsc(cpu);
+    u64 now = cpu_tsc(cpu);
+
+    cpu->tsc_offset += cpu->tsc_stopped - now;
 }
 
 /* ---- Event counters: what the two events that we can count stand at ---- */
@@ -310,6 +316,8 @@ static bool write_misc(struct vcpu *cpu, u32 index, u64 val)
 
 static bool write_msr(struct vcpu *cpu, u32 index, u64 val)
 {
+    u64 raw;
+
     switch (index) {
     case MSR_P5_MC_ADDR:
     case MSR_P5_MC_TYPE:
@@ -325,7 +333,8 @@ static bool write_msr(struct vcpu *cpu, u32 index, u64 val)
         cpu->debugctl = (u32)val;
         return true;
     case MSR_TSC: /* P6 writes the low half and clears the high one; later ones take all */
-        cpu->tsc_offset = val - raw_tsc(cpu);
+        raw = raw_tsc(cpu);
+        cpu->tsc_offset = val - raw;
         return true;
     case MSR_APIC_BASE:
         return cpu->pins.apic_base_write(cpu, val);

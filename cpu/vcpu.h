@@ -122,6 +122,8 @@ struct cpu_pins {
     void (*dos_idle)(struct vcpu *cpu);
     /* True: the clock is turned by hand, and shows *now nanoseconds. False: the TSC is the host's. */
     bool (*clock_by_hand)(const struct vcpu *cpu, u64 *now);
+    /* Else the host's TSC, after tsc_offset has been made right for it. NULL: it stays as it is. */
+    u64 (*host_tsc)(struct vcpu *cpu);
 };
 
 /* What is counted: stats.def. */
@@ -148,6 +150,7 @@ struct vcpu {
     u32 debugctl;   /* MSR 1D9: DEBUGCTL_* of debug.h */
     u32 last_branch[2], last_int[2]; /* from, to: MSRs 1DB to 1DE */
     u64 tsc_offset; /* guest TSC = host TSC + this */
+    u64 tsc_unseen; /* ~(host TSC by which the guest last saw the time); 0: it is to ask for each */
     u64 tsc_stopped; /* the guest's, while the machine is stopped */
     u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
     u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */

@@ -375,6 +375,7 @@ struct machine *machine_new(struct options *o)
     struct machine *m = machine_bare(o);
     struct boot_chips boot;
 
+    host_clock_begin(&m->host_clock);
     m->clock_manual = o->deterministic;
     if (o->deterministic && !strcmp(o->rtc_base, "utc"))
         o->rtc_base = DETERMINISTIC_BASE;

@@ -1,11 +1,12 @@
 /*
  * The machine's clock and its deadlines.
  *
- * Machine time is the host's (hostclock.c) plus an offset, and stands while the machine is stopped;
- * with a manual clock it moves only by clock_advance(). Deadlines are a short sorted list (a PC has
- * about a dozen). While the guest runs, whoever runs it compares the TSC with vcpu.deadline every few
- * microseconds: no timer of the host, no signal. While it sleeps, the run loop waits for the first
- * deadline in loop_poll().
+ * Machine time is the host's (hostclock.c) plus an offset, and stands while the machine is
+ * stopped, or the host has taken the processor (stolen.c); with a manual clock it moves only by
+ * clock_advance(). Deadlines are a short sorted list (a PC has about a dozen). While the guest
+ * runs, whoever runs it compares the TSC with vcpu.deadline every few microseconds: no timer of
+ * the host, no signal. While it sleeps, the run loop waits for the first deadline in
+ * loop_poll().
  */
 #include "runtime/machine/clock.h"
 #include "cpu/deliver.h"
@@ -17,9 +18,15 @@
 
 u64 clock_now(struct machine *m)
 {
+    u64 now;
+
     if (!m->clock_running || m->clock_manual)
         return m->clock_stopped;
-    return host_clock_now(&m->host_clock) + (u64)m->clock_offset;
+    if (m->stolen.held)
+        return m->stolen.held;
+    now = host_clock_now(&m->host_clock);
+    stolen_look(m, now);
+    return now + (u64)m->clock_offset;
 }
 
 void clock_start(struct machine *m)
@@ -28,8 +35,9 @@ void clock_start(struct machine *m)
         return;
     if (!m->host_clock.rate)
         host_clock_init(&m->host_clock);
-    m->clock_offset = (i64)(m->clock_stopped - host_clock_now(&m->host_clock));
     m->clock_running = true;
+    stolen_start(m, host_clock_now(&m->host_clock));
+    m->clock_offset = (i64)(m->clock_stopped - host_clock_now(&m->host_clock));
 }
 
 void clock_stop(struct machine *m)
@@ -48,7 +56,7 @@ i64 clock_wall(struct machine *m, u32 *nanoseconds)
 
 void timer_init(struct timer *t, struct machine *m, void (*fire)(void *owner), void *owner)
 {
-    *t = (struct timer){ .machine = m, .fire = fire, .owner = owner };
+    *t = (struct timer){.machine = m, .fire = fire, .owner = owner};
 }
 
 static void timer_unlink(struct timer *t)
@@ -100,7 +108,8 @@ void timer_cancel(struct timer *t)
 }
 
 /* A timer that re-arms itself in the past must not keep us here: one round serves each at most
- * once per instant read from the clock, and the round ends after as many as a busy board has. */
+ * once per instant read from the clock, and the round ends after as many as a busy board has.
+ */
 u64 timers_run(struct machine *m)
 {
     u8 activity = activity_enter(m, ACT_DEVICES);
@@ -153,7 +162,7 @@ void clock_advance(struct machine *m, u64 ns)
 
 void clock_arm(struct machine *m)
 {
-    u64 deadline = m->poll_due;
+    u64 deadline = m->poll_due, now;
 
     if (m->clock_manual && m->options->deterministic && m->cpu)
         m->cpu->deadline = 0; /* each look at the clock comes back here */
@@ -161,6 +170,8 @@ void clock_arm(struct machine *m)
         return;
     if (m->timers && m->timers->deadline < deadline)
         deadline = m->timers->deadline;
+    if (m->stolen.lag && deadline > (now = clock_now(m)))
+        deadline = now + stolen_wait(m, deadline - now);
     cpu_set_deadline(m->cpu, host_clock_tsc(&m->host_clock, deadline - (u64)m->clock_offset));
 }
 

@@ -194,15 +194,18 @@ void loop_poll(struct machine *m, u64 timeout_ns)
     struct loop *l = loop_of(m);
     u8 activity = activity_enter(m, ACT_DEVICES);
     struct timespec ts;
+    u64 until;
     u32 watched;
     int ready;
 
     want_watches(l);
     watched = l->wanted;
-    timeout_ns = prepare_sources(l, timeout_ns);
+    timeout_ns = stolen_make_up(m, prepare_sources(l, timeout_ns));
+    until = timeout_ns == ~0ull ? ~0ull : clock_now(m) + timeout_ns;
     activity_leave(m, activity);
     ts = (struct timespec){ (time_t)(timeout_ns / SEC(1)), (long)(timeout_ns % SEC(1)) };
     ready = ppoll(l->fds, l->wanted, timeout_ns == ~0ull ? NULL : &ts, NULL);
+    stolen_hold(m, until);
     activity = activity_enter(m, ACT_DEVICES);
     if (ready > 0)
         serve_watches(l, watched);
@@ -210,5 +213,6 @@ void loop_poll(struct machine *m, u64 timeout_ns)
         s->serve(s);
     if (ready >= 0)
         m->poll_due = clock_now(m) + loop_interval(m);
+    stolen_release(m);
     activity_leave(m, activity);
 }

@@ -14,6 +14,7 @@
 #include "runtime/machine/hostclock.h"
 #include "runtime/machine/options.h"
 #include "runtime/machine/stats.h"
+#include "runtime/machine/stolen.h"
 
 struct allocation;
 struct disk;
@@ -43,6 +44,7 @@ struct machine {
     struct host_clock host_clock;
     i64 clock_offset;    /* machine time = the host's clock + offset, while running */
     u64 clock_stopped;   /* machine time while stopped */
+    struct stolen stolen;
     bool clock_running, clock_manual; /* manual: tests turn it, or what runs */
     i64 wall_base;        /* RTC time at machine time 0, seconds since 1970 */
     u32 wall_base_ns;

@@ -6,6 +6,8 @@
 #include "runtime/machine/machine.h"
 #include "runtime/machine/spin.h"
 
+#include <x86intrin.h>
+
 /* ---- The processor's ---- */
 
 static u32 port_in(struct vcpu *cpu, u16 port, u32 size)
@@ -77,6 +79,17 @@ static bool clock_by_hand(const struct vcpu *cpu, u64 *now)
     return m->clock_manual;
 }
 
+/* Looks at the clock first, which may move the guest's TSC against the host's: see stolen.c. */
+static u64 host_tsc(struct vcpu *cpu)
+{
+    struct machine *m = machine_of(cpu);
+
+    if (m->stolen.held)
+        return m->stolen.held_tsc;
+    clock_now(m);
+    return m->clock_running ? m->host_clock.read : __rdtsc();
+}
+
 struct cpu_pins machine_pins(struct machine *m)
 {
     return (struct cpu_pins){
@@ -94,6 +107,7 @@ struct cpu_pins machine_pins(struct machine *m)
         .paused = paused,
         .dos_idle = dos_idle,
         .clock_by_hand = clock_by_hand,
+        .host_tsc = host_tsc,
     };
 }
 

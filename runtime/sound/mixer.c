@@ -4,6 +4,7 @@
  * `at`.
  */
 #include "runtime/sound/mixer.h"
+#include "runtime/machine/stolen.h"
 #include "runtime/sound/resample.h"
 
 #include <math.h>
@@ -106,8 +107,10 @@ static void mixer_tick(void *owner)
         if (t->voice->on)
             t->voice->render(t->voice->dev);
     mix_until(x, mixable(x));
-    if (!idle(x))
+    if (!idle(x)) {
         timer_set(&x->timer, clock_now(x->machine) + MIXER_PERIOD);
+        stolen_heard(x->machine);
+    }
 }
 
 /* ---- Voices ---- */
