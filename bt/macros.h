@@ -102,10 +102,12 @@
 /* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still
  * holds. */
 .macro find_segment
-        mov     %r9d, %r10d
-        shr     $3, %r10d
-        and     $15, %r10d
-        shl     $6, %r10d
+        mov     %r9d, %r10d             /* memo_segment_place() */
+        shr     $17, %r10d
+        and     $0x40, %r10d
+        xor     %r9d, %r10d
+        and     $0x78, %r10d
+        shl     $3, %r10d
         lea     TC_SEG_CACHE(%r15,%r10), %r10
         add     SEGMENT_MEMO_KEY(%r10), %r9
         jne     9f

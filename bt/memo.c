@@ -168,7 +168,7 @@ static bool as_described(const struct segment *s, u64 desc)
  * Anything else there forgets them. False: nothing is stored. */
 static bool memo_store(struct vcpu *cpu, u32 key, const struct segment *s)
 {
-    struct segment_memo *to = &tc_of(cpu)->seg_cache[s->selector >> 3 & (SEG_CACHE - 1)];
+    struct segment_memo *to = &tc_of(cpu)->seg_cache[memo_segment_place(key)];
     struct segment_memo c = { .minus_key = -(u64)key, .seg = *s };
 
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))

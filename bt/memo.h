@@ -21,6 +21,12 @@ static inline bool insn_far(const struct insn *in)
 /* What a load of `selector` into `seg` depends on besides the descriptor: the key of
  * seg_cache. */
 u32 memo_segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
+/* Where in seg_cache: one selector's places in SS and in the others differ. */
+static inline u32 memo_segment_place(u32 key)
+{
+    static_assert(SEG_CACHE == 16 && SEG_KEY_SS >> 17 == 0x40, "find_segment in macros.h");
+    return (key ^ (key >> 17 & 0x40)) >> 3 & (SEG_CACHE - 1);
+}
 /* After C ran an IRET in the context `from`: next time the code does it. */
 void memo_learn_iret(struct bt *bt, u32 from);
 void memo_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
