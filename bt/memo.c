@@ -219,14 +219,15 @@ static bool memo_learn(struct bt *bt, enum seg seg)
 
 void memo_learn_segment(struct bt *bt, const struct insn *in)
 {
+    bool verw = in->mnem == ZYDIS_MNEMONIC_VERW;
     enum seg seg;
 
-    if (!cpu_protected(bt->cpu))
+    if (!cpu_protected(bt->cpu) || !(verw || loads_segment(in, &seg)))
         return;
     memo_revalidate(bt);
-    if (in->mnem == ZYDIS_MNEMONIC_VERW)
+    if (verw)
         learn_verw(bt->cpu, in);
-    else if (loads_segment(in, &seg))
+    else
         memo_learn(bt, seg);
 }
 
