@@ -24,7 +24,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MAX_RUNS = 16, MAX_QUARRELS = 32 };
+/* Of a shared shadow's regions: each is two areas of the host for each space and table. Usermap.c
+ * adds up who has how many. */
+enum { MAX_RUNS = 6, MAX_QUARRELS = 32 };
 
 #define FOR_BITS(bits, i)                                                                      \
     for (u32 word_ = 0; word_ < REGIONS / 64; word_++)                                         \

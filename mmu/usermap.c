@@ -30,8 +30,9 @@
 #include <sys/mman.h>
 
 enum {
-    /* a process of the host has 65,530 areas; a page takes two at most */
-    MAX_PAGES = 28000,
+    /* A page takes two areas at most, of the 65,530 that a process of the host has; 9,216 are for
+     * shared shadows, 4,096 for a direct map without paging. */
+    MAX_PAGES = 22000,
     MAX_RUN = 512,                  /* pages mapped by one call, which populates them */
     COST_SHARE = 8,                 /* of the user's time: not more than one in so many */
     MAX_CHANGES = 6,                /* of a page, in a period: more, and it is read-only; */

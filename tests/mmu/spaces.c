@@ -136,6 +136,36 @@ TEST(spaces, memory_is_bounded)
 }
 
 /* The same addresses mapped to one page after the other, each written: each is one more writer. */
+static u32 host_areas(void)
+{
+    FILE *f = fopen("/proc/self/maps", "re");
+    u32 lines = 0;
+
+    for (int c; f && (c = getc(f)) != EOF;)
+        lines += c == '\n';
+    if (f)
+        fclose(f);
+    return lines;
+}
+
+/* Every second region of the kernel's part is each space's own. */
+TEST(spaces, areas_of_the_host_are_bounded)
+{
+    struct vcpu *cpu = start(0);
+    u32 before;
+
+    for (u32 k = 0; k < 8; k++)
+        for (u32 i = 0; i < 1024; i++)
+            words(cpu, DIRECTORIES + k)[i] =
+                i < 512 ? 0 : ((i & 1 ? TABLES + k : KERNEL_TABLE) << PAGE_SHIFT) | ENTRY;
+    load_cr3(cpu, 0);
+    before = host_areas();
+    for (u32 k = 1; k < 8; k++)
+        load_cr3(cpu, k);
+    CHECK(cpu->mmu->space->shared_shadow);
+    CHECK(host_areas() - before <= 8 * SHADOW_TABLES * (2 * 6 + 1));
+}
+
 TEST(spaces, bookkeeping_is_bounded)
 {
     enum { PLACES = 600 };
