@@ -292,22 +292,24 @@ static inline bool takes(const struct claim *c, u32 size)
 }
 
 /* In pieces that the chip takes, upwards. */
-static __attribute__((noinline)) u32 read_apart(const struct claim *c, gpa_t gpa, u32 size)
+static __attribute__((noinline)) u32 read_apart(const struct claim *whose, gpa_t gpa, u32 size)
 {
-    u32 piece = size == 4 && c->ops->sizes & IO_16 ? 2 : 1, val = 0;
+    struct claim c = *whose; /* the access may change claims */
+    u32 piece = size == 4 && c.ops->sizes & IO_16 ? 2 : 1, val = 0;
 
     for (u32 i = 0; i < size; i += piece)
-        val |= c->ops->read(c->dev, (u32)(gpa + i - c->base), piece) << i * 8;
+        val |= c.ops->read(c.dev, (u32)(gpa + i - c.base), piece) << i * 8;
     return val;
 }
 
-static __attribute__((noinline)) void write_apart(const struct claim *c, gpa_t gpa, u32 size,
-                                                  u32 val)
+static __attribute__((noinline)) void write_apart(const struct claim *whose, gpa_t gpa,
+                                                  u32 size, u32 val)
 {
-    u32 piece = size == 4 && c->ops->sizes & IO_16 ? 2 : 1;
+    struct claim c = *whose;
+    u32 piece = size == 4 && c.ops->sizes & IO_16 ? 2 : 1;
 
     for (u32 i = 0; i < size; i += piece)
-        c->ops->write(c->dev, (u32)(gpa + i - c->base), piece, val >> i * 8 & all_ones(piece));
+        c.ops->write(c.dev, (u32)(gpa + i - c.base), piece, val >> i * 8 & all_ones(piece));
 }
 
 /* Any access; most need less. */
@@ -442,16 +444,18 @@ bool bus_mmio_fill(struct machine *m, gpa_t gpa, u32 size, u32 val, u32 n)
 bool bus_mmio_copy(struct machine *m, gpa_t to, gpa_t from, u32 size, u32 n)
 {
     struct bus *bus = machine_bus(m);
-    struct claim *t = run_claim(bus, to), *f = run_claim(bus, from);
+    struct claim *to_claim = run_claim(bus, to), *from_claim = run_claim(bus, from), t, f;
     u8 activity, buf[4];
 
-    if (!t || !f || size > sizeof(buf))
+    if (!to_claim || !from_claim || size > sizeof(buf))
         return false;
+    t = *to_claim; /* an access may change claims */
+    f = *from_claim;
     activity = activity_begin(bus->activity, ACT_DEVICES);
     bus->stats.mmio_accesses += 2 * n;
     for (u32 i = 0; i < n * size; i += size) {
-        f->ops->read_run(f->dev, (u32)(from + i - f->base), buf, size);
-        t->ops->write_run(t->dev, (u32)(to + i - t->base), buf, size);
+        f.ops->read_run(f.dev, (u32)(from + i - f.base), buf, size);
+        t.ops->write_run(t.dev, (u32)(to + i - t.base), buf, size);
     }
     activity_end(bus->activity, activity);
     return true;

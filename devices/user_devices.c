@@ -8,6 +8,7 @@
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
 #include "devices/e1000.h"
+#include "devices/gd5446.h"
 #include "devices/ne2000.h"
 #include "devices/ns16550.h"
 #include "devices/pc_testdev.h"
@@ -15,6 +16,7 @@
 #include "devices/rtl8139.h"
 #include "devices/sb16.h"
 #include "devices/user_drives.h"
+#include "devices/vga.h"
 
 const struct user_device *const user_devices[] = {
     &floppy_user_device,
@@ -26,6 +28,8 @@ const struct user_device *const user_devices[] = {
     &am79c970_user_device,
     &rtl8139_user_device,
     &isa_serial_user_device,
+    &vga_user_device,
+    &gd5446_user_device,
     &ac97_user_device,
     &adlib_user_device,
     &sb16_user_device,

@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    VGA_DEVFN = 2 << 3,
     MMIO_SIZE = 4096,
     VBE_ID_FIRST = 0xb0c0,
     VBE_ID_LAST = 0xb0c5,
@@ -40,6 +39,15 @@ u32 vbe_start(const struct vga *v)
     u32 bytes = pixel_bytes(v), x = v->vbe[VBE_X_OFFSET];
 
     return v->vbe[VBE_Y_OFFSET] * vbe_pitch(v) + (bytes ? x * bytes : x / 8);
+}
+
+bool vbe_mode(const struct vga *v, struct vga_linear *mode)
+{
+    if (!vbe_on(v))
+        return false;
+    *mode = (struct vga_linear){ v->vbe[VBE_XRES], v->vbe[VBE_YRES], v->vbe[VBE_BPP],
+                                 vbe_start(v),     vbe_pitch(v),     1 };
+    return true;
 }
 
 static u16 clamp(u32 val, u32 low, u32 high)
@@ -255,7 +263,7 @@ bool vbe_attach(struct vga *v)
     pci_init_bar(&v->pci, 2, MMIO_SIZE, false, false);
     v->pci.written = config_written;
     if (pci_slot_bus(&v->dev)) /* a bare test machine has no bus */
-        pci_add(pci_slot_bus(&v->dev), VGA_DEVFN, &v->pci);
+        pci_add(pci_slot_bus(&v->dev), ((const struct pci_slot *)v->dev.config)->devfn, &v->pci);
     return true;
 }
 
@@ -266,7 +274,6 @@ void vbe_reset(struct vga *v)
     v->vbe[VBE_ID] = VBE_ID_LAST;
     v->vbe[VBE_BPP] = 8;
     v->vbe[VBE_MEMORY_64K] = VGA_VRAM / KIB(64);
-    pci_reset(&v->pci);
 }
 
 void vbe_loaded(struct vga *v)

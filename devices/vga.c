@@ -42,11 +42,17 @@ struct vga_timing {
     u32 retrace, retrace_end; /* lines of vertical retrace */
 };
 
-/* Linear modes have no CRT registers of their own: 60 Hz, a tenth of each direction blank. */
-static void vbe_timing(const struct vga *v, struct vga_timing *t)
+bool vga_linear(const struct vga *v, struct vga_linear *mode)
 {
-    t->shown_dots = v->vbe[VBE_XRES];
-    t->shown = v->vbe[VBE_YRES];
+    return v->kind ? v->kind->linear(v, mode) : vbe_mode(v, mode);
+}
+
+/* Linear modes have no CRT registers of their own, or a clock we do not follow: 60 Hz, a tenth
+ * of each direction blank. */
+static void linear_timing(const struct vga_linear *mode, struct vga_timing *t)
+{
+    t->shown_dots = mode->width;
+    t->shown = mode->height;
     t->line = t->shown_dots + t->shown_dots / 8 + 8;
     t->total = t->shown + t->shown / 20 + 4;
     t->retrace = t->shown + 1;
@@ -59,9 +65,10 @@ static void vga_timing(const struct vga *v, struct vga_timing *t)
     static const u32 clocks[4] = { 25175000, 28322000, 28322000, 28322000 };
     u8 high = v->cr[CRTC_OVERFLOW], clocking = v->sr[SEQ_CLOCKING];
     u32 cell = (clocking & CLOCKING_8DOT ? 8 : 9) << !!(clocking & CLOCKING_HALF);
+    struct vga_linear mode;
 
-    if (vbe_on(v)) {
-        vbe_timing(v, t);
+    if (vga_linear(v, &mode)) {
+        linear_timing(&mode, t);
         return;
     }
     t->clock = clocks[v->misc >> 2 & 3];
@@ -194,6 +201,10 @@ static void graphics_write(struct vga *v, u8 val)
 
 static u8 vga_port_read8(struct vga *v, u32 off)
 {
+    u8 val;
+
+    if (v->kind && v->kind->read(v, 0x3c0 + off, &val))
+        return val;
     switch (off) {
     case 0x0: return v->ar_index;
     case 0x1: return attribute_read(v);
@@ -223,6 +234,8 @@ u32 vga_port_read(struct device *dev, u32 off, enum io_size size)
 
 static void vga_port_write8(struct vga *v, u32 off, u8 val)
 {
+    if (v->kind && v->kind->write(v, 0x3c0 + off, val))
+        return;
     switch (off) {
     case 0x0: attribute_write(v, val); break;
     case 0x2:
@@ -281,6 +294,10 @@ static u8 crtc_read(const struct vga *v)
 
 static u8 half_read(struct vga *v, u32 off)
 {
+    u8 val;
+
+    if (v->kind && v->kind->read(v, 0x3d0 + off, &val))
+        return val;
     switch (off) {
     case 0x4: return v->cr_index;
     case 0x5: return crtc_read(v);
@@ -291,6 +308,8 @@ static u8 half_read(struct vga *v, u32 off)
 
 static void half_write(struct vga *v, u32 off, u8 val)
 {
+    if (v->kind && v->kind->write(v, 0x3d0 + off, val))
+        return;
     switch (off) {
     case 0x4: v->cr_index = val; break;
     case 0x5: crtc_write(v, val); break;
@@ -330,25 +349,32 @@ static void color_write(struct device *dev, u32 off, enum io_size size, u32 val)
 
 /* ---- The chip ---- */
 
-static bool vga_attach(struct device *dev)
+bool vga_core_attach(struct vga *v, u32 vram_size)
 {
     static const struct io_ops mono = { mono_read, mono_write, IO_8 };
     static const struct io_ops both = { vga_port_read, vga_port_write, IO_8 | IO_16 };
     static const struct io_ops color = { color_read, color_write, IO_8 };
-    struct vga *v = (struct vga *)dev;
+    struct device *dev = &v->dev;
 
-    v->vram = bus_alloc_memory(dev->machine, VGA_VRAM);
+    v->vram = bus_alloc_memory(dev->machine, vram_size);
+    v->vram_size = vram_size;
+    v->plane_size = VGA_PLANE;
     vga_draw_attach(v);
     return v->vram && bus_claim_ports(dev, 0x3b0, 12, &mono) &&
            bus_claim_ports(dev, 0x3c0, 16, &both) && bus_claim_ports(dev, 0x3d0, 16, &color) &&
-           vga_window_attach(v) && vbe_attach(v);
+           vga_window_attach(v);
 }
 
-/* The planes keep their contents; the registers come up as the BIOS will find and set them. */
-static void vga_reset(struct device *dev)
+static bool vga_attach(struct device *dev)
 {
     struct vga *v = (struct vga *)dev;
 
+    return vga_core_attach(v, VGA_VRAM) && vbe_attach(v);
+}
+
+/* The planes keep their contents; the registers come up as the BIOS will find and set them. */
+void vga_core_reset(struct vga *v)
+{
     v->misc = v->feature = 0;
     v->sr_index = v->gr_index = v->cr_index = v->ar_index = v->ar_data_next = 0;
     memset(v->sr, 0, sizeof(v->sr));
@@ -360,46 +386,40 @@ static void vga_reset(struct device *dev)
     v->dac_mask = 0xff;
     v->latch = 0;
     v->dirty = true;
+    pci_reset(&v->pci);
+}
+
+static void vga_reset(struct device *dev)
+{
+    struct vga *v = (struct vga *)dev;
+
+    vga_core_reset(v);
     vbe_reset(v);
     vga_window_update(v);
+}
+
+void vga_core_loaded(struct vga *v)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(v->sr); i++)
+        v->sr[i] &= sr_bits[i];
+    for (u32 i = 0; i < ARRAY_SIZE(v->gr); i++)
+        v->gr[i] &= gr_bits[i];
+    v->dirty = true;
 }
 
 static void vga_loaded(struct device *dev)
 {
     struct vga *v = (struct vga *)dev;
 
-    for (u32 i = 0; i < ARRAY_SIZE(v->sr); i++)
-        v->sr[i] &= sr_bits[i];
-    for (u32 i = 0; i < ARRAY_SIZE(v->gr); i++)
-        v->gr[i] &= gr_bits[i];
-    v->dirty = true;
+    vga_core_loaded(v);
     vbe_loaded(v);
     vga_window_loaded(v);
 }
 
 static const struct field vga_fields[] = {
-    FIELD(struct vga, misc),
-    FIELD(struct vga, feature),
-    FIELD(struct vga, sr_index),
-    FIELD_ARRAY(struct vga, sr),
-    FIELD(struct vga, gr_index),
-    FIELD_ARRAY(struct vga, gr),
-    FIELD(struct vga, cr_index),
-    FIELD_ARRAY(struct vga, cr),
-    FIELD(struct vga, ar_index),
-    FIELD_ARRAY(struct vga, ar),
-    FIELD(struct vga, ar_data_next),
-    FIELD(struct vga, dac_mask),
-    FIELD(struct vga, dac_state),
-    FIELD(struct vga, dac_read),
-    FIELD(struct vga, dac_write),
-    FIELD(struct vga, dac_part),
-    FIELD_ARRAY(struct vga, dac_latch),
-    FIELD_ARRAY(struct vga, dac),
-    FIELD(struct vga, latch),
+    VGA_FIELDS,
     FIELD(struct vga, vbe_index),
     FIELD_ARRAY(struct vga, vbe),
-    FIELD_ARRAY(struct vga, pci.config),
     FIELD_END,
 };
 
@@ -410,4 +430,33 @@ const struct device_class vga_class = {
     .reset = vga_reset,
     .loaded = vga_loaded,
     .fields = vga_fields,
+};
+
+static const char *vga_complete(struct machine *m, void *config)
+{
+    const struct vga_config *c = config;
+
+    return c->megabytes == VGA_VRAM >> 20 ? NULL : "vgamem_mb=: the chip has 16";
+}
+
+static const struct vga_config vga_defaults = {
+    .slot = { .devfn = VGA_DEVFN },
+    .megabytes = VGA_VRAM >> 20,
+};
+static const struct key_row vga_keys[] = {
+    { "vgamem_mb", KEY_U32, offsetof(struct vga_config, megabytes),
+      .help = "video memory in MiB: 16" },
+    { NULL },
+};
+
+const struct user_device vga_user_device = {
+    .name = "VGA",
+    .help = "VGA with Bochs' linear modes",
+    .category = DISPLAY_DEVICE,
+    .bus = BUS_PCI,
+    .class = &vga_class,
+    .config_size = sizeof(struct vga_config),
+    .defaults = &vga_defaults,
+    .properties = vga_keys,
+    .complete = vga_complete,
 };

@@ -36,14 +36,18 @@ void vga_draw_attach(struct vga *v)
 
 static bool is_blank(const struct vga *v)
 {
-    if (!(v->ar_index & ATTR_PAS) || v->sr[SEQ_CLOCKING] & CLOCKING_OFF)
+    if (!(v->ar_index & ATTR_PAS))
         return true;
-    return !vbe_on(v) && ((v->sr[SEQ_RESET] & 3) != 3 || !(v->cr[CRTC_MODE] & CRTC_MODE_RUN));
+    if (v->kind && v->linear) /* NOTE: SeaBIOS' VGA BIOS leaves CLOCKING_OFF set in all of them */
+        return false;
+    if (v->sr[SEQ_CLOCKING] & CLOCKING_OFF)
+        return true;
+    return !v->linear && ((v->sr[SEQ_RESET] & 3) != 3 || !(v->cr[CRTC_MODE] & CRTC_MODE_RUN));
 }
 
 static bool is_text(const struct vga *v)
 {
-    return !vbe_on(v) && !(v->gr[GC_MISC] & GC_MISC_GRAPHICS);
+    return !v->linear && !(v->gr[GC_MISC] & GC_MISC_GRAPHICS);
 }
 
 /* Width and height of the picture; true if either, or the kind of mode, is new. */
@@ -53,9 +57,11 @@ static bool reshape(struct vga *v)
     u32 dots = is_text(v) && !(v->sr[SEQ_CLOCKING] & CLOCKING_8DOT) ? 9 : 8;
 
     f->text = is_text(v);
-    if (vbe_on(v)) {
-        f->width = f->aspect_x = v->vbe[VBE_XRES];
-        f->height = f->aspect_y = v->vbe[VBE_YRES];
+    if (v->linear) {
+        f->width = v->mode.width;
+        f->height = v->mode.height;
+        f->aspect_x = v->mode.repeat == 1 ? f->width : 4;
+        f->aspect_y = v->mode.repeat == 1 ? f->height : 3;
     } else if (!is_blank(v)) { /* else in the midst of a mode change */
         f->width = (v->cr[CRTC_HDISP_END] + 1u) * dots
                    << !!(v->sr[SEQ_CLOCKING] & CLOCKING_HALF);
@@ -65,7 +71,7 @@ static bool reshape(struct vga *v)
     }
     if (f->width == old.width && f->height == old.height && f->text == old.text)
         return false;
-    trace(TRACE_VGA, "vga: %s %ux%u", f->text ? "text" : vbe_on(v) ? "linear" : "graphics",
+    trace(TRACE_VGA, "vga: %s %ux%u", f->text ? "text" : v->linear ? "linear" : "graphics",
           f->width, f->height);
     return true;
 }
@@ -143,8 +149,8 @@ static void beam_start(const struct vga *v, struct beam *b, struct vga_scan *s)
     s->cells = v->cr[CRTC_HDISP_END] + 1u;
     s->dots = v->frame.text && !(v->sr[SEQ_CLOCKING] & CLOCKING_8DOT) ? 9 : 8;
     s->row = preset & 31;
-    s->counter = (v->cr[CRTC_START_HIGH] << 8 | v->cr[CRTC_START_HIGH + 1]) + (preset >> 5 & 3);
-    b->pitch = v->cr[CRTC_OFFSET] * 2u;
+    s->counter = vga_start(v) + (preset >> 5 & 3);
+    b->pitch = vga_offset(v) * 2;
     b->max_scan = max & 31;
     b->doubling = max >> 7;
     b->doubled = 0;
@@ -201,18 +207,20 @@ static bool draw_legacy(struct vga *v, struct vga_scan *s)
 
 /* ---- Linear modes ---- */
 
-static bool draw_vbe_line(struct vga *v, struct vga_scan *s, u32 y, bool all)
+static bool draw_linear_line(struct vga *v, struct vga_scan *s, u32 y, bool all)
 {
-    u32 bpp = v->vbe[VBE_BPP], planes = bpp == 4 ? 4 : 1;
+    u32 bpp = v->mode.bpp, planes = bpp == 4 ? 4 : 1;
     u32 bytes = bpp == 4 ? v->frame.width / 2 : v->frame.width * ((bpp + 7) / 8);
-    u32 at = vbe_start(v) + y * vbe_pitch(v);
+    u32 at = v->mode.start + y / v->mode.repeat * v->mode.pitch;
     u8 *seen = v->seen + y * bytes, *now = v->vram + planes * at;
 
-    if (planes * at + bytes > VGA_VRAM || (!all && !memcmp(seen, now, bytes)))
+    if (planes * at + bytes > v->vram_size || (!all && !memcmp(seen, now, bytes)))
         return false;
     memcpy(seen, now, bytes);
     if (bpp != 4) {
         vga_line_linear(v, v->wide, seen, v->frame.width, bpp);
+        if (v->kind)
+            v->kind->overlay(v, y, v->wide);
         return put_line(v, y, v->wide);
     }
     s->cells = v->frame.width / 8 - 1; /* no panning: no cell more */
@@ -221,12 +229,12 @@ static bool draw_vbe_line(struct vga *v, struct vga_scan *s, u32 y, bool all)
     return put_line(v, y, v->line);
 }
 
-static bool draw_vbe(struct vga *v, struct vga_scan *s, bool all)
+static bool draw_linear(struct vga *v, struct vga_scan *s, bool all)
 {
     bool changed = false;
 
     for (u32 y = 0; y < v->frame.height; y++)
-        changed |= draw_vbe_line(v, s, y, all);
+        changed |= draw_linear_line(v, s, y, all);
     return changed;
 }
 
@@ -252,7 +260,7 @@ static bool redraw(struct vga *v)
     v->dirty = false;
     vga_palette(v, s.colors);
     changed = is_blank(v) ? draw_blank(v) :
-              vbe_on(v)   ? draw_vbe(v, &s, all) :
+              v->linear   ? draw_linear(v, &s, all) :
                             draw_legacy(v, &s);
     if (reshaped) {
         v->frame.top = 0;
@@ -264,11 +272,15 @@ static bool redraw(struct vga *v)
 void vga_draw(struct device *dev, struct frame *frame)
 {
     struct vga *v = (struct vga *)dev;
-    u32 phase = blink_phase(v), top = v->frame.top, bottom = v->frame.bottom;
+    u32 phase, top = v->frame.top, bottom = v->frame.bottom;
 
+    v->linear = vga_linear(v, &v->mode);
+    phase = blink_phase(v);
+    if (v->kind)
+        v->kind->draw_begin(v);
     vga_window_sync(v);
     v->frame.changed = false;
-    if (v->dirty || phase != v->phase || v->window != NO_WINDOW || vbe_on(v)) {
+    if (v->dirty || phase != v->phase || v->window[0] != NO_WINDOW || v->linear) {
         v->phase = phase;
         v->frame.top = ~0u;
         v->frame.changed = redraw(v);

@@ -47,14 +47,14 @@ u32 vga_crtc_address(const struct vga *v, u32 counter, u32 row)
     u32 a = counter;
 
     if (v->cr[CRTC_UNDERLINE] & UNDERLINE_DWORD)
-        return a & (VGA_PLANE - 1); /* chain-4 counts in these units: see vga.h */
+        return a & (v->plane_size - 1); /* chain-4 counts in these units: see vga.h */
     if (!(mode & CRTC_MODE_BYTE))
         a = a << 1 | (a >> (mode & CRTC_MODE_WRAP ? 15 : 13) & 1);
     if (!(mode & CRTC_MODE_ROW0))
         a = (a & ~0x2000u) | (row & 1) << 13;
     if (!(mode & CRTC_MODE_ROW1))
         a = (a & ~0x4000u) | (row & 2) << 13;
-    return a & (VGA_PLANE - 1);
+    return a & (v->plane_size - 1);
 }
 
 static const u8 *planes_at(const struct vga *v, const struct vga_scan *s, u32 cell)

@@ -34,12 +34,16 @@ struct place {
 static bool window_address(const struct vga *v, u32 off, u32 *address)
 {
     *address = off - v->map_base;
-    return v->misc & MISC_RAM && *address < vga_map(v)->size;
+    if (!(v->misc & MISC_RAM) || *address >= vga_map(v)->size)
+        return false;
+    if (vga_extended(v))
+        *address = v->kind->address(v, *address);
+    return true;
 }
 
 static struct place place_of(const struct vga *v, u32 a, bool writing)
 {
-    u32 planes = vbe_on(v) ? VGA_VRAM / 4 : VGA_PLANE;
+    u32 planes = vbe_on(v) ? VGA_VRAM / 4 : v->plane_size;
     u32 map_mask = v->sr[SEQ_MAP_MASK];
     struct place p = { a, map_mask, v->gr[GC_READ_MAP] };
     bool odd_even = writing ? !(v->sr[SEQ_MEMORY] & MEMORY_SEQUENTIAL) :
@@ -82,7 +86,10 @@ static __attribute__((noinline)) u8 general_read8(struct vga *v, u32 off)
 {
     struct place p;
     u32 a;
+    u8 val;
 
+    if (vga_extended(v) && v->kind->memory_read(v, off, &val))
+        return val;
     if (vbe_linear(v))
         return off < 0x10000 ? v->vram[(vga_bank_offset(v) + off) & (VGA_VRAM - 1)] : 0xff;
     if (!window_address(v, off, &a))
@@ -146,6 +153,8 @@ static u32 planar_bytes(const struct vga *v, bool odd_even)
     u32 size = vga_map(v)->size;
 
     if (odd_even || v->sr[SEQ_MEMORY] & MEMORY_CHAIN4 || vbe_on(v) || !(v->misc & MISC_RAM))
+        return 0;
+    if (vga_extended(v))
         return 0;
     return size < VGA_PLANE ? size : VGA_PLANE;
 }
@@ -252,6 +261,8 @@ static __attribute__((noinline)) void general_write8(struct vga *v, u32 off, u8 
     struct place p;
     u32 a;
 
+    if (vga_extended(v) && v->kind->memory_write(v, off, val))
+        return;
     if (vbe_linear(v)) {
         if (off < 0x10000)
             v->vram[(vga_bank_offset(v) + off) & (VGA_VRAM - 1)] = val;

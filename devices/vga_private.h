@@ -1,6 +1,7 @@
 /*
  * The display adapter from inside: what vga.c (registers), vga_mem.c (the A0000 window), vbe.c
- * (linear modes, PCI) and vga_draw.c, vga_text.c, vga_lines.c (pixels) share.
+ * (linear modes, PCI) and vga_draw.c, vga_text.c, vga_lines.c (pixels) share. A chip that is a
+ * VGA and more has a struct vga at its head and a struct vga_kind: gd5446.c.
  *
  * Video memory holds the four planes interleaved: byte p of plane n is vram[4 * p + n].
  *
@@ -20,6 +21,7 @@
 #include "devices/vga.h"
 
 enum {
+    VGA_DEVFN = 2 << 3, /* the board's adapter is PCI 00:02.0 */
     VGA_VRAM = 16 << 20,
     VGA_PLANE = 64 << 10, /* of the standard VGA's 256 KiB */
     VGA_CELLS = 256,      /* at most in a line: register 01 has eight bits */
@@ -115,10 +117,43 @@ enum {
     VBE_MAX_BPP = 32,
 };
 
+/* A mode whose pixels lie one after the other in video memory. */
+struct vga_linear {
+    u32 width, height; /* of the picture, in pixels */
+    u32 bpp;           /* 4 (planar), 8, 15, 16, 24, 32 */
+    u32 start, pitch;  /* bytes; of one plane at 4 bpp */
+    u32 repeat;        /* lines of the picture that show one of memory; not 0 */
+};
+
+struct vga;
+
+/* What a chip that is a VGA and more does its own way; all functions are there. */
+struct vga_kind {
+    /* Ports 3C0-3CF, 3D4, 3D5, 3DA (3B4, 3B5, 3BA in monochrome, too). False: the VGA's. */
+    bool (*read)(struct vga *v, u32 port, u8 *val);
+    bool (*write)(struct vga *v, u32 port, u8 val);
+    /* False: the VGA's registers make the mode. */
+    bool (*linear)(const struct vga *v, struct vga_linear *mode);
+    /* Does memory at A0000 answer otherwise than a VGA's? Then the next three are asked. */
+    bool (*extended)(const struct vga *v);
+    bool (*memory_read)(struct vga *v, u32 off, u8 *val); /* off from A0000; false: as planes */
+    bool (*memory_write)(struct vga *v, u32 off, u8 val);
+    u32 (*address)(const struct vga *v, u32 address); /* planes' addresses, by the offset registers */
+    /* Where 32 KiB of A0000 (half 0) or A8000 lie in vram as plain memory, or NO_WINDOW. Asked
+     * where `extended`. */
+    u32 (*plain_window)(const struct vga *v, u32 half);
+    void (*draw_begin)(struct vga *v);                 /* sets `dirty` if it has to */
+    void (*overlay)(struct vga *v, u32 y, u32 *line); /* a linear mode's line before it is shown */
+};
+
 struct vga {
     struct device dev;
     struct pci_function pci;
-    u8 *vram; /* VGA_VRAM bytes */
+    const struct vga_kind *kind; /* NULL: a VGA with VBE */
+    u8 *vram;
+    u32 vram_size;              /* at most VGA_VRAM, a power of two */
+    u32 plane_size;             /* that CRTC and CPU reach, of each plane: VGA_PLANE, or a kind's */
+    u32 start_high, offset_high; /* a kind's: start address from bit 16 on, CRTC offset from bit 8 on */
 
     u8 misc, feature;
     u8 sr_index, sr[8];
@@ -130,7 +165,7 @@ struct vga {
     u16 vbe_index, vbe[VBE_REGS];
 
     /* Derived: where the guest's windows lead now. */
-    u32 window; /* vram offset that A0000-AFFFF maps as plain memory, or NO_WINDOW */
+    u32 window[2]; /* vram offsets that A0000 and A8000 map as plain memory, or NO_WINDOW */
     struct vga_pen {       /* what becomes of a byte that is written: vga_mem.c */
         u32 fixed, enable; /* set/reset, and where it is taken */
         u32 mask, map_mask;
@@ -152,6 +187,8 @@ struct vga {
 
     /* What was drawn last: see vga_draw.c. */
     bool dirty; /* something visible may have changed, other than through mapped memory */
+    bool linear; /* `mode` is what is shown */
+    struct vga_linear mode;
     u32 phase;  /* of blinking */
     struct frame frame;
     u32 line[VGA_LINE]; /* as the CRTC reads it */
@@ -164,6 +201,12 @@ struct vga {
 #define NO_WINDOW ~0u
 
 /* vga.c */
+/* The chip without PCI and VBE: ports, A0000. */
+bool vga_core_attach(struct vga *v, u32 vram_size);
+void vga_core_reset(struct vga *v);
+void vga_core_loaded(struct vga *v);
+/* Is a linear mode on, and which? */
+bool vga_linear(const struct vga *v, struct vga_linear *mode);
 u64 vga_frame_number(struct vga *v); /* frames since power-on, for blinking */
 u32 vga_vdisp_end(const struct vga *v);
 u32 vga_line_compare(const struct vga *v);
@@ -193,6 +236,10 @@ void vga_window_used(struct vga *v);
 /* vram becomes as the guest sees it: before it is drawn from, or written by others. */
 void vga_window_sync(struct vga *v);
 u32 vga_bank_offset(const struct vga *v);
+static inline bool vga_extended(const struct vga *v)
+{
+    return v->kind && v->kind->extended(v);
+}
 static inline const struct vga_map *vga_map(const struct vga *v)
 {
     return &vga_maps[v->gr[GC_MISC] >> 2 & 3];
@@ -210,11 +257,20 @@ static inline bool vbe_linear(const struct vga *v)
 {
     return vbe_on(v) && v->vbe[VBE_BPP] != 4;
 }
+bool vbe_mode(const struct vga *v, struct vga_linear *mode); /* false: off */
 u32 vbe_pitch(const struct vga *v); /* bytes from line to line (of one plane at 4 bpp) */
 u32 vbe_start(const struct vga *v); /* byte of the first pixel (of one plane at 4 bpp) */
 
 /* vga_draw.c */
 void vga_draw_attach(struct vga *v);
+static inline u32 vga_start(const struct vga *v) /* the CRTC's start address */
+{
+    return v->start_high << 16 | v->cr[CRTC_START_HIGH] << 8 | v->cr[CRTC_START_HIGH + 1];
+}
+static inline u32 vga_offset(const struct vga *v) /* the CRTC's, in units of two addresses */
+{
+    return v->offset_high << 8 | v->cr[CRTC_OFFSET];
+}
 
 /* vga_lines.c, vga_text.c: one scan line, `cells` + 1 character cells of it, into v->line. */
 struct vga_scan {
@@ -233,5 +289,17 @@ void vga_line_linear(const struct vga *v, u32 *out, const u8 *in, u32 n, u32 bpp
 u32 vga_crtc_address(const struct vga *v, u32 counter, u32 row);
 /* DAC and attribute palette, as they are now. */
 void vga_palette(struct vga *v, u32 colors[16]);
+
+/* For the field table of a chip with a struct vga at its head. */
+#define VGA_FIELDS                                                                             \
+    FIELD(struct vga, misc), FIELD(struct vga, feature), FIELD(struct vga, sr_index),          \
+        FIELD_ARRAY(struct vga, sr), FIELD(struct vga, gr_index), FIELD_ARRAY(struct vga, gr), \
+        FIELD(struct vga, cr_index), FIELD_ARRAY(struct vga, cr), FIELD(struct vga, ar_index), \
+        FIELD_ARRAY(struct vga, ar), FIELD(struct vga, ar_data_next),                          \
+        FIELD(struct vga, dac_mask), FIELD(struct vga, dac_state),                             \
+        FIELD(struct vga, dac_read), FIELD(struct vga, dac_write),                             \
+        FIELD(struct vga, dac_part), FIELD_ARRAY(struct vga, dac_latch),                       \
+        FIELD_ARRAY(struct vga, dac), FIELD(struct vga, latch),                                \
+        FIELD_ARRAY(struct vga, pci.config)
 
 #endif

@@ -112,11 +112,11 @@ static void find_cursor(const struct vga *v, struct text_screen *text, u32 start
 bool vga_text(struct device *dev, struct text_screen *text)
 {
     struct vga *v = (struct vga *)dev;
-    u32 start = v->cr[CRTC_START_HIGH] << 8 | v->cr[CRTC_START_HIGH + 1];
-    u32 pitch = v->cr[CRTC_OFFSET] * 2u, lines = (v->cr[CRTC_MAX_SCAN] & 31) + 1u;
+    u32 start = vga_start(v), pitch = vga_offset(v) * 2, lines = (v->cr[CRTC_MAX_SCAN] & 31) + 1u;
+    struct vga_linear mode;
     u16 *out = v->cells;
 
-    if (vbe_on(v) || v->gr[GC_MISC] & GC_MISC_GRAPHICS)
+    if (vga_linear(v, &mode) || v->gr[GC_MISC] & GC_MISC_GRAPHICS)
         return false;
     vga_window_sync(v);
     lines <<= v->cr[CRTC_MAX_SCAN] >> 7;

@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-    WINDOW_BASE = 0xa0000, WINDOW_SIZE = 0x20000, PLAIN_SIZE = 0x10000,
+    WINDOW_BASE = 0xa0000, WINDOW_SIZE = 0x20000, PLAIN_SIZE = 0x10000, HALF = 0x8000,
     FIRST_PATIENCE = 256, MOST_PATIENCE = 1 << 16, /* bytes accessed before packing */
 };
 #define LASTING MSEC(5)
@@ -47,14 +47,17 @@ static bool passes(const struct vga *v)
            !gr[GC_ROTATE] && !gr[GC_ENABLE_SET_RESET] && gr[GC_BIT_MASK] == 0xff;
 }
 
-/* The window's offset in vram if bytes written at A0000 land there as they are, and read back. */
-static u32 plain_window(const struct vga *v)
+/* The window's offset in vram if bytes written at A0000 (half 0) or A8000 land there as they
+ * are, and read back. */
+static u32 plain_window(const struct vga *v, u32 half)
 {
+    if (vga_extended(v))
+        return v->kind->plain_window(v, half);
     if (vbe_linear(v))
-        return vga_bank_offset(v) & (VGA_VRAM - 1);
+        return (vga_bank_offset(v) & (VGA_VRAM - 1)) + half * HALF;
     if (!(v->sr[SEQ_MEMORY] & MEMORY_CHAIN4) || v->sr[SEQ_MAP_MASK] != 15 || vbe_on(v))
         return NO_WINDOW;
-    return passes(v) && !vga_map(v)->base ? 0 : NO_WINDOW;
+    return passes(v) && !vga_map(v)->base ? half * HALF : NO_WINDOW;
 }
 
 /* How the bytes of MDA's or CGA's window can be packed. */
@@ -64,7 +67,9 @@ static enum vga_packing packing_of(const struct vga *v)
     bool odd_even = v->gr[GC_MODE] & GC_MODE_ODD_EVEN;
     u8 mask = v->sr[SEQ_MAP_MASK], read = v->gr[GC_READ_MAP];
 
-    if (vbe_on(v) || v->sr[SEQ_MEMORY] & MEMORY_CHAIN4 || !vga_map(v)->base || !passes(v))
+    if (vbe_on(v) || vga_extended(v))
+        return PACKED_NOT;
+    if (v->sr[SEQ_MEMORY] & MEMORY_CHAIN4 || !vga_map(v)->base || !passes(v))
         return PACKED_NOT;
     if (!sequential && odd_even && mask == 3 && !(read & 2))
         return PACKED_ODD_EVEN;
@@ -160,32 +165,53 @@ void vga_window_used(struct vga *v)
 /* After a release the bus shows RAM there, so the memory is claimed again. */
 static void window_unmap(struct vga *v)
 {
+    for (u32 half = 0; half < 2; half++)
+        bus_release_memory(&v->dev, WINDOW_BASE + half * HALF, HALF);
     bus_release_memory(&v->dev, WINDOW_BASE, PLAIN_SIZE);
     bus_release_memory(&v->dev, WINDOW_BASE, WINDOW_SIZE);
     bus_claim_memory(&v->dev, WINDOW_BASE, WINDOW_SIZE, &vga_window_ops);
 }
 
+static void window_map(struct vga *v)
+{
+    const u32 *w = v->window;
+
+    if (w[0] == NO_WINDOW && w[1] == NO_WINDOW)
+        return;
+    if (w[1] == w[0] + HALF) {
+        bus_map_memory(&v->dev, WINDOW_BASE, PLAIN_SIZE, v->vram + w[0], true);
+        return;
+    }
+    for (u32 half = 0; half < 2; half++)
+        if (w[half] != NO_WINDOW)
+            bus_map_memory(&v->dev, WINDOW_BASE + half * HALF, HALF, v->vram + w[half], true);
+}
+
+static bool is_mapped(const struct vga *v)
+{
+    return v->window[0] != NO_WINDOW || v->window[1] != NO_WINDOW;
+}
+
 void vga_window_update(struct vga *v)
 {
-    u32 window = plain_window(v);
+    u32 window[2] = { plain_window(v, 0), plain_window(v, 1) };
 
     vga_mem_update(v);
     if (v->packed.kind && (packing_of(v) != v->packed.kind || vga_map(v) != packed_map(v)))
         packed_leave(v);
     v->packed.left = v->packed.patience;
-    if (window == v->window)
+    if (!memcmp(window, v->window, sizeof(window)))
         return;
     v->dirty = true;
-    if (v->window != NO_WINDOW)
+    if (is_mapped(v))
         window_unmap(v);
-    v->window = window;
-    if (window != NO_WINDOW)
-        bus_map_memory(&v->dev, WINDOW_BASE, PLAIN_SIZE, v->vram + window, true);
+    memcpy(v->window, window, sizeof(window));
+    window_map(v);
 }
 
 void vga_mask_update(struct vga *v)
 {
-    if (v->packed.kind || v->window != NO_WINDOW || v->sr[SEQ_MEMORY] & MEMORY_CHAIN4) {
+    if (v->packed.kind || is_mapped(v) || v->sr[SEQ_MEMORY] & MEMORY_CHAIN4) {
         vga_window_update(v);
         return;
     }
@@ -202,7 +228,7 @@ void vga_window_loaded(struct vga *v)
 
 bool vga_window_attach(struct vga *v)
 {
-    v->window = NO_WINDOW;
+    v->window[0] = v->window[1] = NO_WINDOW;
     v->packed.bytes = bus_alloc_memory(v->dev.machine, PLAIN_SIZE);
     v->packed.seen = machine_alloc(v->dev.machine, PLAIN_SIZE);
     v->packed.left = v->packed.patience = FIRST_PATIENCE;

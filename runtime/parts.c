@@ -10,6 +10,7 @@
 #include "devices/disk.h"
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
+#include "devices/gd5446.h"
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i82077.h"
@@ -288,6 +289,30 @@ static void make_parallel(struct machine *m)
     part(m, &lpt_class, c);
 }
 
+/* The one of -vga, unless a -device is there instead. */
+static void make_screen(struct machine *m, struct device *pci)
+{
+    const struct options *o = m->options;
+    bool cirrus = o->vga && !strcmp(o->vga, "cirrus");
+    const struct user_device *row = cirrus ? &gd5446_user_device : &vga_user_device;
+    struct vga_config *c = machine_alloc(m, sizeof(*c));
+
+    if (wants_device(o, &vga_class) || wants_device(o, &gd5446_class) ||
+        (o->vga && !strcmp(o->vga, "none")))
+        return;
+    *c = *(const struct vga_config *)row->defaults;
+    c->slot.bus = pci;
+    part(m, row->class, c);
+}
+
+/* The first one is the screen. */
+static void find_screen(struct machine *m)
+{
+    m->vga = device_find(m, &vga_class, 0);
+    if (!m->vga)
+        m->vga = device_find(m, &gd5446_class, 0);
+}
+
 static void make_board(struct machine *m, struct boot_chips *boot)
 {
     struct pci_slot *slot = machine_alloc(m, sizeof(*slot));
@@ -298,13 +323,14 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     make_timer(m, boot);
     make_keyboard(m);
     make_backdoor(m);
-    m->vga = part(m, &vga_class, slot);
+    make_screen(m, slot->bus);
     make_serial(m);
     make_parallel(m);
     part(m, &post_class, NULL);
     piix3->ata = make_disks(m);
     network_make_all(m);
     user_devices_make(m, slot->bus);
+    find_screen(m);
     m->fw_cfg = part(m, &fw_cfg_class, NULL);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "runtime/boot/firmware.h"
 #include "devices/fw_cfg.h"
+#include "devices/gd5446.h"
 #include "devices/i440fx.h"
 #include "runtime/machine/machine.h"
 
@@ -135,20 +136,22 @@ static void firmware_map_bios(struct machine *m, struct device *i440fx, const u8
 
 static void firmware_load_vga(struct machine *m)
 {
+    bool cirrus = m->vga && m->vga->class == &gd5446_class;
+    const char *name = cirrus ? "vgabios-cirrus.bin" : "vgabios-stdvga.bin";
     char path[PATH_SIZE];
     const char *error;
     u32 size;
 
     if (!m->vga)
         return;
-    if (!firmware_find(m->options, path, "vgabios-stdvga.bin")) {
-        warn("no VGA BIOS (vgabios-stdvga.bin) found: the guest's screen will stay black");
+    if (!firmware_find(m->options, path, name)) {
+        warn("no VGA BIOS (%s) found: the guest's screen will stay black", name);
         return;
     }
     const u8 *rom = boot_read_file(m, path, ROM_UNIT, &size, &error);
     if (!rom)
         die("%s", error);
-    fw_cfg_add_file(m->fw_cfg, "pci1234,1111.rom", rom, size);
+    fw_cfg_add_file(m->fw_cfg, cirrus ? "pci1013,00b8.rom" : "pci1234,1111.rom", rom, size);
 }
 
 const u8 *firmware_boot_rom(struct machine *m, const char *name, u32 *size)

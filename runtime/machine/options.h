@@ -87,6 +87,7 @@ struct options {
     bool windowed;    /* the display is a window on the host's desktop */
     const char *vnc; /* "[HOST]:DISPLAY", "unix:PATH"; NULL: none */
     bool vnc_password; /* viewers are asked for one, which QMP sets */
+    const char *vga;             /* -vga: "std", "cirrus" or "none"; NULL: std */
     const char *keyboard_layout; /* -k; NULL: en-us */
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;

@@ -413,6 +413,13 @@ SETTER(set_vnc)
     o->vnc_password = k.password;
 }
 
+SETTER(set_vga)
+{
+    if (!in_choices(arg, "std|cirrus|none"))
+        refuse_choice(option, arg, "std|cirrus|none");
+    o->vga = arg;
+}
+
 SETTER(set_keyboard_layout)
 {
     layout_check(option, arg);

@@ -21,6 +21,7 @@ SETTER(set_smbios);
 SETTER(set_display);
 SETTER(set_vnc);
 SETTER(set_keyboard_layout);
+SETTER(set_vga);
 SETTER(set_serial);
 SETTER(set_chardev);
 SETTER(set_monitor);

@@ -32,7 +32,7 @@ static struct rig *pci_rig(void)
     static struct pci_slot slot;
     struct rig *r = rig_new(&pci_class, NULL);
 
-    slot.bus = r->dev;
+    slot = (struct pci_slot){ .bus = r->dev, .devfn = 2 << 3 };
     r->m->vga = r->dev = rig_add(r, &vga_class, &slot);
     vga_set_mode(r, &vga_mode_03);
     config_write(r, 0x10, LFB);

@@ -229,6 +229,7 @@ static void episode(const struct target *target, u64 seed)
     set_device(&o, "-device", "pci-testdev,addr=9");
     set_debugcon(&o, "-debugcon", "null");
     set_parallel(&o, "-parallel", "null");
+    o.vga = target->vga;
     if (target->nic) { /* what it sends goes to the discard port of this host */
         snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s",
                  target->nic);
@@ -327,7 +328,7 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 i8237 i82077 ata atapi ata-dma vga "
+            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 i8237 i82077 ata atapi ata-dma vga gd5446 "
             "vbe pci"
             " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic board cpu gdb boot");
     return t;

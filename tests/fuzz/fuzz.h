@@ -47,6 +47,7 @@ struct target {
     /* a sequence that gets deeper than noise does; may be NULL */
     void (*scene)(struct fuzz *f);
     u32 scenes; /* not 0: that many scenes and nothing else, under the real firmware */
+    const char *vga; /* -vga; NULL: std */
     const char *nic; /* the board has that network card; may be NULL */
 };
 extern const struct target fuzz_targets[]; /* ends with name NULL */
@@ -61,6 +62,7 @@ void scene_ata(struct fuzz *f);
 void scene_atapi(struct fuzz *f);
 void scene_busmaster(struct fuzz *f);
 void scene_vga(struct fuzz *f);
+void scene_gd5446(struct fuzz *f);
 void scene_vbe(struct fuzz *f);
 void scene_pci(struct fuzz *f);
 void scene_fw_cfg(struct fuzz *f);

@@ -399,6 +399,40 @@ void scene_vga(struct fuzz *f)
         look(f);
 }
 
+/* A mode, a blit with its source from anywhere, and a cursor. */
+void scene_gd5446(struct fuzz *f)
+{
+    static const u8 rops[] = { 0x00, 0x05, 0x06, 0x0d, 0x0e, 0x59, 0x6d, 0xda };
+    static const u8 modes[] = { 0x00, 0x01, 0x04, 0x08, 0x40, 0x44, 0x80, 0x84, 0xc0, 0xc4 };
+    static const u8 banks[] = { 0x00, 0x01, 0x02, 0x04, 0x14, 0x20, 0x21 };
+
+    fuzz_pci_write(f, 0x10, 0x10, 0xe0000008);
+    fuzz_pci_write(f, 0x10, 0x14, 0xe8000000);
+    fuzz_pci_write(f, 0x10, 0x04, fuzz_chance(f, 95) ? 3 : fuzz_u32(f));
+    fuzz_out16(f, 0x3c4, fuzz_chance(f, 95) ? 0x1206 : 0x0006);
+    fuzz_out16(f, 0x3c4, 0x07 | (fuzz_chance(f, 80) ? fuzz_below(f, 5) * 2 + 1 : fuzz_u32(f)) << 8);
+    fuzz_out16(f, 0x3c4, 0x17 | (fuzz_u32(f) & 0x44) << 8);
+    fuzz_out16(f, 0x3c4, 0x12 | (fuzz_u32(f) & 0x07) << 8);
+    for (u32 i = 0x10; i < 0x14; i++)
+        fuzz_out16(f, 0x3c4, i | (fuzz_u32(f) & 0xffe0));
+    fuzz_out16(f, 0x3ce, 0x05 | (fuzz_u32(f) & 0x07) << 8);
+    fuzz_out16(f, 0x3ce, 0x0b | PICK(f, banks) << 8);
+    for (u32 i = 0x1a; i < 0x1e; i++)
+        fuzz_out16(f, 0x3d4, i | fuzz_value(f) << 8);
+    for (u32 i = 0x20; i < 0x30; i++)
+        if (fuzz_chance(f, 80))
+            fuzz_out16(f, 0x3ce, i | fuzz_value(f) << 8);
+    fuzz_out16(f, 0x3ce, 0x30 | (u32)(PICK(f, modes) | (fuzz_u32(f) & 0x38)) << 8);
+    fuzz_out16(f, 0x3ce, 0x32 | (u32)PICK(f, rops) << 8);
+    fuzz_out16(f, 0x3ce, 0x33 | (fuzz_u32(f) & 7) << 8);
+    fuzz_out16(f, 0x3ce, 0x31 | (fuzz_chance(f, 95) ? 0x02 : 0x04) << 8);
+    for (u32 n = fuzz_below(f, 40); n; n--)
+        bus_mmio_write(f->m, (fuzz_chance(f, 50) ? 0xe1000000 : 0xa0000) + 4 * n, 4, fuzz_u32(f));
+    if (fuzz_chance(f, 30))
+        fuzz_out16(f, 0x3ce, 0x31);
+    look(f);
+}
+
 void scene_vbe(struct fuzz *f)
 {
     static const u16 sizes[] = { 0, 1, 320, 640, 800, 1024, 1920, 1200, 4096, 0xffff };

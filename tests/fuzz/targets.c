@@ -22,6 +22,7 @@ const struct target fuzz_targets[] = {
     { "ata-dma",  { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0xc000, 16 }, { 0xcf8, 8 } }, { { 0 } }, scene_busmaster },
     { "vga",      { { 0x3b0, 12 }, { 0x3c0, 16 }, { 0x3d0, 16 } }, { { 0xa0000, 0x20000 } }, scene_vga },
     { "vbe",      { { 0x1ce, 3 }, { 0x3c0, 16 }, { 0xcf8, 8 } }, { { 0xa0000, 0x20000 }, { 0xe0000000, 0x1000000 } }, scene_vbe },
+    { "gd5446",   { { 0x3b0, 12 }, { 0x3c0, 16 }, { 0x3d0, 16 }, { 0xcf8, 8 } }, { { 0xa0000, 0x20000 }, { 0xe0000000, 0x2000000 }, { 0xe8000000, 0x1000 } }, scene_gd5446, .vga = "cirrus" },
     { "pci",      { { 0xcf8, 8 }, { 0x600, 64 }, { 0x700, 16 }, { 0xb2, 2 } }, { { 0 } }, scene_pci },
     { "ne2k_isa", { { 0x300, 32 } }, { { 0 } }, scene_ne2000, .nic = "ne2k_isa" },
     { "ne2k_pci", { { 0xc000, 32 }, { 0xcf8, 8 } }, { { 0 } }, scene_ne2000, .nic = "ne2k_pci" },

@@ -48,6 +48,8 @@ def help_fits_two_screens(c):
 def mistakes_get_one_line(c):
     c.refused("'-frob'.*nearest", "-frob")
     c.refused("nearest is '1'", "-smp", "2")
+    c.refused("vmware.*not known", "-vga", "vmware")
+    c.refused("vgamem_mb", "-device", "cirrus-vga,vgamem_mb=8")
     c.refused("no/such/file.*No such file", "-hda", "/no/such/file")
     c.refused("no/such/file.*No such file", "/no/such/file")
     c.refused(r"empty\.img.*empty", "-hda", c.file("empty.img"))
@@ -169,6 +171,20 @@ def devices_come_from_a_table(c):
     c.refused("'4q' is no number", "-device", "isa-debug-exit,iobase=4q")
     c.refused("no room for 8 ports", "-chardev", "null,id=n", "-device", "isa-serial,chardev=n,iobase=0xffff")
     c.refused("4 serial ports", "-chardev", "null,id=n", *["-device", "isa-serial,chardev=n"] * 5)
+
+
+@case
+def display_adapters(c):
+    """Which one is on the bus: -vga, or -device instead; none is none."""
+    for options, device in (((), 0x1111), (("-vga", "cirrus"), 0xb8), (("-device", "cirrus-vga,addr=5"), 0xb8),
+                            (("-vga", "none", "-device", "VGA"), 0x1111), (("-vga", "none"), None)):
+        vm = VM(c.ring3, [*options, "-S"])
+        try:
+            devices = vm.qmp.run("query-pci")["return"][0]["devices"]
+            found = [d["id"]["device"] for d in devices if d["class_info"]["class"] == 0x300]
+            expect(found == ([device] if device else []), "%s: %s" % (options, found))
+        finally:
+            vm.close()
 
 
 @case
