@@ -15,6 +15,7 @@ struct bt_config {
     u64 cache_size;   /* bytes of host code and its records, rounded up to 64 KiB; 0: 32 MiB */
     u32 max_insns;    /* per TU, 1 to 12; 0: 12 */
     bool count_runs;  /* translated code counts what is in stats.def's group "runs" */
+    u32 reuse_one_in; /* one TU in so many tells its reuse distances (reuse.c); 0: none */
     enum pic pic;
     bool no_chaining; /* every exit goes through the look-up */
     /* around the making of a TU, for who books time; or NULL */

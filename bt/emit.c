@@ -554,6 +554,14 @@ void emit_count_tu(struct xl *x)
     emit_mov_mr64(x, R9, 0, R10);
 }
 
+void emit_reuse(struct xl *x)
+{
+    if (!reuse_looks_at(x->bt, x->bt->tu_count))
+        return;
+    emit_mov_ri(x, R9, x->bt->tu_count);
+    emit_call_vcpu(x, TC_REUSE);
+}
+
 u8 *emit_count(struct xl *x, u32 which, u32 by)
 {
     u8 *imm;

@@ -284,6 +284,8 @@ u8 *emit_count(struct xl *x, u32 which, u32 by);
 /* If so, one more run of the TU: mov r9, &runs;  mov r10, [r9];  lea r10, [r10+1];  mov [r9],
  * r10 */
 void emit_count_tu(struct xl *x);
+/* If it is one whose reuse distances are told: mov r9d, number;  call [r15+reuse] */
+void emit_reuse(struct xl *x);
 
 /* ---- emit_copy.c ---- */
 

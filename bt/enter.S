@@ -398,6 +398,32 @@ bt_stack_empty:
         mov     TC_STACK_TOP(%r15), %rsp
         jmp     bt_indirect
 
+/* r9d: the number of the TU that begins to run: reuse.c looks at it, by integer registers alone. */
+        .globl  bt_reuse
+        .type   bt_reuse, @function
+bt_reuse:
+        flags_save VCPU_EAX(%r15)
+        mov     %eax, %r13d
+        mov     %ecx, VCPU_ECX(%r15)
+        mov     %edx, VCPU_EDX(%r15)
+        mov     %r8d, VCPU_ESP(%r15)
+        mov     %esi, VCPU_ESI(%r15)
+        mov     %edi, VCPU_EDI(%r15)
+        mov     %rsp, TC_RSP(%r15)
+        mov     TC_C_RSP(%r15), %rsp
+        lea     -VCPU_SIZE(%r15), %rdi
+        mov     %r9d, %esi
+        call    bt_reuse_c
+        mov     TC_RSP(%r15), %rsp
+        mov     VCPU_ECX(%r15), %ecx
+        mov     VCPU_EDX(%r15), %edx
+        mov     VCPU_ESP(%r15), %r8d
+        mov     VCPU_ESI(%r15), %esi
+        mov     VCPU_EDI(%r15), %edi
+        mov     %r13d, %eax
+        flags_restore VCPU_EAX(%r15)
+        ret
+
         .globl  bt_enter_end
 bt_enter_end:
 

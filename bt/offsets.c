@@ -88,6 +88,7 @@ void offsets(void)
     TC(TC_INT_N, int_n);
     TC(TC_CPUID, cpuid);
     TC(TC_FAR, far);
+    TC(TC_REUSE, reuse);
     TC(TC_FAR_EIP, far_eip);
     TC(TC_FAR_SELECTOR, far_selector);
     TC(TC_FAR_DROP, far_drop);

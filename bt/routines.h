@@ -18,6 +18,7 @@ void bt_callout(void);
 void bt_fast_callout(void);
 void bt_indirect(void);
 void bt_stack_empty(void);
+void bt_reuse(void);
 void bt_load_segment(void);
 void bt_verw(void);
 void bt_arpl(void);
@@ -58,5 +59,6 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co); /* AFTER_* */
 void bt_fpu_unpark(struct vcpu *cpu);
 int bt_after_c(struct vcpu *cpu, struct callout *co);   /* AFTER_* */
 int bt_fast_callout_c(struct vcpu *cpu, struct callout *co);   /* FAST_* */
+void bt_reuse_c(struct vcpu *cpu, u32 number); /* reuse.c; touches no XMM, x87, MMX */
 
 #endif

@@ -56,6 +56,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .iret = bt_iret,
         .int_n = bt_int,
         .cpuid = bt_cpuid,
+        .reuse = bt_reuse,
         .rsp = tc->rsp,
         .stack_top = tc->stack_top,
         .fpu_cpl = FPU_NOBODY,
@@ -82,7 +83,8 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     decimal_init(bt);
     bt->jump_cache = aligned_alloc(64, JUMP_BYTES);
     memset(bt->jump_cache, 0, JUMP_BYTES);
-    if (bt->page_tus == MAP_FAILED || bt->code_map == MAP_FAILED || !cache_init(bt, why)) {
+    if (bt->page_tus == MAP_FAILED || bt->code_map == MAP_FAILED || !cache_init(bt, why) ||
+        !reuse_init(bt, why)) {
         bt_free(bt);
         return NULL;
     }
@@ -110,6 +112,7 @@ void bt_free(struct bt *bt)
     }
     if (bt->code_map && bt->code_map != MAP_FAILED)
         munmap(bt->code_map, CODE_MAP_BYTES);
+    reuse_free(bt);
     cache_free(bt);
     free(bt->contexts);
     free(bt->jump_cache);
@@ -122,6 +125,7 @@ void bt_flush(struct bt *bt)
     bt->stats.flushes++;
     tu_forget_all(bt);
     cache_clear(bt);
+    reuse_clear(bt);
     bt->dropped = true;
     bt->interpret = false;
 }
@@ -395,6 +399,7 @@ static struct bt_config config_of(const struct engine_config *config)
 {
     struct bt_config c = {.cache_size = config->cache_size,
                           .count_runs = config->count_runs,
+                          .reuse_one_in = config->reuse_one_in,
                           .translating = config->translating,
                           .owner = config->owner,
                           .deterministic = config->deterministic};

@@ -71,6 +71,19 @@ static const char *label_runs(u32 index)
     return names[index];
 }
 
+/* The least number of so many bits. */
+static const char *label_power(u32 index)
+{
+    static const char *const names[] = {
+        "0", "1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1024", "2048",
+        "4096", "8192", "16384", "32768", "65536", "131072", "262144", "524288", "1048576",
+        "2097152", "4194304", "8388608", "16777216", "33554432", "67108864", "134217728",
+        "268435456", "536870912", "1073741824", "2147483648"};
+
+    static_assert(ARRAY_SIZE(names) == REUSE_BITS + 1, "a name per number of bits");
+    return names[index];
+}
+
 /* ---- One by one ---- */
 
 static const struct row {

@@ -358,6 +358,7 @@ static void translate_body(struct xl *x, u32 max)
     emit_poll(x);
     emit_count(x, RUNS_TUS, 1);
     emit_count_tu(x);
+    emit_reuse(x);
     insns = emit_count(x, RUNS_INSNS, 0);
     for (u32 i = 0; i < max && !x->ended; i++) {
         u8 eip_off = (u8)(eip - tu->eip), facts = facts_of(x, eip_off);

@@ -13,6 +13,7 @@
 #include "mmu/state.h"
 
 struct tu;
+struct reuse;
 struct exit;
 struct site;
 
@@ -27,6 +28,7 @@ enum {
     LINES = 1 << 15,
     LINE_SHIFT = 6,
     MAX_TU_BYTES = MAX_INSNS * 15,
+    REUSE_BITS = 32, /* of a distance */
     SITE_BITS = 13,
     SITE_SETS = 1 << SITE_BITS,
     SITE_WAYS = 4,
@@ -112,6 +114,7 @@ struct bt {
         u32 tu;   /* number, */
         gpa_t gpa; /* and of the instruction */
     } map_miss;
+    struct reuse *reuse; /* NULL: nobody asked for distances */
     struct bt_stats stats;
 };
 
@@ -162,6 +165,12 @@ u64 cache_records_size(const struct bt *bt); /* bytes */
 /* Which TUs ran since the last call: how many, and bytes of their host code. False: TUs' runs
  * are not counted. */
 bool cache_touched(struct bt *bt, u64 *tus, u64 *bytes);
+
+/* ---- reuse.c ---- */
+bool reuse_init(struct bt *bt, const char **why); /* true, too, if nobody asks for distances */
+void reuse_free(struct bt *bt);
+void reuse_clear(struct bt *bt); /* all TUs are new */
+bool reuse_looks_at(const struct bt *bt, u32 number); /* does this TU tell when it runs? */
 
 /* ---- translate.c ---- */
 /* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */

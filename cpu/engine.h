@@ -22,6 +22,7 @@ struct engine_switches {
 struct engine_config {
     u64 cache_size;  /* bytes of host code and its records; 0: the engine's choice */
     bool count_runs; /* count what runs, at a price */
+    u32 reuse_one_in; /* of so many pieces of made code one tells its reuse distances; 0: none */
     void (*translating)(void *owner, bool on); /* around the making of code, for who books time; or NULL */
     void *owner;
     struct engine_switches switches;

@@ -28,6 +28,7 @@ void engine_attach(struct machine *m, const struct engine *engine)
 {
     struct engine_config config = {.cache_size = m->options->tc_size,
                                    .count_runs = m->options->tc_count,
+                                   .reuse_one_in = m->options->tc_reuse,
                                    .switches = m->options->switches,
                                    .deterministic = m->options->deterministic,
                                    .translating = book_translator,

@@ -123,6 +123,7 @@ struct options {
     u64 stats_interval; /* nanoseconds of machine time between lines of the series; 0: none */
     u64 tc_size;       /* bytes of the translation cache, code and records */
     bool tc_count;     /* translated code counts what it runs */
+    u32 tc_reuse;      /* of so many TUs one tells its reuse distances; 0: none */
     bool deterministic; /* machine time is what has run: see clock.c */
 };
 

@@ -817,6 +817,12 @@ SETTER(set_tc_size)
              (unsigned long long)o->tc_size >> 10);
 }
 
+SETTER(set_tc_reuse)
+{
+    if (!parse_u32(arg, &o->tc_reuse) || !o->tc_reuse || o->tc_reuse > 65536)
+        die("%s: '%s': one TU in how many, 1 to 65536", option, arg);
+}
+
 SETTER(set_dump_tc)
 {
     struct dump_keys {

@@ -43,6 +43,7 @@ SETTER(set_trace);
 SETTER(set_debuglog);
 SETTER(set_debuglog_file);
 SETTER(set_tc_size);
+SETTER(set_tc_reuse);
 SETTER(set_stats_interval);
 SETTER(set_dump_tc);
 SETTER(set_perf_map);

@@ -96,7 +96,7 @@ def tables():
 @case
 def every_name_is_documented_and_every_documented_name_is_there(c):
     file, known = c.path("s.json"), documented()
-    run_for(c, 0.3, "-stats", file, "-tc-count")
+    run_for(c, 0.3, "-stats", file, "-tc-count", "-tc-reuse", "1")
     there = list(names(json.loads(read(file))))
     expect(len(known) > 90 and len(set(known)) == len(known), "the page has %d names, some twice?" % len(known))
     missing = [n for n in there if not matches(n, known) and not n.startswith("tc.shadow.")]
@@ -104,6 +104,19 @@ def every_name_is_documented_and_every_documented_name_is_there(c):
     found = set(there) | {n.rsplit(".", 1)[0] + ".*" for n in there} | set(tables()) | {"wall_seconds"}
     expect(set(known) <= found, "only in docs/statistics.md: %s" % sorted(set(known) - found))
     expect("tc.runs.runs.*" in found and json.loads(read(file))["tc"]["runs"]["runs"]["TUs"] > 1000, "-tc-count counts nothing")
+
+
+@case
+def a_loop_of_one_tu_is_reused_at_no_distance(c):
+    file = c.path("s.json")
+    run_for(c, 0.5, "-stats", file, "-tc-count", "-tc-reuse", "1")
+    tc = json.loads(read(file))["tc"]
+    reuse, runs = tc["reuse"], tc["runs"]["runs"]["TUs"]
+    expect(reuse["one_in"] == 1 and reuse["first"] + sum(reuse["distance"].values()) == runs, "not every run is told: %s of %d" % (reuse, runs))
+    expect(sum(reuse["bytes"].values()) == sum(reuse["distance"].values()), "distances differ: %s" % reuse)
+    expect(reuse["distance"]["0"] > 0.5 * runs, "the loop is not the most of it: %s" % reuse)
+    run_for(c, 0.2, "-stats", file)
+    expect(json.loads(read(file))["tc"]["reuse"] == {"one_in": 0, "first": 0}, "told without being asked")
 
 
 @case
@@ -492,6 +505,8 @@ def mistakes_in_options_get_one_line(c):
     c.refused("0.01 to 86400", "-stats", c.path("s"), "-stats-interval", "1s")
     c.refused("FILE,listing=on", "-dump-tc", "")
     c.refused("listing", "-dump-tc", "f,listing=perhaps")
+    for wrong in "0", "65537", "x", "":
+        c.refused("1 to 65536", "-tc-reuse", wrong)
     c.refused("No such file", "-stats", "/no/such/folder/s", "-stats-interval", "1")
 
 
