@@ -87,6 +87,7 @@ load:   push    %rbp
         function SDL_PauseAudioDevice
         function SDL_PollEvent
         function SDL_Quit
+        function SDL_RestoreWindow
         function SDL_SetHint
         function SDL_SetMainReady
         function SDL_SetRelativeMouseMode
@@ -102,6 +103,7 @@ load:   push    %rbp
         function SDL_UnlockSurface
         function SDL_UpdateWindowSurface
         function SDL_UpdateWindowSurfaceRects
+        function SDL_free
         end_of_library
 
         library nbd, NBD_SONAME

@@ -9,6 +9,7 @@
 #include "runtime/machine/run.h"
 #include "runtime/network/network.h"
 #include "runtime/storage/disk.h"
+#include "runtime/storage/recognise.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -197,6 +198,54 @@ const char *control_change(struct machine *m, const char *name, const char *path
 const char *control_eject(struct machine *m, const char *name, bool force)
 {
     return control_change(m, name, NULL, NULL, force);
+}
+
+const char *control_insert(struct machine *m, const char *path, const char **drive)
+{
+    static _Thread_local char name[sizeof(((struct drive_name *)0)->name)];
+    struct drive_name drives[DRIVES];
+    const char *error = NULL;
+    enum image_kind kind = image_recognise(path, &error);
+    bool floppy = kind == IMAGE_FLOPPY;
+
+    if (kind == IMAGE_UNREADABLE)
+        return error;
+    control_drives(m, drives);
+    for (u32 i = floppy ? 0 : 2; i < (floppy ? 2 : DRIVES); i++) {
+        if (!drives[i].disk || (!floppy && !drives[i].disk->cdrom))
+            continue;
+        snprintf(name, sizeof(name), "%s", drives[i].name);
+        *drive = name;
+        return control_change(m, name, path, NULL, true);
+    }
+    return failed("%s: no CD drive is there: start with -cdrom", path);
+}
+
+static void add_activity(struct machine_activity *a, const char *name, u64 accesses)
+{
+    snprintf(a->part[a->count].name, sizeof(a->part[0].name), "%s", name);
+    a->part[a->count++].accesses = accesses;
+}
+
+void control_activity(struct machine *m, struct machine_activity *a)
+{
+    static const char *const names[DRIVES] = { "A:", "B:", "hda", "hdb", "hdc", "hdd" };
+    struct drive_name drives[DRIVES];
+    u64 frames;
+
+    *a = (struct machine_activity){ 0 };
+    control_drives(m, drives);
+    for (u32 i = 0; i < DRIVES; i++) {
+        struct disk *d = drives[i].disk;
+        struct disk_counts n;
+
+        if (!d || !disk_path(d))
+            continue;
+        n = disk_counts(d);
+        add_activity(a, d->cdrom ? "cd" : names[i], n.reads + n.writes);
+    }
+    if (network_frames(m, &frames))
+        add_activity(a, "net", frames);
 }
 
 const char *control_set_link(struct machine *m, const char *id, bool up)

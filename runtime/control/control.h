@@ -34,6 +34,20 @@ struct disk *control_drive(struct machine *m, const char *name);
 const char *control_change(struct machine *m, const char *name, const char *path,
                            const char *format, bool force);
 const char *control_eject(struct machine *m, const char *name, bool force);
+/*
+ * A file goes into a drive for its kind: an image of a floppy's size into the first floppy drive, any
+ * other into the first CD drive. *drive is its name. NULL, or what went wrong.
+ */
+const char *control_insert(struct machine *m, const char *path, const char **drive);
+/* What is at work: drives that are there, and the network, where there is one. */
+struct machine_activity {
+    u32 count;
+    struct {
+        char name[12];
+        u64 accesses; /* since the start */
+    } part[DRIVES + 1];
+};
+void control_activity(struct machine *m, struct machine_activity *a);
 /* A network card's cable, by the back end's id. */
 const char *control_set_link(struct machine *m, const char *id, bool up);
 

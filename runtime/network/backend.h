@@ -40,7 +40,7 @@ struct net_backend {
     } queue[QUEUE];
     u32 head, count;
     u64 since; /* machine time from which the first of them waits */
-    u64 dropped;
+    u64 dropped, frames; /* frames: both ways */
     struct timer deliver;
     struct net_backend *next;
 };

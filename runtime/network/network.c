@@ -55,6 +55,7 @@ void net_deliver(struct net_backend *b, const u8 *frame, u32 size)
         b->dropped++;
         return;
     }
+    b->frames++;
     trace(TRACE_NET, "%s: %u bytes for the guest", b->id, size);
     net_dump_frame(b, frame, size);
     copy = calloc(1, padded);
@@ -76,6 +77,7 @@ static void backend_send(struct netdev *n, const u8 *frame, u32 size)
         b->dropped++;
         return;
     }
+    b->frames++;
     trace(TRACE_NET, "%s: %u bytes from the guest", b->id, size);
     net_dump_frame(b, frame, size);
     loop_hurry(b->m);
@@ -165,6 +167,14 @@ bool network_set_link(struct machine *m, const char *id, bool up)
             b->n.link_changed(b->n.dev);
     }
     return b;
+}
+
+bool network_frames(struct machine *m, u64 *frames)
+{
+    *frames = 0;
+    for (struct net_backend *b = m->networks; b; b = b->next)
+        *frames += b->frames;
+    return m->networks;
 }
 
 void network_info(struct machine *m, FILE *out)

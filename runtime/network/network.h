@@ -19,6 +19,8 @@ void network_make_all(struct machine *m);
 struct netdev *network_find(struct machine *m, const char *id);
 /* Plugs or pulls the cable. False: none has that id. */
 bool network_set_link(struct machine *m, const char *id, bool up);
+/* Frames both ways since the start, of all. False: there is no network. */
+bool network_frames(struct machine *m, u64 *frames);
 /* A line for each, as `info network` prints them. */
 void network_info(struct machine *m, FILE *out);
 void network_free_all(struct machine *m);

@@ -16,6 +16,7 @@
 #include "runtime/options/option_network.h"
 #include "runtime/control/layout.h"
 #include "runtime/screen/display.h"
+#include "runtime/screen/scale.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -427,11 +428,12 @@ SETTER(set_keyboard_layout)
 }
 
 struct display_keys {
-    const char *type;
+    const char *type, *scale;
     bool full_screen, ignored;
 };
 static const struct key_row display_keys[] = {
     KEY(struct display_keys, type, KEY_TEXT),
+    { "scale", KEY_CHOICE, offsetof(struct display_keys, scale), "sharp|nearest|linear" },
     { "full-screen", KEY_BOOL, offsetof(struct display_keys, full_screen), NULL },
     { "gl", KEY_IGNORE, 0, NULL },
     { "show-cursor", KEY_IGNORE, 0, NULL },
@@ -467,6 +469,10 @@ SETTER(set_display)
     }
     keyval_read(option, arg, "type", display_keys, ARRAY_SIZE(display_keys), &k);
     o->full_screen |= k.full_screen;
+    if (k.scale)
+        o->scaling = !strcmp(k.scale, "linear")    ? SCALE_LINEAR
+                     : !strcmp(k.scale, "nearest") ? SCALE_NEAREST
+                                                   : SCALE_SHARP;
     o->display_set = k.type;
     o->display = k.type ? display_named(k.type) : NULL;
     if (k.type && !o->display && strcmp(k.type, "none"))

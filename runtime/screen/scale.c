@@ -1,5 +1,5 @@
 /*
- * Scaling by area, in x and y apart. See scale.h.
+ * Scaling in x and y apart. See scale.h.
  *
  * A source line is scaled in x once and kept while result lines need it. Two channels of a
  * pixel are weighed in one multiplication: 00RR00BB * weight has room for 8 bits more each.
@@ -42,7 +42,27 @@ static void axis_weigh(struct scale_axis *a, u32 i)
     w[heaviest] += left;
 }
 
-static void axis_set(struct scale_axis *a, u32 from, u32 to)
+static void axis_nearest(struct scale_axis *a, u32 i)
+{
+    a->first[i] = (2 * (u64)i + 1) * a->from / (2 * a->to);
+    a->count[i] = 1;
+    a->weight[i * a->taps] = ONE;
+}
+
+/* Between the middles of two source pixels; beyond the outermost it is theirs. */
+static void axis_linear(struct scale_axis *a, u32 i)
+{
+    i64 at = ((2 * (i64)i + 1) * a->from - a->to) * (ONE / 2) / a->to, last = (i64)(a->from - 1) * ONE;
+    u16 *w = a->weight + i * a->taps;
+
+    at = at < 0 ? 0 : at > last ? last : at;
+    a->first[i] = (u32)(at / ONE);
+    a->count[i] = at % ONE ? 2 : 1;
+    w[0] = (u16)(ONE - at % ONE);
+    w[1] = (u16)(at % ONE);
+}
+
+static void axis_set(struct scale_axis *a, u32 from, u32 to, enum scale_how how)
 {
     axis_free(a);
     a->from = from;
@@ -52,8 +72,14 @@ static void axis_set(struct scale_axis *a, u32 from, u32 to)
     a->count = calloc(to, sizeof(*a->count));
     a->weight = calloc((size_t)to * a->taps, sizeof(*a->weight));
     check(a->first && a->count && a->weight, "out of memory");
-    for (u32 i = 0; i < to; i++)
-        axis_weigh(a, i);
+    for (u32 i = 0; i < to; i++) {
+        if (how == SCALE_NEAREST)
+            axis_nearest(a, i);
+        else if (how == SCALE_LINEAR && to > from)
+            axis_linear(a, i);
+        else
+            axis_weigh(a, i);
+    }
 }
 
 /* ---- Lines ---- */
@@ -130,10 +156,12 @@ void scaler_draw(struct scaler *s, const u32 *from, u32 *to, u32 pitch, u32 firs
 
 void scaler_set(struct scaler *s, u32 from_w, u32 from_h, u32 to_w, u32 to_h)
 {
-    if (s->x.from == from_w && s->x.to == to_w && s->y.from == from_h && s->y.to == to_h)
+    if (s->x.from == from_w && s->x.to == to_w && s->y.from == from_h && s->y.to == to_h &&
+        s->is == s->how)
         return;
-    axis_set(&s->x, from_w, to_w);
-    axis_set(&s->y, from_h, to_h);
+    s->is = s->how;
+    axis_set(&s->x, from_w, to_w, s->how);
+    axis_set(&s->y, from_h, to_h, s->how);
     free(s->rows);
     free(s->row_line);
     free(s->mixed);
@@ -147,6 +175,10 @@ void scaler_reach(const struct scaler *s, u32 top, u32 bottom, u32 *first, u32 *
 {
     u64 to = s->y.to, from = s->y.from;
 
+    if (s->is == SCALE_LINEAR) { /* a line reaches the middles of its neighbours */
+        top -= top > 0;
+        bottom += bottom < from;
+    }
     *first = top * to / from;
     *last = (bottom * to + from - 1) / from;
     if (*last > s->y.to)
@@ -160,5 +192,5 @@ void scaler_free(struct scaler *s)
     free(s->rows);
     free(s->row_line);
     free(s->mixed);
-    *s = (struct scaler){.rows = NULL};
+    *s = (struct scaler){ .how = s->how };
 }

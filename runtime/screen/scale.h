@@ -1,7 +1,7 @@
 /*
- * Pictures made larger or smaller, sharply: each pixel of the result is the average of the area
+ * Pictures made larger or smaller. Sharply: each pixel of the result is the average of the area
  * of the source that it covers. Enlarged by a whole factor that is plain repetition; by another
- * factor only pixels on an edge between two source pixels are blended.
+ * factor only pixels on an edge between two source pixels are blended. Or by other ways: enum scale_how.
  */
 #ifndef RING3_SCALE_H
 #define RING3_SCALE_H
@@ -17,7 +17,10 @@ struct scale_axis {
     u16 *count;
     u16 *weight;
 };
+/* How: by area; the nearest source pixel; between the two nearest (by area where it gets smaller). */
+enum scale_how { SCALE_SHARP, SCALE_NEAREST, SCALE_LINEAR, SCALE_HOWS };
 struct scaler {
+    enum scale_how how, is; /* as wanted from the next scaler_set() on; as prepared */
     struct scale_axis x, y;
     u32 *rows;         /* y.taps source lines, scaled in x: line n is in slot n % taps */
     u32 *row_line;     /* which line a slot holds; ~0: none */

@@ -12,12 +12,16 @@
 #include "devices/vga.h"
 #include "runtime/machine/machine.h"
 #include "runtime/screen/window_input.h"
+#include "runtime/screen/window_text.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { REFRESH = 60, BLACK = 0 };
+#define NOTICE       SEC(3)
+#define TITLE_PERIOD MSEC(250)
 
 /* ---- Size ---- */
 
@@ -77,6 +81,16 @@ static void fit_window(struct window *w)
     w->set_height = height;
     SDL_SetWindowSize(w->sdl, width, height);
     keep_on_display(w, width, height);
+}
+
+void window_natural(struct window *w)
+{
+    if (SDL_GetWindowFlags(w->sdl) & SDL_WINDOW_FULLSCREEN)
+        SDL_SetWindowFullscreen(w->sdl, 0);
+    SDL_RestoreWindow(w->sdl);
+    w->user_sized = false;
+    fit_window(w);
+    w->exposed = true;
 }
 
 void window_resized(struct window *w, int width, int height)
@@ -171,6 +185,8 @@ static void present(struct window *w, u32 top, u32 bottom, bool all)
     draw_lines(w, s, first, last);
     if (SDL_MUSTLOCK(s))
         SDL_UnlockSurface(s);
+    if (w->panel_until)
+        window_text_draw(s, w->panel);
     part = (SDL_Rect){ w->place.x, w->place.y + first, w->place.w, last - first };
     if (all)
         SDL_UpdateWindowSurface(w->sdl);
@@ -215,11 +231,15 @@ static bool draw(struct window *w)
     bool all, reshaped;
 
     vga_draw(w->machine->vga, &f);
+    if (w->panel_until && host_monotonic() >= w->panel_until) {
+        w->panel_until = 0;
+        w->exposed = true;
+    }
     if (f.generation == w->frame.generation && !w->exposed)
         return false;
     reshaped = !same_shape(&f, &w->frame);
     /* Somebody else looked in between: what changed then is not in f.top to f.bottom. */
-    all = w->exposed || f.generation != w->frame.generation + 1 || reshaped;
+    all = w->exposed || w->panel_until || f.generation != w->frame.generation + 1 || reshaped;
     w->frame = f;
     w->exposed = false;
     if (reshaped)
@@ -228,15 +248,44 @@ static bool draw(struct window *w)
     return true;
 }
 
-/* The title shows the state, and the keys where a user looks for them. */
+void window_notice(struct window *w, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(w->panel, sizeof(w->panel), fmt, args);
+    va_end(args);
+    w->panel_until = host_monotonic() + NOTICE;
+    w->exposed = true;
+}
+
+/* Drives and network, a star after those that were at work since the last title. */
+static void devices_at_work(struct window *w, char *buf, size_t size)
+{
+    struct machine_activity now;
+    size_t n = 0;
+
+    control_activity(w->machine, &now);
+    for (u32 i = 0; i < now.count && n < size; i++)
+        n += (size_t)snprintf(buf + n, size - n, " %s%s", now.part[i].name,
+                              now.part[i].accesses != w->activity.part[i].accesses ? "*" : "");
+    w->activity = now;
+}
+
+/* The title shows the state, what is at work, and the keys where a user looks for them; not
+ * changed more than some times a second. */
 static void window_title(struct window *w)
 {
-    char title[256], machine[192];
+    char title[sizeof(w->title)], machine[160], work[96];
 
+    if (host_monotonic() < w->title_until)
+        return;
+    w->title_until = host_monotonic() + TITLE_PERIOD;
     display_title(w->machine, machine, sizeof(machine));
-    snprintf(title, sizeof(title), "%s - %s", machine,
-             w->grabbed ? "Ctrl+Alt+G releases the mouse" :
-                          "Ctrl+Alt+G grabs the mouse, Ctrl+Alt+F full screen");
+    work[0] = 0;
+    devices_at_work(w, work, sizeof(work));
+    snprintf(title, sizeof(title), "%s%s - %s", machine, work,
+             w->grabbed ? "Ctrl+Alt+G releases the mouse" : "Ctrl+Alt+H: keys");
     if (!strcmp(title, w->title))
         return;
     memcpy(w->title, title, sizeof(title));
@@ -326,6 +375,7 @@ static struct display *window_open(struct machine *m, const char **error)
     struct window *w = machine_alloc(m, sizeof(*w));
 
     w->machine = m;
+    w->scaler.how = m->options->scaling;
     set_hints();
     *error = "the board has no video";
     if (!m->vga)

@@ -5,6 +5,7 @@
 #define RING3_WINDOW_H
 
 #include "devices/frame.h"
+#include "runtime/control/control.h"
 #include "runtime/screen/display.h"
 #include "runtime/screen/scale.h"
 
@@ -23,7 +24,11 @@ struct window {
     u64 rest_until;            /* host time: not drawn before */
     bool user_sized, exposed;  /* exposed: all of it is to be drawn */
     struct frame frame;        /* shown */
-    char title[256];
+    char title[320];
+    u64 title_until;           /* host time: not changed before */
+    char panel[768];           /* over the picture */
+    u64 panel_until;           /* host time; ~0: until it is put away; 0: not shown */
+    struct machine_activity activity; /* at the last title */
 
     bool grabbed;
     u32 buttons;                 /* held: bit 0 left, 1 right, 2 middle */
@@ -34,6 +39,10 @@ struct window {
 };
 
 extern const struct display_backend window_backend;
+/* Lines over the picture for some seconds. */
+void window_notice(struct window *w, const char *fmt, ...) PRINTF(2, 3);
+/* Gives the window the size of the picture, and lets it follow modes again. */
+void window_natural(struct window *w);
 void window_resized(struct window *w, int width, int height);
 
 #endif

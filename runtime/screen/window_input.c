@@ -3,7 +3,7 @@
  *
  * Keys go by place (scancode), so every layout works: the guest has its own. Invariant: what
  * the guest holds down is in w->held, and all of it is let go when the window loses the
- * keyboard. Ctrl+Alt+G grabs and releases the mouse, Ctrl+Alt+F is full screen; a click grabs.
+ * keyboard. The window's own keys are in window_keys.c; a click grabs.
  * A guest that follows the pointer's place needs no grab: then the host's pointer is hidden
  * over the picture, as the guest draws its own.
  */
@@ -14,6 +14,7 @@
 #include "runtime/machine/input.h"
 #include "runtime/machine/machine.h"
 #include "runtime/screen/window.h"
+#include "runtime/screen/window_keys.h"
 
 /* ---- Keys ---- */
 
@@ -23,14 +24,14 @@ static void key_move(struct window *w, u32 scancode, u16 code, bool down)
     machine_input(w->machine, &(struct input_event){ INPUT_KEY, .key = code, .down = down });
 }
 
-static void release_keys(struct window *w)
+void window_release_keys(struct window *w)
 {
     for (u32 i = 0; i < SDL_NUM_SCANCODES; i++)
         if (w->held[i])
             key_move(w, i, w->held[i], false);
 }
 
-static void grab(struct window *w, bool on)
+void window_grab(struct window *w, bool on)
 {
     w->grabbed = on;
     SDL_SetRelativeMouseMode(on);
@@ -38,29 +39,12 @@ static void grab(struct window *w, bool on)
     w->dx = w->dy = 0;
 }
 
-static void toggle_full_screen(struct window *w)
-{
-    bool full = SDL_GetWindowFlags(w->sdl) & SDL_WINDOW_FULLSCREEN;
-
-    SDL_SetWindowFullscreen(w->sdl, full ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
-    w->exposed = true;
-}
-
 /* Our own keys: true if it was one. The guest keeps Ctrl and Alt, and sees them let go
  * later. */
 static bool hot_key(struct window *w, const SDL_KeyboardEvent *e)
 {
-    if (!(e->keysym.mod & KMOD_CTRL) || !(e->keysym.mod & KMOD_ALT))
-        return false;
-    if (e->keysym.scancode == SDL_SCANCODE_G) {
-        grab(w, !w->grabbed);
-        return true;
-    }
-    if (e->keysym.scancode == SDL_SCANCODE_F) {
-        toggle_full_screen(w);
-        return true;
-    }
-    return false;
+    return e->keysym.mod & KMOD_CTRL && e->keysym.mod & KMOD_ALT &&
+           window_hot_key(w, e->keysym.scancode);
 }
 
 /* The host's repeats are dropped: the guest's keyboard repeats by itself. */
@@ -117,7 +101,7 @@ static void on_button(struct window *w, const SDL_MouseButtonEvent *e)
     w->y = e->y;
     if (!w->grabbed && !follows(w)) {
         if (e->type == SDL_MOUSEBUTTONDOWN)
-            grab(w, true);
+            window_grab(w, true);
         return;
     }
     if (w->dx || w->dy)
@@ -128,13 +112,13 @@ static void on_button(struct window *w, const SDL_MouseButtonEvent *e)
 
 static void release_all(struct window *w)
 {
-    release_keys(w);
+    window_release_keys(w);
     if (w->buttons) {
         w->buttons = 0;
         flush_motion(w, 0);
     }
     if (w->grabbed)
-        grab(w, false);
+        window_grab(w, false);
 }
 
 /* ---- Events ---- */
@@ -167,6 +151,10 @@ static void on_event(struct window *w, const SDL_Event *e)
         break;
     case SDL_MOUSEBUTTONDOWN:
     case SDL_MOUSEBUTTONUP: on_button(w, &e->button); break;
+    case SDL_DROPFILE:
+        window_drop(w, e->drop.file);
+        SDL_free(e->drop.file);
+        break;
     case SDL_MOUSEWHEEL:
         if (w->grabbed || follows(w))
             flush_motion(w, -e->wheel.y);

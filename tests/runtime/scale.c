@@ -91,3 +91,50 @@ TEST(scale, changed_lines_reach_the_whole_change)
     }
     scaler_free(&s);
 }
+
+static void scale_how(enum scale_how how, const u32 *from, u32 w, u32 h, u32 *to, u32 to_w, u32 to_h)
+{
+    struct scaler s = { .how = how };
+
+    scaler_set(&s, w, h, to_w, to_h);
+    scaler_draw(&s, from, to, to_w, 0, to_h);
+    scaler_free(&s);
+}
+
+TEST(scale, nearest_has_no_other_colours)
+{
+    static const u32 from[2] = { 0x000000, 0xff8040 };
+    u32 to[5];
+
+    scale_how(SCALE_NEAREST, from, 2, 1, to, 5, 1);
+    CHECK(to[0] == 0 && to[1] == 0 && to[2] == from[1] && to[3] == from[1] && to[4] == from[1]);
+}
+
+TEST(scale, linear_goes_from_middle_to_middle)
+{
+    static const u32 from[2] = { 0x000000, 0x804020 };
+    u32 to[16];
+
+    scale_how(SCALE_LINEAR, from, 2, 1, to, 4, 1);
+    CHECK_EQ(to[0], 0);
+    CHECK_EQ(to[1], 0x201008);
+    CHECK_EQ(to[2], 0x603018);
+    CHECK_EQ(to[3], from[1]);
+    scale_how(SCALE_LINEAR, from, 1, 2, to, 1, 8);
+    CHECK_EQ(to[0], 0);
+    CHECK_EQ(to[7], from[1]);
+    CHECK_EQ(to[4], 0x502814);
+}
+
+TEST(scale, a_line_reaches_its_neighbours_when_it_is_linear)
+{
+    struct scaler s = { .how = SCALE_LINEAR };
+    u32 first, last;
+
+    scaler_set(&s, 4, 4, 16, 16);
+    scaler_reach(&s, 2, 3, &first, &last);
+    CHECK(first <= 6 && last >= 14);
+    scaler_reach(&s, 0, 4, &first, &last);
+    CHECK(first == 0 && last == 16);
+    scaler_free(&s);
+}

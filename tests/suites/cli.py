@@ -49,6 +49,7 @@ def mistakes_get_one_line(c):
     c.refused("'-frob'.*nearest", "-frob")
     c.refused("nearest is '1'", "-smp", "2")
     c.refused("vmware.*not known", "-vga", "vmware")
+    c.refused("scale.*linear", "-display", "sdl,scale=liner")
     c.refused("vgamem_mb", "-device", "cirrus-vga,vgamem_mb=8")
     c.refused("no/such/file.*No such file", "-hda", "/no/such/file")
     c.refused("no/such/file.*No such file", "/no/such/file")
