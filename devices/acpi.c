@@ -1,6 +1,6 @@
 /*
- * The ACPI tables RSDP, RSDT, FADT, FACS, MADT and DSDT (ACPI 1.0b, 5.2), and the script by
- * which SeaBIOS places them (QEMU's table loader: allocate files, add addresses, compute
+ * The ACPI tables RSDP, RSDT, FADT, FACS, MADT and DSDT (ACPI 1.0b, 5.2), the HPET's (IA-PC HPET
+ * 1.0a, 3.2.4), and the script by which SeaBIOS places them (QEMU's table loader: allocate files, add addresses, compute
  * checksums).
  *
  * All tables but the RSDP are one file. Pointers hold offsets in it, and the script says which
@@ -8,6 +8,7 @@
  */
 #include "devices/acpi.h"
 #include "devices/fw_cfg.h"
+#include "devices/hpet.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +126,7 @@ static u32 acpi_dsdt(struct acpi *a, const struct acpi_config *config)
     u64 ram = config->ram;
     u32 window = ram <= GIB(2) ? 0x80000000 : ram <= GIB(3) ? 0xc0000000 : 0xe0000000;
 
-    dsdt_build(&a->tables, window, config->com2);
+    dsdt_build(&a->tables, window, config);
     table_close(a, at);
     return at;
 }
@@ -184,6 +185,22 @@ static u32 acpi_madt(struct acpi *a)
     return at;
 }
 
+static u32 acpi_hpet(struct acpi *a)
+{
+    struct aml *t = &a->tables;
+    u32 at = table_open(t, "HPET", 1);
+
+    aml_u32(t, HPET_ID);
+    aml_bytes(t, (u8[]){0 /* memory */, 64, 0, 0}, 4);
+    aml_u32(t, HPET_BASE);
+    aml_u32(t, 0);
+    aml_u8(t, 0);      /* the first one */
+    aml_u16(t, 0x80);  /* shortest period that loses nothing, ticks */
+    aml_u8(t, 0);      /* its page is not guaranteed to hold nothing else */
+    table_close(a, at);
+    return at;
+}
+
 static u32 acpi_rsdt(struct acpi *a, const u32 *table, u32 n)
 {
     u32 at = table_open(&a->tables, "RSDT", 1);
@@ -221,7 +238,7 @@ static void acpi_publish(struct device *fw_cfg, const char *name, struct aml *fi
 void acpi_build(struct device *fw_cfg, const struct acpi_config *config)
 {
     struct acpi a = {0};
-    u32 table[2], n = 0;
+    u32 table[3], n = 0;
 
     loader_allocate(&a.loader, RSDP_FILE, 16, ZONE_FSEG);
     loader_allocate(&a.loader, TABLES_FILE, 64, ZONE_HIGH); /* the FACS wants 64 */
@@ -230,6 +247,8 @@ void acpi_build(struct device *fw_cfg, const struct acpi_config *config)
     table[n++] = acpi_fadt(&a, facs, dsdt);
     if (config->apic)
         table[n++] = acpi_madt(&a);
+    if (config->hpet)
+        table[n++] = acpi_hpet(&a);
     acpi_rsdp(&a, acpi_rsdt(&a, table, n));
     acpi_publish(fw_cfg, RSDP_FILE, &a.rsdp);
     acpi_publish(fw_cfg, TABLES_FILE, &a.tables);

@@ -14,12 +14,13 @@ struct acpi_config {
     u64 ram;   /* bytes: PCI memory is placed above it as SeaBIOS does */
     bool apic; /* the CPU has a local APIC: describe it and the I/O APIC */
     bool com2; /* there is a second serial port */
+    bool hpet; /* there is one, at HPET_BASE of hpet.h */
 };
 /* Makes the tables and adds "etc/acpi/rsdp", "etc/acpi/tables" and "etc/table-loader" to
  * fw_cfg. */
 void acpi_build(struct device *fw_cfg, const struct acpi_config *config);
 
 /* dsdt.c: the body of the DSDT. pci_window: where PCI memory starts. */
-void dsdt_build(struct aml *a, u32 pci_window, bool com2);
+void dsdt_build(struct aml *a, u32 pci_window, const struct acpi_config *config);
 
 #endif

@@ -212,6 +212,15 @@ void aml_res_dword(struct aml *r, u32 flags, u32 min, u32 max)
     aml_u32(r, max - min + 1);
 }
 
+void aml_res_memory(struct aml *r, u32 base, u32 size)
+{
+    aml_u8(r, 0x86);
+    aml_u16(r, 9);
+    aml_u8(r, 0); /* read only */
+    aml_u32(r, base);
+    aml_u32(r, size);
+}
+
 void aml_res_interrupts(struct aml *r, const u8 *irqs, u32 n)
 {
     aml_u8(r, 0x89);

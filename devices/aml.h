@@ -49,6 +49,7 @@ void aml_res_dma(struct aml *r, u32 channel);
 void aml_res_io(struct aml *r, u32 base, u32 count);
 void aml_res_word(struct aml *r, u32 type, u32 flags, u32 min, u32 max);
 void aml_res_dword(struct aml *r, u32 flags, u32 min, u32 max);
+void aml_res_memory(struct aml *r, u32 base, u32 size); /* Memory32Fixed, read only */
 void aml_res_interrupts(struct aml *r, const u8 *irqs, u32 n); /* level, active high, shared */
 void aml_resources(struct aml *a, const char *path, struct aml *r);
 

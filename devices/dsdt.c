@@ -6,6 +6,7 @@
  * firmware does. Slot 1's pin A is the PIIX4's SCI, fixed at 9.
  */
 #include "devices/acpi.h"
+#include "devices/hpet.h"
 
 #include <stdlib.h>
 
@@ -282,12 +283,26 @@ static void dsdt_sleep(struct aml *a)
     aml_close(a, package);
 }
 
-void dsdt_build(struct aml *a, u32 pci_window, bool com2)
+/* Device (HPET) { Name (_HID, EisaId ("PNP0103")) Name (_CRS, … Memory32Fixed …) } */
+static void dsdt_hpet(struct aml *a)
+{
+    u32 device = aml_open_named(a, AML_DEVICE, "HPET");
+    struct aml r = {0};
+
+    aml_name_eisaid(a, "_HID", "PNP0103");
+    aml_res_memory(&r, HPET_BASE, 0x400);
+    aml_resources(a, "_CRS", &r);
+    aml_close(a, device);
+}
+
+void dsdt_build(struct aml *a, u32 pci_window, const struct acpi_config *config)
 {
     dsdt_processor(a);
     dsdt_sleep(a);
     u32 scope = aml_open_named(a, AML_SCOPE, "\\_SB");
-    dsdt_pci(a, pci_window, com2);
+    dsdt_pci(a, pci_window, config->com2);
+    if (config->hpet)
+        dsdt_hpet(a);
     dsdt_pirq_registers(a);
     dsdt_link_status(a);
     dsdt_link_current(a);

@@ -11,6 +11,7 @@
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
 #include "devices/gd5446.h"
+#include "devices/hpet.h"
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i82077.h"
@@ -61,13 +62,39 @@ static struct device *part(struct machine *m, const struct device_class *class,
 
 /* An ISA interrupt reaches the 8259s, and the I/O APIC at the same pin (0 at pin 2: the MADT
  * and the MP table say so). */
+static void isa_line(struct machine *m, u32 line, bool level)
+{
+    trace(TRACE_IRQ, "isa %u %s", line, level ? "high" : "low");
+    i8259_set(m->i8259, line, level);
+    ioapic_set(m->ioapic, line == 0 ? 2 : line, level);
+}
+
+/* Those of the 8254 and the MC146818 lead through the HPET, which may take their place. */
 static void isa_wire(void *owner, u32 pin, bool level)
 {
     struct machine *m = owner;
 
-    trace(TRACE_IRQ, "isa %u %s", pin, level ? "high" : "low");
-    i8259_set(m->i8259, pin, level);
-    ioapic_set(m->ioapic, pin == 0 ? 2 : pin, level);
+    if (m->hpet && (pin == 0 || pin == 8))
+        hpet_isa_input(m->hpet, pin, level);
+    else
+        isa_line(m, pin, level);
+}
+
+static bool isa_busy(struct machine *m, u32 line)
+{
+    if (!i8259_masked(m->i8259, line))
+        return i8259_busy(m->i8259, line);
+    return ioapic_busy(m->ioapic, line == 0 ? 2 : line);
+}
+
+static void ioapic_pin(struct machine *m, u32 pin, bool level)
+{
+    ioapic_set(m->ioapic, pin, level);
+}
+
+static bool ioapic_pin_busy(struct machine *m, u32 pin)
+{
+    return ioapic_busy(m->ioapic, pin);
 }
 
 /* The 8259s' INTR goes to LINT0 of the local APIC, which passes it on ("virtual wire"), and to
@@ -211,12 +238,15 @@ static struct piix3_config *make_pci(struct machine *m, struct pci_slot *slot,
 
 static void make_timer(struct machine *m, struct boot_chips *boot)
 {
+    static const struct hpet_config hpet = { isa_line, ioapic_pin, isa_busy, ioapic_pin_busy };
     struct i8254_config *timer = machine_alloc(m, sizeof(*timer));
     struct pcspk_config *speaker = machine_alloc(m, sizeof(*speaker));
 
     *timer = (struct i8254_config){ .i8259 = m->i8259, .ioapic = m->ioapic };
     *speaker = (struct pcspk_config){part(m, &i8254_class, timer),
                                      sound_audio(m, m->options->pcspk_audiodev)};
+    if (!m->options->no_hpet)
+        m->hpet = part(m, &hpet_class, &hpet);
     boot->mc146818 = part(m, &mc146818_class, NULL);
     timer->speaker = part(m, &pcspk_class, speaker);
     timer->changing = pcspk_changing;

@@ -66,6 +66,7 @@ static void boot_acpi(struct machine *m)
         .ram = mmu_ram_size(m->mmu),
         .apic = cpu_has(m->cpu, FEAT_APIC),
         .com2 = has_com2(m),
+        .hpet = m->hpet != NULL,
     };
 
     acpi_build(m->fw_cfg, &config);

@@ -37,6 +37,7 @@ struct machine {
     struct device *i8259, *lapic, *ioapic, *ferr; /* for the CPU */
     struct device *i8042, *vga, *piix4, *vmport;  /* input, screen, power button, backdoor */
     struct device *i8237;                         /* for cards */
+    struct device *hpet;                          /* NULL: there is none; timer interrupts' way */
     struct device *fw_cfg;                        /* while the machine is made */
     struct disk *floppy[2], *ide[2][2];
 

@@ -74,6 +74,7 @@ struct options {
     const char *serial[MAX_SERIAL];
     const char *parallel; /* target of LPT1; NULL: the board has none */
     bool no_acpi;         /* the guest is given no ACPI tables */
+    bool no_hpet;         /* the board is one of before 2002 */
     bool daemonize;
     struct {
         const char *name, *file, *text; /* one of file and text */

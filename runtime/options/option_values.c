@@ -175,7 +175,7 @@ SETTER(set_name)
 struct machine_keys {
     const char *type, *accel, *vmport, *cpus, *pcspk_audiodev;
     u32 number;
-    bool on;
+    bool on, hpet;
 };
 
 #define ACCELERATORS "tcg|kvm|kvm:tcg|tcg:kvm"
@@ -216,18 +216,21 @@ SETTER(set_machine)
         { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS },
         { "usb", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
         { "vmport", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
-        { "hpet", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
+        { "hpet", KEY_BOOL, offsetof(struct machine_keys, hpet), NULL },
         { "acpi", KEY_BOOL, offsetof(struct machine_keys, on), NULL },
         { "graphics", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
         { "pcspk-audiodev", KEY_TEXT, offsetof(struct machine_keys, pcspk_audiodev), NULL },
     };
-    struct machine_keys k = { .pcspk_audiodev = o->pcspk_audiodev, .on = !o->no_acpi };
+    struct machine_keys k = { .pcspk_audiodev = o->pcspk_audiodev,
+                              .on = !o->no_acpi,
+                              .hpet = !o->no_hpet };
 
     if (in_choices(arg, "help|?"))
         list_machines();
     keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
     check_machine(option, k.type);
     o->no_acpi = !k.on;
+    o->no_hpet = !k.hpet;
     o->pcspk_audiodev = k.pcspk_audiodev;
     note_accelerator(o, k.accel);
 }

@@ -87,7 +87,7 @@ static struct placed *place(bool apic)
 {
     static struct placed p;
     struct rig *r = rig_new(&fw_cfg_class, NULL);
-    const struct acpi_config config = {.ram = MIB(64), .apic = apic};
+    const struct acpi_config config = {.ram = MIB(64), .apic = apic, .hpet = apic};
 
     memset(&p, 0, sizeof(p));
     acpi_build(r->dev, &config);
@@ -127,7 +127,7 @@ TEST(acpi, tables_lead_from_one_to_the_next)
     CHECK(!memcmp(p->rsdp, "RSD PTR ", 8));
     CHECK_EQ(sum(p->rsdp, 20), 0);
     const u8 *rsdt = table(p, le32(p->rsdp + 16), "RSDT");
-    CHECK_EQ(le32(rsdt + 4), 36 + 2 * 4);
+    CHECK_EQ(le32(rsdt + 4), 36 + 3 * 4);
     const u8 *fadt = table(p, le32(rsdt + 36), "FACP");
     CHECK_EQ(le32(fadt + 4), 116);
     table(p, le32(fadt + 36), "FACS");
@@ -136,6 +136,9 @@ TEST(acpi, tables_lead_from_one_to_the_next)
     CHECK_EQ(le32(fadt + 76), ACPI_PM_BASE + 8); /* PM timer */
     const u8 *madt = table(p, le32(rsdt + 40), "APIC");
     CHECK_EQ(le32(madt + 36), 0xfee00000);
+    const u8 *hpet = table(p, le32(rsdt + 44), "HPET");
+    CHECK_EQ(le32(hpet + 4), 56);
+    CHECK_EQ(le32(hpet + 44), 0xfed00000);
 }
 
 TEST(acpi, no_madt_without_an_apic)

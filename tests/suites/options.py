@@ -141,6 +141,18 @@ def machines(c):
     for kind in "q35", "pc-q35-7.2", "isapc", "microvm":
         c.refused("is not there: pc", "-machine", kind)
     c.refused("nearest is", "-machine", "pcc")
+    c.refused("hpet", "-machine", "pc,hpet=maybe")
+    for there, options in (True, []), (True, ["-machine", "pc,hpet=on"]), (False, ["-machine", "hpet=off"]), \
+            (False, ["-no-hpet"]):
+        vm = VM(c.ring3, ["-m", "8", "-fda", c.floppy(LOOP), "-boot", "a", *options])
+        try:
+            time.sleep(1)
+            vm.qmp.run("pmemsave", val=0, size=8 << 20, filename=c.path("memory"))
+            table = b"HPET\x38\0\0\0\x01" in read(c.path("memory"))
+            expect(table == there, "the HPET's table with %s" % options)
+        finally:
+            vm.quit()
+            vm.close()
     for tables, options in (True, []), (False, ["-no-acpi"]):
         vm = VM(c.ring3, ["-m", "8", "-fda", c.floppy(LOOP), "-boot", "a", *options])
         try:
