@@ -4,6 +4,7 @@ Cost is what the host accounts to the child: user and system CPU seconds (getrus
 machine disturbs less than wall time does.
 """
 import errno
+import fcntl
 import functools
 import json
 import os
@@ -34,10 +35,37 @@ class Engines(dict):
 
 ENGINES = Engines(
     qemu="qemu-system-i386 -accel tcg",
+    kvm="qemu-system-i386 -accel kvm",
     bt=RING3 + " --engine bt",
     trap=RING3 + " --engine trap",
     interp=RING3 + " --engine interp",
 )
+
+
+def is_qemu(engine):
+    return engine in ("qemu", "kvm")
+
+
+KVM_GET_API_VERSION = 0xae00  # <linux/kvm.h>; 12 since 2007
+
+
+def kvm_lacks(device="/dev/kvm"):
+    """Why QEMU could not use KVM here, in a few words; None: it can."""
+    try:
+        with open(device, "rb+", buffering=0) as kvm:
+            version = fcntl.ioctl(kvm, KVM_GET_API_VERSION)
+    except OSError as e:
+        return "%s: %s" % (device, e.strerror)
+    return None if version == 12 else "%s: version %d of its interface, not 12" % (device, version)
+
+
+@functools.cache
+def peers():
+    """The machines that ring3 stands beside: QEMU's TCG and, where the host has it, KVM."""
+    why = kvm_lacks()
+    if why:
+        print("KVM's column is left out: this host gives none (%s)." % why)
+    return ["qemu"] if why else ["qemu", "kvm"]
 
 
 def command_of(engine, o):
@@ -48,7 +76,7 @@ def command_of(engine, o):
 
 def named_memory(engine, mib):
     """Options that give the guest's RAM a name in QEMU's smaps, for Memory; ring3's has one."""
-    return [] if engine != "qemu" else ["-object", "memory-backend-memfd,id=ram,size=%dM" % mib, "-machine",
+    return [] if not is_qemu(engine) else ["-object", "memory-backend-memfd,id=ram,size=%dM" % mib, "-machine",
                                         "memory-backend=ram"]
 
 
@@ -84,13 +112,13 @@ class Run:
 
     def __init__(self, engine, options, patience=300, stats=False, watch=None, binary=None):
         command = shlex.split(ENGINES[engine])
-        if binary and engine != "qemu":
+        if binary and not is_qemu(engine):
             command[0] = binary
         folder = tempfile.mkdtemp(prefix="ring3-bench")
         path = {name: os.path.join(folder, name) for name in ("serial", "e9", "said", "stats")}
         command += ["-display", "none", "-no-reboot", "-serial", "file:" + path["serial"],
                     "-debugcon", "file:" + path["e9"]]
-        if engine == "qemu":
+        if is_qemu(engine):
             command += ["-global", "isa-debugcon.iobase=0xe9"]
         elif stats:
             command += ["--stats", path["stats"]]

@@ -34,6 +34,17 @@ def counted_in_code(stats):
     return bool(stats.get("tc", {}).get("runs"))
 
 
+class Walks:
+    """Misses of a TLB, and what their page walks refer to: at least, and by an estimate (the table's `walks`)."""
+
+    def __init__(self, stats, table):
+        least = sum(number(stats, path) for path in table["misses"])
+        flushes = sum(number(stats, path) for path in table["flushes"])
+        self.misses = least, least + flushes * table["pages_a_flush"]
+        m = table["nested_levels"]
+        self.rows = [(name, n, (n + 1) * (m + 1) - 1) for name, n in table["guest_levels"].items()]
+
+
 def lines(stats, events, price):
     """One a row of the table. Where translated code counts nothing (no -tc-count), what it runs itself is missing."""
     for event in events:

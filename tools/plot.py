@@ -74,6 +74,36 @@ def lines(title, unit, series):
     return plot.text()
 
 
+def bars(title, unit, groups, series, log=False):
+    """Bars from left to right, one a series, in groups below each other. series: [(name, [number or None of each group])]."""
+    values = [v for _, column in series for v in column if v]
+    if not values:
+        return ""
+    low = 10 ** math.floor(math.log10(min(values))) if log else 0
+    marks = [low * 10 ** i for i in range(math.ceil(math.log10(max(values) / low) + 1e-9) + 1)] if log else ticks(max(values))
+    left, bar, gap, width = 150, 9, 9, 2 * WIDTH
+    height = TOP + len(groups) * (bar * len(series) + gap) + 20
+
+    def x(v):
+        part = math.log10(max(v, low) / low) / math.log10(marks[-1] / low) if log else v / marks[-1]
+        return left + (width - left - 60) * part
+    parts = ['<svg viewBox="0 0 %d %d" role="img" aria-label="%s">' % (width, height, html.escape(title)),
+             '<text class="plot-title" x="%d" y="14">%s<tspan class="unit"> %s</tspan></text>' % (left, html.escape(title), html.escape(unit))]
+    for v in marks:
+        parts.append('<path class="grid" d="M%.1f %dV%d"/><text class="tick" x="%.1f" y="%d" text-anchor="middle">%s</text>' % (
+            x(v), TOP, height - 18, x(v), height - 6, short(v)))
+    for g, group in enumerate(groups):
+        top = TOP + g * (bar * len(series) + gap) + gap / 2
+        parts.append('<text class="tick" x="%d" y="%.1f" text-anchor="end">%s</text>' % (
+            left - 6, top + bar * len(series) / 2 + 3, html.escape(group)))
+        for i, (_, column) in enumerate(series):
+            if column[g]:
+                parts.append('<path fill="%s" d="M%d %.1fH%.1fv%dH%dz"/><text class="tick" x="%.1f" y="%.1f">%s</text>' % (
+                    COLOURS[i % len(COLOURS)], left, top + i * bar, x(column[g]), bar - 1, left, x(column[g]) + 3,
+                    top + i * bar + 8, short(column[g])))
+    return "".join(parts) + "</svg>"
+
+
 def stacked(title, unit, times, series):
     """series: [(name, values)], the first at the bottom."""
     sums = [sum(column) for column in zip(*(values for _, values in series))]

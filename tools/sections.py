@@ -72,6 +72,26 @@ def translation(stats):
         "operand. Executions are counted with -tc-count only, whose code is in the host bytes then.")
 
 
+# ---- Reuse distances ----
+
+def missed(s, size):
+    """% of the runs looked at that a cache of so many bytes, least recently used first, would have missed."""
+    reuse = s.tc["reuse"]
+    beyond = reuse["first"] + sum(n for at, n in reuse["bytes"].items() if int(at) >= size)
+    return 100 * ratio(beyond, reuse["first"] + sum(reuse["bytes"].values()))
+
+
+def reuse_distances(stats):
+    stats = [s for s in stats if s.tc.get("reuse", {}).get("bytes")]
+    if not stats:
+        return ""
+    sizes = sorted({int(at) for s in stats for at in s.tc["reuse"]["bytes"]} - {0})
+    rows = [["{:,}".format(size)] + ["%.4f" % missed(s, size) for s in stats] for size in sizes]
+    return heading("Reuse distances") + table(["bytes of host code", *(s.name for s in stats)], rows) + note(
+        "Per cent of the runs of TUs that a cache of so many bytes, least recently used first, would have missed. By -tc-reuse N: one "
+        "TU in N was looked at (%s)." % ", ".join("%s: %d" % (s.name, s.tc["reuse"]["one_in"]) for s in stats))
+
+
 # ---- Counters beside each other ----
 
 def counters(stats):
@@ -180,6 +200,27 @@ def bill_in_seconds(s, prices, columns):
         "; ".join(words), number(h["user_seconds"] + h["system_seconds"])))
 
 
+def page_walks(s, table):
+    """What nested paging adds to misses of the TLB, which no exit shows."""
+    w = bill.Walks(s.data, table)
+    if not w.misses[0]:
+        return ""
+    rows = []
+    for name, native, nested in w.rows:
+        cells = [c for misses in w.misses for c in (misses * native, misses * nested)]
+        rows.append(["guest tables of " + name, native, nested, *cells])
+    price, last = table.get("cycles_a_reference"), ""
+    if price:
+        last = " At %s cycles each, nested paging adds %s to %s million cycles." % (price, *(
+            number(price * misses * (w.rows[0][2] - w.rows[0][1]) / 1e6) for misses in w.misses))
+    return table_of_walks(rows, w) + note(table["note"] + last)
+
+
+def table_of_walks(rows, w):
+    head = ["page walks: references", "each: native, shadow", "nested", "at least: native, shadow", "nested", "estimate: native, shadow", "nested"]
+    return table(head, rows) + note("Misses of the TLB: at least %s, by the estimate %s." % tuple(map(number, w.misses)))
+
+
 def hardware_bill(stats, prices):
     stats = [s for s in stats if any(s.data["counters"].values())]
     if not stats:
@@ -189,8 +230,11 @@ def hardware_bill(stats, prices):
         "priced by published figures. ≥: translated code runs some of these itself and counts them only with -tc-count.")
     for s in stats:
         out += bill_of(s, prices)
+        out += page_walks(s, prices["walks"]) if "walks" in prices else ""
     out += note("Not in it: " + prices["not_counted"])
-    return out + "".join(note("%s, %s: %s" % (p["name"], prices["vmms"][p["vmm"]], p["source"])) for p in prices["prices"])
+    return out + "".join(note("%s, %s: %s%s" % (p["name"], prices["vmms"][p["vmm"]], p["source"], "".join(
+        "; %s: %s" % kv for kv in p.get("sources", {}).items()))) for p in prices["prices"]) + "".join(
+            note("Page walks, %s: %s" % kv) for kv in prices.get("walks", {}).get("sources", {}).items())
 
 
 # ---- bench/run ----
@@ -206,11 +250,11 @@ def rated(name, row, kind):
 
 def machines_of(result):
     found = {m for row in result.rows.values() for m in row}
-    known = ["host", "native amd64", "qemu", "dosbox", "interp", "bt"]
+    known = ["host", "native i386", "native amd64", "kvm", "qemu", "bochs", "dosbox", "trap", "interp", "bt"]
     return [m for m in known if m in found] + sorted(found - set(known))
 
 
-MACHINES = {"bt": "ring3", "interp": "ring3, interpreter", "trap": "ring3, trap-and-emulate", "qemu": "QEMU", "host": "the host"}
+MACHINES = {"kvm": "QEMU with KVM", "bt": "ring3", "interp": "ring3, interpreter", "trap": "ring3, trap-and-emulate", "qemu": "QEMU", "host": "the host"}
 
 
 def one_result(result, paper):

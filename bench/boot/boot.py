@@ -75,7 +75,7 @@ def boot(engine, o, memory=False):
 
 def linux(o):
     make()
-    engines = ["qemu"] + o.engines
+    engines = rig.peers() + o.engines
     runs = {e: [] for e in engines}
     for _ in range(o.repeat):
         for e in engines:

@@ -405,6 +405,70 @@ def the_bill_is_events_times_prices(c):
     expect(page.row("port I/O")[2] == "7", "--prices: %s" % page.row("port I/O"))
 
 
+@case
+def every_price_names_its_source(c):
+    table = json.loads(read(os.path.join(TOP, "bench", "vmexits.json")))
+    for price in table["prices"]:
+        wanted = {"ghz", "default", *price["cycles"]}
+        expect(price["source"] and set(price["sources"]) == wanted, "%s: sources for %s" % (price["name"], sorted(price["sources"])))
+        expect(set(price["cycles"]) <= {e["id"] for e in table["events"]}, "%s prices what is no event" % price["name"])
+    expect({"pages_a_flush", "cycles_a_reference", "nested_levels"} <= set(table["walks"]["sources"]), "page walks")
+
+
+@case
+def page_walks_are_counted_in_two_dimensions(c):
+    file, stats = c.path("run.json"), None
+    run_for(c, 0.3, "-stats", file)
+    stats = json.loads(read(file))
+    stats["counters"].update(shadow_hidden=900, shadow_true=100, cr3_writes=10)
+    page = Page(report(c, c.file("mine.json", json.dumps(stats).encode())))
+    # 14 and 19 references: (2+1)(4+1)-1 and (3+1)(4+1)-1; 64 pages again behind each of 10 writes to CR3.
+    expect(page.row("guest tables of 2 levels")[1:] == ["2", "14", "2,000", "14,000", "3,280", "22,960"], "%s" % page.row("guest tables of 2 levels"))
+    expect(page.row("guest tables of 3 levels (PAE)")[1:4] == ["3", "19", "3,000"], "PAE: %s" % page.row("guest tables of 3 levels (PAE)"))
+
+
+@case
+def reuse_distances_are_a_table_of_misses(c):
+    file = c.path("run.json")
+    run_for(c, 0.3, "-stats", file, "-tc-reuse", "1")
+    stats = json.loads(read(file))
+    stats["tc"]["reuse"] = {"one_in": 4, "first": 10, "distance": {"0": 60, "4": 30}, "bytes": {"0": 60, "1024": 20, "4096": 10}}
+    page = Page(report(c, c.file("mine.json", json.dumps(stats).encode())))
+    expect(page.row("1,024")[1] == "40.0000" and page.row("4,096")[1] == "20.0000", "%s, %s" % (page.row("1,024"), page.row("4,096")))
+
+
+@case
+def the_papers_figures_have_counterparts(c):
+    file = c.path("run.json")
+    run_for(c, 0.3, "-stats", file, "-tc-count")
+    vendor, ids, *_ = json.loads(read(file))["host"]["processor"].split()
+    host = {**HOST, "vendor": vendor, **dict(zip(("family", "model", "stepping"), ids.split("/")))}
+    programs = {"host": host, "memory_mib": {}, "rows": {
+        "gzip -9": {"native amd64": [{"cpu": 1}], "qemu": [{"cpu": 8}], "bt": [{"cpu": 2}]},
+        "make, 6 files": {"native amd64": [{"cpu": 1}], "qemu": [{"cpu": 10}], "bt": [{"cpu": 4}]}}}
+    text = report(c, file, *(c.file(name, json.dumps(data).encode()) for name, data in (
+        ("nano.json", {**NANO, "host": host}), ("programs.json", programs))))
+    for figure in "Figure 2: programs", "Figure 3: programs", "Figure 4: single", "Figure 5: where run paid":
+        expect(figure in text, "no %s" % figure)
+    expect(">50</text>" in text and ">25</text>" in text, "ring3 at 50 and 25 per cent of native")
+    expect(not Page(text).wrong, "tags do not match")
+
+
+# ---- bench/ ----
+
+@case
+def kvm_is_a_machine_of_the_bench_only_where_it_works(c):
+    """There is none here: what is looked at is a file that is none."""
+    sys.path.append(os.path.join(TOP, "bench"))
+    import rig
+    missing, plain = rig.kvm_lacks(c.path("nothing")), rig.kvm_lacks(c.file("kvm", b"x"))
+    expect("No such file" in missing and "ioctl" in plain, "%s; %s" % (missing, plain))
+    real = rig.kvm_lacks()
+    expect(rig.peers() == (["qemu"] if real else ["qemu", "kvm"]), "%s, but %s" % (real, rig.peers()))
+    expect("-accel kvm" in rig.ENGINES["kvm"] and rig.is_qemu("kvm") and not rig.is_qemu("bt"), "how it is started")
+    expect(rig.named_memory("kvm", 32) == rig.named_memory("qemu", 32) != [], "its memory has no name")
+
+
 def at_path(tree, path):
     for part in path.split("."):
         tree = tree.get(part, {})
