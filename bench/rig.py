@@ -277,13 +277,25 @@ def geometric_mean(values):
     return product if values else None
 
 
+saved = []  # files of this run, for the page
+
+
 def save(name, data):
     os.makedirs(RESULTS, exist_ok=True)
     path = os.path.join(RESULTS, name + ".json")
     with open(path, "w") as f:
         json.dump({"host": host_facts(), **data}, f, indent=1)
         f.write("\n")
+    saved.append(path)
     print("-> " + os.path.relpath(path, TOP))
+
+
+def report():
+    """A page of what this run has saved; what it does not show is left out of it."""
+    page = os.path.join(RESULTS, "report.html")
+    done = saved and subprocess.run([os.path.join(TOP, "tools", "ring3-report"), "-o", page, *saved], capture_output=True, text=True)
+    if done and done.returncode == 0:
+        print("-> " + os.path.relpath(page, TOP))
 
 
 def hostcost(*arguments):

@@ -42,12 +42,27 @@ def stress(data):
 
 
 def ideas(data):
-    return {engine: {"boot, CPU seconds": r["boot"], "fork+wait, us": r["fork_wait"] * 1e6}
+    return {engine: {"boot, CPU seconds": r["boot"], "fork+wait, us": r["fork_wait"] * 1e6,
+                     **({"build, CPU seconds": r["build"]} if r.get("build") else {})}
             for engine, r in data["result"].items()}
 
 
 def timer(data):
     return {row: {m: run["us"] for m, run in machines.items() if run} for row, machines in data["rows"].items()}
+
+
+def facts(data, names):
+    """Rows of several facts each: {row: {machine: {fact: number}}}."""
+    return {"%s: %s" % (row, title): {m: run[fact] for m, run in machines.items()}
+            for row, machines in data.items() for fact, title in names}
+
+
+def idle(data):
+    return facts(data["idle"], (("percent", "CPU, %"), ("wakes", "wake-ups a second"), ("mib", "MiB beyond RAM")))
+
+
+def serial(data):
+    return facts(data["serial"], (("cpu_per_mb", "CPU seconds a MB"),))
 
 
 def stat_rows(data):
@@ -71,6 +86,8 @@ KINDS = {
     "ideas": Kind("What each idea of the translator is worth", "an engine a row", ideas),
     "kernel": Kind("Compiled loops in a guest's kernel mode, by native speed", "1: as fast", lambda data: data["speed"], True),
     "timer": Kind("What a timer's tick takes from a busy guest", "microseconds", timer),
+    "idle": Kind("Guests that do nothing", "by row", idle),
+    "serial": Kind("The serial port", "by row", serial),
     "user": Kind("User code and kernel services", "ns", lambda data: turned(data["rows"])),
     "programs": Kind("Programs in a Debian guest", "CPU seconds", programs),
     "stress": Kind("stress-ng in a Debian guest", "operations a CPU second", stress, True),
@@ -83,6 +100,9 @@ def kind_of(data):
     """By what is in the file, since it may have any name; None: none that is shown."""
     if "targets_core_cycles" in data:
         return "nano"
+    for kind in "idle", "serial":
+        if kind in data:
+            return kind
     if "best" in data:
         return "boot" if "memory" in data else "systems"
     if "means" in data:

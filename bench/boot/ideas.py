@@ -1,13 +1,16 @@
-"""What each of the translator's ideas is worth: a Linux boot, and fork+wait behind it, with one taken away at a time; beside
-trap-and-emulate and QEMU's TCG, in turns.
+"""What each of the translator's ideas is worth: a Linux boot, fork+wait behind it, and six C files made by gcc in a Debian guest,
+with one taken away at a time; beside trap-and-emulate and QEMU's TCG, in turns.
 
 Answers: what would be lost without it, on this host? fork+wait is two boots subtracted, of which one has FORKS of them,
-or FEW.
+or FEW. The build is left out of what boots BUILD_LIMIT times as long as bt, since it would take an hour.
 """
 import os
 
 import boot
+import machines
+import programs
 import rig
+from rows import ROWS
 
 IDEAS = [
     ("adapt=off", "operands that are unusual fault each time"),
@@ -24,6 +27,8 @@ IDEAS = [
     ("tu=4", "TUs of at most four"),
 ]
 FORKS, FEW = 10000, 300  # few: of what boots at a third of the speed
+BUILD = "make, 6 files"  # of programs/rows.py
+BUILD_LIMIT = 4
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -58,6 +63,32 @@ def measured(engine, base, o):
     return with_forks and {"boot": boot_only, "fork_wait": max(0, with_forks - boot_only) / forks}
 
 
+def build(engine, o):
+    """CPU seconds of the build, the best of two, since the first one translates; None."""
+    row, guest = next(r for r in ROWS if r.name == BUILD), None
+    try:
+        guest = machines.Guest(engine, rig.command_of(engine, o), o.patience)
+        runs = [programs.run(guest, row) for _ in range(2)]
+        return min(r["cpu"] for r in runs) if all(r["status"] == 0 for r in runs) else None
+    except (machines.Failed, OSError, EOFError, ValueError) as e:
+        print("FAIL %s: %s: %s" % (BUILD, engine, e))
+        return None
+    finally:
+        if guest:
+            guest.close()
+
+
+def builds(best, o):
+    """Adds "build" to what it can be had of."""
+    machines.fetch()
+    if not machines.make("i386"):
+        return
+    for e, figures in best.items():
+        if "bt" in best and figures["boot"] <= BUILD_LIMIT * best["bt"]["boot"]:
+            figures["build"] = build(e, o)
+            rig.progress(e, figures)
+
+
 def ideas(o):
     boot.fetch()
     what = {"qemu": "QEMU's TCG", "bt": "all of them", "trap": "trap-and-emulate", **{"bt:" + i: w for i, w in IDEAS}}
@@ -71,11 +102,13 @@ def ideas(o):
                 continue
             best[e] = {k: min(v, best.get(e, done)[k]) for k, v in done.items()}
             rig.progress(e, best[e])
+    builds(best, o)
     base, rows = best.get("bt"), []
     for e in (e for e in engines if e in best):
         rows.append([e, "%.2f" % best[e]["boot"], rig.ratio(best[e]["boot"], base and base["boot"]),
                      "%.0f" % (best[e]["fork_wait"] * 1e6),
-                     rig.ratio(best[e]["fork_wait"], base and base["fork_wait"]), what[e]])
+                     rig.ratio(best[e]["fork_wait"], base and base["fork_wait"]),
+                     rig.number(best[e].get("build")), rig.ratio(best[e].get("build"), base and base.get("build")), what[e]])
     print("What each idea is worth: Linux 6.1 686, 256 MB, busybox")
-    rig.table(["", "boot, CPU s", "/bt", "fork+wait, us", "/bt", ""], rows)
+    rig.table(["", "boot, CPU s", "/bt", "fork+wait, us", "/bt", "build, CPU s", "/bt", ""], rows)
     rig.save("ideas", {"forks": FORKS, "few": FEW, "result": best})

@@ -502,14 +502,17 @@ def every_kind_of_result_is_shown(c):
         "stress": {"rows": {"cpu": {"qemu": {"ops": 10, "counters": {}}, "bt": {"ops": 40, "counters": {}}}}},
         "real": {"core_per_tsc": 2, "tsc_cycles": {"qemu": {"nop": 2}, "bt": {"nop": 1}}},
         "video": {"core_per_tsc": 2, "tsc_cycles": {"qemu": {"text-store-b": 20}, "bt": {"text-store-b": 10}}},
-        "ideas": {"forks": 9, "result": {"bt": {"boot": 2, "fork_wait": 0.0005}, "bt:memo=off": {"boot": 3, "fork_wait": 0.001}}},
+        "ideas": {"forks": 9, "result": {"bt": {"boot": 2, "fork_wait": 0.0005, "build": 5}, "bt:memo=off": {"boot": 3, "fork_wait": 0.001}}},
+        "idle": {"idle": {"dos": {"qemu": {"percent": 50, "wakes": 5, "mib": 40}, "bt": {"percent": 2, "wakes": 200, "mib": 10}}}},
+        "serial": {"serial": {"out": {"qemu": {"kb_per_second": 9, "cpu_per_mb": 6}, "bt": {"kb_per_second": 90, "cpu_per_mb": 1.5}}}},
         "kernel": {"native": {}, "speed": {"kernel-loop": {"qemu": 0.25, "bt": 0.75}}},
         "timer": {"rows": {"pit": {"qemu": {"us": 12, "ticks": 1}, "bt": {"us": 6, "ticks": 1}}}},
     }
     files = [c.file(name + ".json", json.dumps({"host": HOST, **data}).encode()) for name, data in several.items()]
     page = Page(report(c, *files))
     for row in ["getppid", "600", "100", "0.17"], ["dos", "3", "1.50", "0.50"], ["gzip", "6", "3", "0.50"], ["cpu", "10", "40", "4.00"], \
-            ["nop", "4", "2", "0.50"], ["text-store-b", "40", "20", "0.50"], ["bt:memo=off", "3", "1,000", ""], \
+            ["nop", "4", "2", "0.50"], ["text-store-b", "40", "20", "0.50"], ["bt:memo=off", "3", "", "1,000", ""], \
+            ["dos: CPU, %", "50", "2", "0.04"], ["out: CPU seconds a MB", "6", "1.50", "0.25"], \
             ["kernel-loop", "0.250", "0.750", "3.00"], ["pit", "12", "6", "0.50"]:
         expect(page.row(row[0]) == row, "%s: %s" % (row, page.row(row[0])))
 
