@@ -460,3 +460,30 @@ bool bus_mmio_copy(struct machine *m, gpa_t to, gpa_t from, u32 size, u32 n)
     activity_end(bus->activity, activity);
     return true;
 }
+
+/* ---- Who answers where ---- */
+
+static void tell_claim(const struct claim *c, FILE *out)
+{
+    fprintf(out, "    %016llx-%016llx (prio 1, %s): %s\n", (unsigned long long)c->base,
+            (unsigned long long)(c->base + c->size - 1),
+            c->ops ? "i/o" : c->write ? "ram" : "rom", c->dev->class->name);
+}
+
+static void tell_space(const char *title, u64 last, const char *name, FILE *out)
+{
+    fprintf(out, "%saddress-space: %s\n  %016llx-%016llx (prio 0, i/o): %s\n", *name == 'i' ? "\n" : "",
+            title, 0ull, (unsigned long long)last, name);
+}
+
+void bus_tell(const struct bus *bus, u64 ram, FILE *out)
+{
+    tell_space("memory", ~0ull, "system", out);
+    fprintf(out, "    %016llx-%016llx (prio 0, ram): pc.ram\n", 0ull, (unsigned long long)(ram - 1));
+    for (u32 i = 0; i < bus->memory_count; i++)
+        tell_claim(&bus->memory[i], out);
+    tell_space("I/O", 0xffff, "io", out);
+    for (u32 i = 1; i < MAX_CLAIMS; i++)
+        if (bus->ports[i].dev)
+            tell_claim(&bus->ports[i], out);
+}

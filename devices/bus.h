@@ -18,6 +18,8 @@ struct bus_stats {
 struct bus *bus_new(u8 *activity);
 void bus_free(struct bus *bus);
 const struct bus_stats *bus_stats(const struct bus *bus);
+/* Who answers where: QEMU's `info mtree`, as far as there is something to tell. */
+void bus_tell(const struct bus *bus, u64 ram, FILE *out);
 /* Device memory: what bus_mmio_read() and bus_mmio_write() do. */
 u32 bus_memory_read(struct bus *bus, gpa_t gpa, u32 size);
 void bus_memory_write(struct bus *bus, gpa_t gpa, u32 size, u32 val);

@@ -347,6 +347,19 @@ static void unconnected(void *owner, u32 pin, bool level)
 {
 }
 
+void i8259_tell(const struct device *dev, FILE *out)
+{
+    const struct i8259 *s = (const struct i8259 *)dev;
+
+    for (int i = SLAVE; i >= MASTER; i--) {
+        const struct pic *p = &s->pic[i];
+
+        fprintf(out, "pic%d: irr=%02x imr=%02x isr=%02x hprio=%d irq_base=%02x rr_sel=%d elcr=%02x fnm=%d\n",
+                i, p->irr, p->imr, p->isr, (p->lowest + 1) & 7, p->icw2 & 0xf8, !!p->read_isr,
+                p->elcr, !!(p->icw4 & ICW4_SFNM));
+    }
+}
+
 static bool i8259_attach(struct device *dev)
 {
     static const struct io_ops master = { master_read, master_write, IO_8 };

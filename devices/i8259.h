@@ -19,5 +19,7 @@ struct irq *i8259_output(struct device *dev);
 bool i8259_busy(struct device *dev, u32 pin);
 /* True while the guest masks the pin (OCW1): it does not want these interrupts from here. */
 bool i8259_masked(struct device *dev, u32 pin);
+/* Both chips' registers, a line each, in QEMU's format. */
+void i8259_tell(const struct device *dev, FILE *out);
 
 #endif

@@ -171,6 +171,38 @@ static void ioapic_write(struct device *dev, u32 off, enum io_size size, u32 val
 
 /* ---- The chip ---- */
 
+static void tell_pins(FILE *out, const char *title, u32 pins)
+{
+    fprintf(out, "  %s", title);
+    for (u32 i = 0; i < PINS; i++)
+        if (pins >> i & 1)
+            fprintf(out, " %u", i);
+    fprintf(out, "%s\n", pins ? "" : " (none)");
+}
+
+void ioapic_tell(const struct device *dev, FILE *out)
+{
+    static const char *const deliveries[8] = { "fixed", "lowest", "SMI",  "...",
+                                               "NMI",   "INIT",   "...", "extINT" };
+    const struct ioapic *io = (const struct ioapic *)dev;
+    u32 asserted = 0, served = 0;
+
+    fprintf(out, "ioapic0: ver=0x%02x id=0x%02x sel=0x%02x\n", VERSION & 0xff, io->id >> 24, io->regsel);
+    for (u32 i = 0; i < PINS; i++) {
+        u32 low = io->low[i];
+
+        asserted |= (u32)!!io->level[i] << i;
+        served |= (u32)!!(low & RTE_REMOTE_IRR) << i;
+        fprintf(out, "  pin %-2u 0x%08x%08x dest=%x vec=%-3u active-%s %-5s %-6s %-6s %s\n", i,
+                io->high[i], low, io->high[i] >> 24, low & RTE_VECTOR, low & 1 << 13 ? "lo" : "hi",
+                low & RTE_LEVEL ? "level" : "edge", low & RTE_MASKED ? "masked" : "",
+                deliveries[(low & RTE_DELIVERY) >> RTE_DELIVERY_SHIFT],
+                low & RTE_LOGICAL ? "logical" : "physical");
+    }
+    tell_pins(out, "IRR     ", asserted);
+    tell_pins(out, "Remote IRR", served);
+}
+
 static bool ioapic_attach(struct device *dev)
 {
     static const struct io_ops ops = { ioapic_read, ioapic_write, IO_8 | IO_16 | IO_32 };

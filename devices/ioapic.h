@@ -20,5 +20,7 @@ void ioapic_set(struct device *dev, u32 pin, bool level); /* pin 0 to 23; true: 
 void ioapic_eoi(struct device *dev, u8 vector);           /* EOI message from a local APIC */
 /* As i8259_busy(): an edge on the pin would now be lost. False if masked. */
 bool ioapic_busy(struct device *dev, u32 pin);
+/* The redirection table, in QEMU's format. */
+void ioapic_tell(const struct device *dev, FILE *out);
 
 #endif

@@ -23,6 +23,7 @@ int main(int argc, char **argv)
     struct machine *m;
     int status;
 
+    program_set_name(argc ? argv[0] : "ring3");
     options_parse(&o, argc, argv);
     if (o.daemonize)
         daemon_begin();

@@ -65,6 +65,7 @@ static struct device *part(struct machine *m, const struct device_class *class,
 static void isa_line(struct machine *m, u32 line, bool level)
 {
     trace(TRACE_IRQ, "isa %u %s", line, level ? "high" : "low");
+    m->isa_raised[line] += level;
     i8259_set(m->i8259, line, level);
     ioapic_set(m->ioapic, line == 0 ? 2 : line, level);
 }

@@ -81,6 +81,11 @@ const char *trace_enable(const char *list);
     } while (0)
 _Noreturn void check_failed(const char *file, int line, const char *fmt, ...) PRINTF(3, 4);
 
+/* Called by a name like qemu-system-i386 (a link), the program says that name, and prompts and end texts are
+ * QEMU's: scripts wait for them. */
+void program_set_name(const char *argv0);
+bool program_is_qemu(void);
+const char *program_name(void); /* "ring3", or that name */
 /* The user's mistake: one line "ring3: …" on stderr, exit status 1. Only before the guest
  * runs. */
 _Noreturn void die(const char *fmt, ...) PRINTF(1, 2);

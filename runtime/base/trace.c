@@ -54,9 +54,29 @@ const char *trace_enable(const char *list)
     return NULL;
 }
 
+static const char *name = "ring3";
+
+void program_set_name(const char *argv0)
+{
+    const char *slash = strrchr(argv0, '/'), *base = slash ? slash + 1 : argv0;
+
+    if (!strncmp(base, "qemu-system-", 12))
+        name = base;
+}
+
+bool program_is_qemu(void)
+{
+    return *name == 'q';
+}
+
+const char *program_name(void)
+{
+    return name;
+}
+
 static void print_line(const char *prefix, const char *fmt, va_list ap)
 {
-    fprintf(stderr, "ring3: %s", prefix);
+    fprintf(stderr, "%s: %s", name, prefix);
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
 }

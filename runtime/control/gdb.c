@@ -26,6 +26,7 @@ struct gdb {
     struct machine *machine;
     const char *path; /* of a Unix socket; or NULL */
     int listener, client;
+    bool listening; /* a command of the client's runs */
     struct gdb_session *session; /* of the client, or NULL */
     bool gone;                   /* the client is, and the session has yet to hear of it */
     char *out;
@@ -88,9 +89,11 @@ static void client_ready(void *arg, u32 events)
         flush_output(g);
     if (events & LOOP_READ && !g->gone) {
         n = recv(g->client, data, sizeof(data), MSG_DONTWAIT);
-        if (n > 0)
+        if (n > 0) {
+            g->listening = true;
             gdb_session_input(g->session, data, (u32)n);
-        else if (!n || (errno != EAGAIN && errno != EINTR))
+            g->listening = false;
+        } else if (!n || (errno != EAGAIN && errno != EINTR))
             g->gone = true;
     }
     if (g->gone)
@@ -140,19 +143,25 @@ static void turn(struct machine *m)
         hang_up(g);
 }
 
-void gdb_new(struct machine *m, const char *where, bool wait)
+static struct gdb *serve(struct machine *m, int listener, const char *path)
 {
-    bool tcp = !strncmp(where, "tcp:", 4);
     struct gdb *g = calloc(1, sizeof(*g));
 
     check(g, "out of memory");
-    g->machine = m;
-    g->client = -1;
-    g->path = tcp ? NULL : where + 5;
-    g->listener = tcp ? tcp_listen(where + 4, "-gdb tcp") : unix_listen(g->path, "-gdb unix");
+    *g = (struct gdb){ .machine = m, .client = -1, .path = path, .listener = listener };
     m->gdb = g;
     m->debug = turn;
     loop_add(m, g->listener, LOOP_READ, client_waits, g);
+    return g;
+}
+
+void gdb_new(struct machine *m, const char *where, bool wait)
+{
+    bool tcp = !strncmp(where, "tcp:", 4);
+    const char *path = tcp ? NULL : where + 5;
+    int fd = tcp ? tcp_listen(where + 4, "-gdb tcp") : unix_listen(path, "-gdb unix");
+    struct gdb *g = serve(m, fd, path);
+
     if (wait) {
         fprintf(stderr, "ring3: waiting for a debugger at %s\n", where);
         welcome(g, true);
@@ -188,4 +197,23 @@ void gdb_free(struct machine *m, int status)
     free(g);
     m->gdb = NULL;
     m->debug = NULL;
+}
+
+const char *gdb_change(struct machine *m, const char *where)
+{
+    const char *error;
+    int fd;
+
+    if (strncmp(where, "tcp:", 4) && strcmp(where, "none"))
+        return "only tcp:HOST:PORT or none";
+    if (m->gdb && m->gdb->listening)
+        return "not from the debugger itself";
+    gdb_free(m, 0);
+    if (!strcmp(where, "none"))
+        return NULL;
+    fd = tcp_try_listen(where + 4, &error);
+    if (fd < 0)
+        return error;
+    serve(m, fd, NULL);
+    return NULL;
 }

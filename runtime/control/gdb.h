@@ -8,6 +8,9 @@
 
 /* Listens at `where`: "tcp:HOST:PORT" or "unix:PATH"; die()s. wait: for a client, at once. */
 void gdb_new(struct machine *m, const char *where, bool wait);
+/* The same while the guest runs, in place of the one that is there: "tcp:HOST:PORT", or "none". NULL, or
+ * what went wrong. */
+const char *gdb_change(struct machine *m, const char *where);
 /* The client hears the exit status. */
 void gdb_free(struct machine *m, int status);
 

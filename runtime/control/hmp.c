@@ -3,10 +3,13 @@
  * separated by blanks; "quotes" hold blanks together, \" and \\ inside them.
  */
 #include "runtime/control/hmp.h"
+#include "cpu/deliver.h"
 #include "cpu/reset.h"
 #include "devices/disk.h"
 #include "runtime/control/chardev.h"
 #include "runtime/control/control.h"
+#include "runtime/control/gdb.h"
+#include "runtime/control/hmp_info.h"
 #include "runtime/control/keyqueue.h"
 #include "runtime/control/keys.h"
 #include "runtime/control/screenshot.h"
@@ -276,10 +279,40 @@ static void info_qtree(struct hmp *h)
         say(h, "dev: %s\n", d->class->name);
 }
 
+static void info_mem(struct hmp *h)
+{
+    hmp_info_mem(h->machine, h->out);
+}
+
+static void info_tlb(struct hmp *h)
+{
+    hmp_info_tlb(h->machine, h->out);
+}
+
+static void info_pic(struct hmp *h)
+{
+    hmp_info_pic(h->machine, h->out);
+}
+
+static void info_irq(struct hmp *h)
+{
+    hmp_info_irq(h->machine, h->out);
+}
+
+static void info_mtree(struct hmp *h)
+{
+    hmp_info_mtree(h->machine, h->out);
+}
+
 static const struct {
     const char *name, *help;
     void (*run)(struct hmp *h);
 } infos[] = {
+    { "mem", "runs of pages with the same rights", info_mem },
+    { "tlb", "every page that is mapped", info_tlb },
+    { "pic", "the interrupt controllers", info_pic },
+    { "irq", "how often each interrupt was raised", info_irq },
+    { "mtree", "who answers at which address and port", info_mtree },
     { "chardev", "where serial ports and such lead", info_chardev },
     { "mice", "the mouse", info_mice },
     { "qtree", "the chips", info_qtree },
@@ -641,6 +674,32 @@ static void run_set_link(struct hmp *h)
         report_outcome(h, control_set_link(h->machine, h->words[1], on));
 }
 
+static void run_nmi(struct hmp *h)
+{
+    cpu_raise_nmi(h->machine->cpu);
+}
+
+/* There is one. */
+static void run_cpu(struct hmp *h)
+{
+    u64 n;
+
+    if (want_number(h, 1, &n) && n)
+        say(h, "invalid CPU index\n");
+}
+
+static void run_gdbserver(struct hmp *h)
+{
+    const char *where = h->n > 1 ? h->words[1] : "tcp::1234", *error = gdb_change(h->machine, where);
+
+    if (error)
+        say(h, "Could not open gdbserver on device '%s': %s\n", where, error);
+    else if (!strcmp(where, "none"))
+        say(h, "Disabled gdbserver\n");
+    else
+        say(h, "Waiting for gdb connection on device '%s'\n", where);
+}
+
 static void run_help(struct hmp *h);
 
 /* ---- The table ---- */
@@ -675,6 +734,9 @@ static const struct {
     { "eject",            1, run_eject,       "[-f] DRIVE -- take the medium out" },
     { "change",           2, run_change,      "[-f] DRIVE FILE -- put a medium in" },
     { "set_link",         2, run_set_link,    "ID on|off -- plug or pull a network card's cable" },
+    { "nmi",              0, run_nmi,         "-- pull the CPU's NMI" },
+    { "cpu",              1, run_cpu,         "N -- look at that CPU from now on: 0 is there" },
+    { "gdbserver",        0, run_gdbserver,   "[tcp:HOST:PORT|none] -- for a debugger (tcp::1234)" },
     { "quit",             0, run_quit,        "-- end ring3" },
     { "q",                0, run_quit,        "-- the same" },
 };

@@ -3,11 +3,15 @@
  */
 #include "runtime/control/monitor.h"
 #include "runtime/control/hmp.h"
+#include "runtime/machine/options.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PROMPT "(ring3) "
+static const char *prompt(void)
+{
+    return program_is_qemu() ? "(qemu) " : "(ring3) ";
+}
 
 struct monitor {
     struct machine *machine;
@@ -25,8 +29,12 @@ struct monitor *monitor_new(struct machine *m, void (*say)(void *arg, const char
 
     check(mon, "out of memory");
     *mon = (struct monitor){ .machine = m, .say = say, .arg = arg };
-    say(arg, shared ? "\r\nring3 monitor: help lists commands, Ctrl+A c goes back\r\n" PROMPT :
-                      "ring3 monitor: help lists commands\r\n" PROMPT);
+    if (program_is_qemu())
+        say(arg, "QEMU 7.2.0 (ring3 " RING3_VERSION ") monitor - type 'help' for more information\r\n");
+    else
+        say(arg, shared ? "\r\nring3 monitor: help lists commands, Ctrl+A c goes back\r\n" :
+                          "ring3 monitor: help lists commands\r\n");
+    say(arg, prompt());
     return mon;
 }
 
@@ -60,7 +68,7 @@ static void run_line(struct monitor *mon)
     mon->say(mon->arg, "\r\n");
     said = hmp_run(mon->machine, mon->line);
     say_lines(mon, said);
-    mon->say(mon->arg, PROMPT);
+    mon->say(mon->arg, prompt());
     free(said);
 }
 

@@ -18,6 +18,29 @@ struct signals {
     int fd;
 };
 
+/* QEMU's words, where we go by its name: who asked for the end. */
+static void tell_end(const struct signalfd_siginfo *info)
+{
+    char path[32], command[128] = "<unknown process>";
+    FILE *f;
+
+    if (!info->ssi_pid) {
+        fprintf(stderr, "%s: terminating on signal %u\n", program_name(), info->ssi_signo);
+        return;
+    }
+    snprintf(path, sizeof(path), "/proc/%u/cmdline", info->ssi_pid);
+    f = fopen(path, "r");
+    if (f) {
+        size_t n = fread(command, 1, sizeof(command) - 1, f);
+
+        if (n)
+            command[n] = '\0';
+        fclose(f);
+    }
+    fprintf(stderr, "%s: terminating on signal %u from pid %u (%s)\n", program_name(), info->ssi_signo,
+            info->ssi_pid, command);
+}
+
 static void on_signal(void *arg, u32 events)
 {
     struct signals *s = arg;
@@ -26,8 +49,11 @@ static void on_signal(void *arg, u32 events)
     while (read(s->fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGUSR1)
             stats_write(s->machine);
-        else
+        else {
+            if (program_is_qemu())
+                tell_end(&info);
             control_quit(s->machine, "host-signal");
+        }
     }
 }
 

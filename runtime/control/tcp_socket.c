@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* "HOST:PORT" parted at the last colon; brackets around HOST go. */
-static char *part(const char *where, const char *option, const char **port)
+/* "HOST:PORT" parted at the last colon; brackets around HOST go. NULL: it is none. */
+static char *part(const char *where, const char **port)
 {
     const char *colon = strrchr(where, ':');
     size_t n = colon ? (size_t)(colon - where) : 0;
@@ -23,31 +23,60 @@ static char *part(const char *where, const char *option, const char **port)
     long number = colon ? strtol(colon + 1, &end, 10) : 0;
 
     if (!colon || !colon[1] || *end || number < 1 || number > 65535)
-        die("%s: '%s': wants HOST:PORT, a port from 1 to 65535", option, where);
+        return NULL;
     *port = colon + 1;
-    if (n >= 2 && where[0] == '[' && where[n - 1] == ']') {
+    if (n > 1 && where[0] == '[' && where[n - 1] == ']') {
         where++;
         n -= 2;
     }
     return n ? strndup(where, n) : strdup("127.0.0.1");
 }
 
-int tcp_listen(const char *where, const char *option)
+static int try_listen(const char *where, bool numeric, const char **error)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
     const char *port;
-    char *host = part(where, option, &port);
-    int problem = getaddrinfo(host, port, &hints, &found), fd = -1, on = 1;
+    char *host = part(where, &port);
+    int problem, fd, on = 1;
 
+    if (!host) {
+        *error = "wants HOST:PORT, a port from 1 to 65535";
+        return -1;
+    }
+    if (numeric) /* no name server may keep the guest waiting */
+        hints.ai_flags = AI_NUMERICHOST;
+    problem = getaddrinfo(numeric && !strcmp(host, "localhost") ? "127.0.0.1" : host, port, &hints,
+                          &found);
     free(host);
-    if (problem)
-        die("%s: %s: %s", option, where, gai_strerror(problem));
+    if (problem) {
+        *error = gai_strerror(problem);
+        return -1;
+    }
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 4))
-        die("%s: %s: %s", option, where, strerror(errno));
+    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 4)) {
+        *error = strerror(errno);
+        if (fd >= 0)
+            close(fd);
+        fd = -1;
+    }
     freeaddrinfo(found);
+    return fd;
+}
+
+int tcp_try_listen(const char *where, const char **error)
+{
+    return try_listen(where, true, error);
+}
+
+int tcp_listen(const char *where, const char *option)
+{
+    const char *error;
+    int fd = try_listen(where, false, &error);
+
+    if (fd < 0)
+        die("%s: '%s': %s", option, where, error);
     return fd;
 }
 

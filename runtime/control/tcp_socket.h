@@ -9,6 +9,9 @@
 /* Listens at "HOST:PORT", "[HOST]:PORT" or ":PORT", which is the loopback interface; die()s.
  * The socket does not block, and closes with close(). */
 int tcp_listen(const char *where, const char *option);
+/* The same while the guest runs: HOST is a number, or localhost. -1 with *error: what went wrong, good
+ * until the next call. */
+int tcp_try_listen(const char *where, const char **error);
 /* Takes a client, without blocking unless `wait`. -1: none. Its socket does not block, and does
  * not hold small packets back. */
 int tcp_accept(int listener, bool wait);

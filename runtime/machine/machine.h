@@ -33,6 +33,7 @@ struct machine {
 
     struct device *devices; /* in order of attachment */
     struct irq isa[16];
+    u64 isa_raised[16]; /* how often each wire went up */
     /* Those that the frame itself drives: NULL on a bare machine. */
     struct device *i8259, *lapic, *ioapic, *ferr; /* for the CPU */
     struct device *i8042, *vga, *piix4, *vmport;  /* input, screen, power button, backdoor */

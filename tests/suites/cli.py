@@ -566,6 +566,40 @@ def monitors(c):
 
 
 @case
+def qemus_name_gives_qemus_prompts(c):
+    """By a link called qemu-system-i386: banner, prompt and the last line are those that scripts wait for."""
+    link = c.path("qemu-system-i386")
+    os.symlink(c.ring3, link)
+    p = subprocess.Popen([link, "-display", "none", "-monitor", "stdio", "-fda", c.floppy(HALT)], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+
+    def until(end):
+        text = b""
+        while end not in text:
+            got = os.read(p.stdout.fileno(), 4096)
+            expect(got, "ended after %r" % text)
+            text += got
+        return text.decode()
+    try:
+        expect(until(b"(qemu) ").startswith("QEMU "), "the banner")
+        for command, want in (("info mem", "PG disabled"), ("info pic", "pic0: irr=.. imr=.. isr=.. hprio=0 irq_base=08"),
+                              ("info irq", "IRQ statistics for isa-i8259:"), ("info mtree", r"prio 1, i/o\): vga"),
+                              ("cpu 1", "invalid CPU index"), ("gdbserver none", "Disabled gdbserver"),
+                              ("gdbserver tcp:no.such:1", "Could not open"), ("nmi", "")):
+            p.stdin.write(command.encode() + b"\n")
+            text = until(b"(qemu) ")
+            expect(re.search(want, text), "%s: %r" % (command, text))
+        p.terminate()
+        expect(re.match(r"qemu-system-i386: terminating on signal 15 from pid %d " % os.getpid(),
+                        p.communicate(timeout=10)[1].decode()), "the end")
+    finally:
+        p.kill()
+        p.wait()
+    r = subprocess.run([link, "-frob"], capture_output=True, text=True)
+    expect(r.stderr.startswith("qemu-system-i386: ") and r.returncode == 1, r.stderr)
+
+
+@case
 def the_log_of_d(c):
     """Its items, by QEMU's names and formats; of translated system calls, too."""
     path = c.path("log")
