@@ -113,6 +113,7 @@ void bt_free(struct bt *bt)
     if (bt->code_map && bt->code_map != MAP_FAILED)
         munmap(bt->code_map, CODE_MAP_BYTES);
     reuse_free(bt);
+    jit_forget(bt);
     cache_free(bt);
     free(bt->contexts);
     free(bt->jump_cache);
@@ -126,6 +127,7 @@ void bt_flush(struct bt *bt)
     tu_forget_all(bt);
     cache_clear(bt);
     reuse_clear(bt);
+    jit_forget(bt);
     bt->dropped = true;
     bt->interpret = false;
 }
@@ -272,6 +274,8 @@ static void stopped_by_poll(struct bt *bt)
           (const void *)tc->polled);
     bt->cpu->eip = (u32)tc->page + tu->eip;
     bt->stats.exits_poll++;
+    if (trace_on(TRACE_JIT))
+        jit_poll(bt);
     bt->ticks++;
     tc->polled = NULL;
     if (bt_user_map_serves(bt->cpu))

@@ -462,6 +462,8 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
         dump_tu(&x);
     if (trace_on(TRACE_PERF))
         dump_perf(bt, tu);
+    if (trace_on(TRACE_JIT))
+        jit_name(bt, tu);
     return tu;
 }
 

@@ -172,6 +172,11 @@ void reuse_free(struct bt *bt);
 void reuse_clear(struct bt *bt); /* all TUs are new */
 bool reuse_looks_at(const struct bt *bt, u32 number); /* does this TU tell when it runs? */
 
+/* ---- jit.c: names for GDB (--trace jit) ---- */
+void jit_name(const struct bt *bt, const struct tu *tu); /* one that has been made */
+void jit_poll(const struct bt *bt);   /* a poll has left the code */
+void jit_forget(const struct bt *bt); /* all TUs go */
+
 /* ---- translate.c ---- */
 /* Makes the TU at the CPU's EIP. NULL: the instruction there is to be interpreted. */
 struct tu *bt_translate(struct bt *bt, u32 context);

@@ -856,6 +856,11 @@ SETTER(set_perf_map)
     trace_enable("perf");
 }
 
+SETTER(set_gdb_jit)
+{
+    trace_enable("jit");
+}
+
 /* ---- Defaults that depend on the rest ---- */
 
 static bool is_terminal(const char *where)

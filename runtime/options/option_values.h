@@ -47,6 +47,7 @@ SETTER(set_tc_reuse);
 SETTER(set_stats_interval);
 SETTER(set_dump_tc);
 SETTER(set_perf_map);
+SETTER(set_gdb_jit);
 
 /* After the last option: names of chardevs become targets, defaults are filled in. */
 void options_finish(struct options *o);
