@@ -27,7 +27,7 @@
 
 enum { GAP = 65536, FASTER = 16 };
 #define NOISE           USEC(2) /* of the two readings */
-#define LAG_MOST        SEC(10) /* a guest that gets so little of the host sees it */
+#define LAG_MOST        SEC(60) /* a guest that gets so little of the host sees it */
 #define LAG_MOST_HEARD  MSEC(20)
 #define LAG_MOST_SERVED MSEC(20)
 #define HEARD_FOR       MSEC(50)
