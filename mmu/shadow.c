@@ -176,7 +176,7 @@ void shadow_drop_sptes(struct mmu *mmu, struct space *s)
 
 /* Spaces and shared shadows: what has sptes. */
 #define FOR_LIVE(mmu, s)                                                                       \
-    for (struct space *s = (mmu)->spaces; s < (mmu)->spaces + ARRAY_SIZE((mmu)->spaces); s++)  \
+    for (struct space *s = (mmu)->spaces; s < (mmu)->spaces + (mmu)->spaces_end; s++)          \
         if (s->live)
 
 void shadow_drop_all(struct mmu *mmu)

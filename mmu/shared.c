@@ -325,7 +325,7 @@ static struct shared_shadow *shared_new(struct mmu *mmu, const struct root *r,
             return NULL;
         }
     }
-    sptes->live = true;
+    space_begin(mmu, sptes);
     sptes->root = (struct root){ .mode = r->mode };
     entries_take(mmu, sh, r);
     sh->id = ++mmu->shared_id;

@@ -35,6 +35,14 @@ void space_free(struct mmu *mmu, struct space *s)
     s->shared_shadow = NULL;
 }
 
+void space_begin(struct mmu *mmu, struct space *s)
+{
+    u32 end = (u32)(s - mmu->spaces) + 1;
+
+    s->live = true;
+    mmu->spaces_end = mmu->spaces_end > end ? mmu->spaces_end : end;
+}
+
 /* ---- Finding and making one ---- */
 
 static bool root_same(const struct root *a, const struct root *b)
@@ -107,7 +115,7 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct sha
     mmu->spaces_made++;
     mmu->stats.shadow_spaces++;
     mmu->bases[s - mmu->spaces] = 1ull + r->base;
-    s->live = true;
+    space_begin(mmu, s);
     s->root = *r;
     s->quarrels = 0;
     s->user_time = s->user_map_due = 0;

@@ -61,6 +61,7 @@ static inline u32 region_directory(const struct root *r, u32 region)
 void space_switch(struct paging *pg);
 /* Drops its sptes, and every trace it asked for. */
 void space_clear(struct mmu *mmu, struct space *s);
+void space_begin(struct mmu *mmu, struct space *s); /* it lives */
 void space_free(struct mmu *mmu, struct space *s); /* not the current one */
 /* Gives memory of the spaces back when they hold too much: the oldest go. */
 void space_shrink(struct mmu *mmu);

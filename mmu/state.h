@@ -27,6 +27,7 @@ struct mmu {
 
     /* behind the spaces, the shared shadows' sptes */
     struct space spaces[MAX_SPACES + MAX_SHARED];
+    u32 spaces_end;        /* no space from there on has ever lived */
     u64 bases[MAX_SPACES]; /* 1 + root.base of live spaces, else 0: what a switch looks at */
     struct shared_shadow shareds[MAX_SHARED];
     u32 shared_id;        /* the last one given */
