@@ -55,6 +55,7 @@ extern const struct engine bt_engine, trap_engine;
 
 /* Every number, in the order of stats.def; those of tables only if not 0. None without a
  * translator. */
+u64 bt_insns(const struct vcpu *cpu); /* run so far, where they are counted */
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
 void bt_stats_print(const struct vcpu *cpu, FILE *out);
 /* All TUs in the translation cache, as lines of JSON: docs/statistics.md (tcdump.c). With

@@ -170,6 +170,13 @@ static void each_cache(const struct bt *bt, engine_stats_fn *fn, void *arg)
     each_touched(bt, fn, arg);
 }
 
+u64 bt_insns(const struct vcpu *cpu)
+{
+    const struct bt *bt = cpu->bt;
+
+    return tc_of(cpu)->runs[RUNS_INSNS] + bt->stats.interpreted;
+}
+
 void bt_stats_each(const struct vcpu *cpu, engine_stats_fn *fn, void *arg)
 {
     const struct bt *bt = stats_gather(cpu);

@@ -46,6 +46,8 @@ struct engine {
     void (*detach)(struct vcpu *cpu);
     void (*run)(struct vcpu *cpu);   /* until requests asks for the run loop, or the deadline has passed */
     void (*flush)(struct vcpu *cpu); /* forgets all it made of the guest's code; NULL: it makes nothing */
+    /* Instructions run so far, where config.count_runs was set; NULL: they are never counted. */
+    u64 (*insns)(const struct vcpu *cpu);
     bool (*in_code)(const struct vcpu *cpu, u64 pc); /* is a host address code it made? async-signal-safe; or NULL */
     /* Every number, those of tables only if not 0; and all as text. NULL: it counts nothing. */
     void (*stats_each)(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);

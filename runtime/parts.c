@@ -434,6 +434,8 @@ struct machine *machine_new(struct options *o)
 
     host_clock_begin(&m->host_clock);
     m->clock_manual = o->deterministic;
+    m->speed.permille = o->speed_permille;
+    m->speed.rate = o->speed_rate;
     if (o->deterministic && !strcmp(o->rtc_base, "utc"))
         o->rtc_base = DETERMINISTIC_BASE;
     m->wall_base = rtc_base(o->rtc_base);

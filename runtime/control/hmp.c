@@ -279,6 +279,11 @@ static void info_qtree(struct hmp *h)
         say(h, "dev: %s\n", d->class->name);
 }
 
+static void info_speed(struct hmp *h)
+{
+    speed_tell(h->machine, h->out);
+}
+
 static void info_mem(struct hmp *h)
 {
     hmp_info_mem(h->machine, h->out);
@@ -308,6 +313,7 @@ static const struct {
     const char *name, *help;
     void (*run)(struct hmp *h);
 } infos[] = {
+    { "speed", "the limit, and what has been reached since the last look", info_speed },
     { "mem", "runs of pages with the same rights", info_mem },
     { "tlb", "every page that is mapped", info_tlb },
     { "pic", "the interrupt controllers", info_pic },

@@ -162,7 +162,7 @@ void clock_advance(struct machine *m, u64 ns)
 
 void clock_arm(struct machine *m)
 {
-    u64 deadline = m->poll_due, now;
+    u64 deadline = m->poll_due, now, slice;
 
     if (m->clock_manual && m->options->deterministic && m->cpu)
         m->cpu->deadline = 0; /* each look at the clock comes back here */
@@ -170,6 +170,8 @@ void clock_arm(struct machine *m)
         return;
     if (m->timers && m->timers->deadline < deadline)
         deadline = m->timers->deadline;
+    slice = speed_slice(m);
+    deadline = slice < deadline ? slice : deadline;
     if (m->stolen.lag && deadline > (now = clock_now(m)))
         deadline = now + stolen_wait(m, deadline - now);
     cpu_set_deadline(m->cpu, host_clock_tsc(&m->host_clock, deadline - (u64)m->clock_offset));

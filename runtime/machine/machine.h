@@ -14,6 +14,7 @@
 #include "runtime/machine/hostclock.h"
 #include "runtime/machine/options.h"
 #include "runtime/machine/stats.h"
+#include "runtime/machine/speed.h"
 #include "runtime/machine/stolen.h"
 
 struct allocation;
@@ -71,6 +72,7 @@ struct machine {
         u64 accesses;           /* to devices, by then */
         u32 batch;
     } spin;
+    struct speed speed; /* a limit: see speed.c */
     struct loop *loop;
     struct char_backend *ports; /* serial ports' and debug consoles' host side: chardev.c */
     struct sound_device *sounds; /* audio back ends that are open: runtime/sound/sound.c */

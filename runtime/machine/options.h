@@ -84,6 +84,9 @@ struct options {
     struct engine_switches switches; /* of it */
     bool plain_host; /* as if the host had nothing that is only quicker */
     const struct display_backend *display; /* NULL: none */
+    const char *speed;  /* -speed, as it was written; NULL: none */
+    u32 speed_permille; /* -speed: see struct speed */
+    u64 speed_rate;
     u8 scaling;       /* enum scale_how, of a window's picture */
     bool display_set; /* by the user; else it is chosen after the last option */
     bool windowed;    /* the display is a window on the host's desktop */

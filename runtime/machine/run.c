@@ -142,8 +142,12 @@ int machine_run(struct machine *m)
             loop_poll(m, 0);
             continue; /* a descriptor's callback may have stopped us or made a timer due */
         }
+        if (speed_stand(m, next))
+            continue;
         clock_arm(m);
+        speed_before(m);
         m->cpu->engine->run(m->cpu);
+        speed_after(m);
         m->stats.deadlines += m->cpu->requests & REQ_TIMER ? 1 : 0;
         if (m->cpu->requests & REQ_TIMER)
             clock_turn(m);

@@ -907,8 +907,32 @@ static void check_daemon(const struct options *o)
         die("-daemonize: not with what needs the terminal (-nographic, stdio, curses)");
 }
 
+/* -speed: a number of megahertz is one of the CPU that the guest sees. */
+static void finish_speed(struct options *o)
+{
+    const struct cpu_model *m = cpu_models;
+
+    if (!o->speed)
+        return;
+    if (!strcmp(o->speed, "help")) {
+        speed_list(stdout);
+        exit(0);
+    }
+    while (o->cpu && m->name && strcmp(m->name, o->cpu))
+        m++;
+    if (!speed_parse(o->speed, m->name ? m->signature >> 8 & 15 : 6, &o->speed_permille, &o->speed_rate))
+        die("-speed %s: wants 50%%, 66MHz, or a machine like \"486DX2-66\"; -speed help lists them", o->speed);
+    if (o->deterministic)
+        die("-speed: not with -deterministic, whose time is what runs");
+    if (o->speed_rate && !o->engine->insns)
+        die("-speed %s: -engine %s does not count instructions: only a share, like 50%%", o->speed,
+            o->engine->name);
+    o->tc_count |= o->speed_rate != 0;
+}
+
 void options_finish(struct options *o)
 {
+    finish_speed(o);
     if (o->deterministic && o->cpu_on & FEATURE_BIT(FEAT_RDRAND))
         die("-deterministic: no +rdrand, whose numbers are others each time");
     for (u32 i = 0; i < MAX_SERIAL; i++)

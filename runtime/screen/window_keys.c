@@ -81,6 +81,29 @@ static bool shot_name(char *name, size_t size)
     return false;
 }
 
+static void speed(struct window *w, int step)
+{
+    char now[32];
+
+    speed_change(w->machine, step, now, sizeof(now));
+    window_notice(w, "speed: %s", now);
+}
+
+static void key_faster(struct window *w)
+{
+    speed(w, 1);
+}
+
+static void key_slower(struct window *w)
+{
+    speed(w, -1);
+}
+
+static void key_full_speed(struct window *w)
+{
+    speed(w, 0);
+}
+
 static void key_screenshot(struct window *w)
 {
     char name[64];
@@ -106,6 +129,11 @@ static const struct hot_key {
     { SDL_SCANCODE_S, key_screenshot, "S", "screenshot, into the current folder" },
     { SDL_SCANCODE_P, key_pause, "P", "pause, go on" },
     { SDL_SCANCODE_R, key_reset, "R", "reset" },
+    { SDL_SCANCODE_MINUS, key_slower, "- +", "slower, faster; 0: as fast as the host can" },
+    { SDL_SCANCODE_KP_MINUS, key_slower, "- +", NULL },
+    { SDL_SCANCODE_EQUALS, key_faster, "- +", NULL },
+    { SDL_SCANCODE_KP_PLUS, key_faster, "- +", NULL },
+    { SDL_SCANCODE_0, key_full_speed, "0", NULL },
     { SDL_SCANCODE_INSERT, key_ctrl_alt_del, "Ins", "Ctrl+Alt+Del for the guest; also End" },
     { SDL_SCANCODE_END, key_ctrl_alt_del, "End", NULL },
 };
