@@ -8,9 +8,10 @@
  *   CR19-3F    addresses beyond 16 bits
  *   3C6        read four times, then the hidden register: kind of 16-bit pixels
  *
- * Invariant: follow() or gd5446_windows_update() has been called after each write that can move a window.
- * CL-GD5446 Technical Reference Manual, chapters 4 to 9. Not built: the video window (CR31-3F),
- * DDC at SR8, interrupts. The clock of a mode is not followed: its retrace is at 60 Hz.
+ * Invariant: follow() or gd5446_windows_update() has been called after each write that can move
+ * a window. CL-GD5446 Technical Reference Manual, chapters 4 to 9. Not built: the video window
+ * (CR31-3F), DDC at SR8, interrupts. The clock of a mode is not followed: its retrace is at 60
+ * Hz.
  */
 #include "devices/gd5446_private.h"
 
@@ -72,8 +73,8 @@ static u8 sr_read(const struct gd5446 *g)
 
 static void gr_write(struct gd5446 *g, u32 index, u8 val)
 {
-    static const u8 bits[] = { [0x21] = 0x1f, [0x23] = 0x07, [0x25] = 0x1f,
-                               [0x27] = 0x1f, [0x2a] = 0x3f, [0x2e] = 0x3f };
+    static const u8 bits[] = {[0x21] = 0x1f, [0x23] = 0x07, [0x25] = 0x1f,
+                              [0x27] = 0x1f, [0x2a] = 0x3f, [0x2e] = 0x3f};
 
     if (index == GR_BLT_START) {
         gd5446_blt_control(g, val);
@@ -190,7 +191,9 @@ static bool port_read(struct vga *v, u32 port, u8 *val)
     if (port >= 0x3c7 && port <= 0x3c9)
         g->hidden_reads = 0;
     switch (port) {
-    case 0x3c4: *val = g->sr_index; return true;
+    case 0x3c4:
+        *val = g->sr_index;
+        return true;
     case 0x3c5:
         if ((g->sr_index & 0x1f) < SR_UNLOCK)
             return false;
@@ -201,14 +204,18 @@ static bool port_read(struct vga *v, u32 port, u8 *val)
             return false;
         *val = cursor_color_read(g);
         return true;
-    case 0x3ce: *val = g->gr_index; return true;
-    case 0x3cf: return graphics_read(g, val);
+    case 0x3ce:
+        *val = g->gr_index;
+        return true;
+    case 0x3cf:
+        return graphics_read(g, val);
     case 0x3d5:
         if (!crtc_extension(g))
             return false;
         *val = unlocked(g) ? g->cr[v->cr_index] : 0xff;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -237,13 +244,15 @@ static bool port_write(struct vga *v, u32 port, u8 val)
     case 0x3ce:
         g->gr_index = val & 0x3f;
         return false;
-    case 0x3cf: return graphics_write(g, val);
+    case 0x3cf:
+        return graphics_write(g, val);
     case 0x3d5:
         if (!crtc_extension(g))
             return false;
         crtc_write(g, val);
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -402,13 +411,13 @@ static const char *gd5446_complete(struct machine *m, void *config)
 }
 
 static const struct vga_config gd5446_defaults = {
-    .slot = { .devfn = VGA_DEVFN },
+    .slot = {.devfn = VGA_DEVFN},
     .megabytes = GD5446_VRAM >> 20,
 };
 static const struct key_row gd5446_keys[] = {
-    { "vgamem_mb", KEY_U32, offsetof(struct vga_config, megabytes),
-      .help = "video memory in MiB: 4" },
-    { NULL },
+    {"vgamem_mb", KEY_U32, offsetof(struct vga_config, megabytes),
+     .help = "video memory in MiB: 4"},
+    {NULL},
 };
 
 const struct user_device gd5446_user_device = {

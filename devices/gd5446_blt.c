@@ -1,10 +1,10 @@
 /*
- * The CL-GD5446's blitter: lines of bytes from video memory, a pattern or the CPU, combined with
- * what is there.
+ * The CL-GD5446's blitter: lines of bytes from video memory, a pattern or the CPU, combined
+ * with what is there.
  *
  *   source  ─ copied ───────────────────┐
- *   pattern ─ 8 by 8, repeated ─────────┼─▶ line, mask ─▶ ROP with the destination ─▶ key ─▶ memory
- *   bits    ─ expanded to two colours ──┘
+ *   pattern ─ 8 by 8, repeated ─────────┼─▶ line, mask ─▶ ROP with the destination ─▶ key ─▶
+ * memory bits    ─ expanded to two colours ──┘
  *
  * A line is read as a whole before it is written. A job ends in the access that starts it, or
  * that brings the last byte from the CPU. Technical Reference Manual, 9.4 "BitBLT engine", GR20
@@ -16,10 +16,19 @@
 #include <string.h>
 
 enum {
-    MODE_BACKWARDS = 0x01, MODE_TO_CPU = 0x02, MODE_FROM_CPU = 0x04, MODE_TRANSPARENT = 0x08,
-    MODE_PATTERN = 0x40, MODE_EXPAND = 0x80,
-    EXT_DWORD = 0x01, EXT_INVERT = 0x02, EXT_SOLID = 0x04,
-    START_BUSY = 0x01, START = 0x02, START_RESET = 0x04, START_AUTO = 0x80,
+    MODE_BACKWARDS = 0x01,
+    MODE_TO_CPU = 0x02,
+    MODE_FROM_CPU = 0x04,
+    MODE_TRANSPARENT = 0x08,
+    MODE_PATTERN = 0x40,
+    MODE_EXPAND = 0x80,
+    EXT_DWORD = 0x01,
+    EXT_INVERT = 0x02,
+    EXT_SOLID = 0x04,
+    START_BUSY = 0x01,
+    START = 0x02,
+    START_RESET = 0x04,
+    START_AUTO = 0x80,
     NOTHING = 0x0a, /* the truth table of "destination" */
 };
 
@@ -29,9 +38,9 @@ static u8 rop_table(u8 rop)
     static const struct {
         u8 rop, table;
     } rops[] = {
-        { 0x00, 0x0 }, { 0x90, 0x1 }, { 0x50, 0x2 }, { 0xd0, 0x3 }, { 0x09, 0x4 }, { 0x0b, 0x5 },
-        { 0x59, 0x6 }, { 0xda, 0x7 }, { 0x05, 0x8 }, { 0x95, 0x9 }, { 0x06, 0xa }, { 0xd6, 0xb },
-        { 0x0d, 0xc }, { 0xad, 0xd }, { 0x6d, 0xe }, { 0x0e, 0xf },
+        {0x00, 0x0}, {0x90, 0x1}, {0x50, 0x2}, {0xd0, 0x3}, {0x09, 0x4}, {0x0b, 0x5},
+        {0x59, 0x6}, {0xda, 0x7}, {0x05, 0x8}, {0x95, 0x9}, {0x06, 0xa}, {0xd6, 0xb},
+        {0x0d, 0xc}, {0xad, 0xd}, {0x6d, 0xe}, {0x0e, 0xf},
     };
 
     for (u32 i = 0; i < ARRAY_SIZE(rops); i++)
@@ -77,7 +86,8 @@ static u32 skipped(const struct blt *b)
 
 static void put_pixel(struct gd5446 *g, u32 x, u32 color)
 {
-    memcpy(g->line + x * g->blt.pixel, &color, 4); /* the next one overwrites what is too much */
+    memcpy(g->line + x * g->blt.pixel, &color,
+           4); /* the next one overwrites what is too much */
 }
 
 /* Bit 7 of the first byte is the leftmost pixel. */
@@ -201,8 +211,8 @@ static void draw_line(struct gd5446 *g, const u8 *from_cpu)
 {
     struct blt *b = &g->blt;
     u32 n = b->width, dst = b->mode & MODE_BACKWARDS ? b->dst - n + 1 : b->dst;
-    bool solid = b->ext & EXT_SOLID && (b->mode & (MODE_PATTERN | MODE_EXPAND)) ==
-                                           (MODE_PATTERN | MODE_EXPAND);
+    bool solid = b->ext & EXT_SOLID &&
+                 (b->mode & (MODE_PATTERN | MODE_EXPAND)) == (MODE_PATTERN | MODE_EXPAND);
 
     memset(g->mask, 0xff, n);
     if (solid)
@@ -218,8 +228,8 @@ static void draw_line(struct gd5446 *g, const u8 *from_cpu)
     apply_mask(g, n);
     vram_put(g, dst, g->line, n);
     b->dst += b->dst_pitch;
-    b->src += made_of_pixels(b) ? b->mode & MODE_PATTERN ? 0 : (pixels_of(b) + 7) / 8
-                                : b->src_pitch;
+    b->src +=
+        made_of_pixels(b) ? b->mode & MODE_PATTERN ? 0 : (pixels_of(b) + 7) / 8 : b->src_pitch;
     b->row++;
     b->height--;
 }

@@ -220,9 +220,8 @@ static u32 mmio_read(struct device *dev, u32 off, enum io_size size)
 {
     if (off < 0x20)
         return bus_in(dev->machine, (u16)(0x3c0 + off), IO_8);
-    return off - 0x100 < REGISTERS ?
-               gd5446_blt_register_read((struct gd5446 *)dev, off - 0x100) :
-               0xff;
+    return off - 0x100 < REGISTERS ? gd5446_blt_register_read((struct gd5446 *)dev, off - 0x100)
+                                   : 0xff;
 }
 
 static void mmio_write(struct device *dev, u32 off, enum io_size size, u32 val)
@@ -237,8 +236,8 @@ static void mmio_write(struct device *dev, u32 off, enum io_size size, u32 val)
 
 void gd5446_bars_update(struct gd5446 *g)
 {
-    static const struct io_ops lfb = { lfb_read, lfb_write, IO_8 | IO_16 | IO_32 };
-    static const struct io_ops mmio = { mmio_read, mmio_write, IO_8 };
+    static const struct io_ops lfb = {lfb_read, lfb_write, IO_8 | IO_16 | IO_32};
+    static const struct io_ops mmio = {mmio_read, mmio_write, IO_8};
     u32 base;
 
     if (!pci_bar(&g->vga.pci, 0, &base) || base != g->lfb)

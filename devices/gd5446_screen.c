@@ -1,14 +1,14 @@
 /*
- * What the CL-GD5446 shows beyond a VGA: linear modes of 8 to 32 bits a pixel, whose size is the
- * CRT controller's, and the hardware cursor over them.
+ * What the CL-GD5446 shows beyond a VGA: linear modes of 8 to 32 bits a pixel, whose size is
+ * the CRT controller's, and the hardware cursor over them.
  *
- *   cursor, 64 by 64   16 bytes a line: 8 of plane 0, 8 of plane 1; at 1 KiB * SR13 of the last 16
- *           32 by 32   128 bytes of plane 0, 128 of plane 1; at 256 * SR13
- *   planes 1, 0        00 nothing   01 inverts   10 colour 0   11 colour 15
+ *   cursor, 64 by 64   16 bytes a line: 8 of plane 0, 8 of plane 1; at 1 KiB * SR13 of the last
+ * 16 32 by 32   128 bytes of plane 0, 128 of plane 1; at 256 * SR13 planes 1, 0        00
+ * nothing   01 inverts   10 colour 0   11 colour 15
  *
- * Technical Reference Manual, SR7, SR10 to SR13, CR1A to CR1D, hidden DAC register. The cursor is
- * shown in linear modes only. Invariant: the picture lies inside video memory, or the lines that
- * do not are left out (vga_draw.c).
+ * Technical Reference Manual, SR7, SR10 to SR13, CR1A to CR1D, hidden DAC register. The cursor
+ * is shown in linear modes only. Invariant: the picture lies inside video memory, or the lines
+ * that do not are left out (vga_draw.c).
  */
 #include "devices/gd5446_private.h"
 
@@ -19,12 +19,17 @@
 static u32 depth(const struct gd5446 *g)
 {
     switch (g->sr[SR_MODE] & 0x0e) {
-    case 0x0: return 8;
-    case 0x4: return 24;
-    case 0x8: return 32;
+    case 0x0:
+        return 8;
+    case 0x4:
+        return 24;
+    case 0x8:
+        return 32;
     case 0x2: /* 16 bits at twice the clock, or at once */
-    case 0x6: return (g->hidden & 0x0f) == 0 ? 15 : 16;
-    default: return 8;
+    case 0x6:
+        return (g->hidden & 0x0f) == 0 ? 15 : 16;
+    default:
+        return 8;
     }
 }
 
@@ -83,7 +88,8 @@ static void cursor_line(const struct gd5446 *g, u32 row, u32 *line, u32 width)
 {
     bool large = cursor_is_large(g);
     const u8 *p = cursor_pattern(g) + row * (large ? 16 : 4);
-    u64 plane0 = row_bits(p, large ? 8 : 4), plane1 = row_bits(p + (large ? 8 : 128), large ? 8 : 4);
+    u64 plane0 = row_bits(p, large ? 8 : 4),
+        plane1 = row_bits(p + (large ? 8 : 128), large ? 8 : 4);
     u32 back = cursor_rgb(g, 0), front = cursor_rgb(g, 15);
 
     for (u32 x = g->cursor_x; x < width && (plane0 | plane1); x++, plane0 <<= 1, plane1 <<= 1) {

@@ -1,8 +1,9 @@
 /*
  * The monitor's looks at page tables, interrupts and the map, in QEMU's formats.
  *
- * The guest's tables are read where they lie in RAM, and nowhere else: reading a device may change it. A
- * guest can map all of 4 GiB by one table: what is printed has an end (MOST_LINES). SDM vol. 3, 4.3 and 4.4.
+ * The guest's tables are read where they lie in RAM, and nowhere else: reading a device may
+ * change it. A guest can map all of 4 GiB by one table: what is printed has an end
+ * (MOST_LINES). SDM vol. 3, 4.3 and 4.4.
  */
 #include "runtime/control/hmp_info.h"
 #include "devices/bus.h"
@@ -13,8 +14,18 @@
 
 #include <string.h>
 
-enum { MOST_LINES = 1 << 17, GLOBAL = 0x100, LARGE = 0x80, DIRTY = 0x40, ACCESSED = 0x20, NO_CACHE = 0x10,
-       WRITE_THROUGH = 0x08, USER = 0x04, WRITABLE = 0x02, PRESENT = 0x01 };
+enum {
+    MOST_LINES = 1 << 17,
+    GLOBAL = 0x100,
+    LARGE = 0x80,
+    DIRTY = 0x40,
+    ACCESSED = 0x20,
+    NO_CACHE = 0x10,
+    WRITE_THROUGH = 0x08,
+    USER = 0x04,
+    WRITABLE = 0x02,
+    PRESENT = 0x01
+};
 #define NO_EXECUTE (1ull << 63)
 
 /* What a walk finds, in order of addresses. */
@@ -111,8 +122,8 @@ static void end_run(struct pages *p, u64 gla)
 {
     if (p->run && p->lines++ < MOST_LINES)
         fprintf(p->out, "%016llx-%016llx %016llx %c%c%c\n", (unsigned long long)p->start,
-                (unsigned long long)gla, (unsigned long long)(gla - p->start), p->run & USER ? 'u' : '-', 'r',
-                p->run & WRITABLE ? 'w' : '-');
+                (unsigned long long)gla, (unsigned long long)(gla - p->start),
+                p->run & USER ? 'u' : '-', 'r', p->run & WRITABLE ? 'w' : '-');
 }
 
 static void mem_page(struct pages *p, u64 gla, u64 size, u64 entry, u32 rights)
@@ -127,7 +138,7 @@ static void mem_page(struct pages *p, u64 gla, u64 size, u64 entry, u32 rights)
 
 void hmp_info_mem(struct machine *m, FILE *out)
 {
-    struct pages p = { .m = m, .out = out, .page = mem_page };
+    struct pages p = {.m = m, .out = out, .page = mem_page};
 
     if (!walk(&p))
         return;
@@ -142,9 +153,9 @@ static void tlb_page(struct pages *p, u64 gla, u64 size, u64 entry, u32 rights)
     static const struct {
         u64 bit;
         char letter;
-    } flags[] = { { NO_EXECUTE, 'X' }, { GLOBAL, 'G' },   { LARGE, 'P' },
-                  { DIRTY, 'D' },      { ACCESSED, 'A' }, { NO_CACHE, 'C' },
-                  { WRITE_THROUGH, 'T' }, { USER, 'U' },  { WRITABLE, 'W' } };
+    } flags[] = {{NO_EXECUTE, 'X'},    {GLOBAL, 'G'},   {LARGE, 'P'},
+                 {DIRTY, 'D'},         {ACCESSED, 'A'}, {NO_CACHE, 'C'},
+                 {WRITE_THROUGH, 'T'}, {USER, 'U'},     {WRITABLE, 'W'}};
     char text[ARRAY_SIZE(flags) + 1] = "";
 
     if (!rights)
@@ -158,7 +169,7 @@ static void tlb_page(struct pages *p, u64 gla, u64 size, u64 entry, u32 rights)
 
 void hmp_info_tlb(struct machine *m, FILE *out)
 {
-    struct pages p = { .m = m, .out = out, .page = tlb_page };
+    struct pages p = {.m = m, .out = out, .page = tlb_page};
 
     if (walk(&p))
         say_cut(&p);
@@ -174,7 +185,7 @@ void hmp_info_pic(struct machine *m, FILE *out)
 
 void hmp_info_irq(struct machine *m, FILE *out)
 {
-    static const char *const chips[] = { "ioapic", "isa-i8259" };
+    static const char *const chips[] = {"ioapic", "isa-i8259"};
 
     for (u32 chip = 0; chip < ARRAY_SIZE(chips); chip++) {
         fprintf(out, "IRQ statistics for %s:\n", chips[chip]);

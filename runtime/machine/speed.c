@@ -1,18 +1,21 @@
 /*
  * How fast the guest runs at most.
  *
- * It runs for a slice, a fraction of a millisecond, and then stands for as long as a machine of that speed
- * would have needed more:
+ * It runs for a slice, a fraction of a millisecond, and then stands for as long as a machine of
+ * that speed would have needed more:
  *
- *   owed += instructions / rate - time run        (or, for a share of the host's speed, from the time alone)
+ *   owed += instructions / rate - time run        (or, for a share of the host's speed, from
+ * the time alone)
  *
- * Instructions are counted by translated code itself (as with -tc-count), so the result does not depend on what
- * the guest does or how quick the host is; and as both are machine time, from which time the host took away is
- * missing, it does not depend on how busy the host is either. Time the guest waits by itself (HLT) is not
- * counted. A guest slower than its limit earns some credit, not more.
+ * Instructions are counted by translated code itself (as with -tc-count), so the result does
+ * not depend on what the guest does or how quick the host is; and as both are machine time,
+ * from which time the host took away is missing, it does not depend on how busy the host is
+ * either. Time the guest waits by itself (HLT) is not counted. A guest slower than its limit
+ * earns some credit, not more.
  *
- * What named machines did is by their makers' figures for typical code: Intel's "Microprocessor Quick Reference
- * Guide". A guest that uses one kind of instruction only will differ, as it did then.
+ * What named machines did is by their makers' figures for typical code: Intel's "Microprocessor
+ * Quick Reference Guide". A guest that uses one kind of instruction only will differ, as it did
+ * then.
  */
 #include "runtime/machine/speed.h"
 #include "runtime/machine/clock.h"
@@ -26,10 +29,10 @@
 #include <strings.h>
 
 enum { FULL = 1000, LEAST_PERMILLE = 1 };
-#define LONGEST   USEC(500)  /* a slice, and what is owed after one, about */
-#define SHORTEST  USEC(20)
-#define CREDIT    MSEC(20)
-#define MOST_OWED SEC(2)
+#define LONGEST    USEC(500) /* a slice, and what is owed after one, about */
+#define SHORTEST   USEC(20)
+#define CREDIT     MSEC(20)
+#define MOST_OWED  SEC(2)
 #define LEAST_RATE 100000ull
 
 /* ---- What users write ---- */
@@ -38,19 +41,20 @@ static const struct known {
     const char *name;
     u32 kips; /* thousands of instructions a second */
 } known[] = {
-    { "8088-4.77", 330 },      { "8086-8", 660 },          { "286-8", 1200 },
-    { "286-12", 2660 },        { "386SX-16", 2500 },       { "386DX-16", 5500 },
-    { "386DX-20", 6500 },      { "386DX-25", 8500 },       { "386DX-33", 11400 },
-    { "386DX-40", 13800 },     { "486SX-25", 20000 },      { "486SX-33", 27000 },
-    { "486DX-25", 20000 },     { "486DX-33", 27000 },      { "486DX-50", 41000 },
-    { "486DX2-50", 41000 },    { "486DX2-66", 54000 },     { "486DX4-75", 53000 },
-    { "486DX4-100", 70700 },   { "Pentium 60", 100000 },   { "Pentium 66", 112000 },
-    { "Pentium 75", 126500 },  { "Pentium 90", 149800 },   { "Pentium 100", 166300 },
-    { "Pentium 120", 203000 }, { "Pentium 133", 218900 },  { "Pentium 166", 276000 },
-    { "Pentium 200", 330000 },
+    {"8088-4.77", 330},      {"8086-8", 660},         {"286-8", 1200},
+    {"286-12", 2660},        {"386SX-16", 2500},      {"386DX-16", 5500},
+    {"386DX-20", 6500},      {"386DX-25", 8500},      {"386DX-33", 11400},
+    {"386DX-40", 13800},     {"486SX-25", 20000},     {"486SX-33", 27000},
+    {"486DX-25", 20000},     {"486DX-33", 27000},     {"486DX-50", 41000},
+    {"486DX2-50", 41000},    {"486DX2-66", 54000},    {"486DX4-75", 53000},
+    {"486DX4-100", 70700},   {"Pentium 60", 100000},  {"Pentium 66", 112000},
+    {"Pentium 75", 126500},  {"Pentium 90", 149800},  {"Pentium 100", 166300},
+    {"Pentium 120", 203000}, {"Pentium 133", 218900}, {"Pentium 166", 276000},
+    {"Pentium 200", 330000},
 };
 
-/* Letters and digits alone, so that "Pentium-133", "pentium 133" and "i486dx2/66" are the same. */
+/* Letters and digits alone, so that "Pentium-133", "pentium 133" and "i486dx2/66" are the same.
+ */
 static bool same_name(const char *a, const char *b)
 {
     for (;; a++, b++) {
@@ -88,7 +92,8 @@ bool speed_parse(const char *text, u32 family, u32 *permille, u64 *rate)
         return true;
     }
     for (u32 i = 0; i < ARRAY_SIZE(known); i++)
-        if (same_name(text, known[i].name) || (tolower((unsigned char)*text) == 'i' && same_name(text + 1, known[i].name))) {
+        if (same_name(text, known[i].name) ||
+            (tolower((unsigned char)*text) == 'i' && same_name(text + 1, known[i].name))) {
             *rate = known[i].kips * 1000ull;
             return true;
         }
@@ -99,7 +104,8 @@ void speed_list(FILE *out)
 {
     fprintf(out, "NN%%  NNMHz\n");
     for (u32 i = 0; i < ARRAY_SIZE(known); i++)
-        fprintf(out, "%-12s %6.1f million instructions a second\n", known[i].name, known[i].kips / 1e3);
+        fprintf(out, "%-12s %6.1f million instructions a second\n", known[i].name,
+                known[i].kips / 1e3);
 }
 
 /* ---- While the guest runs ---- */
@@ -133,7 +139,8 @@ void speed_after(struct machine *m)
     insns = instructions(m) - s->counted;
     s->insns += insns;
     s->ran += ran;
-    if (ran > SHORTEST / 4) { /* what it does unhindered, about; rather too much, for short slices */
+    if (ran >
+        SHORTEST / 4) { /* what it does unhindered, about; rather too much, for short slices */
         double now = (double)insns * SEC(1) / (double)ran;
 
         s->quick = now > s->quick ? now : s->quick - (s->quick - now) / 16;
@@ -157,7 +164,9 @@ u64 speed_slice(struct machine *m)
 
     if (!limited(s))
         return ~0ull;
-    slower = !s->rate ? (double)FULL / s->permille : s->quick ? s->quick / (double)s->rate : 1000;
+    slower = !s->rate   ? (double)FULL / s->permille
+             : s->quick ? s->quick / (double)s->rate
+                        : 1000;
     slice = (u64)(LONGEST / (slower > 1 ? slower : 1));
     return clock_now(m) + (slice < SHORTEST ? SHORTEST : slice);
 }
@@ -226,7 +235,8 @@ void speed_tell(struct machine *m, FILE *out)
     say_limit(s, limit, sizeof(limit));
     fprintf(out, "limit: %s", limit);
     if (limited(s) && s->ran && m->cpu->engine->insns && m->options->tc_count)
-        fprintf(out, ", reached: %.1f MIPS while the guest did not wait", (double)s->insns * 1e3 / (double)s->ran);
+        fprintf(out, ", reached: %.1f MIPS while the guest did not wait",
+                (double)s->insns * 1e3 / (double)s->ran);
     fprintf(out, "\n");
     s->ran = s->insns = 0;
 }

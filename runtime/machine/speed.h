@@ -1,5 +1,6 @@
 /*
- * How fast the guest runs at most (-speed): a share of what the host can, or so many instructions a second.
+ * How fast the guest runs at most (-speed): a share of what the host can, or so many
+ * instructions a second.
  */
 #ifndef RING3_SPEED_H
 #define RING3_SPEED_H
@@ -10,15 +11,15 @@ struct speed {
     u32 permille; /* of what the host can; 0 or 1000: no limit */
     u64 rate;     /* instructions a second; 0: no limit */
     /* The rest is speed.c's. */
-    double quick;    /* instructions a second while it runs unhindered, about */
-    i64 owed;        /* nanoseconds of machine time that the guest has to stand for what it has run */
-    u64 began;       /* machine time when it was let run last */
-    u64 counted;     /* instructions by then */
-    u64 ran, insns;  /* since the limit was set: nanoseconds run and stood, instructions */
+    double quick; /* instructions a second while it runs unhindered, about */
+    i64 owed;  /* nanoseconds of machine time that the guest has to stand for what it has run */
+    u64 began; /* machine time when it was let run last */
+    u64 counted;    /* instructions by then */
+    u64 ran, insns; /* since the limit was set: nanoseconds run and stood, instructions */
 };
 
-/* "50%", "66MHz" (of a 486's, Pentium's or P6's instructions, by the CPU's family), "486DX2-66", "Pentium 133".
- * False: it is none of these. */
+/* "50%", "66MHz" (of a 486's, Pentium's or P6's instructions, by the CPU's family),
+ * "486DX2-66", "Pentium 133". False: it is none of these. */
 bool speed_parse(const char *text, u32 family, u32 *permille, u64 *rate);
 /* The names it knows, one a line, with their millions of instructions a second. */
 void speed_list(FILE *out);

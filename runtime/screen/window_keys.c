@@ -1,6 +1,6 @@
 /*
- * The window's own keys, all with Ctrl and Alt: a row each, from which the help panel is made, too. And
- * files dropped on the window.
+ * The window's own keys, all with Ctrl and Alt: a row each, from which the help panel is made,
+ * too. And files dropped on the window.
  */
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window_keys.h"
@@ -36,7 +36,7 @@ static void key_size(struct window *w)
 
 static void key_scaling(struct window *w)
 {
-    static const char *const names[] = { "sharp", "nearest", "linear" };
+    static const char *const names[] = {"sharp", "nearest", "linear"};
 
     w->scaler.how = (w->scaler.how + 1) % SCALE_HOWS;
     window_notice(w, "scaling: %s", names[w->scaler.how]);
@@ -58,7 +58,7 @@ static void key_reset(struct window *w)
 
 static void key_ctrl_alt_del(struct window *w)
 {
-    static const u16 codes[] = { 0x1d, 0x38, 0xe053 };
+    static const u16 codes[] = {0x1d, 0x38, 0xe053};
 
     window_release_keys(w); /* else the user lets go of them in the midst of it */
     control_send_keys(w->machine, codes, ARRAY_SIZE(codes), key_hold(0));
@@ -121,21 +121,21 @@ static const struct hot_key {
     void (*run)(struct window *w);
     const char *key, *help; /* help NULL: another row's */
 } hot_keys[] = {
-    { SDL_SCANCODE_H, key_help, "H", "this help" },
-    { SDL_SCANCODE_G, key_grab, "G", "grab or release the mouse" },
-    { SDL_SCANCODE_F, key_full_screen, "F", "full screen" },
-    { SDL_SCANCODE_U, key_size, "U", "the window's own size again" },
-    { SDL_SCANCODE_I, key_scaling, "I", "scaling: sharp, nearest, linear" },
-    { SDL_SCANCODE_S, key_screenshot, "S", "screenshot, into the current folder" },
-    { SDL_SCANCODE_P, key_pause, "P", "pause, go on" },
-    { SDL_SCANCODE_R, key_reset, "R", "reset" },
-    { SDL_SCANCODE_MINUS, key_slower, "- +", "slower, faster; 0: as fast as the host can" },
-    { SDL_SCANCODE_KP_MINUS, key_slower, "- +", NULL },
-    { SDL_SCANCODE_EQUALS, key_faster, "- +", NULL },
-    { SDL_SCANCODE_KP_PLUS, key_faster, "- +", NULL },
-    { SDL_SCANCODE_0, key_full_speed, "0", NULL },
-    { SDL_SCANCODE_INSERT, key_ctrl_alt_del, "Ins", "Ctrl+Alt+Del for the guest; also End" },
-    { SDL_SCANCODE_END, key_ctrl_alt_del, "End", NULL },
+    {SDL_SCANCODE_H, key_help, "H", "this help"},
+    {SDL_SCANCODE_G, key_grab, "G", "grab or release the mouse"},
+    {SDL_SCANCODE_F, key_full_screen, "F", "full screen"},
+    {SDL_SCANCODE_U, key_size, "U", "the window's own size again"},
+    {SDL_SCANCODE_I, key_scaling, "I", "scaling: sharp, nearest, linear"},
+    {SDL_SCANCODE_S, key_screenshot, "S", "screenshot, into the current folder"},
+    {SDL_SCANCODE_P, key_pause, "P", "pause, go on"},
+    {SDL_SCANCODE_R, key_reset, "R", "reset"},
+    {SDL_SCANCODE_MINUS, key_slower, "- +", "slower, faster; 0: as fast as the host can"},
+    {SDL_SCANCODE_KP_MINUS, key_slower, "- +", NULL},
+    {SDL_SCANCODE_EQUALS, key_faster, "- +", NULL},
+    {SDL_SCANCODE_KP_PLUS, key_faster, "- +", NULL},
+    {SDL_SCANCODE_0, key_full_speed, "0", NULL},
+    {SDL_SCANCODE_INSERT, key_ctrl_alt_del, "Ins", "Ctrl+Alt+Del for the guest; also End"},
+    {SDL_SCANCODE_END, key_ctrl_alt_del, "End", NULL},
 };
 
 static void key_help(struct window *w)
@@ -152,8 +152,9 @@ static void key_help(struct window *w)
         if (hot_keys[i].help)
             n += snprintf(w->panel + n, sizeof(w->panel) - n, "%-5s%s\n", hot_keys[i].key,
                           hot_keys[i].help);
-    snprintf(w->panel + n, sizeof(w->panel) - n, "\nDrop a file on the window to put it into\n"
-                                                 "the floppy or CD drive.");
+    snprintf(w->panel + n, sizeof(w->panel) - n,
+             "\nDrop a file on the window to put it into\n"
+             "the floppy or CD drive.");
     w->panel_until = ~0ull;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The CL-GD5446: what 12 in SR6 unlocks, the hidden DAC register, linear modes of every depth, the
- * windows on its memory, the cursor, the blitter, and its field table.
+ * The CL-GD5446: what 12 in SR6 unlocks, the hidden DAC register, linear modes of every depth,
+ * the windows on its memory, the cursor, the blitter, and its field table.
  */
 #include "devices/gd5446_private.h"
 #include "devices/pci.h"
@@ -39,7 +39,7 @@ static struct rig *locked_rig(void)
     static struct vga_config config;
     struct rig *r = rig_new(&pci_class, NULL);
 
-    config = (struct vga_config){ { .bus = r->dev, .devfn = 2 << 3 }, 4 };
+    config = (struct vga_config){{.bus = r->dev, .devfn = 2 << 3}, 4};
     r->m->vga = r->dev = rig_add(r, &gd5446_class, &config);
     config_write(r, 0x10, LFB);
     config_write(r, 0x14, MMIO);
@@ -135,12 +135,12 @@ TEST(gd5446, every_depth)
         u8 sr7, hidden;
         u32 bytes, pixel, want;
     } depths[] = {
-        { 0x00, 0x00, 1, 9, 0x27d870 },
-        { 0x06, 0xf0, 2, 31 << 10 | 16 << 5 | 1, 0xff8408 },
-        { 0x06, 0xe1, 2, 31 << 11 | 33 << 5 | 1, 0xff8608 },
-        { 0x02, 0xe1, 2, 31 << 11 | 33 << 5 | 1, 0xff8608 },
-        { 0x04, 0xe5, 3, 0x123456, 0x123456 },
-        { 0x08, 0xe5, 4, 0xff123456, 0x123456 },
+        {0x00, 0x00, 1, 9, 0x27d870},
+        {0x06, 0xf0, 2, 31 << 10 | 16 << 5 | 1, 0xff8408},
+        {0x06, 0xe1, 2, 31 << 11 | 33 << 5 | 1, 0xff8608},
+        {0x02, 0xe1, 2, 31 << 11 | 33 << 5 | 1, 0xff8608},
+        {0x04, 0xe5, 3, 0x123456, 0x123456},
+        {0x08, 0xe5, 4, 0xff123456, 0x123456},
     };
 
     for (u32 i = 0; i < ARRAY_SIZE(depths); i++) {
@@ -290,16 +290,16 @@ TEST(gd5446, every_rop)
     static const struct {
         u8 rop, result; /* of source 1100, destination 1010 */
     } rops[] = {
-        { 0x00, 0x0 }, { 0x05, 0x8 }, { 0x06, 0xa }, { 0x09, 0x4 }, { 0x0b, 0x5 }, { 0x0d, 0xc },
-        { 0x0e, 0xf }, { 0x50, 0x2 }, { 0x59, 0x6 }, { 0x6d, 0xe }, { 0x90, 0x1 }, { 0x95, 0x9 },
-        { 0xad, 0xd }, { 0xd0, 0x3 }, { 0xd6, 0xb }, { 0xda, 0x7 }, { 0x77, 0xa },
+        {0x00, 0x0}, {0x05, 0x8}, {0x06, 0xa}, {0x09, 0x4}, {0x0b, 0x5}, {0x0d, 0xc},
+        {0x0e, 0xf}, {0x50, 0x2}, {0x59, 0x6}, {0x6d, 0xe}, {0x90, 0x1}, {0x95, 0x9},
+        {0xad, 0xd}, {0xd0, 0x3}, {0xd6, 0xb}, {0xda, 0x7}, {0x77, 0xa},
     };
     struct rig *r = linear_rig(0, 0);
 
     for (u32 i = 0; i < ARRAY_SIZE(rops); i++) {
         memset(vram(r), 0xaa, 64);
         memset(vram(r) + 0x1000, 0xcc, 64);
-        blit(r, &(struct job){ 11, 1, PITCH, PITCH, 5, 0x1000, 0, rops[i].rop });
+        blit(r, &(struct job){11, 1, PITCH, PITCH, 5, 0x1000, 0, rops[i].rop});
         CHECK_EQ(vram(r)[5], rops[i].result * 0x11);
         CHECK_EQ(vram(r)[15], rops[i].result * 0x11);
         CHECK(vram(r)[4] == 0xaa && vram(r)[16] == 0xaa);
@@ -313,9 +313,10 @@ TEST(gd5446, copies_overlapping_rectangles_backwards)
     for (u32 y = 0; y < 3; y++)
         for (u32 x = 0; x < 16; x++)
             vram(r)[y * PITCH + x] = y * 16 + x;
-    blit(r, &(struct job){ 16, 3, PITCH, PITCH, 3 * PITCH + 15 + 4, 2 * PITCH + 15, 1, 0x0d });
+    blit(r, &(struct job){16, 3, PITCH, PITCH, 3 * PITCH + 15 + 4, 2 * PITCH + 15, 1, 0x0d});
     for (u32 y = 0; y < 3; y++)
-        CHECK(vram(r)[(y + 1) * PITCH + 4] == y * 16 && vram(r)[(y + 1) * PITCH + 19] == y * 16 + 15);
+        CHECK(vram(r)[(y + 1) * PITCH + 4] == y * 16 &&
+              vram(r)[(y + 1) * PITCH + 19] == y * 16 + 15);
     CHECK_EQ(vram(r)[0], 0);
 }
 
@@ -324,9 +325,10 @@ TEST(gd5446, solid_fill_in_three_bytes)
     struct rig *r = linear_rig(4, 0xe5);
 
     colors(r, 0, 0x112233);
-    blit(r, &(struct job){ 9, 2, PITCH, 0, 3, 0, 0xe0, 0x0d, 4 });
+    blit(r, &(struct job){9, 2, PITCH, 0, 3, 0, 0xe0, 0x0d, 4});
     CHECK(vram(r)[2] == 0 && vram(r)[3] == 0x33 && vram(r)[4] == 0x22 && vram(r)[5] == 0x11);
-    CHECK(vram(r)[PITCH + 11] == 0x11 && vram(r)[PITCH + 12] == 0 && vram(r)[2 * PITCH + 3] == 0);
+    CHECK(vram(r)[PITCH + 11] == 0x11 && vram(r)[PITCH + 12] == 0 &&
+          vram(r)[2 * PITCH + 3] == 0);
 }
 
 TEST(gd5446, patterns_begin_with_the_row_the_address_says)
@@ -336,13 +338,13 @@ TEST(gd5446, patterns_begin_with_the_row_the_address_says)
 
     for (u32 i = 0; i < 64; i++)
         p[i] = i;
-    blit(r, &(struct job){ 12, 9, PITCH, 0, 0, 0x8003, 0x40, 0x0d, 0, 1 });
+    blit(r, &(struct job){12, 9, PITCH, 0, 0, 0x8003, 0x40, 0x0d, 0, 1});
     CHECK(vram(r)[0] == 0 && vram(r)[1] == 3 * 8 + 1 && vram(r)[9] == 3 * 8 + 1);
     CHECK(vram(r)[5 * PITCH + 7] == 7 && vram(r)[8 * PITCH + 11] == 3 * 8 + 3);
     colors(r, 0x21, 0x43);
     memset(vram(r), 0, 0x1000);
     p[2] = 0x81;
-    blit(r, &(struct job){ 16, 1, PITCH, 0, 0, 0x8002, 0xc0, 0x0d });
+    blit(r, &(struct job){16, 1, PITCH, 0, 0, 0x8002, 0xc0, 0x0d});
     CHECK(vram(r)[0] == 0x43 && vram(r)[1] == 0x21 && vram(r)[7] == 0x43 && vram(r)[8] == 0x43);
 }
 
@@ -354,22 +356,23 @@ TEST(gd5446, expands_bits_from_memory)
     vram(r)[0x1000] = 0xc0;
     vram(r)[0x1001] = 0x40;
     memset(vram(r), 0x77, 64);
-    blit(r, &(struct job){ 8, 2, 32, 0, 0, 0x1000, 0x98, 0x0d }); /* 4 pixels, transparent */
+    blit(r, &(struct job){8, 2, 32, 0, 0, 0x1000, 0x98, 0x0d}); /* 4 pixels, transparent */
     CHECK(vram(r)[0] == 0xcd && vram(r)[3] == 0xab && vram(r)[4] == 0x77);
     CHECK(vram(r)[32] == 0x77 && vram(r)[34] == 0xcd && vram(r)[36] == 0x77);
-    blit(r, &(struct job){ 8, 1, 32, 0, 0, 0x1000, 0x90, 0x0d, 0, 1 }); /* the first one stays */
+    blit(r, &(struct job){8, 1, 32, 0, 0, 0x1000, 0x90, 0x0d, 0, 1}); /* the first one stays */
     CHECK(vram(r)[0] == 0xcd && vram(r)[2] == 0xcd && vram(r)[4] == 0x11 && vram(r)[8] == 0x77);
-    blit(r, &(struct job){ 8, 1, 32, 0, 0, 0x1000, 0x98, 0x0d, 2 }); /* zeros, by the other colour */
+    blit(r,
+         &(struct job){8, 1, 32, 0, 0, 0x1000, 0x98, 0x0d, 2}); /* zeros, by the other colour */
     CHECK(vram(r)[0] == 0xcd && vram(r)[4] == 0x11 && vram(r)[6] == 0x11);
 }
 
 TEST(gd5446, key_color_is_not_written)
 {
     struct rig *r = linear_rig(6, 0xe1);
-    static const u16 pixels[4] = { 0x1234, 0x1235, 0x1234, 0x5678 };
+    static const u16 pixels[4] = {0x1234, 0x1235, 0x1234, 0x5678};
 
     memcpy(vram(r) + 0x1000, pixels, 8);
-    blit(r, &(struct job){ 8, 1, PITCH, PITCH, 0, 0x1000, 0x18, 0x0d, .key = 0x1234 });
+    blit(r, &(struct job){8, 1, PITCH, PITCH, 0, 0x1000, 0x18, 0x0d, .key = 0x1234});
     CHECK(vram(r)[0] == 0 && vram(r)[2] == 0x35 && vram(r)[4] == 0 && vram(r)[7] == 0x56);
 }
 
@@ -377,9 +380,9 @@ TEST(gd5446, source_from_the_cpu)
 {
     struct rig *r = linear_rig(0, 0);
 
-    blit(r, &(struct job){ 5, 2, PITCH, 0, 8, 0, 0x04, 0x0d });
-    CHECK_EQ(gc_read(r, 0x31) & 1, 1); /* busy */
-    bus_mmio_write(r->m, LFB, 4, 0x04030201); /* anywhere in the frame buffer */
+    blit(r, &(struct job){5, 2, PITCH, 0, 8, 0, 0x04, 0x0d});
+    CHECK_EQ(gc_read(r, 0x31) & 1, 1);            /* busy */
+    bus_mmio_write(r->m, LFB, 4, 0x04030201);     /* anywhere in the frame buffer */
     bus_mmio_write(r->m, LFB + 4, 4, 0xffffff05); /* lines end with a doubleword */
     bus_mmio_write(r->m, BLT, 4, 0x14131211);
     CHECK_EQ(gc_read(r, 0x31) & 1, 1);
@@ -395,7 +398,7 @@ TEST(gd5446, reset_ends_a_job_that_waits)
 {
     struct rig *r = linear_rig(0, 0);
 
-    blit(r, &(struct job){ 5, 2, PITCH, 0, 8, 0, 0x04, 0x0d });
+    blit(r, &(struct job){5, 2, PITCH, 0, 8, 0, 0x04, 0x0d});
     vga_gc(r, 0x31, 0x04);
     CHECK_EQ(gc_read(r, 0x31) & 3, 0);
     vga_poke(r, LFB + 8, 0x42);
@@ -407,13 +410,14 @@ TEST(gd5446, registers_as_memory)
     struct rig *r = linear_rig(0, 0);
 
     vga_seq(r, 0x17, 0x04);
-    bus_mmio_write(r->m, 0xb8008, 2, 3);     /* width 4 */
-    bus_mmio_write(r->m, 0xb8004, 1, 0x66);  /* foreground */
+    bus_mmio_write(r->m, 0xb8008, 2, 3);               /* width 4 */
+    bus_mmio_write(r->m, 0xb8004, 1, 0x66);            /* foreground */
     bus_mmio_write(r->m, MMIO + 0x118, 4, 0x040d00c0); /* mode, ROP, fill */
     CHECK_EQ(bus_mmio_read(r->m, 0xb8018, 4), 0x040dffc0);
     bus_mmio_write(r->m, 0xb8040, 1, 0x80); /* starts when the destination is written */
     bus_mmio_write(r->m, 0xb8010, 4, 0x000020);
-    CHECK(vram(r)[0x1f] == 0 && vram(r)[0x20] == 0x66 && vram(r)[0x23] == 0x66 && vram(r)[0x24] == 0);
+    CHECK(vram(r)[0x1f] == 0 && vram(r)[0x20] == 0x66 && vram(r)[0x23] == 0x66 &&
+          vram(r)[0x24] == 0);
     vga_seq(r, 0x17, 0x44);
     CHECK_EQ(vga_peek(r, LFB + (4 << 20) - 256 + 4), 0x66);
     CHECK_EQ(vga_peek(r, MMIO + 0x0c), 0xe3); /* 3CC */
@@ -421,14 +425,21 @@ TEST(gd5446, registers_as_memory)
 
 TEST(gd5446, any_job_stays_inside_memory)
 {
-    static const u32 numbers[] = { 0, 1, 7, 0xff, 0x1fff, 0x3fffff };
+    static const u32 numbers[] = {0, 1, 7, 0xff, 0x1fff, 0x3fffff};
     struct rig *r = linear_rig(0, 0);
 
     for (u32 i = 0; i < 600; i++) {
         u32 n = i * 2654435761u;
-        struct job j = { numbers[n >> 8 & 3] + 1, (n & 63) + 1, numbers[i % 5], numbers[i % 4],
-                         numbers[n >> 12 & 3] | numbers[i % 6], numbers[n >> 20 & 3] | 0x3fff00,
-                         (u8)(n >> 13) & ~0x06, (u8)(n >> 7), (u8)(n >> 3) & 7, (u8)(n >> 9) };
+        struct job j = {numbers[n >> 8 & 3] + 1,
+                        (n & 63) + 1,
+                        numbers[i % 5],
+                        numbers[i % 4],
+                        numbers[n >> 12 & 3] | numbers[i % 6],
+                        numbers[n >> 20 & 3] | 0x3fff00,
+                        (u8)(n >> 13) & ~0x06,
+                        (u8)(n >> 7),
+                        (u8)(n >> 3) & 7,
+                        (u8)(n >> 9)};
 
         blit(r, &j);
         CHECK_EQ(gc_read(r, 0x31) & 1, 0);
@@ -443,7 +454,7 @@ TEST(gd5446, fields)
     vga_seq(a, 0x12, 0x02);
     vga_dac(a, 0x0f, 1, 2, 3);
     vga_gc(a, 9, 0x10);
-    blit(a, &(struct job){ 8, 2, PITCH, 0, 8, 0, 0x04, 0x0d });
+    blit(a, &(struct job){8, 2, PITCH, 0, 8, 0, 0x04, 0x0d});
     bus_mmio_write(a->m, BLT, 4, 0x04030201);
     for (const struct field *f = gd5446_class.fields; f->name; f++)
         memcpy((u8 *)b->dev + f->offset, (u8 *)a->dev + f->offset, (size_t)f->size * f->count);

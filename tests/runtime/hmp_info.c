@@ -1,6 +1,6 @@
 /*
- * The monitor's `info mem` and `info tlb` over tables made here: two levels, large pages, PAE, and tables that
- * lie where no RAM is.
+ * The monitor's `info mem` and `info tlb` over tables made here: two levels, large pages, PAE,
+ * and tables that lie where no RAM is.
  */
 #include "runtime/control/hmp.h"
 #include "runtime/machine/machine.h"
@@ -54,15 +54,17 @@ TEST(hmp_info, two_levels)
     put(r, DIRECTORY + 4 * 1023, TABLE | 5, 4); /* read only */
     put(r, TABLE + 4, 0x5067, 4);
     put(r, TABLE + 8, 0x9005, 4);
-    CHECK(says(r, "info mem", "0000000000001000-0000000000002000 0000000000001000 urw\n"
-                              "0000000000002000-0000000000003000 0000000000001000 ur-\n"
-                              "0000000000400000-0000000000800000 0000000000400000 -rw\n"
-                              "00000000ffc01000-00000000ffc03000 0000000000002000 ur-\n"));
-    CHECK(says(r, "info tlb", "0000000000001000: 0000000000005000 ---DA--UW\n"
-                              "0000000000002000: 0000000000009000 -------U-\n"
-                              "0000000000400000: 0000000000800000 -GPDA---W\n"
-                              "00000000ffc01000: 0000000000005000 ---DA--UW\n"
-                              "00000000ffc02000: 0000000000009000 -------U-\n"));
+    CHECK(says(r, "info mem",
+               "0000000000001000-0000000000002000 0000000000001000 urw\n"
+               "0000000000002000-0000000000003000 0000000000001000 ur-\n"
+               "0000000000400000-0000000000800000 0000000000400000 -rw\n"
+               "00000000ffc01000-00000000ffc03000 0000000000002000 ur-\n"));
+    CHECK(says(r, "info tlb",
+               "0000000000001000: 0000000000005000 ---DA--UW\n"
+               "0000000000002000: 0000000000009000 -------U-\n"
+               "0000000000400000: 0000000000800000 -GPDA---W\n"
+               "00000000ffc01000: 0000000000005000 ---DA--UW\n"
+               "00000000ffc02000: 0000000000009000 -------U-\n"));
 }
 
 TEST(hmp_info, pae)
@@ -81,7 +83,8 @@ TEST(hmp_info, tables_where_no_ram_is_and_everywhere)
     char *text;
 
     CHECK(says(r, "info mem", ""));
-    r->m->cpu->cr3 = DIRECTORY; /* a directory that is its own table, and full: a million pages */
+    r->m->cpu->cr3 =
+        DIRECTORY; /* a directory that is its own table, and full: a million pages */
     for (u32 i = 0; i < 1024; i++)
         put(r, DIRECTORY + 4 * i, DIRECTORY | 7, 4);
     CHECK(says(r, "info mem", "0000000000000000-0000000100000000 0000000100000000 urw\n"));
