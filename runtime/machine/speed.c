@@ -13,9 +13,9 @@
  * either. Time the guest waits by itself (HLT) is not counted. A guest slower than its limit
  * earns some credit, not more.
  *
- * What named machines did is by their makers' figures for typical code: Intel's "Microprocessor
- * Quick Reference Guide". A guest that uses one kind of instruction only will differ, as it did
- * then.
+ * What named machines did is near what Intel published for typical code of its processors; those it
+ * did not make or name go by their clock. Nothing was measured on such a machine. A guest that
+ * uses one kind of instruction only will differ, as it did then.
  */
 #include "runtime/machine/speed.h"
 #include "runtime/machine/clock.h"
