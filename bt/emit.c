@@ -324,6 +324,13 @@ void emit_rdtsc(struct xl *x)
     EMIT(x, 0x0f, 0x31);
 }
 
+void emit_cmove(struct xl *x, enum hreg dst, enum hreg src, u32 size)
+{
+    if (size == 2)
+        emit8(x, 0x66);
+    op_0f_rr(x, 0x44, dst, src);
+}
+
 /* ---- Arithmetic that writes flags ---- */
 
 void emit_op_rr(struct xl *x, u8 opcode, enum hreg reg, enum hreg rm)

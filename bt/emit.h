@@ -199,6 +199,8 @@ void emit_lahf(struct xl *x);
 /* seto r8, where r8 is al to bl or r8b to r15b */
 void emit_seto_r8(struct xl *x, enum hreg reg);
 /* setcc r8, where r8 is al to bl or r8b to r15b */
+/* Of 2 or 4 bytes; the flags stay. */
+void emit_cmove(struct xl *x, enum hreg dst, enum hreg src, u32 size);
 void emit_setcc_r8(struct xl *x, enum branch condition, enum hreg reg);
 /* rdtsc */
 void emit_rdtsc(struct xl *x);
@@ -404,7 +406,7 @@ bool xl_stores(const struct insn *in);
 xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, xl_cld, xl_std,
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos,
     xl_lods, xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss,
-    xl_lfs, xl_lgs, xl_verw, xl_arpl, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg,
+    xl_lfs, xl_lgs, xl_look, xl_arpl, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg,
     xl_pause, xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha,
     xl_popa, xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string, xl_xchg, xl_decimal, xl_aam,
     xl_aad, xl_salc, xl_enter, xl_into, xl_bound, xl_smsw, xl_selector, xl_store_table,

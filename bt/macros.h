@@ -107,6 +107,11 @@
         and     $0x40, %r10d
         xor     %r9d, %r10d
         and     $0x78, %r10d
+        compare_segment
+.endm
+
+/* The same; r10d: eight times its place. */
+.macro compare_segment
         shl     $3, %r10d
         lea     TC_SEG_CACHE(%r15,%r10), %r10
         add     SEGMENT_MEMO_KEY(%r10), %r9

@@ -1,5 +1,5 @@
 /*
- * Memoised transfers: segment loads, VERW, SYSENTER, SYSEXIT, IRET, INT n, and CPUID, applied
+ * Memoised transfers: segment loads, looks at descriptors, SYSENTER, SYSEXIT, IRET, INT n, and CPUID, applied
  * as C found them the last time. What each relied on is compared first (bt/memo.c); a
  * difference, or anything unusual, is a callout. See regs.h for the registers.
  */
@@ -47,16 +47,23 @@ bt_load_segment:
         mov     $1, %r10d
         ret
 
-/* r9d: the key of a VERW that said yes. r10 := 0 and ZF set if it does again. */
-        .globl  bt_verw
-        .type   bt_verw, @function
-bt_verw:
+/* r9d: the key of a VERW, VERR, LAR or LSL. r10 := 0 if its answer is known: in ZF, and r13d. */
+        .globl  bt_look
+        .type   bt_look, @function
+bt_look:
         flags_save %r13d
-        find_segment
+        mov     %r9d, %r10d             /* memo_segment_place() */
+        shr     $(LOOK_SHIFT - 3), %r10d
+        xor     %r9d, %r10d
+        xor     $0x40, %r10d
+        and     $0x78, %r10d
+        compare_segment
         jne     1f
-        count   MEMO_VERW
-        or      $0x40, %ah
+        count   MEMO_LOOK
+        and     $0xbf, %ah              /* ZF */
+        or      SEGMENT_MEMO_SEG(%r10), %eax
         flags_restore %r13d
+        mov     SEGMENT_MEMO_SEG+SEGMENT_LIMIT(%r10), %r13d
         mov     $0, %r10d
         ret
 1:      flags_restore %r13d

@@ -173,37 +173,66 @@ static bool memo_store(struct vcpu *cpu, u32 key, const struct segment *s)
 
     if (s->selector > 3 && !find_descriptor(cpu, s->selector, &c))
         return false;
-    if (s->selector > 3 && (key & SEG_KEY_VERW) != SEG_KEY_VERW && !as_described(s, *c.desc))
+    if (s->selector > 3 && !memo_key_looks(key) && !as_described(s, *c.desc))
         return false;
     segment_reach(s, true, c.reach);
-    if (key & SEG_KEY_VERW && memcmp(to, &c, sizeof(c))) /* any kind but data */
+    if (key & SEG_KEY_LOOK && !memo_key_looks(key) && memcmp(to, &c, sizeof(c))) /* CS, SS */
         memo_forget_transfers(cpu);
     *to = c;
     return true;
 }
 
-/* Its operand, looked at once more. */
-static bool verw_selector(struct vcpu *cpu, const struct insn *in, u16 *selector)
+u32 memo_look(const struct insn *in)
 {
-    gla_t gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
-    u64 spte = cpu->shadow[gla >> PAGE_SHIFT];
+    u32 wide = in->opsize == 4 ? LOOK_WIDE : 0;
 
-    if (in->op[0].kind == OP_REG)
-        *selector = (u16)cpu->gpr[in->op[0].reg];
-    else if (spte_direct(spte) && !(gla & 1))
-        memcpy(selector, spte_hva(spte, gla), 2);
-    else
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_VERW:
+        return LOOK_VERW;
+    case ZYDIS_MNEMONIC_VERR:
+        return LOOK_VERR;
+    case ZYDIS_MNEMONIC_LAR:
+        return LOOK_LAR | wide;
+    case ZYDIS_MNEMONIC_LSL:
+        return LOOK_LSL | wide;
+    default:
+        return 0;
+    }
+}
+
+/* Its operand, looked at once more. False: the instruction has changed what it depends on. */
+static bool looked_at(struct vcpu *cpu, const struct insn *in, u16 *selector)
+{
+    bool answers = in->op[1].kind != OP_NONE;
+    const struct operand *from = &in->op[answers];
+    u8 reg = answers ? in->op[0].reg : NO_REG;
+    gla_t gla;
+    u64 spte;
+
+    if (from->kind == OP_REG) {
+        *selector = (u16)cpu->gpr[from->reg];
+        return from->reg != reg;
+    }
+    gla = cpu->seg[in->seg].base + insn_offset(cpu, in);
+    spte = cpu->shadow[gla >> PAGE_SHIFT];
+    if ((answers && (in->base == reg || in->index == reg)) || !spte_direct(spte) || gla & 1)
         return false;
+    memcpy(selector, spte_hva(spte, gla), 2);
     return true;
 }
 
-static void learn_verw(struct vcpu *cpu, const struct insn *in)
+/* The answer is in the memo's base, as ZF lies in AX, and its limit. */
+static void learn_look(struct vcpu *cpu, const struct insn *in)
 {
-    struct segment s = { 0 };
+    u32 look = memo_look(in);
+    struct segment s = {.base = (cpu->eflags & FLAG_ZF) << 8};
 
-    if (cpu->eflags & FLAG_ZF && verw_selector(cpu, in, &s.selector))
+    if (in->op[1].kind != OP_NONE)
+        s.limit = cpu->gpr[in->op[0].reg];
+    if (looked_at(cpu, in, &s.selector))
         memo_store(cpu,
-                   memo_segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_VERW,
+                   memo_segment_key(s.selector, ES, cpu->cpl, SEG_FLAT, false) | SEG_KEY_LOOK |
+                       look << LOOK_SHIFT,
                    &s);
 }
 
@@ -219,14 +248,14 @@ static bool memo_learn(struct bt *bt, enum seg seg)
 
 void memo_learn_segment(struct bt *bt, const struct insn *in)
 {
-    bool verw = in->mnem == ZYDIS_MNEMONIC_VERW;
+    u32 look = memo_look(in);
     enum seg seg;
 
-    if (!cpu_protected(bt->cpu) || !(verw || loads_segment(in, &seg)))
+    if (!cpu_protected(bt->cpu) || !(look || loads_segment(in, &seg)))
         return;
     memo_revalidate(bt);
-    if (verw)
-        learn_verw(bt->cpu, in);
+    if (look)
+        learn_look(bt->cpu, in);
     else
         memo_learn(bt, seg);
 }

@@ -21,11 +21,19 @@ static inline bool insn_far(const struct insn *in)
 /* What a load of `selector` into `seg` depends on besides the descriptor: the key of
  * seg_cache. */
 u32 memo_segment_key(u16 selector, enum seg seg, u32 cpl, enum seg_class class, bool stack32);
-/* Where in seg_cache: one selector's places in SS and in the others differ. */
+/* LOOK_* of VERW, VERR, LAR and LSL; 0: another instruction. */
+u32 memo_look(const struct insn *in);
+static inline bool memo_key_looks(u32 key)
+{
+    return (key & SEG_KEY_LOOK) == SEG_KEY_LOOK;
+}
+/* Where in seg_cache: one selector's places differ, in SS, in the others, and for each look. */
 static inline u32 memo_segment_place(u32 key)
 {
-    static_assert(SEG_CACHE == 16 && SEG_KEY_SS >> 17 == 0x40, "find_segment in macros.h");
-    return (key ^ (key >> 17 & 0x40)) >> 3 & (SEG_CACHE - 1);
+    u32 apart = memo_key_looks(key) ? 8 ^ key >> LOOK_SHIFT : key & SEG_KEY_SS ? 8 : 0;
+
+    static_assert(SEG_CACHE == 16 && SEG_KEY_SS >> 17 == 0x40, "find_segment, bt_look");
+    return (key >> 3 ^ apart) & (SEG_CACHE - 1);
 }
 /* After C ran an IRET in the context `from`: next time the code does it. */
 void memo_learn_iret(struct bt *bt, u32 from);

@@ -80,7 +80,7 @@ void offsets(void)
     TC(TC_CODE_PAGE_STORE, code_page_store);
     TC(TC_PATCHED, patched);
     TC(TC_LOAD_SEGMENT, load_segment);
-    TC(TC_VERW, verw);
+    TC(TC_LOOK, look);
     TC(TC_ARPL, arpl);
     TC(TC_SYSENTER, sysenter);
     TC(TC_SYSEXIT, sysexit);

@@ -24,7 +24,7 @@
 
 /* What they count: see memo.S */
 #define MEMO_SEGMENT 0
-#define MEMO_VERW 1
+#define MEMO_LOOK      1
 #define MEMO_SYSENTER 2
 #define MEMO_SYSEXIT 3
 #define MEMO_INT 4
@@ -62,9 +62,15 @@
 /* Bits of a cached segment load's key, see memo_segment_key() */
 #define SEG_KEY_SS 0x00800000
 #define SEG_KEY_CODE 0x01000000
-#define SEG_KEY_VERW 0x01800000
+#define SEG_KEY_LOOK    0x01800000 /* not a load: VERW, VERR, LAR, LSL, by LOOK_* */
 #define SEG_KEY_STACK32 0x00400000
 #define SEG_KEY_VALID 0x80000000
+#define LOOK_SHIFT      25 /* of LOOK_*; above it a bit for operands of 32 bits */
+#define LOOK_VERW       1
+#define LOOK_VERR       2
+#define LOOK_LAR        3
+#define LOOK_LSL        4
+#define LOOK_WIDE       8
 
 /* The bit of a context's number that says KEY_MAP */
 #define CONTEXT_MAP 1

@@ -20,7 +20,7 @@ void bt_indirect(void);
 void bt_stack_empty(void);
 void bt_reuse(void);
 void bt_load_segment(void);
-void bt_verw(void);
+void bt_look(void);
 void bt_arpl(void);
 void bt_sysenter(void);
 void bt_sysexit(void);

@@ -51,7 +51,7 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(MASKMOVQ, xl_maskmov), EMITS(MASKMOVDQU, xl_maskmov),
     /* Sensitive: updates of the vcpu. */
     EMITS(LDS, xl_lds), EMITS(LES, xl_les), EMITS(LSS, xl_lss), EMITS(LFS, xl_lfs),
-    EMITS(LGS, xl_lgs), EMITS(VERW, xl_verw), EMITS(ARPL, xl_arpl), EMITS(SYSENTER, xl_sysenter),
+    EMITS(LGS, xl_lgs), EMITS(VERW, xl_look), EMITS(VERR, xl_look), EMITS(LAR, xl_look), EMITS(LSL, xl_look), EMITS(ARPL, xl_arpl), EMITS(SYSENTER, xl_sysenter),
     EMITS(SYSEXIT, xl_sysexit), EMITS(IRETD, xl_iret), EMITS(IRET, xl_iret), EMITS(INT, xl_int),
     EMITS(CPUID, xl_cpuid), EMITS(CLTS, xl_clts), EMITS(INVLPG, xl_invlpg),
     EMITS(STI, xl_sti), EMITS(PUSHF, xl_pushf), EMITS(PUSHFD, xl_pushf), EMITS(POPF, xl_popf),

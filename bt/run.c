@@ -49,7 +49,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .code_page_store = bt_code_page_store,
         .patched = bt_patched,
         .load_segment = bt_load_segment,
-        .verw = bt_verw,
+        .look = bt_look,
         .arpl = bt_arpl,
         .sysenter = bt_sysenter,
         .sysexit = bt_sysexit,

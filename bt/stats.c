@@ -53,11 +53,17 @@ const char *fact_name(u32 number)
 
 static const char *label_memo(u32 index)
 {
-    static const char *const names[MEMO_KINDS] = {
-        "segment load", "verw",     "sysenter",
-        "sysexit",      "int",      "iret",
-        "rep movs",     "rep stos", "store to a code page",
-        "far transfer", "short rep"};
+    static const char *const names[MEMO_KINDS] = {"segment load",
+                                                  "look at a descriptor",
+                                                  "sysenter",
+                                                  "sysexit",
+                                                  "int",
+                                                  "iret",
+                                                  "rep movs",
+                                                  "rep stos",
+                                                  "store to a code page",
+                                                  "far transfer",
+                                                  "short rep"};
 
     return names[index];
 }

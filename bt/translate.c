@@ -197,7 +197,7 @@ static bool memoised(const struct insn *in)
     xl_handler *fn = xl_rows[in->mnem].translate;
 
     return insn_far(in) || fn == xl_sysenter || fn == xl_sysexit || fn == xl_iret ||
-           fn == xl_int || fn == xl_cpuid || fn == xl_verw || fn == xl_lds || fn == xl_les ||
+           fn == xl_int || fn == xl_cpuid || fn == xl_look || fn == xl_lds || fn == xl_les ||
            fn == xl_lss || fn == xl_lfs || fn == xl_lgs || in->op[0].kind == OP_SEG;
 }
 

@@ -349,24 +349,29 @@ bool xl_invlpg(struct xl *x, const struct insn *in)
 
 /* ---- Other levels, and looks at descriptors: memo.S ---- */
 
-bool xl_verw(struct xl *x, const struct insn *in)
+/* VERW, VERR, LAR, LSL. */
+bool xl_look(struct xl *x, const struct insn *in)
 {
+    bool answers = in->op[1].kind != OP_NONE;
+    const struct operand *from = &in->op[answers];
     u32 key = x->context->key;
 
     if (!(key & KEY_PROT))
         return false;
-    if (in->op[0].kind == OP_REG) {
-        emit_movzx_rr16(x, R9, hreg_of(in->op[0].reg));
+    if (from->kind == OP_REG) {
+        emit_movzx_rr16(x, R9, hreg_of(from->reg));
     } else {
         if (!xl_operand(x, in, 2, XL_READ))
             return false;
         emit_load_word(x);
     }
-    emit_lea_rm(
-        x, R9, R9,
-        (i32)(memo_segment_key(0, ES, context_cpl(key), SEG_FLAT, false) | SEG_KEY_VERW));
-    emit_call_vcpu(x, TC_VERW);
+    emit_lea_rm(x, R9, R9,
+                (i32)(memo_segment_key(0, ES, context_cpl(key), SEG_FLAT, false) |
+                      SEG_KEY_LOOK | memo_look(in) << LOOK_SHIFT));
+    emit_call_vcpu(x, TC_LOOK);
     xl_slow_unless_zero(x, R10, R11);
+    if (answers)
+        emit_cmove(x, hreg_of(in->op[0].reg), R13, in->opsize);
     return true;
 }
 

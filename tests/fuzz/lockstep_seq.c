@@ -153,6 +153,33 @@ static void segments(struct gen *g)
         gen_load_segment(g, seg, good_data(g));
 }
 
+/* LAR, LSL, VERR, VERW of one selector several times, its descriptor changed in between now and
+ * then: mov edi, selector;  mov cx, n;  again: lar edx, di; …;  [xor a descriptor];  loop again */
+static void look_at_descriptors(struct gen *g)
+{
+    u16 selector = some_selector(g);
+    u32 again, at = random_pointer(g->mode);
+
+    gen_mov(g, EDI, selector);
+    gen_store(g, at, selector, 2);
+    gen_mov(g, ECX, 2 + pick(4));
+    again = g->at;
+    for (u32 i = 2 + pick(3); i--;) {
+        u32 how = pick(8);
+
+        if (!pick(3))
+            GEN(g, 0x66);
+        GEN(g, 0x0f, (u8)(how < 3 ? 2 : how < 6 ? 3 : 0));
+        if (pick(3))
+            GEN(g, (u8)(how < 6 ? 0xd7 : how == 6 ? 0xe7 : 0xef)); /* edx, di; of di */
+        else
+            gen_memory_op(g, (u8)(how < 6 ? EDX : how == 6 ? 4 : 5), at);
+    }
+    if (g->code32 && !pick(3))
+        change_descriptor(g, selector);
+    GEN(g, 0xe2, (u8)(again - g->at - 2));
+}
+
 /* ---- Control registers, ports, flags ---- */
 
 /* mov eax, crN;  xor eax, one bit;  mov crN, eax */
@@ -417,7 +444,7 @@ void gen_sequence(struct gen *g)
     static void (*const any[])(struct gen *g) = {
         gen_flip_flag, gen_transfer, gen_transfer, modify_code, segments,     segments,
         segments,      control,      port,         shadow,      short_string, short_string,
-        bit_string,    divide,       new_stack,    page_edge,    patched_loop,
+        bit_string,    divide,       new_stack,    page_edge,    patched_loop, look_at_descriptors,
     };
     if (mode_paged(g->mode) && pick(5) < 2)
         gen_paging(g);
