@@ -271,8 +271,8 @@ static void take_registers(struct gd5446 *g)
         .ext = g->gr[0x33],
         .table = rop_table(g->gr[GR_BLT_ROP]),
         .skip = g->gr[0x2f],
-        .width = register16(g, 0x20) + 1,
-        .height = register16(g, 0x22) + 1,
+        .width = (register16(g, 0x20) & (BLT_LINE - 1)) + 1,
+        .height = (register16(g, 0x22) & (BLT_LINES - 1)) + 1,
         .dst_pitch = register16(g, 0x24),
         .src_pitch = register16(g, 0x26),
         .dst = register24(g, 0x28),
@@ -368,7 +368,7 @@ void gd5446_blt_loaded(struct gd5446 *g)
     struct blt *b = &g->blt;
 
     b->pixel = (b->mode >> 4 & 3) + 1;
-    if (!b->pending || !b->width || b->width > BLT_LINE || !b->height || b->height > 2048 ||
+    if (!b->pending || !b->width || b->width > BLT_LINE || !b->height || b->height > BLT_LINES ||
         b->fill >= source_bytes(b))
         gd5446_blt_reset(g);
 }

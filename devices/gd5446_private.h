@@ -15,6 +15,7 @@ enum {
     GD5446_BLT = 16 << 20, /* in BAR 0: from here on all writes are the blitter's source */
     GD5446_MMIO = 4096,    /* BAR 1 */
     BLT_LINE = 8192,       /* bytes of a line at most: 13 bits and one */
+    BLT_LINES = 2048,
 
 };
 
