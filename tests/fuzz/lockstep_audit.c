@@ -381,6 +381,15 @@ static bool must_fault(u64 at, u32 size)
     return (u64)((i64)(at << 16) >> 16) != at;
 }
 
+/* A patched instruction's variants, among the translator's records. */
+static bool variants_record(const struct step_insn *s, u64 at)
+{
+    const struct bt *bt = audit.cpu->bt;
+
+    return s->pc >= (const u8 *)bt_patched && s->pc < (const u8 *)bt_patched_end &&
+           within(at, s->op[0].size, bt->notes, (u64)((u8 *)bt->tus + bt->size - bt->notes));
+}
+
 static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g, bool in_cache)
 {
     const struct vcpu *cpu = audit.cpu;
@@ -389,7 +398,7 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
     u32 size = s->op[i].size;
 
     if (s->op[i].direct_map)
-        return (!write || (cpu->cpl == 3 && cpu->user_map)) &&
+        return (!write || (bt_user_map_serves(cpu) && cpu->user_map)) &&
                at - cpu->direct_map < GIB(4);
     if (must_fault(at, size))
         return true;
@@ -399,7 +408,8 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
         return guest_access(s, i, at, g);
     if (within(at, size, cpu, sizeof(*cpu) + sizeof(struct tc)))
         return !in_cache || (s->op[i].base == REG_R15 && s->op[i].index == NO_GREG);
-    if (within(at, size, bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE))
+    if (within(at, size, bt->stack - PAGE_SIZE, STACK_SIZE + PAGE_SIZE) ||
+        variants_record(s, at))
         return true;
     if (!in_cache && within(at, size, (const u8 *)tc_of(cpu)->c_rsp - C_STACK, C_STACK + 512))
         return true;
