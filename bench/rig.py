@@ -255,6 +255,17 @@ def number(x, digits=3):
     return ("%." + str(max(0, digits - before)) + "f") % x
 
 
+def cheapest(o, engines, run, key):
+    """{engine: that of its runs with the least `key`}: run(engine) is called in turns and says None where it failed."""
+    runs = {e: [] for e in engines}
+    for _ in range(o.repeat):
+        for e in engines:
+            done = run(e)
+            if done:
+                runs[e].append(done)
+    return {e: min(done, key=lambda r: r[key]) for e, done in runs.items() if done}
+
+
 def wanted(row, o):
     """Does --only name it? Parts of names, with commas between."""
     return any(word in row for word in o.only.split(","))

@@ -404,22 +404,14 @@ bt_stack_empty:
 bt_reuse:
         flags_save VCPU_EAX(%r15)
         mov     %eax, %r13d
-        mov     %ecx, VCPU_ECX(%r15)
-        mov     %edx, VCPU_EDX(%r15)
-        mov     %r8d, VCPU_ESP(%r15)
-        mov     %esi, VCPU_ESI(%r15)
-        mov     %edi, VCPU_EDI(%r15)
+        save_but_eax
         mov     %rsp, TC_RSP(%r15)
         mov     TC_C_RSP(%r15), %rsp
         lea     -VCPU_SIZE(%r15), %rdi
         mov     %r9d, %esi
         call    bt_reuse_c
         mov     TC_RSP(%r15), %rsp
-        mov     VCPU_ECX(%r15), %ecx
-        mov     VCPU_EDX(%r15), %edx
-        mov     VCPU_ESP(%r15), %r8d
-        mov     VCPU_ESI(%r15), %esi
-        mov     VCPU_EDI(%r15), %edi
+        load_but_eax
         mov     %r13d, %eax
         flags_restore VCPU_EAX(%r15)
         ret

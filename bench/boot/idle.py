@@ -77,13 +77,8 @@ def sample(engine, options, up, o):
 
 
 def measure(o, engines, options, up):
-    """{engine: the cheapest of its samples}, taken in turns."""
-    runs = {e: [] for e in engines}
-    for _ in range(o.repeat):
-        for e in engines:
-            runs[e].append(sample(e, options, up, o))
-    runs = {e: [r for r in rs if r] for e, rs in runs.items()}
-    return {e: min(rs, key=lambda r: r["percent"]) for e, rs in runs.items() if rs}
+    """{engine: the cheapest of its samples}."""
+    return rig.cheapest(o, engines, lambda e: sample(e, options, up, o), "percent")
 
 
 def idle(o):

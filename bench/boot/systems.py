@@ -52,14 +52,8 @@ def boot(engine, o, system, folder):
 
 
 def measure(o, engines, system, folder):
-    """{engine: the cheapest of its runs}, taken in turns."""
-    runs = {e: [] for e in engines}
-    for _ in range(o.repeat):
-        for e in engines:
-            run = boot(e, o, system, folder)
-            if run:
-                runs[e].append(run)
-    return {e: min(r, key=lambda x: x["cpu"]) for e, r in runs.items() if r}
+    """{engine: the cheapest of its runs}."""
+    return rig.cheapest(o, engines, lambda e: boot(e, o, system, folder), "cpu")
 
 
 def systems(o):

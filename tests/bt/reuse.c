@@ -6,26 +6,16 @@
 #include "cpu/reset.h"
 #include "cpu/segment.h"
 #include "runtime/machine/machine.h"
+#include "tests/bt/to_hlt.h"
 #include "tests/harness/test.h"
 
 #include <string.h>
 
 static struct bt *run(const u8 *code, u32 size, u32 one_in)
 {
-    struct machine *m = rig_new(NULL, NULL)->m;
-    struct bt_config config = {.cache_size = 1 << 20, .reuse_one_in = one_in};
-    const char *why = NULL;
+    const struct bt_config config = {.cache_size = 1 << 20, .reuse_one_in = one_in};
 
-    cpu_reset(m->cpu);
-    CHECK(bt_new(m->cpu, &config, &why) != NULL);
-    memcpy(mmu_ram(m->mmu) + 0x10000, code, size);
-    cpu_load_segment_real(m->cpu, CS, 0x1000);
-    m->cpu->eip = 0;
-    m->cpu->gpr[ESP] = 0x8000;
-    for (u32 i = 0; i < 100 && !(m->cpu->requests & REQ_HALT); i++)
-        bt_run(m->cpu);
-    CHECK(m->cpu->requests & REQ_HALT);
-    return m->cpu->bt;
+    return run_to_hlt(code, size, &config)->bt;
 }
 
 static u64 sum(const u64 *table)

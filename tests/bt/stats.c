@@ -8,6 +8,7 @@
 #include "cpu/reset.h"
 #include "cpu/segment.h"
 #include "runtime/machine/machine.h"
+#include "tests/bt/to_hlt.h"
 #include "tests/harness/test.h"
 
 #include <stdlib.h>
@@ -18,20 +19,9 @@ static const u8 program[] = { 0xb9, 5, 0, 0x40, 0x0f, 0x31, 0x0f, 0x31, 0xe2, 0x
 
 static struct vcpu *run(const u8 *code, u32 size, bool count)
 {
-    struct machine *m = rig_new(NULL, NULL)->m;
-    struct bt_config config = { .cache_size = 1 << 16, .count_runs = count };
-    const char *why = NULL;
+    const struct bt_config config = {.cache_size = 1 << 16, .count_runs = count};
 
-    cpu_reset(m->cpu);
-    CHECK(bt_new(m->cpu, &config, &why) != NULL);
-    memcpy(mmu_ram(m->mmu) + 0x10000, code, size);
-    cpu_load_segment_real(m->cpu, CS, 0x1000);
-    m->cpu->eip = 0;
-    m->cpu->gpr[ESP] = 0x8000;
-    for (u32 i = 0; i < 100 && !(m->cpu->requests & REQ_HALT); i++)
-        bt_run(m->cpu);
-    CHECK(m->cpu->requests & REQ_HALT);
-    return m->cpu;
+    return run_to_hlt(code, size, &config);
 }
 
 static struct vcpu *run_program(void)

@@ -28,4 +28,18 @@ static inline void say_number(u32 v)
     put((char)('0' + v % 10));
 }
 
+/* A line: ok, or what came and what was wanted. */
+static inline void say_result(const char *name, u32 got, u32 want)
+{
+    say(got == want ? "ok " : "FAIL ");
+    say(name);
+    if (got != want) {
+        say(": ");
+        say_hex(got);
+        say(", want ");
+        say_hex(want);
+    }
+    say("\n");
+}
+
 #endif

@@ -37,15 +37,7 @@ static void expect(const char *name, u32 got, u32 want)
     u8 counter = got == want ? PASSED : FAILED;
 
     cmos_write(counter, cmos_read(counter) + 1);
-    say(got == want ? "ok " : "FAIL ");
-    say(name);
-    if (got != want) {
-        say(": ");
-        say_hex(got);
-        say(", want ");
-        say_hex(want);
-    }
-    say("\n");
+    say_result(name, got, want);
 }
 
 static int same(const void *a, const char *b, u32 n)

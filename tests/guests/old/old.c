@@ -22,15 +22,7 @@ static void expect(const char *name, u32 got, u32 want)
         passed++;
     else
         failed++;
-    say(got == want ? "ok " : "FAIL ");
-    say(name);
-    if (got != want) {
-        say(": ");
-        say_hex(got);
-        say(", want ");
-        say_hex(want);
-    }
-    say("\n");
+    say_result(name, got, want);
 }
 
 /* Whether a port's masked value comes up within so many reads. */
