@@ -171,6 +171,10 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
         if (insn_far(in))
             memo_learn_far(bt, from);
         break;
+    case ZYDIS_MNEMONIC_MOV:
+        if (insn_writes_cr0(in))
+            memo_learn_pe(bt, from);
+        break;
     default:
         break;
     }

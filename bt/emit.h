@@ -410,7 +410,7 @@ xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, x
     xl_pause, xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha,
     xl_popa, xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string, xl_xchg, xl_decimal, xl_aam,
     xl_aad, xl_salc, xl_enter, xl_into, xl_bound, xl_smsw, xl_selector, xl_store_table,
-    xl_wbinvd, xl_clflush, xl_x87_nop, xl_fninit, xl_maskmov;
+    xl_load_table, xl_wbinvd, xl_clflush, xl_x87_nop, xl_fninit, xl_maskmov;
 
 /* x87, MMX or SSE that the host can run in place (xl_fpu.c). */
 bool xl_fpu_native(const struct insn *in);

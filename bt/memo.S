@@ -1,5 +1,6 @@
 /*
- * Memoised transfers: segment loads, looks at descriptors, SYSENTER, SYSEXIT, IRET, INT n, and CPUID, applied
+ * Memoised transfers: segment loads, looks at descriptors, SYSENTER, SYSEXIT, IRET, INT n, CPUID, and changes of
+ * PE, applied
  * as C found them the last time. What each relied on is compared first (bt/memo.c); a
  * difference, or anything unusual, is a callout. See regs.h for the registers.
  */
@@ -350,6 +351,57 @@ bt_cpuid:
         mov     CPUID_OUT+12(%r10), %edx
         mov     $0, %r10d
         ret
+
+/*
+ * MOV to CR0, which would change it to r13d. r9: struct callout *; a host call's return address is on the
+ * stack, for a callout. Of PE alone, without paging, from where it was changed before, and with segments
+ * like then's.
+ */
+        .globl  bt_mov_cr0
+        .type   bt_mov_cr0, @function
+bt_mov_cr0:
+        registers_save
+        mov     VCPU_CR0(%r15), %ecx
+        test    %ecx, %ecx
+        js      1f                      /* PG */
+        xor     %r13d, %ecx
+        cmp     $1, %ecx
+        jne     1f
+        mov     %r13d, %esi
+        and     $1, %esi
+        lea     (%rsi,%rsi,4), %esi
+        shl     $4, %esi
+        lea     TC_PES(%r15,%rsi), %rsi
+        mov     TC_CONTEXT(%r15), %ecx
+        cmp     %ecx, PE_FROM(%rsi)
+        jne     1f
+        .irp    seg, 0, 1, 2, 3, 4, 5
+        mov     VCPU_SEG+12*\seg+SEGMENT_LIMIT(%r15), %ecx
+        cmp     %ecx, PE_LIMIT+4*\seg(%rsi)
+        jne     1f
+        movzwl  VCPU_SEG+12*\seg+SEGMENT_ATTR(%r15), %ecx
+        cmp     %cx, PE_ATTR+2*\seg(%rsi)
+        jne     1f
+        .endr
+        count   MEMO_PE
+        incq    VCPU_CR0_WRITES(%r15)
+        mov     %r13d, VCPU_CR0(%r15)
+        .irp    at, 0, 8, 16, 24
+        mov     PE_REACH+\at(%rsi), %rcx
+        mov     %rcx, TC_REACH+16*4+\at(%r15)
+        .endr
+        movzbl  CALLOUT_LENGTH(%r9), %ecx
+        add     CALLOUT_EIP(%r9), %ecx
+        add     TC_PAGE(%r15), %ecx
+        mov     %ecx, %r9d
+        mov     PE_TO(%rsi), %r11d
+        enter_context
+        registers_restore
+        flags_restore VCPU_EAX(%r15)
+        jmp     bt_indirect
+1:      registers_restore
+        flags_restore VCPU_EAX(%r15)
+        jmp     bt_callout
 
 /*
  * INT n to CPL 0, in a context and through a gate it went through before. r9: struct callout *;

@@ -30,6 +30,7 @@ void memo_forget_transfers(struct vcpu *cpu)
     memset(tc_of(cpu)->fars, 0, sizeof(tc_of(cpu)->fars));
     memset(tc_of(cpu)->irets, 0, sizeof(tc_of(cpu)->irets));
     memset(tc_of(cpu)->ints, 0, sizeof(tc_of(cpu)->ints));
+    memset(tc_of(cpu)->pes, 0, sizeof(tc_of(cpu)->pes));
 }
 
 static void forget_cpuids(struct bt *bt)
@@ -306,6 +307,38 @@ void memo_learn_far(struct bt *bt, u32 from)
         return;
     tc_of(cpu)->fars[(from << 15 | selector) * FAR_HASH >> FAR_HASH_SHIFT] =
         (struct far_memo){from, selector | FAR_VALID, tc_of(cpu)->context, 0};
+}
+
+/* What a class does not say of a segment, that of the other mode does not ask: but for what is
+ * C's in protected mode alone. */
+static bool classes_follow(u32 from, u32 to)
+{
+    for (u32 seg = ES; seg <= DS; seg++)
+        if (seg != CS && context_seg(from, seg) == SEG_OTHER &&
+            context_seg(to, seg) != SEG_OTHER)
+            return false;
+    return true;
+}
+
+void memo_learn_pe(struct bt *bt, u32 from)
+{
+    const u32 same = ~(KEY_PROT | 0xfffu << KEY_SEG_SHIFT);
+    const struct vcpu *cpu = bt->cpu;
+    u32 to = tc_of(cpu)->context;
+    const struct context *a = &bt->contexts[from], *b = &bt->contexts[to];
+    struct pe_memo *c = &tc_of(cpu)->pes[cpu->cr0 & CR0_PE];
+
+    static_assert(CR0_PE == 1 && ES == 0 && DS == 3, "bt_mov_cr0");
+    if (cpu->cr0 & CR0_PG || !((a->key ^ b->key) & KEY_PROT) || (a->key ^ b->key) & same ||
+        a->cs_base != b->cs_base || a->cs_limit != b->cs_limit ||
+        !classes_follow(a->key, b->key))
+        return;
+    *c = (struct pe_memo){.from = from, .to = to};
+    for (u32 seg = ES; seg <= GS; seg++) {
+        c->limit[seg] = cpu->seg[seg].limit;
+        c->attr[seg] = cpu->seg[seg].attr;
+    }
+    memcpy(c->reach, tc_of(cpu)->reach[FS], sizeof(c->reach));
 }
 
 static bool find_gate(const struct vcpu *cpu, u8 vector, struct int_memo *c)

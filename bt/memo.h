@@ -1,7 +1,7 @@
 /*
- * Memoised transfers: segment loads, system calls, interrupts, far transfers and CPUID, which C
- * did once and memo.S and memo_far.S do again while what they relied on is the same. Private to
- * bt/.
+ * Memoised transfers: segment loads, system calls, interrupts, far transfers, changes of PE and
+ * CPUID, which C did once and memo.S and memo_far.S do again while what they relied on is the
+ * same. Private to bt/.
  */
 #ifndef RING3_BT_MEMO_H
 #define RING3_BT_MEMO_H
@@ -17,6 +17,10 @@ static inline bool insn_far(const struct insn *in)
     if (in->mnem == ZYDIS_MNEMONIC_RET)
         return in->opcode >= 0xca;
     return in->op[0].kind == OP_FAR || (in->op[0].kind == OP_MEM && in->modrm >> 3 & 1);
+}
+static inline bool insn_writes_cr0(const struct insn *in)
+{
+    return in->mnem == ZYDIS_MNEMONIC_MOV && in->op[0].kind == OP_CR && !in->op[0].reg;
 }
 /* What a load of `selector` into `seg` depends on besides the descriptor: the key of
  * seg_cache. */
@@ -39,6 +43,7 @@ static inline u32 memo_segment_place(u32 key)
 void memo_learn_iret(struct bt *bt, u32 from);
 void memo_learn_int(struct bt *bt, u32 from, u8 vector); /* INT n likewise */
 void memo_learn_far(struct bt *bt, u32 from); /* and a far transfer; */
+void memo_learn_pe(struct bt *bt, u32 from);  /* a MOV to CR0; */
 void memo_learn_cpuid(struct bt *bt, u32 leaf); /* and a CPUID */
 void memo_forget_transfers(struct vcpu *cpu);
 /* After C ran a segment load: next time the code does it. */

@@ -47,6 +47,7 @@ void offsets(void)
     VCPU(VCPU_SYSENTER_ESP, sysenter_esp);
     VCPU(VCPU_SYSENTER_EIP, sysenter_eip);
     VCPU(VCPU_CR0, cr0);
+    VCPU(VCPU_CR0_WRITES, stats.cr0_writes);
     VCPU(VCPU_CR2, cr2);
     VCPU(VCPU_CR3, cr3);
     VCPU(VCPU_CR4, cr4);
@@ -87,6 +88,7 @@ void offsets(void)
     TC(TC_IRET, iret);
     TC(TC_INT_N, int_n);
     TC(TC_CPUID, cpuid);
+    TC(TC_MOV_CR0, mov_cr0);
     TC(TC_FAR, far);
     TC(TC_REUSE, reuse);
     TC(TC_FAR_EIP, far_eip);
@@ -115,6 +117,7 @@ void offsets(void)
     TC(TC_IRETS, irets);
     TC(TC_INTS, ints);
     TC(TC_FARS, fars);
+    TC(TC_PES, pes);
 
     FIELD_OF(SEGMENT_LIMIT, segment, limit);
     FIELD_OF(SEGMENT_SELECTOR, segment, selector);
@@ -134,6 +137,13 @@ void offsets(void)
     FIELD_OF(FAR_FROM, far_memo, from);
     FIELD_OF(FAR_SELECTOR, far_memo, selector);
     FIELD_OF(FAR_TO, far_memo, to);
+    FIELD_OF(PE_FROM, pe_memo, from);
+    FIELD_OF(PE_TO, pe_memo, to);
+    FIELD_OF(PE_LIMIT, pe_memo, limit);
+    FIELD_OF(PE_ATTR, pe_memo, attr);
+    FIELD_OF(PE_REACH, pe_memo, reach);
+    FIELD_OF(CALLOUT_EIP, callout, eip);
+    FIELD_OF(CALLOUT_LENGTH, callout, insn.len);
     FIELD_OF(INT_MINUS_GATE, int_memo, minus_gate);
     FIELD_OF(INT_MINUS_SPTE, int_memo, minus_spte);
     FIELD_OF(INT_GATE, int_memo, gate);

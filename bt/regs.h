@@ -34,7 +34,8 @@
 #define MEMO_CODE_PAGE 8
 #define MEMO_FAR 9
 #define MEMO_SHORT     10
-#define MEMO_KINDS     11
+#define MEMO_PE        11
+#define MEMO_KINDS     12
 /* Repeated string instructions of so many elements at most: strings.S */
 #define REP_SHORT 64
 /* See stats.def */

@@ -42,6 +42,7 @@ enum bt_rep_place { REP_FLAT, REP_BASE, REP_WORD, REP_PLACES };
 extern void (*const bt_rep_short[REP_KINDS][REP_PLACES][2])(void);
 void bt_int(void);
 void bt_cpuid(void);
+void bt_mov_cr0(void);
 void bt_code_page_store(void);
 void bt_patched(void);
 void bt_far_call(void), bt_far_ret(void), bt_far_jmp(void), bt_far_call_wide(void),

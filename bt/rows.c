@@ -58,6 +58,7 @@ const struct xl_row xl_rows[INSN_MNEMONICS] = {
     EMITS(POPFD, xl_popf), EMITS(RDTSC, xl_rdtsc),
     EMITS(SMSW, xl_smsw), EMITS(SLDT, xl_selector), EMITS(STR, xl_selector),
     EMITS(SGDT, xl_store_table), EMITS(SIDT, xl_store_table), EMITS(WBINVD, xl_wbinvd),
+    EMITS(LGDT, xl_load_table), EMITS(LIDT, xl_load_table),
     EMITS(INVD, xl_wbinvd), EMITS(CLI, xl_cli), EMITS(CLD, xl_cld), EMITS(STD, xl_std),
     /* Closes the TU. */
     EMITS(JMP, xl_jmp), EMITS(CALL, xl_call), EMITS(RET, xl_ret), EMITS(LOOP, xl_loop),

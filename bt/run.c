@@ -56,6 +56,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .iret = bt_iret,
         .int_n = bt_int,
         .cpuid = bt_cpuid,
+        .mov_cr0 = bt_mov_cr0,
         .reuse = bt_reuse,
         .rsp = tc->rsp,
         .stack_top = tc->stack_top,

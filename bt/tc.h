@@ -50,6 +50,16 @@ struct far_memo {
     u32 from, selector, to, unused;
 };
 
+/* A MOV to CR0 that changed PE alone, and what the contexts depend on besides the one it came
+ * from: what the segments ES to GS are like. It also made the reach of FS and GS. */
+struct pe_memo {
+    u32 from, to; /* contexts; from 0: none */
+    u32 limit[GS + 1];
+    u16 attr[GS + 1];
+    u32 unused;
+    i64 reach[2][2];
+};
+
 /* An answer of CPUID. */
 struct cpuid_memo {
     u64 minus_leaf; /* -(leaf + 1); 0: none */
@@ -60,7 +70,8 @@ struct cpuid_memo {
 /* The sizes are in the assembly's shifts. */
 static_assert(sizeof(struct segment_memo) == 64 && sizeof(struct int_memo) == 64 &&
                   sizeof(struct iret_memo) == 16 && sizeof(struct far_memo) == 16 &&
-                  sizeof(struct cpuid_memo) == 32 && sizeof(struct segment) == 12,
+                  sizeof(struct cpuid_memo) == 32 && sizeof(struct segment) == 12 &&
+                  sizeof(struct pe_memo) == 80,
               "indexed by shifts in memo.S, memo_far.S");
 
 /* By the entry's address in assembly, too: JUMP_*. */
@@ -97,7 +108,8 @@ struct tc {
 
     /* Of its routines. */
     void (*patched)(void), (*look)(void), (*arpl)(void), (*sysenter)(void), (*sysexit)(void),
-        (*iret)(void), (*int_n)(void), (*cpuid)(void), (*far[FAR_KINDS])(void), (*reuse)(void);
+        (*iret)(void), (*int_n)(void), (*cpuid)(void), (*mov_cr0)(void),
+        (*far[FAR_KINDS])(void), (*reuse)(void);
     u32 far_eip, far_selector, far_drop; /* operands of far transfers */
     u32 stack_context;    /* that the return addresses on the stack belong to */
     u64 fpu_live;         /* FPU_*: may code compute on the host's, and where its state is; */
@@ -114,6 +126,7 @@ struct tc {
     struct iret_memo irets[8];       /* by the RPL of CS, and whether the FPU is live for it */
     struct int_memo ints[8];         /* by the vector's low bits */
     struct far_memo fars[FAR_ENTRIES];
+    struct pe_memo pes[2];             /* by PE as it is set */
     struct fxsave fpu_stored;          /* by enter.S, see fpu.c */
 } __attribute__((aligned(64)));
 

@@ -130,11 +130,27 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
     emit_mov_ri64(x, R9, (u64)*co);
 }
 
+static bool may_memo_cr0(const struct xl *x, const struct insn *in)
+{
+    const struct bt_config *c = &x->bt->config;
+
+    return insn_writes_cr0(in) && !context_cpl(x->context->key) && !tu_dispatches(x->tu) &&
+           !c->no_memo && !c->no_chaining;
+}
+
 void xl_callout(struct xl *x, const struct site *site, bool fpu)
 {
+    const struct insn *in = &x->insns[site - x->sites];
+    i32 routine = TC_CALLOUT;
+
     xl_callout_record(x, site, fpu);
-    emit_call_vcpu(x,
-                   x->callouts[site - x->sites]->fast ? TC_FAST_CALLOUT : TC_CALLOUT);
+    if (x->callouts[site - x->sites]->fast) {
+        routine = TC_FAST_CALLOUT;
+    } else if (may_memo_cr0(x, in)) {
+        routine = TC_MOV_CR0;
+        emit_mov_rr(x, R13, hreg_of(in->op[1].reg));
+    }
+    emit_call_vcpu(x, routine);
 }
 
 /* LOCK is dropped where it is legal (one CPU); elsewhere C raises #UD. */

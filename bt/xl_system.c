@@ -252,12 +252,43 @@ bool xl_store_table(struct xl *x, const struct insn *in)
     return true;
 }
 
-/* ---- Control registers ---- */
-
 static bool cpl0(const struct xl *x)
 {
     return !context_cpl(x->context->key);
 }
+
+/* Out of line unless reg is r10d. not reg;  lea reg, [reg+r10+1] */
+static void slow_unless_r10(struct xl *x, enum hreg reg)
+{
+    emit_not(x, reg);
+    emit_lea_sib(x, reg, reg, R10, 1, 1, false);
+    xl_slow_unless_zero(x, reg, R11);
+}
+
+/* LGDT, LIDT of the table that is there already, by which one comes back to a mode; others are
+ * C's. */
+bool xl_load_table(struct xl *x, const struct insn *in)
+{
+    bool gdt = in->mnem == ZYDIS_MNEMONIC_LGDT;
+
+    if (!cpl0(x) || !xl_region(x, in, 6, XL_READ))
+        return false;
+    x->m.disp += 2;
+    emit_load(x, R13, 4);
+    if (in->opsize == 2) {
+        emit_mov_ri(x, R11, 0xffffff);
+        emit_pext(x, R13, R13, R11);
+    }
+    x->m.disp -= 2;
+    emit_load_word(x);
+    emit_movzx_rm16(x, R10, R15, gdt ? VCPU_GDTR_LIMIT : VCPU_IDTR_LIMIT);
+    slow_unless_r10(x, R9);
+    emit_mov_rm(x, R10, R15, gdt ? VCPU_GDTR_BASE : VCPU_IDTR_BASE);
+    slow_unless_r10(x, R13);
+    return true;
+}
+
+/* ---- Control registers ---- */
 
 /* Nothing is cached. */
 bool xl_wbinvd(struct xl *x, const struct insn *in)

@@ -57,13 +57,13 @@ TEST(bt_direction, cld_and_std_stay_in_the_cache)
     }
 }
 
-/* LGDT is a callout that needs no FPU; the x87's and SSE's registers come through it, and a store of
+/* LMSW is a callout that needs no FPU; the x87's and SSE's registers come through it, and a store of
  * them behind it is what was loaded. */
 TEST(bt_direction, a_callout_keeps_the_fpu)
 {
-    /* fninit;  fld1;  movups xmm3, [0];  1: lgdt [64];  loop 1b;  fstp dword [32];
+    /* fninit;  fld1;  movups xmm3, [0];  1: lmsw [64];  loop 1b;  fstp dword [32];
      * movups [16], xmm3;  hlt */
-    struct bt *bt = start("\xdb\xe3\xd9\xe8\x0f\x10\x1e\x00\x00\x0f\x01\x16\x40\x00\xe2\xf9"
+    struct bt *bt = start("\xdb\xe3\xd9\xe8\x0f\x10\x1e\x00\x00\x0f\x01\x36\x40\x00\xe2\xf9"
                           "\xd9\x1e\x20\x00\x0f\x11\x1e\x10\x00\xf4",
                           26);
     struct vcpu *cpu = bt->cpu;
@@ -85,6 +85,6 @@ TEST(bt_direction, a_callout_keeps_the_fpu)
         CHECK(!memcmp(cpu->fpu.xmm[3], data, 16));
         CHECK_EQ(cpu->fpu.ftw, 0);
     }
-    CHECK(bt->stats.callout_by[ZYDIS_MNEMONIC_LGDT] >= 300);
+    CHECK(bt->stats.callout_by[ZYDIS_MNEMONIC_LMSW] >= 300);
     CHECK(bt->stats.fpu_starts >= 1);
 }

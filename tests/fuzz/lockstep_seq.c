@@ -199,6 +199,34 @@ static void flip_control(struct gen *g)
     GEN(g, 0x0f, 0x22, reg);
 }
 
+/* mov eax, cr0;  xor al, 1;  mov cr0, eax */
+static void flip_pe(struct gen *g)
+{
+    GEN(g, 0x0f, 0x20, 0xc0, 0x34, 0x01, 0x0f, 0x22, 0xc0);
+}
+
+/* To the other mode and back several times, in which a segment is loaded and used: mov cx, n;
+ * again: PE;  …;  PE;  loop again */
+static void change_mode(struct gen *g)
+{
+    enum seg seg = pick(2) ? FS : GS;
+    u16 selector = some_selector(g);
+    u32 again;
+
+    gen_mov(g, ECX, 2 + pick(4));
+    again = g->at;
+    flip_pe(g);
+    if (pick(2))
+        gen_load_segment(g, seg, selector);
+    if (pick(2))
+        use_segment(g, seg, edge_of(selector));
+    flip_pe(g);
+    if (!pick(3))
+        gen_load_segment(g, seg, some_selector(g));
+    if (g->at - again < 126)
+        GEN(g, 0xe2, (u8)(again - g->at - 2));
+}
+
 /* Those of SYSENTER. */
 static void msr(struct gen *g)
 {
@@ -217,6 +245,10 @@ static void msr(struct gen *g)
 
 static void control(struct gen *g)
 {
+    if (!mode_paged(g->mode) && !pick(3)) {
+        change_mode(g);
+        return;
+    }
     switch (pick(g->mode == REAL || g->mode == V86 ? 4 : 7)) {
     case 0:
         GEN(g, 0x0f, 0x06); /* clts */
