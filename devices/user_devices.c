@@ -29,6 +29,7 @@ const struct user_device *const user_devices[] = {
     &rtl8139_user_device,
     &isa_serial_user_device,
     &vga_user_device,
+    &isa_vga_user_device,
     &gd5446_user_device,
     &ac97_user_device,
     &adlib_user_device,

@@ -253,6 +253,7 @@ static void config_written(struct pci_function *f, u32 off, u32 size)
 bool vbe_attach(struct vga *v)
 {
     static const struct io_ops ops = { port_read, port_write, IO_8 | IO_16 };
+    const struct vga_config *c = v->dev.config;
 
     if (!bus_claim_ports(&v->dev, 0x1ce, 3, &ops))
         return false;
@@ -263,8 +264,8 @@ bool vbe_attach(struct vga *v)
     pci_init_bar(&v->pci, 2, MMIO_SIZE, false, false);
     v->pci.written = config_written;
     if (pci_slot_bus(&v->dev)) /* a bare test machine has no bus */
-        pci_add(pci_slot_bus(&v->dev), ((const struct pci_slot *)v->dev.config)->devfn, &v->pci);
-    return true;
+        pci_add(c->slot.bus, c->slot.devfn, &v->pci);
+    return !c || !c->linear || bus_map_memory(&v->dev, c->linear, VGA_VRAM, v->vram, true);
 }
 
 void vbe_reset(struct vga *v)

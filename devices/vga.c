@@ -460,3 +460,21 @@ const struct user_device vga_user_device = {
     .properties = vga_keys,
     .complete = vga_complete,
 };
+
+/* What Bochs has before PCI: its VGA BIOS looks for the frame buffer there. */
+static const struct vga_config isa_vga_defaults = {
+    .megabytes = VGA_VRAM >> 20,
+    .linear = 0xe0000000,
+};
+
+const struct user_device isa_vga_user_device = {
+    .name = "isa-vga",
+    .help = "the same as an ISA card",
+    .category = DISPLAY_DEVICE,
+    .bus = BUS_ISA,
+    .class = &vga_class,
+    .config_size = sizeof(struct vga_config),
+    .defaults = &isa_vga_defaults,
+    .properties = vga_keys,
+    .complete = vga_complete,
+};

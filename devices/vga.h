@@ -11,10 +11,12 @@
 struct vga_config {
     struct pci_slot slot; /* NULL bus: none; the board's adapter is 00:02.0 */
     u32 megabytes;        /* of video memory: 16 */
+    u32 linear;           /* of an ISA card: where video memory lies; 0: nowhere */
 };
 /* 3B0-3DF, A0000-BFFFF, 1CE-1D0, PCI with the frame buffer at BAR 0. */
 extern const struct device_class vga_class;
-extern const struct user_device vga_user_device; /* "VGA" */
+extern const struct user_device vga_user_device;     /* "VGA" */
+extern const struct user_device isa_vga_user_device; /* "isa-vga" */
 
 /* The monitor prefers a mode of that size, in points: what the guest finds when it asks the
  * next time. Clamped to what the adapter has; 1024 by 768 until it is called. */

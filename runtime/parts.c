@@ -19,6 +19,7 @@
 #include "devices/i8254.h"
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
+#include "devices/isa_bios.h"
 #include "devices/lapic.h"
 #include "devices/lpt.h"
 #include "devices/mc146818.h"
@@ -67,7 +68,8 @@ static void isa_line(struct machine *m, u32 line, bool level)
     trace(TRACE_IRQ, "isa %u %s", line, level ? "high" : "low");
     m->isa_raised[line] += level;
     i8259_set(m->i8259, line, level);
-    ioapic_set(m->ioapic, line == 0 ? 2 : line, level);
+    if (m->ioapic)
+        ioapic_set(m->ioapic, line == 0 ? 2 : line, level);
 }
 
 /* Those of the 8254 and the MC146818 lead through the HPET, which may take their place. */
@@ -83,7 +85,7 @@ static void isa_wire(void *owner, u32 pin, bool level)
 
 static bool isa_busy(struct machine *m, u32 line)
 {
-    if (!i8259_masked(m->i8259, line))
+    if (!m->ioapic || !i8259_masked(m->i8259, line))
         return i8259_busy(m->i8259, line);
     return ioapic_busy(m->ioapic, line == 0 ? 2 : line);
 }
@@ -106,6 +108,17 @@ static void intr_wire(void *owner, u32 pin, bool level)
 
     lapic_set_lint(m->lapic, 0, level);
     ioapic_set(m->ioapic, 0, level);
+}
+
+/* Without an APIC, INTR is the processor's pin. */
+static void plain_intr_wire(void *owner, u32 pin, bool level)
+{
+    cpu_set_intr(((struct machine *)owner)->cpu, level);
+}
+
+static int plain_intr_ack(struct vcpu *cpu)
+{
+    return i8259_ack(machine_of(cpu)->i8259);
 }
 
 static void core_intr(struct machine *m, bool level)
@@ -171,23 +184,32 @@ static void core_ignne(struct machine *m, bool level)
 
 /* ---- Parts ---- */
 
-static void make_interrupts(struct machine *m)
+static void make_apics(struct machine *m)
 {
     static const struct lapic_config lapic = { core_intr, core_event, core_inta, apic_eoi };
     static const struct ioapic_config ioapic = { apic_send, apic_busy };
+
+    m->lapic = part(m, &lapic_class, &lapic);
+    m->ioapic = part(m, &ioapic_class, &ioapic);
+    irq_init(i8259_output(m->i8259), intr_wire, m, 0);
+    m->cpu->pins.intr_ack = intr_ack;
+    m->cpu->pins.apic_base_read = apic_base_read;
+    m->cpu->pins.apic_base_write = apic_base_write;
+}
+
+static void make_interrupts(struct machine *m)
+{
     static const struct ferr_config ferr = { core_ignne };
 
     for (u32 i = 0; i < 16; i++)
         irq_init(&m->isa[i], isa_wire, m, i);
     m->i8259 = part(m, &i8259_class, NULL);
-    m->lapic = part(m, &lapic_class, &lapic);
-    m->ioapic = part(m, &ioapic_class, &ioapic);
+    irq_init(i8259_output(m->i8259), plain_intr_wire, m, 0);
+    m->cpu->pins.intr_ack = plain_intr_ack;
+    if (!m->options->isapc)
+        make_apics(m);
     m->ferr = part(m, &ferr_class, &ferr);
-    irq_init(i8259_output(m->i8259), intr_wire, m, 0);
-    m->cpu->pins.intr_ack = intr_ack;
     m->cpu->pins.ferr = ferr_wire;
-    m->cpu->pins.apic_base_read = apic_base_read;
-    m->cpu->pins.apic_base_write = apic_base_write;
 }
 
 static struct disk *open_drive(struct options *o, const struct drive_options *drive,
@@ -325,7 +347,9 @@ static void make_screen(struct machine *m, struct device *pci)
 {
     const struct options *o = m->options;
     bool cirrus = o->vga && !strcmp(o->vga, "cirrus");
-    const struct user_device *row = cirrus ? &gd5446_user_device : &vga_user_device;
+    const struct user_device *row = cirrus     ? &gd5446_user_device
+                                    : o->isapc ? &isa_vga_user_device
+                                               : &vga_user_device;
     struct vga_config *c = machine_alloc(m, sizeof(*c));
 
     if (wants_device(o, &vga_class) || wants_device(o, &gd5446_class) ||
@@ -347,10 +371,14 @@ static void find_screen(struct machine *m)
 static void make_board(struct machine *m, struct boot_chips *boot)
 {
     struct pci_slot *slot = machine_alloc(m, sizeof(*slot));
-    struct piix3_config *piix3;
+    struct piix3_config *piix3 = NULL;
+    struct device *ata;
 
     make_interrupts(m);
-    piix3 = make_pci(m, slot, boot);
+    if (m->options->isapc)
+        boot->isa_bios = part(m, &isa_bios_class, NULL);
+    else
+        piix3 = make_pci(m, slot, boot);
     make_timer(m, boot);
     make_keyboard(m);
     make_backdoor(m);
@@ -358,7 +386,9 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     make_serial(m);
     make_parallel(m);
     part(m, &post_class, NULL);
-    piix3->ata = make_disks(m);
+    ata = make_disks(m);
+    if (piix3)
+        piix3->ata = ata;
     network_make_all(m);
     user_devices_make(m, slot->bus);
     find_screen(m);
@@ -378,10 +408,11 @@ static const struct cpu_model *find_model(const char *name)
     return model;
 }
 
-/* What runs the same each time has no random numbers of the host's. */
+/* What runs the same each time has no random numbers of the host's; isapc has no APIC. */
 static u64 features_off(const struct options *o)
 {
-    return o->cpu_off | (o->deterministic ? FEATURE_BIT(FEAT_RDRAND) : 0);
+    return o->cpu_off | (o->deterministic ? FEATURE_BIT(FEAT_RDRAND) : 0) |
+           (o->isapc ? FEATURE_BIT(FEAT_APIC) : 0);
 }
 
 #define DETERMINISTIC_BASE "2026-01-01" /* where the user names none */
@@ -430,7 +461,7 @@ struct machine *machine_bare(struct options *o)
 struct machine *machine_new(struct options *o)
 {
     struct machine *m = machine_bare(o);
-    struct boot_chips boot;
+    struct boot_chips boot = { 0 };
 
     host_clock_begin(&m->host_clock);
     m->clock_manual = o->deterministic;

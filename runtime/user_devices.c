@@ -98,6 +98,8 @@ static void plug_in(const struct device_options *d, struct pci_slot *slot, struc
 {
     u8 wanted = slot->devfn;
 
+    if (!pci)
+        die("%s %s: no PCI bus on this board (-machine isapc)", d->option, d->row->name);
     slot->bus = pci;
     if (!pci_find_slot(pci, &slot->devfn))
         die("%s %s: %s", d->option, d->row->name,

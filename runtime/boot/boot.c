@@ -80,6 +80,6 @@ void boot_setup(struct machine *m, const struct boot_chips *chips)
         boot_acpi(m);
     items_of_user(m);
     cmos_fill(m, chips->mc146818);
-    firmware_load(m, chips->i440fx);
+    firmware_load(m, chips);
     kernel_load(m);
 }

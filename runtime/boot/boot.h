@@ -10,7 +10,8 @@
 
 /* Chips that are filled before power-on, besides machine.fw_cfg. */
 struct boot_chips {
-    struct device *i440fx, *mc146818;
+    struct device *i440fx, *isa_bios; /* one of them has the BIOS */
+    struct device *mc146818;
 };
 /* All of it, for a machine whose chips are attached. After a RESET it all still holds. */
 void boot_setup(struct machine *m, const struct boot_chips *chips);

@@ -8,6 +8,9 @@
 #include "devices/fw_cfg.h"
 #include "devices/gd5446.h"
 #include "devices/i440fx.h"
+#include "devices/isa_bios.h"
+#include "devices/vga.h"
+#include "runtime/boot/boot.h"
 #include "runtime/machine/machine.h"
 
 #include <errno.h>
@@ -17,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-    LOW_SIZE = 0x20000,
+    LOW_SIZE = ISA_BIOS_SIZE,
     ROM_UNIT = 0x10000,
     ROM_MAX = 0x400000,
     BOOT_ROM_MAX = 0x1000000,
@@ -108,8 +111,8 @@ static void firmware_find_bios(const struct options *o, char *path)
     if (o->bios) {
         if (!firmware_at(path, NULL, o->bios) && !firmware_find(o, path, o->bios))
             die("-bios %s: %s", o->bios, strerror(errno));
-    } else if (!firmware_find(o, path, "bios-256k.bin") &&
-               !firmware_find(o, path, "bios.bin")) {
+    } else if ((o->isapc || !firmware_find(o, path, "bios-256k.bin")) &&
+               !firmware_find(o, path, "bios.bin")) { /* isapc has room for 128 KiB */
         die("no BIOS found: install SeaBIOS (apt install seabios), or name one with -bios "
             "FILE");
     }
@@ -117,8 +120,8 @@ static void firmware_find_bios(const struct options *o, char *path)
 
 /* ---- Into the machine ---- */
 
-static void firmware_map_bios(struct machine *m, struct device *i440fx, const u8 *data,
-                              u32 size)
+static void firmware_map_bios(struct machine *m, const struct boot_chips *chips,
+                              const u8 *data, u32 size)
 {
     u8 *rom = mmu_alloc(m->mmu, size), *low = rom;
 
@@ -131,27 +134,52 @@ static void firmware_map_bios(struct machine *m, struct device *i440fx, const u8
     } else {
         low = rom + size - LOW_SIZE;
     }
-    i440fx_set_rom(i440fx, low);
+    if (chips->i440fx)
+        i440fx_set_rom(chips->i440fx, low);
+    else
+        isa_bios_set(chips->isa_bios, low);
+}
+
+/* Adapters, their BIOS, and the item by which SeaBIOS knows whose it is. */
+struct vga_firmware {
+    const struct device_class *class;
+    bool isa;
+    const char *file, *item;
+};
+
+static const struct vga_firmware *vga_firmware(const struct device *vga)
+{
+    static const struct vga_firmware all[] = {
+        { &vga_class, false, "vgabios-stdvga.bin", "pci1234,1111.rom" },
+        { &vga_class, true, "vgabios-isavga.bin", "vgaroms/vgabios-isavga.bin" },
+        { &gd5446_class, false, "vgabios-cirrus.bin", "pci1013,00b8.rom" },
+        { &gd5446_class, true, "vgabios-cirrus.bin", "vgaroms/vgabios-cirrus.bin" },
+    };
+    bool isa = !pci_slot_bus(vga);
+    u32 i = 0;
+
+    while (all[i].class != vga->class || all[i].isa != isa)
+        i++;
+    return &all[i];
 }
 
 static void firmware_load_vga(struct machine *m)
 {
-    bool cirrus = m->vga && m->vga->class == &gd5446_class;
-    const char *name = cirrus ? "vgabios-cirrus.bin" : "vgabios-stdvga.bin";
+    const struct vga_firmware *f = m->vga ? vga_firmware(m->vga) : NULL;
     char path[PATH_SIZE];
     const char *error;
     u32 size;
 
-    if (!m->vga)
+    if (!f)
         return;
-    if (!firmware_find(m->options, path, name)) {
-        warn("no VGA BIOS (%s) found: the guest's screen will stay black", name);
+    if (!firmware_find(m->options, path, f->file)) {
+        warn("no VGA BIOS (%s) found: the guest's screen will stay black", f->file);
         return;
     }
     const u8 *rom = boot_read_file(m, path, ROM_UNIT, &size, &error);
     if (!rom)
         die("%s", error);
-    fw_cfg_add_file(m->fw_cfg, cirrus ? "pci1013,00b8.rom" : "pci1234,1111.rom", rom, size);
+    fw_cfg_add_file(m->fw_cfg, f->item, rom, size);
 }
 
 const u8 *firmware_boot_rom(struct machine *m, const char *name, u32 *size)
@@ -192,7 +220,7 @@ static void firmware_load_roms(struct machine *m)
     }
 }
 
-void firmware_load(struct machine *m, struct device *i440fx)
+void firmware_load(struct machine *m, const struct boot_chips *chips)
 {
     char path[PATH_SIZE];
     const char *error;
@@ -204,7 +232,7 @@ void firmware_load(struct machine *m, struct device *i440fx)
         die("%s", error);
     if (size % ROM_UNIT)
         die("%s: a BIOS is a multiple of 64 KiB, this has %u bytes", path, size);
-    firmware_map_bios(m, i440fx, data, size);
+    firmware_map_bios(m, chips, data, size);
     firmware_load_vga(m);
     firmware_load_roms(m);
 }

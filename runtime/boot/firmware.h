@@ -7,7 +7,8 @@
 #include "devices/device.h"
 
 /* SeaBIOS (or -bios) below 4 GiB and below 1 MiB, its VGA BIOS into fw_cfg. */
-void firmware_load(struct machine *m, struct device *i440fx);
+struct boot_chips;
+void firmware_load(struct machine *m, const struct boot_chips *chips);
 
 /* A boot ROM's image: a path, or a name in the directories of firmware and of package
  * ipxe-qemu. NULL: there is none; die()s on one that cannot be read. Freed with the machine. */

@@ -179,7 +179,8 @@ void hmp_info_tlb(struct machine *m, FILE *out)
 
 void hmp_info_pic(struct machine *m, FILE *out)
 {
-    ioapic_tell(m->ioapic, out);
+    if (m->ioapic)
+        ioapic_tell(m->ioapic, out);
     i8259_tell(m->i8259, out);
 }
 
@@ -187,7 +188,7 @@ void hmp_info_irq(struct machine *m, FILE *out)
 {
     static const char *const chips[] = {"ioapic", "isa-i8259"};
 
-    for (u32 chip = 0; chip < ARRAY_SIZE(chips); chip++) {
+    for (u32 chip = m->ioapic ? 0 : 1; chip < ARRAY_SIZE(chips); chip++) {
         fprintf(out, "IRQ statistics for %s:\n", chips[chip]);
         for (u32 i = 0; i < ARRAY_SIZE(m->isa_raised); i++)
             if (m->isa_raised[i])

@@ -189,16 +189,19 @@ static struct json_object *describe(const struct pci_function *f, u32 devfn)
 
 void qmp_query_pci(struct qmp_call *call)
 {
-    struct json_object *bus, *devices = json_object_new_array();
+    const struct device *pci = device_find(call->machine, &pci_class, 0);
+    struct json_object *bus, *devices;
 
     qmp_query_none(call);
-    for (struct device *d = call->machine->devices; d; d = d->next)
-        for (u32 devfn = 0; d->class == &pci_class && devfn < 256; devfn++) {
-            const struct pci_function *f = pci_function_at(d, (u8)devfn);
+    if (!pci)
+        return;
+    devices = json_object_new_array();
+    for (u32 devfn = 0; devfn < 256; devfn++) {
+        const struct pci_function *f = pci_function_at(pci, (u8)devfn);
 
-            if (f)
-                json_object_array_add(devices, describe(f, devfn));
-        }
+        if (f)
+            json_object_array_add(devices, describe(f, devfn));
+    }
     bus = new_row(call);
     qmp_put_int(bus, "bus", 0);
     json_object_object_add(bus, "devices", devices);

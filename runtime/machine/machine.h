@@ -36,7 +36,7 @@ struct machine {
     struct irq isa[16];
     u64 isa_raised[16]; /* how often each wire went up */
     /* Those that the frame itself drives: NULL on a bare machine. */
-    struct device *i8259, *lapic, *ioapic, *ferr; /* for the CPU */
+    struct device *i8259, *lapic, *ioapic, *ferr; /* for the CPU; isapc has no APICs */
     struct device *i8042, *vga, *piix4, *vmport;  /* input, screen, power button, backdoor */
     struct device *i8237;                         /* for cards */
     struct device *hpet;                          /* NULL: there is none; timer interrupts' way */

@@ -34,6 +34,7 @@ struct device_options {
     const char *option;            /* as typed, for messages */
     const struct user_device *row;
     const char *id, *bus;          /* NULL: not given */
+    bool assumed;                  /* a network card of the board's usual model: none was named */
     /* in the order of such properties; NULL: not given */
     const char *reference[MAX_REFERENCES];
     _Alignas(8) u8 config[];               /* row->config_size bytes */
@@ -73,6 +74,7 @@ struct options {
     const char *rtc_base; /* "utc", "localtime", or a date */
     const char *serial[MAX_SERIAL];
     const char *parallel; /* target of LPT1; NULL: the board has none */
+    bool isapc;           /* the board has no PCI, and nothing that needs it */
     bool no_acpi;         /* the guest is given no ACPI tables */
     bool no_hpet;         /* the board is one of before 2002 */
     bool daemonize;

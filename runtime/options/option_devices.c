@@ -165,6 +165,15 @@ struct device_options *add_device(struct options *o, const char *option,
     return d;
 }
 
+struct device_options *last_device(struct options *o)
+{
+    struct device_options *d = o->devices;
+
+    while (d && d->next)
+        d = d->next;
+    return d;
+}
+
 const char **device_reference(struct device_options *d, enum key_kind kind)
 {
     u32 n = 0;

@@ -10,6 +10,7 @@ SETTER(set_device);
 /* The device of that row, with its defaults, at the end of o->devices. */
 struct device_options *add_device(struct options *o, const char *option,
                                   const struct user_device *row);
+struct device_options *last_device(struct options *o); /* NULL: none */
 /* The place for the id of the device's first back end of that kind (for a chardev: a target as
  * -serial takes it, "chardev:ID" for an id); NULL: it takes none. */
 const char **device_reference(struct device_options *d, enum key_kind kind);

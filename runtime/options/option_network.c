@@ -4,13 +4,14 @@
  * its kind (runtime/network), a card's by its row (devices/user_devices.c).
  */
 #include "runtime/options/option_network.h"
+#include "devices/ne2000.h"
 #include "runtime/base/keyval.h"
 #include "runtime/options/option_devices.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_MODEL "e1000" /* as in QEMU's PC */
+#define DEFAULT_MODEL "e1000" /* as in QEMU's PC; its isapc has ne2k_isa */
 
 /* ---- Back ends ---- */
 
@@ -59,6 +60,7 @@ static _Noreturn void list_models(void)
 static void add_card(struct options *o, const char *option, const char *model, const char *list)
 {
     const char *names[32];
+    bool assumed = !model;
     u32 n = 0;
 
     model = model ? model : DEFAULT_MODEL;
@@ -70,6 +72,7 @@ static void add_card(struct options *o, const char *option, const char *model, c
     for (u32 i = 0; i < n; i++)
         if (!strcmp(names[i], model)) {
             set_device(o, option, keep_format("%s,%s", model, list));
+            last_device(o)->assumed = assumed;
             return;
         }
     refuse_name(keep_format("%s model=", option), model, names, sizeof(names[0]), n);
@@ -175,8 +178,22 @@ static bool netdev_taken(struct options *o, const struct device_options *before,
     return false;
 }
 
+/* The card that nobody named becomes the ISA one. Its config has the same type. */
+static void make_isa(struct device_options *d)
+{
+    struct nic_config *c = (struct nic_config *)d->config, isa;
+
+    memcpy(&isa, ne2k_isa_user_device.defaults, sizeof(isa));
+    memcpy(isa.mac, c->mac, sizeof(isa.mac));
+    *c = isa;
+    d->row = &ne2k_isa_user_device;
+}
+
 void network_finish(struct options *o)
 {
+    for (struct device_options *d = o->devices; d; d = d->next)
+        if (o->isapc && d->assumed)
+            make_isa(d);
     for (struct device_options *d = o->devices; d; d = d->next) {
         const char **id = device_reference(d, KEY_NETDEV);
 

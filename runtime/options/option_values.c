@@ -188,20 +188,21 @@ static void note_accelerator(struct options *o, const char *name)
 
 static _Noreturn void list_machines(void)
 {
-    printf("pc                 PC of 1996: Intel 440FX, PIIX3, PIIX4 (the only board)\n"
-           "pc-i440fx-VERSION  the same, whatever the version\n");
+    printf("pc                 PC of 1996: Intel 440FX, PIIX3, PIIX4 (default)\n"
+           "pc-i440fx-VERSION  the same, whatever the version\n"
+           "isapc              PC without PCI, ACPI, HPET and APIC; its CPU is a 486 unless -cpu says\n");
     exit(0);
 }
 
 static void check_machine(const char *option, const char *type)
 {
-    if (!type || !strcmp(type, "pc") || !strncmp(type, "pc-i440fx-", 10) ||
+    if (!type || in_choices(type, "pc|isapc") || !strncmp(type, "pc-i440fx-", 10) ||
         !strncmp(type, "pc-1.", 5) || !strncmp(type, "pc-0.", 5))
         return;
-    if (in_choices(type, "isapc|microvm|none") || !strncmp(type, "q35", 3) ||
+    if (in_choices(type, "microvm|none") || !strncmp(type, "q35", 3) ||
         !strncmp(type, "pc-q35-", 7))
-        die("%s: %s is not there: pc (Intel 440FX) is the only board", option, type);
-    refuse_choice(option, type, "pc|pc-i440fx-7.2");
+        die("%s: %s is not there: pc (Intel 440FX) and isapc are", option, type);
+    refuse_choice(option, type, "pc|isapc|pc-i440fx-7.2");
 }
 
 SETTER(set_no_acpi)
@@ -229,6 +230,8 @@ SETTER(set_machine)
         list_machines();
     keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
     check_machine(option, k.type);
+    if (k.type)
+        o->isapc = !strcmp(k.type, "isapc");
     o->no_acpi = !k.on;
     o->no_hpet = !k.hpet;
     o->pcspk_audiodev = k.pcspk_audiodev;
@@ -930,8 +933,19 @@ static void finish_speed(struct options *o)
     o->tc_count |= o->speed_rate != 0;
 }
 
+/* What the board cannot have, and its usual processor. */
+static void finish_isapc(struct options *o)
+{
+    if (!o->isapc)
+        return;
+    o->no_acpi = o->no_hpet = true;
+    if (!o->cpu)
+        o->cpu = "486";
+}
+
 void options_finish(struct options *o)
 {
+    finish_isapc(o);
     finish_speed(o);
     if (o->deterministic && o->cpu_on & FEATURE_BIT(FEAT_RDRAND))
         die("-deterministic: no +rdrand, whose numbers are others each time");

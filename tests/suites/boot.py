@@ -302,17 +302,27 @@ def minix(c):
 
 # ---- From Debian's packages ----
 
-def use_linux(vm):
+def use_linux(vm, ends=True):
+    """ends: by ACPI; else it only stops."""
     vm.type("echo a$((6*7))b; uname -m; cat /proc/cpuinfo\n")
     vm.wait(r"^a42b", 60)
     vm.wait(r"^i686", 10)
     vm.type("poweroff -f\n")
-    vm.wait_end(120)
+    vm.wait_end(120) if ends else vm.wait("System halted|Power down", 60)
 
 
 @case()
 def linux_686(c):
     use_linux(c.boot("linux-686"))
+
+
+@case()
+def isapc(c):
+    """FreeDOS, MS-DOS and Linux on the board without PCI."""
+    vm = c.boot("freedos", "-machine", "isapc")
+    check_expected(vm, "freedos-1440")
+    c.boot("msdos4", "-machine", "isapc")
+    use_linux(c.boot("linux-686", "-machine", "isapc", "-cpu", "p6"), ends=False)
 
 
 @case()

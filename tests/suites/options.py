@@ -138,7 +138,7 @@ def machines(c):
     for kind in "pc", "pc-i440fx-2.1", "pc-i440fx-10.0", "type=pc,acpi=off":
         expect(guest(c, END, "-machine", kind).returncode == 1, kind)
     expect("pc" in c.run("-machine", "help").stdout, "-machine help")
-    for kind in "q35", "pc-q35-7.2", "isapc", "microvm":
+    for kind in "q35", "pc-q35-7.2", "microvm":
         c.refused("is not there: pc", "-machine", kind)
     c.refused("nearest is", "-machine", "pcc")
     c.refused("hpet", "-machine", "pc,hpet=maybe")
@@ -164,6 +164,36 @@ def machines(c):
         finally:
             vm.quit()
             vm.close()
+
+
+@case
+def isapc(c):
+    """A board without PCI: nobody answers at CF8, cards are ISA's, IDE disks and resets work."""
+    # mov eax,80000000; mov dx,CF8; out dx,eax; in eax,dx; out E9,al; shr eax,24; out E9,al; a reset by the 8042
+    code = bytes.fromhex("66b800000080 baf80c 66ef 66ed e6e9 66c1e818 e6e9 b0fe e664") + LOOP
+    disk = c.file("disk", (bytes.fromhex("b002 e6e9") + END).ljust(510, b"\0") + b"\x55\xaa", 1 << 20)
+    for machine, want in ("isapc", b"\xff\xff\2"), ("pc", b"\0\x80\2"):
+        r = c.run("-display", "none", "-machine", machine, "-m", "8", "-fda", c.floppy(code), "-drive", "format=raw,file=" + disk,
+                  "-boot", "once=a,order=c", "-debugcon", "file:" + c.path("said"), *EXIT)
+        said = re.sub(rb"[^\0\2\x80\xff]", b"", read(c.path("said")))
+        expect(r.returncode == 1 and said == want, "%s: %r, %s" % (machine, said, r.stderr))
+    r = guest(c, END, "-machine", "isapc", "-vga", "cirrus", "-nic", "user", "-device", "sb16")
+    expect(r.returncode == 1 and not r.stderr, r.stderr)
+    c.refused("no PCI bus on this board", "-machine", "isapc", "-device", "e1000")
+    c.refused("no PCI bus on this board", "-M", "isapc", "-device", "AC97")
+    vm = VM(c.ring3, ["-M", "isapc", "-m", "8", "-fda", c.floppy(LOOP), "-boot", "a", "-nic", "user", "-nic", "user"])
+    try:
+        chips = re.findall(r"dev: (\S+)", vm.qmp.human("info qtree"))
+        expect(chips.count("ne2k_isa") == 2 and "vga" in chips, str(chips))
+        wrong = {"pci", "i440fx", "piix3", "piix4", "hpet", "ioapic", "lapic"} & set(chips)
+        expect(not wrong and vm.qmp.run("query-pci")["return"] == [], "it has %s" % wrong)
+        map = vm.qmp.human("info mtree")
+        expect("00000000e0000000-00000000e0ffffff" in map and "cf8" not in map, map)
+        expect(vm.qmp.human("info network").count("card=ne2k_isa") == 2, vm.qmp.human("info network"))
+        expect("ioapic" not in vm.qmp.human("info irq") + vm.qmp.human("info pic"), "an I/O APIC")
+    finally:
+        vm.quit()
+        vm.close()
 
 
 @case
