@@ -10,6 +10,7 @@
 #include "runtime/control/control.h"
 #include "runtime/control/gdb.h"
 #include "runtime/control/hmp_info.h"
+#include "runtime/control/hotplug.h"
 #include "runtime/control/keyqueue.h"
 #include "runtime/control/keys.h"
 #include "runtime/control/screenshot.h"
@@ -680,6 +681,30 @@ static void run_set_link(struct hmp *h)
         report_outcome(h, control_set_link(h->machine, h->words[1], on));
 }
 
+/* "DRIVER,KEY=VALUE,…" */
+static void run_device_add(struct hmp *h)
+{
+    char *rest, *word = strtok_r(h->words[1], ",", &rest);
+    struct hotplug_request r = { .driver = word ? word : "" };
+    const struct {
+        const char *key, **val;
+    } places[] = { { "driver=", &r.driver }, { "id=", &r.id }, { "bus=", &r.bus }, { "drive=", &r.drive }, { "unit=", &r.unit } };
+
+    for (; word; word = strtok_r(NULL, ",", &rest))
+        for (u32 i = 0; i < ARRAY_SIZE(places); i++)
+            if (!strncmp(word, places[i].key, strlen(places[i].key)))
+                *places[i].val = word + strlen(places[i].key);
+    report_outcome(h, hotplug_add(h->machine, &r));
+}
+
+static void run_device_del(struct hmp *h)
+{
+    if (hotplug_known(h->machine, h->words[1]))
+        report_outcome(h, hotplug_del(h->machine, h->words[1]));
+    else
+        say(h, "Error: Device '%s' not found\n", h->words[1]);
+}
+
 static void run_nmi(struct hmp *h)
 {
     cpu_raise_nmi(h->machine->cpu);
@@ -739,6 +764,8 @@ static const struct {
     { "system_powerdown", 0, run_powerdown,   "-- press the power button" },
     { "eject",            1, run_eject,       "[-f] DRIVE -- take the medium out" },
     { "change",           2, run_change,      "[-f] DRIVE FILE -- put a medium in" },
+    { "device_add",       1, run_device_add,  "ide-cd|floppy,drive=ID[,id=][,bus=][,unit=] -- a medium" },
+    { "device_del",       1, run_device_del,  "ID -- take it out" },
     { "set_link",         2, run_set_link,    "ID on|off -- plug or pull a network card's cable" },
     { "nmi",              0, run_nmi,         "-- pull the CPU's NMI" },
     { "cpu",              1, run_cpu,         "N -- look at that CPU from now on: 0 is there" },

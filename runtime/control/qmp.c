@@ -45,7 +45,7 @@ struct qmp {
     struct loop_source timer; /* for the held one */
 };
 
-const char *const qmp_events[] = { "DEVICE_TRAY_MOVED", "POWERDOWN", "RESET", "RESUME", "SHUTDOWN",
+const char *const qmp_events[] = { "DEVICE_DELETED", "DEVICE_TRAY_MOVED", "POWERDOWN", "RESET", "RESUME", "SHUTDOWN",
                                    "STOP", NULL };
 
 static void client_ready(void *arg, u32 events);
@@ -267,6 +267,20 @@ void qmp_tray_moved(struct machine *m, const char *device, bool open)
     json_object_object_add(data, "id", json_text(""));
     json_object_object_add(data, "tray-open", json_object_new_boolean(open));
     send_event(m->qmp, "DEVICE_TRAY_MOVED", data);
+}
+
+void qmp_device_deleted(struct machine *m, const char *id)
+{
+    struct json_object *data;
+    char path[128];
+
+    if (!listening(m->qmp))
+        return;
+    snprintf(path, sizeof(path), "/machine/peripheral/%s", id);
+    data = json_object_new_object();
+    json_object_object_add(data, "device", json_text(id));
+    json_object_object_add(data, "path", json_text(path));
+    send_event(m->qmp, "DEVICE_DELETED", data);
 }
 
 /* ---- Commands ---- */

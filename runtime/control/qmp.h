@@ -11,6 +11,6 @@
 void qmp_new(struct machine *m, const char *where, bool wait);
 void qmp_free(struct machine *m);
 void qmp_tray_moved(struct machine *m, const char *device, bool open);
-
+void qmp_device_deleted(struct machine *m, const char *id);
 
 #endif

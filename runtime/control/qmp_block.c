@@ -148,14 +148,25 @@ static void node_set(struct block_node *n, const char *name, const char *file,
                              format ? strdup(format) : NULL};
 }
 
-static struct block_node *node_named(struct qmp_call *call, const char *name)
+static struct block_node *node_named(struct machine *m, const char *name)
 {
-    struct block_nodes *nodes = nodes_of(call->machine);
+    struct block_nodes *nodes = nodes_of(m);
 
     for (u32 i = 0; i < NODES; i++)
         if (nodes->node[i].name && !strcmp(nodes->node[i].name, name))
             return &nodes->node[i];
     return NULL;
+}
+
+bool qmp_block_node(struct machine *m, const char *name, const char **file, const char **format)
+{
+    const struct block_node *n = node_named(m, name);
+
+    if (!n)
+        return false;
+    *file = n->file;
+    *format = n->format;
+    return true;
 }
 
 /* { "driver": "qcow2", "file": { "driver": "file", "filename": … } }, or the file alone. */
@@ -177,7 +188,7 @@ void qmp_blockdev_add(struct qmp_call *call)
                         "a node here is node-name, an image format as driver, and a filename");
         return;
     }
-    if (node_named(call, name)) {
+    if (node_named(call->machine, name)) {
         qmp_reply_error(call, "GenericError", "Duplicate nodes with node-name='%s'", name);
         return;
     }
@@ -192,7 +203,7 @@ void qmp_blockdev_add(struct qmp_call *call)
 void qmp_blockdev_del(struct qmp_call *call)
 {
     const char *name = qmp_arg_string(call, "node-name");
-    struct block_node *n = node_named(call, name);
+    struct block_node *n = node_named(call->machine, name);
 
     if (n)
         node_clear(n);
@@ -273,7 +284,7 @@ void qmp_remove_medium(struct qmp_call *call)
 void qmp_insert_medium(struct qmp_call *call)
 {
     const char *name = qmp_arg_string(call, "node-name"), *drive;
-    struct block_node *node = node_named(call, name), *shelf;
+    struct block_node *node = node_named(call->machine, name), *shelf;
     struct disk *d;
 
     shelf = shelf_of(call, &drive, &d);

@@ -32,10 +32,13 @@ void qmp_put_bool(struct json_object *o, const char *key, bool val);
 /* device= or id=; NULL with the error set where there is no such drive. */
 const char *qmp_drive_arg(struct qmp_call *call);
 
+/* A node of blockdev-add (qmp_block.c); false: there is none of that name. */
+bool qmp_block_node(struct machine *m, const char *name, const char **file, const char **format);
+
 /* ---- Commands ---- */
 
 /* One command. args: "name:type", "?" behind an optional one, separated by blanks; types are s
- * string, i integer, b boolean, a array, o object. */
+ * string, i integer, b boolean, a array, o object; " *" at the end: and any others. */
 struct qmp_command {
     const char *name, *args;
     void (*run)(struct qmp_call *call);

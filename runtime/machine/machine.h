@@ -22,6 +22,7 @@ struct disk;
 struct series;
 struct vnc_control;
 struct block_nodes;
+struct hotplug;
 
 enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 
@@ -82,6 +83,7 @@ struct machine {
     struct qmp *qmp;           /* the control socket's server, or NULL */
     u8 qmp_buttons;            /* that input-send-event holds: as struct input_event's */
     struct block_nodes *block_nodes; /* of blockdev-add; made when first needed */
+    struct hotplug *hotplug;         /* what device_add has added; made when first needed */
     void (*after_reset)(struct machine *m); /* what a reset undoes of the start; or NULL */
     bool reset_by_host;        /* the reset that is asked for: by QMP, not by the guest */
     /* Hears of events, by QMP's names; NULL: nobody does. See machine_notify(). */

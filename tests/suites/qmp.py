@@ -203,6 +203,41 @@ def media_by_nodes(c):
 
 
 @case
+def devices_come_and_go(c):
+    """device_add and device_del: media in drives that are there; no bus takes more than that."""
+    one, two = c.file("one.iso", b"1", 4096), c.file("two.img", b"2", 1440 << 10)
+
+    def holds(vm, drive):
+        return [b.get("inserted", {}).get("file") for b in answer(vm, "query-block") if b["device"] == drive][0]
+    with machine(c, LOOP, "-drive", "if=none,id=d,media=cdrom", "-device", "ide-cd,drive=d,id=tray", "-device", "floppy,unit=1",
+                 "-drive", "if=none,id=spare,format=raw,file=" + two, "-device", "pci-testdev,id=card") as vm:
+        for want, keys in (("pci.0", {"driver": "e1000", "id": "n"}), ("isa.0", {"driver": "sb16", "iobase": 544}),
+                           ("ide.0", {"driver": "ide-hd", "drive": "spare"}), ("ide.1", {"driver": "ide-cd", "drive": "spare", "bus": "ide.1"})):
+            refused(vm, "Bus '%s' does not support hotplugging" % want, "device_add", **keys)
+        refused(vm, "'usb-tablet' is not a valid device model name", "device_add", driver="usb-tablet")
+        refused(vm, "Parameter 'driver' is missing", "device_add", id="x")
+        refused(vm, "Bus 'ide.7' not found", "device_add", driver="ide-cd", drive="spare", bus="ide.7")
+        refused(vm, "can't find value 'none'", "device_add", driver="ide-cd", drive="none")
+        answer(vm, "blockdev-add", driver="raw", node_name="n", filename=one)
+        answer(vm, "device_add", driver="ide-cd", id="disc", drive="n", bus="ide.0", unit=0)
+        expect(holds(vm, "ide0-cd0") == one, "the disc")
+        refused(vm, "Duplicate device ID 'disc'", "device_add", driver="floppy", id="disc", drive="spare")
+        refused(vm, "Bus 'ide.0' does not support hotplugging", "device_add", driver="ide-cd", drive="n")
+        expect(vm.qmp.human("device_add floppy,id=f,drive=spare") == "", "device_add by the monitor")
+        expect(holds(vm, "floppy1") == two, "the floppy")
+        expect("not found" in vm.qmp.human("device_del nothing"), "device_del nothing")
+        reply = vm.qmp.run("device_del", id="nothing")
+        expect(reply["error"]["class"] == "DeviceNotFound", str(reply))
+        refused(vm, "Bus 'pci.0' does not support hotplugging", "device_del", id="card")
+        refused(vm, "Bus 'ide.0' does not support hotplugging", "device_del", id="tray")
+        answer(vm, "device_del", id="disc")
+        expect(vm.qmp.human("device_del f") == "" and holds(vm, "floppy1") is None, "device_del by the monitor")
+        reply = vm.qmp.run("device_del", id="disc")
+        expect("error" in reply, str(reply))
+        expect(vm.qmp.events == ["DEVICE_TRAY_MOVED"] * 2 + ["DEVICE_TRAY_MOVED", "DEVICE_DELETED"] * 2, str(vm.qmp.events))
+
+
+@case
 def input_events(c):
     def key(code, down):
         return {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": code}}}
