@@ -206,7 +206,9 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     bt->stats.callout_by[co->insn.mnem]++;
     bt_flags_from_host(cpu);
     cpu->eip = callout_eip(cpu, co);
-    if (co->needs_fpu)
+    if (co->fpu_image)
+        bt_fpu_look(cpu);
+    else if (co->needs_fpu)
         bt_fpu_exact(cpu);
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
@@ -215,6 +217,8 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     if (done && co->insn.mnem == ZYDIS_MNEMONIC_CPUID)
         memo_learn_cpuid(bt, leaf);
     after = what_follows(bt, co, done);
+    if (done && co->fpu_image == FPU_IMAGE_CHANGED)
+        bt_fpu_changed(cpu, &co->insn, after == AFTER_LEAVE);
     if (done && after != AFTER_ON && !cpu->requests && flushes == bt->stats.flushes)
         learn_switch(bt, &co->insn, from);
     bt_flags_to_host(cpu);

@@ -1,11 +1,11 @@
 /*
  * Who owns the host's FPU. Translated code that computes with it runs "live": its registers
  * hold the guest's state while the code runs, and enter.S stores and loads them around every
- * piece of C but callouts that need none of it, which only park its XMM registers. The first
- * x87, MMX or SSE instruction met makes it live, if the guest's CR0 and the state allow; TS or
- * EM end it. It is live for code of one CPL: that of others finds it there, and leaves it
- * alone, or takes it over by its first instruction. But for those callouts vcpu.fpu is exact
- * whenever C runs.
+ * piece of C but callouts that need none of it, or only look at it or replace it, which only
+ * park its XMM registers. The first x87, MMX or SSE instruction met makes it live, if the
+ * guest's CR0 and the state allow; TS or EM end it. It is live for code of one CPL: that of
+ * others finds it there, and leaves it alone, or takes it over by its first instruction. But
+ * for those callouts vcpu.fpu is exact whenever C runs.
  */
 #include "bt/tu.h"
 #include "cpu/hostexec.h"
@@ -28,18 +28,18 @@ void bt_fpu_start(struct vcpu *cpu)
 }
 
 /*
- * Takes the state enter.S stored (FXSAVE64). The instruction pointer there is a host address if
- * an x87 instruction ran since: the guest's is found by the TU. The data pointer is not kept
- * live: it reads 0, which the manual allows on CPUs that keep it only for unmasked exceptions.
+ * To the vcpu's, from what enter.S stored (FXSAVE64). The instruction pointer there is a host
+ * address if an x87 instruction ran since: the guest's is found by the TU. The data pointer is
+ * not kept live: it reads 0, which the manual allows on CPUs that keep it only for unmasked
+ * exceptions.
  */
-static void take_stored(struct vcpu *cpu)
+static void copy_stored(struct vcpu *cpu)
 {
     struct bt *bt = cpu->bt;
     u8 *from = (u8 *)&tc_of(cpu)->fpu_stored, *to = (u8 *)&cpu->fpu;
     u64 pc;
     struct tu *tu;
 
-    tc_of(cpu)->fpu_live = FPU_LIVE;
     memcpy(&pc, from + FXSAVE_POINTERS, 8);
     memcpy(to, from, FXSAVE_POINTERS);
     memcpy(to + FXSAVE_POINTERS_END, from + FXSAVE_POINTERS_END,
@@ -59,8 +59,58 @@ static void take_stored(struct vcpu *cpu)
 void bt_fpu_exact(struct vcpu *cpu)
 {
     bt_fpu_unpark(cpu);
-    if (tc_of(cpu)->fpu_live == FPU_STORED)
-        take_stored(cpu);
+    if (tc_of(cpu)->fpu_live != FPU_STORED)
+        return;
+    copy_stored(cpu);
+    tc_of(cpu)->fpu_live = FPU_LIVE;
+}
+
+/* XMM and MXCSR are parked already; the host's of now are C's. */
+void bt_fpu_look(struct vcpu *cpu)
+{
+    struct fxsave *stored = &tc_of(cpu)->fpu_stored, now;
+
+    if (tc_of(cpu)->fpu_live != FPU_PARKED)
+        return;
+    __asm__ volatile("fxsave64 %0" : "=m"(now));
+    memcpy(stored, &now, offsetof(struct fxsave, mxcsr));
+    memcpy(stored->st, now.st, sizeof(now.st));
+    copy_stored(cpu);
+}
+
+/* The environment of vcpu.fpu to the host's registers, whose stack stays: FLDENV. Pointers are
+ * taken from the vcpu while those of the host are not of code. */
+static void load_environment(const struct fxsave *fx)
+{
+    u32 env[7] = {fx->fcw, fx->fsw};
+
+    for (u32 i = 0; i < 8; i++)
+        env[2] |= fx->ftw >> i & 1 ? 0 : 3u << 2 * i;
+    __asm__ volatile("fldenv %0" : : "m"(env));
+}
+
+/* What costs less than all of it, if the host's registers can have it so. FLDCW would raise
+ * what FNSTENV has masked just now. */
+static bool change_parked(const struct vcpu *cpu, const struct insn *in)
+{
+    if (in->mnem == ZYDIS_MNEMONIC_FNSAVE)
+        __asm__ volatile("fninit");
+    else if (in->mnem == ZYDIS_MNEMONIC_FNSTENV && !(tc_of(cpu)->fpu_stored.fsw & FSW_ES))
+        __asm__ volatile("fldcw %0" : : "m"(cpu->fpu.fcw));
+    else if (in->mnem == ZYDIS_MNEMONIC_FNSTENV || in->mnem == ZYDIS_MNEMONIC_FLDENV)
+        load_environment(&cpu->fpu);
+    else
+        return false;
+    return true;
+}
+
+void bt_fpu_changed(struct vcpu *cpu, const struct insn *in, bool leaves)
+{
+    if (tc_of(cpu)->fpu_live != FPU_PARKED || change_parked(cpu, in))
+        return;
+    tc_of(cpu)->fpu_live = FPU_LIVE;
+    if (leaves)
+        __asm__ volatile("fninit");
 }
 
 void bt_fpu_revalidate(struct vcpu *cpu)

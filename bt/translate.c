@@ -107,6 +107,24 @@ static bool needs_fpu(const struct insn *in)
            cpu_ops[in->mnem].attr & (OP_FPU | OP_MMXREG | OP_SSE);
 }
 
+static enum fpu_image fpu_image(const struct insn *in)
+{
+    switch (in->mnem) {
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_XSAVE:
+        return FPU_IMAGE_STORED;
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_XRSTOR:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FRSTOR:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FLDENV:
+        return FPU_IMAGE_CHANGED;
+    default:
+        return FPU_IMAGE_NONE;
+    }
+}
+
 void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 {
     const struct insn *in = &x->insns[site - x->sites];
@@ -114,16 +132,18 @@ void xl_callout_record(struct xl *x, const struct site *site, bool fpu)
 
     if (!*co) {
         *co = cache_note(x->bt, sizeof(**co));
-        **co = (struct callout){.tu = x->tu,
-                                .eip = x->tu->eip + site->eip_off,
-                                .revalidate = may_change_context(in),
-                                .fpu = fpu,
-                                .needs_fpu = needs_fpu(in) || tu_dispatches(x->tu),
-                                .ends = fpu || ends_tu(in),
-                                .admitted = admitted(x, in),
-                                .patched = x->patched_sites[site - x->sites],
-                                .form = site->form,
-                                .insn = *in};
+        **co =
+            (struct callout){.tu = x->tu,
+                             .eip = x->tu->eip + site->eip_off,
+                             .revalidate = may_change_context(in),
+                             .fpu = fpu,
+                             .needs_fpu = needs_fpu(in) || tu_dispatches(x->tu),
+                             .fpu_image = tu_dispatches(x->tu) ? FPU_IMAGE_NONE : fpu_image(in),
+                             .ends = fpu || ends_tu(in),
+                             .admitted = admitted(x, in),
+                             .patched = x->patched_sites[site - x->sites],
+                             .form = site->form,
+                             .insn = *in};
         if (!fpu && !tu_dispatches(x->tu) && !(*co)->patched && !x->bt->config.no_fast)
             (*co)->fast = port_access(x, in) ? port_kind(in) : fast_memory(x, in);
     }

@@ -197,6 +197,10 @@ static inline bool bt_fpu_live_for(const struct vcpu *cpu, u32 cpl)
 void bt_fpu_start(struct vcpu *cpu);
 void bt_fpu_revalidate(struct vcpu *cpu); /* before a context is found: still live? */
 void bt_fpu_exact(struct vcpu *cpu); /* vcpu.fpu is what the code left */
+/* In a callout whose instruction moves the state as a whole: the same, and it stays parked as
+ * well; then, if the instruction has changed vcpu.fpu: that is what the code goes on with. */
+void bt_fpu_look(struct vcpu *cpu);
+void bt_fpu_changed(struct vcpu *cpu, const struct insn *in, bool leaves);
 
 /* ---- dump.c ---- */
 /* The CCF to stderr, with a mark at pc: what a failed check of it shows. */

@@ -44,11 +44,13 @@ enum fast_kind {
 };
 
 /* What C needs of an instruction that it runs, always or in a slow path. */
+enum fpu_image { FPU_IMAGE_NONE, FPU_IMAGE_STORED, FPU_IMAGE_CHANGED };
 struct callout {
     struct tu *tu;
     u32 eip;
     bool fpu;    /* first tries to make the FPU live */
     bool needs_fpu; /* C works on the guest's FPU state */
+    u8 fpu_image;   /* enum fpu_image: it moves it to or from memory as a whole */
     bool revalidate; /* the context may be another behind it */
     bool ends;   /* never goes on in this TU */
     bool adapted; /* C runs it because of what its operand did: see adapt.c */

@@ -15,6 +15,8 @@ ALLOWED = {
     "bt_enter": "loads the guest's state",
     "bt_leave_saved": "stores it",
     "bt_fpu_unpark": "stores it",
+    "bt_fpu_look": "stores it, and changes nothing",
+    "bt_fpu_changed": "makes it what the guest's FNSAVE, FNSTENV or FLDENV makes it",
     "after": "behind a callout: it may be in the vcpu by then",
     "bt_fast_callout": "the same",
     "hostexec_enter": "runs an instruction of the guest's, whose state is the vcpu's then (OP_FPU and the like)",
