@@ -67,6 +67,7 @@ void offsets(void)
     VCPU(VCPU_IDTR_LIMIT, idtr.limit);
     VCPU(VCPU_TSC_OFFSET, tsc_offset);
     VCPU(VCPU_TSC_UNSEEN, tsc_unseen);
+    VCPU(VCPU_TSC_NOTED, tsc_noted);
     VCPU(VCPU_MID_REP, mid_rep);
 
     TC(TC_POLL, poll);

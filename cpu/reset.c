@@ -35,6 +35,7 @@ struct vcpu *cpu_new(struct mmu *mmu, const struct cpu_model *model, u64 feature
 
     check(cpu, "no memory for the processor's state");
     memset(cpu, 0, sizeof(*cpu) + CPU_ENGINE_ROOM);
+    cpu->tsc_noted = &cpu->tsc_unseen;
     cpu->pins = *pins;
     cpu->mmu = mmu;
     cpu->page_fault = raise_page_fault;

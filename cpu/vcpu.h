@@ -150,7 +150,9 @@ struct vcpu {
     u32 debugctl;   /* MSR 1D9: DEBUGCTL_* of debug.h */
     u32 last_branch[2], last_int[2]; /* from, to: MSRs 1DB to 1DE */
     u64 tsc_offset; /* guest TSC = host TSC + this */
-    u64 tsc_unseen; /* ~(host TSC by which the guest last saw the time); 0: it is to ask for each */
+    /* RDTSC asks C 65536 ticks of the host's TSC after ~tsc_unseen, 0: each time. It notes ~(the
+     * host's) in tsc_noted: tsc_unseen, or tsc_seen if C is to be asked however often it is read. */
+    u64 tsc_unseen, tsc_seen, *tsc_noted;
     u64 tsc_stopped; /* the guest's, while the machine is stopped */
     u64 pat, mtrr_def_type, mtrr_fix[11], mtrr_var[16], mcg_status, misc_enable;
     u64 mc_ctl[5], mc_status[5], mc_addr[5]; /* machine-check banks */

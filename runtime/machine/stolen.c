@@ -12,8 +12,8 @@
  *
  * What is taken shows in the thread's CPU time: it stands as well. That costs a system call, so
  * it is looked at only where 65536 ticks of the TSC have passed since the clock was last read,
- * be it by a chip or by RDTSC: translated code notes its reading in vcpu.tsc_unseen, and comes
- * here after a gap, or always while there is something to make up (bt/xl_system.c). What the
+ * be it by a chip or by RDTSC: translated code notes its reading in vcpu.tsc_noted, and comes
+ * here after a gap, or as often while there is something to make up (bt/xl_system.c). What the
  * guest has seen pass is not hidden any more; so no clock goes back.
  *
  * What is served between two instructions (a window drawn, a socket read) and a sleep that the
@@ -112,9 +112,9 @@ static u64 gap(const struct machine *m)
 {
     u64 read = m->host_clock.read, since = read - m->stolen.seen, guest;
 
-    if (!m->cpu || !m->cpu->tsc_unseen)
+    if (!m->cpu || !*m->cpu->tsc_noted)
         return since;
-    guest = read - ~m->cpu->tsc_unseen;
+    guest = read - ~*m->cpu->tsc_noted;
     return guest < since ? guest : since;
 }
 
@@ -130,11 +130,15 @@ static u64 room(const struct machine *m, u64 now)
     return room_until(heard ? LAG_MOST_HEARD : LAG_MOST, m->stolen.lag);
 }
 
-/* RDTSC needs no C for a while, or does while it is to go faster than the host's. */
+/* RDTSC needs no C for a while; while it is to go faster than the host's, not longer than that. */
 static void tell_guest(struct machine *m)
 {
-    if (m->cpu)
-        m->cpu->tsc_unseen = m->stolen.lag ? 0 : ~m->stolen.seen;
+    struct vcpu *cpu = m->cpu;
+
+    if (!cpu)
+        return;
+    cpu->tsc_noted = m->stolen.lag ? &cpu->tsc_seen : &cpu->tsc_unseen;
+    cpu->tsc_unseen = cpu->tsc_seen = ~m->stolen.seen;
 }
 
 static void look_at_gap(struct machine *m, u64 now, u64 unseen)
