@@ -191,7 +191,7 @@ void dump_guest_text(csh cs, const u8 *bytes, size_t n, u32 eip, const char *oth
 static void guest_text(const struct dump *d, u32 number, char *text, size_t size)
 {
     const struct insn *in = &d->x->insns[number];
-    const struct site *s = &d->x->tu->sites[number];
+    const struct site *s = &tu_sites(d->x->tu)[number];
     u32 eip = d->x->page + d->x->tu->eip + s->eip_off;
     const char *form = s->form >= FORM_CHECKED ? form_name(s->form) : "";
     char insn[DUMP_TEXT - 32];
@@ -225,13 +225,13 @@ void dump_tu(const struct xl *x)
         return;
     label_all(&d);
     trace_title(x);
-    host_lines(&d, 0, tu->count ? tu->sites[0].host_off : tu->host_size,
+    host_lines(&d, 0, tu->count ? tu_sites(tu)[0].host_off : tu->host_size,
                "          (interrupt poll)");
     for (u32 i = 0; i < tu->count; i++) {
-        u64 end = i + 1 < tu->count ? tu->sites[i + 1].host_off : tu->host_size;
+        u64 end = i + 1 < tu->count ? tu_sites(tu)[i + 1].host_off : tu->host_size;
 
         guest_text(&d, i, left, sizeof(left));
-        host_lines(&d, tu->sites[i].host_off, end, left);
+        host_lines(&d, tu_sites(tu)[i].host_off, end, left);
     }
     cs_close(&d.guest);
     cs_close(&d.host);
@@ -246,7 +246,7 @@ void dump_guest_code(const struct xl *x)
     debuglog_print("----------------\nIN: \n");
     for (u32 i = 0; i < x->tu->count; i++) {
         const struct insn *in = &x->insns[i];
-        u32 eip = x->page + x->tu->eip + x->tu->sites[i].eip_off;
+        u32 eip = x->page + x->tu->eip + tu_sites(x->tu)[i].eip_off;
         char text[DUMP_TEXT], bytes[48];
 
         for (u32 b = 0; b < in->len; b++)

@@ -180,8 +180,8 @@ static enum fact overwritten(const struct bt *bt, const struct tu *t, u32 first,
 static void note_patch(struct bt *bt, const struct tu *t, gpa_t gpa, u32 n)
 {
     for (u32 i = 0; i < t->count && n <= PATCH_SIZE && !bt->config.no_adapt; i++) {
-        u32 first = t->sites[i].eip_off,
-            end = i + 1u < t->count ? t->sites[i + 1].eip_off : t->guest_size;
+        u32 first = tu_sites(t)[i].eip_off,
+            end = i + 1u < t->count ? tu_sites(t)[i + 1].eip_off : t->guest_size;
 
         if (t->crossing || (t->gpa + first < gpa + n && gpa < (gpa_t)t->gpa + end))
             site_overwritten(bt, t->gpa + first, overwritten(bt, t, first, gpa, n));

@@ -121,7 +121,7 @@ static void put_forms(const struct tcdump *d, const struct tu *tu)
         u32 n = 0;
 
         for (u32 i = 0; i < tu->count; i++)
-            n += tu->sites[i].form == form;
+            n += tu_sites(tu)[i].form == form;
         if (n)
             fprintf(d->out, "%s\"%s\":%u", comma(&first), form_name(form), n);
     }
@@ -137,7 +137,7 @@ static void put_facts(const struct tcdump *d, const struct tu *tu)
         u32 n = 0;
 
         for (u32 i = 0; i < tu->count; i++)
-            n += site_facts(d->bt, tu->gpa + tu->sites[i].eip_off) >> fact & 1;
+            n += site_facts(d->bt, tu->gpa + tu_sites(tu)[i].eip_off) >> fact & 1;
         if (n)
             fprintf(d->out, "%s\"%s\":%u", comma(&first), fact_name(fact), n);
     }
@@ -245,7 +245,7 @@ static void put_site_facts(const struct tcdump *d, u8 facts)
 /* Instruction n, whose bytes are here. */
 static void put_insn(const struct tcdump *d, const struct tu *tu, u32 n, const u8 *bytes)
 {
-    const struct site *s = &tu->sites[n], *next = n + 1u < tu->count ? s + 1 : NULL;
+    const struct site *s = &tu_sites(tu)[n], *next = n + 1u < tu->count ? s + 1 : NULL;
     u32 len = (next ? next->eip_off : tu->guest_size) - s->eip_off;
     bool code32 = d->bt->contexts[tu->context].key & KEY_CODE32;
     char text[DUMP_TEXT];
@@ -270,11 +270,11 @@ static void put_listing(const struct tcdump *d, const struct tu *tu)
 
     read_code(d->bt, tu, bytes);
     fprintf(d->out, ",\"head\":");
-    put_host(d, tu, 0, tu->count ? tu->sites[0].host_off : tu->body_size);
+    put_host(d, tu, 0, tu->count ? tu_sites(tu)[0].host_off : tu->body_size);
     fprintf(d->out, ",\"code\":[");
     for (u32 i = 0; i < tu->count; i++) {
         fputs(comma(&first), d->out);
-        put_insn(d, tu, i, bytes + tu->sites[i].eip_off);
+        put_insn(d, tu, i, bytes + tu_sites(tu)[i].eip_off);
     }
     fprintf(d->out, "],\"stubs\":");
     put_host(d, tu, tu->body_size, tu->host_size);

@@ -424,12 +424,12 @@ static void tu_keep_records(struct xl *x)
     for (u32 i = 0; i < MAX_EXITS; i++)
         if (x->exits[i].jump)
             tu->exit_count = (u8)(i + 1);
-    tu->exits = cache_note(x->bt, tu->exit_count * sizeof(*tu->exits));
-    memcpy(tu->exits, x->exits, tu->exit_count * sizeof(*tu->exits));
-    tu->sites = cache_note(x->bt, tu->count * sizeof(*tu->sites) +
+    tu->exits = cache_note(x->bt, tu->exit_count * sizeof(struct exit) +
+                                      tu->count * sizeof(struct site) +
                                       tu->hole_count * sizeof(struct hole));
-    memcpy(tu->sites, x->sites, tu->count * sizeof(*tu->sites));
-    memcpy(tu->sites + tu->count, x->holes, tu->hole_count * sizeof(struct hole));
+    memcpy(tu->exits, x->exits, tu->exit_count * sizeof(struct exit));
+    memcpy(tu_sites(tu), x->sites, tu->count * sizeof(struct site));
+    memcpy(tu_sites(tu) + tu->count, x->holes, tu->hole_count * sizeof(struct hole));
 }
 
 /* No interrupt comes between it and the next instruction, which is cheap inside one TU. */

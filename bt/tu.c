@@ -83,8 +83,8 @@ struct site *tu_site(const struct bt *bt, const struct tu *tu, const u8 *pc)
     u64 off = (u64)(pc - tu_host(bt, tu));
     struct site *s = NULL;
 
-    for (u32 i = 0; i < tu->count && tu->sites[i].host_off <= off; i++)
-        s = &tu->sites[i];
+    for (u32 i = 0; i < tu->count && tu_sites(tu)[i].host_off <= off; i++)
+        s = &tu_sites(tu)[i];
     return s;
 }
 

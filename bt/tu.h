@@ -129,10 +129,9 @@ struct tu {
     bool variant;              /* patched, as it was at one time (variants.c) */
     struct crossing *crossing; /* NULL: it lies in one page */
     struct exit *in;           /* chained to us */
-    struct exit *exits;        /* exit_count of them */
-    struct site *sites;        /* count of them */
+    struct exit *exits; /* exit_count of them, and behind them the sites, and the holes */
 };
-static_assert(sizeof(struct site) == 4 && sizeof(struct exit) == 32 && sizeof(struct tu) <= 80,
+static_assert(sizeof(struct site) == 4 && sizeof(struct exit) == 32 && sizeof(struct tu) <= 72,
               "there are a hundred thousand of them");
 
 /* ---- tu.c ---- */
@@ -160,9 +159,13 @@ static inline const u8 *tu_code(const struct bt *bt, const struct tu *tu, gla_t 
 {
     return (const u8 *)(tu->place + (tu_pic(bt, tu) ? gla & PAGE_MASK : gla));
 }
+static inline struct site *tu_sites(const struct tu *tu) /* tu->count of them */
+{
+    return (struct site *)(tu->exits + tu->exit_count);
+}
 static inline const struct hole *tu_holes(const struct tu *tu)
 {
-    return (const struct hole *)(tu->sites + tu->count);
+    return (const struct hole *)(tu_sites(tu) + tu->count);
 }
 /* As a TU of that context has it for the page of gla. */
 u64 tu_place(const struct bt *bt, u32 context, gla_t gla);
