@@ -8,6 +8,7 @@
 #include "devices/debugcon.h"
 #include "devices/debugexit.h"
 #include "devices/e1000.h"
+#include "devices/es1370.h"
 #include "devices/gd5446.h"
 #include "devices/ne2000.h"
 #include "devices/ns16550.h"
@@ -33,6 +34,7 @@ const struct user_device *const user_devices[] = {
     &gd5446_user_device,
     &ac97_user_device,
     &adlib_user_device,
+    &es1370_user_device,
     &sb16_user_device,
     &debugcon_user_device,
     &debugexit_user_device,

@@ -64,16 +64,19 @@ SETTER(set_audiodev)
 }
 
 /* The chips that QEMU 7.1 and before knew by this option. The speaker is on every board. */
-#define CHIPS "pcspk|sb16|adlib|ac97"
+#define CHIPS "pcspk|sb16|adlib|ac97|es1370"
 
 SETTER(set_soundhw)
 {
-    char *list = keep_format("%s", strcmp(arg, "all") ? arg : "sb16,ac97"), *next;
+    char *list = keep_format("%s", strcmp(arg, "all") ? arg : "sb16,ac97,es1370"), *next;
 
     for (char *name = strtok_r(list, ",", &next); name; name = strtok_r(NULL, ",", &next)) {
         if (!in_choices(name, CHIPS))
             refuse_choice(option, name, CHIPS "|all");
         if (strcmp(name, "pcspk"))
-            set_device(o, option, strcmp(name, "ac97") ? name : "AC97");
+            set_device(o, option,
+                       !strcmp(name, "ac97")     ? "AC97"
+                       : !strcmp(name, "es1370") ? "ES1370"
+                                                 : name);
     }
 }

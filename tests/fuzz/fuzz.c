@@ -225,6 +225,7 @@ static void episode(const struct target *target, u64 seed)
     set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
     set_device(&o, "-device", "sb16"); /* with the OPL3 */
     set_device(&o, "-device", "AC97,addr=8");
+    set_device(&o, "-device", "ES1370,addr=0xa");
     set_device(&o, "-device", "pc-testdev");
     set_device(&o, "-device", "pci-testdev,addr=9");
     set_debugcon(&o, "-debugcon", "null");
@@ -328,7 +329,7 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 i8237 i82077 ata atapi ata-dma vga gd5446 "
+            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 es1370 i8237 i82077 ata atapi ata-dma vga gd5446 "
             "vbe pci"
             " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic board cpu gdb boot");
     return t;

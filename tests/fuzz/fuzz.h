@@ -55,6 +55,7 @@ extern const struct target fuzz_targets[]; /* ends with name NULL */
 void scene_i8254(struct fuzz *f);
 void scene_sb16(struct fuzz *f);
 void scene_ac97(struct fuzz *f);
+void scene_es1370(struct fuzz *f);
 void scene_i8042(struct fuzz *f);
 void scene_vmport(struct fuzz *f);
 void scene_floppy(struct fuzz *f);

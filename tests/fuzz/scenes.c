@@ -122,6 +122,31 @@ void scene_ac97(struct fuzz *f)
     }
 }
 
+/* Buffers and blocks, short and long, for its channels, which are started, acknowledged, and
+ * turned from mode to mode. */
+void scene_es1370(struct fuzz *f)
+{
+    static const u8 counts[] = { 0x24, 0x28, 0x2c };
+
+    fuzz_pci_write(f, 10 << 3, 0x10, 0xcc00);
+    fuzz_pci_write(f, 10 << 3, 4, fuzz_chance(f, 95) ? 5 : 1);
+    for (u32 i = 0; i < 6; i++) {
+        fuzz_out8(f, 0xcc0c, fuzz_chance(f, 90) ? 0xc + i / 4 : fuzz_u32(f));
+        bus_out(f->m, 0xcc30 + i % 4 * 4, IO_32,
+                i % 2 ? fuzz_below(f, 4000) : fuzz_chance(f, 90) ? fuzz_below(f, 0x100000) : fuzz_u32(f));
+    }
+    bus_out(f->m, 0xcc00 + PICK(f, counts), IO_32, fuzz_chance(f, 70) ? fuzz_below(f, 600) : fuzz_u32(f));
+    bus_out(f->m, 0xcc20, IO_32, fuzz_chance(f, 70) ? 0x700 | (fuzz_u32(f) & 0x3f) : fuzz_u32(f));
+    bus_out(f->m, 0xcc00, IO_32, fuzz_chance(f, 70) ? 0x3070 | (fuzz_u32(f) & 0x7f0000) : fuzz_u32(f));
+    bus_out(f->m, 0xcc10, IO_16, fuzz_below(f, 0x20) << 8 | (fuzz_u32(f) & 0x9f));
+    for (u32 i = fuzz_below(f, 6); i; i--) {
+        fuzz_wait(f);
+        bus_in(f->m, 0xcc04, IO_32);
+        bus_out(f->m, 0xcc20, IO_32, fuzz_u32(f) & 0x3f);
+        bus_out(f->m, 0xcc20, IO_32, 0x700 | (fuzz_u32(f) & 0x3f));
+    }
+}
+
 void scene_i8042(struct fuzz *f)
 {
     static const u8 controller[] = { 0x20, 0x60, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0,

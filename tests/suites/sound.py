@@ -192,6 +192,24 @@ def ac97(vmm, path):
     play_card(vmm, "ac97", path, ("-device", "AC97,audiodev=w"), 90, lambda said: check_stereo(path, said))
 
 
+def check_es1370(path, said):
+    check_stereo(path, said)
+    tops = [max(Sound(path, channel).samples) for channel in (0, 1)]
+    expect(0.95 < tops[0] / tops[1] < 1.05 and 14000 < tops[0] < 18000, "volumes %s" % tops)
+
+
+@case
+def es1370(vmm, path):
+    """What is heard by the mixer's registers and the DMA of DAC2."""
+    play_card(vmm, "es1370", path, ("-device", "ES1370,audiodev=w"), 90, lambda said: check_es1370(path, said))
+
+
+@case
+def es1370_under_load(vmm, path):
+    with Load(2 * os.cpu_count()):
+        play_card(vmm, "es1370", path, ("-soundhw", "es1370"), 90, lambda said: check_stereo(path, said))
+
+
 @case
 def fm_note(vmm, path):
     """The note lasts as long as the guest was there to end it."""

@@ -6,6 +6,7 @@
  *   sb8     Sound Blaster: 8 bits, mono, 11025 Hz by single blocks of 50 ms: 441 Hz for 500 ms
  *   sb16    16 bits, stereo, 44100 Hz by auto-init: 441 Hz left, 1000 Hz right, 500 ms
  *   fm      the OPL3: 440 Hz for 500 ms
+ *   es1370  16 bits, stereo, 44100 Hz, DAC2 round a buffer: as sb16
  *   ac97    16 bits, stereo, 44100 Hz, a ring of buffers: as sb16
  *   speech  the speaker by pulse width: a one-shot for each sample at 8 kHz, a sine of 500 Hz
  *           for 500 ms
@@ -285,18 +286,83 @@ static void ac97_play(void)
     wait_ms(200);
 }
 
-static void ac97(void)
+/* 32: there is none. */
+static u32 find_card(u32 id)
 {
     u32 slot = 0;
 
-    while (slot < 32 && config_read(slot, 0) != 0x24158086)
+    while (slot < 32 && config_read(slot, 0) != id)
         slot++;
+    return slot;
+}
+
+static void ac97(void)
+{
+    u32 slot = find_card(0x24158086);
+
     if (slot == 32) {
         say("no AC'97\n");
         return;
     }
     ac97_open(slot);
     ac97_play();
+}
+
+/* ---- ES1370 ---- */
+
+enum { AUDIOPCI_PLAY = 30 << 16 | 0x22, AUDIOPCI_SERIAL = 0x10000c, AUDIOPCI_INTERRUPT = 0x200 };
+
+static u16 audiopci; /* its ports */
+
+static void audiopci_open(u32 slot, u32 half)
+{
+    static const u16 codec[] = { 0x1603, 0x0000, 0x0100, 0x0206, 0x0306, 0x110c };
+
+    audiopci = config_read(slot, 0x10) & ~3;
+    config_write(slot, 4, 5);
+    outl(audiopci, 2);
+    for (u32 i = 0; i < sizeof(codec) / 2; i++)
+        outw(audiopci + 0x10, codec[i]);
+    outl(audiopci + 0xc, 0xc);
+    outl(audiopci + 0x38, (u32)buffer);
+    outl(audiopci + 0x3c, half * 2 - 1);
+    outl(audiopci + 0x20, AUDIOPCI_SERIAL | AUDIOPCI_INTERRUPT);
+    outl(audiopci + 0x28, half - 1);
+}
+
+static void audiopci_play(u32 half)
+{
+    u32 end;
+
+    outl(audiopci, AUDIOPCI_PLAY); /* at 1411200 / 32 Hz */
+    for (u32 i = 0; i < 10; i++) {
+        for (end = time() + 2 * 1193182; !(inl(audiopci + 4) >> 31);)
+            if ((int)(time() - end) > 0) {
+                say("no interrupt\n");
+                return;
+            }
+        if (i == 9)
+            outl(audiopci, 2);
+        fill(i & 1, (i + 2) * half, half);
+        outl(audiopci + 0x20, AUDIOPCI_SERIAL);
+        outl(audiopci + 0x20, AUDIOPCI_SERIAL | AUDIOPCI_INTERRUPT);
+    }
+    wait_ms(200);
+}
+
+static void es1370(void)
+{
+    const u32 half = 2205; /* frames: 50 ms */
+    u32 slot = find_card(0x50001274);
+
+    if (slot == 32) {
+        say("no ES1370\n");
+        return;
+    }
+    fill(0, 0, half);
+    fill(1, half, half);
+    audiopci_open(slot, half);
+    audiopci_play(half);
 }
 
 /* ---- OPL3 ---- */
@@ -358,6 +424,8 @@ void board_main(__attribute__((unused)) u32 magic, const struct multiboot *mb)
         sound_blaster(sb16);
     if (named(mb->command_line, "ac97"))
         ac97();
+    if (named(mb->command_line, "es1370"))
+        es1370();
     if (named(mb->command_line, "fm"))
         fm();
     time();
