@@ -59,11 +59,9 @@ static u64 device_read(struct paging *pg, gpa_t gpa, u32 size)
     return val;
 }
 
-/* Device memory, or ROM: a write spte without memory behind it. */
+/* Device memory, or ROM, whose chip may want to know: a write spte without memory behind it. */
 static void device_write(struct paging *pg, gpa_t gpa, u32 size, u64 val)
 {
-    if (gpa >> PAGE_SHIFT < PHYS_PAGES && pg->mmu->page_read[gpa >> PAGE_SHIFT])
-        return; /* ROM */
     mmu_bus_write(pg->mmu, gpa, size < 4 ? size : 4, (u32)val);
     if (size == 8)
         mmu_bus_write(pg->mmu, gpa + 4, 4, (u32)(val >> 32));

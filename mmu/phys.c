@@ -195,9 +195,9 @@ void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size)
             if (mmu->page_flags[page])
                 shadow_before_write(mmu, gpa, n);
             memcpy(mmu->page_write[page] + (gpa & PAGE_MASK), p, n);
-        } else if (page >= PHYS_PAGES || !mmu->page_read[page]) {
+        } else { /* a ROM's, too */
             bus_write_bytes(mmu, gpa, p, n);
-        } /* else ROM: dropped */
+        }
         gpa += n, p += n, size -= n;
     }
 }

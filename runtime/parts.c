@@ -7,6 +7,7 @@
 #include "cpu/reset.h"
 #include "devices/a20.h"
 #include "devices/ata.h"
+#include "devices/cfi_flash.h"
 #include "devices/disk.h"
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
@@ -314,6 +315,27 @@ static struct device *make_disks(struct machine *m)
     return part(m, &ata_class, ide);
 }
 
+/* The firmware's chip ends at 4 GiB, that of its variables where it begins. */
+static void make_flash(struct machine *m, struct boot_chips *boot)
+{
+    gpa_t end = GIB(4);
+
+    for (u32 i = 0; i < 2 && m->options->flash[i].present; i++) {
+        struct flash_config *c = machine_alloc(m, sizeof(*c));
+        struct disk *d = open_drive(m->options, &m->options->flash[i], DISK_HARD);
+        struct device *dev;
+
+        m->flash[i] = d;
+        if (!d->size || d->size % FLASH_BLOCK || d->size > FLASH_MAX - (GIB(4) - end))
+            die("-drive if=pflash: %s: flash is a multiple of 4 KiB, and both have at most 8 MiB",
+                m->options->flash[i].file);
+        end -= d->size;
+        *c = (struct flash_config){ d, end };
+        dev = part(m, &cfi_flash_class, c);
+        boot->flash = boot->flash ? boot->flash : dev;
+    }
+}
+
 /* COM1 is there unless a -device is, and is nobody's unless -serial says whose. */
 static void make_serial(struct machine *m)
 {
@@ -387,6 +409,7 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     make_parallel(m);
     part(m, &post_class, NULL);
     ata = make_disks(m);
+    make_flash(m, boot);
     if (piix3)
         piix3->ata = ata;
     network_make_all(m);
@@ -493,6 +516,8 @@ void machine_free(struct machine *m)
     }
     for (u32 i = 0; i < 2; i++)
         disk_close(m->floppy[i]);
+    for (u32 i = 0; i < 2; i++)
+        disk_close(m->flash[i]);
     for (u32 i = 0; i < 4; i++)
         disk_close(m->ide[i / 2][i % 2]);
     chardev_free_all(m);

@@ -11,6 +11,7 @@
 /* Chips that are filled before power-on, besides machine.fw_cfg. */
 struct boot_chips {
     struct device *i440fx, *isa_bios; /* one of them has the BIOS */
+    struct device *flash; /* the firmware, where it is in a chip that can be written; else NULL */
     struct device *mc146818;
 };
 /* All of it, for a machine whose chips are attached. After a RESET it all still holds. */

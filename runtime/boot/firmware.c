@@ -5,6 +5,7 @@
  * option ROM of the video card's PCI function.
  */
 #include "runtime/boot/firmware.h"
+#include "devices/cfi_flash.h"
 #include "devices/fw_cfg.h"
 #include "devices/gd5446.h"
 #include "devices/i440fx.h"
@@ -120,20 +121,15 @@ static void firmware_find_bios(const struct options *o, char *path)
 
 /* ---- Into the machine ---- */
 
-static void firmware_map_bios(struct machine *m, const struct boot_chips *chips,
-                              const u8 *data, u32 size)
+/* Its end shows below 1 MiB. */
+static void firmware_map_low(struct machine *m, const struct boot_chips *chips, const u8 *data,
+                             u32 size)
 {
-    u8 *rom = mmu_alloc(m->mmu, size), *low = rom;
+    u8 *low = mmu_alloc(m->mmu, LOW_SIZE);
+    u32 n = size < LOW_SIZE ? size : LOW_SIZE;
 
-    memcpy(rom, data, size);
-    mmu_map_phys(m->mmu, GIB(4) - size, size, rom, NULL);
-    if (size < LOW_SIZE) {
-        low = mmu_alloc(m->mmu, LOW_SIZE);
-        memset(low, 0xff, LOW_SIZE - size);
-        memcpy(low + LOW_SIZE - size, data, size);
-    } else {
-        low = rom + size - LOW_SIZE;
-    }
+    memset(low, 0xff, LOW_SIZE - n);
+    memcpy(low + LOW_SIZE - n, data + size - n, n);
     if (chips->i440fx)
         i440fx_set_rom(chips->i440fx, low);
     else
@@ -220,11 +216,12 @@ static void firmware_load_roms(struct machine *m)
     }
 }
 
-void firmware_load(struct machine *m, const struct boot_chips *chips)
+static void firmware_load_bios(struct machine *m, const struct boot_chips *chips)
 {
     char path[PATH_SIZE];
     const char *error;
     u32 size;
+    u8 *rom;
 
     firmware_find_bios(m->options, path);
     const u8 *data = boot_read_file(m, path, ROM_MAX, &size, &error);
@@ -232,7 +229,18 @@ void firmware_load(struct machine *m, const struct boot_chips *chips)
         die("%s", error);
     if (size % ROM_UNIT)
         die("%s: a BIOS is a multiple of 64 KiB, this has %u bytes", path, size);
-    firmware_map_bios(m, chips, data, size);
+    rom = mmu_alloc(m->mmu, size);
+    memcpy(rom, data, size);
+    mmu_map_phys(m->mmu, GIB(4) - size, size, rom, NULL);
+    firmware_map_low(m, chips, data, size);
+}
+
+void firmware_load(struct machine *m, const struct boot_chips *chips)
+{
+    if (chips->flash)
+        firmware_map_low(m, chips, cfi_flash_memory(chips->flash), (u32)m->flash[0]->size);
+    else
+        firmware_load_bios(m, chips);
     firmware_load_vga(m);
     firmware_load_roms(m);
 }

@@ -42,7 +42,7 @@ struct machine {
     struct device *i8237;                         /* for cards */
     struct device *hpet;                          /* NULL: there is none; timer interrupts' way */
     struct device *fw_cfg;                        /* while the machine is made */
-    struct disk *floppy[2], *ide[2][2];
+    struct disk *floppy[2], *ide[2][2], *flash[2];
 
     /* Time: see clock.c. */
     struct host_clock host_clock;

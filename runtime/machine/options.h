@@ -60,6 +60,7 @@ enum { MAX_SMBIOS_TEXTS = 16 };
 struct options {
     u64 ram;           /* bytes */
     struct drive_options floppy[2], ide[2][2];
+    struct drive_options flash[2]; /* -drive if=pflash: the firmware, its variables */
     bool snapshot;     /* all drives */
     char boot[5];      /* "a", "c", "d", "n" in order; empty: by what there is */
     char boot_once[5]; /* the same until the first reset; empty: as ever */

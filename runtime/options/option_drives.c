@@ -171,18 +171,18 @@ static void check_geometry(const char *option, struct drive_keys *k)
             option);
 }
 
-/* A flash chip that is only read is a ROM: the firmware's. */
+/* unit=, or index=; neither: the next one. */
 static void take_flash(struct options *o, const char *option, const struct drive_keys *k)
 {
-    if (!k->file || o->bios)
-        die("%s: %s", option, k->file ? "firmware is given twice" : "file= is missing");
-    if ((k->unit != NO_INDEX && k->unit) || (k->index != NO_INDEX && k->index))
-        die("%s: if=pflash: only unit=0, the firmware: it has no second one for variables", option);
-    if (k->format && strcmp(k->format, "raw"))
-        die("%s: if=pflash: only format=raw", option);
-    if (!k->readonly)
-        warn("%s: if=pflash: the guest can read it, and not write to it", option);
-    o->bios = k->file;
+    u32 unit = k->unit != NO_INDEX ? k->unit : k->index;
+
+    if (!k->file)
+        die("%s: file= is missing", option);
+    if (unit == NO_INDEX)
+        unit = o->flash[0].present;
+    if (unit > 1)
+        die("%s: if=pflash: unit=%u: 0 is the firmware, 1 its variables", option, unit);
+    fill_drive(take_drive(&o->flash[unit], option), k, false);
 }
 
 /* if=none: kept until a -device says where it goes. */

@@ -973,6 +973,10 @@ void options_finish(struct options *o)
         check_writable("-stats", o->stats);
     if (o->stats_interval && !o->stats)
         die("-stats-interval: only with -stats FILE");
+    if (o->flash[1].present && !o->flash[0].present)
+        die("-drive if=pflash,unit=1: only with a unit=0, which has the firmware");
+    if (o->flash[0].present && o->bios)
+        die("-drive if=pflash: firmware is given twice: by -bios, too");
     if (!o->kernel && (o->initrd || *o->append))
         die("%s: only with -kernel", o->initrd ? "-initrd" : "-append");
 }

@@ -107,14 +107,47 @@ def firmware_folders_add_up(c):
     c.refused("No such file", "-L", "/no/such/folder")
 
 
+# FS reaches 4 GiB. At FFFB0000: query; a block is erased, a byte programmed, a buffer of four bytes written; E9 gets the
+# query's Q, the status after each of the three, and three bytes as they then are.
+FLASH = bytes.fromhex(
+    "31c08ed8fa660f0116d07c0f20c00c010f22c0bb08008ee324fe0f22c066bf0000fbff6467c6079864678a4710e6e96467c6"
+    "8734120000206467c68734120000d0e880006467c68705100000406467c687051000005ae86b006467c68700200000e86467"
+    "c68700200000036467c68710200000726467c68711200000696467c687122000006e6467c68713200000676467c687002000"
+    "00d0e829006467c607ff64678a8705100000e6e964678a8704100000e6e964678a8712200000e6e9b000e6f4ebfe64678a07"
+    "e6e96467c60750c30f00d67c00000000000000000000ffff00000092cf00")
+
+
 @case
 def flash(c):
-    bios = SEABIOS + "/bios-256k.bin"
-    r = guest(c, END, "-drive", "if=pflash,format=raw,readonly=on,file=" + bios)
-    expect(r.returncode == 1 and not r.stderr, r.stderr)
+    """Firmware in one chip, variables in another below it; what the guest programs is in the file."""
+    bios = c.file("bios", read(SEABIOS + "/bios-256k.bin"))
+    before = b"\x33" * 0x2000 + b"\xff" * 0xe000
+    both = ["-drive", "if=pflash,format=raw,readonly=on,file=" + bios, "-drive"]
+
+    def run(options):
+        variables = c.file("variables", before)
+        r = guest(c, FLASH, *both, "if=pflash,format=raw,%sfile=%s" % (options, variables), "-debugcon", "file:" + c.path("said"))
+        expect(r.returncode == 1 and not r.stderr, r.stderr)
+        return read(c.path("said"))[-7:], read(variables)
+    said, after = run("")
+    want = bytearray(before)
+    want[0x1000:0x2000] = b"\xff" * 0x1000
+    want[0x1005] = 0x5a
+    want[0x2010:0x2014] = b"ring"
+    expect(said == b"Q\x80\x80\x80\x5a\xffn", "%r" % said)
+    expect(after == bytes(want), "the file")
+    said, after = run("readonly=on,")
+    expect(said == b"Q\xa0\x90\x90\x33\x33\xff" and after == before, "read only: %r" % said)
+    said, after = run("snapshot=on,unit=1,")
+    expect(said == b"Q\x80\x80\x80\x5a\xffn" and after == before, "snapshot: %r" % said)
     r = guest(c, END, "-drive", "if=pflash,format=raw,file=" + bios)
-    expect(r.returncode == 1 and "not write" in r.stderr, r.stderr)
-    c.refused("unit=0", "-drive", "if=pflash,unit=1,file=" + bios)
+    expect(r.returncode == 1 and not r.stderr and read(bios) == read(SEABIOS + "/bios-256k.bin"), r.stderr)
+    c.refused("only with a unit=0", "-drive", "if=pflash,format=raw,unit=1,file=" + bios)
+    c.refused("unit=2: 0 is", "-drive", "if=pflash,format=raw,unit=2,file=" + bios)
+    c.refused("taken already", *both, "if=pflash,format=raw,unit=0,file=" + bios)
+    c.refused("given twice", *both[:2], "-bios", bios)
+    c.refused("multiple of 4 KiB", "-drive", "if=pflash,format=raw,file=" + c.file("odd", size=5120))
+    c.refused("at most 8 MiB", *both, "if=pflash,format=raw,file=" + c.file("large", size=8 << 20))
 
 
 @case
