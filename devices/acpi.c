@@ -235,6 +235,9 @@ static void acpi_publish(struct device *fw_cfg, const char *name, struct aml *fi
     free(file->data);
 }
 
+/* For firmware that makes tables of its own: S0 to S5, bit 7: it exists; bits 0 to 2: its SLP_TYP. */
+static const u8 sleep_states[6] = {0x80, 0, 0, 0x81, 0x82, 0x80};
+
 void acpi_build(struct device *fw_cfg, const struct acpi_config *config)
 {
     struct acpi a = {0};
@@ -253,4 +256,5 @@ void acpi_build(struct device *fw_cfg, const struct acpi_config *config)
     acpi_publish(fw_cfg, RSDP_FILE, &a.rsdp);
     acpi_publish(fw_cfg, TABLES_FILE, &a.tables);
     acpi_publish(fw_cfg, "etc/table-loader", &a.loader);
+    fw_cfg_add_file(fw_cfg, "etc/system-states", sleep_states, sizeof(sleep_states));
 }

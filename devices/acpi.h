@@ -16,8 +16,8 @@ struct acpi_config {
     bool com2; /* there is a second serial port */
     bool hpet; /* there is one, at HPET_BASE of hpet.h */
 };
-/* Makes the tables and adds "etc/acpi/rsdp", "etc/acpi/tables" and "etc/table-loader" to
- * fw_cfg. */
+/* Makes the tables and adds "etc/acpi/rsdp", "etc/acpi/tables", "etc/table-loader" and
+ * "etc/system-states" to fw_cfg. */
 void acpi_build(struct device *fw_cfg, const struct acpi_config *config);
 
 /* dsdt.c: the body of the DSDT. pci_window: where PCI memory starts. */

@@ -25,6 +25,7 @@ struct device_class {
     size_t size;                        /* of the chip's struct; a struct device leads it */
     bool (*attach)(struct device *dev); /* claim ports, memory, irq lines, timers; false: message said */
     void (*reset)(struct device *dev);  /* the state the RESET pin leaves */
+    void (*woken)(struct device *dev);  /* the state that waking from S3 leaves; NULL: as reset */
     void (*loaded)(struct device *dev); /* after a restore: re-derive irqs and timers; may be NULL */
     const struct field *fields;         /* guest-visible state: what save and restore walk */
 };
@@ -191,6 +192,9 @@ enum machine_event {
     MACHINE_RESET = 1,     /* keyboard controller, port 92, CF9, triple fault, QMP */
     MACHINE_POWER_OFF = 2, /* ACPI S5 */
     MACHINE_EXIT = 4,      /* isa-debug-exit: see machine_exit() */
+    MACHINE_SUSPEND = 8,   /* ACPI S3: RAM is kept, the rest stands until MACHINE_WAKE */
+    MACHINE_WAKE = 16,
+    MACHINE_HIBERNATE = 32, /* ACPI S4: power off; the guest has put its memory on a disk */
 };
 /* Takes effect after the current instruction. */
 void machine_request(struct machine *m, enum machine_event event);

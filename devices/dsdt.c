@@ -272,15 +272,23 @@ static void dsdt_processor(struct aml *a)
     aml_close(a, scope);
 }
 
-/* Name (_S5, Package { 0, 0, 0, 0 }): SLP_TYP 0 is power off */
-static void dsdt_sleep(struct aml *a)
+/* Name (_S3, Package { 1, 1, 0, 0 }): to write to SLP_TYP of PM1a and PM1b */
+static void dsdt_sleep_state(struct aml *a, const char *name, u32 type)
 {
     aml_op(a, AML_NAME);
-    aml_path(a, "\\_S5");
+    aml_path(a, name);
     u32 package = aml_open_package(a, 4);
     for (u32 i = 0; i < 4; i++)
-        aml_int(a, 0);
+        aml_int(a, i < 2 ? type : 0);
     aml_close(a, package);
+}
+
+/* The types are QEMU's, and piix4.c's. */
+static void dsdt_sleep(struct aml *a)
+{
+    dsdt_sleep_state(a, "\\_S3", 1);
+    dsdt_sleep_state(a, "\\_S4", 2);
+    dsdt_sleep_state(a, "\\_S5", 0);
 }
 
 /* Device (HPET) { Name (_HID, EisaId ("PNP0103")) Name (_CRS, … Memory32Fixed …) } */

@@ -121,6 +121,12 @@ static void i440fx_reset(struct device *dev)
     i440fx_map_smram(h);
 }
 
+/* It keeps what it has (see piix3_woken()): the firmware wakes in its shadow RAM, by which it knows that
+ * this is no power-on. */
+static void i440fx_woken(struct device *dev)
+{
+}
+
 static void i440fx_loaded(struct device *dev)
 {
     struct i440fx *h = (struct i440fx *)dev;
@@ -155,6 +161,7 @@ const struct device_class i440fx_class = {
     .size = sizeof(struct i440fx),
     .attach = i440fx_attach,
     .reset = i440fx_reset,
+    .woken = i440fx_woken,
     .loaded = i440fx_loaded,
     .fields = i440fx_fields,
 };

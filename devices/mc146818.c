@@ -15,10 +15,11 @@
 
 enum {
     SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH,
-    YEAR, REG_A, REG_B, REG_C, REG_D, CENTURY = 0x32, A_UIP = 0x80, A_DV = 0x70,
-    A_DV_32KHZ = 0x20, A_RS = 0x0f, B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10,
+    YEAR, REG_A, REG_B, REG_C, REG_D, SHUTDOWN_STATUS = 0x0f, CENTURY = 0x32,
+    A_UIP = 0x80, A_DV = 0x70, A_DV_32KHZ = 0x20, A_RS = 0x0f, B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10,
     B_SQWE = 0x08, B_DM = 0x04, B_24 = 0x02, C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20,
     C_UF = 0x10, D_VRT = 0x80, HOUR_PM = 0x80, ALARM_ANY = 0xc0, PORT_NMI_MASK = 0x80,
+    SHUTDOWN_S3 = 0xfe, /* SeaBIOS, resume.c: go on where the FACS says */
 };
 #define UPDATE_NS USEC(2228) /* UIP leads the change by 244 us, the update takes 1984 us */
 #define MAX_OWED 2048u
@@ -273,10 +274,14 @@ static void sync_periodic(struct mc146818 *s)
 
 static void rtc_sync(struct mc146818 *s)
 {
+    const struct mc146818_config *config = s->dev.config;
+    u8 before = s->ram[REG_C];
     bool irq;
 
     sync_updates(s);
     sync_periodic(s);
+    if (~before & s->ram[REG_C] & s->ram[REG_B] & C_AF && config)
+        config->alarm(s->dev.machine);
     irq = s->ram[REG_C] & s->ram[REG_B] & (C_PF | C_AF | C_UF);
     s->ram[REG_C] = (s->ram[REG_C] & ~C_IRQF) | (irq ? C_IRQF : 0);
     irq_set(s->irq, irq);
@@ -449,6 +454,13 @@ static void mc146818_reset(struct device *dev)
     rtc_plan(s);
 }
 
+/* A board tells its firmware in its own way why it starts; SeaBIOS reads it here. */
+static void mc146818_woken(struct device *dev)
+{
+    mc146818_reset(dev);
+    ((struct mc146818 *)dev)->ram[SHUTDOWN_STATUS] = SHUTDOWN_S3;
+}
+
 static bool mc146818_attach(struct device *dev)
 {
     static const struct io_ops ops = { mc146818_read, mc146818_write, IO_8 };
@@ -491,6 +503,7 @@ const struct device_class mc146818_class = {
     .size = sizeof(struct mc146818),
     .attach = mc146818_attach,
     .reset = mc146818_reset,
+    .woken = mc146818_woken,
     .loaded = mc146818_loaded,
     .fields = mc146818_fields,
 };

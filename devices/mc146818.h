@@ -6,6 +6,11 @@
 
 #include "devices/device.h"
 
+/* config: NULL: no wire */
+struct mc146818_config {
+    void (*alarm)(struct machine *m); /* its time has come, and it is enabled */
+};
+
 extern const struct device_class mc146818_class; /* ports 70-71; irq 8 */
 
 void mc146818_cmos_set(struct device *dev, u8 index, u8 val); /* by parts.c before power-on */

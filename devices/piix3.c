@@ -174,6 +174,23 @@ static void piix3_reset(struct device *dev)
     piix3_route(p);
 }
 
+static void piix3_keep(struct pci_function *f, const struct pci_function *was)
+{
+    memcpy(f->config + 0x40, was->config + 0x40, 0x100 - 0x40);
+}
+
+/* Waking firmware has to give the chip set the configuration that it had (ACPI 1.0b, 9.3.2); SeaBIOS
+ * leaves it to QEMU's chips, which keep it. */
+static void piix3_woken(struct device *dev)
+{
+    struct piix3 *p = (struct piix3 *)dev, was = *p;
+
+    piix3_reset(dev);
+    piix3_keep(&p->isa, &was.isa);
+    piix3_keep(&p->ide, &was.ide);
+    piix3_route(p);
+}
+
 static void piix3_loaded(struct device *dev)
 {
     struct piix3 *p = (struct piix3 *)dev;
@@ -211,6 +228,7 @@ const struct device_class piix3_class = {
     .size = sizeof(struct piix3),
     .attach = piix3_attach,
     .reset = piix3_reset,
+    .woken = piix3_woken,
     .loaded = piix3_loaded,
     .fields = piix3_fields,
 };

@@ -5,7 +5,10 @@
  *
  * There is no system management mode: APMC_EN reads as set after RESET, by which firmware takes
  * the SMI handler for installed and leaves it alone, and the two commands that the ACPI tables
- * name for port B2 are carried out here. SLP_TYP 0 is S5, as acpi.c's DSDT says.
+ * name for port B2 are carried out here. SLP_TYP 0 is S5, 1 S3 and 2 S4, as acpi.c's DSDT says.
+ *
+ * S3: from the write of SLP_EN on the chip is asleep, and the machine stands. A wake event asks for
+ * MACHINE_WAKE, by which all chips get their state of RESET; this one then shows what woke it.
  */
 #include "devices/piix4.h"
 
@@ -25,7 +28,7 @@ enum {
     /* I/O space at SMBBA */
     SMBHSTSTS = 0, SMBHSTCNT = 2, SMB_DEV_ERR = 4, SMB_STS_W1C = 0x1e, SMB_START = 0x40,
     SMB_INTEREN = 1,
-    SCI_IRQ = 9,
+    SCI_IRQ = 9, SLEEP_S5 = 0, SLEEP_S3 = 1, SLEEP_S4 = 2, /* types */
     ACPI_ENABLE = 0xf1, ACPI_DISABLE = 0xf0, /* commands at B2, as FADT says */
 };
 #define PMTMR_HZ 3579545u
@@ -38,6 +41,8 @@ struct piix4 {
     u8 smb[SMB_SIZE];
     u8 apm[2];        /* B2, B3 */
     u64 toggle;       /* timer ticks at which TMR_STS is set next */
+    u8 asleep;        /* in S3 */
+    u16 woken_by;     /* STS_* of the event that ends it; 0: none so far */
     struct timer timer;
     u16 pm_base, smb_base; /* claimed now; 0: not */
 };
@@ -107,12 +112,61 @@ static void piix4_fire(void *owner)
     piix4_update(owner);
 }
 
+/* ---- S3 ---- */
+
+bool piix4_asleep(const struct device *dev)
+{
+    return ((const struct piix4 *)dev)->asleep;
+}
+
+static void piix4_wake_by(struct piix4 *p, u32 status)
+{
+    if (!p->asleep)
+        return;
+    p->woken_by |= status;
+    machine_request(p->dev.machine, MACHINE_WAKE);
+}
+
+/* The guest is told that it was the power button, as QEMU does: there is no bit for it. */
+void piix4_wake(struct device *dev)
+{
+    piix4_wake_by((struct piix4 *)dev, STS_PWRBTN);
+}
+
+void piix4_rtc_alarm(struct device *dev)
+{
+    struct piix4 *p = (struct piix4 *)dev;
+
+    if (get16(p->pm + PMEN) & STS_RTC)
+        piix4_wake_by(p, STS_RTC);
+}
+
 void piix4_power_button(struct device *dev)
 {
     struct piix4 *p = (struct piix4 *)dev;
 
     set16(p->pm + PMSTS, get16(p->pm + PMSTS) | STS_PWRBTN);
     piix4_update(p);
+    if (get16(p->pm + PMEN) & STS_PWRBTN)
+        piix4_wake_by(p, STS_PWRBTN);
+}
+
+static void piix4_suspend(struct piix4 *p)
+{
+    p->asleep = true;
+    machine_request(p->dev.machine, MACHINE_SUSPEND);
+}
+
+static void piix4_sleep(struct piix4 *p, u32 type)
+{
+    if (type == SLEEP_S5)
+        machine_request(p->dev.machine, MACHINE_POWER_OFF);
+    else if (type == SLEEP_S3)
+        piix4_suspend(p);
+    else if (type == SLEEP_S4)
+        machine_request(p->dev.machine, MACHINE_HIBERNATE);
+    else
+        trace(TRACE_NYI, "piix4: sleep type %u", type);
 }
 
 /* ---- Power management registers ---- */
@@ -128,15 +182,9 @@ static void piix4_write_status(struct piix4 *p, u32 val)
 
 static void piix4_write_control(struct piix4 *p, u32 val)
 {
-    u32 type = (val & CNT_SLP_TYP) >> 10;
-
     set16(p->pm + PMCNTRL, val & CNT_ALL);
-    if (!(val & CNT_SLP_EN))
-        return;
-    if (type == 0)
-        machine_request(p->dev.machine, MACHINE_POWER_OFF);
-    else
-        trace(TRACE_NYI, "piix4: sleep type %u", type);
+    if (val & CNT_SLP_EN)
+        piix4_sleep(p, (val & CNT_SLP_TYP) >> 10);
 }
 
 static u32 piix4_pm_read(struct device *dev, u32 off, enum io_size size)
@@ -270,8 +318,20 @@ static void piix4_reset(struct device *dev)
     memset(p->pm, 0, sizeof(p->pm));
     memset(p->smb, 0, sizeof(p->smb));
     memset(p->apm, 0, sizeof(p->apm));
+    p->asleep = false;
+    p->woken_by = 0;
     piix4_next_toggle(p);
     piix4_update(p);
+}
+
+/* ACPI 1.0b, 4.7.3.1.1: WAK_STS is set, and the status of what woke it. */
+static void piix4_woken(struct device *dev)
+{
+    struct piix4 *p = (struct piix4 *)dev;
+    u16 by = p->woken_by;
+
+    piix4_reset(dev);
+    set16(p->pm + PMSTS, STS_WAK | by);
 }
 
 static void piix4_loaded(struct device *dev)
@@ -281,7 +341,11 @@ static void piix4_loaded(struct device *dev)
     piix4_written(&p->pci, PMBA, 1);
     if (p->toggle > piix4_ticks(p) + PMTMR_HALF) /* only a broken file says so */
         piix4_next_toggle(p);
+    p->asleep = !!p->asleep;
+    p->woken_by &= STS_PWRBTN | STS_RTC;
     piix4_update(p);
+    if (p->asleep)
+        piix4_suspend(p);
 }
 
 static bool piix4_attach(struct device *dev)
@@ -307,7 +371,7 @@ static bool piix4_attach(struct device *dev)
 static const struct field piix4_fields[] = {
     FIELD_ARRAY(struct piix4, pci.config), FIELD_ARRAY(struct piix4, pm),
     FIELD_ARRAY(struct piix4, smb), FIELD_ARRAY(struct piix4, apm), FIELD(struct piix4, toggle),
-    FIELD_END
+    FIELD(struct piix4, asleep), FIELD(struct piix4, woken_by), FIELD_END
 };
 
 const struct device_class piix4_class = {
@@ -315,6 +379,7 @@ const struct device_class piix4_class = {
     .size = sizeof(struct piix4),
     .attach = piix4_attach,
     .reset = piix4_reset,
+    .woken = piix4_woken,
     .loaded = piix4_loaded,
     .fields = piix4_fields,
 };

@@ -73,6 +73,12 @@ static void isa_line(struct machine *m, u32 line, bool level)
         ioapic_set(m->ioapic, line == 0 ? 2 : line, level);
 }
 
+static void rtc_alarm(struct machine *m)
+{
+    if (m->piix4)
+        piix4_rtc_alarm(m->piix4);
+}
+
 /* Those of the 8254 and the MC146818 lead through the HPET, which may take their place. */
 static void isa_wire(void *owner, u32 pin, bool level)
 {
@@ -262,6 +268,7 @@ static struct piix3_config *make_pci(struct machine *m, struct pci_slot *slot,
 
 static void make_timer(struct machine *m, struct boot_chips *boot)
 {
+    static const struct mc146818_config rtc = { rtc_alarm };
     static const struct hpet_config hpet = { isa_line, ioapic_pin, isa_busy, ioapic_pin_busy };
     struct i8254_config *timer = machine_alloc(m, sizeof(*timer));
     struct pcspk_config *speaker = machine_alloc(m, sizeof(*speaker));
@@ -271,7 +278,7 @@ static void make_timer(struct machine *m, struct boot_chips *boot)
                                      sound_audio(m, m->options->pcspk_audiodev)};
     if (!m->options->no_hpet)
         m->hpet = part(m, &hpet_class, &hpet);
-    boot->mc146818 = part(m, &mc146818_class, NULL);
+    boot->mc146818 = part(m, &mc146818_class, &rtc);
     timer->speaker = part(m, &pcspk_class, speaker);
     timer->changing = pcspk_changing;
 }

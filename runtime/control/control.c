@@ -35,6 +35,8 @@ const char *control_status(struct machine *m)
 {
     if (m->state == RUN_RUNNING)
         return "running";
+    if (m->state == RUN_SUSPENDED)
+        return "suspended";
     if (m->state == RUN_SHUTDOWN)
         return "shutdown";
     return m->options->paused ? "prelaunch" : "paused";
@@ -42,7 +44,7 @@ const char *control_status(struct machine *m)
 
 void control_stop(struct machine *m)
 {
-    if (m->state != RUN_RUNNING)
+    if (!machine_time_passes(m))
         return;
     machine_stop(m);
     machine_notify(m, "STOP", NULL);
@@ -68,6 +70,16 @@ void control_powerdown(struct machine *m)
     if (m->piix4)
         piix4_power_button(m->piix4);
     machine_notify(m, "POWERDOWN", NULL);
+}
+
+const char *control_wakeup(struct machine *m)
+{
+    if (!m->piix4)
+        return "wake-up from suspend is not supported by this guest";
+    if (m->state != RUN_SUSPENDED)
+        return "Unable to wake up: guest is not in suspended state";
+    piix4_wake(m->piix4);
+    return NULL;
 }
 
 void control_quit(struct machine *m, const char *reason)

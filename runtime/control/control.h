@@ -15,6 +15,7 @@ void control_stop(struct machine *m);
 void control_cont(struct machine *m);
 void control_reset(struct machine *m);
 void control_powerdown(struct machine *m);
+const char *control_wakeup(struct machine *m); /* out of S3; NULL, or why not */
 /* Leaves machine_run(); reason is QMP's: "host-qmp-quit", "host-signal", "host-ui". */
 void control_quit(struct machine *m, const char *reason);
 

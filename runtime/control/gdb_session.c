@@ -10,6 +10,7 @@
 #include "cpu/debugger.h"
 #include "runtime/control/control.h"
 #include "runtime/control/gdb_private.h"
+#include "runtime/machine/run.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ void gdb_session_turn(struct gdb_session *s)
         tell_stop(s, SIGNAL_TRAP, was_hit ? &hit : NULL);
     else if (s->running && s->m->state == RUN_SHUTDOWN)
         tell_stop(s, SIGNAL_QUIT, NULL);
-    else if (s->running && s->m->state != RUN_RUNNING)
+    else if (s->running && !machine_time_passes(s->m))
         tell_stop(s, was_hit ? SIGNAL_TRAP : SIGNAL_INT, was_hit ? &hit : NULL);
     s->asked = false;
 }
@@ -159,7 +160,7 @@ struct gdb_session *gdb_session_new(struct machine *m,
     s->m = m;
     s->send = send;
     s->arg = arg;
-    s->holds = m->state == RUN_RUNNING;
+    s->holds = machine_time_passes(m);
     cpu_debugger_attach(m->cpu);
     control_stop(m);
     return s;

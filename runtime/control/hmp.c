@@ -646,6 +646,10 @@ static void run_powerdown(struct hmp *h)
 {
     control_powerdown(h->machine);
 }
+static void run_wakeup(struct hmp *h)
+{
+    report_outcome(h, control_wakeup(h->machine));
+}
 static void run_quit(struct hmp *h)
 {
     control_quit(h->machine, "host-qmp-quit");
@@ -762,6 +766,7 @@ static const struct {
     { "c",                0, run_cont,        "-- the same" },
     { "system_reset",     0, run_reset,       "-- press reset" },
     { "system_powerdown", 0, run_powerdown,   "-- press the power button" },
+    { "system_wakeup",    0, run_wakeup,      "-- out of suspend (S3)" },
     { "eject",            1, run_eject,       "[-f] DRIVE -- take the medium out" },
     { "change",           2, run_change,      "[-f] DRIVE FILE -- put a medium in" },
     { "device_add",       1, run_device_add,  "ide-cd|floppy,drive=ID[,id=][,bus=][,unit=] -- a medium" },

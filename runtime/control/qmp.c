@@ -45,8 +45,9 @@ struct qmp {
     struct loop_source timer; /* for the held one */
 };
 
-const char *const qmp_events[] = { "DEVICE_DELETED", "DEVICE_TRAY_MOVED", "POWERDOWN", "RESET", "RESUME", "SHUTDOWN",
-                                   "STOP", NULL };
+const char *const qmp_events[] = { "DEVICE_DELETED", "DEVICE_TRAY_MOVED", "POWERDOWN", "RESET",
+                                   "RESUME", "SHUTDOWN", "STOP", "SUSPEND", "SUSPEND_DISK",
+                                   "WAKEUP", NULL };
 
 static void client_ready(void *arg, u32 events);
 

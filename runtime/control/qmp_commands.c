@@ -85,6 +85,11 @@ static void run_powerdown(struct qmp_call *call)
     control_powerdown(call->machine);
 }
 
+static void run_wakeup(struct qmp_call *call)
+{
+    qmp_reply_outcome(call, control_wakeup(call->machine));
+}
+
 static void run_quit(struct qmp_call *call)
 {
     control_quit(call->machine, "host-qmp-quit");
@@ -262,6 +267,7 @@ const struct qmp_command qmp_commands[] = {
     { "cont",                    "",                                            run_cont },
     { "system_reset",            "",                                            run_reset },
     { "system_powerdown",        "",                                            run_powerdown },
+    { "system_wakeup",           "",                                            run_wakeup },
     { "quit",                    "",                                            run_quit },
     { "send-key",                "keys:a hold-time:i?",                         run_send_key },
     { "screendump",              "filename:s device:s? head:i? format:s?",      run_screendump },
@@ -278,6 +284,7 @@ const struct qmp_command qmp_commands[] = {
     { "query-block",             "",                                            qmp_query_block },
     { "query-blockstats",        "query-nodes:b?",                              qmp_query_blockstats },
     { "query-chardev",           "",                                            qmp_query_chardev },
+    { "query-current-machine",   "",                                            qmp_query_current_machine },
     { "query-cpus-fast",         "",                                            qmp_query_cpus_fast },
     { "query-pci",               "",                                            qmp_query_pci },
     { "query-mice",              "",                                            qmp_query_mice },

@@ -77,6 +77,7 @@ QMP_RUN(qmp_query_pci);
 QMP_RUN(qmp_query_mice);
 QMP_RUN(qmp_query_name);
 QMP_RUN(qmp_query_kvm);
+QMP_RUN(qmp_query_current_machine);
 QMP_RUN(qmp_query_target);
 QMP_RUN(qmp_query_memory);
 QMP_RUN(qmp_query_uuid);

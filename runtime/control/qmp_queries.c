@@ -41,6 +41,12 @@ void qmp_query_kvm(struct qmp_call *call)
     qmp_put_bool(call->result, "present", false);
 }
 
+void qmp_query_current_machine(struct qmp_call *call)
+{
+    call->result = json_object_new_object();
+    qmp_put_bool(call->result, "wakeup-suspend-support", call->machine->piix4);
+}
+
 void qmp_query_target(struct qmp_call *call)
 {
     call->result = json_object_new_object();

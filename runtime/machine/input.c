@@ -1,9 +1,10 @@
 /*
  * The user's keys and pointer go to the keyboard controller; a pointer's place to the
- * backdoor's mouse, where the guest has taken that.
+ * backdoor's mouse, where the guest has taken that. A key or a button wakes a suspended machine.
  */
 #include "runtime/machine/input.h"
 #include "devices/i8042.h"
+#include "devices/piix4.h"
 #include "devices/vmport.h"
 #include "runtime/machine/machine.h"
 
@@ -31,6 +32,8 @@ void machine_input(struct machine *m, const struct input_event *e)
 {
     if (!m->i8042)
         return;
+    if (m->piix4 && (e->kind == INPUT_KEY ? e->down : e->buttons))
+        piix4_wake(m->piix4);
     if (e->kind == INPUT_KEY)
         i8042_key(m->i8042, e->key, e->down);
     else

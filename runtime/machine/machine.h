@@ -24,7 +24,8 @@ struct vnc_control;
 struct block_nodes;
 struct hotplug;
 
-enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
+/* Suspended: in ACPI's S3; the processor stands, time passes. */
+enum run_state { RUN_RUNNING, RUN_PAUSED, RUN_SUSPENDED, RUN_SHUTDOWN };
 
 struct machine {
     struct options *options; /* owned by main */

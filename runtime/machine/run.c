@@ -3,13 +3,16 @@
  *
  *   events (reset, power off, exit)  →  timers  →  host descriptors  →  the engine, or sleep
  *
- * A halted guest, and a stopped machine, sleep in loop_poll() until a deadline or a descriptor.
+ * A halted guest, a suspended and a stopped machine sleep in loop_poll() until a deadline or a
+ * descriptor. Suspended (ACPI's S3) the processor stands and time passes; waking is a RESET after
+ * which the firmware jumps to where the guest said.
  */
 #include "runtime/machine/run.h"
 #include "cpu/deliver.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
 #include "cpu/reset.h"
+#include "devices/piix4.h"
 #include "runtime/machine/clock.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
@@ -18,21 +21,40 @@
 #include "runtime/machine/spin.h"
 #include <sys/prctl.h>
 
-void machine_reset(struct machine *m)
+bool machine_time_passes(const struct machine *m)
 {
-    trace(TRACE_CPU, "machine reset");
+    return m->state == RUN_RUNNING || m->state == RUN_SUSPENDED;
+}
+
+static void reset_chips(struct machine *m, bool woken)
+{
     for (struct device *d = m->devices; d; d = d->next)
-        if (d->class->reset)
+        if (woken && d->class->woken)
+            d->class->woken(d);
+        else if (d->class->reset)
             d->class->reset(d);
+}
+
+static void restart(struct machine *m, bool woken)
+{
+    trace(TRACE_CPU, "machine %s", woken ? "wakes" : "reset");
+    reset_chips(m, woken);
+    if (m->state == RUN_SUSPENDED)
+        m->state = RUN_RUNNING;
     cpu_reset(m->cpu);
     if (!m->options->bios) /* a PC's POST does; SeaBIOS leaves it out */
         fpu_init(m->cpu);
     mmu_set_a20(m->mmu, true);
 }
 
+void machine_reset(struct machine *m)
+{
+    restart(m, false);
+}
+
 void machine_stop(struct machine *m)
 {
-    if (m->state != RUN_RUNNING)
+    if (!machine_time_passes(m))
         return;
     m->state = RUN_PAUSED;
     clock_stop(m);
@@ -44,7 +66,7 @@ void machine_cont(struct machine *m)
 {
     if (m->state != RUN_PAUSED)
         return;
-    m->state = RUN_RUNNING;
+    m->state = m->piix4 && piix4_asleep(m->piix4) ? RUN_SUSPENDED : RUN_RUNNING;
     clock_start(m);
     cpu_tsc_start(m->cpu);
     clock_arm(m);
@@ -73,6 +95,31 @@ static void serve_reset(struct machine *m)
     machine_notify(m, "RESET", reason);
 }
 
+static void serve_power_off(struct machine *m)
+{
+    machine_notify(m, "SHUTDOWN", "guest-shutdown");
+    if (m->options->no_shutdown)
+        machine_stop(m);
+    else
+        m->quit = true;
+}
+
+/* S3 and back; the machine may stand meanwhile, and is asleep, or awake, when it goes on. */
+static void serve_sleep(struct machine *m, u32 events)
+{
+    bool asleep = m->piix4 && piix4_asleep(m->piix4);
+
+    if (events & MACHINE_SUSPEND && asleep) {
+        if (m->state == RUN_RUNNING)
+            m->state = RUN_SUSPENDED;
+        machine_notify(m, "SUSPEND", NULL);
+    }
+    if (events & MACHINE_WAKE && asleep) {
+        restart(m, true);
+        machine_notify(m, "WAKEUP", NULL);
+    }
+}
+
 static void serve_events(struct machine *m)
 {
     u32 events = m->events;
@@ -81,13 +128,12 @@ static void serve_events(struct machine *m)
     __atomic_fetch_and(&m->cpu->requests, ~(u32)REQ_EVENT, __ATOMIC_RELAXED);
     if (events & MACHINE_EXIT)
         m->quit = true;
-    if (events & MACHINE_POWER_OFF) {
-        machine_notify(m, "SHUTDOWN", "guest-shutdown");
-        if (m->options->no_shutdown)
-            machine_stop(m);
-        else
-            m->quit = true;
-    }
+    if (events & MACHINE_HIBERNATE)
+        machine_notify(m, "SUSPEND_DISK", NULL);
+    if (events & (MACHINE_POWER_OFF | MACHINE_HIBERNATE))
+        serve_power_off(m);
+    if (events & (MACHINE_SUSPEND | MACHINE_WAKE))
+        serve_sleep(m, events);
     if (events & MACHINE_RESET && !m->quit)
         serve_reset(m);
     if (m->debug && !m->quit)
@@ -104,11 +150,11 @@ static void idle_until(struct machine *m, u64 next)
 {
     if (m->cpu->requests & REQ_EVENT)
         return;
-    if (m->state == RUN_RUNNING && clock_skip(m, next))
+    if (machine_time_passes(m) && clock_skip(m, next))
         next = 0;
     m->stats.halts++;
     sampler_idle(m, true);
-    loop_poll(m, m->state == RUN_RUNNING ? next : ~0ull);
+    loop_poll(m, machine_time_passes(m) ? next : ~0ull);
     sampler_idle(m, false);
 }
 
@@ -127,7 +173,7 @@ int machine_run(struct machine *m)
         if (m->quit)
             break;
         __atomic_fetch_and(&m->cpu->requests, ~(u32)REQ_TIMER, __ATOMIC_RELAXED);
-        next = m->state == RUN_RUNNING ? timers_run(m) : ~0ull;
+        next = machine_time_passes(m) ? timers_run(m) : ~0ull;
         if (m->state == RUN_RUNNING && halted(m) && timers_hurry(m))
             continue;
         if (m->state != RUN_RUNNING || halted(m)) {

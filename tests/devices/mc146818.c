@@ -169,6 +169,46 @@ TEST(mc146818, alarm)
     CHECK(rig_irq(r, 8));
 }
 
+static u32 alarms;
+
+static void count_alarm(struct machine *m)
+{
+    alarms++;
+}
+
+TEST(mc146818, an_enabled_alarm_is_told_once)
+{
+    static const struct mc146818_config config = { count_alarm };
+    struct rig *r = rig_new(&mc146818_class, &config);
+
+    alarms = 0;
+    set(r, 1, 0xff);
+    set(r, 3, 0xff);
+    set(r, 5, 0xff); /* each second */
+    rig_advance(r, SEC(2));
+    CHECK_EQ(alarms, 0);
+    get(r, 0x0c);
+    set(r, 0x0b, 0x62); /* periodic interrupts, too */
+    rig_advance(r, SEC(3));
+    CHECK_EQ(alarms, 1);
+    get(r, 0x0c);
+    rig_advance(r, SEC(1));
+    CHECK_EQ(alarms, 2);
+}
+
+TEST(mc146818, waking_tells_the_firmware_and_keeps_the_time)
+{
+    struct rig *r = rig_new(&mc146818_class, NULL);
+    u32 minute = get(r, 2);
+
+    set(r, 0x0f, 0);
+    set(r, 0x0b, 0x22);
+    mc146818_class.woken(r->dev);
+    CHECK_EQ(get(r, 0x0f), 0xfe);
+    CHECK_EQ(get(r, 0x0b), 0x02);
+    CHECK_EQ(get(r, 2), minute);
+}
+
 TEST(mc146818, periodic_interrupt)
 {
     struct rig *r = rig_new(&mc146818_class, NULL);

@@ -84,11 +84,94 @@ TEST(piix4, sci_needs_sci_en)
     CHECK_EQ(rig_in16(r, CNT) & 1, 0);
 }
 
+/* Goes to sleep, as a guest does, and takes the request. */
+static void fall_asleep(struct rig *r, u32 enabled)
+{
+    rig_out16(r, EN, enabled);
+    rig_out16(r, CNT, 1u << 10);
+    CHECK(!piix4_asleep(r->dev));
+    rig_out16(r, CNT, 1u << 10 | 1u << 13);
+    CHECK(piix4_asleep(r->dev));
+    CHECK_EQ(r->m->events, MACHINE_SUSPEND);
+    r->m->events = 0;
+}
+
+TEST(piix4, s3_ends_by_what_is_enabled)
+{
+    struct rig *r = placed();
+
+    piix4_wake(r->dev); /* not asleep: nothing */
+    CHECK_EQ(r->m->events, 0);
+    fall_asleep(r, 0);
+    piix4_rtc_alarm(r->dev);
+    piix4_power_button(r->dev);
+    CHECK_EQ(r->m->events, 0);
+    piix4_wake(r->dev);
+    CHECK_EQ(r->m->events, MACHINE_WAKE);
+    r->dev->class->woken(r->dev);
+    config_write(r, 0x40, BASE | 1);
+    config_write(r, 0x80, 1);
+    CHECK_EQ(rig_in16(r, STS), 0x8100);
+    CHECK_EQ(rig_in16(r, EN), 0);
+    CHECK(!piix4_asleep(r->dev));
+}
+
+TEST(piix4, s3_tells_what_ended_it)
+{
+    static const struct {
+        void (*event)(struct device *dev);
+        u32 status;
+    } events[] = {{piix4_power_button, 0x100}, {piix4_rtc_alarm, 0x400}};
+
+    for (u32 i = 0; i < ARRAY_SIZE(events); i++) {
+        struct rig *r = placed();
+
+        fall_asleep(r, events[i].status);
+        events[i].event(r->dev);
+        CHECK_EQ(r->m->events, MACHINE_WAKE);
+        r->dev->class->woken(r->dev);
+        config_write(r, 0x40, BASE | 1);
+        config_write(r, 0x80, 1);
+        CHECK_EQ(rig_in16(r, STS), 0x8000 | events[i].status);
+        rig_out16(r, STS, 0xffff);
+        CHECK_EQ(rig_in16(r, STS), 0);
+    }
+}
+
+TEST(piix4, a_reset_ends_s3)
+{
+    struct rig *r = placed();
+
+    fall_asleep(r, 0);
+    r->dev->class->reset(r->dev);
+    CHECK(!piix4_asleep(r->dev));
+    piix4_wake(r->dev);
+    CHECK_EQ(r->m->events, 0);
+}
+
+TEST(piix4, a_loaded_state_sleeps_on)
+{
+    struct rig *r = placed();
+
+    fall_asleep(r, 0x400);
+    r->dev->class->loaded(r->dev);
+    CHECK_EQ(r->m->events, MACHINE_SUSPEND);
+    CHECK(piix4_asleep(r->dev));
+}
+
+TEST(piix4, s4_is_power_off_with_memory_on_a_disk)
+{
+    struct rig *r = placed();
+
+    rig_out16(r, CNT, 2u << 10 | 1u << 13);
+    CHECK_EQ(r->m->events, MACHINE_HIBERNATE);
+}
+
 TEST(piix4, s5_powers_off)
 {
     struct rig *r = placed();
 
-    rig_out16(r, CNT, 1u << 10 | 1u << 13); /* another sleep type */
+    rig_out16(r, CNT, 3u << 10 | 1u << 13); /* another sleep type */
     CHECK_EQ(r->m->events, 0);
     rig_out16(r, CNT, 0);
     CHECK_EQ(r->m->events, 0);

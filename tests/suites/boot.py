@@ -401,6 +401,40 @@ def linux_killed(c):
                 raise Failed("block %d of %d was flushed and is lost" % (n, len(told)))
 
 
+def asleep(vm):
+    return vm.qmp.run("query-status")["return"]["status"] == "suspended"
+
+
+@case()
+def linux_suspend(c):
+    """Linux sleeps in S3 four times, is woken in four ways, and has its memory, disk, network and clock again."""
+    wake = {"wakeup": lambda: vm.qmp.run("system_wakeup"), "rtc": None, "key": lambda: vm.press("shift"),
+            "button": lambda: vm.qmp.run("system_powerdown")}
+    path = c.path("disk.img")
+    with open(path, "wb") as f:
+        f.truncate(16 << 20)
+    vm = c.start("-m", 128, "-kernel", guest_file("vmlinuz-686"), "-initrd", guest_file("initrd-sleep.gz"), "-append",
+                 "console=ttyS0 panic=-1 no_console_suspend ways=" + ",".join(wake), "-hda", path, "-nic", "user,model=e1000")
+    for way, rouse in wake.items():
+        vm.wait("^SLEEP " + way, 300)
+        if way != "rtc":  # which may come at once
+            vm.wait_for("sleep", lambda: asleep(vm), 120)
+            time.sleep(1.2)  # the clock has to go on
+            rouse()
+        vm.wait("^USED " + way, 120)
+    vm.wait_end(120)
+    events = [e for e in vm.qmp.events if e in ("SUSPEND", "WAKEUP")]
+    if events != ["SUSPEND", "WAKEUP"] * len(wake):
+        raise Failed("events: %s" % events)
+    said = vm.serial()
+    for what in "memory", "disk", "network", "clock":
+        if len(re.findall("^%s ok" % what, said, re.M)) != len(wake):
+            raise Failed("%s: %s" % (what, re.findall("^%s .*" % what, said, re.M)))
+    for line in re.findall(r"^\[ *[\d.]+\] .*", said[said.index("SLEEP"):], re.M):
+        if re.search(r"ata\d.*(?:error|fail|timeout)|I/O error|Call Trace|WARNING|unstable|rror.*resum|resum.*rror", line):
+            raise Failed("Linux complains: " + line)
+
+
 @case()
 def linux_pointer(c):
     """Linux, which takes a VMware for one by its serial number, finds the mouse, and gets the places where a viewer's pointer is, and its buttons."""
