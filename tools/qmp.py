@@ -13,8 +13,8 @@ class Qmp:
         self.socket.settimeout(patience)
         try:
             self.socket.connect(path)
-            self.file = self.socket.makefile("rw")
-            greeting = json.loads(self.file.readline() or "null")
+            self.file, self.answers = self.socket.makefile("w"), self.socket.makefile("r")
+            greeting = json.loads(self.answers.readline() or "null")
         except (OSError, ValueError) as why:
             raise Refused("%s: %s" % (path, why)) from None
         if not isinstance(greeting, dict) or "QMP" not in greeting:
@@ -27,7 +27,7 @@ class Qmp:
             self.file.write(json.dumps({"execute": command}) + "\n")
             self.file.flush()
             while True:
-                answer = json.loads(self.file.readline() or "null")
+                answer = json.loads(self.answers.readline() or "null")
                 if answer is None:
                     raise Refused("%s: ring3 has ended" % self.path)
                 if "error" in answer:

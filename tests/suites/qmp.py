@@ -138,7 +138,7 @@ def events_keep_their_order(c):
     with machine(c, LOOP) as vm:
         vm.qmp.file.write('{"execute": "system_reset"}\n')
         vm.qmp.file.flush()
-        said = vm.qmp.file.read()
+        said = vm.qmp.answers.read()
         expect('"reason": "host-qmp-system-reset"' in said and "SHUTDOWN" in said, said)
         vm.quit = lambda: vm.wait_end()
 

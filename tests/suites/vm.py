@@ -47,14 +47,15 @@ class Qmp:
                     raise Failed("the VMM opened no QMP socket")
                 time.sleep(0.02)
         self.sock.settimeout(60)
-        self.file = self.sock.makefile("rw")
+        # Two: a text file for both forgets what it has read ahead when it is written to, and events with it.
+        self.file, self.answers = self.sock.makefile("w"), self.sock.makefile("r")
         self.events = []
         self.read()
         self.run("qmp_capabilities")
 
     def read(self):
         while True:
-            line = self.file.readline()
+            line = self.answers.readline()
             if not line:
                 raise EOFError
             message = json.loads(line)
