@@ -100,18 +100,18 @@
 .endm
 
 /* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still
- * holds. */
-.macro find_segment
+ * holds. `changed`: where to go if only its descriptor is another, that less the old one in r9. */
+.macro find_segment changed=9f
         mov     %r9d, %r10d             /* memo_segment_place() */
         shr     $17, %r10d
         and     $0x40, %r10d
         xor     %r9d, %r10d
         and     $0x78, %r10d
-        compare_segment
+        compare_segment \changed
 .endm
 
 /* The same; r10d: eight times its place. */
-.macro compare_segment
+.macro compare_segment changed=9f
         shl     $3, %r10d
         lea     TC_SEG_CACHE(%r15,%r10), %r10
         add     SEGMENT_MEMO_KEY(%r10), %r9
@@ -127,6 +127,7 @@
         mov     SEGMENT_MEMO_DESC(%r10), %r9
         mov     (%r9), %r9
         add     SEGMENT_MEMO_MINUS_DESC(%r10), %r9
+        jne     \changed
 9:
 .endm
 

@@ -23,8 +23,9 @@
         .type   bt_load_segment, @function
 bt_load_segment:
         flags_save %r13d
-        find_segment
+        find_segment 2f
         jne     1f
+3:
         count   MEMO_SEGMENT
         lea     (%r11,%r11,2), %r9
         lea     VCPU_SEG(%r15,%r9,4), %r9
@@ -47,6 +48,31 @@ bt_load_segment:
 1:      flags_restore %r13d
         mov     $1, %r10d
         ret
+/* Another base in the descriptor, as threads have for FS or GS each, is noted; other changes are C's. */
+2:      cmp     $4, %r11d
+        jb      1b
+        sub     SEGMENT_MEMO_MINUS_DESC(%r10), %r9
+        mov     %r11d, TC_SCRATCH+8(%r15)
+        mov     SEGMENT_MEMO_MINUS_DESC(%r10), %r11
+        neg     %r11
+        xor     %r9, %r11
+        test    $0xffff, %r11d          /* the limit */
+        jnz     1b
+        shr     $40, %r11
+        test    $0xffff, %r11d          /* rights, and its upper part */
+        jnz     1b
+        mov     %r9, %r11
+        neg     %r11
+        mov     %r11, SEGMENT_MEMO_MINUS_DESC(%r10)
+        mov     %r9, %r11
+        shr     $16, %r11
+        and     $0xffffff, %r11d
+        shr     $56, %r9
+        shl     $24, %r9d
+        or      %r9d, %r11d
+        mov     %r11d, SEGMENT_MEMO_SEG(%r10)
+        mov     TC_SCRATCH+8(%r15), %r11d
+        jmp     3b
 
 /* r9d: the key of a VERW, VERR, LAR or LSL. r10 := 0 if its answer is known: in ZF, and r13d. */
         .globl  bt_look

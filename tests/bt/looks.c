@@ -3,52 +3,30 @@
  * descriptor, the selector or the table is another.
  */
 #include "bt/memo.h"
-#include "bt/tu.h"
-#include "cpu/reset.h"
-#include "cpu/segment.h"
-#include "runtime/machine/machine.h"
-#include "tests/harness/test.h"
+#include "tests/bt/to_hlt.h"
 
-#include <string.h>
-
-enum { CODE = 0x10000, START = 0x100, TABLE = 0x3000, DATA = 0x08, SYSTEM = 0x10 };
+enum { TABLE = 0x3000, DATA = 0x08, SYSTEM = 0x10 };
 
 /* In protected mode with the hidden parts of real mode. */
 static struct bt *start(const u8 *program, u32 n)
 {
-    struct machine *m = rig_new(NULL, NULL)->m;
-    struct bt_config config = { 0 };
-    const char *why = NULL;
-    struct bt *bt;
+    struct bt *bt = bt_for(program, n);
+    struct vcpu *cpu = bt->cpu;
 
-    cpu_reset(m->cpu);
-    bt = bt_new(m->cpu, &config, &why);
-    CHECK(bt != NULL);
-    memcpy(mmu_ram(m->mmu) + CODE + START, program, n);
-    memcpy(mmu_ram(m->mmu) + TABLE + DATA, "\x34\x12\x00\x00\x00\x93\x40\x00", 8);
-    memcpy(mmu_ram(m->mmu) + TABLE + SYSTEM, "\x34\x12\x00\x00\x00\x8e\x40\x00", 8); /* a gate */
-    for (u32 s = ES; s <= DS; s++)
-        cpu_load_segment_real(m->cpu, (enum seg)s, CODE >> 4);
-    m->cpu->gdtr.base = TABLE;
-    m->cpu->gdtr.limit = 0x17;
-    m->cpu->cr0 |= CR0_PE;
+    memcpy(mmu_ram(cpu->mmu) + TABLE + DATA, "\x34\x12\x00\x00\x00\x93\x40\x00", 8);
+    memcpy(mmu_ram(cpu->mmu) + TABLE + SYSTEM, "\x34\x12\x00\x00\x00\x8e\x40\x00", 8); /* a gate */
+    cpu->gdtr.base = TABLE;
+    cpu->gdtr.limit = 0x17;
+    cpu->cr0 |= CR0_PE;
     return bt;
 }
 
 /* How many were answered in the cache. */
 static u64 quick(struct bt *bt, u16 selector)
 {
-    struct vcpu *cpu = bt->cpu;
-    u64 before = tc_of(cpu)->memo_hits[MEMO_LOOK];
-
-    cpu->requests = 0;
-    cpu->eip = START;
-    cpu->gpr[EAX] = selector;
-    cpu->gpr[ECX] = cpu->gpr[EDX] = 0x55555555;
-    for (u32 i = 0; i < 1000 && !(cpu->requests & REQ_HALT); i++)
-        bt_run(cpu);
-    CHECK(cpu->requests & REQ_HALT);
-    return tc_of(cpu)->memo_hits[MEMO_LOOK] - before;
+    bt->cpu->gpr[EAX] = selector;
+    bt->cpu->gpr[ECX] = bt->cpu->gpr[EDX] = 0x55555555;
+    return bt_memo_hits(bt, MEMO_LOOK);
 }
 
 static const u8 looks[] = {
@@ -106,4 +84,33 @@ TEST(bt_looks, a_shorter_table_ends_what_lay_in_it)
     CHECK_EQ(quick(bt, DATA), 0);
     CHECK(!(bt->cpu->eflags & FLAG_ZF));
     CHECK_EQ(bt->cpu->gpr[ECX], 0x55555555);
+}
+
+/* Threads that have a segment each write its base to the same descriptor. */
+TEST(bt_looks, another_base_of_fs_is_loaded_in_the_cache)
+{
+    static const u8 program[] = { 0x8e, 0xe0, 0xf4 }; /* mov fs, ax */
+    struct bt *bt = start(program, sizeof(program));
+    const struct segment *fs = &bt->cpu->seg[FS];
+    u8 *desc = mmu_ram(bt->cpu->mmu) + TABLE + DATA;
+
+    bt->cpu->gpr[EAX] = DATA;
+    for (u32 i = 0; i < 4; i++)
+        bt_memo_hits(bt, MEMO_SEGMENT);
+    for (u32 i = 0; i < 4; i++) {
+        desc[2] = (u8)(0x11 + i);
+        desc[4] = (u8)(0x22 + i);
+        desc[7] = (u8)(0x83 + i);
+        CHECK_EQ(bt_memo_hits(bt, MEMO_SEGMENT), 1);
+        CHECK_EQ(fs->base, 0x83220011 + i * 0x01010001);
+        CHECK_EQ(fs->limit, 0x1234);
+        CHECK_EQ(tc_of(bt->cpu)->reach[FS][1], 0x1234);
+    }
+    desc[0] = 0x35;
+    CHECK_EQ(bt_memo_hits(bt, MEMO_SEGMENT), 0);
+    CHECK_EQ(fs->limit, 0x1235);
+    CHECK_EQ(bt_memo_hits(bt, MEMO_SEGMENT), 1);
+    desc[5] = 0x91; /* only to be read */
+    CHECK_EQ(bt_memo_hits(bt, MEMO_SEGMENT), 0);
+    CHECK_EQ(tc_of(bt->cpu)->reach[FS][1], -1);
 }

@@ -3,59 +3,33 @@
  * given to C where that would be wrong.
  */
 #include "bt/memo.h"
-#include "bt/tu.h"
 #include "cpu/control.h"
-#include "cpu/reset.h"
-#include "cpu/segment.h"
-#include "runtime/machine/machine.h"
-#include "tests/harness/test.h"
+#include "tests/bt/to_hlt.h"
 
-#include <string.h>
-
-enum { CODE = 0x10000, OTHER = 0x20000, START = 0x100, STACK = 0x8000, HANDLER = 0x400,
+enum { CODE = PROGRAM_AT, OTHER = 0x20000, START = PROGRAM_START, STACK = 0x8000, HANDLER = 0x400,
        FLAGS = 0x600 };
 
 static struct bt *start(const u8 *program, u32 n)
 {
-    struct machine *m = rig_new(NULL, NULL)->m;
-    struct bt_config config = { 0 };
-    const char *why = NULL;
-    struct bt *bt;
-    u8 *ram = mmu_ram(m->mmu);
+    struct bt *bt = bt_for(program, n);
+    u8 *ram = mmu_ram(bt->cpu->mmu);
 
-    cpu_reset(m->cpu);
-    bt = bt_new(m->cpu, &config, &why);
-    CHECK(bt != NULL);
-    memcpy(ram + CODE + START, program, n);
     memcpy(ram + OTHER + START, "\x43\xcb", 2);   /* inc bx;  retf */
     memcpy(ram + CODE + HANDLER, "\x46\xcf", 2);  /* inc si;  iret */
     for (u32 v = 0; v < 256; v++)
         memcpy(ram + 4 * v, &(u32){ HANDLER | CODE << 12 }, 4);
-    for (u32 s = ES; s <= DS; s++)
-        cpu_load_segment_real(m->cpu, (enum seg)s, CODE >> 4);
     return bt;
-}
-
-static void run(struct bt *bt)
-{
-    struct vcpu *cpu = bt->cpu;
-
-    cpu->requests = 0;
-    cpu->eip = START;
-    cpu->gpr[ESP] = STACK;
-    for (u32 i = 0; i < 10000 && !(cpu->requests & REQ_HALT); i++)
-        bt_run(cpu);
-    CHECK(cpu->requests & REQ_HALT);
-    CHECK_EQ(cpu->seg[CS].selector, CODE >> 4);
 }
 
 /* Far transfers done in the cache by a run. */
 static u64 quick_in_run(struct bt *bt)
 {
-    u64 before = tc_of(bt->cpu)->memo_hits[MEMO_FAR];
+    u64 hits;
 
-    run(bt);
-    return tc_of(bt->cpu)->memo_hits[MEMO_FAR] - before;
+    bt->cpu->gpr[ESP] = STACK;
+    hits = bt_memo_hits(bt, MEMO_FAR);
+    CHECK_EQ(bt->cpu->seg[CS].selector, CODE >> 4);
+    return hits;
 }
 
 TEST(bt_far, calls_and_interrupts_are_done_again)
@@ -69,8 +43,8 @@ TEST(bt_far, calls_and_interrupts_are_done_again)
     struct bt *bt = start(program, sizeof(program));
     struct vcpu *cpu = bt->cpu;
 
-    run(bt);
-    run(bt); /* loads go by a direct map from now on: another context */
+    quick_in_run(bt);
+    quick_in_run(bt); /* loads go by a direct map from now on: another context */
     for (u32 i = 3; i < 6; i++) {
         cpu->int_flag = 1;
         CHECK_EQ(quick_in_run(bt), 5);
@@ -81,7 +55,7 @@ TEST(bt_far, calls_and_interrupts_are_done_again)
     }
     /* another handler */
     memcpy(mmu_ram(cpu->mmu) + 4 * 0x60, &(u32){ (HANDLER + 1) | CODE << 12 }, 4);
-    run(bt);
+    quick_in_run(bt);
     CHECK_EQ(cpu->gpr[ESI], 5);
 }
 
@@ -172,7 +146,7 @@ TEST(bt_far, forgotten_contexts_leave_nothing)
     struct vcpu *cpu = bt->cpu;
     struct context c = { .cs_limit = 0x12345 };
 
-    run(bt);
+    quick_in_run(bt);
     CHECK(known_transfers(cpu) > 0);
     tc_of(cpu)->ints[1].from = tc_of(cpu)->irets[1].from = 1;
     while (context_number(bt, &c))

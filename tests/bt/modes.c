@@ -3,44 +3,13 @@
  * they were; and LGDT of the table that is there.
  */
 #include "bt/memo.h"
-#include "bt/tu.h"
-#include "cpu/reset.h"
-#include "cpu/segment.h"
-#include "runtime/machine/machine.h"
-#include "tests/harness/test.h"
+#include "tests/bt/to_hlt.h"
 
-#include <string.h>
+enum { DATA = 0x200 };
 
-enum { CODE = 0x10000, START = 0x100, DATA = 0x200 };
-
-static struct bt *start(const u8 *program, u32 n)
-{
-    struct machine *m = rig_new(NULL, NULL)->m;
-    struct bt_config config = { 0 };
-    const char *why = NULL;
-    struct bt *bt;
-
-    cpu_reset(m->cpu);
-    bt = bt_new(m->cpu, &config, &why);
-    CHECK(bt != NULL);
-    memcpy(mmu_ram(m->mmu) + CODE + START, program, n);
-    for (u32 s = ES; s <= GS; s++)
-        cpu_load_segment_real(m->cpu, (enum seg)s, CODE >> 4);
-    return bt;
-}
-
-/* How many changes of PE were done in the cache. */
 static u64 quick(struct bt *bt)
 {
-    struct vcpu *cpu = bt->cpu;
-    u64 before = tc_of(cpu)->memo_hits[MEMO_PE];
-
-    cpu->requests = 0;
-    cpu->eip = START;
-    for (u32 i = 0; i < 1000 && !(cpu->requests & REQ_HALT); i++)
-        bt_run(cpu);
-    CHECK(cpu->requests & REQ_HALT);
-    return tc_of(cpu)->memo_hits[MEMO_PE] - before;
+    return bt_memo_hits(bt, MEMO_PE);
 }
 
 /* What the cache takes for the context is what C finds. */
@@ -71,7 +40,7 @@ static const u8 to[] = {
 
 TEST(bt_modes, pe_is_changed_in_the_cache)
 {
-    struct bt *bt = start(to_and_fro, sizeof(to_and_fro));
+    struct bt *bt = bt_for(to_and_fro, sizeof(to_and_fro));
     struct vcpu *cpu = bt->cpu;
     u64 writes = cpu->stats.cr0_writes;
 
@@ -87,7 +56,7 @@ TEST(bt_modes, pe_is_changed_in_the_cache)
 
 TEST(bt_modes, other_segments_are_another_context)
 {
-    struct bt *bt = start(to, sizeof(to));
+    struct bt *bt = bt_for(to, sizeof(to));
     struct vcpu *cpu = bt->cpu;
     struct segment data = cpu->seg[DS];
 
@@ -127,10 +96,10 @@ TEST(bt_modes, the_table_that_is_there_is_loaded_in_the_cache)
         0x0f, 0x01, 0x1f,       /* lidt [bx], of 24 */
         0xf4,
     };
-    struct bt *bt = start(program, sizeof(program));
+    struct bt *bt = bt_for(program, sizeof(program));
     struct vcpu *cpu = bt->cpu;
     const u64 *callouts = bt->stats.callout_by;
-    u8 *table = mmu_ram(cpu->mmu) + CODE + DATA;
+    u8 *table = mmu_ram(cpu->mmu) + PROGRAM_AT + DATA;
 
     cpu->gpr[EBX] = DATA;
     memcpy(table, "\x1f\x02\x00\x30\x00\x45", 6);
