@@ -206,10 +206,10 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     bt->stats.callout_by[co->insn.mnem]++;
     bt_flags_from_host(cpu);
     cpu->eip = callout_eip(cpu, co);
-    if (co->fpu_image)
-        bt_fpu_look(cpu);
-    else if (co->needs_fpu)
+    if (co->fpu_image == FPU_IMAGE_NONE && co->needs_fpu)
         bt_fpu_exact(cpu);
+    else if (co->fpu_image && co->fpu_image != FPU_IMAGE_LOADED)
+        bt_fpu_look(cpu);
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
         /* behind it: it may be in the shadow of STI, where nothing comes between */
@@ -217,7 +217,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     if (done && co->insn.mnem == ZYDIS_MNEMONIC_CPUID)
         memo_learn_cpuid(bt, leaf);
     after = what_follows(bt, co, done);
-    if (done && co->fpu_image == FPU_IMAGE_CHANGED)
+    if (done && co->fpu_image >= FPU_IMAGE_CHANGED)
         bt_fpu_changed(cpu, &co->insn, after == AFTER_LEAVE);
     if (done && after != AFTER_ON && !cpu->requests && flushes == bt->stats.flushes)
         learn_switch(bt, &co->insn, from);

@@ -114,6 +114,7 @@ static enum fpu_image fpu_image(const struct insn *in)
     case ZYDIS_MNEMONIC_XSAVE:
         return FPU_IMAGE_STORED;
     case ZYDIS_MNEMONIC_FXRSTOR:
+        return FPU_IMAGE_LOADED;
     case ZYDIS_MNEMONIC_XRSTOR:
     case ZYDIS_MNEMONIC_FNSAVE:
     case ZYDIS_MNEMONIC_FRSTOR:

@@ -44,7 +44,8 @@ enum fast_kind {
 };
 
 /* What C needs of an instruction that it runs, always or in a slow path. */
-enum fpu_image { FPU_IMAGE_NONE, FPU_IMAGE_STORED, FPU_IMAGE_CHANGED };
+/* FPU_IMAGE_LOADED: nothing of the old one is looked at. */
+enum fpu_image { FPU_IMAGE_NONE, FPU_IMAGE_STORED, FPU_IMAGE_CHANGED, FPU_IMAGE_LOADED };
 struct callout {
     struct tu *tu;
     u32 eip;
