@@ -118,6 +118,38 @@ def resets_do_not_flood(c):
 TRIPLE_BIOS = bytes(0x10000 - 16) + bytes.fromhex("2e0f011e0000 cc") + bytes(9)
 
 
+# A BIOS of 64 KiB that knows nothing of ACPI's tables: it gives the PIIX4 its ports and writes SLP_EN with S3's type to them.
+SLEEP = bytes.fromhex("baf80c 66b8400b0080 66ef bafc0c 66b801060000 66ef"  # PMBA: 600
+                      "baf80c 66b8800b0080 66ef bafc0c b001 ee"  # PMREGMISC: they answer
+                      "ba0406 b80024 ef f4 ebfd")
+SLEEP_BIOS = SLEEP.ljust(0xfff0, b"\0") + bytes.fromhex("e90d00").ljust(16, b"\0")
+
+
+@case
+def suspended_machines(c):
+    """S3 by a guest that wakes only to sleep again: stopped, continued, woken, reset meanwhile."""
+    def status(vm, wanted):
+        vm.wait_for(wanted, lambda: answer(vm, "query-status")["status"] == wanted, 5)
+
+    with machine(c, LOOP) as vm:
+        expect("not in suspended state" in vm.qmp.run("system_wakeup")["error"]["desc"], "system_wakeup")
+        expect("not in suspended state" in vm.qmp.human("system_wakeup"), "the monitor's")
+        expect(answer(vm, "query-current-machine")["wakeup-suspend-support"], "query-current-machine")
+    with machine(c, LOOP, "-bios", c.file("bios", SLEEP_BIOS), reboot=True) as vm:
+        status(vm, "suspended")
+        answer(vm, "stop")
+        status(vm, "paused")
+        answer(vm, "cont")
+        status(vm, "suspended")
+        del vm.qmp.events[:]
+        for act in ["system_wakeup"] * 3 + ["system_reset"]:
+            n = vm.qmp.events.count("SUSPEND")
+            vm.qmp.human(act)
+            vm.wait_for("sleep", lambda: answer(vm, "query-status") and vm.qmp.events.count("SUSPEND") > n, 5)
+        status(vm, "suspended")
+        expect([e for e in vm.qmp.events if e != "RESET"] == ["WAKEUP", "SUSPEND"] * 3 + ["SUSPEND"], str(vm.qmp.events))
+
+
 @case
 def events_keep_their_order(c):
     with machine(c, LOOP, reboot=True) as vm:
