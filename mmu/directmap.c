@@ -83,6 +83,7 @@ void direct_map_switch(struct mmu *mmu)
     struct user_map *m = mmu->space->user_map;
     struct paging *pg = mmu->pg;
     u8 *at = w ? w->at : m ? m->at : mmu->nowhere;
+    u64 start;
 
     pg->user_map = m && !w;
     if (m && m->dirty_count | m->lost)
@@ -91,10 +92,14 @@ void direct_map_switch(struct mmu *mmu)
         return; /* nobody goes by gs: not worth a call of the host */
     if (pg->direct_map == (u64)at)
         return;
+    start = mmu->ticks();
     pg->direct_map = (u64)at;
     pg->direct_map_frames = w ? w->frame : NULL;
-    if (pg->direct_map_loaded)
-        mmu_direct_map_load(pg);
+    if (!pg->direct_map_loaded)
+        return;
+    mmu_direct_map_load(pg);
+    if (pg->user_map && !mmu->fast_gs)
+        user_map_pays(mmu, m, mmu->ticks() - start);
 }
 
 /* By WRGSBASE, if programs may use it (Linux 5.9 and later let them, where the processor has

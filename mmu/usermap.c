@@ -365,6 +365,13 @@ static bool too_dear(const struct user_map *m)
     return m->spent > (m->owner->user_time - m->opened) / COST_SHARE + USER_MAP_AFTER / 2;
 }
 
+void user_map_pays(struct mmu *mmu, struct user_map *m, u64 ticks)
+{
+    m->spent += ticks;
+    if (too_dear(m))
+        mmu->pg->user_map_stale = true;
+}
+
 void mmu_no_user_maps(struct mmu *mmu)
 {
     mmu->no_user_maps = true;

@@ -40,6 +40,9 @@ static inline void user_map_drops(struct mmu *mmu, struct space *s, u32 page)
 }
 /* The same of those pages [first, first+count) that are mapped. */
 void user_map_range_changes(struct mmu *mmu, struct space *s, u32 first, u32 count);
+/* A call of the host for it took so many of the TSC's ticks: when it is next asked about, it may be
+ * given up for that. */
+void user_map_pays(struct mmu *mmu, struct user_map *m, u64 ticks);
 /* All sptes of the space go. */
 void user_map_close(struct mmu *mmu, struct space *s);
 

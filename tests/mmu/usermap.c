@@ -239,6 +239,40 @@ TEST(user_map, what_costs_too_much_is_given_up)
     CHECK(s->user_map != NULL);
 }
 
+static u64 long_calls(void)
+{
+    static u64 now;
+
+    return now += USER_MAP_AFTER;
+}
+
+/* Where gs is the host's to set, two programs that take turns pay for it, and one goes without. */
+TEST(user_map, taking_turns_costs_too_much)
+{
+    struct vcpu *cpu = start(ENTRY);
+    struct space *s[2];
+
+    mmu_plain_host(cpu->mmu);
+    cpu->direct_map_loaded = true;
+    for (u32 i = 0; i < 2; i++) {
+        memcpy(words(cpu, DIRECTORY + i), words(cpu, DIRECTORY), PAGE_SIZE);
+        cpu->cr3 = (DIRECTORY + i) << PAGE_SHIFT;
+        CHECK(mmu_mode_changed(&cpu->paging, false));
+        run_long(cpu);
+        s[i] = cpu->mmu->space;
+        CHECK(s[i]->user_map != NULL);
+    }
+    cpu->mmu->ticks = long_calls;
+    for (u32 turn = 0; turn < 10; turn++) {
+        cpu->cr3 = (DIRECTORY + (turn & 1)) << PAGE_SHIFT;
+        CHECK(mmu_mode_changed(&cpu->paging, false));
+        if (cpu->user_map_stale)
+            mmu_user_map_sync(&cpu->paging);
+    }
+    CHECK(!s[0]->user_map && s[1]->user_map); /* gs stays where it is */
+    cpu->direct_map_loaded = false;
+}
+
 static u32 in_use(const struct mmu *mmu)
 {
     u32 n = 0;
