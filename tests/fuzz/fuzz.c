@@ -85,6 +85,7 @@ void fuzz_bytes(struct fuzz *f, void *buf, u32 n)
 }
 
 static char sound_path[32]; /* what the machine says: of a file in memory */
+static char flash_path[32]; /* what its flash holds: another */
 
 /* ---- Accesses ---- */
 
@@ -231,6 +232,11 @@ static void episode(const struct target *target, u64 seed)
     set_debugcon(&o, "-debugcon", "null");
     set_parallel(&o, "-parallel", "null");
     o.vga = target->vga;
+    if (target->flash)
+        o.flash[0] = (struct drive_options){
+            .file = flash_path, .format = "raw", .present = true, .unlocked = true,
+            .read_only = fuzz_chance(&f, 10), .snapshot = fuzz_chance(&f, 30)
+        };
     if (target->nic) { /* what it sends goes to the discard port of this host */
         snprintf(nic, sizeof(nic), "socket,udp=127.0.0.1:9,localaddr=127.0.0.1:0,id=n,model=%s",
                  target->nic);
@@ -329,7 +335,7 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 es1370 i8237 i82077 ata atapi ata-dma vga gd5446 "
+            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 es1370 flash i8237 i82077 ata atapi ata-dma vga gd5446 "
             "vbe pci"
             " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic board cpu gdb boot");
     return t;
@@ -355,6 +361,14 @@ static void parse(struct plan *p, int argc, char **argv)
         p->targets[p->n++] = t;
 }
 
+static void make_file(char path[32], u32 size)
+{
+    int fd = memfd_create("fuzz", 0);
+
+    check(ftruncate(fd, size) == 0, "no memory for a file");
+    snprintf(path, 32, "/proc/self/fd/%d", fd);
+}
+
 int main(int argc, char **argv)
 {
     struct plan p = { .seconds = 60, .seed = 1 };
@@ -367,7 +381,8 @@ int main(int argc, char **argv)
         mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     check(shared != MAP_FAILED, "no shared page");
     media_make(1);
-    snprintf(sound_path, sizeof(sound_path), "/proc/self/fd/%d", memfd_create("sound", 0));
+    make_file(sound_path, 0);
+    make_file(flash_path, KIB(64));
     end = (u64)time(NULL) + p.seconds;
     for (u32 i = 0; p.episodes ? i < p.n : (u64)time(NULL) < end; i++) {
         u32 n = p.episodes ? p.episodes : BATCH;

@@ -49,6 +49,7 @@ struct target {
     u32 scenes; /* not 0: that many scenes and nothing else, under the real firmware */
     const char *vga; /* -vga; NULL: std */
     const char *nic; /* the board has that network card; may be NULL */
+    bool flash;      /* its firmware is in a flash chip of 64 KiB */
 };
 extern const struct target fuzz_targets[]; /* ends with name NULL */
 
@@ -56,6 +57,7 @@ void scene_i8254(struct fuzz *f);
 void scene_sb16(struct fuzz *f);
 void scene_ac97(struct fuzz *f);
 void scene_es1370(struct fuzz *f);
+void scene_flash(struct fuzz *f);
 void scene_i8042(struct fuzz *f);
 void scene_vmport(struct fuzz *f);
 void scene_floppy(struct fuzz *f);

@@ -147,6 +147,26 @@ void scene_es1370(struct fuzz *f)
     }
 }
 
+/* A command, mostly whole, at one place or at several. */
+void scene_flash(struct fuzz *f)
+{
+    static const u8 commands[] = { 0x10, 0x20, 0x40, 0x50, 0x60, 0x70, 0x90, 0x98, 0xe8, 0xff };
+    gpa_t gpa = 0xffff0000 + fuzz_below(f, 0xfff0);
+    u8 command = PICK(f, commands), bytes[64];
+
+    phys_write(f->m, gpa, &command, 1);
+    if (command == 0xe8) {
+        bytes[0] = (u8)fuzz_below(f, sizeof(bytes));
+        phys_write(f->m, gpa, bytes, 1);
+    }
+    fuzz_bytes(f, bytes, sizeof(bytes));
+    for (u32 i = fuzz_below(f, sizeof(bytes)); i; i--)
+        phys_write(f->m, fuzz_chance(f, 90) ? gpa + i % 16 : 0xffff0000 + fuzz_below(f, 0xffff), bytes + i, 1);
+    command = fuzz_chance(f, 80) ? 0xd0 : (u8)fuzz_u32(f);
+    phys_write(f->m, gpa, &command, 1);
+    phys_read(f->m, gpa, bytes, sizeof(bytes) / 4);
+}
+
 void scene_i8042(struct fuzz *f)
 {
     static const u8 controller[] = { 0x20, 0x60, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0,

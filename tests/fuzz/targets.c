@@ -16,6 +16,7 @@ const struct target fuzz_targets[] = {
     { "sb16",     { { 0x220, 16 }, { 0x388, 4 }, { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } }, { { 0 } }, scene_sb16 },
     { "ac97",     { { 0xc000, 256 }, { 0xc400, 64 }, { 0xc410, 12 } }, { { 0 } }, scene_ac97 },
     { "es1370",   { { 0xcc00, 64 }, { 0xcc20, 32 }, { 0xcc00, 8 } }, { { 0 } }, scene_es1370 },
+    { "flash",    { { 0x80, 1 } }, { { 0xffff0000, 0x10000 } }, scene_flash, .flash = true },
     { "i8237",    { { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } }, { { 0 } }, scene_floppy },
     { "i82077",   { { 0x3f0, 6 }, { 0x3f7, 1 }, { 0x00, 16 }, { 0x81, 1 } }, { { 0 } }, scene_floppy },
     { "ata",      { { 0x1f0, 8 }, { 0x3f6, 1 }, { 0x170, 8 }, { 0x376, 1 } }, { { 0 } }, scene_ata },
