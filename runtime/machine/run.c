@@ -52,6 +52,11 @@ void machine_reset(struct machine *m)
     restart(m, false);
 }
 
+void machine_wake(struct machine *m)
+{
+    restart(m, true);
+}
+
 void machine_stop(struct machine *m)
 {
     if (!machine_time_passes(m))
@@ -115,7 +120,7 @@ static void serve_sleep(struct machine *m, u32 events)
         machine_notify(m, "SUSPEND", NULL);
     }
     if (events & MACHINE_WAKE && asleep) {
-        restart(m, true);
+        machine_wake(m);
         machine_notify(m, "WAKEUP", NULL);
     }
 }

@@ -179,7 +179,9 @@ static void outside(struct fuzz *f)
         break;
     default:
         for (struct device *d = f->m->devices; d; d = d->next)
-            if (d->class->reset && fuzz_chance(f, 2))
+            if (d->class->woken && fuzz_chance(f, 2))
+                d->class->woken(d);
+            else if (d->class->reset && fuzz_chance(f, 2))
                 d->class->reset(d);
     }
 }
@@ -190,6 +192,8 @@ static void serve_events(struct fuzz *f)
 
     f->m->events = 0;
     f->m->cpu->requests &= ~(u32)REQ_EVENT;
+    if (events & MACHINE_WAKE)
+        machine_wake(f->m);
     if (events & MACHINE_RESET)
         machine_reset(f->m);
 }
