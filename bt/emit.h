@@ -15,6 +15,12 @@ static inline u8 hreg_of(u8 gpr)
     return gpr == ESP ? R8 : gpr;
 }
 
+/* Where the vcpu has the selector of a segment register. */
+static inline i32 selector_at(u8 seg)
+{
+    return VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, selector));
+}
+
 /* A branch's condition, as the low four bits of jcc and setcc have it; or none. */
 enum branch {
     CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE,
@@ -299,7 +305,7 @@ bool emit_copy(struct xl *x, const struct insn *in);
 /* mov reg, m and mov m, reg, where m is x->m, of 1, 2 or 4 bytes (2: the upper half is kept) */
 void emit_load(struct xl *x, u8 reg, u32 size);
 void emit_store(struct xl *x, u8 reg, u32 size);
-/* movzx r9d, word m; uses r11 */
+/* movzx r9d, word m */
 void emit_load_word(struct xl *x);
 void emit_store_imm(struct xl *x, u32 imm, u32 size);
 /* r11d waits in memory, if the look at an address of this segment needs the register. */

@@ -51,8 +51,9 @@ void emit_load(struct xl *x, u8 reg, u32 size)
 
 void emit_load_word(struct xl *x)
 {
-    emit_load(x, R11, 2);
-    emit_movzx_rr16(x, R9, R11);
+    place_prefixes(x);
+    EMIT(x, (u8)(place_rex(x) | 4), 0x0f, 0xb7); /* movzx r9d, word m */
+    place_modrm(x, R9 & 7);
 }
 
 void emit_store(struct xl *x, u8 reg, u32 size)

@@ -99,21 +99,34 @@ bt_look:
 
 /* ARPL: r11w := the selector in it, with the RPL of the one in r13w if its own is lower; ZF says
  * so. Changes r13. */
-        .globl  bt_arpl
-        .type   bt_arpl, @function
-bt_arpl:
-        flags_save TC_SCRATCH(%r15)
-        mov     %ecx, TC_SCRATCH+8(%r15)
+.macro arpl keep, temp
+        flags_save \keep
         and     $0xbf, %ah              /* ZF */
-        mov     %r11d, %ecx
-        and     $3, %ecx
+        mov     %r11d, \temp
+        and     $3, \temp
         and     $3, %r13d
-        sub     %ecx, %r13d
+        sub     \temp, %r13d
         jbe     1f
         add     %r13d, %r11d
         or      $0x40, %ah
-1:      mov     TC_SCRATCH+8(%r15), %ecx
+1:
+.endm
+
+        .globl  bt_arpl
+        .type   bt_arpl, @function
+bt_arpl:
+        mov     %ecx, TC_SCRATCH+8(%r15)
+        arpl    TC_SCRATCH(%r15), %ecx
+        mov     TC_SCRATCH+8(%r15), %ecx
         flags_restore TC_SCRATCH(%r15)
+        ret
+
+/* Of a register: changes r9 and r10, too. */
+        .globl  bt_arpl_register
+        .type   bt_arpl_register, @function
+bt_arpl_register:
+        arpl    %r10d, %r9d
+        flags_restore %r10d
         ret
 
 /* rcx := the host's address of a frame of `size` bytes at esp, ZF set; ZF clear: it is not

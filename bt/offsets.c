@@ -84,6 +84,7 @@ void offsets(void)
     TC(TC_LOAD_SEGMENT, load_segment);
     TC(TC_LOOK, look);
     TC(TC_ARPL, arpl);
+    TC(TC_ARPL_REGISTER, arpl_register);
     TC(TC_SYSENTER, sysenter);
     TC(TC_SYSEXIT, sysexit);
     TC(TC_IRET, iret);

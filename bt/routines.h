@@ -21,7 +21,7 @@ void bt_stack_empty(void);
 void bt_reuse(void);
 void bt_load_segment(void);
 void bt_look(void);
-void bt_arpl(void);
+void bt_arpl(void), bt_arpl_register(void);
 void bt_sysenter(void);
 void bt_sysexit(void);
 void bt_iret(void);

@@ -51,6 +51,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .load_segment = bt_load_segment,
         .look = bt_look,
         .arpl = bt_arpl,
+        .arpl_register = bt_arpl_register,
         .sysenter = bt_sysenter,
         .sysexit = bt_sysexit,
         .iret = bt_iret,

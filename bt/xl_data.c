@@ -141,9 +141,7 @@ bool xl_xchg(struct xl *x, const struct insn *in)
 
 void xl_load_selector(struct xl *x, u8 dst, u8 seg)
 {
-    emit_movzx_rm16(
-        x, dst, R15,
-        VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, selector)));
+    emit_movzx_rm16(x, dst, R15, selector_at(seg));
 }
 
 bool xl_store_selector(struct xl *x, const struct insn *in, u8 seg)

@@ -8,16 +8,15 @@
 
 insn_handler ex_daa, ex_das, ex_aaa, ex_aas;
 
-/* What an entry holds: AL, then flags as LAHF has them, then what is added to AH. */
+/* What an entry holds: what is added to AX, and above it the flags as LAHF has them. */
 static u32 entry_of(struct vcpu *cpu, insn_handler *adjust, u32 al, u32 flags)
 {
-    const u32 ah = 0x80;
+    const u32 ax = 0x8000 | al;
 
-    cpu->gpr[EAX] = ah << 8 | al;
+    cpu->gpr[EAX] = ax;
     cpu->eflags = flags;
     adjust(cpu, NULL);
-    return (cpu->gpr[EAX] & 0xff) | (cpu->eflags & 0xff) << 8 |
-           (((cpu->gpr[EAX] >> 8) - ah) & 0xff) << 16;
+    return ((cpu->gpr[EAX] - ax) & 0xffff) | (cpu->eflags & 0xff) << 16;
 }
 
 void decimal_init(struct bt *bt)
@@ -49,26 +48,19 @@ static enum decimal kind_of(const struct insn *in)
 }
 
 /* mov r9d, eax;  lahf;  mov r11d, 11ff (AL, CF, AF);  pext r10d, eax, r11d;  mov r11, table;
- * mov r10d, [r11+r10*4];  AAA, AAS: rorx r11d, r10d, 16;  movzx r11d, r11b;  rorx r11d, r11d,
- * 24; lea r11d, [r9+r11];  mov r9w, r11w; mov r9b, r10b;  the flags;  mov eax, r9d */
+ * mov r10d, [r11+r10*4];  lea r11d, [r9+r10];  mov r9w, r11w;  rorx r10d, r10d, 8;  the flags;
+ * mov eax, r9d */
 bool xl_decimal(struct xl *x, const struct insn *in)
 {
-    enum decimal kind = kind_of(in);
-
     emit_mov_rr(x, R9, RAX);
     emit_lahf(x);
     emit_mov_ri(x, R11, 0x11ff);
     emit_pext(x, R10, RAX, R11);
-    emit_mov_ri64(x, R11, (u64)x->bt->decimal[kind]);
+    emit_mov_ri64(x, R11, (u64)x->bt->decimal[kind_of(in)]);
     emit_mov_rm_index4(x, R10, R11, R10);
-    if (kind == DECIMAL_AAA || kind == DECIMAL_AAS) {
-        emit_rorx(x, R11, R10, 16);
-        emit_movzx_rr8(x, R11, R11);
-        emit_rorx(x, R11, R11, 24);
-        emit_lea_sib(x, R11, R9, R11, 1, 0, false);
-        emit_mov_part(x, R9, R11, 2);
-    }
-    emit_op_rr(x, 0x88, R10, R9);
+    emit_lea_sib(x, R11, R9, R10, 1, 0, false);
+    emit_mov_part(x, R9, R11, 2);
+    emit_rorx(x, R10, R10, 8);
     emit_sahf_from(x, R10);
     emit_mov_rr(x, RAX, R9);
     return true;

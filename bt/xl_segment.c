@@ -28,7 +28,7 @@ static bool load_real(struct xl *x, u8 seg)
         emit_top16(x, R10);
         xl_slow_unless_zero(x, R10, R11);
     }
-    store_r9(x, at + (i32)offsetof(struct segment, selector), true);
+    store_r9(x, selector_at(seg), true);
     emit_lea_sib(x, R9, NO_REG, R9, 8, 0, false);
     emit_lea_sib(x, R9, R9, R9, 1, 0, false);
     store_r9(x, at + (i32)offsetof(struct segment, base), false);
@@ -69,7 +69,8 @@ bool xl_pop_segment(struct xl *x, const struct insn *in)
 {
     if (!xl_stack_top(x, 2))
         return false;
-    emit_load_word(x);
+    emit_load(x, R11, 2); /* a MOVZX of what was just pushed waits longer */
+    emit_movzx_rr16(x, R9, R11);
     if (!load_segment(x, in->op[0].reg))
         return false;
     xl_stack_move(x, (i32)in->opsize);

@@ -109,7 +109,8 @@ static bool push_selector(struct xl *x, const struct insn *in)
 {
     if (!push_room(x, in->opsize))
         return false;
-    xl_load_selector(x, R11, in->op[0].reg);
+    emit_mov_rm16(x, R11, R15,
+                  selector_at(in->op[0].reg)); /* a MOVZX waits for the POP before */
     emit_store(x, R11, 2);
     xl_stack_move(x, -(i32)in->opsize);
     return true;

@@ -419,14 +419,11 @@ bool xl_arpl(struct xl *x, const struct insn *in)
     else
         emit_mov_rr(x, R11, hreg_of(in->op[0].reg));
     emit_mov_rr(x, R13, hreg_of(in->op[1].reg));
-    emit_call_vcpu(x, TC_ARPL);
-    if (mem) {
+    emit_call_vcpu(x, mem ? TC_ARPL : TC_ARPL_REGISTER);
+    if (mem)
         emit_store(x, R11, 2);
-    } else {
-        x->m = (struct xl_place){.base = R15, .index = NO_REG, .disp = TC_SCRATCH};
-        emit_store(x, R11, 2);
-        emit_mov_rm16(x, hreg_of(in->op[0].reg), R15, TC_SCRATCH);
-    }
+    else
+        emit_mov_part(x, hreg_of(in->op[0].reg), R11, 2);
     return true;
 }
 
