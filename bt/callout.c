@@ -37,7 +37,7 @@ static bool tu_goes_on(struct bt *bt, const struct callout *co, bool *looked)
 
     if (co->ends || bt->dropped || cpu->eip != callout_eip(cpu, co) + co->insn.len)
         return false;
-    *looked = co->revalidate;
+    *looked |= co->revalidate;
     return (!co->revalidate || same_context(bt, co)) &&
            bt->generation == cpu->mmu->fetch_generation;
 }
@@ -157,13 +157,15 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
     switch (in->mnem) {
     case ZYDIS_MNEMONIC_IRET:
     case ZYDIS_MNEMONIC_IRETD:
+        memo_learn_far(bt, from);
+        if (!real && in->mnem == ZYDIS_MNEMONIC_IRETD)
+            memo_learn_iret(bt, from);
+        break;
     case ZYDIS_MNEMONIC_INT:
         if (real)
             memo_learn_far(bt, from);
-        else if (in->mnem == ZYDIS_MNEMONIC_INT)
+        else
             memo_learn_int(bt, from, (u8)in->imm);
-        else if (in->mnem == ZYDIS_MNEMONIC_IRETD)
-            memo_learn_iret(bt, from);
         break;
     case ZYDIS_MNEMONIC_CALL:
     case ZYDIS_MNEMONIC_JMP:
@@ -180,11 +182,10 @@ static void learn_switch(struct bt *bt, const struct insn *in, u32 from)
     }
 }
 
-/* AFTER_*, when C has run the instruction, or delivered its exception instead. */
-static int what_follows(struct bt *bt, const struct callout *co, bool done)
+/* AFTER_*, when C has run the instruction, or delivered its exception instead. `looked`: the
+ * context is right. */
+static int what_follows(struct bt *bt, const struct callout *co, bool done, bool looked)
 {
-    bool looked = false;
-
     if (done && co->revalidate)
         memo_learn_segment(bt, &co->insn); /* of SS, too, which asks for its shadow */
     if (unlikely(bt->cpu->requests))
@@ -216,7 +217,7 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
         bt_fpu_start(cpu);
     if (done && co->insn.mnem == ZYDIS_MNEMONIC_CPUID)
         memo_learn_cpuid(bt, leaf);
-    after = what_follows(bt, co, done);
+    after = what_follows(bt, co, done, false);
     if (done && co->fpu_image >= FPU_IMAGE_CHANGED)
         bt_fpu_changed(cpu, &co->insn, after == AFTER_LEAVE);
     if (done && after != AFTER_ON && !cpu->requests && flushes == bt->stats.flushes)
@@ -227,12 +228,14 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
 
 /* ---- Fast callouts ---- */
 
+/* The instruction has changed no register that a context depends on. */
 int bt_after_c(struct vcpu *cpu, struct callout *co)
 {
     int after;
 
     bt_flags_from_host(cpu);
-    after = what_follows(cpu->bt, co, true);
+    after =
+        what_follows(cpu->bt, co, true, !bt_user_map_stale(cpu) && context_maps_stay(cpu->bt));
     bt_flags_to_host(cpu);
     return after;
 }

@@ -17,13 +17,10 @@
 bt_code_page_store:
         flags_save %r13d
         mov     %ecx, VCPU_ECX(%r15)
-        mov     %r10, %rcx
-        shr     $58, %rcx
-        cmp     $0x21, %ecx
-        jne     2f
+        protected_only %r10, 2f
         mov     %edx, VCPU_EDX(%r15)
         mov     %ebx, VCPU_EBX(%r15)
-        look_at_code_map %r9d, %r10, %r11, %rbx, 3f
+        look_where_code_is %r9d, %r10, %r11, %rbx, 3f
 1:      mov     VCPU_EBX(%r15), %ebx
         mov     VCPU_EDX(%r15), %edx
 2:      mov     VCPU_ECX(%r15), %ecx

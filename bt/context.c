@@ -98,6 +98,13 @@ static u32 map_key(const struct vcpu *cpu, u32 key)
     return mmu_direct_map_use(&cpu->paging) ? KEY_MAP : 0;
 }
 
+bool context_maps_stay(const struct bt *bt)
+{
+    u32 key = bt->contexts[tc_of(bt->cpu)->context].key;
+
+    return map_key(bt->cpu, key) == (key & (KEY_MAP | KEY_MAP_STORES));
+}
+
 u32 bt_context(struct bt *bt)
 {
     struct vcpu *cpu = bt->cpu;

@@ -73,6 +73,8 @@ static inline enum seg_class segment_class(const struct segment *s, bool code, b
 }
 
 u32 bt_context(struct bt *bt); /* number of the CPU's present context; also set in the vcpu */
+/* Is the present context right, if only what the maps are may have changed? */
+bool context_maps_stay(const struct bt *bt);
 /* The number of any context; 0: there is no room for one more. */
 u32 context_number(struct bt *bt, const struct context *c);
 /* Sets or clears KEY_PIC by the rest of the context. */

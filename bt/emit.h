@@ -34,7 +34,11 @@ enum branch {
  * each TU has room in MAX_CCF, whatever the guest's code is.
  */
 enum {
-    INSN_SLOW = 8, INSN_ROOM = 512, PATH_ROOM = 64, EXITS_ROOM = 256, SLACK = 2048,
+    INSN_SLOW = 8,
+    INSN_ROOM = 700,
+    PATH_ROOM = 64,
+    EXITS_ROOM = 256,
+    SLACK = 2048,
     MAX_SLOW = (2 * MAX_INSNS + 2) * INSN_SLOW,
 };
 static_assert(2 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF,
@@ -413,7 +417,7 @@ xl_handler xl_copy, xl_mov, xl_lea, xl_push, xl_pop, xl_leave, xl_nop, xl_cli, x
     xl_jmp, xl_jcc, xl_jcxz, xl_loop, xl_call, xl_ret, xl_pushf, xl_xlat, xl_movs, xl_stos,
     xl_lods, xl_fpu, xl_scas, xl_cmps, xl_sti, xl_popf, xl_rdtsc, xl_lds, xl_les, xl_lss,
     xl_lfs, xl_lgs, xl_look, xl_arpl, xl_sysenter, xl_sysexit, xl_iret, xl_clts, xl_invlpg,
-    xl_pause, xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_real, xl_pusha,
+    xl_pause, xl_int, xl_cpuid, xl_far, xl_far_ret, xl_int_real, xl_iret_same, xl_pusha,
     xl_popa, xl_loop_flags, xl_ldmxcsr, xl_movnti, xl_port_string, xl_xchg, xl_decimal, xl_aam,
     xl_aad, xl_salc, xl_enter, xl_into, xl_bound, xl_smsw, xl_selector, xl_store_table,
     xl_load_table, xl_wbinvd, xl_clflush, xl_x87_nop, xl_fninit, xl_maskmov;

@@ -9,6 +9,10 @@
 #include "mmu/shadow_layout.h"
 
 #define FLAG_AC 0x40000
+#define FLAG_NT   0x4000
+#define FLAG_IOPL 0x3000
+#define FLAGS_HELD                                                                             \
+    0x3e7500 /* what a memoised IRET does not change: TF DF IOPL NT VM AC VIF VIP ID */
 
 /* The guest's arithmetic flags into AX; EAX waits in \keep. */
 .macro flags_save keep
@@ -44,10 +48,19 @@
  * Changes rcx, rdx and `free`.
  */
 .macro look_at_code_map address, spte, n, free, fail
+        protected_only \spte, \fail
+        look_where_code_is \address, \spte, \n, \free, \fail
+.endm
+
+/* To `other` unless the spte is write-protected. Changes rcx. */
+.macro protected_only spte, other
         mov     \spte, %rcx
         shr     $58, %rcx
         cmp     $0x21, %ecx             /* SPTE_PROTECTED */
-        jne     \fail
+        jne     \other
+.endm
+
+.macro look_where_code_is address, spte, n, free, fail
         shl     $8, \spte
         shr     $8, \spte
         mov     \address, %ecx

@@ -6,9 +6,6 @@
  */
 #include "bt/macros.h"
 
-#define FLAG_NT 0x4000
-#define FLAG_IOPL 0x3000
-#define FLAGS_HELD 0x3e7500 /* what the memoised IRET does not change: TF DF IOPL NT VM AC VIF VIP ID */
 
 /* Hidden parts: selector in the low half, attributes above. */
 #define FLAT_CODE 0xc09b0000

@@ -309,14 +309,18 @@ void memo_learn_far(struct bt *bt, u32 from)
         (struct far_memo){from, selector | FAR_VALID, tc_of(cpu)->context, 0};
 }
 
-/* What a class does not say of a segment, that of the other mode does not ask: but for what is
- * C's in protected mode alone. */
-static bool classes_follow(u32 from, u32 to)
+/* Do the segments' classes before say what they are now, given limits and attributes? Loads of
+ * real mode do not look at the base, and a class may be of one before it. What is C's in
+ * protected mode alone has any. CS's base is the context's. */
+static bool classes_follow(const struct vcpu *cpu, u32 from, u32 to)
 {
-    for (u32 seg = ES; seg <= DS; seg++)
-        if (seg != CS && context_seg(from, seg) == SEG_OTHER &&
-            context_seg(to, seg) != SEG_OTHER)
+    for (u32 seg = ES; seg <= DS; seg++) {
+        enum seg_class class = segment_class(&cpu->seg[seg], seg == CS, from & KEY_PROT);
+
+        if (seg != CS && (context_seg(from, seg) != class ||
+                          (class == SEG_OTHER && context_seg(to, seg) != SEG_OTHER)))
             return false;
+    }
     return true;
 }
 
@@ -331,7 +335,7 @@ void memo_learn_pe(struct bt *bt, u32 from)
     static_assert(CR0_PE == 1 && ES == 0 && DS == 3, "bt_mov_cr0");
     if (cpu->cr0 & CR0_PG || !((a->key ^ b->key) & KEY_PROT) || (a->key ^ b->key) & same ||
         a->cs_base != b->cs_base || a->cs_limit != b->cs_limit ||
-        !classes_follow(a->key, b->key))
+        !classes_follow(cpu, a->key, b->key))
         return;
     *c = (struct pe_memo){.from = from, .to = to};
     for (u32 seg = ES; seg <= GS; seg++) {

@@ -219,29 +219,54 @@ bt_int_real:
         set_stack %r13d
         go_far  0
 
-/* IRET of 16 bits, of real mode, or of V86 at an IOPL of 3. r9: struct callout * */
-        .globl  bt_iret_real
-        .type   bt_iret_real, @function
-bt_iret_real:
+/* IRET to the level it is at, of operands of n bytes: of real mode, of V86 at an IOPL of 3 (16 bits), of
+ * protected mode. r9: struct callout *; r11d: the stack's mask. */
+.macro iret_same n, prot, held, name
+        .globl  \name
+        .type   \name, @function
+\name:
         registers_save
         mov     VCPU_INT_FLAG(%r15), %ecx
         and     $0xff000000, %ecx       /* NMI blocked */
         jnz     bt_kept_unusual
-        mov     $0xffff, %r11d
-        movzwl  %r8w, %ebx
-        frame   6, 2, 0
+        .if     \prot
+        testl   $FLAG_NT, VCPU_EFLAGS(%r15)
+        jnz     bt_kept_unusual
+        .endif
+        mov     %r8d, %ebx
+        and     %r11d, %ebx
+        frame   3*\n, \n, 0
+        .if     \n == 2
         movzwl  (%rbx), %edx
         movzwl  2(%rbx), %esi
         movzwl  4(%rbx), %r13d
+        .else
+        mov     (%rbx), %edx
+        movzwl  4(%rbx), %esi
+        mov     8(%rbx), %r13d
+        .endif
+        mov     VCPU_EFLAGS(%r15), %eax
+        xor     %r13d, %eax
+        test    $\held, %eax
+        jnz     bt_kept_unusual
+        .if     \prot
+        movzbl  VCPU_CPL(%r15), %eax
+        shl     $12, %eax
+        mov     VCPU_EFLAGS(%r15), %ecx
+        and     $FLAG_IOPL, %ecx
+        cmp     %ecx, %eax
+        jbe     4f
+        movzbl  VCPU_INT_FLAG(%r15), %eax /* IF stays */
+        shl     $9, %eax
+        and     $~0x200, %r13d
+        or      %eax, %r13d
+4:
+        .endif
         mov     %r13d, %eax
         shr     $9, %eax
         test    VCPU_INTR(%r15), %al    /* IF lets an interrupt in that waits */
         jnz     bt_kept_unusual
-        mov     VCPU_EFLAGS(%r15), %eax
-        xor     %r13d, %eax
-        test    $FLAGS_HELD_16, %eax
-        jnz     bt_kept_unusual
-        find_far 0
+        find_far \prot
         mov     %r13d, %eax
         shr     $9, %eax
         and     $1, %eax
@@ -253,10 +278,16 @@ bt_iret_real:
         shl     $8, %ebx
         or      %ebx, %eax
         mov     %eax, TC_SCRATCH(%r15)
-        lea     6(%r8), %ebx
+        lea     3*\n(%r8), %ebx
         and     %r11d, %ebx
         set_stack %ebx
-        go_far  0
+        go_far  \prot
+.endm
+
+        iret_same 2, 0, FLAGS_HELD_16, bt_iret_real
+        iret_same 4, 0, FLAGS_HELD, bt_iret_real_wide
+        iret_same 2, 1, FLAGS_HELD_16, bt_iret_prot
+        iret_same 4, 1, FLAGS_HELD, bt_iret_prot_wide
 
         .globl  bt_memo_far_end
 bt_memo_far_end:

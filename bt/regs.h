@@ -91,10 +91,10 @@
 #define FAR_JMP 2
 #define FAR_WIDE 3
 #define FAR_PROT 6
-#define FAR_KINDS 12
-/* in place of the two JMPs of 32 bits, which are no different */
+#define FAR_IRETS 12 /* IRET to the same level: plus 1 of 32 bits; plus 2 in protected mode */
+#define FAR_KINDS 16
+/* in place of a JMP of 32 bits, which is no different */
 #define FAR_INT 5
-#define FAR_IRET 11
 
 /* Where the guest's FPU state is: tc.fpu_live (fpu.c). */
 #define FPU_NOBODY 4 /* no CPL: tc.fpu_cpl */

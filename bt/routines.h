@@ -48,8 +48,8 @@ void bt_patched(void);
 void bt_far_call(void), bt_far_ret(void), bt_far_jmp(void), bt_far_call_wide(void),
     bt_far_ret_wide(void);
 void bt_far_call_prot(void), bt_far_ret_prot(void), bt_far_jmp_prot(void);
-void bt_far_call_prot_wide(void), bt_far_ret_prot_wide(void), bt_int_real(void),
-    bt_iret_real(void);
+void bt_far_call_prot_wide(void), bt_far_ret_prot_wide(void), bt_int_real(void);
+void bt_iret_real(void), bt_iret_real_wide(void), bt_iret_prot(void), bt_iret_prot_wide(void);
 /* Behind the last routine of each file. */
 void bt_enter_end(void), bt_memo_end(void), bt_memo_far_end(void), bt_strings_end(void),
     bt_code_page_store_end(void), bt_patched_end(void);

@@ -33,7 +33,10 @@ static void (*const far_routines[FAR_KINDS])(void) = {
     [FAR_CALL + FAR_PROT + FAR_WIDE] = bt_far_call_prot_wide,
     [FAR_RET + FAR_PROT + FAR_WIDE] = bt_far_ret_prot_wide,
     [FAR_INT] = bt_int_real,
-    [FAR_IRET] = bt_iret_real,
+    [FAR_IRETS] = bt_iret_real,
+    [FAR_IRETS + 1] = bt_iret_real_wide,
+    [FAR_IRETS + 2] = bt_iret_prot,
+    [FAR_IRETS + 3] = bt_iret_prot_wide,
 };
 
 static void tc_init(const struct bt *bt, struct tc *tc)

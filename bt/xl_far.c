@@ -21,13 +21,16 @@ static void set_vcpu(struct xl *x, i32 at, u32 imm)
 /* To the routine, which has the callout in r9 and the stack's mask in r11d. */
 static bool jump_to_routine(struct xl *x, u32 routine)
 {
-    if (x->context->key & KEY_PROT)
-        routine += FAR_PROT;
     emit_mov_ri(x, R11, x->stack32 ? ~0u : 0xffff);
     xl_callout_record(x, x->site, false);
     emit_jmp_vcpu(x, TC_FAR + 8 * (i32)routine);
     x->ended = true;
     return true;
+}
+
+static u32 far_prot(const struct xl *x)
+{
+    return x->context->key & KEY_PROT ? FAR_PROT : 0;
 }
 
 static u32 far_width(const struct insn *in)
@@ -67,9 +70,9 @@ bool xl_far(struct xl *x, const struct insn *in)
         return false;
     }
     if (!call)
-        return jump_to_routine(x, FAR_JMP);
+        return jump_to_routine(x, FAR_JMP + far_prot(x));
     emit_set_eip(x, x->next_eip);
-    return jump_to_routine(x, FAR_CALL + far_width(in));
+    return jump_to_routine(x, FAR_CALL + far_prot(x) + far_width(in));
 }
 
 bool xl_far_ret(struct xl *x, const struct insn *in)
@@ -78,7 +81,7 @@ bool xl_far_ret(struct xl *x, const struct insn *in)
         return false;
     set_vcpu(x, TC_FAR_DROP,
              2 * in->opsize + (in->op[0].kind == OP_IMM ? in->imm & 0xffff : 0));
-    return jump_to_routine(x, FAR_RET + far_width(in));
+    return jump_to_routine(x, FAR_RET + far_prot(x) + far_width(in));
 }
 
 /* DOS signals that it is idle by INT 28h: a callout, which looks at the vector
@@ -98,13 +101,13 @@ bool xl_int_real(struct xl *x, const struct insn *in)
     return true;
 }
 
-bool xl_iret_real(struct xl *x, const struct insn *in)
+bool xl_iret_same(struct xl *x, const struct insn *in)
 {
-    if (!may_transfer(x) || x->context->key & KEY_PROT || !(x->context->key & KEY_IOPL_OK) ||
-        x->stack32 || in->opsize != 2)
+    u32 key = x->context->key;
+    bool wide = in->opsize == 4;
+
+    if (!may_transfer(x) || (!(key & KEY_PROT) && !(key & KEY_IOPL_OK)) ||
+        (key & KEY_V86 && wide))
         return false;
-    xl_callout_record(x, x->site, false);
-    emit_jmp_vcpu(x, TC_FAR + 8 * FAR_IRET);
-    x->ended = true;
-    return true;
+    return jump_to_routine(x, FAR_IRETS + (key & KEY_PROT ? 2 : 0) + wide);
 }

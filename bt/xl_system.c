@@ -486,10 +486,10 @@ bool xl_iret(struct xl *x, const struct insn *in)
 {
     u32 key = x->context->key;
 
-    if (!(key & KEY_PROT))
-        return xl_iret_real(x, in);
-    if (x->bt->config.no_chaining || !cpl0(x) || in->opsize != 4 ||
-        !x->stack32 || context_seg(key, SS) != SEG_FLAT)
+    if (!(key & KEY_PROT) || !cpl0(x) || in->opsize != 4 || !x->stack32 ||
+        context_seg(key, SS) != SEG_FLAT)
+        return xl_iret_same(x, in);
+    if (x->bt->config.no_chaining)
         return false;
     xl_callout_record(x, x->site, false);
     emit_jmp_vcpu(x, TC_IRET);

@@ -515,7 +515,8 @@ static void audit_signal(int sig, siginfo_t *info, void *context)
 
 /* ---- The context ---- */
 
-/* Does code of one context do for another? Real mode loads a base of 0 like any other. */
+/* Does code of one context do for another? Real mode loads a base of 0 like any other, and an
+ * aligned one like that of protected mode before. */
 static bool serves(const struct context *have, const struct context *right)
 {
     u32 key = have->key, map = KEY_MAP | KEY_MAP_STORES;
@@ -523,6 +524,8 @@ static bool serves(const struct context *have, const struct context *right)
     for (u32 seg = ES; seg <= DS; seg++)
         if (context_seg(key, seg) == SEG_BASE && context_seg(right->key, seg) == SEG_FLAT)
             key -= (u32)(SEG_BASE - SEG_FLAT) << (KEY_SEG_SHIFT + 3 * seg);
+        else if (context_seg(key, seg) == SEG_LIMIT && context_seg(right->key, seg) == SEG_64K)
+            key -= (u32)(SEG_LIMIT - SEG_64K) << (KEY_SEG_SHIFT + 3 * seg);
     if (context_user_map(key))
         map = 0; /* but accesses find nothing in a map that has been closed */
     return (key | map) == (right->key | map) && have->cs_base == right->cs_base &&
