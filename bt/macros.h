@@ -8,11 +8,11 @@
 #include "bt/regs.h"
 #include "mmu/shadow_layout.h"
 
-#define FLAG_AC 0x40000
+#define FLAG_AC   0x40000
 #define FLAG_NT   0x4000
 #define FLAG_IOPL 0x3000
-#define FLAGS_HELD                                                                             \
-    0x3e7500 /* what a memoised IRET does not change: TF DF IOPL NT VM AC VIF VIP ID */
+/* What a memoised IRET does not change: TF DF IOPL NT VM AC VIF VIP ID */
+#define FLAGS_HELD 0x3e7500
 
 /* The guest's arithmetic flags into AX; EAX waits in \keep. */
 .macro flags_save keep

@@ -1,11 +1,9 @@
 /*
- * Memoised transfers: segment loads, looks at descriptors, SYSENTER, SYSEXIT, IRET, INT n, CPUID, and changes of
- * PE, applied
- * as C found them the last time. What each relied on is compared first (bt/memo.c); a
- * difference, or anything unusual, is a callout. See regs.h for the registers.
+ * Memoised transfers: segment loads, looks at descriptors, SYSENTER, SYSEXIT, IRET, INT n, CPUID,
+ * and changes of PE, applied as C found them the last time. What each relied on is compared first
+ * (bt/memo.c); a difference, or anything unusual, is a callout. See regs.h for the registers.
  */
 #include "bt/macros.h"
-
 
 /* Hidden parts: selector in the low half, attributes above. */
 #define FLAT_CODE 0xc09b0000
@@ -22,8 +20,7 @@ bt_load_segment:
         flags_save %r13d
         find_segment 2f
         jne     1f
-3:
-        count   MEMO_SEGMENT
+3:      count   MEMO_SEGMENT
         lea     (%r11,%r11,2), %r9
         lea     VCPU_SEG(%r15,%r9,4), %r9
         mov     %r11d, TC_SCRATCH+8(%r15)

@@ -10,15 +10,30 @@ static void set_nt(struct gen *g)
     GEN(g, 0x9c, 0x80, 0x4c, 0x24, 0x01, FLAG_NT >> 8, 0x9d);
 }
 
+/* xor byte [esp], CF or ZF;  or [esp+1], IF, OF, DF, a bit of IOPL, NT */
+static void flip_pushed_flag(struct gen *g)
+{
+    static const u8 low[] = {FLAG_CF, FLAG_ZF},
+                    high[] = {FLAG_IF >> 8, FLAG_IF >> 8, FLAG_OF >> 8, FLAG_DF >> 8,
+                              0x10,         0x20,         FLAG_NT >> 8};
+    u8 at = pick(4) != 0;
+
+    if (!g->code32)
+        GEN(g, 0x67);
+    GEN(g, 0x80, 0x74, 0x24, at, at ? ONE_OF(high) : ONE_OF(low));
+}
+
 /* pushf;  push cs;  push next;  iret, a few in a row, for the later ones may go the way of the
- * first:
- * but not with NT set. */
+ * first: but not with NT set, or with other flags. */
 static void iret_to_next(struct gen *g)
 {
     for (u32 i = 0, n = 1 + pick(4); i < n; i++) {
         if (g->code32 && !pick(6))
             set_nt(g);
-        GEN(g, 0x9c, 0x0e);
+        GEN(g, 0x9c);
+        if (!pick(3))
+            flip_pushed_flag(g);
+        GEN(g, 0x0e);
         gen_push(g, g->at + 2 + gen_word(g));
         GEN(g, 0xcf);
     }
