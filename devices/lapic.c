@@ -323,6 +323,7 @@ static void write_svr(struct lapic *l, u32 val)
             write_lvt(l, i, l->lvt[i] | LVT_MASKED);
 }
 
+/* Only a register that is not there changes anything: kernels read their ID with every lock. */
 static u32 lapic_read_register(struct lapic *l, u32 reg)
 {
     switch (reg) {
@@ -366,6 +367,7 @@ static u32 lapic_read_register(struct lapic *l, u32 reg)
         return 0;
     }
     record_error(l, ESR_REGISTER);
+    update_intr(l);
     return 0;
 }
 
@@ -429,7 +431,6 @@ static u32 lapic_read(struct device *dev, u32 off, enum io_size size)
     struct lapic *l = (struct lapic *)dev;
     u32 val = off & 0xc ? 0 : lapic_read_register(l, off & ~15u);
 
-    update_intr(l);
     return val >> (off & 3) * 8;
 }
 

@@ -191,6 +191,18 @@ TEST(lapic, illegal_vectors_and_registers_are_errors)
     CHECK_EQ(apic_read(r, A_ESR), 0xc0);
 }
 
+TEST(lapic, a_read_interrupts_only_where_there_is_no_register)
+{
+    struct rig *r = enabled_rig();
+
+    apic_write(r, A_ERROR, 0xe1);
+    apic_read(r, A_ID);
+    CHECK(!apic_core.intr);
+    apic_read(r, 0x40);
+    CHECK(apic_core.intr);
+    CHECK_EQ(lapic_ack(r->dev), 0xe1);
+}
+
 TEST(lapic, software_disable_masks_the_lvt)
 {
     struct rig *r = enabled_rig();
