@@ -29,11 +29,11 @@ static u32 config_read(struct rig *r, u32 off)
 
 static struct rig *pci_rig(void)
 {
-    static struct pci_slot slot;
+    static struct vga_config config;
     struct rig *r = rig_new(&pci_class, NULL);
 
-    slot = (struct pci_slot){ .bus = r->dev, .devfn = 2 << 3 };
-    r->m->vga = r->dev = rig_add(r, &vga_class, &slot);
+    config = (struct vga_config){.slot = {.bus = r->dev, .devfn = 2 << 3}};
+    r->m->vga = r->dev = rig_add(r, &vga_class, &config);
     vga_set_mode(r, &vga_mode_03);
     config_write(r, 0x10, LFB);
     config_write(r, 0x18, MMIO);

@@ -633,11 +633,17 @@ def qemus_name_gives_qemus_prompts(c):
 def the_log_of_d(c):
     """Its items, by QEMU's names and formats; of translated system calls, too."""
     path = c.path("log")
+
+    def in_log(what):
+        with open(path) as f:
+            return re.search(what, f.read(), re.M)
+
+    boot_sector = r"^0x00007c00:  eb fe +jmp +0x7c00$"
     vm = VM(c.ring3, ["-d", "int,in_asm,cpu_reset,guest_errors", "-D", path, "-fda", c.floppy(LOOP)], reboot=True)
     try:
-        vm.wait("Booting from Floppy", 30)
+        vm.wait_for("code of the boot sector", lambda: in_log(boot_sector), 60)
         vm.qmp.human("system_reset")
-        time.sleep(1)
+        vm.wait_for("a second reset", lambda: in_log(r"(?s)^CPU Reset .*^CPU Reset "), 60)
     finally:
         vm.close()
     with open(path) as f:
@@ -645,7 +651,7 @@ def the_log_of_d(c):
     expect(len(re.findall(r"^CPU Reset \(CPU 0\)\nEAX=\w{8} EBX=", text, re.M)) >= 2, "resets: " + text[:200])
     expect(re.search(r"^-{16}\nIN: \n0xfffffff0:  ea 5b e0 00 f0 +jmp", text, re.M | re.I) or
            re.search(r"^IN: \n0x000fe05b:", text, re.M), "no code of the BIOS: " + text[:2000])
-    expect(re.search(r"^0x00007c00:  eb fe +jmp +0x7c00$", text, re.M), "no code of the boot sector")
+    expect(re.search(boot_sector, text, re.M), "no code of the boot sector")
     kernel = os.path.join(TOP, "build", "tests", "guests", "sys.elf")
     subprocess.run([c.ring3, "-display", "none", "-kernel", kernel, "-debugcon", "null", "-device",
                     "isa-debug-exit,iobase=0xf4,iosize=4", "-d", "int", "-D", path],
