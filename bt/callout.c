@@ -207,10 +207,10 @@ int bt_callout_c(struct vcpu *cpu, struct callout *co)
     bt->stats.callout_by[co->insn.mnem]++;
     bt_flags_from_host(cpu);
     cpu->eip = callout_eip(cpu, co);
-    if (co->fpu_image == FPU_IMAGE_NONE && co->needs_fpu)
-        bt_fpu_exact(cpu);
-    else if (co->fpu_image && co->fpu_image != FPU_IMAGE_LOADED)
+    if (co->fpu_image == FPU_IMAGE_STORED || co->fpu_image == FPU_IMAGE_CHANGED)
         bt_fpu_look(cpu);
+    else if (co->fpu_image == FPU_IMAGE_NONE && co->needs_fpu)
+        bt_fpu_exact(cpu);
     done = run_callout(cpu, co);
     if (done && co->fpu && bt_fpu_may_live(cpu))
         /* behind it: it may be in the shadow of STI, where nothing comes between */

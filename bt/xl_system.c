@@ -160,11 +160,14 @@ bool xl_popf(struct xl *x, const struct insn *in)
 
 /* RDTSC: the host's plus the offset. C where the clock is turned by hand, and above CPL 0 if
  * CR4.TSD forbids it; and where 65536 ticks or more have passed since the guest saw the time,
- * which the host may have taken (runtime/machine/stolen.c). mov r10, rax;  mov r11, rdx; rdtsc;
- * rorx rdx, rdx, 32;  lea r9, [rax+rdx];  mov rax, r10 mov rdx, r11;  mov r10, [tsc_unseen];
- * lea r10, [r9+r10+1];  rorx r10d, r10d, 16 movzx r10d, r10w;  out of line if not zero;  mov
- * r10, r9;  not r10;  mov r11, [tsc_noted] mov [r11], r10;      mov r10, [tsc_offset];  lea r9,
- * [r9+r10];  mov eax, r9d;  rorx rdx, r9, 32;  mov edx, edx */
+ * which the host may have taken (runtime/machine/stolen.c).
+ *
+ *      mov r10, rax;  mov r11, rdx;  rdtsc;  rorx rdx, rdx, 32;  lea r9, [rax+rdx]
+ *      mov rax, r10;  mov rdx, r11;  mov r10, [tsc_unseen];  lea r10, [r9+r10+1]
+ *      rorx r10d, r10d, 16;  movzx r10d, r10w;  out of line if not zero
+ *      mov r10, r9;  not r10;  mov r11, [tsc_noted];  mov [r11], r10
+ *      mov r10, [tsc_offset];  lea r9, [r9+r10];  mov eax, r9d;  rorx rdx, r9, 32;  mov edx, edx
+ */
 bool xl_rdtsc(struct xl *x, const struct insn *in)
 {
     if (cpu_clock_by_hand(x->bt->cpu))
@@ -348,10 +351,8 @@ bool xl_mov_cr(struct xl *x, const struct insn *in)
         return true;
     }
     emit_mov_rr(x, R9, reg);
-    emit_not(x, R9);
     emit_mov_rm(x, R10, R15, at[n]);
-    emit_lea_sib(x, R9, R9, R10, 1, 1, false); /* CR - reg */
-    xl_slow_unless_zero(x, R9, R10);
+    slow_unless_r10(x, R9);
     return true;
 }
 

@@ -50,22 +50,10 @@ static void descriptor(struct rig *r, u32 n, u32 at, u32 control)
     memcpy(phys_ram(r->m) + RING + 8 * n, words, 8);
 }
 
-/* Frames from, from + 1 … to the left, their negatives to the right. */
-static void ramp(struct rig *r, u32 at, u32 frames, u32 from)
-{
-    i16 *to = (i16 *)(phys_ram(r->m) + at);
-
-    for (u32 i = 0; i < frames; i++) {
-        to[2 * i] = (i16)(from + i);
-        to[2 * i + 1] = (i16) - (from + i);
-    }
-}
-
 static void check_ramp(const struct ears *e, u32 frames)
 {
     CHECK(e->n >= 2 * frames);
-    for (u32 i = 0; i < e->n / 2 && !test_failed(); i++)
-        CHECK(e->samples[2 * i] == (i16)i && e->samples[2 * i + 1] == (i16)-i);
+    ears_check_ramp(e, e->n / 2);
 }
 
 TEST(ac97, codec_registers)
@@ -105,7 +93,7 @@ TEST(ac97, plays_to_the_last_valid_descriptor)
     struct ears *e;
     struct rig *r = card(&e);
 
-    ramp(r, BUFFERS, 960, 0);
+    ears_ramp(r, BUFFERS, 960, 0);
     descriptor(r, 0, BUFFERS, 960 | IOC);
     descriptor(r, 1, BUFFERS + 480 * 4, 960 | IOC);
     rig_out32(r, OUT + BDBAR, RING);
@@ -130,7 +118,7 @@ TEST(ac97, plays_to_the_last_valid_descriptor)
     CHECK(rig_irq(r, LINE));
     check_ramp(e, 960);
     rig_out16(r, OUT + SR, 0x1c);
-    ramp(r, BUFFERS, 480, 960);
+    ears_ramp(r, BUFFERS, 480, 960);
     descriptor(r, 2, BUFFERS, 960);
     rig_out8(r, OUT + LVI, 2); /* goes on, joined */
     CHECK_EQ(rig_in8(r, OUT + CIV), 2);
@@ -156,7 +144,7 @@ static void serve(struct rig *r)
         return;
     rig_out16(r, OUT + SR, 0x1c);
     for (u32 civ = rig_in8(r, OUT + CIV); filled % 32 != civ; filled++) {
-        ramp(r, BUFFERS + filled % 32 * 220 * 4, 220, filled * 220);
+        ears_ramp(r, BUFFERS + filled % 32 * 220 * 4, 220, filled * 220);
         rig_out8(r, OUT + LVI, filled % 32);
     }
 }
@@ -164,7 +152,7 @@ static void serve(struct rig *r)
 static void ring_begin(struct rig *r)
 {
     for (filled = 0; filled < 32; filled++) {
-        ramp(r, BUFFERS + filled * 220 * 4, 220, filled * 220);
+        ears_ramp(r, BUFFERS + filled * 220 * 4, 220, filled * 220);
         descriptor(r, filled, BUFFERS + filled * 220 * 4, 440 | IOC);
     }
     rig_out16(r, NAM + 0x2a, 1);
@@ -216,7 +204,7 @@ TEST(ac97, pause_keeps_the_place)
     struct ears *e;
     struct rig *r = card(&e);
 
-    ramp(r, BUFFERS, 4800, 0);
+    ears_ramp(r, BUFFERS, 4800, 0);
     descriptor(r, 0, BUFFERS, 9600);
     rig_out32(r, OUT + BDBAR, RING);
     rig_out8(r, OUT + CR, 0x01);
@@ -262,7 +250,7 @@ TEST(ac97, records_silence)
     struct ears *e;
     struct rig *r = card(&e);
 
-    ramp(r, BUFFERS, 480, 1);
+    ears_ramp(r, BUFFERS, 480, 1);
     descriptor(r, 0, BUFFERS, 480 | IOC);
     rig_out32(r, IN + BDBAR, RING);
     rig_out8(r, IN + CR, 0x11);

@@ -91,3 +91,20 @@ u32 ears_rises(const struct ears *e, u32 from, u32 to)
     }
     return rises;
 }
+
+void ears_ramp(struct rig *r, u32 at, u32 frames, u32 from)
+{
+    i16 *to = (i16 *)(phys_ram(r->m) + at);
+
+    for (u32 i = 0; i < frames; i++) {
+        to[2 * i] = (i16)(from + i);
+        to[2 * i + 1] = (i16) - (from + i);
+    }
+}
+
+void ears_check_ramp(const struct ears *e, u32 frames)
+{
+    CHECK(e->n >= 2 * frames);
+    for (u32 i = 0; i < frames && !test_failed(); i++)
+        CHECK(e->samples[2 * i] == (i16)i && e->samples[2 * i + 1] == (i16)-i);
+}

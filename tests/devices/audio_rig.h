@@ -25,5 +25,9 @@ void ears_clear(struct ears *e);
 void ears_listen(struct rig *r, struct ears *e, u64 ns);
 /* Rises through the middle of what was heard in samples from to to - 1 of a channel. */
 u32 ears_rises(const struct ears *e, u32 from, u32 to);
+/* Into memory: frames from, from + 1 … to the left, their negatives to the right. */
+void ears_ramp(struct rig *r, u32 at, u32 frames, u32 from);
+/* That is what was heard first: so many frames, from 0 on. */
+void ears_check_ramp(const struct ears *e, u32 frames);
 
 #endif

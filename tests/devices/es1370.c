@@ -51,24 +51,6 @@ static void buffer1(struct rig *r, u32 longs, u32 block)
     rig_out32(r, COUNT1, block - 1);
 }
 
-/* Frames from, from + 1 … to the left, their negatives to the right. */
-static void ramp(struct rig *r, u32 at, u32 frames, u32 from)
-{
-    i16 *to = (i16 *)(phys_ram(r->m) + at);
-
-    for (u32 i = 0; i < frames; i++) {
-        to[2 * i] = (i16)(from + i);
-        to[2 * i + 1] = (i16) - (from + i);
-    }
-}
-
-static void check_ramp(const struct ears *e, u32 frames)
-{
-    CHECK(e->n >= 2 * frames);
-    for (u32 i = 0; i < frames && !test_failed(); i++)
-        CHECK(e->samples[2 * i] == (i16)i && e->samples[2 * i + 1] == (i16)-i);
-}
-
 TEST(es1370, registers)
 {
     struct ears *e;
@@ -129,7 +111,7 @@ TEST(es1370, interrupts_after_each_block)
     struct ears *e;
     struct rig *r = card(&e);
 
-    ramp(r, BUFFER, 882, 0);
+    ears_ramp(r, BUFFER, 882, 0);
     buffer1(r, 882, 441);
     rig_out32(r, SERIAL, INTERRUPT1 | STEREO_16);
     rig_out32(r, CONTROL, PLAY1);
@@ -146,13 +128,13 @@ TEST(es1370, interrupts_after_each_block)
     rig_out32(r, SERIAL, STEREO_16);
     CHECK(!rig_irq(r, LINE));
     rig_out32(r, SERIAL, INTERRUPT1 | STEREO_16);
-    ramp(r, BUFFER, 441, 882);
+    ears_ramp(r, BUFFER, 441, 882);
     ears_listen(r, e, MSEC(10));
     CHECK(rig_irq(r, LINE));
     CHECK_EQ(rig_in32(r, MEMORY + 4) >> 16, 0);
     rig_out32(r, SERIAL, STEREO_16);
     ears_listen(r, e, MSEC(10));
-    check_ramp(e, 1300);
+    ears_check_ramp(e, 1300);
     CHECK(!rig_irq(r, LINE)); /* not enabled, not remembered */
     rig_out32(r, SERIAL, INTERRUPT1 | STEREO_16);
     CHECK_EQ(rig_in32(r, STATUS), 0x60);
@@ -213,7 +195,7 @@ TEST(es1370, stop_mode_waits_for_the_guest)
     struct ears *e;
     struct rig *r = card(&e);
 
-    ramp(r, BUFFER, 882, 0);
+    ears_ramp(r, BUFFER, 882, 0);
     buffer1(r, 882, 441);
     rig_out32(r, SERIAL, 0x2000 | INTERRUPT1 | STEREO_16);
     rig_out32(r, CONTROL, PLAY1);
@@ -230,7 +212,7 @@ TEST(es1370, pause_keeps_the_place)
     struct ears *e;
     struct rig *r = card(&e);
 
-    ramp(r, BUFFER, 4410, 0);
+    ears_ramp(r, BUFFER, 4410, 0);
     buffer1(r, 4410, 4410);
     rig_out32(r, SERIAL, STEREO_16);
     rig_out32(r, CONTROL, PLAY1);
@@ -254,7 +236,7 @@ TEST(es1370, a_starved_guest_makes_no_gap)
     struct rig *r = card(&e);
     u32 filled = 2;
 
-    ramp(r, BUFFER, 882, 0);
+    ears_ramp(r, BUFFER, 882, 0);
     buffer1(r, 882, 441);
     rig_out32(r, SERIAL, INTERRUPT1 | STEREO_16);
     rig_out32(r, CONTROL, PLAY1);
@@ -264,14 +246,14 @@ TEST(es1370, a_starved_guest_makes_no_gap)
             ears_listen(r, e, MSEC(1));
             if (!rig_irq(r, LINE))
                 continue;
-            ramp(r, BUFFER + filled % 2 * 441 * 4, 441, filled * 441);
+            ears_ramp(r, BUFFER + filled % 2 * 441 * 4, 441, filled * 441);
             filled++;
             rig_out32(r, SERIAL, STEREO_16);
             rig_out32(r, SERIAL, INTERRUPT1 | STEREO_16);
         }
     }
     CHECK_EQ(e->starts, 1);
-    check_ramp(e, 20 * 400 * 44);
+    ears_check_ramp(e, 20 * 400 * 44);
 }
 
 TEST(es1370, records_silence)
@@ -301,7 +283,7 @@ TEST(es1370, without_leave_of_the_bus_it_is_silent)
     struct rig *r = card(&e);
 
     nic_rig_config_write(r, 4, 1);
-    ramp(r, BUFFER, 441, 1);
+    ears_ramp(r, BUFFER, 441, 1);
     buffer1(r, 441, 441);
     rig_out32(r, SERIAL, STEREO_16);
     rig_out32(r, CONTROL, PLAY1);
