@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Boots unmodified operating systems and uses them: typed keys, expected screens, files read back.
 
-  boot.py [--vmm COMMAND] [--slow FACTOR] [--quick | --rest] [--list] [NAME…]
+  boot.py [--vmm COMMAND] [--slow FACTOR] [--quick | --rest | --images] [--list] [NAME…]
+          [--engines bt,interp,trap] [--host-models auto,plain]
 
---quick: those that take seconds; --rest: the others.
+--quick: those that take seconds; --rest: the others; --images: those whose system is in ../shared/images.
+--engines, --host-models: ring3's; each case runs with each, and a table of CPU seconds is the end.
 
 Systems come from ../shared/images (beside the repository) and from Debian's packages. What is not there is skipped
 by name. The last screen of each is left in build/check/boot/. Runs $JOBS machines at a time.
@@ -11,6 +13,7 @@ by name. The last screen of each is left in build/check/boot/. Runs $JOBS machin
 import argparse
 import concurrent.futures
 import hashlib
+import itertools
 import os
 import random
 import re
@@ -33,15 +36,16 @@ CASES = []
 class Context:
     """What a case works with: a folder of its own, and machines that end with it."""
 
-    def __init__(self, name, o):
-        self.name, self.o = name, o
+    def __init__(self, name, o, way=()):
+        self.name, self.o = "-".join([name, *way]), o
+        self.vmm = " ".join([o.vmm] + ["--%s %s" % pair for pair in zip(("engine", "host-model"), way)])
         self.folder = tempfile.mkdtemp(prefix="ring3-boot")
         self.machines = []
         self.out = os.path.join(TOP, "build", "check", "boot")
         os.makedirs(self.out, exist_ok=True)
 
     def start(self, *options, **more):
-        vm = VM(self.o.vmm, [str(x) for x in options], self.o.slow, **more)
+        vm = VM(self.vmm, [str(x) for x in options], self.o.slow, **more)
         self.machines.append(vm)
         return vm
 
@@ -77,9 +81,20 @@ class Context:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def case(quick=False):
+class Case:
+    def __init__(self, name, function, quick=False, image=False):
+        self.name, self.function, self.quick, self.image = name, function, quick, image
+
+    def wanted(self, o):
+        if o.names or o.images:
+            return self.name in o.names or o.images and self.image
+        return self.quick if o.quick else not self.quick if o.rest else True
+
+
+def case(quick=False, image=False):
+    """quick: takes seconds. image: its system is in ../shared/images."""
     def add(function):
-        CASES.append((function.__name__.replace("_", "-"), quick, function))
+        CASES.append(Case(function.__name__.replace("_", "-"), function, quick, image))
         return function
     return add
 
@@ -105,7 +120,7 @@ def check_expected(vm, name, patience=20):
     vm.wait_for("the screen expected/%s.txt" % name, there, patience)
 
 
-@case(quick=True)
+@case(quick=True, image=True)
 def bootos(c):
     vm = c.boot("bootos")
     check_expected(vm, "bootos-360")
@@ -113,7 +128,7 @@ def bootos(c):
     vm.wait(r"^\$dir.*^\$", 30)
 
 
-@case(quick=True)
+@case(quick=True, image=True)
 def freedos(c):
     vm = c.boot("freedos")
     check_expected(vm, "freedos-1440")
@@ -121,7 +136,7 @@ def freedos(c):
     vm.wait(r"FreeCom version", 30)
 
 
-@case()
+@case(image=True)
 def freedos_emm386(c):
     """FreeDOS in V86 under EMM386: memory managers, file tools, a DOS extender."""
     vm = c.boot("freedos-emm386")
@@ -141,7 +156,7 @@ def freedos_emm386(c):
     vm.wait(r"No errors detected", 90)
 
 
-@case()
+@case(image=True)
 def msdos4(c):
     """MS-DOS 4 formats a floppy and copies files onto it; mtools reads them back."""
     blank = c.path("blank.img")
@@ -176,7 +191,7 @@ def answer_date(vm):
     vm.type("\n")
 
 
-@case()
+@case(image=True)
 def msdos4_hard_disk(c):
     """MS-DOS 4 partitions a hard disk, formats it, copies itself there and starts from it."""
     blank = c.path("hard.img")
@@ -226,7 +241,7 @@ def read_back(system, blank):
             raise Failed("%s came out different" % name)
 
 
-@case()
+@case(image=True)
 def msdos4_emm386(c):
     vm = c.boot("msdos4-emm386")
     check_expected(vm, "msdos4-emm386")
@@ -234,7 +249,7 @@ def msdos4_emm386(c):
     vm.wait(r"DOS4READY.*bytes total EMS memory", 60)
 
 
-@case()
+@case(image=True)
 def pcmos(c):
     vm = c.boot("pcmos")
     check_expected(vm, "pcmos386-502-install")
@@ -242,7 +257,7 @@ def pcmos(c):
     vm.wait_for("another screen", lambda: "Is this the first time" not in vm.screen(), 30)
 
 
-@case()
+@case(image=True)
 def pcmos_9user(c):
     """Its monitor rewrites the page table entry of the page that it runs in, and goes on by the TLB."""
     vm = c.boot("pcmos-9user")
@@ -269,12 +284,12 @@ def use_mikeos(vm, name):
     vm.wait(r"MikeOS 4\.5", 30)
 
 
-@case(quick=True)
+@case(quick=True, image=True)
 def mikeos_floppy(c):
     use_mikeos(c.boot("mikeos-floppy"), "mikeos-4.5.flp")
 
 
-@case()
+@case(image=True)
 def mikeos_cd(c):
     use_mikeos(c.boot("mikeos-cd"), "mikeos-4.5.iso")
 
@@ -285,7 +300,7 @@ int main() { printf("fib %d\\n", f(20)); return 0; }
 """
 
 
-@case()
+@case(image=True)
 def minix(c):
     """MINIX 2 logs in as root, compiles a C program with its own cc and runs it."""
     vm = c.boot("minix")
@@ -528,8 +543,9 @@ def ipxe_kernel(c):
 
 # ---- Running them ----
 
-def run(name, function, o):
-    start, c = time.time(), Context(name, o)
+def run(name, function, o, way=()):
+    """The verdict, and CPU seconds."""
+    start, c = time.time(), Context(name, o, way)
     try:
         function(c)
         verdict, why = "ok", ""
@@ -542,8 +558,16 @@ def run(name, function, o):
     cpu = sum(vm.cpu_seconds() for vm in c.machines)
     c.close()
     took = "" if verdict == "SKIP" else "(%.1f s, %.1f s CPU)" % (time.time() - start, cpu)
-    print("%s %s: %s%s\n" % (verdict, name, why + " " if why and took else why, took), end="", flush=True)
-    return verdict
+    print("%s %s: %s%s\n" % (verdict, c.name, why + " " if why and took else why, took), end="", flush=True)
+    return verdict, cpu
+
+
+def table(cases, ways, results):
+    heads = [" ".join(way) for way in ways]
+    print("%-18s" % "CPU seconds" + "".join("%14s" % head for head in heads))
+    for i, c in enumerate(cases):
+        row = results[i * len(ways):(i + 1) * len(ways)]
+        print("%-18s" % c.name + "".join("%14s" % ("%.1f" % cpu if verdict == "ok" else verdict) for verdict, cpu in row))
 
 
 def main():
@@ -552,17 +576,24 @@ def main():
     a.add_argument("--slow", type=float, default=float(os.environ.get("SLOW", "1")))
     a.add_argument("--quick", action="store_true")
     a.add_argument("--rest", action="store_true")
+    a.add_argument("--images", action="store_true")
     a.add_argument("--list", action="store_true")
+    a.add_argument("--engines")
+    a.add_argument("--host-models")
     a.add_argument("names", nargs="*")
     o = a.parse_args()
-    wanted = {True: not o.rest, False: not o.quick}
-    cases = [(n, f) for n, quick, f in CASES if (n in o.names if o.names else wanted[quick])]
+    cases = [c for c in CASES if c.wanted(o)]
     if o.list:
-        print("\n".join(n for n, _ in cases))
+        print("\n".join(c.name for c in cases))
         return 0
+    ways = [()]
+    if o.engines or o.host_models:
+        ways = list(itertools.product((o.engines or "bt").split(","), (o.host_models or "auto").split(",")))
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
-        verdicts = list(pool.map(lambda nf: run(nf[0], nf[1], o), cases))
-    passed, failed, skipped = (verdicts.count(v) for v in ("ok", "FAIL", "SKIP"))
+        results = list(pool.map(lambda job: run(job[0].name, job[0].function, o, job[1]), itertools.product(cases, ways)))
+    if len(ways) > 1:
+        table(cases, ways, results)
+    passed, failed, skipped = ([v for v, _ in results].count(v) for v in ("ok", "FAIL", "SKIP"))
     print("%d passed, %d failed" % (passed, failed) + (", %d skipped" % skipped if skipped else ""))
     return 1 if failed else 0
 

@@ -18,7 +18,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import boot  # noqa: E402
-from boot import CASES, case, guest_file  # noqa: E402
+from boot import CASES, Case, case, guest_file  # noqa: E402
 from images import TOP, package  # noqa: E402
 from vm import Failed  # noqa: E402
 
@@ -177,8 +177,8 @@ def rom(c, card):
 
 for name in cards():
     for what in (ipxe, linux) if "isa" in name else (ipxe, linux, rom):
-        CASES.append(("%s-%s" % (what.__name__, name.replace("_", "-")), False,
-                      lambda c, card=name, run=what: run(c, card)))
+        CASES.append(Case("%s-%s" % (what.__name__, name.replace("_", "-")),
+                          lambda c, card=name, run=what: run(c, card)))
 
 
 # ---- Two machines ----

@@ -90,7 +90,7 @@ class VM:
             command += ["-serial", "file:" + self.serial_path]
         command += [] if reboot else ["-no-reboot"]
         self.command = command + options
-        self.start = time.time()
+        self.start, self.cpu = time.time(), 0.0
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
         try:
@@ -145,6 +145,7 @@ class VM:
     def wait_for(self, what, found, patience):
         end = time.time() + patience * self.slow
         while True:
+            self.cpu_seconds()
             try:
                 result = found()
             except (EOFError, OSError, ValueError):
@@ -190,11 +191,14 @@ class VM:
     # ---- The end ----
 
     def cpu_seconds(self):
-        """User and system time of all its threads so far: the process's CPU clock (clock_getcpuclockid(3))."""
+        """User and system time of all its threads so far: the process's CPU clock (clock_getcpuclockid(3)). Of one that has
+        ended, what it was when last asked."""
         try:
-            return time.clock_gettime(~self.process.pid << 3 | 2)
+            if self.process.returncode is None:  # else the number may be another's
+                self.cpu = time.clock_gettime(~self.process.pid << 3 | 2)
         except OSError:
-            return 0.0
+            pass
+        return self.cpu
 
     def record(self, stem):
         """Leaves the screen, text, serial output and registers in files, for people."""
@@ -208,6 +212,7 @@ class VM:
 
     def quit(self):
         """Ends it in good order; its exit status."""
+        self.cpu_seconds()
         try:
             self.qmp.run("quit")
         except (EOFError, OSError, ValueError):
