@@ -141,6 +141,14 @@ bool cpu_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, const void *buf, u
     return true;
 }
 
+bool cpu_check_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, u32 n)
+{
+    gla_t gla;
+
+    return cpu_linear(cpu, seg, off, n, true, &gla) &&
+           mmu_probe(&cpu->paging, gla, n, MMU_WRITE);
+}
+
 /* ---- The stack: ESP or SP by SS.B, wrapping inside 16 bits for SP ---- */
 
 bool cpu_push(struct vcpu *cpu, u32 size, u32 val)

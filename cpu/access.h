@@ -21,6 +21,7 @@ bool cpu_check_write(struct vcpu *cpu, enum seg seg, u32 off, u32 size);
 /* Any size up to 512 (FXSAVE, environments, SSE); all or nothing. */
 bool cpu_read_bytes(struct vcpu *cpu, enum seg seg, u32 off, void *buf, u32 n);
 bool cpu_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, const void *buf, u32 n);
+bool cpu_check_write_bytes(struct vcpu *cpu, enum seg seg, u32 off, u32 n);
 /* Segment checks only: *gla is where the access would go. */
 bool cpu_linear(struct vcpu *cpu, enum seg seg, u32 off, u32 size, bool write, gla_t *gla);
 

@@ -20,8 +20,8 @@
 #define FEATURES_P6 (FEATURES_PENTIUM3 | F(SSE2) | F(NX))
 #define FEATURES_MAX                                                                           \
     (FEATURES_P6 | F(SSE3) | F(SSSE3) | F(SSE41) | F(SSE42) | F(AES) | F(PCLMUL) | F(SHA) |    \
-     F(POPCNT) | F(LZCNT) | F(MOVBE) | F(RDRAND) | F(BMI1) | F(BMI2) |       \
-     F(XSAVE) | F(AVX) | F(AVX2))
+     F(POPCNT) | F(LZCNT) | F(MOVBE) | F(RDRAND) | F(BMI1) | F(BMI2) | F(XSAVE) | F(AVX) |     \
+     F(AVX2) | F(FMA) | F(F16C) | F(VAES) | F(VPCLMUL))
 
 /* Those of QEMU's names have what QEMU's have, as far as it is here: no MONITOR, no sensors. */
 const struct cpu_model cpu_models[] = {
@@ -135,8 +135,10 @@ void cpu_cpuid(struct vcpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
     case 8: case 9: case 10: case 11: case 12: /* nor DCA, performance counters, topology */
         break;
     case 7:
-        if (subleaf == 0)
+        if (subleaf == 0) {
             out[1] = cpu_feature_bits(cpu, leaf, EBX);
+            out[2] = cpu_feature_bits(cpu, leaf, ECX);
+        }
         break;
     case LEAF_XSAVE:
         leaf_xsave(cpu, subleaf, out);

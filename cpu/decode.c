@@ -3,6 +3,7 @@
  * than any of our models decode as they did then: the MPX and CET spaces are NOPs. LZCNT and
  * TZCNT, which are BSR and BSF to most models, are told apart by their handlers.
  */
+#include "cpu/cpuid.h"
 #include "cpu/insn.h"
 #include <string.h>
 
@@ -226,15 +227,36 @@ static u16 mnemonic_of(const ZydisDecodedInstruction *z)
     return (u16)z->mnemonic;
 }
 
-/* VEX of what is newer than AVX2 (FMA, F16C, VAES with YMM, masks…) is undefined. */
-static bool vex_known(const ZydisDecodedInstruction *z)
+/*
+ * What a form with VEX came with; FEAT_ALWAYS: it is undefined, as what is newer (masks,
+ * VNNI…). Of AES and PCLMULQDQ those with YMM have features of their own.
+ */
+static enum cpu_feature vex_feature(const ZydisDecodedInstruction *z)
 {
+    if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+        return FEAT_ALWAYS;
     switch (z->meta.isa_ext) {
-    case ZYDIS_ISA_EXT_AVX: case ZYDIS_ISA_EXT_AVXAES: case ZYDIS_ISA_EXT_AVX2:
-    case ZYDIS_ISA_EXT_AVX2GATHER: case ZYDIS_ISA_EXT_BMI1: case ZYDIS_ISA_EXT_BMI2:
-        return z->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    case ZYDIS_ISA_EXT_AVX:
+        return z->mnemonic == ZYDIS_MNEMONIC_VPCLMULQDQ ? FEAT_PCLMUL : FEAT_AVX;
+    case ZYDIS_ISA_EXT_AVX2:
+    case ZYDIS_ISA_EXT_AVX2GATHER:
+        return FEAT_AVX2;
+    case ZYDIS_ISA_EXT_AVXAES:
+        return FEAT_AES;
+    case ZYDIS_ISA_EXT_FMA:
+        return FEAT_FMA;
+    case ZYDIS_ISA_EXT_F16C:
+        return FEAT_F16C;
+    case ZYDIS_ISA_EXT_VAES:
+        return FEAT_VAES;
+    case ZYDIS_ISA_EXT_VPCLMULQDQ:
+        return FEAT_VPCLMUL;
+    case ZYDIS_ISA_EXT_BMI1:
+        return FEAT_BMI1;
+    case ZYDIS_ISA_EXT_BMI2:
+        return FEAT_BMI2;
     default:
-        return false;
+        return FEAT_ALWAYS;
     }
 }
 
@@ -245,6 +267,7 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     ZydisDecodedInstruction z;
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
     ZydisDecoderContext context;
+    enum cpu_feature form;
     u32 immediates = 0;
     ZyanStatus status;
 
@@ -253,7 +276,8 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     status = ZydisDecoderDecodeInstruction(d, &context, bytes, n, &z);
     if (!ZYAN_SUCCESS(status))
         return failure(status, n);
-    if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !vex_known(&z))
+    form = vex_feature(&z);
+    if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && form == FEAT_ALWAYS)
         return DECODE_INVALID;
     status = ZydisDecoderDecodeOperands(d, &context, &z, ops, z.operand_count);
     if (!ZYAN_SUCCESS(status))
@@ -265,11 +289,9 @@ enum decode_result insn_decode_anew(const u8 *bytes, u32 n, bool code32, struct 
     in->has_modrm = !!(z.attributes & ZYDIS_ATTRIB_HAS_MODRM);
     if (in->has_modrm)
         in->modrm = (u8)(z.raw.modrm.mod << 6 | z.raw.modrm.reg << 3 | z.raw.modrm.rm);
-    if (z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
+    if (z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
         in->vex = (u8)(z.raw.vex.offset + 1);
-        in->avx2 = z.meta.isa_ext == ZYDIS_ISA_EXT_AVX2 ||
-                   z.meta.isa_ext == ZYDIS_ISA_EXT_AVX2GATHER;
-    }
+    in->form = (u8)form;
     in->seg = default_segment(&z);
     in->imm_size = (u8)((z.raw.imm[0].size + z.raw.imm[1].size) / 8);
     for (u32 i = 0; i < z.operand_count && in->nops < ARRAY_SIZE(in->op); i++)

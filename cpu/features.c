@@ -41,6 +41,7 @@ static const struct row {
     { 1, ECX, 0, FEAT_SSE3, FEAT_SSE2 },
     { 1, ECX, 1, FEAT_PCLMUL, FEAT_SSE2 },
     { 1, ECX, 9, FEAT_SSSE3, FEAT_SSE3 },
+    { 1, ECX, 12, FEAT_FMA, FEAT_AVX },
     { 1, ECX, 19, FEAT_SSE41, FEAT_SSSE3 },
     { 1, ECX, 20, FEAT_SSE42, FEAT_SSE41 },
     { 1, ECX, 22, FEAT_MOVBE, FEAT_ALWAYS },
@@ -48,11 +49,14 @@ static const struct row {
     { 1, ECX, 25, FEAT_AES, FEAT_SSE2 },
     { 1, ECX, 26, FEAT_XSAVE, FEAT_SSE },
     { 1, ECX, 28, FEAT_AVX, FEAT_XSAVE },
+    { 1, ECX, 29, FEAT_F16C, FEAT_AVX },
     { 1, ECX, 30, FEAT_RDRAND, FEAT_ALWAYS },
     { LEAF_7, EBX, 3, FEAT_BMI1, FEAT_ALWAYS },
     { LEAF_7, EBX, 5, FEAT_AVX2, FEAT_AVX },
     { LEAF_7, EBX, 8, FEAT_BMI2, FEAT_ALWAYS },
     { LEAF_7, EBX, 29, FEAT_SHA, FEAT_SSE2 },
+    { LEAF_7, ECX, 9, FEAT_VAES, FEAT_AVX },
+    { LEAF_7, ECX, 10, FEAT_VPCLMUL, FEAT_AVX },
     { LEAF_EXTENDED, ECX, 5, FEAT_LZCNT, FEAT_ALWAYS },
     { LEAF_EXTENDED, EDX, 20, FEAT_NX, FEAT_PAE },
 };
@@ -73,6 +77,8 @@ const struct cpu_feature_name cpu_feature_names[] = {
     { "abm", FEAT_LZCNT },       { "lzcnt", FEAT_LZCNT },   { "movbe", FEAT_MOVBE },
     { "rdrand", FEAT_RDRAND },   { "bmi1", FEAT_BMI1 },     { "bmi2", FEAT_BMI2 },
     { "xsave", FEAT_XSAVE },     { "avx", FEAT_AVX },       { "avx2", FEAT_AVX2 },
+    { "fma", FEAT_FMA },         { "f16c", FEAT_F16C },     { "vaes", FEAT_VAES },
+    { "vpclmulqdq", FEAT_VPCLMUL },
     { NULL, FEAT_ALWAYS },
 };
 

@@ -64,7 +64,7 @@ struct insn {
     u8 gpr_fields; /* GPR_*: which fields of the encoding name a 16- or 32-bit register */
     u8 imm_size;   /* bytes of the immediates as encoded, at the end of raw */
     u8 vex;        /* one more than where the VEX prefix stands in raw; 0: none */
-    bool avx2;     /* a form that came with AVX2 */
+    u8 form;       /* enum cpu_feature that this form with VEX came with; else FEAT_ALWAYS */
 };
 
 /* Decodes up to `n` bytes (at most 15 are looked at) of 32-bit or 16-bit code. */

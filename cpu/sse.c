@@ -38,7 +38,7 @@ static bool needs_sse2(const struct insn *in)
 bool simd_has_form(const struct vcpu *cpu, const struct insn *in)
 {
     if (in->vex)
-        return cpu_has(cpu, in->avx2 ? FEAT_AVX2 : FEAT_AVX);
+        return cpu_has(cpu, (enum cpu_feature)in->form);
     if (in->mnem == ZYDIS_MNEMONIC_PEXTRW && in->map == 3)
         return cpu_has(cpu, FEAT_SSE41);
     return cpu_has(cpu, FEAT_SSE2) || !insn_has(in, OP_XMM) || insn_has(in, OP_MMX) ||
@@ -101,6 +101,12 @@ static bool simd_aligned(struct vcpu *cpu, const struct insn *in, u32 size, bool
     return gla & (size - 1) ? cpu_fault(cpu, EXC_GP, 0) : true;
 }
 
+/* Those of F16C ask for no alignment, whatever their size (vol. 2, 2.4.11). */
+static bool is_f16c(const struct insn *in)
+{
+    return cpu_ops[in->mnem].feature == FEAT_F16C;
+}
+
 /* Reads a memory source into the frame. */
 static bool simd_source(struct vcpu *cpu, const struct insn *in, struct hostexec_frame *f)
 {
@@ -110,6 +116,8 @@ static bool simd_source(struct vcpu *cpu, const struct insn *in, struct hostexec
         if (in->op[i].kind != OP_MEM)
             continue;
         memset(f->mem, 0, sizeof(f->mem));
+        if (is_f16c(in))
+            return cpu_read_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, size);
         return simd_aligned(cpu, in, size, false) && fpu_read_operand(cpu, in, f->mem, size);
     }
     return true;
@@ -119,7 +127,16 @@ static bool simd_store(struct vcpu *cpu, const struct insn *in, const struct hos
 {
     u32 size = in->op[0].size;
 
+    if (is_f16c(in))
+        return cpu_write_bytes(cpu, in->seg, insn_offset(cpu, in), f->mem, size);
     return simd_aligned(cpu, in, size, true) && fpu_write_operand(cpu, in, f->mem, size);
+}
+
+/* VCVTPS2PH alone can raise #XM and stores: a page fault comes first. */
+static bool simd_may_store(struct vcpu *cpu, const struct insn *in)
+{
+    return !is_f16c(in) || in->op[0].kind != OP_MEM ||
+           cpu_check_write_bytes(cpu, in->seg, insn_offset(cpu, in), in->op[0].size);
 }
 
 /* An MMX instruction moves TOP to 0 and marks all registers valid, whatever else it does. */
@@ -178,19 +195,25 @@ static void vector_read(const struct vcpu *cpu, const struct operand *o,
 }
 
 /* Which flags of those that a masked run raised come up if some are unmasked. */
-static u32 simd_refine(struct vcpu *cpu, const struct insn *in, const struct hostexec_frame *f,
+static u32 simd_refine(struct vcpu *cpu, const struct insn *in, struct hostexec_frame *f,
                        u32 flags)
 {
     u32 unmasked = flags & ~(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT), first = 0;
-    u8 a[32], b[32];
+    bool tiny = in->mnem == ZYDIS_MNEMONIC_VCVTPS2PH &&
+                !(cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT & FPU_UE); /* perhaps, if it is exact */
+    struct hostexec_frame result;
+    u8 op[3][32];
 
-    if (!unmasked)
+    if (!unmasked && !tiny)
         return flags;
-    if (in->vex && in->nops > 2 && in->op[2].kind != OP_IMM)
+    if (in->vex && in->nops > 2 && in->op[2].kind != OP_IMM && !simd_is_fused(in))
         first = 1; /* the destination is no source */
-    vector_read(cpu, &in->op[first], f, a);
-    vector_read(cpu, &in->op[first + 1], f, b);
-    return simd_post_flags(cpu, in, flags, a, b);
+    for (u32 i = 0; i + first < 3; i++)
+        vector_read(cpu, &in->op[i + first], f, op[i]);
+    result = *f; /* may still be what is stored */
+    flags = simd_post_flags(cpu, in, flags, op);
+    *f = result;
+    return flags;
 }
 
 /* ---- The instruction ---- */
@@ -247,6 +270,8 @@ bool simd_compute(struct vcpu *cpu, const struct insn *in)
     if (!simd_source(cpu, in, f))
         return false;
     flags = simd_refine(cpu, in, f, simd_run(cpu, in, f));
+    if (flags && !simd_may_store(cpu, in))
+        return false;
     if (!simd_exceptions(cpu, flags)) {
         if (insn_has(in, OP_MMX))
             mmx_enter(cpu); /* hardware changes over before it computes */

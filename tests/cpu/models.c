@@ -77,8 +77,8 @@ static u64 features_of(const char *name, u64 on, u64 off)
 /* Of what is built, as the host's own CPUID has it; ABM is not asked there. */
 TEST(models, cpuid_of_max)
 {
-    const u32 leaf1 = 1 | 1 << 1 | 1 << 9 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 25 |
-                      1 << 26 | 1 << 28 | 1 << 30;
+    const u32 leaf1 = 1 | 1 << 1 | 1 << 9 | 1 << 12 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 23 |
+                      1 << 25 | 1 << 26 | 1 << 28 | 1 << 29 | 1 << 30;
     const u32 leaf7 = 1 << 3 | 1 << 5 | 1 << 8 | 1 << 29;
     struct vcpu *cpu = cpu_of("max");
     u32 r[4], h[4];
@@ -93,7 +93,8 @@ TEST(models, cpuid_of_max)
     cpu_cpuid(cpu, 7, 0, r);
     CHECK_EQ(r[0], 0);
     CHECK_EQ(r[1], h[1] & leaf7);
-    CHECK_EQ(r[2] | r[3], 0);
+    CHECK_EQ(r[2], h[2] & (1 << 9 | 1 << 10)); /* VAES, VPCLMULQDQ */
+    CHECK_EQ(r[3], 0);
     cpu_cpuid(cpu, 7, 1, r);
     CHECK_EQ(r[0] | r[1] | r[2] | r[3], 0);
     for (u32 leaf = 3; leaf < 7; leaf++) {
@@ -131,6 +132,9 @@ TEST(models, a_feature_goes_with_what_it_builds_on)
     CHECK_EQ(features_of("p6", ssse3, 0), features_of("p6", 0, 0));
     CHECK(max & ssse3 && max & FEATURE_BIT(FEAT_BMI2));
     CHECK(!(without & (sse3 | ssse3 | FEATURE_BIT(FEAT_SSE41) | FEATURE_BIT(FEAT_SSE42))));
+    CHECK(!(features_of("max", 0, FEATURE_BIT(FEAT_AVX)) &
+            (FEATURE_BIT(FEAT_AVX2) | FEATURE_BIT(FEAT_FMA) | FEATURE_BIT(FEAT_F16C) |
+             FEATURE_BIT(FEAT_VAES) | FEATURE_BIT(FEAT_VPCLMUL))));
     CHECK_EQ(without & FEATURE_BIT(FEAT_AES), max & FEATURE_BIT(FEAT_AES));
     CHECK(!(features_of("p6", 0, FEATURE_BIT(FEAT_PAE)) & FEATURE_BIT(FEAT_NX)));
     CHECK_EQ(features_of("host", 0, 0), max);

@@ -21,6 +21,13 @@ enum { AREA = 0x2000, HEADER = 512, YMM = 576 };
 #define VPXOR "\xc5\xf1\xef\xc2"     /* vpxor xmm0, xmm1, xmm2 */
 #define VPXOR_YMM "\xc5\xf5\xef\xc2" /* AVX2's */
 #define VXORPS_YMM "\xc5\xf4\x57\xc2"
+#define VFMADD231PS      "\xc4\xe2\x71\xb8\xc2"
+#define VCVTPH2PS_AT_EBX "\xc4\xe2\x79\x13\x03"
+#define VCVTPS2PH_AT_EBX "\xc4\xe3\x79\x1d\x03\x04"
+#define VAESENC          "\xc4\xe2\x71\xdc\xc2"
+#define VAESENC_YMM      "\xc4\xe2\x75\xdc\xc2"
+#define VPCLMULQDQ       "\xc4\xe3\x71\x44\xc2\x11"
+#define VPCLMULQDQ_YMM   "\xc4\xe3\x75\x44\xc2\x11"
 #define VZEROUPPER "\xc5\xf8\x77"
 #define VZEROALL "\xc5\xfc\x77"
 
@@ -238,11 +245,77 @@ TEST(avx, features_decide_by_the_form)
     CHECK_EQ(RUN(VPXOR), EXC_NONE);
     CHECK_EQ(RUN(VXORPS_YMM), EXC_NONE);
     CHECK_EQ(RUN(VPXOR_YMM), EXC_UD);
-    CHECK_EQ(RUN("\xc4\xe2\x71\xb8\xc2"), EXC_UD); /* FMA */
-    CHECK_EQ(RUN("\xc4\xe2\x75\xdc\xc2"), EXC_UD); /* VAES with YMM */
+    CHECK_EQ(RUN("\xc4\xe2\x71\x50\xc2"), EXC_UD); /* VNNI */
     cpu->features = cpu_features_of(cpu->model, ~0ull, FEATURE_BIT(FEAT_XSAVE));
     CHECK(!cpu_has(cpu, FEAT_AVX) && !cpu_has(cpu, FEAT_AVX2));
     CHECK_EQ(RUN(VPXOR), EXC_UD);
+}
+
+/* Each instruction is there with its feature, and not without. */
+TEST(avx, what_came_after_it_has_features_of_its_own)
+{
+    static const struct {
+        const char *bytes;
+        u32 len;
+        u8 feature;
+    } forms[] = {
+        {VFMADD231PS, 5, FEAT_FMA},        {VCVTPH2PS_AT_EBX, 5, FEAT_F16C},
+        {VCVTPS2PH_AT_EBX, 6, FEAT_F16C},  {VAESENC, 5, FEAT_AES},
+        {VAESENC_YMM, 5, FEAT_VAES},       {VPCLMULQDQ, 6, FEAT_PCLMUL},
+        {VPCLMULQDQ_YMM, 6, FEAT_VPCLMUL},
+    };
+    struct vcpu *cpu = xsave_cpu();
+
+    cpu->gpr[EBX] = AREA;
+    for (u32 i = 0; i < ARRAY_SIZE(forms); i++) {
+        bool had = cpu_has(cpu, (enum cpu_feature)forms[i].feature);
+
+        CHECK_EQ(run(cpu, forms[i].bytes, forms[i].len), had ? EXC_NONE : EXC_UD);
+        cpu->features &= ~FEATURE_BIT(forms[i].feature);
+        CHECK_EQ(run(cpu, forms[i].bytes, forms[i].len), EXC_UD);
+        cpu->features = cpu_features_of(cpu->model, ~0ull, 0);
+        cpu->cr0 |= CR0_TS;
+        CHECK_EQ(run(cpu, forms[i].bytes, forms[i].len), had ? EXC_NM : EXC_UD);
+        cpu->cr0 &= ~(u32)CR0_TS;
+        cpu->xcr0 = XCR0_X87 | XCR0_SSE;
+        CHECK_EQ(run(cpu, forms[i].bytes, forms[i].len), EXC_UD);
+        cpu->xcr0 = cpu_xcr0_supported(cpu);
+        cpu->cr4 &= ~(u32)CR4_OSXSAVE;
+        CHECK_EQ(run(cpu, forms[i].bytes, forms[i].len), EXC_UD);
+        cpu->cr4 |= CR4_OSXSAVE;
+    }
+}
+
+/* A page fault or a segment's comes before #XM, and leaves MXCSR; no alignment is asked for. */
+TEST(avx, conversion_to_halves_looks_at_its_operand_first)
+{
+    struct vcpu *cpu = xsave_cpu();
+    const u32 inexact[4] = {0x3f800001, 0x3f800001, 0x3f800001, 0x3f800001};
+    u64 halves;
+
+    if (!cpu_has(cpu, FEAT_F16C))
+        return;
+    memcpy(cpu->fpu.xmm[0], inexact, 16);
+    cpu->gpr[EBX] = AREA + 1;
+    cpu->cpl = 3;
+    cpu->cr0 |= CR0_AM;
+    cpu->eflags |= FLAG_AC;
+    CHECK_EQ(RUN(VCVTPS2PH_AT_EBX), EXC_NONE);
+    memcpy(&halves, area(cpu) + 1, sizeof(halves));
+    CHECK_EQ(halves, 0x3c003c003c003c00);
+    CHECK_EQ(cpu->fpu.mxcsr, MXCSR_INIT | FPU_PE);
+    CHECK_EQ(RUN(VCVTPH2PS_AT_EBX), EXC_NONE);
+    CHECK(!memcmp(cpu->fpu.xmm[0], (const u32[]){0x3f800000, 0x3f800000}, 8));
+    memcpy(cpu->fpu.xmm[0], inexact, 16);
+    cpu->fpu.mxcsr = MXCSR_INIT & ~(u32)(FPU_PE << MXCSR_MASK_SHIFT);
+    cpu->seg[DS].limit = AREA + 7;
+    CHECK_EQ(RUN(VCVTPS2PH_AT_EBX), EXC_GP);
+    CHECK_EQ(cpu->fpu.mxcsr & FPU_EXCEPTIONS, 0);
+    cpu->seg[DS].limit = AREA + 8;
+    memset(area(cpu), 0x55, 16);
+    CHECK_EQ(RUN(VCVTPS2PH_AT_EBX), EXC_XM);
+    CHECK_EQ(cpu->fpu.mxcsr & FPU_EXCEPTIONS, FPU_PE);
+    CHECK_EQ(area(cpu)[1], 0x55);
 }
 
 TEST(avx, zeroes_and_keeps_upper_halves)

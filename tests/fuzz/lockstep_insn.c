@@ -321,7 +321,7 @@ static void emit_vex(struct gen *g, const struct form *f)
     u8 vvvv = f->how & NO_VVVV ? 0 : free_register(false), l = !pick(32), w = !pick(8);
 
     if (f->how & ANY_VEX) {
-        vvvv = pick(3) ? (u8)pick(8) : 0;
+        vvvv = f->how & NO_VVVV || !pick(3) ? 0 : (u8)pick(8);
         l = (u8)pick(2);
         w = !pick(3);
     }
@@ -389,6 +389,21 @@ static void emit_packed_newer(struct gen *g)
     default:
         f.opcode = ONE_OF(wide3a);
         f.how = RM | VEC | I8 | MAP3;
+    }
+    emit(g, &f);
+}
+
+/* FMA3: three orders of the operands, ten operations; F16C. */
+static void emit_fused(struct gen *g)
+{
+    struct form f = { 0x66, 2, (u8)(0x96 + 16 * pick(3) + pick(10)), 0,
+                      RM | VEC | VEX | ANY_VEX };
+
+    if (!pick(4)) {
+        f.opcode = 0x13;
+        f.how |= NO_VVVV;
+    } else if (!pick(3)) {
+        f = (struct form){ 0x66, 3, 0x1d, 0, RM | VEC | VEX | ANY_VEX | NO_VVVV | I8 };
     }
     emit(g, &f);
 }
@@ -479,7 +494,7 @@ static void emit_packed(struct gen *g)
     static const u8 prefixes[] = { 0, 0x66, 0xf2, 0xf3 };
     struct form f = { 0, 0x0f, 0, 0, RM | VEC };
 
-    switch (pick(7)) {
+    switch (pick(8)) {
     case 0:
         emit(g, &ONE_OF(packed));
         return;
@@ -495,6 +510,9 @@ static void emit_packed(struct gen *g)
         return;
     case 3:
         emit_packed_newer(g);
+        return;
+    case 7:
+        emit_fused(g);
         return;
     case 1:
         f.opcode = ONE_OF(plain);

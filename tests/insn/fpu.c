@@ -36,6 +36,7 @@ struct encoding {
     u8 modrm;         /* of the register form; memory form: reg field only */
     bool has_modrm, memory, immediate, gather;
     bool wide; /* VEX.W is set, and would mean a general register of 64 bits */
+    bool fused; /* FMA3 */
     bool names_register; /* bits 4 to 6 of the immediate do */
     u16 mnem, size; /* of the memory operand */
 };
@@ -105,6 +106,7 @@ static void add_encoding(const u8 *bytes, u32 len, u32 modrm)
     e->immediate |= in.vex && in.imm_size;
     e->wide = in.vex && insn_vex_w(&in) && general_in_64_bits(&in);
     e->names_register = in.vex && in.map == 3 && in.opcode >= 0x4a && in.opcode <= 0x4c;
+    e->fused = cpu_ops[in.mnem].feature == FEAT_FMA;
     e->gather = cpu_ops[in.mnem].exec == ex_vgather;
     check(++encoding_count < MAX_ENCODINGS, "more encodings than expected");
 }
@@ -188,6 +190,20 @@ static void make_host_code(struct job *j, const struct encoding *e)
     j->host_len++;
 }
 
+/* In every register, and memory. */
+static void make_factors(struct job *j, const struct encoding *e)
+{
+    bool wide = e->bytes[2] & 0x80;
+    struct fxsave *fx = (struct fxsave *)j->before.fx;
+
+    for (u32 i = 0; i < 8; i++) {
+        fpu_random_factors(fx->xmm[i], wide);
+        fpu_random_factors(j->before.ymm_high[i], wide);
+    }
+    for (u32 i = 0; i < JOB_MEM; i += 16)
+        fpu_random_factors(j->before.mem + i, wide);
+}
+
 static void make_operand(struct job *j, const struct encoding *e)
 {
     u32 n = j->len, off = fpu_rand(8) * 16, disp = fpu_rand(128), step = fpu_rand(2) ? 16 : 1;
@@ -258,6 +274,8 @@ static void make_job(struct job *j, const struct encoding *e)
         j->code[j->len++] = e->modrm;
     if (e->immediate)
         j->code[j->len++] = (u8)(fpu_rand(2) ? fpu_rand(8) : fpu_rand(256));
+    if (e->fused && fpu_rand(2))
+        make_factors(j, e);
     make_host_code(j, e);
     if (e->names_register)
         j->host_code[j->host_len - 1] &= 0x7f;

@@ -42,7 +42,8 @@ static u32 float32(void)
         0x00000000, 0x00000001, 0x007fffff, 0x00800000, 0x3f800000, 0x3f7fffff, 0x3f800001,
         0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fa00000, 0x7fc00000, 0x7fffffff, 0x4f000000,
         0x4effffff, 0x4f800000, 0x3f000000, 0x3effffff, 0x00400000, 0x34000000, 0x5f000000,
-        0x5f7fffff, 0x1f000000, 0x20000000, 0x477fff00, 0x47000000,
+        0x5f7fffff, 0x1f000000, 0x20000000, 0x477fff00, 0x47000000, 0x477fefff, 0x477ff000,
+        0x387fe000, 0x387fefff, 0x387ff000, 0x38000000, 0x33000000, 0x33800000, 0x4b800000,
     };
     u32 sign = fpu_rand(2) << 31;
 
@@ -55,6 +56,15 @@ static u32 float32(void)
     default:
         return sign | (124 + fpu_rand(8)) << 23 | (fpu_rand(1u << 23) & ~0u << fpu_rand(23));
     }
+}
+
+static u16 float16(void)
+{
+    static const u16 special[] = { 0x0000, 0x0001, 0x03ff, 0x0400, 0x3c00, 0x3bff, 0x7bff,
+                                   0x7c00, 0x7c01, 0x7dff, 0x7e00, 0x7fff, 0x0200 };
+    u32 sign = fpu_rand(2) << 15;
+
+    return (u16)(sign | (fpu_rand(2) ? special[fpu_rand(ARRAY_SIZE(special))] : fpu_rand(0x8000)));
 }
 
 static u64 float64(void)
@@ -144,7 +154,7 @@ static void decimal(u8 p[10])
 
 static void vector(u8 p[16])
 {
-    u32 kind = fpu_rand(5);
+    u32 kind = fpu_rand(6);
 
     fill(p, 16);
     for (u32 i = 0; i < 4 && kind < 2; i++) {
@@ -156,6 +166,11 @@ static void vector(u8 p[16])
         u64 val = float64();
 
         memcpy(p + 8 * i, &val, 8);
+    }
+    for (u32 i = 0; i < 8 && kind == 4; i++) {
+        u16 val = float16();
+
+        memcpy(p + 2 * i, &val, 2);
     }
 }
 
@@ -175,6 +190,30 @@ void fpu_random_operand(u8 *p, u32 size)
         decimal(p);
     else if (size == 10)
         float80(p);
+}
+
+/* Half of a limit is where a product reaches it; few bits, so that results are exact, or just
+ * not. */
+void fpu_random_factors(u8 p[16], bool wide)
+{
+    u32 fraction = wide ? 52 : 23, bias = wide ? 1023 : 127, half = bias / 2,
+        size = wide ? 8 : 4;
+    const u32 limits[] = { 0, 1, bias - half, bias, bias + half, 2 * bias - 1 };
+
+    for (u32 at = 0; at < 16; at += size) {
+        u32 e = limits[fpu_rand(ARRAY_SIZE(limits))];
+        u64 val = fpu_rand(2) ? 1ull << fpu_rand(fraction) : 0;
+
+        if (fpu_rand(2))
+            val |= 1ull << (fraction / 2 + fpu_rand(4) - 2);
+        if (e > 1)
+            e += fpu_rand(4) - 2;
+        val |= (u64)e << fraction;
+        if (fpu_rand(6) == 0)
+            val = 0;
+        val |= (u64)fpu_rand(2) << (size * 8 - 1);
+        memcpy(p + at, &val, size);
+    }
 }
 
 /* ---- States ---- */

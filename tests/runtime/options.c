@@ -186,7 +186,8 @@ TEST(options, cpu_features_are_had_and_left_out_singly)
     check_refused("-cpu ,+sse3", "nearest is");
     check_refused("-cpu p6,+ssse3", "ssse3 builds on sse3, which is not there");
     check_refused("-cpu 486,+sse", "sse builds on fxsr");
-    check_refused("-cpu max,+fma", "nearest is");
+    check_refused("-cpu max,+fma4", "nearest is 'fma'");
+    check_refused("-cpu max,-avx,+f16c", "f16c builds on avx");
     check_refused("-cpu max,-xsave,+avx", "avx builds on xsave");
     check_refused("-deterministic -cpu max,+rdrand", "rdrand");
 }

@@ -340,6 +340,27 @@ def isapc(c):
     use_linux(c.boot("linux-686", "-machine", "isapc", "-cpu", "p6"), ends=False)
 
 
+# What a feature of -cpu is called in /proc/cpuinfo: those that Linux of i386 shows of both host and guest.
+CPUINFO = {"pni", "ssse3", "sse4_1", "sse4_2", "aes", "pclmulqdq", "sha_ni", "movbe", "popcnt", "bmi1", "bmi2", "avx",
+           "avx2", "fma", "f16c", "vaes", "vpclmulqdq"}
+
+
+@case()
+def linux_cpu_max(c):
+    """Linux finds the features of the host's that -cpu max has, turns AVX on, and none with -avx that builds on it."""
+    with open("/proc/cpuinfo") as f:
+        host = set(re.search(r"^flags\s*:(.*)", f.read(), re.M)[1].split()) & CPUINFO
+    without = {"avx", "avx2", "fma", "f16c", "vaes", "vpclmulqdq"}
+    for cpu, want in (("max", host), ("max,-avx", host - without)):
+        vm = c.boot("linux-686", "-cpu", cpu)
+        vm.type("for f in %s; do grep -qw $f /proc/cpuinfo && echo has-$f; done; echo all-$((6*7))\n" %
+                " ".join(sorted(CPUINFO)))
+        vm.wait(r"^all-42", 60)
+        has = set(re.findall(r"^has-(\w+)", vm.seen(), re.M))
+        if has != want:
+            raise Failed("%s: more %s, less %s" % (cpu, sorted(has - want), sorted(want - has)))
+
+
 @case()
 def linux_686_pae(c):
     use_linux(c.boot("linux-686-pae"))
