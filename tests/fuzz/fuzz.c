@@ -174,7 +174,7 @@ static void outside(struct fuzz *f)
         irq_set(irq_isa(f->m, fuzz_below(f, 16)), fuzz_chance(f, 50));
         break;
     case 4:
-        if (lapic_intr(f->m->lapic))
+        if (f->m->lapic && lapic_intr(f->m->lapic))
             lapic_ack(f->m->lapic);
         break;
     default:
@@ -220,6 +220,7 @@ static void step(struct fuzz *f)
 
 static void episode(const struct target *target, u64 seed)
 {
+    static const char *const pci[] = {"AC97,addr=8", "ES1370,addr=0xa", "pci-testdev,addr=9"};
     struct options o = { .ram = MIB(2), .serial = { "null", "null" }, .cpu = NULL };
     char nic[128];
     struct fuzz f = { .random = seed * 0x9e3779b97f4a7c15ull | 1, .target = target };
@@ -229,10 +230,10 @@ static void episode(const struct target *target, u64 seed)
     o.ram = MIB(1 + fuzz_below(&f, 8));
     set_device(&o, "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
     set_device(&o, "-device", "sb16"); /* with the OPL3 */
-    set_device(&o, "-device", "AC97,addr=8");
-    set_device(&o, "-device", "ES1370,addr=0xa");
+    o.isapc = o.no_acpi = o.no_hpet = target->isapc;
+    for (u32 i = 0; !o.isapc && i < ARRAY_SIZE(pci); i++)
+        set_device(&o, "-device", pci[i]);
     set_device(&o, "-device", "pc-testdev");
-    set_device(&o, "-device", "pci-testdev,addr=9");
     set_debugcon(&o, "-debugcon", "null");
     set_parallel(&o, "-parallel", "null");
     o.vga = target->vga;
@@ -339,9 +340,11 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 es1370 flash i8237 i82077 ata atapi ata-dma vga gd5446 "
+            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 es1370 flash i8237 "
+            "i82077 ata atapi ata-dma vga gd5446 "
             "vbe pci"
-            " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic board cpu gdb boot");
+            " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic hpet board cpu gdb "
+            "boot isapc isapc-cpu isapc-boot");
     return t;
 }
 

@@ -50,6 +50,7 @@ struct target {
     const char *vga; /* -vga; NULL: std */
     const char *nic; /* the board has that network card; may be NULL */
     bool flash;      /* its firmware is in a flash chip of 64 KiB */
+    bool isapc;      /* the board without PCI */
 };
 extern const struct target fuzz_targets[]; /* ends with name NULL */
 
@@ -76,6 +77,7 @@ void scene_rtl8139(struct fuzz *f);
 void scene_pcnet(struct fuzz *f);
 void scene_testdev(struct fuzz *f);
 void scene_serial(struct fuzz *f);
+void scene_isapc(struct fuzz *f); /* one of those that need no PCI */
 void scene_cpu(struct fuzz *f);  /* runs random code for a while */
 void scene_gdb(struct fuzz *f);  /* a debugger, and the same */
 void scene_boot(struct fuzz *f); /* lets the firmware start what the images hold */

@@ -571,6 +571,17 @@ void scene_apic(struct fuzz *f)
 
 /* ---- Code ---- */
 
+/* What an ISA board's chips do together: who answers is chosen each time. */
+void scene_isapc(struct fuzz *f)
+{
+    static void (*const scenes[])(struct fuzz *) = {
+        scene_i8254, scene_sb16, scene_i8042, scene_vmport, scene_floppy, scene_ata,
+        scene_atapi, scene_vga,  scene_vbe,   scene_fw_cfg, scene_ne2000, scene_serial,
+    };
+
+    scenes[fuzz_below(f, ARRAY_SIZE(scenes))](f);
+}
+
 void scene_cpu(struct fuzz *f)
 {
     struct vcpu *cpu = f->m->cpu;

@@ -1,6 +1,7 @@
 /*
  * Where each chip answers, and its scene. "board" is all of them at once; "cpu" also runs
- * code, and "gdb" has a debugger look on; "boot" lets SeaBIOS start random images.
+ * code, and "gdb" has a debugger look on; "boot" lets SeaBIOS start random images. "isapc" and
+ * its two are the board without PCI.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -40,6 +41,11 @@ const struct target fuzz_targets[] = {
     { "cpu",      { { 0x00, 0x100 }, { 0x3c0, 32 } }, { { 0xa0000, 0x20000 } }, scene_cpu },
     { "gdb",      { { 0x00, 0x100 }, { 0x3c0, 32 } }, { { 0xa0000, 0x20000 } }, scene_gdb },
     { "boot",     { { 0x80, 1 } }, { { 0 } }, scene_boot, 400 },
+    /* Its card's ports first: scene_ne2000 looks there. The rest may be where PCI's chips are on the other board. */
+    { "isapc",    { { 0x300, 32 }, { 0x00, 0x100 }, { 0x170, 8 }, { 0x1ce, 3 }, { 0x1f0, 8 }, { 0x220, 16 }, { 0x376, 0x90 }, { 0x4d0, 0x830 } },
+                  { { 0xa0000, 0x20000 }, { 0xe0000000, 0x1000000 }, { 0xfec00000, 0x300000 } }, scene_isapc, .nic = "ne2k_isa", .isapc = true },
+    { "isapc-cpu", { { 0x00, 0x100 }, { 0x3c0, 32 } }, { { 0xa0000, 0x20000 } }, scene_cpu, .vga = "cirrus", .isapc = true },
+    { "isapc-boot", { { 0x80, 1 } }, { { 0 } }, scene_boot, 400, .isapc = true },
     { NULL },
 };
 /* clang-format on */
