@@ -18,6 +18,12 @@
      F(NOPL))
 #define FEATURES_PENTIUM3 (FEATURES_PENTIUM2 | F(SSE))
 #define FEATURES_P6 (FEATURES_PENTIUM3 | F(SSE2) | F(NX))
+#define FEATURES_CORE2        (FEATURES_P6 | F(SSE3) | F(SSSE3))
+#define FEATURES_NEHALEM      (FEATURES_CORE2 | F(SSE41) | F(SSE42) | F(POPCNT))
+#define FEATURES_SANDY_BRIDGE (FEATURES_NEHALEM | F(AES) | F(PCLMUL) | F(XSAVE) | F(AVX))
+#define FEATURES_HASWELL                                                                       \
+    (FEATURES_SANDY_BRIDGE | F(RDRAND) | F(MOVBE) | F(LZCNT) | F(BMI1) | F(BMI2) | F(AVX2) |   \
+     F(FMA) | F(F16C))
 #define FEATURES_MAX                                                                           \
     (FEATURES_P6 | F(SSE3) | F(SSSE3) | F(SSE41) | F(SSE42) | F(AES) | F(PCLMUL) | F(SHA) |    \
      F(POPCNT) | F(LZCNT) | F(MOVBE) | F(RDRAND) | F(BMI1) | F(BMI2) | F(XSAVE) | F(AVX) |     \
@@ -25,19 +31,29 @@
 
 /* Those of QEMU's names have what QEMU's have, as far as it is here: no MONITOR, no sensors. */
 const struct cpu_model cpu_models[] = {
-    { "p6", "family 6 with SSE2, PAE and NX", FEATURES_P6, 0x06d8 },
-    { "max", "p6 and all that is built of what this host's processor has", FEATURES_MAX, 0x06d8 },
-    { "host", "the same as max", FEATURES_MAX, 0x06d8 },
-    { "n270", "Atom: p6 with SSSE3 and MOVBE", FEATURES_P6 | F(SSE3) | F(SSSE3) | F(MOVBE),
-      0x106c2 },
-    { "coreduo", "p6 with SSE3", FEATURES_P6 | F(SSE3), 0x06e8 },
-    { "qemu32", "QEMU's: SSE3, without VME, MTRRs and NX",
-      (FEATURES_P6 | F(SSE3)) & ~(F(VME) | F(MTRR) | F(NX)), 0x0663 },
-    { "pentium3", "Pentium III: family 6 with SSE", FEATURES_PENTIUM3, 0x068a },
-    { "pentium2", "Pentium II: family 6 with MMX", FEATURES_PENTIUM2, 0x0652 },
-    { "pentium", "Pentium with MMX: family 5", FEATURES_PENTIUM, 0x0543 },
-    { "486", "486DX2, without CPUID", FEATURES_486, 0x0433 },
-    { 0 },
+    {"p6", "family 6 with SSE2, PAE and NX", FEATURES_P6, 0x06d8},
+    {"max", "p6 and all that is built of what this host's processor has", FEATURES_MAX, 0x06d8},
+    {"host", "the same as max", FEATURES_MAX, 0x06d8},
+    {"Broadwell", "Core of 2014, as far as it is built and this host has it", FEATURES_HASWELL,
+     0x306d2},
+    {"Haswell", "the same of 2013", FEATURES_HASWELL, 0x306c4},
+    {"IvyBridge", "Core of 2012", FEATURES_SANDY_BRIDGE | F(RDRAND) | F(F16C), 0x306a9},
+    {"SandyBridge", "Core of 2011, with AVX", FEATURES_SANDY_BRIDGE, 0x206a1},
+    {"Westmere", "Core of 2010", FEATURES_NEHALEM | F(AES) | F(PCLMUL), 0x206c1},
+    {"Nehalem", "Core of 2008, with SSE4.2", FEATURES_NEHALEM, 0x106a3},
+    {"Penryn", "Core 2 of 2007, with SSE4.1", FEATURES_CORE2 | F(SSE41), 0x10673},
+    {"Conroe", "Core 2 of 2006", FEATURES_CORE2, 0x006f3},
+    {"core2duo", "the same", FEATURES_CORE2, 0x006fb},
+    {"n270", "Atom: p6 with SSSE3 and MOVBE", FEATURES_P6 | F(SSE3) | F(SSSE3) | F(MOVBE),
+     0x106c2},
+    {"coreduo", "p6 with SSE3", FEATURES_P6 | F(SSE3), 0x06e8},
+    {"qemu32", "QEMU's: SSE3, without VME, MTRRs and NX",
+     (FEATURES_P6 | F(SSE3)) & ~(F(VME) | F(MTRR) | F(NX)), 0x0663},
+    {"pentium3", "Pentium III: family 6 with SSE", FEATURES_PENTIUM3, 0x068a},
+    {"pentium2", "Pentium II: family 6 with MMX", FEATURES_PENTIUM2, 0x0652},
+    {"pentium", "Pentium with MMX: family 5", FEATURES_PENTIUM, 0x0543},
+    {"486", "486DX2, without CPUID", FEATURES_486, 0x0433},
+    {0},
 };
 
 static bool apic_enabled(const struct vcpu *cpu)

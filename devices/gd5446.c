@@ -420,6 +420,18 @@ static const struct key_row gd5446_keys[] = {
     {NULL},
 };
 
+const struct user_device isa_gd5446_user_device = {
+    .name = "isa-cirrus-vga",
+    .help = "the same as an ISA card",
+    .category = DISPLAY_DEVICE,
+    .bus = BUS_ISA,
+    .class = &gd5446_class,
+    .config_size = sizeof(struct vga_config),
+    .defaults = &gd5446_defaults,
+    .properties = gd5446_keys,
+    .complete = gd5446_complete,
+};
+
 const struct user_device gd5446_user_device = {
     .name = "cirrus-vga",
     .help = "Cirrus CLGD 54xx VGA",

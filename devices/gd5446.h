@@ -11,6 +11,6 @@
 /* 3B0-3DF, A0000-BFFFF, PCI 1013:00B8: BAR 0 the frame buffer (32 MiB), BAR 1 the registers
  * (4 KiB). Its config is a struct vga_config, with 4 MiB. */
 extern const struct device_class gd5446_class;
-extern const struct user_device gd5446_user_device;
+extern const struct user_device gd5446_user_device, isa_gd5446_user_device;
 
 #endif

@@ -89,6 +89,28 @@ static bool lpt_attach(struct device *dev)
 static const struct field lpt_fields[] = {FIELD(struct lpt, data), FIELD(struct lpt, control),
                                           FIELD_END};
 
+static const char *lpt_complete(struct machine *m, void *config)
+{
+    return device_find(m, &lpt_class, 0) ? "there is one parallel port, and -parallel has it"
+                                         : NULL;
+}
+
+static const struct key_row lpt_keys[] = {
+    {"chardev", KEY_CHARDEV, offsetof(struct lpt_config, chardev), .required = true},
+    {NULL},
+};
+
+const struct user_device lpt_user_device = {
+    .name = "isa-parallel",
+    .help = "parallel port",
+    .category = INPUT_DEVICE,
+    .bus = BUS_ISA,
+    .class = &lpt_class,
+    .config_size = sizeof(struct lpt_config),
+    .properties = lpt_keys,
+    .complete = lpt_complete,
+};
+
 const struct device_class lpt_class = {
     .name = "lpt",
     .size = sizeof(struct lpt),

@@ -43,13 +43,17 @@ struct nic_config {
     u8 irq;
     u8 mac[6];             /* all 0: nic_complete() gives one */
     struct netdev *netdev; /* NULL: no cable */
+    const char *bootindex; /* PCI: a number; NULL: not given */
     const char *romfile;   /* PCI: the image in slot.rom; NULL: the row's, if it is asked for */
 };
 /* Properties and complete() of a card's struct user_device. */
 #define NIC_KEYS                                                                               \
-    { "netdev", KEY_NETDEV, offsetof(struct nic_config, netdev), .help = "id of a -netdev" },  \
-        { "mac", KEY_MAC, offsetof(struct nic_config, mac), .help = "its address" },           \
-        { "bootindex", KEY_IGNORE }
+    {"netdev", KEY_NETDEV, offsetof(struct nic_config, netdev), .help = "id of a -netdev"},    \
+        {"mac", KEY_MAC, offsetof(struct nic_config, mac), .help = "its address"},             \
+    {                                                                                          \
+        "bootindex", KEY_TEXT, offsetof(struct nic_config, bootindex),                         \
+            .help = "the lowest one is booted first"                                           \
+    }
 /* Of cards on PCI. */
 #define NIC_PCI_KEYS                                                                           \
     { "romfile", KEY_TEXT, offsetof(struct nic_config, romfile),                               \

@@ -10,6 +10,7 @@
 #include "devices/e1000.h"
 #include "devices/es1370.h"
 #include "devices/gd5446.h"
+#include "devices/lpt.h"
 #include "devices/ne2000.h"
 #include "devices/ns16550.h"
 #include "devices/pc_testdev.h"
@@ -28,10 +29,12 @@ const struct user_device *const user_devices[] = {
     &ne2k_pci_user_device,
     &am79c970_user_device,
     &rtl8139_user_device,
+    &lpt_user_device,
     &isa_serial_user_device,
     &vga_user_device,
     &isa_vga_user_device,
     &gd5446_user_device,
+    &isa_gd5446_user_device,
     &ac97_user_device,
     &adlib_user_device,
     &es1370_user_device,

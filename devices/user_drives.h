@@ -14,6 +14,7 @@ struct drive_place {
     const char *bus; /* "ide.0", "ide.1"; NULL: either */
     u32 unit;        /* 0, 1 or ANY_UNIT */
     u32 cyls, heads, secs; /* 0: guess */
+    const char *bootindex; /* a number; NULL: not given */
 };
 extern const struct user_device ide_hd_user_device, ide_cd_user_device, floppy_user_device;
 

@@ -78,7 +78,7 @@ static void add_boot_rom(struct machine *m, const struct device_options *d,
                          struct nic_config *c)
 {
     const struct options *o = m->options;
-    bool asked = c->romfile || strchr(o->boot, 'n');
+    bool asked = c->romfile || c->bootindex || strchr(o->boot, 'n');
     const char *name = c->romfile ? c->romfile : d->row->boot_rom;
 
     if (!*name || (!asked && !nothing_to_boot(o)))

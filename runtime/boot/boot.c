@@ -11,6 +11,7 @@
 #include "runtime/boot/firmware.h"
 #include "runtime/boot/items.h"
 #include "runtime/boot/kernel.h"
+#include "runtime/boot/order.h"
 #include "runtime/machine/machine.h"
 
 #include "devices/acpi.h"
@@ -79,6 +80,7 @@ void boot_setup(struct machine *m, const struct boot_chips *chips)
     if (!m->options->no_acpi)
         boot_acpi(m);
     items_of_user(m);
+    boot_order(m);
     cmos_fill(m, chips->mc146818);
     firmware_load(m, chips);
     kernel_load(m);

@@ -102,6 +102,11 @@ static void to_guest(struct char_backend *p, u8 byte)
         p->c.receive(p->c.dev, &byte, 1);
 }
 
+static u8 escape_of(const struct char_backend *p)
+{
+    return p->m->options->escape ? (u8)p->m->options->escape : 1;
+}
+
 static void command(struct char_backend *p, u8 key)
 {
     switch (key) {
@@ -132,7 +137,7 @@ static void typed(struct char_backend *p, u8 byte)
     if (p->prefixed) {
         p->prefixed = false;
         command(p, byte);
-    } else if (p->monitored && byte == 1) {
+    } else if (p->monitored && byte == escape_of(p)) {
         p->prefixed = true;
     } else if (p->monitor) {
         monitor_type(p->monitor, byte);

@@ -167,6 +167,10 @@ void control_drives(struct machine *m, struct drive_name drives[DRIVES])
                  d && d->cdrom ? "cd" : "hd", i % 2);
         drives[2 + i].disk = d;
     }
+    for (u32 i = 0; i < 2; i++) {
+        snprintf(drives[6 + i].name, sizeof(drives[0].name), "pflash%u", i & 1);
+        drives[6 + i].disk = m->flash[i];
+    }
 }
 
 struct disk *control_drive(struct machine *m, const char *name)
@@ -241,7 +245,8 @@ static void add_activity(struct machine_activity *a, const char *name, u64 acces
 
 void control_activity(struct machine *m, struct machine_activity *a)
 {
-    static const char *const names[DRIVES] = { "A:", "B:", "hda", "hdb", "hdc", "hdd" };
+    static const char *const names[DRIVES] = {"A:",  "B:",  "hda",   "hdb",
+                                              "hdc", "hdd", "flash", "flash 1"};
     struct drive_name drives[DRIVES];
     u64 frames;
 

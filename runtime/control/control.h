@@ -24,8 +24,8 @@ void control_quit(struct machine *m, const char *reason);
 const char *control_pmemsave(struct machine *m, gpa_t gpa, u64 size, const char *path);
 const char *control_memsave(struct machine *m, gla_t gla, u64 size, const char *path);
 
-/* Drives by QEMU's names: floppy0, floppy1, ide0-hd0 … ide1-cd1. */
-#define DRIVES 6
+/* Drives by QEMU's names: floppy0, floppy1, ide0-hd0 … ide1-cd1, pflash0, pflash1. */
+#define DRIVES 8
 struct drive_name {
     char name[12];
     struct disk *disk; /* NULL: no such drive */

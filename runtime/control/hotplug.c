@@ -59,7 +59,7 @@ static bool drives_of(const struct user_device *row, const char *bus, u32 *from,
     bool floppy = row->bus == BUS_FLOPPY;
 
     *from = floppy ? 0 : 2;
-    *to = floppy ? 2 : DRIVES;
+    *to = floppy ? 2 : 6;
     if (!bus)
         return true;
     if (floppy)

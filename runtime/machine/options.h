@@ -14,10 +14,16 @@ enum {
     MAX_SERIAL = 2,
     MAX_CHARDEVS = 8,
     MAX_AUDIODEVS = 4,
-    MAX_DRIVES = 8,
+    MAX_DRIVES = 16,
     MAX_REFERENCES = 2
 };
-enum { MAX_PATHS = 8, MAX_FW_CFGS = 8 };
+enum {
+    MAX_PATHS = 8,
+    MAX_FW_CFGS = 8,
+    MAX_USER_NOTES = 32,
+    MAX_ABSENT_BUSES = 8,
+    MAX_GLOBALS = 16
+};
 enum { MAX_NETDEVS = 8, MAX_DUMPS = 8 };
 
 struct drive_options {
@@ -26,6 +32,7 @@ struct drive_options {
     bool present, cdrom, snapshot, read_only;
     bool unlocked; /* file.locking=off */
     u32 cylinders, heads, sectors; /* 0: guess */
+    const char *bootindex;         /* a number; NULL: not given */
 };
 /* A -device: its row's config, set as the properties say, but for back ends: of those the
  * ids. */
@@ -97,6 +104,7 @@ struct options {
     bool vnc_password; /* viewers are asked for one, which QMP sets */
     const char *vga;             /* -vga: "std", "cirrus" or "none"; NULL: std */
     const char *keyboard_layout; /* -k; NULL: en-us */
+    u32 escape; /* the control character before ring3's own keys in a terminal; 0: Ctrl+A */
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;
     const char *qmp;   /* "unix:PATH", "tcp:HOST:PORT", "stdio"; NULL: none */
@@ -125,6 +133,16 @@ struct options {
         u32 max; /* bytes kept of a frame */
     } dump[MAX_DUMPS]; /* -object filter-dump */
     u32 netdevs, dumps;
+    const char
+        *user_network; /* keys for the user network from options of their own; NULL: none */
+    struct {
+        const char *driver, *item; /* "property=value" */
+        bool used;
+    } global[MAX_GLOBALS]; /* -global: before what -device says */
+    u32 globals;
+    const char *note[MAX_USER_NOTES];         /* lines that the user was told */
+    const char *absent_bus[MAX_ABSENT_BUSES]; /* ids of controllers that are not there */
+    u32 notes, absent_buses;
     const char *trace, *stats;
     const char *dump_tc; /* file; NULL: none */
     bool dump_tc_listing;

@@ -5,10 +5,12 @@
 #include "runtime/options/command_line.h"
 #include "bt/bt.h"
 #include "runtime/base/keyval.h"
+#include "runtime/options/option_absent.h"
 #include "runtime/options/option_audio.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
 #include "runtime/options/option_network.h"
+#include "runtime/options/option_old.h"
 #include "runtime/options/option_values.h"
 
 #include <stdlib.h>
@@ -81,14 +83,20 @@ static SETTER(print_version)
     exit(0);
 }
 
+static const char *option_name(const char *word)
+{
+    return word + 1 + (word[1] == '-');
+}
+
+/* NULL: no row has that name. */
 static const struct option_row *find_option(const char *word)
 {
-    const char *name = word + 1 + (word[1] == '-');
+    const char *name = option_name(word);
 
     for (u32 i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].how != HOW_GROUP && !strcmp(options[i].name, name))
             return &options[i];
-    refuse_name("option", word, options, sizeof(options[0]), ARRAY_SIZE(options));
+    return NULL;
 }
 
 static void apply_option(struct options *o, const struct option_row *row, const char *word,
@@ -118,30 +126,47 @@ static void apply_option(struct options *o, const struct option_row *row, const 
 
 static const struct options defaults = {
     .ram = MIB(128),
-    .cpu = "p6",
     .rtc_base = "utc",
     .append = "",
     .engine = &bt_engine,
 };
 
-void options_parse(struct options *o, int argc, char **argv)
+/* -global holds for devices before it as well. */
+static bool comes_first(const struct option_row *row)
 {
-    *o = defaults;
+    return row->how == HOW_CALL && row->call == set_global;
+}
+
+static void walk(struct options *o, int argc, char **argv, bool first)
+{
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i], *arg = NULL;
         const struct option_row *row;
+        bool takes_arg;
 
         if (word[0] != '-' || !word[1]) {
-            set_image(o, "image", word);
+            if (!first)
+                set_image(o, "image", word);
             continue;
         }
         row = find_option(word);
-        if (row->arg) {
+        takes_arg = row && row->arg;
+        if (!row && !absent_option(o, option_name(word), &takes_arg))
+            refuse_name("option", word, options, sizeof(options[0]), ARRAY_SIZE(options));
+        if (takes_arg) {
             if (++i == argc)
-                die("%s wants an argument: %s %s", word, word, row->arg);
+                die("%s wants an argument: %s %s", word, word, row ? row->arg : "VALUE");
             arg = argv[i];
         }
-        apply_option(o, row, word, arg);
+        if (row && first == comes_first(row))
+            apply_option(o, row, word, arg);
     }
+}
+
+void options_parse(struct options *o, int argc, char **argv)
+{
+    *o = defaults;
+    walk(o, argc, argv, true);
+    walk(o, argc, argv, false);
     options_finish(o);
 }

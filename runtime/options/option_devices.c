@@ -4,7 +4,11 @@
  */
 #include "runtime/options/option_devices.h"
 #include "devices/pci.h"
+#include "devices/gd5446.h"
+#include "devices/user_drives.h"
+#include "devices/vga.h"
 #include "runtime/base/keyval.h"
+#include "runtime/options/option_absent.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +152,88 @@ static u32 device_keys(const struct user_device *row, struct key_row keys[MAX_KE
     return n;
 }
 
+/* ---- -global ---- */
+
+SETTER(set_global)
+{
+    const char *driver, *property, *value, *dot = strchr(arg, '.'), *equals = strchr(arg, '=');
+
+    if (o->globals == MAX_GLOBALS)
+        die("%s: more than %d", option, MAX_GLOBALS);
+    keyval_take(keyval_take(keyval_take(arg, "driver", &driver), "property", &property),
+                "value", &value);
+    if (driver && property && value) {
+        dot = NULL;
+        equals = property;
+    } else if (!dot || !equals || equals < dot) {
+        die("%s: '%s': wants DEVICE.KEY=VALUE", option, arg);
+    }
+    o->global[o->globals].driver = dot ? keep_format("%.*s", (int)(dot - arg), arg) : driver;
+    o->global[o->globals++].item = dot ? dot + 1 : keep_format("%s=%s", property, value);
+}
+
+static bool has_key(const struct key_row *keys, u32 n, const char *item)
+{
+    size_t length = strcspn(item, "=");
+
+    for (u32 i = 0; i < n; i++)
+        if (strlen(keys[i].name) == length && !memcmp(keys[i].name, item, length))
+            return true;
+    return false;
+}
+
+/* The old names of the display adapter's row. */
+static bool is_of(const char *driver, const struct user_device *row)
+{
+    return !strcmp(driver, row->name) || (row->category == DISPLAY_DEVICE &&
+                                          !strcmp(driver, "vga") && row->class == &vga_class);
+}
+
+static void read_globals(struct options *o, struct device_options *d)
+{
+    struct key_row keys[MAX_KEYS];
+    u32 n = device_keys(d->row, keys);
+
+    for (u32 i = 0; i < o->globals; i++) {
+        if (!is_of(o->global[i].driver, d->row) || !has_key(keys, n, o->global[i].item))
+            continue;
+        o->global[i].used = true;
+        keyval_read(keep_format("-global %s", o->global[i].driver),
+                    absent_video_memory(o, d->row, o->global[i].item), NULL, keys, n, d);
+    }
+}
+
+/* "driveA=ID" of the floppy controller. */
+static void global_floppy(struct options *o, const char *item)
+{
+    struct device_options *d = add_device(o, "-global", &floppy_user_device);
+
+    *device_reference(d, KEY_DRIVE) = item + strlen("driveA=");
+    ((struct drive_place *)d->config)->unit = item[5] - 'A';
+}
+
+void finish_global_devices(struct options *o)
+{
+    const struct user_device *own = o->vga && !strcmp(o->vga, "cirrus") ? &gd5446_user_device
+                                    : o->isapc                          ? &isa_vga_user_device
+                                                                        : &vga_user_device;
+    bool there = wants_device(o, &vga_class) || wants_device(o, &gd5446_class) ||
+                 (o->vga && !strcmp(o->vga, "none"));
+
+    for (u32 i = 0; i < o->globals; i++) {
+        const char *driver = o->global[i].driver, *item = o->global[i].item;
+
+        if (!strcmp(driver, "isa-fdc") &&
+            (!strncmp(item, "driveA=", 7) || !strncmp(item, "driveB=", 7))) {
+            o->global[i].used = true;
+            global_floppy(o, item);
+        } else if (!there && is_of(driver, own)) {
+            add_device(o, "-vga", own);
+            there = true;
+        }
+    }
+}
+
 /* ---- The option ---- */
 
 struct device_options *add_device(struct options *o, const char *option,
@@ -159,6 +245,7 @@ struct device_options *add_device(struct options *o, const char *option,
     d->row = row;
     if (row->defaults)
         memcpy(d->config, row->defaults, row->config_size);
+    read_globals(o, d);
     while (*end)
         end = &(*end)->next;
     *end = d;
@@ -231,7 +318,7 @@ static bool asks_help(const char *list)
 SETTER(set_device)
 {
     size_t prefix = strncmp(arg, "driver=", 7) ? 0 : 7, length = strcspn(arg + prefix, ",");
-    const char *name = keep_format("%.*s", (int)length, arg + prefix);
+    const char *typed = keep_format("%.*s", (int)length, arg + prefix), *name = typed;
     const char *rest = arg + prefix + length + (arg[prefix + length] == ',');
     const struct user_device *row;
     struct key_row keys[MAX_KEYS];
@@ -243,7 +330,13 @@ SETTER(set_device)
         list_devices();
     if (!*name || strchr(name, '='))
         die("%s: wants the name of a device first; -device help lists them", option);
+    name = absent_device(o, option, typed, &rest);
+    if (!name)
+        return;
     row = find_device(option, name);
+    if (row->bus == BUS_IDE)
+        rest = absent_bus(o, rest);
+    rest = absent_video_memory(o, row, rest);
     n = device_keys(row, keys);
     if (asks_help(rest))
         list_keys(row, keys, n);

@@ -7,6 +7,10 @@
 #include "runtime/options/option_values.h"
 
 SETTER(set_device);
+SETTER(set_global); /* -global DEVICE.KEY=VALUE, of each such device that follows */
+/* Adds the board's own display adapter as a device where a -global is about it, and floppy
+ * drives that -global isa-fdc names. */
+void finish_global_devices(struct options *o);
 /* The device of that row, with its defaults, at the end of o->devices. */
 struct device_options *add_device(struct options *o, const char *option,
                                   const struct user_device *row);

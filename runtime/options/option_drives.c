@@ -6,6 +6,7 @@
 #include "runtime/options/option_drives.h"
 #include "devices/user_drives.h"
 #include "runtime/base/keyval.h"
+#include "runtime/options/option_absent.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_values.h"
 #include "runtime/storage/formats.h"
@@ -91,7 +92,7 @@ struct drive_keys {
 /* clang-format off */
 static const struct key_row drive_keys[] = {
     KEY(struct drive_keys, file, KEY_TEXT),
-    { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy|none|pflash" },
+    { "if",        KEY_CHOICE, offsetof(struct drive_keys, iface),  "ide|floppy|none|pflash|virtio|scsi" },
     { "file.filename", KEY_TEXT, offsetof(struct drive_keys, file), NULL },
     { "file.driver", KEY_IGNORE, 0, NULL },
     { "file.locking", KEY_CHOICE, offsetof(struct drive_keys, locking), "auto|on|off" },
@@ -113,6 +114,12 @@ static const struct key_row drive_keys[] = {
     { "discard",   KEY_IGNORE, 0, NULL },
     { "werror",    KEY_IGNORE, 0, NULL },
     { "rerror",    KEY_IGNORE, 0, NULL },
+    { "detect-zeroes", KEY_IGNORE, 0, NULL },
+    { "auto-read-only", KEY_IGNORE, 0, NULL },
+    { "copy-on-read", KEY_IGNORE, 0, NULL },
+    { "cache.direct", KEY_IGNORE, 0, NULL },
+    { "cache.no-flush", KEY_IGNORE, 0, NULL },
+    { "cache.writeback", KEY_IGNORE, 0, NULL },
 };
 /* clang-format on */
 
@@ -211,6 +218,12 @@ SETTER(set_drive)
     u32 index;
 
     keyval_read(option, arg, NULL, drive_keys, ARRAY_SIZE(drive_keys), &k);
+    if (in_choices(k.iface, "virtio|scsi")) {
+        note_once(o, keep_format("-drive if=%s: no such disks on this board: they are IDE's",
+                                 k.iface));
+        k.index = k.bus = k.unit = NO_INDEX; /* of another bus */
+        k.iface = "ide";
+    }
     check_format(option, k.format);
     check_geometry(option, &k);
     if (!strcmp(k.iface, "pflash")) {
@@ -288,6 +301,7 @@ static void place_drive(struct options *o, struct device_options *d)
     slot->present = true;
     slot->cdrom = cdrom;
     slot->read_only |= cdrom;
+    slot->bootindex = p->bootindex;
     if (p->cyls || p->heads || p->secs) {
         slot->cylinders = p->cyls;
         slot->heads = p->heads;

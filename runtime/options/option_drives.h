@@ -14,6 +14,7 @@ SETTER(set_fda);
 SETTER(set_fdb);
 SETTER(set_cdrom);
 SETTER(set_drive);
+SETTER(set_blockdev); /* option_blockdev.c */
 /* After the last option: -drive if=none go where their -device ide-hd, ide-cd or floppy
  * says. */
 void place_drives(struct options *o);

@@ -6,6 +6,7 @@
 #include "runtime/options/option_network.h"
 #include "devices/ne2000.h"
 #include "runtime/base/keyval.h"
+#include "runtime/options/option_absent.h"
 #include "runtime/options/option_devices.h"
 
 #include <stdlib.h>
@@ -69,13 +70,15 @@ static void add_card(struct options *o, const char *option, const char *model, c
     for (u32 i = 0; user_devices[i]; i++)
         if (user_devices[i]->category == NETWORK_DEVICE)
             names[n++] = user_devices[i]->name;
-    for (u32 i = 0; i < n; i++)
+    model = absent_device(o, option, model, &list);
+    for (u32 i = 0; i < n && model; i++)
         if (!strcmp(names[i], model)) {
             set_device(o, option, keep_format("%s,%s", model, list));
             last_device(o)->assumed = assumed;
             return;
         }
-    refuse_name(keep_format("%s model=", option), model, names, sizeof(names[0]), n);
+    refuse_name(keep_format("%s model=", option), model ? model : "", names, sizeof(names[0]),
+                n);
 }
 
 /* Moves the card's keys from a back end's list to its own. */
@@ -117,7 +120,14 @@ SETTER(set_net)
 
     if (!strcmp(kind, "none"))
         return;
-    list = keyval_take(list, "name", &name);
+    list = keyval_take(keyval_take(list, "name", &name), "vlan",
+                       &name); /* one cable is all there was */
+    if (!strcmp(kind, "dump")) {
+        set_object(o, option,
+                   keep_format("filter-dump,netdev=" NET_ID ",%s",
+                               *list ? list : "file=qemu-vlan0.pcap"));
+        return;
+    }
     if (strcmp(kind, "nic")) {
         add_netdev(o, option, kind, NET_ID, list);
         return;
@@ -125,6 +135,8 @@ SETTER(set_net)
     list = keyval_take(keyval_take(list, "model", &model), "netdev", &id);
     list = keyval_take(list, "vectors", &name);
     own = keep_format("netdev=%s", id ? id : NET_ID);
+    if (model && !strcmp(model, ne2k_isa_user_device.name))
+        list = keyval_take(list, "addr", &name); /* a slot of PCI's */
     list = take_card_keys(list, &own);
     add_card(o, option, model, *list ? keep_format("%s,%s", own, list) : own);
 }
@@ -139,13 +151,25 @@ struct dump_keys {
 SETTER(set_object)
 {
     static const struct key_row rows[] = {
-        { "type", KEY_CHOICE, offsetof(struct dump_keys, type), "filter-dump" },
-        { "id", KEY_IGNORE, 0, NULL },
+        {"type", KEY_CHOICE, offsetof(struct dump_keys, type), "filter-dump"},
+        {"id", KEY_IGNORE, 0, NULL},
         KEY(struct dump_keys, netdev, KEY_TEXT),
         KEY(struct dump_keys, file, KEY_TEXT),
         KEY(struct dump_keys, maxlen, KEY_U32),
+        {"len", KEY_U32, offsetof(struct dump_keys, maxlen), NULL},
     };
     struct dump_keys k = { .maxlen = 65536 };
+    const char *type = keep_format("%.*s", (int)strcspn(arg, ","), arg);
+
+    if (!strncmp(type, "qom-type=", 9) || !strncmp(type, "type=", 5))
+        type = strchr(type, '=') + 1;
+    if (in_choices(type,
+                   "memory-backend-ram|memory-backend-memfd|memory-backend-file|iothread"))
+        return; /* where memory and threads come from is the host's business */
+    if (in_choices(type, "rng-random|rng-builtin|rng-egd|can-bus|secret|tls-creds-x509")) {
+        note_once(o, keep_format("%s %s: nothing here uses one", option, type));
+        return;
+    }
 
     keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
     if (!k.type || !k.netdev || !k.file)
@@ -158,6 +182,24 @@ SETTER(set_object)
 }
 
 /* ---- After the last option ---- */
+
+/* What options of their own say of the user network: the first one's. */
+static void finish_user_network(struct options *o)
+{
+    if (!o->user_network)
+        return;
+    for (u32 i = 0; i < o->netdevs; i++)
+        if (!strcmp(o->netdev[i].kind, "user")) {
+            const char *list = o->netdev[i].list;
+
+            o->netdev[i].list = keep_format("%s%s%s", list, *list ? "," : "", o->user_network);
+            return;
+        }
+    if (o->netdevs)
+        die("-redir, -tftp, -bootp: only with -nic user or -net user");
+    /* of the time when a card was there unasked */
+    set_nic(o, "-redir", keep_format("user,%s", o->user_network));
+}
 
 static bool netdev_exists(const struct options *o, const char *id)
 {
@@ -191,6 +233,7 @@ static void make_isa(struct device_options *d)
 
 void network_finish(struct options *o)
 {
+    finish_user_network(o);
     for (struct device_options *d = o->devices; d; d = d->next)
         if (o->isapc && d->assumed)
             make_isa(d);

@@ -11,6 +11,7 @@
 #include "runtime/machine/machine.h"
 #include "runtime/base/debuglog.h"
 #include "runtime/base/keyval.h"
+#include "runtime/options/option_absent.h"
 #include "runtime/options/option_devices.h"
 #include "runtime/options/option_drives.h"
 #include "runtime/options/option_network.h"
@@ -29,10 +30,17 @@
 
 SETTER(set_memory)
 {
-    const char *text = strncmp(arg, "size=", 5) ? arg : arg + 5;
+    static const struct key_row rows[] = {
+        {"size", KEY_TEXT, 0, NULL},
+        {"slots", KEY_IGNORE, 0, NULL}, /* for memory that is added later */
+        {"maxmem", KEY_IGNORE, 0, NULL},
+    };
+    const char *text = "";
+
+    keyval_read(option, arg, "size", rows, ARRAY_SIZE(rows), &text);
 
     if (!parse_size(text, MIB(1), &o->ram))
-        die("%s: '%s' is no size: a number of MiB, or with K, M or G", option, arg);
+        die("%s: '%s' is no size: a number of MiB, or with K, M or G", option, text);
     if (o->ram < MIB(1) || o->ram > MIB(3584))
         die("%s: %s: this board takes from 1M to 3584M of memory", option, arg);
     if (o->ram % PAGE_SIZE)
@@ -50,14 +58,26 @@ static void list_cpus(void)
     exit(0);
 }
 
-static const struct cpu_model *find_cpu(const char *option, const char *name)
+/* NULL: no such one. */
+static const struct cpu_model *find_cpu(const char *name)
 {
-    u32 n = 0;
-
-    for (const struct cpu_model *m = cpu_models; m->name; m++, n++)
+    for (const struct cpu_model *m = cpu_models; m->name; m++)
         if (!strcmp(m->name, name))
             return m;
-    refuse_name(option, name, cpu_models, sizeof(cpu_models[0]), n);
+    return NULL;
+}
+
+/* A feature that models here have, with or without its sign and value. */
+static bool is_feature(const char *word)
+{
+    size_t n;
+
+    word += *word == '+' || *word == '-';
+    n = strcspn(word, "=");
+    for (const struct cpu_feature_name *f = cpu_feature_names; f->name; f++)
+        if (strlen(f->name) == n && !memcmp(f->name, word, n))
+            return true;
+    return false;
 }
 
 static u64 find_feature(const char *option, const char *name)
@@ -89,7 +109,7 @@ static void take_feature(struct options *o, const char *option, char *word)
 /* What was asked for by name is there, or the user hears why not. */
 static void check_features(const struct options *o, const char *option, const char *arg)
 {
-    u64 have = cpu_features_of(find_cpu(option, o->cpu), o->cpu_on, o->cpu_off);
+    u64 have = cpu_features_of(find_cpu(o->cpu), o->cpu_on, o->cpu_off);
 
     for (u32 f = 0; f < FEATURES; f++) {
         enum cpu_feature base = cpu_feature_base((enum cpu_feature)f);
@@ -104,6 +124,21 @@ static void check_features(const struct options *o, const char *option, const ch
     }
 }
 
+static const char *cpu_name(struct options *o, const char *option, const char *name)
+{
+    const char *instead;
+    u32 n = 0;
+
+    if (find_cpu(name))
+        return find_cpu(name)->name;
+    instead = absent_cpu(o, name);
+    while (!instead && cpu_models[n].name)
+        n++;
+    if (!instead)
+        refuse_name(option, name, cpu_models, sizeof(cpu_models[0]), n);
+    return instead;
+}
+
 SETTER(set_cpu)
 {
     char *words = strdup(arg), *rest, *word;
@@ -111,10 +146,11 @@ SETTER(set_cpu)
     if (!strcmp(arg, "help") || !strcmp(arg, "?"))
         list_cpus();
     word = strtok_r(words, ",", &rest);
-    o->cpu = find_cpu(option, word ? word : "")->name;
+    o->cpu = cpu_name(o, option, word ? word : "");
     o->cpu_on = o->cpu_off = 0;
     while ((word = strtok_r(NULL, ",", &rest)))
-        take_feature(o, option, word);
+        if (is_feature(word) || !absent_cpu_word(o, word))
+            take_feature(o, option, word);
     check_features(o, option, arg);
     free(words);
 }
@@ -175,7 +211,7 @@ SETTER(set_name)
 struct machine_keys {
     const char *type, *accel, *vmport, *cpus, *pcspk_audiodev;
     u32 number;
-    bool on, hpet;
+    bool on, hpet, usb;
 };
 
 #define ACCELERATORS "tcg|kvm|kvm:tcg|tcg:kvm"
@@ -214,13 +250,22 @@ SETTER(set_machine)
 {
     static const struct key_row rows[] = {
         KEY(struct machine_keys, type, KEY_TEXT),
-        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS },
-        { "usb", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
-        { "vmport", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off" },
-        { "hpet", KEY_BOOL, offsetof(struct machine_keys, hpet), NULL },
-        { "acpi", KEY_BOOL, offsetof(struct machine_keys, on), NULL },
-        { "graphics", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on" },
-        { "pcspk-audiodev", KEY_TEXT, offsetof(struct machine_keys, pcspk_audiodev), NULL },
+        {"accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS},
+        {"usb", KEY_BOOL, offsetof(struct machine_keys, usb), NULL},
+        {"vmport", KEY_IGNORE, 0, NULL},
+        {"hpet", KEY_BOOL, offsetof(struct machine_keys, hpet), NULL},
+        {"acpi", KEY_BOOL, offsetof(struct machine_keys, on), NULL},
+        {"graphics", KEY_IGNORE, 0, NULL},
+        {"smm", KEY_IGNORE, 0, NULL}, /* SeaBIOS needs none here */
+        {"i8042", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on"},
+        {"kernel_irqchip", KEY_IGNORE, 0, NULL},
+        {"kernel-irqchip", KEY_IGNORE, 0, NULL},
+        {"dump-guest-core", KEY_IGNORE, 0, NULL},
+        {"mem-merge", KEY_IGNORE, 0, NULL},
+        {"suppress-vmdesc", KEY_IGNORE, 0, NULL},
+        {"memory-backend", KEY_IGNORE, 0, NULL},
+        {"nvdimm", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off"},
+        {"pcspk-audiodev", KEY_TEXT, offsetof(struct machine_keys, pcspk_audiodev), NULL},
     };
     struct machine_keys k = { .pcspk_audiodev = o->pcspk_audiodev,
                               .on = !o->no_acpi,
@@ -235,6 +280,8 @@ SETTER(set_machine)
     o->no_acpi = !k.on;
     o->no_hpet = !k.hpet;
     o->pcspk_audiodev = k.pcspk_audiodev;
+    if (k.usb)
+        absent_option(o, "usb", &k.usb);
     note_accelerator(o, k.accel);
 }
 
@@ -253,16 +300,23 @@ SETTER(set_accel)
 
 SETTER(set_smp)
 {
-    static const struct key_row rows[] = {
-        { "cpus", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
-        { "sockets", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
-        { "cores", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
-        { "threads", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
-        { "maxcpus", KEY_CHOICE, offsetof(struct machine_keys, cpus), "1" },
+    struct smp_keys {
+        u32 cpus, sockets, dies, clusters, cores, threads, maxcpus;
     };
-    struct machine_keys k = { NULL };
+    static const struct key_row rows[] = {
+        KEY(struct smp_keys, cpus, KEY_U32),    KEY(struct smp_keys, sockets, KEY_U32),
+        KEY(struct smp_keys, dies, KEY_U32),    KEY(struct smp_keys, clusters, KEY_U32),
+        KEY(struct smp_keys, cores, KEY_U32),   KEY(struct smp_keys, threads, KEY_U32),
+        KEY(struct smp_keys, maxcpus, KEY_U32),
+    };
+    struct smp_keys k = {1, 1, 1, 1, 1, 1, 1};
 
     keyval_read(option, arg, "cpus", rows, ARRAY_SIZE(rows), &k);
+    if (!k.cpus || !k.sockets || !k.dies || !k.clusters || !k.cores || !k.threads)
+        die("%s: '%s': a number from 1", option, arg);
+    if (k.cpus > 1 || k.sockets > 1 || k.dies > 1 || k.clusters > 1 || k.cores > 1 ||
+        k.threads > 1)
+        note_once(o, "-smp: the guest has one processor");
 }
 
 struct boot_keys {
@@ -422,9 +476,11 @@ SETTER(set_vnc)
 
 SETTER(set_vga)
 {
-    if (!in_choices(arg, "std|cirrus|none"))
+    const char *instead = absent_vga(o, arg);
+
+    if (!instead && !in_choices(arg, "std|cirrus|none"))
         refuse_choice(option, arg, "std|cirrus|none");
-    o->vga = arg;
+    o->vga = instead ? instead : arg;
 }
 
 SETTER(set_keyboard_layout)
@@ -439,12 +495,22 @@ struct display_keys {
 };
 static const struct key_row display_keys[] = {
     KEY(struct display_keys, type, KEY_TEXT),
-    { "scale", KEY_CHOICE, offsetof(struct display_keys, scale), "sharp|nearest|linear" },
-    { "full-screen", KEY_BOOL, offsetof(struct display_keys, full_screen), NULL },
-    { "gl", KEY_IGNORE, 0, NULL },
-    { "show-cursor", KEY_IGNORE, 0, NULL },
-    { "window-close", KEY_IGNORE, 0, NULL },
-    { "charset", KEY_IGNORE, 0, NULL },
+    {"scale", KEY_CHOICE, offsetof(struct display_keys, scale), "sharp|nearest|linear"},
+    {"full-screen", KEY_BOOL, offsetof(struct display_keys, full_screen), NULL},
+    {"gl", KEY_IGNORE, 0, NULL},
+    {"show-cursor", KEY_IGNORE, 0, NULL},
+    {"window-close", KEY_IGNORE, 0, NULL},
+    {"window_close", KEY_IGNORE, 0, NULL},
+    {"charset", KEY_IGNORE, 0, NULL},
+    /* what takes and gives back the mouse is ring3's own: Ctrl+Alt+G */
+    {"alt_grab", KEY_IGNORE, 0, NULL},
+    {"ctrl_grab", KEY_IGNORE, 0, NULL},
+    {"grab-mod", KEY_IGNORE, 0, NULL},
+    {"grab-on-hover", KEY_IGNORE, 0, NULL},
+    {"zoom-to-fit", KEY_IGNORE, 0, NULL},
+    {"show-menubar", KEY_IGNORE, 0, NULL},
+    {"show-tabs", KEY_IGNORE, 0, NULL},
+    {"clipboard", KEY_IGNORE, 0, NULL},
 };
 
 static _Noreturn void refuse_display(const char *option, const char *name)
@@ -479,6 +545,13 @@ SETTER(set_display)
         o->scaling = !strcmp(k.scale, "linear")    ? SCALE_LINEAR
                      : !strcmp(k.scale, "nearest") ? SCALE_NEAREST
                                                    : SCALE_SHARP;
+    if (k.type &&
+        in_choices(k.type, "gtk|cocoa|spice-app|default")) { /* a window, by whatever library */
+        o->display_set = false;
+        return;
+    }
+    if (k.type && in_choices(k.type, "egl-headless|dbus"))
+        k.type = "none";
     o->display_set = k.type;
     o->display = k.type ? display_named(k.type) : NULL;
     if (k.type && !o->display && strcmp(k.type, "none"))
@@ -489,12 +562,20 @@ SETTER(set_display)
 
 /* ---- Serial ports, debug ports, control socket ---- */
 
+/* "vc", "vc:80Cx25C" */
+static bool is_console(const char *arg)
+{
+    return !strncmp(arg, "vc", 2) && (!arg[2] || arg[2] == ':');
+}
+
 /* Refuses what chardev_new() would not know. */
 static const char *target(const char *option, const char *arg)
 {
     const char *names[16];
     u32 n = 0;
 
+    if (is_console(arg)) /* a second screen of QEMU's window: nobody looks at it here */
+        return "null";
     if (char_kind_of(arg) || (!strncmp(arg, "chardev:", 8) && arg[8]))
         return arg;
     for (; char_kinds[n] && n < ARRAY_SIZE(names) - 1; n++) {
@@ -524,7 +605,7 @@ SETTER(set_serial)
 
 SETTER(set_monitor)
 {
-    o->monitor = in_choices(arg, "none|null") ? NULL : target(option, arg);
+    o->monitor = in_choices(arg, "none|null") || is_console(arg) ? NULL : target(option, arg);
     if (!strncmp(arg, "mon:", 4))
         die("%s: '%s': nobody could type there", option, arg);
 }
@@ -542,8 +623,8 @@ SETTER(set_debugcon)
 
 /* -chardev: names for targets, looked up at the end as "chardev:ID". */
 struct chardev_keys {
-    const char *backend, *id, *path, *logfile;
-    bool server, wait, mux, ignored, logappend;
+    const char *backend, *id, *path, *logfile, *host, *port;
+    bool server, wait, nowait, telnet, mux, ignored, logappend;
 };
 
 static const struct key_row chardev_keys[] = {
@@ -552,9 +633,20 @@ static const struct key_row chardev_keys[] = {
     KEY(struct chardev_keys, path, KEY_TEXT),
     KEY(struct chardev_keys, server, KEY_BOOL),
     KEY(struct chardev_keys, wait, KEY_BOOL),
-    { "mux", KEY_BOOL, offsetof(struct chardev_keys, mux), NULL },
-    { "signal", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL },
-    { "append", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL },
+    KEY(struct chardev_keys, nowait, KEY_BOOL),
+    KEY(struct chardev_keys, host, KEY_TEXT),
+    KEY(struct chardev_keys, port, KEY_TEXT),
+    KEY(struct chardev_keys, telnet, KEY_BOOL),
+    {"nodelay", KEY_IGNORE, 0, NULL},
+    {"delay", KEY_IGNORE, 0, NULL},
+    {"ipv4", KEY_IGNORE, 0, NULL},
+    {"width", KEY_IGNORE, 0, NULL}, /* of vc */
+    {"height", KEY_IGNORE, 0, NULL},
+    {"cols", KEY_IGNORE, 0, NULL},
+    {"rows", KEY_IGNORE, 0, NULL},
+    {"mux", KEY_BOOL, offsetof(struct chardev_keys, mux), NULL},
+    {"signal", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL},
+    {"append", KEY_BOOL, offsetof(struct chardev_keys, ignored), NULL},
     KEY(struct chardev_keys, logfile, KEY_TEXT),
     KEY(struct chardev_keys, logappend, KEY_BOOL),
 };
@@ -577,8 +669,18 @@ static const struct char_kind *chardev_kind(const char *option, const char *name
 /* As -serial would spell it. */
 static const char *chardev_target(const struct chardev_keys *k, const char *option)
 {
-    const struct char_kind *kind = chardev_kind(option, k->backend);
+    const struct char_kind *kind;
 
+    if (!strcmp(k->backend, "vc"))
+        return "null";
+    if (!strcmp(k->backend, "socket") && k->port) {
+        if (!k->server)
+            die("%s: socket: only server=on", option);
+        return keep_format("%s:%s:%s,server=on,wait=%s", k->telnet ? "telnet" : "tcp",
+                           k->host ? k->host : "", k->port,
+                           k->wait && !k->nowait ? "on" : "off");
+    }
+    kind = chardev_kind(option, k->backend);
     if (kind->path && !k->path)
         die("%s: path= is missing", option);
     if (kind->server && !k->server)
@@ -586,9 +688,9 @@ static const char *chardev_target(const struct chardev_keys *k, const char *opti
     if (kind->terminal && k->mux)
         return keep_format("mon:%s", kind->name);
     return keep_format("%s%s%s", kind->name, kind->path ? k->path : "",
-                       !kind->server ? ""
-                       : k->wait     ? ",server=on,wait=on"
-                                     : ",server=on,wait=off");
+                       !kind->server           ? ""
+                       : k->wait && !k->nowait ? ",server=on,wait=on"
+                                               : ",server=on,wait=off");
 }
 
 SETTER(set_chardev)
@@ -788,6 +890,11 @@ SETTER(set_trace)
 
     if (!strcmp(arg, "help"))
         list_channels();
+    if (!strncmp(arg, "events=", 7) || !strncmp(arg, "enable=", 7) ||
+        !strncmp(arg, "file=", 5)) {
+        note_once(o, "-trace: QEMU's events are not here; --trace help lists ring3's channels");
+        return;
+    }
     unknown = trace_enable(arg);
     if (unknown)
         refuse_name(option, unknown, names, sizeof(names[0]), ARRAY_SIZE(names));
@@ -797,10 +904,22 @@ SETTER(set_trace)
 SETTER(set_debuglog)
 {
     static const char *const names[] = {"int", "in_asm", "cpu_reset", "guest_errors"};
-    const char *unknown = debuglog_enable(arg);
 
-    if (unknown)
-        refuse_name(option, unknown, names, sizeof(names[0]), ARRAY_SIZE(names));
+    if (in_choices(arg, "help|?")) {
+        printf("int          exceptions and interrupts, with registers\n"
+               "in_asm       guest code that is translated\n"
+               "cpu_reset    registers before a reset\n"
+               "guest_errors what the guest asks of chips in vain\n");
+        exit(0);
+    }
+    for (const char *item = arg; *item;) {
+        size_t n = strcspn(item, ",");
+        const char *name = keep_format("%.*s", (int)n, item);
+
+        if (debuglog_enable(name) && !absent_log_item(o, item, n))
+            refuse_name(option, name, names, sizeof(names[0]), ARRAY_SIZE(names));
+        item += n + (item[n] == ',');
+    }
 }
 
 SETTER(set_debuglog_file)
@@ -889,6 +1008,12 @@ static void check_terminal(const struct options *o)
             "-qmp stdio");
 }
 
+SETTER(set_escape)
+{
+    if (!parse_u32(arg, &o->escape) || !o->escape || o->escape > 31)
+        die("%s: '%s': a control character's number, 1 (Ctrl+A) to 31", option, arg);
+}
+
 /* Rather now than when the run is over. */
 static void check_writable(const char *option, const char *path)
 {
@@ -943,9 +1068,24 @@ static void finish_isapc(struct options *o)
         o->cpu = "486";
 }
 
+/* What the devices' own options have not used. */
+static void finish_globals(struct options *o)
+{
+    finish_global_devices(o);
+    for (u32 i = 0; i < o->globals; i++)
+        if (!o->global[i].used)
+            note_once(o,
+                      keep_format(
+                          "-global %s.%s: no such device or property here; it changes nothing",
+                          o->global[i].driver, o->global[i].item));
+}
+
 void options_finish(struct options *o)
 {
     finish_isapc(o);
+    if (!o->cpu)
+        o->cpu = "p6";
+    finish_globals(o);
     finish_speed(o);
     if (o->deterministic && o->cpu_on & FEATURE_BIT(FEAT_RDRAND))
         die("-deterministic: no +rdrand, whose numbers are others each time");

@@ -35,6 +35,7 @@ SETTER(set_fw_cfg);
 SETTER(set_localtime);
 SETTER(set_no_acpi);
 SETTER(set_curses);
+SETTER(set_escape);
 SETTER(set_gdb);
 SETTER(set_gdb_port); /* without an argument */
 SETTER(set_engine);

@@ -47,10 +47,10 @@ def help_fits_two_screens(c):
 @case
 def mistakes_get_one_line(c):
     c.refused("'-frob'.*nearest", "-frob")
-    c.refused("nearest is '1'", "-smp", "2")
-    c.refused("vmware.*not known", "-vga", "vmware")
+    c.refused("a number from 1", "-smp", "0")
+    c.refused("vmwary.*not known", "-vga", "vmwary")
     c.refused("scale.*linear", "-display", "sdl,scale=liner")
-    c.refused("vgamem_mb", "-device", "cirrus-vga,vgamem_mb=8")
+    c.refused("vgamem_mb", "-device", "cirrus-vga,vgamem_mb=x")
     c.refused("no/such/file.*No such file", "-hda", "/no/such/file")
     c.refused("no/such/file.*No such file", "/no/such/file")
     c.refused(r"empty\.img.*empty", "-hda", c.file("empty.img"))

@@ -140,6 +140,17 @@ def flash(c):
     expect(said == b"Q\xa0\x90\x90\x33\x33\xff" and after == before, "read only: %r" % said)
     said, after = run("snapshot=on,unit=1,")
     expect(said == b"Q\x80\x80\x80\x5a\xffn" and after == before, "snapshot: %r" % said)
+    vm = VM(c.ring3, ["-m", "8", "-fda", c.floppy(LOOP), *both, "if=pflash,format=raw,file=" + c.path("variables")])
+    try:
+        shown = vm.qmp.human("info block")
+        expect(re.search(r"pflash0: .*/bios \(raw, read-only\)", shown) and re.search(r"pflash1: .*/variables \(raw\)", shown), shown)
+        drives = {d["device"]: d for d in vm.qmp.run("query-block")["return"]}
+        expect(drives["pflash0"]["inserted"]["ro"] and not drives["pflash1"]["removable"], str(drives))
+        wrong = vm.qmp.run("eject", device="pflash1")
+        expect("not removable" in wrong["error"]["desc"], str(wrong))
+    finally:
+        vm.quit()
+        vm.close()
     r = guest(c, END, "-drive", "if=pflash,format=raw,file=" + bios)
     expect(r.returncode == 1 and not r.stderr and read(bios) == read(SEABIOS + "/bios-256k.bin"), r.stderr)
     c.refused("only with a unit=0", "-drive", "if=pflash,format=raw,unit=1,file=" + bios)
@@ -227,6 +238,139 @@ def isapc(c):
     finally:
         vm.quit()
         vm.close()
+
+
+# What the board lacks, and the one line that says so; None: nothing is said, since nobody could see a difference.
+GOES_ON = [
+    ("-smp 2", "one processor"), ("-smp cpus=4,cores=2,threads=2,maxcpus=8", "one processor"), ("-smp 1,sockets=1", None),
+    ("-usb -device usb-tablet -usbdevice mouse", "no USB"), ("-machine usb=on", "no USB"), ("-device qemu-xhci", "no USB"),
+    ("-machine pc,usb=off,smm=off,kernel_irqchip=on,mem-merge=off,vmport=auto", None), ("-m size=16M,slots=2,maxmem=64M", None),
+    ("-vga vmware", "std is there"), ("-device qxl-vga", "VGA is there"), ("-device VGA,vgamem_mb=64", "the chip has 16"),
+    ("-net nic,model=virtio -net user", "an e1000"), ("-nic user,model=i82551", "an e1000"), ("-device tulip", "an e1000"),
+    ("-device e1000-82540em", None), ("-device ac97", None), ("-device intel-hda", "no such sound card"),
+    ("-device virtio-rng-pci", "goes without"), ("-object rng-random,id=r,filename=/dev/null", "nothing here uses"),
+    ("-object memory-backend-ram,id=r,size=8M -machine memory-backend=r", None),
+    ("-cpu Nehalem,-x2apic", None), ("-cpu Skylake-Client-v3,check", "Broadwell is"), ("-cpu qemu64", "qemu32 is"),
+    ("-cpu pentium,level=1", "model's own"), ("-cpu pentium3,+x2apic", "no model here"), ("-cpu core2duo,enforce", None),
+    ("-d cpu,int", "not logged"), ("-d unimp,guest_errors", None), ("-icount shift=auto", "-deterministic"),
+    ("-watchdog i6300esb -watchdog-action reset", "there is none"), ("-trace events=x", "QEMU's events"),
+    ("-overcommit mem-lock=off -msg timestamp=on -sandbox on -mem-prealloc -mem-path /tmp", None),
+    ("-no-kvm -win2k-hack -rtc-td-hack -alt-grab -ctrl-grab -no-quit -show-cursor -nodefconfig -g 1024x768x32", None),
+    ("-global PIIX4_PM.disable_s3=1", "changes nothing"), ("-serial vc -monitor vc -parallel vc:80Cx25C", None),
+    ("-chardev vc,id=v,cols=80 -serial chardev:v", None), ("-display gtk,zoom-to-fit=on -display none", None),
+    ("-net nic,vlan=0,model=ne2k_isa,addr=3 -net user,vlan=0", None), ("-std-vga", None), ("-cirrusvga", None),
+]
+REFUSED = [
+    ("-spice port=1", "-vnc"), ("-loadvm x", "states"), ("-incoming tcp:0:1", "states"), ("-virtfs local", "fat:"),
+    ("-readconfig f", "command line"), ("-preconfig", "-S"), ("-smp x", "no number"), ("-global x", "DEVICE.KEY=VALUE"),
+    ("-global isa-debugcon.iobase=x -debugcon null", "no number"), ("-echr 200", "control character"),
+    ("-hdachs 0,1,1", "CYLINDERS"), ("-redir tcp:1", "HOST-PORT"), ("-action reboot=never", "nearest is 'reset'"),
+    ("-audio none,model=hda", "not known"), ("-audio wave,model=sb16", "nearest is 'wav'"), ("-uuid 12", "no UUID"),
+    ("-blockdev driver=raw,node-name=a", "a file name"), ("-blockdev driver=raw,node-name=a,file=b", "no such node"),
+    ("-blockdev {x", "no JSON"), ("-blockdev driver=qcow,node-name=a,file.filename=x", "nearest is 'qcow2'"),
+    ("-redir tcp:5555::23 -net socket,listen=:1", "only with -nic user"), ("-cpu Nehelem", "nearest is 'Nehalem'"),
+]
+
+
+@case
+def what_is_not_here(c):
+    """QEMU's users' lines start the guest: one line for what it goes without, once; or the reason why it cannot."""
+    for options, want in GOES_ON:
+        r = guest(c, END, *options.split(), "-display", "none")
+        lines = r.stderr.strip().split("\n") if r.stderr.strip() else []
+        expect(r.returncode == 1 and len(lines) == (want is not None), "%s: %d, %r" % (options, r.returncode, r.stderr))
+        expect(not want or want in lines[0], "%s: %s" % (options, r.stderr))
+    for options, want in REFUSED:
+        c.refused(want, *options.split())
+
+
+@case
+def globals_are_defaults(c):
+    """Of -device before and behind; a -device's own word is stronger. The board's own display adapter and floppy drives as well."""
+    said = c.path("said")
+    code = bytes.fromhex("b041 e6ea b042 e6eb") + END
+    for options, want in (["-device", "isa-debugcon,chardev=d", "-global", "isa-debugcon.iobase=0xea"], b"A"), \
+            (["-global", "driver=isa-debugcon,property=iobase,value=0xea", "-device", "isa-debugcon,chardev=d,iobase=0xeb"], b"B"):
+        r = guest(c, code, "-chardev", "file,id=d,path=" + said, *options)
+        expect(r.returncode == 1 and not r.stderr and read(said) == want, "%s: %r %s" % (options, read(said), r.stderr))
+    floppy = c.floppy(END, "f.img")
+    r = c.run("-display", "none", "-m", "8", "-drive", "if=none,id=f,file=" + floppy, "-global", "isa-fdc.driveA=f",
+              "-global", "vga.vgamem_mb=4", "-boot", "a", *EXIT)
+    expect(r.returncode == 1 and r.stderr.count("\n") == 1 and "the chip has 16" in r.stderr, r.stderr)
+
+
+@case
+def boot_indexes(c):
+    """The lowest is booted first, whatever the order of -device; a floppy, too."""
+    said = c.path("said")
+
+    def disk(n):
+        return c.file("d%d" % n, (bytes.fromhex("b0%02x e6e9" % n) + END).ljust(510, b"\0") + b"\x55\xaa", 1440 << 10 if n == 3 else 1 << 20)
+    for order, want in ((1, 2, 3), 1), ((3, 1, 2), 2), ((2, None, 1), 3), ((None, 1, None), 2), ((None, None, None), 1):
+        options = []
+        for n, kind, index in zip((1, 2, 3), ("ide-hd,bus=ide.0", "ide-hd,bus=ide.1,unit=1", "floppy"), order):
+            options += ["-drive", "if=none,format=raw,id=d%d,file=%s" % (n, disk(n)), "-device",
+                        "%s,drive=d%d" % (kind, n) + (",bootindex=%d" % index if index else "")]
+        r = c.run("-display", "none", "-m", "8", *options, "-debugcon", "file:" + said, *EXIT)
+        expect(r.returncode == 1 and read(said)[-1] == want, "%s: %r %s" % (order, read(said)[-3:], r.stderr))
+    options = ["-drive", "if=none,id=a,file=" + disk(1), "-device", "ide-hd,drive=a,bootindex=1"]
+    c.refused("two devices", *options, "-drive", "if=none,id=b,file=" + disk(2), "-device", "ide-hd,drive=b,bootindex=1")
+    c.refused("is no number", *options[:2], "-device", "ide-hd,drive=a,bootindex=x")
+
+
+@case
+def disks_of_other_kinds(c):
+    """-blockdev in both spellings; virtio's, SCSI's, AHCI's and USB's disks are IDE's here, and say so."""
+    path = c.file("disk", (bytes.fromhex("b007 e6e9") + END).ljust(510, b"\0") + b"\x55\xaa", 1 << 20)
+    none = "-drive if=none,id=d,format=raw,file=" + path
+    for options, lines in ("-blockdev driver=file,filename=%s,node-name=f -blockdev driver=raw,file=f,node-name=d -device ide-hd,drive=d" % path, 0), \
+            ("-blockdev {\"driver\":\"raw\",\"node-name\":\"d\",\"read-only\":true,\"file\":{\"driver\":\"file\",\"filename\":\"%s\"}} "
+             "-device ide-hd,drive=d,bus=ide.1" % path, 0), \
+            (none + " -device usb-storage,drive=d", 1), (none + " -device ahci,id=ahci -device ide-hd,drive=d,bus=ahci.0", 1), \
+            (none + " -device lsi53c895a,id=s -device scsi-hd,drive=d,bus=s.0", 2), \
+            ("-drive if=virtio,format=raw,file=" + path, 1), ("-hda %s -hdachs 20,4,17" % path, 0):
+        r = c.run("-display", "none", "-m", "8", *options.split(), "-debugcon", "file:" + c.path("said"), *EXIT)
+        expect(r.returncode == 1 and read(c.path("said"))[-1:] == b"\7", "%s: %s" % (options, r.stderr))
+        expect(r.stderr.count("\n") == lines and (not lines or "IDE's" in r.stderr), "%s: %s" % (options, r.stderr))
+
+
+@case
+def old_spellings(c):
+    """Those that say what a longer line would."""
+    machine = ["-m", "8", "-fda", c.floppy(LOOP), "-boot", "a"]
+    tftp = c.folder.name
+    for options, command, want in [
+            (["-redir", "tcp:45123::23"], "info network", "user"), (["-net", "user", "-net", "nic,model=pcnet", "-net", "dump,file=" + c.path("p")], "info network", "pcnet"),
+            (["-tftp", tftp, "-bootp", "/x"], "info network", "user"), (["-audio", "none,model=sb16"], "info qtree", "sb16"),
+            (["-audio", "driver=none,model=es1370,id=a"], "info qtree", "ES1370"), (["-device", "isa-cirrus-vga"], "info qtree", "gd5446"),
+            (["-M", "isapc", "-device", "isa-cirrus-vga"], "info qtree", "gd5446"), (["-M", "isapc"], "info registers", "EIP=")]:
+        vm = VM(c.ring3, machine + options)
+        try:
+            text = vm.qmp.human(command)
+            expect(re.search(want, text), "%s: %s" % (options, text))
+        finally:
+            vm.quit()
+            vm.close()
+    said = c.path("paper")
+    code = START + bytes.fromhex("".join(PRINT % ord(x) for x in "Hi\n")) + END
+    r = guest(c, code, "-chardev", "file,id=p,path=" + said, "-device", "isa-parallel,chardev=p")
+    expect(r.returncode == 1 and read(said) == b"Hi\n", r.stderr)
+    c.refused("one parallel port", "-parallel", "null", "-device", "isa-parallel,chardev=p", "-chardev", "null,id=p")
+    reset = bytes.fromhex("b0fe e664") + LOOP
+    r = c.run("-display", "none", "-m", "8", "-fda", c.floppy(reset), "-boot", "a", "-action", "reboot=shutdown,panic=none")
+    expect(r.returncode == 0, "-action reboot=shutdown: %d" % r.returncode)
+    bios = c.file("bios", read(SEABIOS + "/bios-256k.bin"))
+    expect(guest(c, END, "-pflash", bios).returncode == 1, "-pflash")
+
+
+@case
+def isapc_has_a_486(c):
+    """CPUID's bit in EFLAGS does not stay; -cpu pentium's does."""
+    # pushfd; pop eax; xor eax,200000; push eax; popfd; pushfd; pop eax; shr eax,21; and al,1 - and what it was
+    look = bytes.fromhex("669c 6658 6689c1 6635 00002000 6650 669d 669c 6658 6631c8 66c1e815 2401 e6e9")
+    for options, want in ([], 0), (["-cpu", "pentium"], 1):
+        r = guest(c, look + END, "-M", "isapc", "-debugcon", "file:" + c.path("said"), *options)
+        expect(r.returncode == 1 and read(c.path("said"))[-1] == want, "%s: %r" % (options, read(c.path("said"))[-2:]))
 
 
 @case
