@@ -201,9 +201,11 @@ def msdos4_hard_disk(c):
     answer_date(vm)
     vm.wait(r"^A>", 30)
     vm.type("fdisk\n")
-    vm.wait(r"FDISK Options", 60)
+    vm.wait(r"FDISK Options.*Press Esc to exit", 60)  # what is typed while it draws it throws away
+    time.sleep(0.3)
     vm.type("1\n")
-    vm.wait(r"1\. Create Primary", 30)
+    vm.wait(r"1\. Create Primary.*Press Esc", 30)
+    time.sleep(0.3)
     vm.type("1\n")
     vm.wait(r"maximum available size", 30)
     vm.type("y\n")
