@@ -29,6 +29,7 @@ struct bt_config {
     bool no_inline;   /* what is sensitive is a callout */
     bool no_memo;     /* transfers are callouts, nothing is memoised */
     bool no_fast;     /* every callout is a whole one */
+    bool no_thunks;   /* a call of a get-PC thunk is a call */
 };
 
 /* Makes the translator of a CPU. NULL: the host lacks what it needs; *why says what. */

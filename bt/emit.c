@@ -508,25 +508,36 @@ void emit_patch32(u8 *rel32, const u8 *to)
     memcpy(rel32, &rel, 4);
 }
 
-void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip)
+void emit_test_zero_rcx(struct xl *x, enum hreg save, u8 skip)
 {
-    u8 *over;
+    u8 *over = emit_jrcxz(x);
 
-    emit_mov_rr64(x, save, RCX);
-    emit_mov_rr64(x, RCX, reg);
-    over = emit_jrcxz(x);
     emit_mov_rr64(x, RCX, save);
     emit_patch8(over, x->p + skip);
 }
 
-u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
+void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip)
+{
+    emit_mov_rr64(x, save, RCX);
+    emit_mov_rr64(x, RCX, reg);
+    emit_test_zero_rcx(x, save, skip);
+}
+
+u8 *emit_unless_zero_rcx(struct xl *x, enum hreg save)
 {
     u8 *jump;
 
-    emit_test_zero(x, reg, save, 5);
+    emit_test_zero_rcx(x, save, 5);
     jump = emit_branch(x, JMP);
     emit_mov_rr64(x, RCX, save);
     return jump;
+}
+
+u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save)
+{
+    emit_mov_rr64(x, save, RCX);
+    emit_mov_rr64(x, RCX, reg);
+    return emit_unless_zero_rcx(x, save);
 }
 
 void emit_eip(struct xl *x, enum hreg dst, u32 eip)

@@ -282,6 +282,9 @@ u8 *emit_jrcxz(struct xl *x);
  */
 void emit_test_zero(struct xl *x, enum hreg reg, enum hreg save, u8 skip);
 u8 *emit_unless_zero(struct xl *x, enum hreg reg, enum hreg save);
+/* The same of what was computed in RCX, whose own value is in `save`. */
+void emit_test_zero_rcx(struct xl *x, enum hreg save, u8 skip);
+u8 *emit_unless_zero_rcx(struct xl *x, enum hreg save);
 /* A branch's distance. Both are write addresses of one CCF. */
 void emit_patch8(u8 *rel8, const u8 *to);
 void emit_patch32(u8 *rel32, const u8 *to);

@@ -21,6 +21,7 @@ static const struct {
     {"fast-callouts", offsetof(struct engine_switches, no_fast)},
     {"user-maps", offsetof(struct engine_switches, no_user_maps)},
     {"pic", offsetof(struct engine_switches, no_pic)},
+    {"thunks", offsetof(struct engine_switches, no_thunks)},
 };
 
 static bool number(const char *value, u32 most, u32 *to)
@@ -60,8 +61,8 @@ const char *bt_switch(struct engine_switches *s, const char *key, const char *va
         return form(value, &s->form) ? NULL
                                      : "mapped, table, checked, mapped-unaligned, unaligned, "
                                        "checked-unaligned or callout";
-    return "adapt, chain, returns, inline, memo, fast-callouts, user-maps, pic, tu, spaces or "
-           "form";
+    return "adapt, chain, returns, inline, memo, fast-callouts, user-maps, pic, thunks, tu, "
+           "spaces or form";
 }
 
 void bt_take_switches(struct bt_config *c, const struct engine_switches *s)
@@ -75,6 +76,7 @@ void bt_take_switches(struct bt_config *c, const struct engine_switches *s)
     c->no_inline |= s->no_inline;
     c->no_memo |= s->no_memo;
     c->no_fast |= s->no_fast;
+    c->no_thunks |= s->no_thunks;
 }
 
 void bt_take_trap(struct bt_config *c)

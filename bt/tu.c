@@ -136,7 +136,7 @@ static void set_check_pic(struct bt *bt, const struct tu *tu, const struct exit 
     memcpy(bt->write + at + PIC_PLACE, &minus, 8);
     memcpy(bt->write + at + PIC_OFFSET, &minus_offset, 4);
     patch_rel32(bt, at + PIC_JUMP, chain_entry(bt, tu, to));
-    patch_rel32(bt, tu->host + e->jump, at - (e->guess ? PIC_GUESS : PIC_DIRECT));
+    patch_rel32(bt, tu->host + e->jump, at - (e->guess ? 0 : PIC_DIRECT));
 }
 
 static void set_check(struct bt *bt, const struct tu *tu, const struct exit *e,
@@ -163,6 +163,11 @@ static bool leads_to(const struct bt *bt, const struct exit *e, const struct tu 
            (target == bt->cpu->eip && (e->check || !tu_pic(bt, tu) || tu->place == to->place));
 }
 
+static void set_thunk(struct bt *bt, const struct exit *e, u64 minus_place)
+{
+    memcpy(bt->write + tu_at(bt, e->tu)->host + e->jump - THUNK_PLACE, &minus_place, 8);
+}
+
 void tu_link(struct bt *bt, struct exit *e, struct tu *to)
 {
     const struct tu *tu = tu_at(bt, e->tu);
@@ -177,6 +182,8 @@ void tu_link(struct bt *bt, struct exit *e, struct tu *to)
         set_check_pic(bt, tu, e, to);
     else
         set_check(bt, tu, e, to);
+    if (e->thunk && e->thunk == tu_is_thunk(bt, to))
+        set_thunk(bt, e, -(to->place + to->eip));
     bt->stats.chained++;
     e->to = tu_number(bt, to);
     e->next_in = to->in;
@@ -190,6 +197,8 @@ static void unlink_exit(struct bt *bt, struct exit *e)
     patch_rel32(bt, tu->host + e->jump, tu->host + e->stub);
     if (e->guess && !tu_pic(bt, tu))
         patch_rel32(bt, tu->host + e->guess + GUESS_MISS, tu->host + e->stub);
+    if (e->thunk)
+        set_thunk(bt, e, NO_THUNK);
     e->to = 0;
 }
 

@@ -74,6 +74,7 @@ struct exit {
     u16 check;            /* another page: the link check; 0: none needed */
     /* the target may cross into the next page: the check is for that page */
     bool second;
+    u8 thunk;             /* the call may lead to a get-PC thunk: for this register, + 1 */
     u16 context;          /* of the target: the TU's, but behind CLD and STD */
     /* an indirect branch: the disp32 of its guess, `target`, or of KEY_PIC any; 0: direct */
     u16 guess;
@@ -81,19 +82,21 @@ struct exit {
 enum { EXIT_STUB_SIZE = 4 };
 /* In a link check: the place of the execute spte, the imm64 that is compared, and the rel32 at
  * its end. */
-enum { CHECK_PAGE = 3, CHECK_SPTE = 9, CHECK_JUMP = 41, CHECK_SIZE = 45 };
-enum { GUESS_MISS = 16 }; /* from a guess to the rel32 of the jump for another target */
-/* The same of KEY_PIC, where the check begins with the target's EIP in r10d: how long it takes
- * to get it there; the place of the imm64, of the disp32 by which the target lies in its page,
- * and of the rel32. */
+enum { CHECK_PAGE = 3, CHECK_SPTE = 9, CHECK_JUMP = 38, CHECK_SIZE = 42 };
+enum { GUESS_MISS = 10 }; /* from a guess to the rel32 of the jump for another target */
+/* The same of KEY_PIC, where the check begins with the target's EIP in r10d, of an indirect
+ * branch in r9d: how long it takes to get it into r10d; the place of the imm64, of the disp32
+ * by which the target lies in its page, and of the rel32. */
 enum {
     PIC_DIRECT = 11,
-    PIC_GUESS = 3,
     PIC_PLACE = 15,
-    PIC_OFFSET = 53,
-    PIC_JUMP = 62,
-    PIC_SIZE = 66
+    PIC_OFFSET = 50,
+    PIC_JUMP = 59,
+    PIC_SIZE = 63
 };
+/* From the imm64 that a call compares, if it may lead to a get-PC thunk, to its rel32; and what
+ * it is while there is none: nothing lies at -1. */
+enum { THUNK_PLACE = 46, NO_THUNK = 1 };
 
 /* Of a TU of one instruction that crosses into another page: its second part. Such a TU is
  * chained to only from its own page. */
@@ -168,6 +171,9 @@ static inline const struct hole *tu_holes(const struct tu *tu)
 {
     return (const struct hole *)(tu_sites(tu) + tu->count);
 }
+/* The register, + 1, that such code as `mov reg, [esp]; ret` makes the return address; 0: it is
+ * something else (xl_flow.c). */
+u8 tu_is_thunk(const struct bt *bt, const struct tu *tu);
 /* As a TU of that context has it for the page of gla. */
 u64 tu_place(const struct bt *bt, u32 context, gla_t gla);
 struct tu *tu_by_host(struct bt *bt, const u8 *pc); /* NULL: none */

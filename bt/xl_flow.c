@@ -71,16 +71,21 @@ bool xl_target_fits(struct xl *x, u32 size)
     return true;
 }
 
-/* A register or memory operand to r9d and r13d. */
+/* A register or memory operand to r9d. */
 static bool load_target(struct xl *x, const struct insn *in)
 {
+    bool fits = in->opsize == 4 && x->context->cs_limit == ~0u;
+    enum hreg reg = fits ? R9 : R13;
+
     if (in->op[0].kind == OP_REG) {
-        emit_mov_rr(x, R13, hreg_of(in->op[0].reg));
+        emit_mov_rr(x, reg, hreg_of(in->op[0].reg));
     } else {
         if (in->op[0].kind != OP_MEM || !xl_operand(x, in, in->opsize, XL_READ))
             return false;
-        emit_load(x, R13, in->opsize);
+        emit_load(x, reg, in->opsize);
     }
+    if (fits)
+        return true;
     if (!xl_target_fits(x, in->opsize))
         return false;
     emit_mov_rr(x, R9, R13);
@@ -90,15 +95,16 @@ static bool load_target(struct xl *x, const struct insn *in)
 /*
  * An indirect branch to r9d: an inline cache of where it went first, then the table. While
  * there is no guess, both ways lead to the stub.
- *      lea r10d, [r9-guess];  unless zero → table;  jmp rel32 → link check
+ *      mov r11, rcx;  lea ecx, [r9-guess];  unless zero → table;  jmp rel32 → link check
  */
 static void exit_indirect(struct xl *x, u32 number)
 {
     u16 guess = 1; /* all is in the link check */
 
     if (!x->pic) {
-        guess = ccf_offset(x, emit_lea_rm_disp32(x, R10, R9, 0, false));
-        emit_unless_zero(x, R10, R11);
+        emit_mov_rr64(x, R11, RCX);
+        guess = ccf_offset(x, emit_lea_rm_disp32(x, RCX, R9, 0, false));
+        emit_unless_zero_rcx(x, R11);
     }
     xl_exit(x, number, JMP, 0);
     x->exits[number].guess = guess;
@@ -260,19 +266,20 @@ static bool in_page_of(const struct xl *x, u32 target)
     return (base + target) >> PAGE_SHIFT == (base + x->tu->eip) >> PAGE_SHIFT;
 }
 
-/* r10 := 0 if the guest returned to where we are; and tc.page is our page again.
- * pop r11;  mov [r15+page], r11d;  not r11d;  lea r10d, [r9+r11+1-return] */
+/* RCX := 0 if the guest returned to where we are, its own in r11; tc.page is our page again.
+ * pop r10;  mov [r15+page], r10d;  not r10d;  mov r11, rcx;  lea ecx, [r9+r10+1-return] */
 static void page_returns(struct xl *x)
 {
-    emit_pop(x, R11);
-    emit_mov_mr(x, R15, TC_PAGE, R11);
-    emit_not(x, R11);
-    emit_lea_sib(x, R10, R9, R11, 1, 1 - (i32)x->next_eip, false);
+    emit_pop(x, R10);
+    emit_mov_mr(x, R15, TC_PAGE, R10);
+    emit_not(x, R10);
+    emit_mov_rr64(x, R11, RCX);
+    emit_lea_sib(x, RCX, R9, R10, 1, 1 - (i32)x->next_eip, false);
 }
 
 /* The same, if tc.page is our page still: without a store, for which the next call would wait.
  * pop r11;  mov r10d, [r15+page];  not r10d;  lea r13d, [r11+r10+1];
- * lea r10d, [r9+r10+1-return];  rorx r13, r13, 32;  lea r10, [r10+r13] */
+ * lea r10d, [r9+r10+1-return];  rorx r13, r13, 32;  mov r11, rcx;  lea rcx, [r10+r13] */
 static void page_stayed(struct xl *x)
 {
     emit_pop(x, R11);
@@ -281,44 +288,143 @@ static void page_stayed(struct xl *x)
     emit_lea_sib(x, R13, R11, R10, 1, 1, false);
     emit_lea_sib(x, R10, R9, R10, 1, 1 - (i32)x->next_eip, false);
     emit_rorx64(x, R13, R13, 32);
-    emit_lea_sib(x, R10, R10, R13, 1, 0, true);
+    emit_mov_rr64(x, R11, RCX);
+    emit_lea_sib(x, RCX, R10, R13, 1, 0, true);
 }
 
 /* Behind a host call: on, if the guest returned to where we are. */
 static void continuation(struct xl *x, bool in_page)
 {
-    if (!x->pic)
-        emit_lea_rm(x, R10, R9, -(i32)x->next_eip);
-    else if (in_page)
+    if (!x->pic) {
+        emit_mov_rr64(x, R11, RCX);
+        emit_lea_rm(x, RCX, R9, -(i32)x->next_eip);
+    } else if (in_page) {
         page_stayed(x);
-    else
+    } else {
         page_returns(x);
-    emit_test_zero(x, R10, R11, 4);
+    }
+    emit_test_zero_rcx(x, R11, 4);
     emit_jmp_vcpu(x, TC_INDIRECT);
     emit_mov_rr64(x, RCX, R11);
     emit_count(x, RUNS_PREDICTED, 1);
+}
+
+/* ---- Get-PC thunks ---- */
+
+/* mov reg, [esp];  ret: by such position-independent code learns where it is. reg + 1; 0: no */
+static u8 thunk_at(const u8 *code)
+{
+    u8 reg = code[1] >> 3 & 7;
+
+    return code[0] == 0x8b && (code[1] & 0xc7) == 4 && code[2] == 0x24 && code[3] == 0xc3 &&
+                   reg != ESP
+               ? reg + 1
+               : 0;
+}
+
+u8 tu_is_thunk(const struct bt *bt, const struct tu *tu)
+{
+    return tu_pic(bt, tu) && tu->count == 2 && tu->guest_size == 4 && !tu->crossing &&
+                   !tu->patched
+               ? thunk_at(tu_code(bt, tu, tu->eip))
+               : 0;
+}
+
+/* What follows such a call: add reg, imm32 */
+static u8 thunk_expected(const struct xl *x)
+{
+    u32 at = x->next_eip - x->tu->eip;
+    const u8 *code = x->code + at;
+
+    if (!x->code || x->next_eip + 2 > PAGE_SIZE)
+        return 0;
+    if (code[0] == 0x81 && code[1] >> 3 == 0xc0 >> 3 && code[1] != (0xc0 | ESP))
+        return (code[1] & 7) + 1;
+    return code[0] == 5 ? EAX + 1 : 0;
+}
+
+/* Does this call look like one? By what stands there, or else, by what follows. */
+static u8 thunk_called(const struct xl *x, const struct insn *in)
+{
+    const struct bt_config *config = &x->bt->config;
+    gla_t gla = x->page + rel_target(x, in);
+    u64 spte = x->bt->cpu->shadow[SHADOW_EXEC + (gla >> PAGE_SHIFT)];
+
+    if (!x->pic || x->checked || !x->stack32 || in->opsize != 4 || config->count_runs ||
+        config->reuse_one_in || config->no_thunks)
+        return 0;
+    return !spte_direct(spte)                   ? thunk_expected(x)
+           : (gla & PAGE_MASK) <= PAGE_SIZE - 4 ? thunk_at(spte_hva(spte, gla))
+                                                : 0;
+}
+
+/*
+ * A call that led to a thunk for this register, with the return address in r13d. If there is
+ * still that thunk (tu.c fills in where it lies in host memory, while its TU is there), the
+ * call and the thunk are these few instructions; else a call as any other, behind them.
+ *
+ *      lea r10d, [r13+target-return];  shrx r11d, r10d, r12d;
+ *      mov r11, [r14+r11*8+execute];  mov r9, -place;  lea r11, [r11+r10];
+ *      mov r10, rcx;  lea rcx, [r11+r9];  unless zero → call;
+ *      mov reg, r13d;  lea r8d, [r8+4];  jmp rel32 → return
+ */
+static void call_thunk(struct xl *x, const struct insn *in, u8 thunk)
+{
+    u32 target = rel_target(x, in);
+    u8 *place, *call, *back, *done;
+
+    emit_lea_rm_disp32(x, R10, R13, (i32)(target - x->next_eip), false);
+    emit_shrx(x, R11, R10, R12);
+    emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
+    emit_mov_ri64(x, R9, NO_THUNK);
+    place = x->p - 8;
+    emit_lea_sib(x, R11, R11, R10, 1, 0, true);
+    emit_mov_rr64(x, R10, RCX);
+    emit_lea_sib(x, RCX, R11, R9, 1, 0, true);
+    emit_test_zero_rcx(x, R10, 2);
+    call = emit_jmp_rel8(x);
+    emit_mov_rr64(x, RCX, R10);
+    emit_mov_rr(x, hreg_of((u8)(thunk - 1)), R13);
+    xl_stack_move(x, 4);
+    done = x->p;
     xl_exit(x, 0, JMP, x->next_eip);
+    emit_patch8(call, x->p);
+    emit_push_vcpu(x, TC_PAGE);
+    xl_exit(x, 1, CALL, target);
+    x->exits[1].thunk = thunk;
+    check(x->start + x->exits[1].jump - place == THUNK_PLACE, "a thunk's place %d bytes off",
+          (int)(x->start + x->exits[1].jump - place));
+    continuation(x, in_page_of(x, target));
+    back = emit_jmp_rel8(x);
+    emit_patch8(back, done);
     x->ended = true;
 }
 
 bool xl_call(struct xl *x, const struct insn *in)
 {
-    u8 *call;
+    u8 *call, thunk;
 
     if (insn_far(in))
         return xl_far(x, in);
     if (in->op[0].kind == OP_REL) {
         if (!target_fits(x, in) || !xl_push_eip(x, x->next_eip, in->opsize))
             return false;
+        thunk = thunk_called(x, in);
+        if (thunk) {
+            call_thunk(x, in, thunk);
+            return true;
+        }
         if (x->pic)
             emit_push_vcpu(x, TC_PAGE);
         xl_exit(x, 1, CALL, rel_target(x, in));
         continuation(x, in_page_of(x, rel_target(x, in)));
+        xl_exit(x, 0, JMP, x->next_eip);
+        x->ended = true;
         return true;
     }
     if (!load_target(x, in))
         return false;
-    emit_mov_rr(x, R11, R13);
+    emit_mov_rr(x, R11, R9);
     emit_hold(x, SS);
     if (!xl_push_eip(x, x->next_eip, in->opsize))
         return false;
@@ -328,8 +434,10 @@ bool xl_call(struct xl *x, const struct insn *in)
         emit_push_vcpu(x, TC_PAGE);
     call = emit_branch(x, CALL); /* behind the continuation */
     continuation(x, false);
+    xl_exit(x, 0, JMP, x->next_eip);
     emit_patch32(call, x->p);
     exit_indirect(x, 1);
+    x->ended = true;
     return true;
 }
 
@@ -365,8 +473,8 @@ static void exit_stub(struct xl *x, struct exit *e)
 }
 
 /* The chain's way to another page: on if the page's execute spte is still the one noted.
- * mov r10, [r14+page];  mov r11, -spte;  lea r11, [r10+r11];  unless zero → exit stub;
- * jmp target */
+ * mov r10, [r14+page];  mov r11, -spte;  mov r13, rcx;  lea rcx, [r10+r11];
+ * unless zero → exit stub;  jmp target */
 static void link_check(struct xl *x, struct exit *e)
 {
     u32 page = ((x->context->cs_base + e->target) >> PAGE_SHIFT) + e->second;
@@ -376,8 +484,9 @@ static void link_check(struct xl *x, struct exit *e)
     emit_mov_rm64_disp32(x, R10, R14,
                          (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
     emit_mov_ri64(x, R11, 0);
-    emit_lea_sib(x, R11, R10, R11, 1, 0, true);
-    jump = emit_unless_zero(x, R11, R10);
+    emit_mov_rr64(x, R13, RCX);
+    emit_lea_sib(x, RCX, R10, R11, 1, 0, true);
+    jump = emit_unless_zero_rcx(x, R13);
     emit_patch32(jump, x->start + e->stub);
     emit_branch(x, JMP);
     check(ccf_here(x) - e->check == CHECK_SIZE, "a link check of %u bytes",
@@ -386,27 +495,28 @@ static void link_check(struct xl *x, struct exit *e)
 
 /*
  * The same of KEY_PIC: does the target's page map the physical page of the TU? If so, tc.page
- * is where. Instead of a guess's compare, too. mov r10d, [r15+page];  lea r10d, [r10+target]
- * or: mov r10d, r9d shrx r11d, r10d, r12d;  mov r11, [r14+r11*8+execute];  mov r13, -place lea
- * r11, [r11+r10];  lea r11, [r11+r13];  unless zero → exit stub, or bt_indirect lea r10d,
- * [r10-offset];  mov [r15+page], r10d;  jmp target
+ * is where. Instead of a guess's compare, too. With the target in r10d, or of a guess in r9d:
+ *      shrx r11d, target, r12d;  mov r11, [r14+r11*8+execute];  mov r13, -place;
+ *      lea r11, [r11+target];  mov (the other), rcx;  lea rcx, [r11+r13];
+ *      unless zero → exit stub, or bt_indirect;  lea r10d, [target-offset];
+ *      mov [r15+page], r10d;  jmp target
  */
 static void link_check_pic(struct xl *x, struct exit *e)
 {
+    enum hreg target = e->guess ? R9 : R10, save = e->guess ? R10 : R9;
     u8 *jump;
 
-    if (e->guess)
-        emit_mov_rr(x, R10, R9);
-    else
+    if (!e->guess)
         emit_eip(x, R10, e->second ? PAGE_SIZE : e->target);
     e->check = ccf_here(x);
-    emit_shrx(x, R11, R10, R12);
+    emit_shrx(x, R11, target, R12);
     emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
     emit_mov_ri64(x, R13, 0);
-    emit_lea_sib(x, R11, R11, R10, 1, 0, true);
-    emit_lea_sib(x, R11, R11, R13, 1, 0, true);
-    jump = emit_unless_zero(x, R11, R13);
-    emit_lea_rm_disp32(x, R10, R10, 0, false);
+    emit_lea_sib(x, R11, R11, target, 1, 0, true);
+    emit_mov_rr64(x, save, RCX);
+    emit_lea_sib(x, RCX, R11, R13, 1, 0, true);
+    jump = emit_unless_zero_rcx(x, save);
+    emit_lea_rm_disp32(x, R10, target, 0, false);
     emit_mov_mr(x, R15, TC_PAGE, R10);
     emit_branch(x, JMP);
     check(ccf_here(x) - e->check == PIC_SIZE, "a link check of %u bytes",

@@ -252,6 +252,11 @@ bool xl_pop_target(struct xl *x, u32 size, u32 drop)
 {
     if (!xl_stack_top(x, size))
         return false;
+    if (size == 4 && x->context->cs_limit == ~0u && x->stack32) {
+        emit_load(x, R9, size);
+        xl_stack_move(x, (i32)drop);
+        return true;
+    }
     emit_load(x, R13, size);
     if (!xl_target_fits(x, size))
         return false;

@@ -15,7 +15,8 @@ struct engine_switches {
     u32 max_insns; /* in a translation unit, 1 to 12; 0: 12 */
     u32 spaces;    /* shadows of address spaces that are kept, 1 to 128; 0: 128 */
     u8 form;       /* of all memory operands: enum form of bt/adapt.h; 0: as they have learnt */
-    bool no_adapt, no_chain, no_returns, no_inline, no_memo, no_fast, no_user_maps, no_pic;
+    bool no_adapt, no_chain, no_returns, no_inline, no_memo, no_fast, no_user_maps, no_pic,
+        no_thunks;
 };
 
 /* What an engine may be told when it is attached; one that has no use for something leaves it. */

@@ -21,6 +21,7 @@ IDEAS = [
     ("fast-callouts=off", "ports and device memory by whole callouts"),
     ("user-maps=off", "user code's operands by shadow entries"),
     ("pic=off", "user code is translated anew at each address"),
+    ("thunks=off", "a call that only asks where it is, is a call and a return"),
     ("spaces=1", "the shadow of one address space is kept"),
     ("form=callout", "memory operands are callouts"),
     ("tu=1", "TUs of one instruction"),

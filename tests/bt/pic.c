@@ -166,3 +166,64 @@ TEST(bt_pic, an_instruction_across_pages_looks_at_both)
         CHECK_EQ(run(bt, HIGH + PAGE_SIZE - 3, 5), 1);
     }
 }
+
+/* Does a call compare with that place? */
+static bool thunk_expected_at(const struct bt *bt, gpa_t gpa)
+{
+    u64 place = (u64)(uintptr_t)(ram(bt) + gpa), minus;
+
+    for (u32 i = 1; i < bt->tu_count; i++)
+        for (u32 e = 0; e < bt->tus[i].exit_count; e++)
+            if (bt->tus[i].exits[e].thunk) {
+                memcpy(&minus,
+                       tu_host(bt, &bt->tus[i]) + bt->tus[i].exits[e].jump - THUNK_PLACE, 8);
+                if (minus == -place)
+                    return true;
+            }
+    return false;
+}
+
+TEST(bt_pic, a_call_of_a_thunk_is_a_move)
+{
+    struct bt *bt = start();
+
+    run(bt, LOW + 0x10, 2); /* it is seen when the call is translated */
+    for (u32 i = 0; i < 4; i++) {
+        CHECK_EQ(run(bt, LOW, 5), LOW + 5);
+        CHECK_EQ(run(bt, HIGH, 5), HIGH + 5);
+        CHECK_EQ(run(bt, LOW + 0x20, 5), LOW + 0x25); /* in the page */
+    }
+    CHECK(thunk_expected_at(bt, SECOND));
+    CHECK(thunk_expected_at(bt, FIRST + 0x30));
+}
+
+TEST(bt_pic, a_thunk_for_another_register_is_no_move_to_this_one)
+{
+    struct bt *bt = start();
+
+    run(bt, LOW + 0x10, 2);
+    run(bt, LOW, 5);
+    run(bt, LOW, 5);
+    CHECK(thunk_expected_at(bt, SECOND));
+    mmu_store(&bt->cpu->paging, HIGH + PAGE_SIZE + 1, 1, MMU_WRITE, 0x14); /* mov edx, [esp] */
+    for (u32 i = 0; i < 3; i++) {
+        bt->cpu->gpr[EAX] = 5;
+        bt->cpu->gpr[EDX] = 6;
+        CHECK_EQ(run(bt, LOW, 5), 5);
+        CHECK_EQ(bt->cpu->gpr[EDX], LOW + 5);
+        CHECK(!thunk_expected_at(bt, SECOND));
+    }
+}
+
+TEST(bt_pic, what_is_expected_of_a_thunk_that_is_not_mapped_yet)
+{
+    struct bt *bt = start();
+
+    memcpy(ram(bt) + FIRST, "\xe8\xfb\x0f\0\0\x05\0\0\0\0\xf4",
+           11); /* call SECOND; add eax, 0; hlt */
+    for (u32 i = 0; i < 3; i++)
+        CHECK_EQ(run(bt, LOW, 10), LOW + 5);
+    CHECK(thunk_expected_at(bt, SECOND));
+    run(bt, ODD, 10);
+    CHECK_EQ(run(bt, ODD, 10), 7);
+}

@@ -471,6 +471,40 @@ static void new_stack(struct gen *g)
     gen_mov(g, ESP, at + (pick(8) ? 0 : pick(4)));
 }
 
+/*
+ * A get-PC thunk that is called turn by turn, sometimes by another address; sometimes it becomes
+ * one for another register, or no thunk, meanwhile.
+ *     mov ecx, n
+ *     again: [xor byte [thunk + at], mask];  call thunk;  add reg, imm;  loop again;  jmp over
+ *     thunk: mov reg, [esp];  ret;  over:
+ */
+static void thunk(struct gen *g)
+{
+    static const struct {
+        u8 at, mask;
+    } patches[] = {{1, 0x18}, {0, 0x01}};
+    static const u8 regs[] = {EAX, EBX, EBP, ESI}; /* a mask leads from one to another */
+    u32 alias = mode_paged(g->mode) && pick(2) ? 0x400000 : 0, patch = pick(6), again, at;
+    u8 reg = ONE_OF(regs);
+
+    if (pick(2))
+        new_stack(g);
+    gen_mov(g, ECX, 4 + pick(28));
+    again = g->at;
+    at = again + (patch < ARRAY_SIZE(patches) ? 7 : 0) + 5 + 6 + 2 + 2;
+    if (patch < ARRAY_SIZE(patches)) {
+        GEN(g, 0x80);
+        gen_memory_op(g, 6, at + patches[patch].at);
+        GEN(g, patches[patch].mask);
+    }
+    GEN(g, 0xe8);
+    gen_put(g, &(u32){at + alias - g->at - 4}, 4);
+    GEN(g, 0x81, (u8)(0xc0 | reg));
+    gen_put(g, &(u32){pick(1 << 16)}, 4);
+    GEN(g, 0xe2, (u8)(again - g->at - 2), 0xeb, 4);
+    GEN(g, 0x8b, (u8)(4 | reg << 3), 0x24, 0xc3);
+}
+
 void gen_sequence(struct gen *g)
 {
     static void (*const any[])(struct gen *g) = {
@@ -482,6 +516,8 @@ void gen_sequence(struct gen *g)
         gen_paging(g);
     else if (g->mode == V86 && !pick(4)) /* much of the rest is not for it */
         short_string(g);
+    else if (g->code32 && !pick(20))
+        thunk(g);
     else
         ONE_OF(any)(g);
 }
