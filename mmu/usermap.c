@@ -14,7 +14,8 @@
  * Nobody else looks at it: a kernel may rewrite all its tables meanwhile.
  *
  * A call of the host costs as much as a thousand translated instructions. So a space has a user
- * map when its user code has run for some milliseconds, and loses it when the calls have taken
+ * map when its user code has run for some thirty milliseconds, about as long as it takes to win
+ * what making one costs, and loses it when the calls have taken
  * more than a part of the time since; then it has to run twice as long for the next one. Pages
  * that keep changing are left out.
  *
@@ -38,8 +39,11 @@ enum {
     MAX_CHANGES = 6,                /* of a page, in a period: more, and it is read-only; */
     MOST_CHANGES = 2 * MAX_CHANGES, /* or left out */
 };
-static const u64 SAMPLE_MOST = USER_MAP_AFTER / 4, /* that one sample counts for */
-    PERIOD = 25 * USER_MAP_AFTER; /* of what changes are counted in */
+/* Of the TSC's ticks: */
+static const u64 SAMPLE_MOST = 4000000, /* that one sample counts for */
+    PERIOD = 400000000,                 /* of what changes are counted in */
+    CALL_MOST = 400000, /* for a call: what took longer, the host gave to somebody else */
+    LEEWAY = 8000000;   /* what a new map may cost beyond its share */
 
 void user_map_done(struct mmu *mmu)
 {
@@ -153,6 +157,7 @@ static void unmap_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 coun
 {
     check(map_reserve(m->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT),
           "the host refuses to unmap a user map");
+    m->calls++;
     for (u32 page = first; page < first + count; page++)
         set_mapped(mmu, m, page, 0);
 }
@@ -163,6 +168,7 @@ static void map_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count,
     u64 size = (u64)count << PAGE_SHIFT;
 
     mmu->stats.user_map_maps++;
+    m->calls++;
     if (mmap(at, size, PROT_READ | (w.writable ? PROT_WRITE : 0),
              MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE, mmu->fd,
              (off_t)(w.frame - 1) << PAGE_SHIFT) == MAP_FAILED) {
@@ -350,6 +356,7 @@ static bool user_map_open(struct mmu *mmu, struct space *s)
     m->owner = s;
     m->opened = s->user_time;
     m->spent = 0;
+    m->calls = 0;
     forget_changes(m);
     m->lost = true;
     s->user_map = m;
@@ -362,12 +369,21 @@ static bool user_map_open(struct mmu *mmu, struct space *s)
 /* Dearer than it may be? */
 static bool too_dear(const struct user_map *m)
 {
-    return m->spent > (m->owner->user_time - m->opened) / COST_SHARE + USER_MAP_AFTER / 2;
+    return m->spent > (m->owner->user_time - m->opened) / COST_SHARE + LEEWAY;
+}
+
+static void pay(struct user_map *m, u64 ticks)
+{
+    u64 most = m->calls * CALL_MOST;
+
+    m->spent += ticks < most ? ticks : most;
+    m->calls = 0;
 }
 
 void user_map_pays(struct mmu *mmu, struct user_map *m, u64 ticks)
 {
-    m->spent += ticks;
+    m->calls++;
+    pay(m, ticks);
     if (too_dear(m))
         mmu->pg->user_map_stale = true;
 }
@@ -411,7 +427,7 @@ void mmu_user_map_sync(struct paging *pg)
     else
         follow_dirty(mmu, m);
     forget_dirty(m);
-    m->spent += mmu->ticks() - start;
+    pay(m, mmu->ticks() - start);
 }
 
 bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write)

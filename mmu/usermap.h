@@ -7,7 +7,7 @@
 #include "mmu/space.h"
 
 #define MAX_USER_MAPS  32
-#define USER_MAP_AFTER 16000000 /* of the TSC's ticks, in user code */
+#define USER_MAP_AFTER 64000000 /* of the TSC's ticks, in user code */
 #define USER_MAP_DIRTY 2048    /* pages that may differ before all of it is looked through */
 
 struct user_map {
@@ -22,6 +22,7 @@ struct user_map {
     u8 *changes;          /* of each page by the host, since; */
     u64 counted;          /* the owner's user time then */
     u64 opened, spent; /* the owner's user time then; TSC's ticks on the host's calls since */
+    u32 calls;         /* of them, those that are not paid for yet */
 };
 
 void user_map_done(struct mmu *mmu);

@@ -263,7 +263,7 @@ TEST(user_map, taking_turns_costs_too_much)
         CHECK(s[i]->user_map != NULL);
     }
     cpu->mmu->ticks = long_calls;
-    for (u32 turn = 0; turn < 10; turn++) {
+    for (u32 turn = 0; turn < 80; turn++) {
         cpu->cr3 = (DIRECTORY + (turn & 1)) << PAGE_SHIFT;
         CHECK(mmu_mode_changed(&cpu->paging, false));
         if (cpu->user_map_stale)
