@@ -292,9 +292,26 @@ static void page_stayed(struct xl *x)
     emit_lea_sib(x, RCX, R10, R13, 1, 0, true);
 }
 
-/* Behind a host call: on, if the guest returned to where we are. */
-static void continuation(struct xl *x, bool in_page)
+/* The page was another: a callee that begins in ours and ends in the next. What page_stayed()
+ * took from the stack still stands below it. As page_returns(), and zero → on; else bt_indirect
+ */
+static void page_left(struct xl *x, const u8 *on)
 {
+    emit_mov_rm(x, R10, RSP, -8);
+    emit_mov_mr(x, R15, TC_PAGE, R10);
+    emit_not(x, R10);
+    emit_lea_sib(x, RCX, R9, R10, 1, 1 - (i32)x->next_eip, false);
+    emit_patch8(emit_jrcxz(x), on);
+    emit_mov_rr64(x, RCX, R11);
+    emit_jmp_vcpu(x, TC_INDIRECT);
+}
+
+/* Behind a host call: on, if the guest returned to where we are. `tail`: where a jump there
+ * stands already, or NULL. */
+static void continuation(struct xl *x, bool in_page, const u8 *tail)
+{
+    u8 *left = NULL, *on;
+
     if (!x->pic) {
         emit_mov_rr64(x, R11, RCX);
         emit_lea_rm(x, RCX, R9, -(i32)x->next_eip);
@@ -303,10 +320,25 @@ static void continuation(struct xl *x, bool in_page)
     } else {
         page_returns(x);
     }
-    emit_test_zero_rcx(x, R11, 4);
-    emit_jmp_vcpu(x, TC_INDIRECT);
+    if (x->pic && in_page) {
+        emit_test_zero_rcx(x, R11, 2);
+        left = emit_jmp_rel8(x);
+    } else {
+        emit_test_zero_rcx(x, R11, 4);
+        emit_jmp_vcpu(x, TC_INDIRECT);
+    }
+    on = x->p;
     emit_mov_rr64(x, RCX, R11);
     emit_count(x, RUNS_PREDICTED, 1);
+    if (tail)
+        emit_patch8(emit_jmp_rel8(x), tail);
+    else
+        xl_exit(x, 0, JMP, x->next_eip);
+    if (left) {
+        emit_patch8(left, x->p);
+        page_left(x, on);
+    }
+    x->ended = true;
 }
 
 /* ---- Get-PC thunks ---- */
@@ -371,7 +403,7 @@ static u8 thunk_called(const struct xl *x, const struct insn *in)
 static void call_thunk(struct xl *x, const struct insn *in, u8 thunk)
 {
     u32 target = rel_target(x, in);
-    u8 *place, *call, *back, *done;
+    u8 *place, *call, *done;
 
     emit_lea_rm_disp32(x, R10, R13, (i32)(target - x->next_eip), false);
     emit_shrx(x, R11, R10, R12);
@@ -394,10 +426,7 @@ static void call_thunk(struct xl *x, const struct insn *in, u8 thunk)
     x->exits[1].thunk = thunk;
     check(x->start + x->exits[1].jump - place == THUNK_PLACE, "a thunk's place %d bytes off",
           (int)(x->start + x->exits[1].jump - place));
-    continuation(x, in_page_of(x, target));
-    back = emit_jmp_rel8(x);
-    emit_patch8(back, done);
-    x->ended = true;
+    continuation(x, in_page_of(x, target), done);
 }
 
 bool xl_call(struct xl *x, const struct insn *in)
@@ -417,9 +446,7 @@ bool xl_call(struct xl *x, const struct insn *in)
         if (x->pic)
             emit_push_vcpu(x, TC_PAGE);
         xl_exit(x, 1, CALL, rel_target(x, in));
-        continuation(x, in_page_of(x, rel_target(x, in)));
-        xl_exit(x, 0, JMP, x->next_eip);
-        x->ended = true;
+        continuation(x, in_page_of(x, rel_target(x, in)), NULL);
         return true;
     }
     if (!load_target(x, in))
@@ -433,11 +460,9 @@ bool xl_call(struct xl *x, const struct insn *in)
     if (x->pic)
         emit_push_vcpu(x, TC_PAGE);
     call = emit_branch(x, CALL); /* behind the continuation */
-    continuation(x, false);
-    xl_exit(x, 0, JMP, x->next_eip);
+    continuation(x, false, NULL);
     emit_patch32(call, x->p);
     exit_indirect(x, 1);
-    x->ended = true;
     return true;
 }
 

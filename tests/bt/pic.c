@@ -46,10 +46,10 @@ static void map_page(const struct bt *bt, gla_t gla, gpa_t gpa)
     mmu_store(&bt->cpu->paging, TABLE + (gla >> PAGE_SHIFT) * 4, 4, MMU_WRITE, pte);
 }
 
-static struct bt *start(void)
+static struct bt *start_with(bool count)
 {
     struct vcpu *cpu = rig_new(NULL, NULL)->m->cpu;
-    struct bt_config config = {.pic = PIC_ALL};
+    struct bt_config config = {.pic = PIC_ALL, .count_runs = count};
     const char *why = NULL;
     struct bt *bt;
 
@@ -74,6 +74,11 @@ static struct bt *start(void)
     map_page(bt, ODD, FIRST);
     map_page(bt, ODD + PAGE_SIZE, OTHER);
     return bt;
+}
+
+static struct bt *start(void)
+{
+    return start_with(false);
 }
 
 /* Runs to the HLT behind a call of `size` bytes. EAX. */
@@ -150,6 +155,26 @@ TEST(bt_pic, a_store_drops_it_in_both_places)
         mmu_store(&bt->cpu->paging, HIGH + PAGE_SIZE + i, 1, MMU_WRITE, other[i]);
     CHECK_EQ(run(bt, HIGH + 0x10, 2), 7);
     CHECK_EQ(run(bt, LOW + 0x10, 2), 7);
+}
+
+/* From a callee that begins in the caller's page, too. */
+TEST(bt_pic, a_return_from_another_page_goes_where_its_call_says)
+{
+    struct bt *bt = start_with(true);
+    const u64 *runs = tc_of(bt->cpu)->runs;
+    u64 returns, predicted;
+
+    memcpy(ram(bt) + FIRST + 0x30, "\xe9\xcb\x0f\0", 5); /* jmp SECOND */
+    for (u32 i = 0; i < 3; i++)
+        run(bt, LOW + 0x20, 5);
+    returns = runs[RUNS_RETURNS];
+    predicted = runs[RUNS_PREDICTED];
+    for (u32 i = 0; i < 3; i++) {
+        CHECK_EQ(run(bt, LOW + 0x20, 5), LOW + 0x25);
+        CHECK_EQ(run(bt, HIGH + 0x20, 5), HIGH + 0x25);
+    }
+    CHECK_EQ(runs[RUNS_RETURNS], returns + 6);
+    CHECK_EQ(runs[RUNS_PREDICTED], predicted + 6);
 }
 
 /* An instruction of five bytes, two of them in the next page. */
