@@ -29,10 +29,17 @@ static const struct {
     i32 offset;
     const char *name;
 } vcpu_names[] = {
-    {VCPU_EIP, "eip"},         {VCPU_EFLAGS, "eflags"},     {VCPU_INT_FLAG, "int_flag"},
-    {VCPU_INTR, "intr"},       {VCPU_REQUESTS, "requests"}, {TC_POLL, "poll"},
-    {TC_PAGE, "page"},         {TC_CALLOUT, "callout"},     {TC_EXIT, "exit"},
+    {VCPU_EIP, "eip"},
+    {VCPU_EFLAGS, "eflags"},
+    {VCPU_INT_FLAG, "int_flag"},
+    {VCPU_INTR, "intr"},
+    {VCPU_REQUESTS, "requests"},
+    {TC_POLL, "poll"},
+    {TC_PAGE, "page"},
+    {TC_CALLOUT, "callout"},
+    {TC_EXIT, "exit"},
     {TC_INDIRECT, "indirect"},
+    {TC_INDIRECT_MISS, "indirect_miss"},
 };
 
 /* ---- Names of places ---- */

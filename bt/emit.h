@@ -444,6 +444,9 @@ bool xl_jump_r13(struct xl *x, const struct insn *in);
 /* Leaves the TU for `target`. */
 void xl_exit(struct xl *x, u32 number, enum branch branch, u32 target);
 void xl_stubs(struct xl *x); /* after the last instruction: exit stubs, slow paths */
+/* Another way in, for who has not looked at the page that the TU crosses into: on if that still
+ * is `place`. Returns its offset in the CCF. */
+u16 xl_second_check(struct xl *x, u64 place);
 
 /* ---- translate.c ---- */
 /* The instruction by its row, or by the host's FPU; false: as a callout. */

@@ -383,6 +383,9 @@ bt_indirect:
         lea     (%rcx,%r10), %rcx
         jrcxz   3f
 2:      mov     %r13, %rcx
+        .globl  bt_indirect_miss        /* with the target in r9d */
+        .type   bt_indirect_miss, @function
+bt_indirect_miss:
         mov     %r9d, VCPU_EIP(%r15)
         mov     $0, %r9d                /* not XOR: flags are live */
         jmp     bt_leave

@@ -78,6 +78,7 @@ void offsets(void)
     TC(TC_CALLOUT, callout);
     TC(TC_EXIT, exit);
     TC(TC_INDIRECT, indirect);
+    TC(TC_INDIRECT_MISS, indirect_miss);
     TC(TC_FAST_CALLOUT, fast_callout);
     TC(TC_CODE_PAGE_STORE, code_page_store);
     TC(TC_PATCHED, patched);

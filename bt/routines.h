@@ -16,7 +16,7 @@ void bt_leave_saved(void);
 void bt_poll(void);
 void bt_callout(void);
 void bt_fast_callout(void);
-void bt_indirect(void);
+void bt_indirect(void), bt_indirect_miss(void);
 void bt_stack_empty(void);
 void bt_reuse(void);
 void bt_load_segment(void);

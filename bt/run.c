@@ -48,6 +48,7 @@ static void tc_init(const struct bt *bt, struct tc *tc)
         .callout = bt_callout,
         .exit = bt_exit,
         .indirect = bt_indirect,
+        .indirect_miss = bt_indirect_miss,
         .fast_callout = bt_fast_callout,
         .code_page_store = bt_code_page_store,
         .patched = bt_patched,

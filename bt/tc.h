@@ -107,9 +107,10 @@ struct tc {
     const u8 *polled; /* the TU's head, if a poll left the code there */
 
     /* Of its routines. */
-    void (*patched)(void), (*look)(void), (*arpl)(void), (*arpl_register)(void),
-        (*sysenter)(void), (*sysexit)(void), (*iret)(void), (*int_n)(void), (*cpuid)(void),
-        (*mov_cr0)(void), (*far[FAR_KINDS])(void), (*reuse)(void);
+    void (*indirect_miss)(void), (*patched)(void), (*look)(void), (*arpl)(void),
+        (*arpl_register)(void), (*sysenter)(void), (*sysexit)(void), (*iret)(void),
+        (*int_n)(void), (*cpuid)(void), (*mov_cr0)(void), (*far[FAR_KINDS])(void),
+        (*reuse)(void);
     u32 far_eip, far_selector, far_drop; /* operands of far transfers */
     u32 stack_context;    /* that the return addresses on the stack belong to */
     u64 fpu_live;         /* FPU_*: may code compute on the host's, and where its state is; */

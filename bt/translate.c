@@ -463,9 +463,11 @@ static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
     return n > 1 && casts_shadow(&insns[n - 1]) ? n - 1 : n;
 }
 
-/* code: its bytes in host memory; NULL: they are in two pages */
+/* code: its bytes in host memory; NULL: they are in two pages, of which `second` is the other
+ */
 static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
-                          const struct insn *insns, u32 count, bool variant)
+                          const struct insn *insns, u32 count, bool variant,
+                          const struct crossing *second)
 {
     struct xl x = {.bt = bt, .context = &bt->contexts[context], .code = code, .insns = insns};
     u32 eip = bt->cpu->eip;
@@ -491,6 +493,11 @@ static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
     tu_keep_records(&x);
     tu->body_size = (u16)(x.p - x.start);
     xl_stubs(&x);
+    if (second) {
+        tu->crossing = cache_note(bt, sizeof(*tu->crossing));
+        *tu->crossing = *second;
+        tu->crossing->check = xl_second_check(&x, second->place);
+    }
     tu->host_size = (u16)(x.p - x.start);
     cache_commit(bt, POLL_END_SIZE + tu->host_size);
     if (debuglog_on(DEBUGLOG_IN_ASM))
@@ -517,7 +524,6 @@ static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 sp
     gla_t gla = cpu->seg[CS].base + cpu->eip, next = (gla & ~PAGE_MASK) + PAGE_SIZE;
     u64 spte2 = cpu->shadow[SHADOW_EXEC + (next >> PAGE_SHIFT)];
     struct insn insn;
-    struct tu *tu;
     u8 bytes[15];
     gpa_t gpa2;
 
@@ -530,10 +536,8 @@ static struct tu *tu_make_crossing(struct bt *bt, u32 context, gpa_t gpa, u64 sp
     if (insn_decode(bytes, sizeof(bytes), cpu_code32(cpu), &insn) != DECODE_OK ||
         insn.len <= left)
         return NULL;
-    tu = tu_make(bt, context, gpa, NULL, &insn, 1, false);
-    tu->crossing = cache_note(bt, sizeof(*tu->crossing));
-    *tu->crossing = (struct crossing){.gpa = (u32)gpa2, .place = tu_place(bt, context, next)};
-    return tu;
+    return tu_make(bt, context, gpa, NULL, &insn, 1, false,
+                   &(struct crossing){.gpa = (u32)gpa2, .place = tu_place(bt, context, next)});
 }
 
 static void count_tu(struct bt *bt, const struct tu *tu, bool code32, u64 start)
@@ -568,7 +572,7 @@ struct tu *bt_translate(struct bt *bt, u32 context)
     if (bt->config.translating)
         bt->config.translating(bt->config.owner, true);
     count = tu_scan(bt, spte_hva(spte, gla), gpa, left, cpu_code32(cpu), insns);
-    tu = count ? tu_make(bt, context, gpa, spte_hva(spte, gla), insns, count, false)
+    tu = count ? tu_make(bt, context, gpa, spte_hva(spte, gla), insns, count, false, NULL)
                : tu_make_crossing(bt, context, gpa, spte, left);
     if (tu) {
         tu_insert(bt, tu);
@@ -591,7 +595,7 @@ struct tu *bt_translate_variant(struct bt *bt, const struct tu *of)
     if (insn_decode(code, VARIANT_BYTES, cpu_code32(cpu), &in) != DECODE_OK ||
         cpu->seg[CS].limit - cpu->eip < in.len - 1u)
         return NULL;
-    tu = tu_make(bt, of->context, of->gpa, code, &in, 1, true);
+    tu = tu_make(bt, of->context, of->gpa, code, &in, 1, true, NULL);
     tu_insert(bt, tu);
     site_count_translation(bt, tu->gpa);
     count_tu(bt, tu, cpu_code32(cpu), start);

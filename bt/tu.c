@@ -98,20 +98,24 @@ static void patch_rel32(struct bt *bt, u32 at, u32 to)
     memcpy(bt->write + at, &rel, 4);
 }
 
-static u64 expected_place(const struct tu *to)
+/* Of the page that the exit looks at. */
+static u64 expected_place(const struct exit *e, const struct tu *to)
 {
-    return to->crossing ? to->crossing->place : to->place;
+    return e->second ? to->crossing->place : to->place;
 }
 
 /* Where a chain enters: behind the poll if it leads forward. Whatever runs for ever comes back
  * some time: by a chain that leads back, or by bt_indirect, which enters at the poll; a return
  * that goes where its call said leads forward, too. Which of two physical pages comes first is
  * not known. */
-static u32 chain_entry(const struct bt *bt, const struct tu *from, const struct tu *to)
+static u32 chain_entry(const struct bt *bt, const struct exit *e, const struct tu *to)
 {
+    const struct tu *from = tu_at(bt, e->tu);
     bool forward = to->eip > from->eip && to->eip - from->eip >= from->guest_size &&
                    (!tu_pic(bt, from) || from->place == to->place);
 
+    if (to->crossing && !e->second)
+        return to->host + to->crossing->check;
     return to->host + (forward ? POLL_SIZE : 0);
 }
 
@@ -131,23 +135,23 @@ static void set_check_pic(struct bt *bt, const struct tu *tu, const struct exit 
                           const struct tu *to)
 {
     u32 at = tu->host + e->check, minus_offset = e->second ? -PAGE_SIZE : -to->eip;
-    u64 minus = -(expected_place(to) + (e->second ? 0 : to->eip));
+    u64 minus = -(expected_place(e, to) + (e->second ? 0 : to->eip));
 
     memcpy(bt->write + at + PIC_PLACE, &minus, 8);
     memcpy(bt->write + at + PIC_OFFSET, &minus_offset, 4);
-    patch_rel32(bt, at + PIC_JUMP, chain_entry(bt, tu, to));
+    patch_rel32(bt, at + PIC_JUMP, chain_entry(bt, e, to));
     patch_rel32(bt, tu->host + e->jump, at - (e->guess ? 0 : PIC_DIRECT));
 }
 
 static void set_check(struct bt *bt, const struct tu *tu, const struct exit *e,
                       const struct tu *to)
 {
-    u64 minus = -expected_place(to);
+    u64 minus = -expected_place(e, to);
 
     if (e->guess)
         set_guess(bt, tu, e);
     memcpy(bt->write + tu->host + e->check + CHECK_SPTE, &minus, 8);
-    patch_rel32(bt, tu->host + e->check + CHECK_JUMP, chain_entry(bt, tu, to));
+    patch_rel32(bt, tu->host + e->check + CHECK_JUMP, chain_entry(bt, e, to));
     patch_rel32(bt, tu->host + e->jump, tu->host + e->check);
 }
 
@@ -157,7 +161,7 @@ static bool leads_to(const struct bt *bt, const struct exit *e, const struct tu 
     const struct tu *tu = tu_at(bt, e->tu);
     u32 target = (u32)tc_of(bt->cpu)->page + e->target;
 
-    if (e->context != to->context || (to->crossing && !e->second))
+    if (e->context != to->context)
         return false;
     return e->guess ||
            (target == bt->cpu->eip && (e->check || !tu_pic(bt, tu) || tu->place == to->place));
@@ -176,8 +180,8 @@ void tu_link(struct bt *bt, struct exit *e, struct tu *to)
         return;
     if (e->guess)
         e->target = bt->cpu->eip;
-    if (!e->check || e->second != !!to->crossing)
-        patch_rel32(bt, tu->host + e->jump, chain_entry(bt, tu, to));
+    if (!e->check || (e->second && !to->crossing))
+        patch_rel32(bt, tu->host + e->jump, chain_entry(bt, e, to));
     else if (tu_pic(bt, tu))
         set_check_pic(bt, tu, e, to);
     else
@@ -226,6 +230,12 @@ static struct jump_cached *jump_entry(struct bt *bt, u32 eip)
     return &bt->jump_cache[(eip + (eip >> 7 | eip << 25)) & (JUMP_ENTRIES - 1)];
 }
 
+/* Where who has looked at its first page enters. */
+static const u8 *jump_host(const struct bt *bt, const struct tu *tu)
+{
+    return tu_host(bt, tu) + (tu->crossing ? tu->crossing->check : 0);
+}
+
 void tu_jump_cache_add(struct bt *bt, struct tu *tu)
 {
     u32 eip = bt->cpu->eip;
@@ -233,13 +243,13 @@ void tu_jump_cache_add(struct bt *bt, struct tu *tu)
     gla_t gla = bt->contexts[tu->context].cs_base + eip;
     struct jump_cached *entry;
 
-    if (bt->config.no_chaining || tu->crossing)
+    if (bt->config.no_chaining)
         return;
     entry = jump_entry(bt, eip);
     if (entry->minus_tag != minus_tag)
         entry[1] = entry[0];
     *entry = (struct jump_cached){minus_tag, (u32)SHADOW_EXEC + (gla >> PAGE_SHIFT),
-                                  eip - tu->eip, -exec_spte(bt, gla), tu_host(bt, tu)};
+                                  eip - tu->eip, -exec_spte(bt, gla), jump_host(bt, tu)};
 }
 
 /* One of KEY_PIC may be there for each linear page: an entry depends on seven bits of its
@@ -252,7 +262,7 @@ static void jump_cache_remove(struct bt *bt, const struct tu *tu)
         struct jump_cached *entry = jump_entry(bt, page << PAGE_SHIFT | tu->eip);
 
         for (u32 i = 0; i < 2; i++)
-            if (entry[i].host == tu_host(bt, tu))
+            if (entry[i].host == jump_host(bt, tu))
                 memset(&entry[i], 0, sizeof(*entry));
     }
 }

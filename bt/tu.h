@@ -98,12 +98,13 @@ enum {
  * it is while there is none: nothing lies at -1. */
 enum { THUNK_PLACE = 46, NO_THUNK = 1 };
 
-/* Of a TU of one instruction that crosses into another page: its second part. Such a TU is
- * chained to only from its own page. */
+/* Of a TU of one instruction that crosses into another page: its second part. Who has looked at
+ * one page of the two enters by what looks at the second (xl_second_check()). */
 struct crossing {
     u32 line_next;
     u32 gpa;
     u64 place; /* as the TU's */
+    u16 check; /* offset in the CCF */
 };
 
 /* TUs have numbers, in order of their host code's address; 0 is none. */

@@ -549,6 +549,35 @@ static void link_check_pic(struct xl *x, struct exit *e)
     emit_patch32(jump, e->guess ? x->p : x->start + e->stub);
 }
 
+/* As a link check, of the TU's second page. To the head, or: mov r9d, eip;  bt_indirect_miss */
+u16 xl_second_check(struct xl *x, u64 place)
+{
+    u32 page = (x->context->cs_base + x->tu->eip + PAGE_SIZE) >> PAGE_SHIFT;
+    u16 at = ccf_here(x);
+    u8 *same;
+
+    if (x->pic) {
+        emit_eip(x, R10, PAGE_SIZE);
+        emit_shrx(x, R11, R10, R12);
+        emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
+        emit_lea_sib(x, R11, R11, R10, 1, 0, true);
+    } else {
+        emit_mov_rm64_disp32(
+            x, R11, R14, (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
+    }
+    emit_mov_ri64(x, R13, -place);
+    emit_mov_rr64(x, R10, RCX);
+    emit_lea_sib(x, RCX, R11, R13, 1, 0, true);
+    same = emit_jrcxz(x);
+    emit_mov_rr64(x, RCX, R10);
+    emit_eip(x, R9, x->tu->eip);
+    emit_jmp_vcpu(x, TC_INDIRECT_MISS);
+    emit_patch8(same, x->p);
+    emit_mov_rr64(x, RCX, R10);
+    emit_patch32(emit_branch(x, JMP), x->start);
+    return at;
+}
+
 static void jump_back(struct xl *x, u16 resume)
 {
     emit_patch32(emit_branch(x, JMP), x->start + resume);

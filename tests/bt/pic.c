@@ -17,10 +17,12 @@ enum {
     FIRST = 0x200000,
     SECOND = 0x201000,
     OTHER = 0x202000,
+    THIRD = 0x203000,
     STACK = 0x300000,
     LOW = 0x00010000,
     HIGH = 0x00020000,
-    ODD = 0x00030000
+    ODD = 0x00030000,
+    FAR_OFF = 0x00040000
 };
 
 /* call SECOND;  hlt; at 10h: call ecx;  hlt; at 20h: call 30h;  hlt; at 30h: mov eax, [esp];
@@ -190,6 +192,58 @@ TEST(bt_pic, an_instruction_across_pages_looks_at_both)
         CHECK_EQ(run(bt, ODD + PAGE_SIZE - 3, 5), 0x20001);
         CHECK_EQ(run(bt, HIGH + PAGE_SIZE - 3, 5), 1);
     }
+}
+
+/* To that instruction from a third page: jmp;  mov ecx, target;  jmp ecx */
+static void branch_to(const struct bt *bt, u32 at, gla_t target)
+{
+    u8 *code = ram(bt) + THIRD + at;
+    u32 distance = target - (FAR_OFF + at + 5);
+
+    code[0] = 0xe9;
+    memcpy(code + 1, &distance, 4);
+    code[8] = 0xb9;
+    memcpy(code + 9, &target, 4);
+    memcpy(code + 13, "\xff\xe1", 2);
+}
+
+/* What was looked up in C meanwhile is added to `lookups`. */
+static u32 run_from_afar(struct bt *bt, u32 at, gla_t end, u64 *lookups)
+{
+    u64 before = bt->stats.lookups;
+    u32 got = run(bt, FAR_OFF + at, end - (FAR_OFF + at) - 1);
+
+    *lookups += bt->stats.lookups - before;
+    return got;
+}
+
+TEST(bt_pic, a_branch_to_an_instruction_across_pages_needs_no_look_up)
+{
+    enum { AT = PAGE_SIZE - 3, END = PAGE_SIZE + 3 };
+    struct bt *bt = start();
+    u64 lookups = 0, plain = 0;
+
+    memcpy(ram(bt) + FIRST + AT, "\xb8\x01\x00", 3); /* mov eax, 1 */
+    memcpy(ram(bt) + SECOND, "\x00\x00\xf4", 3);     /* hlt */
+    memcpy(ram(bt) + OTHER, "\x02\x00\xf4", 3);
+    memcpy(ram(bt) + THIRD + 0x40, "\x90\xf4", 2);
+    map_page(bt, FAR_OFF, THIRD);
+    branch_to(bt, 0, LOW + AT);
+    branch_to(bt, 0x20, ODD + AT);
+    for (u32 i = 0; i < 8; i++) {
+        if (i == 4)
+            lookups = plain = 0;
+        for (u32 way = 0; way <= 8; way += 8) {
+            CHECK_EQ(run_from_afar(bt, way, LOW + END, &lookups), 1);
+            CHECK_EQ(run_from_afar(bt, 0x20 + way, ODD + END, &lookups), 0x20001);
+        }
+        run_from_afar(bt, 0x40, FAR_OFF + 0x42, &plain);
+    }
+    CHECK_EQ(lookups, 4 * plain);
+    map_page(bt, LOW + PAGE_SIZE, OTHER); /* its second page moves */
+    for (u32 i = 0; i < 3; i++)
+        for (u32 way = 0; way <= 8; way += 8)
+            CHECK_EQ(run_from_afar(bt, way, LOW + END, &lookups), 0x20001);
 }
 
 /* Does a call compare with that place? */

@@ -245,8 +245,9 @@ static bool pointers_kept(const struct vcpu *c)
 
     return c->pins.board == f->pins.board && c->mmu == f->mmu && c->bt == f->bt &&
            c->model == f->model && t->callout == u->callout && t->exit == u->exit &&
-           t->indirect == u->indirect && t->jump_cache == u->jump_cache &&
-           t->stack_top == u->stack_top && c->pins.intr_ack == f->pins.intr_ack;
+           t->indirect == u->indirect && t->indirect_miss == u->indirect_miss &&
+           t->jump_cache == u->jump_cache && t->stack_top == u->stack_top &&
+           c->pins.intr_ack == f->pins.intr_ack;
 }
 
 bool audit_pair(const struct pair *p)
