@@ -390,6 +390,7 @@ static void fill_sptes(struct mmu *mmu, struct space *s, const struct walk *w, u
     if (exec)
         spte_set(mmu, s, TABLE_EXEC, index, ex);
     if (w->user) {
+        s->user_fills++;
         spte_set(mmu, s, TABLE_USER + TABLE_READ, index, rd);
         if (exec)
             spte_set(mmu, s, TABLE_USER + TABLE_EXEC, index, ex);

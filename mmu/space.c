@@ -119,6 +119,8 @@ static struct space *space_new(struct mmu *mmu, const struct root *r, struct sha
     s->root = *r;
     s->quarrels = 0;
     s->user_time = s->user_map_due = 0;
+    s->user_fills = s->fills_then = s->time_then = 0;
+    s->steady = false;
     if (g)
         shared_join(mmu, s, g);
     return s;

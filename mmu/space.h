@@ -32,6 +32,9 @@ struct space {
     struct direct_map *direct_map; /* that has pages of its sptes; NULL: none */
     struct user_map *user_map;     /* NULL: none */
     u64 user_time, user_map_due;   /* TSC's ticks in user code, as sampled; when it is due */
+    /* Sptes filled for user pages; both as they were when it was last asked whether few are. */
+    u64 user_fills, fills_then, time_then;
+    bool steady; /* few were */
     /* whose sptes its shared regions are; NULL: all are its own */
     struct shared_shadow *shared_shadow;
     u64 seen;         /* the shared shadow's version it agreed with; 0: look again */

@@ -13,11 +13,11 @@
  * code runs again in that space, the host's mappings follow (mmu_user_map_sync()), in runs.
  * Nobody else looks at it: a kernel may rewrite all its tables meanwhile.
  *
- * A call of the host costs as much as a thousand translated instructions. So a space has a user
- * map when its user code has run for some thirty milliseconds, about as long as it takes to win
- * what making one costs, and loses it when the calls have taken
- * more than a part of the time since; then it has to run twice as long for the next one. Pages
- * that keep changing are left out.
+ * A call of the host costs as much as a thousand translated instructions, and each page that a
+ * program touches first is one. So a space has a user map when its user code has run for some
+ * fifteen milliseconds and, lately, has hardly asked for new pages; it loses it when the calls
+ * have taken more than a part of the time since; then it has to run twice as long for the next
+ * one. Pages that keep changing are left out.
  *
  * V86 tasks are user code. Without paging the user's sptes are those of all levels, and all
  * code goes by the map.
@@ -42,6 +42,8 @@ enum {
 /* Of the TSC's ticks: */
 static const u64 SAMPLE_MOST = 4000000, /* that one sample counts for */
     PERIOD = 400000000,                 /* of what changes are counted in */
+    WINDOW = 16000000,                  /* in which few pages are asked for: */
+    CALL_USUAL = 16000,                 /* that many calls would be its 16th part */
     CALL_MOST = 400000, /* for a call: what took longer, the host gave to somebody else */
     LEEWAY = 8000000;   /* what a new map may cost beyond its share */
 
@@ -393,6 +395,21 @@ void mmu_no_user_maps(struct mmu *mmu)
     mmu->no_user_maps = true;
 }
 
+/* Would following what it asks for be cheap? Asked again in each window. */
+static bool steady(const struct mmu *mmu, struct space *s)
+{
+    u64 time = s->user_time - s->time_then;
+
+    if (!(s->root.mode & SPACE_PAGING) || !mmu->user_maps_after)
+        return true;
+    if (time >= WINDOW) {
+        s->steady = (s->user_fills - s->fills_then) * CALL_USUAL * 16 <= time;
+        s->fills_then = s->user_fills;
+        s->time_then = s->user_time;
+    }
+    return s->steady;
+}
+
 bool mmu_user_map_sample(struct paging *pg, u64 tsc)
 {
     struct mmu *mmu = pg->mmu;
@@ -401,7 +418,7 @@ bool mmu_user_map_sample(struct paging *pg, u64 tsc)
 
     mmu->user_sampled = tsc;
     s->user_time += time < SAMPLE_MOST ? time : SAMPLE_MOST;
-    return !s->user_map && !mmu->no_user_maps &&
+    return !s->user_map && !mmu->no_user_maps && steady(mmu, s) &&
            s->user_time >= s->user_map_due + mmu->user_maps_after && user_map_open(mmu, s);
 }
 

@@ -151,8 +151,11 @@ static void walk(struct options *o, int argc, char **argv, bool first)
         }
         row = find_option(word);
         takes_arg = row && row->arg;
-        if (!row && !absent_option(o, option_name(word), &takes_arg))
+        if (!row && !absent_option(o, option_name(word), &takes_arg)) {
+            if (first)
+                return; /* what comes before it may be wrong, too */
             refuse_name("option", word, options, sizeof(options[0]), ARRAY_SIZE(options));
+        }
         if (takes_arg) {
             if (++i == argc)
                 die("%s wants an argument: %s %s", word, word, row ? row->arg : "VALUE");

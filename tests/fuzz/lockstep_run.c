@@ -250,6 +250,8 @@ static bool run_by_tu(struct pair *p)
         if (!pick(64) && settle(p)) /* an interrupt would make a turn's difference lasting */
             interrupt(p);
     }
+    if (watch.expired) /* behind a turn: nobody can step any more */
+        return p->ended = p->apart = true;
     return settle(p) || report(p, &before, "memory at the end of the launch");
 }
 

@@ -300,3 +300,27 @@ TEST(user_map, there_are_as_many_as_there_may_be)
     CHECK_EQ(cpu->user_map, 0);
     CHECK(cpu->mmu->space->user_map_due >= cpu->mmu->space->user_time);
 }
+
+/* So many samples of a millisecond or two, with so many new pages before each. */
+static bool samples(struct vcpu *cpu, u32 n, u32 pages, u64 *tsc)
+{
+    static u32 next;
+
+    for (u32 i = 0; i < n; i++) {
+        for (u32 k = 0; k < pages; k++)
+            touch(cpu, 8 + next++ % 1000, MMU_WRITE);
+        mmu_user_map_sample(&cpu->paging, *tsc += 3000000);
+    }
+    return cpu->mmu->space->user_map;
+}
+
+TEST(user_map, none_while_new_pages_are_asked_for)
+{
+    struct vcpu *cpu = start(ENTRY);
+    u64 tsc = 0;
+
+    for (u32 i = 8; i < 1024; i++)
+        words(cpu, TABLE)[i] = (FRAME_0 + i) << PAGE_SHIFT | ENTRY;
+    CHECK(!samples(cpu, 40, 20, &tsc)); /* of 120,000,000 ticks; it would have been due after 32 */
+    CHECK(samples(cpu, 16, 2, &tsc));
+}
