@@ -341,6 +341,42 @@ static void continuation(struct xl *x, bool in_page, const u8 *tail)
     x->ended = true;
 }
 
+/*
+ * RCX := 0 if the execute spte of the page of `target`, a linear address, leads it to where
+ * -minus is in host memory; RCX's own in `save`. Changes r11 and `free`. Returns the place of
+ * `minus`.
+ *
+ *      shrx r11d, target, r12d;  mov r11, [r14+r11*8+execute];  mov free, minus;
+ *      lea r11, [r11+target];  mov save, rcx;  lea rcx, [r11+free]
+ */
+static u8 *compare_place(struct xl *x, enum hreg target, enum hreg free, enum hreg save,
+                         u64 minus)
+{
+    u8 *place;
+
+    emit_shrx(x, R11, target, R12);
+    emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
+    emit_mov_ri64(x, free, minus);
+    place = x->p - 8;
+    emit_lea_sib(x, R11, R11, target, 1, 0, true);
+    emit_mov_rr64(x, save, RCX);
+    emit_lea_sib(x, RCX, R11, free, 1, 0, true);
+    return place;
+}
+
+/*
+ * RCX := 0 if the execute spte of the page of that number is -minus; its own in r13.
+ *      mov r10, [r14+page];  mov r11, minus;  mov r13, rcx;  lea rcx, [r10+r11]
+ */
+static void compare_spte(struct xl *x, u32 page, u64 minus)
+{
+    emit_mov_rm64_disp32(x, R10, R14,
+                         (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
+    emit_mov_ri64(x, R11, minus);
+    emit_mov_rr64(x, R13, RCX);
+    emit_lea_sib(x, RCX, R10, R11, 1, 0, true);
+}
+
 /* ---- Get-PC thunks ---- */
 
 /* mov reg, [esp];  ret: by such position-independent code learns where it is. reg + 1; 0: no */
@@ -395,9 +431,7 @@ static u8 thunk_called(const struct xl *x, const struct insn *in)
  * still that thunk (tu.c fills in where it lies in host memory, while its TU is there), the
  * call and the thunk are these few instructions; else a call as any other, behind them.
  *
- *      lea r10d, [r13+target-return];  shrx r11d, r10d, r12d;
- *      mov r11, [r14+r11*8+execute];  mov r9, -place;  lea r11, [r11+r10];
- *      mov r10, rcx;  lea rcx, [r11+r9];  unless zero → call;
+ *      lea r10d, [r13+target-return];  (compare the place);  unless zero → call;
  *      mov reg, r13d;  lea r8d, [r8+4];  jmp rel32 → return
  */
 static void call_thunk(struct xl *x, const struct insn *in, u8 thunk)
@@ -406,13 +440,7 @@ static void call_thunk(struct xl *x, const struct insn *in, u8 thunk)
     u8 *place, *call, *done;
 
     emit_lea_rm_disp32(x, R10, R13, (i32)(target - x->next_eip), false);
-    emit_shrx(x, R11, R10, R12);
-    emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
-    emit_mov_ri64(x, R9, NO_THUNK);
-    place = x->p - 8;
-    emit_lea_sib(x, R11, R11, R10, 1, 0, true);
-    emit_mov_rr64(x, R10, RCX);
-    emit_lea_sib(x, RCX, R11, R9, 1, 0, true);
+    place = compare_place(x, R10, R9, R10, NO_THUNK);
     emit_test_zero_rcx(x, R10, 2);
     call = emit_jmp_rel8(x);
     emit_mov_rr64(x, RCX, R10);
@@ -498,19 +526,14 @@ static void exit_stub(struct xl *x, struct exit *e)
 }
 
 /* The chain's way to another page: on if the page's execute spte is still the one noted.
- * mov r10, [r14+page];  mov r11, -spte;  mov r13, rcx;  lea rcx, [r10+r11];
- * unless zero → exit stub;  jmp target */
+ * (compare the spte);  unless zero → exit stub;  jmp target */
 static void link_check(struct xl *x, struct exit *e)
 {
     u32 page = ((x->context->cs_base + e->target) >> PAGE_SHIFT) + e->second;
     u8 *jump;
 
     e->check = ccf_here(x);
-    emit_mov_rm64_disp32(x, R10, R14,
-                         (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
-    emit_mov_ri64(x, R11, 0);
-    emit_mov_rr64(x, R13, RCX);
-    emit_lea_sib(x, RCX, R10, R11, 1, 0, true);
+    compare_spte(x, page, 0);
     jump = emit_unless_zero_rcx(x, R13);
     emit_patch32(jump, x->start + e->stub);
     emit_branch(x, JMP);
@@ -521,10 +544,8 @@ static void link_check(struct xl *x, struct exit *e)
 /*
  * The same of KEY_PIC: does the target's page map the physical page of the TU? If so, tc.page
  * is where. Instead of a guess's compare, too. With the target in r10d, or of a guess in r9d:
- *      shrx r11d, target, r12d;  mov r11, [r14+r11*8+execute];  mov r13, -place;
- *      lea r11, [r11+target];  mov (the other), rcx;  lea rcx, [r11+r13];
- *      unless zero → exit stub, or bt_indirect;  lea r10d, [target-offset];
- *      mov [r15+page], r10d;  jmp target
+ *      (compare the place);  unless zero → exit stub, or bt_indirect;
+ *      lea r10d, [target-offset];  mov [r15+page], r10d;  jmp target
  */
 static void link_check_pic(struct xl *x, struct exit *e)
 {
@@ -534,12 +555,7 @@ static void link_check_pic(struct xl *x, struct exit *e)
     if (!e->guess)
         emit_eip(x, R10, e->second ? PAGE_SIZE : e->target);
     e->check = ccf_here(x);
-    emit_shrx(x, R11, target, R12);
-    emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
-    emit_mov_ri64(x, R13, 0);
-    emit_lea_sib(x, R11, R11, target, 1, 0, true);
-    emit_mov_rr64(x, save, RCX);
-    emit_lea_sib(x, RCX, R11, R13, 1, 0, true);
+    compare_place(x, target, R13, save, 0);
     jump = emit_unless_zero_rcx(x, save);
     emit_lea_rm_disp32(x, R10, target, 0, false);
     emit_mov_mr(x, R15, TC_PAGE, R10);
@@ -558,22 +574,16 @@ u16 xl_second_check(struct xl *x, u64 place)
 
     if (x->pic) {
         emit_eip(x, R10, PAGE_SIZE);
-        emit_shrx(x, R11, R10, R12);
-        emit_mov_rm64_index8(x, R11, R14, R11, SHADOW_EXEC * 8 - SHADOW_BIAS);
-        emit_lea_sib(x, R11, R11, R10, 1, 0, true);
+        compare_place(x, R10, R9, R13, -place);
     } else {
-        emit_mov_rm64_disp32(
-            x, R11, R14, (i32)((SHADOW_EXEC + (page & (SHADOW_SPTES - 1))) * 8 - SHADOW_BIAS));
+        compare_spte(x, page, -place);
     }
-    emit_mov_ri64(x, R13, -place);
-    emit_mov_rr64(x, R10, RCX);
-    emit_lea_sib(x, RCX, R11, R13, 1, 0, true);
     same = emit_jrcxz(x);
-    emit_mov_rr64(x, RCX, R10);
+    emit_mov_rr64(x, RCX, R13);
     emit_eip(x, R9, x->tu->eip);
     emit_jmp_vcpu(x, TC_INDIRECT_MISS);
     emit_patch8(same, x->p);
-    emit_mov_rr64(x, RCX, R10);
+    emit_mov_rr64(x, RCX, R13);
     emit_patch32(emit_branch(x, JMP), x->start);
     return at;
 }
