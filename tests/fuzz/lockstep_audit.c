@@ -382,13 +382,19 @@ static bool must_fault(u64 at, u32 size)
     return (u64)((i64)(at << 16) >> 16) != at;
 }
 
-/* A patched instruction's variants, among the translator's records. */
-static bool variants_record(const struct step_insn *s, u64 at)
+/* What belongs to TUs, among the translator's records. */
+static bool note(u64 at, u32 size)
 {
     const struct bt *bt = audit.cpu->bt;
 
+    return within(at, size, bt->notes, (u64)((u8 *)bt->tus + bt->size - bt->notes));
+}
+
+/* A patched instruction's variants, which what looks for them writes to, too. */
+static bool variants_record(const struct step_insn *s, u64 at)
+{
     return s->pc >= (const u8 *)bt_patched && s->pc < (const u8 *)bt_patched_end &&
-           within(at, s->op[0].size, bt->notes, (u64)((u8 *)bt->tus + bt->size - bt->notes));
+           note(at, s->op[0].size);
 }
 
 static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g, bool in_cache)
@@ -415,7 +421,8 @@ static bool may_touch(const struct step_insn *s, u32 i, u64 at, const greg_t *g,
     if (!in_cache && within(at, size, (const u8 *)tc_of(cpu)->c_rsp - C_STACK, C_STACK + 512))
         return true;
     return !write &&
-           (within(at, size, cpu->mmu->space->shadow, SHADOW_BYTES) ||
+           ((!in_cache && note(at, size)) || /* a callout's, which a routine looks at */
+            within(at, size, cpu->mmu->space->shadow, SHADOW_BYTES) ||
             within(at, size, bt->jump_cache, JUMP_BYTES) ||
             within(at, size, bt->decimal, DECIMAL_KINDS * sizeof(*bt->decimal)) ||
             within(at, size, cpu->direct_map_frames, SHADOW_SPTES * sizeof(u32)) ||
