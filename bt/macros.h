@@ -54,8 +54,9 @@
 
 /* To `other` unless the spte is write-protected. Changes rcx. */
 .macro protected_only spte, other
-        rorx    $58, \spte, %rcx        /* bits 6 and 7 are 0 of every spte */
-        cmp     $0x21, %cl              /* SPTE_PROTECTED */
+        mov     \spte, %rcx
+        shr     $58, %rcx
+        cmp     $0x21, %ecx             /* SPTE_PROTECTED */
         jne     \other
 .endm
 
@@ -64,23 +65,20 @@
         shr     $8, \spte
         mov     \address, %ecx
         and     $0xfff, %ecx
-        lea     (%rcx,\n), %rdx
-        cmp     $0x1000, %edx
+        add     \n, %rcx
+        cmp     $0x1000, %ecx
         ja      \fail
-        mov     \address, %edx
-        add     \spte, %rdx
-        mov     %rdx, \free
-        sub     VCPU_RAM(%r15), %rdx
-        shr     $12, %rdx
-        cmp     VCPU_RAM_PAGES(%r15), %rdx
-        jb      7f
-        memory_page_mapped \free, \fail
+        mov     \address, %ecx
+        add     \spte, %rcx
+        memory_page %rcx, \free
         cmp     VCPU_RAM_PAGES(%r15), %rdx
         jae     \fail
-7:      mov     VCPU_PAGE_FLAGS(%r15), \free
+        mov     VCPU_PAGE_FLAGS(%r15), \free
         cmpb    $PG_CODE, (\free,%rdx)
         jne     \fail
         shl     $12, %rdx
+        mov     \address, %ecx
+        and     $0xfff, %ecx
         add     %rcx, %rdx
         shr     $6, %rdx                /* of the map's words, 64 bytes each */
         mov     TC_CODE_MAP(%r15), \free
@@ -98,25 +96,20 @@
  * another address. Changes `free`.
  */
 .macro memory_page reg, free
-        mov     \reg, \free
-        memory_page_mapped \free, 8f
+        mov     \reg, %rdx
+        sub     VCPU_DIRECT_MAP(%r15), %rdx
+        mov     %rdx, \free
+        shr     $32, \free
+        jnz     8f
+        shr     $12, %edx
+        mov     VCPU_DIRECT_MAP_FRAMES(%r15), \free
+        mov     (\free,%rdx,4), %edx
+        dec     %edx
         jmp     9f
 8:      mov     \reg, %rdx
         sub     VCPU_RAM(%r15), %rdx
         shr     $12, %rdx
 9:
-.endm
-
-/* The same of `at`, which changes; to `other` if it is not in the direct map. */
-.macro memory_page_mapped at, other
-        sub     VCPU_DIRECT_MAP(%r15), \at
-        mov     \at, %rdx
-        shr     $32, \at
-        jnz     \other
-        shr     $12, %edx
-        mov     VCPU_DIRECT_MAP_FRAMES(%r15), \at
-        mov     (\at,%rdx,4), %edx
-        dec     %edx
 .endm
 
 /* r10 := the cached load of the key in r9d, ZF set; ZF clear: there is none that still
