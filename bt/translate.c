@@ -463,8 +463,7 @@ static u32 tu_scan(struct bt *bt, const u8 *p, gpa_t gpa, u32 left, bool code32,
     return n > 1 && casts_shadow(&insns[n - 1]) ? n - 1 : n;
 }
 
-/* code: its bytes in host memory; NULL: they are in two pages, of which `second` is the other
- */
+/* code: its bytes in host memory; NULL: they are in two pages, `second` the other */
 static struct tu *tu_make(struct bt *bt, u32 context, gpa_t gpa, const u8 *code,
                           const struct insn *insns, u32 count, bool variant,
                           const struct crossing *second)

@@ -266,20 +266,26 @@ static bool in_page_of(const struct xl *x, u32 target)
     return (base + target) >> PAGE_SHIFT == (base + x->tu->eip) >> PAGE_SHIFT;
 }
 
-/* RCX := 0 if the guest returned to where we are, its own in r11; tc.page is our page again.
- * pop r10;  mov [r15+page], r10d;  not r10d;  mov r11, rcx;  lea ecx, [r9+r10+1-return] */
-static void page_returns(struct xl *x)
+/* RCX := 0 if the guest returned to where we are; tc.page is our page, in r10d, again.
+ * mov [r15+page], r10d;  not r10d;  lea ecx, [r9+r10+1-return] */
+static void page_set(struct xl *x)
 {
-    emit_pop(x, R10);
     emit_mov_mr(x, R15, TC_PAGE, R10);
     emit_not(x, R10);
-    emit_mov_rr64(x, R11, RCX);
     emit_lea_sib(x, RCX, R9, R10, 1, 1 - (i32)x->next_eip, false);
 }
 
-/* The same, if tc.page is our page still: without a store, for which the next call would wait.
- * pop r11;  mov r10d, [r15+page];  not r10d;  lea r13d, [r11+r10+1];
- * lea r10d, [r9+r10+1-return];  rorx r13, r13, 32;  mov r11, rcx;  lea rcx, [r10+r13] */
+/* The same with our page on the host's stack, and RCX's own in r11. */
+static void page_returns(struct xl *x)
+{
+    emit_pop(x, R10);
+    emit_mov_rr64(x, R11, RCX);
+    page_set(x);
+}
+
+/* As page_returns(), if tc.page is our page still: without a store, for which the next call
+ * would wait. pop r11;  mov r10d, [r15+page];  not r10d;  lea r13d, [r11+r10+1]; lea r10d,
+ * [r9+r10+1-return];  rorx r13, r13, 32;  mov r11, rcx;  lea rcx, [r10+r13] */
 static void page_stayed(struct xl *x)
 {
     emit_pop(x, R11);
@@ -293,14 +299,11 @@ static void page_stayed(struct xl *x)
 }
 
 /* The page was another: a callee that begins in ours and ends in the next. What page_stayed()
- * took from the stack still stands below it. As page_returns(), and zero → on; else bt_indirect
- */
+ * took from the stack still stands below it. Zero → on; else bt_indirect */
 static void page_left(struct xl *x, const u8 *on)
 {
     emit_mov_rm(x, R10, RSP, -8);
-    emit_mov_mr(x, R15, TC_PAGE, R10);
-    emit_not(x, R10);
-    emit_lea_sib(x, RCX, R9, R10, 1, 1 - (i32)x->next_eip, false);
+    page_set(x);
     emit_patch8(emit_jrcxz(x), on);
     emit_mov_rr64(x, RCX, R11);
     emit_jmp_vcpu(x, TC_INDIRECT);
