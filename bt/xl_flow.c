@@ -283,8 +283,8 @@ static void page_returns(struct xl *x)
     page_set(x);
 }
 
-/* As page_returns(), if tc.page is our page still: without a store, for which the next call
- * would wait. pop r11;  mov r10d, [r15+page];  not r10d;  lea r13d, [r11+r10+1]; lea r10d,
+/* As page_returns(), if tc.page is our page still: no store, for which the next call would
+ * wait. pop r11;  mov r10d, [r15+page];  not r10d;  lea r13d, [r11+r10+1]; lea r10d,
  * [r9+r10+1-return];  rorx r13, r13, 32;  mov r11, rcx;  lea rcx, [r10+r13] */
 static void page_stayed(struct xl *x)
 {

@@ -338,3 +338,16 @@ const char *keyval_take(const char *list, const char *key, const char **value)
     *out = '\0';
     return left;
 }
+
+const char *keyval_value(const char *text)
+{
+    char *value = keep_bytes(2 * strlen(text) + 1), *out = value;
+
+    for (; *text; text++) {
+        *out++ = *text;
+        if (*text == ',')
+            *out++ = ',';
+    }
+    *out = '\0';
+    return value;
+}

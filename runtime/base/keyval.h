@@ -20,6 +20,8 @@ void *keep_zeroed(size_t size);
 /* Takes "KEY=VALUE," off the list: what is left, and the value (NULL: the key is not there).
  * For an option whose list is read by two. */
 const char *keyval_take(const char *list, const char *key, const char **value);
+/* A text as one value of a list: its commas doubled. Lives as long as the process. */
+const char *keyval_value(const char *text);
 
 /* A formatted text that lives as long as the process, as KEY_TEXT does. */
 char *keep_format(const char *fmt, ...) PRINTF(1, 2);

@@ -163,13 +163,13 @@ void control_drives(struct machine *m, struct drive_name drives[DRIVES])
     for (u32 i = 0; i < 4; i++) {
         struct disk *d = m->ide[i / 2][i % 2];
 
-        snprintf(drives[2 + i].name, sizeof(drives[0].name), "ide%u-%s%u", i / 2 & 1,
+        snprintf(drives[FIRST_IDE + i].name, sizeof(drives[0].name), "ide%u-%s%u", i / 2 & 1,
                  d && d->cdrom ? "cd" : "hd", i % 2);
-        drives[2 + i].disk = d;
+        drives[FIRST_IDE + i].disk = d;
     }
     for (u32 i = 0; i < 2; i++) {
-        snprintf(drives[6 + i].name, sizeof(drives[0].name), "pflash%u", i & 1);
-        drives[6 + i].disk = m->flash[i];
+        snprintf(drives[FIRST_FLASH + i].name, sizeof(drives[0].name), "pflash%u", i & 1);
+        drives[FIRST_FLASH + i].disk = m->flash[i];
     }
 }
 
@@ -227,7 +227,7 @@ const char *control_insert(struct machine *m, const char *path, const char **dri
     if (kind == IMAGE_UNREADABLE)
         return error;
     control_drives(m, drives);
-    for (u32 i = floppy ? 0 : 2; i < (floppy ? 2 : DRIVES); i++) {
+    for (u32 i = floppy ? 0 : FIRST_IDE; i < (u32)(floppy ? FIRST_IDE : FIRST_FLASH); i++) {
         if (!drives[i].disk || (!floppy && !drives[i].disk->cdrom))
             continue;
         snprintf(name, sizeof(name), "%s", drives[i].name);

@@ -25,7 +25,7 @@ const char *control_pmemsave(struct machine *m, gpa_t gpa, u64 size, const char 
 const char *control_memsave(struct machine *m, gla_t gla, u64 size, const char *path);
 
 /* Drives by QEMU's names: floppy0, floppy1, ide0-hd0 … ide1-cd1, pflash0, pflash1. */
-#define DRIVES 8
+enum { FIRST_IDE = 2, FIRST_FLASH = 6, DRIVES = 8 };
 struct drive_name {
     char name[12];
     struct disk *disk; /* NULL: no such drive */

@@ -52,21 +52,20 @@ static const char *no_hotplug(const char *bus)
     return disk_sentence("Bus '%s' does not support hotplugging", bus);
 }
 
-/* ide.0 and ide.1 begin at drives 2 and 4 of control_drives(); any: NULL. False: no such bus.
- */
+/* ide.0 and ide.1 have two each of control_drives(); any: NULL. False: no such bus. */
 static bool drives_of(const struct user_device *row, const char *bus, u32 *from, u32 *to)
 {
     bool floppy = row->bus == BUS_FLOPPY;
 
-    *from = floppy ? 0 : 2;
-    *to = floppy ? 2 : 6;
+    *from = floppy ? 0 : FIRST_IDE;
+    *to = floppy ? FIRST_IDE : FIRST_FLASH;
     if (!bus)
         return true;
     if (floppy)
         return !strcmp(bus, "floppy-bus.0");
     if (strncmp(bus, "ide.", 4) || (bus[4] != '0' && bus[4] != '1') || bus[5])
         return false;
-    *from = bus[4] == '0' ? 2 : 4;
+    *from = FIRST_IDE + (bus[4] == '0' ? 0 : 2);
     *to = *from + 2;
     return true;
 }

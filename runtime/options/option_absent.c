@@ -173,7 +173,8 @@ static const char *only_keys(const char *list, const char *const *names, u32 n)
     for (u32 i = 0; i < n; i++) {
         keyval_take(list, names[i], &value);
         if (value)
-            kept = keep_format("%s%s%s=%s", kept, *kept ? "," : "", names[i], value);
+            kept =
+                keep_format("%s%s%s=%s", kept, *kept ? "," : "", names[i], keyval_value(value));
     }
     return kept;
 }

@@ -39,7 +39,7 @@ static const struct key_row node_keys[] = {
     {"cache.no-flush", KEY_IGNORE},
 };
 
-/* ",a.b=value" for each leaf, commas doubled. */
+/* ",a.b=value" for each leaf. */
 static const char *flatten(const char *list, const char *prefix, struct json_object *object)
 {
     json_object_object_foreach(object, key, value)
@@ -50,9 +50,8 @@ static const char *flatten(const char *list, const char *prefix, struct json_obj
             list = flatten(list, keep_format("%s%s.", prefix, key), value);
             continue;
         }
-        list = keep_format("%s%s%s%s=", list, *list ? "," : "", prefix, key);
-        for (; text && *text; text++)
-            list = keep_format(*text == ',' ? "%s,%c" : "%s%c", list, *text);
+        list = keep_format("%s%s%s%s=%s", list, *list ? "," : "", prefix, key,
+                           keyval_value(text ? text : ""));
     }
     return list;
 }

@@ -31,22 +31,9 @@ SETTER(set_uuid)
     set_smbios(o, option, keep_format("type=1,uuid=%s", arg));
 }
 
-/* The text as one value of a list: its commas doubled. */
-static const char *one_value(const char *text)
-{
-    char *value = keep_zeroed(2 * strlen(text) + 1), *out = value;
-
-    for (; *text; text++) {
-        *out++ = *text;
-        if (*text == ',')
-            *out++ = ',';
-    }
-    return value;
-}
-
 SETTER(set_pflash)
 {
-    set_drive(o, option, keep_format("if=pflash,file=%s", one_value(arg)));
+    set_drive(o, option, keep_format("if=pflash,file=%s", keyval_value(arg)));
 }
 
 /* CYLINDERS,HEADS,SECTORS of the first hard disk; a fourth word, how the BIOS translates it, is
@@ -114,7 +101,7 @@ static void add_user_key(struct options *o, const char *key, const char *value)
     const char *before = o->user_network;
 
     o->user_network = keep_format("%s%s%s=%s", before ? before : "", before ? "," : "", key,
-                                  one_value(value));
+                                  keyval_value(value));
 }
 
 /* [tcp|udp]:HOST-PORT:[GUEST]:GUEST-PORT */
