@@ -2,7 +2,7 @@
  * The translation cache: code memory, and records of what is in it, together no larger than
  * --tc-size. When it is full everything goes at once: nothing points into it but what a flush
  * visits. Without --tc-size it starts small, and doubles instead while what is in it was worth
- * keeping: while translating takes more than a small share of the time.
+ * keeping: while translating takes more than a small share of the CPU time.
  *
  *   code     one memfd mapped twice, writable here and executable there, filled from the bottom
  *   records  struct tu by number from the bottom; their exits, sites and callouts from the top
@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -20,7 +21,7 @@
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
-enum { CODE_STEP = 256 << 10, GROW_SHARE = 20 /* of the time, 1/GROW_SHARE */ };
+enum { CODE_STEP = 256 << 10, GROW_SHARE = 20 /* of the CPU time, 1/GROW_SHARE */ };
 static const u64 FIRST_SIZE = MIB(32), MOST_SIZE = MIB(256);
 
 static bool map_code(struct bt *bt)
@@ -111,6 +112,30 @@ static bool low_memory_free(void)
 #endif
 }
 
+static u64 ns_of(clockid_t clock)
+{
+    struct timespec ts;
+
+    clock_gettime(clock, &ts);
+    return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+}
+
+static struct moment moment_now(void)
+{
+    return (struct moment){.tsc = __rdtsc(),
+                           .wall = ns_of(CLOCK_MONOTONIC),
+                           .cpu = ns_of(CLOCK_THREAD_CPUTIME_ID)};
+}
+
+/* The thread's CPU time since then, in the TSC's ticks. */
+static u64 cpu_ticks_since(const struct moment *then)
+{
+    struct moment now = moment_now();
+
+    return (u64)((double)(now.tsc - then->tsc) * (double)(now.cpu - then->cpu) /
+                 (double)(now.wall - then->wall + 1));
+}
+
 bool cache_init(struct bt *bt, const char **why)
 {
     if (!low_memory_free()) {
@@ -120,7 +145,7 @@ bool cache_init(struct bt *bt, const char **why)
     bt->size = bt->config.cache_size ? bt->config.cache_size : MOST_SIZE;
     bt->size = (bt->size + 0xffff) & ~0xffffull;
     bt->limit = bt->config.cache_size ? bt->size : FIRST_SIZE;
-    bt->cleared = __rdtsc();
+    bt->cleared = (struct moment){.tsc = __rdtsc(), .wall = ns_of(CLOCK_MONOTONIC)};
     if (map_code(bt) && map_records(bt) && map_runs(bt) && map_stack(bt)) {
         cache_reset_stack(bt);
         return true;
@@ -177,9 +202,10 @@ static void take_code(struct bt *bt)
 
 static void make_room(struct bt *bt)
 {
-    u64 spent = bt->stats.translate_tsc - bt->spent, elapsed = __rdtsc() - bt->cleared;
+    u64 spent = bt->stats.translate_tsc - bt->spent;
 
-    if (bt->limit >= bt->size || bt->config.deterministic || spent * GROW_SHARE < elapsed) {
+    if (bt->limit >= bt->size || bt->config.deterministic ||
+        spent * GROW_SHARE < cpu_ticks_since(&bt->cleared)) {
         bt_flush(bt);
         return;
     }
@@ -216,7 +242,7 @@ void cache_clear(struct bt *bt)
     bt->notes = (u8 *)bt->tus + bt->size;
     bt->tu_count = 1;
     bt->used = bt->taken = 0;
-    bt->cleared = __rdtsc();
+    bt->cleared = moment_now();
     bt->spent = bt->stats.translate_tsc;
     bt->dropped_before = bt->stats.drops;
     cache_reset_stack(bt);

@@ -9,24 +9,23 @@
 
 /*
  * r9d: the address; r10: its write spte; r11d: how many bytes. A write-protected spte becomes a
- * direct one if the page is write-protected for code alone and these bytes are no code; else 0,
- * which leads to a callout. Other sptes stay. Changes r11 and r13.
+ * direct one if the page is write-protected for code alone and these bytes, all in it, are no
+ * code. Else this returns behind the jump that follows the call. Changes r10, r11 and r13.
  */
         .globl  bt_code_page_store
         .type   bt_code_page_store, @function
 bt_code_page_store:
         flags_save %r13d
         mov     %ecx, VCPU_ECX(%r15)
-        protected_only %r10, 2f
         mov     %edx, VCPU_EDX(%r15)
         mov     %ebx, VCPU_EBX(%r15)
-        look_where_code_is %r9d, %r10, %r11, %rbx, 3f
+        look_at_code_map %r9d, %r10, %r11, %rbx, 2f
 1:      mov     VCPU_EBX(%r15), %ebx
         mov     VCPU_EDX(%r15), %edx
-2:      mov     VCPU_ECX(%r15), %ecx
+        mov     VCPU_ECX(%r15), %ecx
         flags_restore %r13d
         ret
-3:      xor     %r10d, %r10d
+2:      addq    $JMP_SIZE, (%rsp)
         jmp     1b
 
         .globl  bt_code_page_store_end

@@ -29,9 +29,9 @@ enum branch {
 };
 
 /*
- * What one instruction may take: jumps out of line, bytes in its place (and as many for each
- * path out of line), bytes of the way to a callout. One that would take more is a callout. So
- * each TU has room in MAX_CCF, whatever the guest's code is.
+ * What one instruction may take: jumps out of line, bytes in its place, bytes of each way out
+ * of line. One that would take more is a callout. So each TU has room in MAX_CCF, whatever the
+ * guest's code is.
  */
 enum {
     INSN_SLOW = 8,
@@ -39,14 +39,11 @@ enum {
     PATH_ROOM = 64,
     EXITS_ROOM = 256,
     SLACK = 2048,
-    MAX_SLOW = (2 * MAX_INSNS + 2) * INSN_SLOW,
+    MAX_SLOW = (MAX_INSNS + 2) * INSN_SLOW,
 };
-static_assert(2 * MAX_INSNS * INSN_ROOM + MAX_INSNS * PATH_ROOM + EXITS_ROOM + SLACK <= MAX_CCF,
+static_assert(MAX_INSNS * (INSN_ROOM + (INSN_SLOW + 1) * PATH_ROOM) + EXITS_ROOM + SLACK <=
+                  MAX_CCF,
               "room for a TU");
-
-/* Where an instruction goes on out of line: in C; or once more, for a store to a
- * write-protected page, which asks whether there is code (codepage.S). */
-enum path { PATH_CALLOUT, PATH_CODE_PAGE, PATHS };
 
 /* A translation in progress. */
 struct xl {
@@ -88,19 +85,20 @@ struct xl {
         u8 base; /* guest register; NO_REG: none */
         i32 disp;
     } at;
-    enum path next; /* of what is unusual */
-    bool code_page_store;    /* stores to write-protected pages ask whether there is code */
     /* looked at for a page crossing over so many bytes; 0: for alignment, if not unaligned */
     u8 span;
     bool reg_r11; /* emit_copy(): the register in ModRM.reg is r11 */
     bool ident;   /* it is the same on the host, but for registers and memory operand */
     bool last; /* the present instruction is the TU's last */
-    /* Jumps out of line to the present site's callout, to be filled in at the end. */
+    /* Jumps out of line, to be filled in at the end: to a site's callout; where a store was
+     * looked at, by the question whether its page is write-protected for code that is not here
+     * (codepage.S). */
     struct {
         u16 jump;   /* rel32 */
         u16 resume; /* where the next instruction starts */
+        u16 stored; /* where the store goes on that may; 0: no such question */
+        u8 size;    /* its bytes */
         u8 site;
-        u8 path;    /* enum path */
     } slow[MAX_SLOW]; /* places are offsets in the CCF */
     u32 slow_count;
 };
@@ -109,6 +107,12 @@ struct xl {
 static inline bool xl_fits(const struct xl *x, const u8 *start, u32 slow)
 {
     return x->p - start <= INSN_ROOM && x->slow_count - slow <= INSN_SLOW;
+}
+
+/* The offset in the CCF of what is emitted next. */
+static inline u16 ccf_here(const struct xl *x)
+{
+    return (u16)(x->p - x->start);
 }
 
 /*

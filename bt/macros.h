@@ -44,59 +44,46 @@
 
 /*
  * A store to `address`, whose write spte is write-protected: `spte` becomes a direct one, if
- * the page is write-protected for code alone and the `n` (a register) bytes are no TU's.
- * Changes rcx, rdx and `free`.
+ * the page is write-protected for code alone and the `n` (a register; CODE_PAGE_STORE_MAX at
+ * most) bytes, all in it, are no TU's. Changes rcx, rdx and `free`.
  */
 .macro look_at_code_map address, spte, n, free, fail
-        protected_only \spte, \fail
-        look_where_code_is \address, \spte, \n, \free, \fail
-.endm
-
-/* To `other` unless the spte is write-protected. Changes rcx. */
-.macro protected_only spte, other
         mov     \spte, %rcx
         shr     $58, %rcx
         cmp     $0x21, %ecx             /* SPTE_PROTECTED */
-        jne     \other
-.endm
-
-.macro look_where_code_is address, spte, n, free, fail
+        jne     \fail
         shl     $8, \spte
         shr     $8, \spte
         mov     \address, %ecx
+        lea     (\spte,%rcx), %rdx
         and     $0xfff, %ecx
-        add     \n, %rcx
-        cmp     $0x1000, %ecx
+        lea     (%rcx,\n), \free
+        cmp     $0x1000, \free
         ja      \fail
-        mov     \address, %ecx
-        add     \spte, %rcx
-        memory_page %rcx, \free
+        memory_page \free
         cmp     VCPU_RAM_PAGES(%r15), %rdx
         jae     \fail
         mov     VCPU_PAGE_FLAGS(%r15), \free
         cmpb    $PG_CODE, (\free,%rdx)
         jne     \fail
         shl     $12, %rdx
-        mov     \address, %ecx
-        and     $0xfff, %ecx
-        add     %rcx, %rdx
-        shr     $6, %rdx                /* of the map's words, 64 bytes each */
-        mov     TC_CODE_MAP(%r15), \free
-        lea     (\free,%rdx,8), \free
-        mov     8(\free), %rdx
-        mov     (\free), \free
-        shrd    %cl, %rdx, \free
+        or      %rcx, %rdx
+        mov     %edx, %ecx
+        shr     $3, %rdx
+        add     TC_CODE_MAP(%r15), %rdx
+        mov     (%rdx), \free
+        and     $7, %ecx
+        shrx    %rcx, \free, \free
         bzhi    \n, \free, \free
         jnz     \fail
         count   MEMO_CODE_PAGE
 .endm
 
 /*
- * rdx := number of the memory's page at host address `reg`: by the direct map it may be that of
+ * rdx := number of the memory's page at host address rdx: by the direct map it may be that of
  * another address. Changes `free`.
  */
-.macro memory_page reg, free
-        mov     \reg, %rdx
+.macro memory_page free
         sub     VCPU_DIRECT_MAP(%r15), %rdx
         mov     %rdx, \free
         shr     $32, \free
@@ -106,7 +93,7 @@
         mov     (\free,%rdx,4), %edx
         dec     %edx
         jmp     9f
-8:      mov     \reg, %rdx
+8:      add     VCPU_DIRECT_MAP(%r15), %rdx
         sub     VCPU_RAM(%r15), %rdx
         shr     $12, %rdx
 9:

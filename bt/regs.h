@@ -38,6 +38,9 @@
 #define MEMO_KINDS     12
 /* Repeated string instructions of so many elements at most: strings.S */
 #define REP_SHORT 64
+/* bt_code_page_store(): so many bytes at most, and the size of the jump that it may skip */
+#define CODE_PAGE_STORE_MAX 57
+#define JMP_SIZE            5
 /* See stats.def */
 #define RUNS_TUS 0
 #define RUNS_INSNS 1

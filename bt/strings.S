@@ -81,9 +81,11 @@ bt_rep_movs:
         jb      rep_stop
         jmp     3f
 2:      mov     %eax, VCPU_ESP(%r15)          /* one page of memory at two addresses? */
-        memory_page %r10, %rax
+        mov     %r10, %rdx
+        memory_page %rax
         mov     %edx, VCPU_EBP(%r15)
-        memory_page %r11, %rax
+        mov     %r11, %rdx
+        memory_page %rax
         mov     VCPU_ESP(%r15), %eax
         cmp     VCPU_EBP(%r15), %edx
         je      rep_stop

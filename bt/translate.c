@@ -187,26 +187,12 @@ bool xl_stores(const struct insn *in)
            (insn_memory(in) == &in->op[0] && xl_rows[in->mnem].access == XL_WRITE);
 }
 
-/* May the unusual stand out of line? Not if a host fault there would have to be traced to a
- * site. */
-static bool may_go_out_of_line(const struct insn *in)
-{
-    return !xl_fpu_native(in) && !ends_tu(in) && !(cpu_ops[in->mnem].attr & OP_DIVIDES);
-}
-
 /* A local variable is loaded soon after it was stored; that store waits for its spte to know
  * where it goes, and a load that did not wait is undone and repeated by the host. Such loads go
  * by sptes as well. */
 static bool by_stack_or_frame(const struct insn *in)
 {
     return insn_memory(in) && (in->base == ESP || in->base == EBP);
-}
-
-static enum path next_path(const struct xl *x, const struct insn *in)
-{
-    if (!may_go_out_of_line(in))
-        return PATH_CALLOUT;
-    return x->checked && xl_stores(in) ? PATH_CODE_PAGE : PATH_CALLOUT;
 }
 
 /* What the site's form means for this instruction. */
@@ -224,8 +210,6 @@ static void set_form(struct xl *x, const struct insn *in)
         x->direct_map =
             !by_stack_or_frame(in) &&
             (form == FORM_MAPPED || (form == FORM_MAPPED_UNALIGNED && xl_only_loads(in)));
-    x->next = next_path(x, in);
-    x->code_page_store = in->mnem == ZYDIS_MNEMONIC_CALL && x->checked;
 }
 
 /* Is it one of those of which memo.c keeps what they come to? */
@@ -313,7 +297,7 @@ static void translate_insn(struct xl *x, const struct insn *in)
     if ((!x->callout || forced) && !tu_dispatches(x->tu) && xl_by_row(x, in) &&
         xl_fits(x, start, slow)) {
         for (u32 i = slow; i < x->slow_count; i++)
-            x->slow[i].resume = (u16)(x->p - x->start);
+            x->slow[i].resume = ccf_here(x);
         if (x->slow_count > slow) /* it may go on behind C */
             memcpy(x->low, low, sizeof(low));
         note_holes(x, in);
@@ -402,7 +386,7 @@ static void translate_body(struct xl *x, u32 max)
 
         x->site = &x->sites[i];
         x->last = i + 1 == max;
-        *x->site = (struct site){.host_off = (u16)(x->p - x->start),
+        *x->site = (struct site){.host_off = ccf_here(x),
                                  .eip_off = eip_off,
                                  .form = (u8)site_form(x, facts, &x->insns[i])};
         eip += x->insns[i].len;

@@ -70,8 +70,12 @@ struct bt {
     u64 size, used;  /* size: reserved; */
     /* and how much of it, with records, before something is done: see cache.c */
     u64 limit;
-    /* the TSC, what was spent on translating, and TUs dropped, when it was empty last */
-    u64 cleared, spent, dropped_before;
+    /* when it was empty last: by the TSC, by the clock and by the thread's CPU time, in ns;
+     * what had been spent on translating, and TUs dropped */
+    struct moment {
+        u64 tsc, wall, cpu;
+    } cleared;
+    u64 spent, dropped_before;
     u64 taken; /* of the code, from the host: see cache.c */
     u8 *stack; /* of return addresses, with a guard page below */
     /* Records: TUs by number from below, what belongs to them (notes) from above. */

@@ -19,12 +19,6 @@ static u16 ccf_offset(const struct xl *x, const u8 *p)
     return (u16)(p - x->start);
 }
 
-/* That of the next byte. */
-static u16 ccf_here(const struct xl *x)
-{
-    return ccf_offset(x, x->p);
-}
-
 void xl_exit(struct xl *x, u32 number, enum branch branch, u32 target)
 {
     u8 *jump = emit_branch(x, branch);
@@ -596,50 +590,34 @@ static void jump_back(struct xl *x, u16 resume)
     emit_patch32(emit_branch(x, JMP), x->start + resume);
 }
 
-/* The instruction once more, as a store to a code page that may hit no code. False: nothing is
- * left of it. */
-static bool path_code_page(struct xl *x, u8 site, u16 resume)
+/* mov r11d, size;  call;  jmp back;  here it returns where the store may not be done. */
+static void ask_for_code(struct xl *x, u8 size, u16 stored)
 {
-    const struct insn *in = &x->insns[site];
-    u32 slow = x->slow_count;
-    u8 *start = x->p;
-
-    x->site = &x->sites[site];
-    x->direct_map = false;
-    x->checked = x->code_page_store = true;
-    x->unaligned = x->site->form != FORM_CHECKED;
-    x->next = PATH_CALLOUT;
-    x->last = site + 1 == x->tu->count;
-    x->patched = x->patched_sites[site];
-    if (!xl_by_row(x, in) || !xl_fits(x, start, slow)) {
-        x->p = start;
-        x->slow_count = slow;
-        return false;
-    }
-    for (u32 i = slow; i < x->slow_count; i++)
-        x->slow[i].resume = resume;
-    jump_back(x, resume);
-    return true;
+    emit_mov_ri(x, R11, size);
+    emit_call_vcpu(x, TC_CODE_PAGE_STORE);
+    jump_back(x, stored);
 }
 
-/* One path of each kind for a site, however many jumps lead there. The list grows meanwhile. */
+/* One callout for a site, however many jumps lead there. */
 static void slow_paths(struct xl *x)
 {
-    u16 paths[PATHS][MAX_INSNS] = { 0 };
+    u16 callouts[MAX_INSNS] = {0};
 
     for (u32 i = 0; i < x->slow_count; i++) {
-        u8 site = x->slow[i].site;
-        enum path path = (enum path)x->slow[i].path;
-        u16 *at = &paths[path][site];
+        u16 *callout = &callouts[x->slow[i].site];
+        u8 *from = x->p;
 
-        if (!*at) {
-            *at = ccf_here(x);
-            if (path == PATH_CALLOUT || !path_code_page(x, site, x->slow[i].resume)) {
-                xl_callout(x, &x->sites[site], false);
-                jump_back(x, x->slow[i].resume);
-            }
+        if (x->slow[i].stored)
+            ask_for_code(x, x->slow[i].size, x->slow[i].stored);
+        if (*callout && from != x->p) {
+            jump_back(x, *callout);
+        } else if (!*callout) {
+            *callout = ccf_here(x);
+            xl_callout(x, &x->sites[x->slow[i].site], false);
+            jump_back(x, x->slow[i].resume);
         }
-        emit_patch32(x->start + x->slow[i].jump, x->start + *at);
+        emit_patch32(x->start + x->slow[i].jump,
+                     x->slow[i].stored ? from : x->start + *callout);
     }
 }
 

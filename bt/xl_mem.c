@@ -77,7 +77,7 @@ static void slow_add(struct xl *x, u8 *jump)
 {
     check(x->slow_count < MAX_SLOW, "too many slow paths in one TU");
     x->slow[x->slow_count].jump = (u16)(jump - x->start);
-    x->slow[x->slow_count].path = (u8)x->next;
+    x->slow[x->slow_count].stored = 0;
     x->slow[x->slow_count++].site = (u8)(x->site - x->sites);
 }
 
@@ -185,16 +185,13 @@ static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
     emit_lea_sib(x, R11, R11, R10, 1, 1, true);
 }
 
-/* r10 := a direct spte, if it is write-protected for code that is not here. r11 is 0 or a
- * misalignment that has not been computed yet. */
-static void look_at_code_map(struct xl *x, bool span, u32 size)
+/* A store by the spte in r10 goes on here, too, if bt_code_page_store() lets it. */
+static void goes_on_beside_code(struct xl *x, u32 size)
 {
-    if (span)
-        xl_slow_unless_zero(x, R11, R13);
-    emit_mov_ri(x, R11, size);
-    emit_call_vcpu(x, TC_CODE_PAGE_STORE);
-    if (span)
-        emit_mov_ri(x, R11, 0);
+    if (size > CODE_PAGE_STORE_MAX || x->context->key & KEY_AC)
+        return;
+    x->slow[x->slow_count - 1].stored = ccf_here(x);
+    x->slow[x->slow_count - 1].size = (u8)size;
 }
 
 /* What is known of the spte in r10 and the address in r9 must come to 0 in one register. */
@@ -206,9 +203,7 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
     emit_spte(x, R10, access);
     if (span)
         emit_crossing(x, span, access);
-    if (x->code_page_store && access == XL_WRITE)
-        look_at_code_map(x, span, size);
-    if (!span && size > 1)
+    else if (size > 1)
         emit_low_bits_up(x, R11, R9, size);
     if (!x->checked) {
         xl_slow_unless_zero(x, R11, R13);
@@ -216,12 +211,11 @@ static void checked_access(struct xl *x, u32 size, enum xl_access access)
     }
     emit_lea_sib(x, R13, R10, NO_REG, 1, -1, true); /* spte 0: all ones */
     emit_top16(x, R13);
-    if (size == 1) {
-        xl_slow_unless_zero(x, R13, R11);
-        return;
-    }
-    emit_lea_sib(x, R11, R11, R13, 1, 0, true);
-    xl_slow_unless_zero(x, R11, R13);
+    if (size > 1)
+        emit_lea_sib(x, R13, R13, R11, 1, 0, true);
+    xl_slow_unless_zero(x, R13, R11);
+    if (access == XL_WRITE)
+        goes_on_beside_code(x, span ? span : size);
 }
 
 bool xl_allowed(const struct xl *x, u8 seg, enum xl_access access)

@@ -192,8 +192,6 @@ static bool repeat(struct xl *x, const struct insn *in, enum bt_rep what, single
     if (x->callout || x->context->key & KEY_AC ||
         !place_of(x, in, source, what != REP_LODS, &place))
         return false;
-    x->next = PATH_CALLOUT;
-    x->code_page_store = false;
     alone.prefixes &= (u8) ~(PFX_REP | PFX_REPNE);
     none = jump_unless_count(x, in);
     count_but_one(x, in);

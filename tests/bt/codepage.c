@@ -118,6 +118,71 @@ TEST(bt_code_page_store, so_does_what_crosses_into_the_page)
     CHECK(in_cache);
 }
 
+static u64 callouts_but_hlt(const struct bt_stats *s)
+{
+    return s->callouts - s->callout_by[ZYDIS_MNEMONIC_HLT];
+}
+
+/* Each ends with HLT, and stores at DI or below SP. */
+static const struct {
+    const char *what, *code;
+    u32 size;
+} stores[] = {
+    {"add [di], al", "\x00\x05\xf4", 3},
+    {"xchg [di], eax", "\x66\x87\x05\xf4", 4},
+    {"stosb", "\xaa\xf4", 2},
+    {"rep stosb, one", "\xb9\x01\x00\xf3\xaa\xf4", 6},
+    {"push ax", "\x50\xf4", 2},
+    {"pusha", "\x60\xf4", 2},
+    {"call", "\xe8\x00\x00\xf4", 4},
+    {"fninit; fld1; fstp dword [di]", "\xdb\xe3\xd9\xe8\xd9\x1d\xf4", 7},
+    {"fninit; fld1; fstp qword [di]", "\xdb\xe3\xd9\xe8\xdd\x1d\xf4", 7},
+    {"fninit; fld1; fistp word [di]", "\xdb\xe3\xd9\xe8\xdf\x1d\xf4", 7},
+    {"movups [di], xmm0", "\x0f\x11\x05\xf4", 4},
+    {"movq [di], mm0; emms", "\x0f\x7f\x05\x0f\x77\xf4", 6},
+};
+
+TEST(bt_code_page_store, whatever_stores)
+{
+    enum { BESIDE = VICTIM + 0x80, AT = STORE + 0x100 };
+    u32 lost = 0, unseen = 0; /* a bit for each of them */
+
+    for (u32 i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
+        struct bt *bt = start(FORM_CHECKED);
+        struct vcpu *cpu = bt->cpu;
+        u8 *code = mmu_ram(cpu->mmu) + CODE;
+        u64 before = 0, callouts = 0;
+        u32 page = CODE >> PAGE_SHIFT, tus = 0;
+
+        cpu->cr0 &= ~(u32)(CR0_EM | CR0_TS);
+        cpu->cr4 |= CR4_OSFXSR;
+        memcpy(code + VICTIM, victim, sizeof(victim));
+        memcpy(code + AT, stores[i].code, stores[i].size);
+        run(cpu, VICTIM);
+        for (u32 turn = 0; turn < 4; turn++) {
+            tus = bt->page_tus[page];
+            before = tc_of(cpu)->memo_hits[MEMO_CODE_PAGE];
+            callouts = callouts_but_hlt(&bt->stats);
+            memset(code + BESIDE - 64, 0xaa, 128);
+            cpu->gpr[EAX] = 0x1234;
+            cpu->gpr[EDI] = BESIDE;
+            cpu->gpr[ESP] = BESIDE + 2;
+            run(cpu, AT);
+        }
+        if (tc_of(cpu)->memo_hits[MEMO_CODE_PAGE] <= before || code[BESIDE] == 0xaa ||
+            callouts_but_hlt(&bt->stats) != callouts || bt->page_tus[page] != tus)
+            lost |= 1u << i;
+        /* The same over the victim. */
+        cpu->gpr[EDI] = VICTIM;
+        cpu->gpr[ESP] = VICTIM + 2;
+        run(cpu, AT);
+        if (bt->page_tus[page] != tus - 1)
+            unseen |= 1u << i;
+    }
+    CHECK_EQ(lost, 0);
+    CHECK_EQ(unseen, 0);
+}
+
 TEST(bt_code_page_store, a_page_table_with_code_is_told)
 {
     struct bt *bt = start(FORM_CHECKED);
@@ -201,11 +266,6 @@ static void patch_with(struct bt *bt, u32 count, u32 turns, struct bt_stats *sin
         if (i == turns / 2)
             *since = bt->stats;
     }
-}
-
-static u64 callouts_but_hlt(const struct bt_stats *s)
-{
-    return s->callouts - s->callout_by[ZYDIS_MNEMONIC_HLT];
 }
 
 TEST(bt_variants, a_few_opcodes_in_turn_are_host_code)
