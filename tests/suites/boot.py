@@ -446,8 +446,14 @@ def asleep(vm):
 def linux_own_warning(said):
     """Without a warning of Linux 6.1 at itself: where it resumes, an allocation may ask for random numbers as their seed is due, and
     that asks for the time, which has not resumed (irqrouter_resume to crng_make_state to ktime_get_seconds). The console may leave
-    out the lines between."""
-    return re.sub(r"^\[ *[\d.]+\] WARNING: .* ktime_get_seconds.*\n(?:.*\n)*?.* Call Trace:.*\n", "", said, flags=re.M)
+    out lines; those that it shows must be that call's, and no other complaint among them."""
+    def unless_own(found):
+        warning, trace = found[0].split("Call Trace:", 1)
+        other = re.search("WARNING|BUG|Oops|[Ee]rror|fail|timeout", warning.split("\n", 1)[1] + trace)
+        return found[0] if other or ("+0x" in trace and "crng_make_state" not in trace) else ""
+
+    return re.sub(r"^\[ *[\d.]+\] WARNING: .* ktime_get_seconds.*\n(?:\[.*\n){0,60}?\[.* Call Trace:.*\n(?:\[ *[\d.]+\]  .*\n)*", unless_own,
+                  said, flags=re.M)
 
 
 @case()
