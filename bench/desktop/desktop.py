@@ -20,16 +20,20 @@ DISK = os.path.join(FOLDER, "disk.img")
 MEMORY = 512  # MiB
 SIZE = 1024, 768
 SCREEN = ["-vga", "none", "-device", "VGA,xres=%d,yres=%d" % SIZE]  # of QEMU, whose monitor prefers another
+SOURCES = [os.path.join(HERE, name) for name in ("make-desktop", "init", "session", "xserver", "grub.cfg")]
 STEELBLUE = bytes([70, 130, 180])  # the root window, as `session` paints it
+
+
+def made():
+    return os.path.exists(DISK) and all(os.path.getmtime(f) < os.path.getmtime(DISK) for f in SOURCES)
 
 
 def make():
     """The disk; False, with a line why, where it cannot be had."""
-    sources = [os.path.join(HERE, name) for name in ("make-desktop", "init", "session", "grub.cfg")]
-    if os.path.exists(DISK) and all(os.path.getmtime(f) < os.path.getmtime(DISK) for f in sources):
+    if made():
         return True
     print("Making a disk with a Debian desktop, from packages.", flush=True)
-    done = subprocess.run([sources[0]], capture_output=True, text=True)
+    done = subprocess.run([SOURCES[0]], capture_output=True, text=True)
     if done.returncode:
         print("bench/desktop/make-desktop failed: %s" % done.stderr.strip().split("\n")[-1])
     return done.returncode == 0
