@@ -1,11 +1,12 @@
 /*
  * pc-testdev, as QEMU has it and kvm-unit-tests use it (hw/misc/pc-testdev.c's interface):
  *
- *   ports E0-E3      a register of 32 bits, accessed in any size        E8-EB  the same, byte
- * by byte ports E4-E7      a write names a page whose translation is to be dropped: nothing to
- * do, ours are never stale ports 2000-2017  a write raises (not 0) or lowers interrupt line 0
- * to 23; from 16 on only the I/O APIC has pins, which are not wired here FF000000         64
- * KiB of device memory that keeps what is written
+ *   ports E0-E3      a register of 32 bits, accessed in any size; E8-EB the same one
+ *   ports E4-E7      a write names a page whose translation is to be dropped: nothing to do,
+ *                    ours are never stale
+ *   ports 2000-2017  a write raises (not 0) or lowers interrupt line 0 to 23; from 16 on only
+ *                    the I/O APIC has pins, which are not wired here
+ *   FF000000         64 KiB of device memory that keeps what is written
  */
 #include "devices/pc_testdev.h"
 #include "devices/user_device.h"
@@ -72,14 +73,13 @@ static void memory_write(struct device *dev, u32 off, enum io_size size, u32 val
 
 static bool pc_testdev_attach(struct device *dev)
 {
-    static const struct io_ops word = { word_read, word_write, IO_8 | IO_16 | IO_32 };
-    static const struct io_ops bytes = { word_read, word_write, IO_8 };
+    static const struct io_ops word = {word_read, word_write, IO_8 | IO_16 | IO_32};
     static const struct io_ops flush = { nothing_read, nothing_write, IO_8 | IO_16 | IO_32 };
     static const struct io_ops lines = { nothing_read, line_write, IO_8 | IO_16 | IO_32 };
     static const struct io_ops memory = { memory_read, memory_write, IO_8 | IO_16 | IO_32 };
 
     return bus_claim_ports(dev, WORD, 4, &word) && bus_claim_ports(dev, FLUSH, 4, &flush) &&
-           bus_claim_ports(dev, BYTES, 4, &bytes) &&
+           bus_claim_ports(dev, BYTES, 4, &word) &&
            bus_claim_ports(dev, LINES, LINE_COUNT, &lines) &&
            bus_claim_memory(dev, MEMORY, MEMORY_SIZE, &memory);
 }

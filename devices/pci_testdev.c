@@ -6,8 +6,8 @@
  *   0 test  1 width of the access in bytes  4 offset of the accesses  8 data to write  C count
  * 10 name, ends with 0
  *
- * Tests differ in QEMU by how the host hears of the access. Here all are the same, but for that
- * the third counts only the right data.
+ * Tests differ in QEMU by how the host hears of the access; here they all just count. The
+ * second one takes any data. The BARs share one test: what is chosen last is what both tell of.
  */
 #include "devices/pci_testdev.h"
 #include "devices/user_device.h"
@@ -15,95 +15,99 @@
 #include <string.h>
 
 enum {
-    MEMORY, PORTS, BARS, MEMORY_SIZE = 4096, PORTS_SIZE = 256, MEMORY_AT = 2048, PORTS_AT = 128,
-    TESTS = 3, NONE = 0xff, NAME = 16, HEADER = 48, DATA = 0xfa,
+    MEMORY,
+    PORTS,
+    BARS,
+    MEMORY_SIZE = 4096,
+    PORTS_SIZE = 256,
+    MEMORY_AT = 2048,
+    PORTS_AT = 128,
+    TESTS = 3,
+    ANY_DATA = 1,
+    NONE = 0xff,
+    NAME = 16,
+    HEADER = 48,
+    DATA = 0xfa,
+    OTHER_DATA = 0xce,
 };
 
-struct side {
-    u8 test;   /* NONE: none is chosen */
-    u32 count;
-};
 struct pci_testdev {
     struct device dev;
     struct pci_function pci;
     u32 claimed[BARS];
-    struct side side[BARS];
+    u8 test; /* 0 to 2 those of memory, 3 to 5 of ports; NONE: none is chosen */
+    u32 count;
 };
 
 /* Each test has an offset of its own. */
-static u32 test_offset(u32 bar, u32 test)
+static u32 test_offset(u32 test)
 {
-    return (bar == MEMORY ? MEMORY_AT : PORTS_AT) + test;
+    return (test < TESTS ? MEMORY_AT : PORTS_AT) + test;
 }
 
-static void make_header(u32 bar, const struct side *s, u8 header[HEADER])
+static u8 test_data(u32 test)
 {
-    static const char *const names[BARS][TESTS] = {
-        { "mmio-no-eventfd", "mmio-wildcard-eventfd", "mmio-datamatch-eventfd" },
-        { "portio-no-eventfd", "portio-wildcard-eventfd", "portio-datamatch-eventfd" },
+    return test % TESTS == ANY_DATA ? OTHER_DATA : DATA;
+}
+
+static void make_header(const struct pci_testdev *t, u8 header[HEADER])
+{
+    static const char *const names[BARS * TESTS] = {
+        "mmio-no-eventfd",   "mmio-wildcard-eventfd",   "mmio-datamatch-eventfd",
+        "portio-no-eventfd", "portio-wildcard-eventfd", "portio-datamatch-eventfd",
     };
-    u32 words[3] = { test_offset(bar, s->test), DATA, s->count };
+    u32 words[3] = {test_offset(t->test), test_data(t->test), t->count};
 
     memset(header, 0, HEADER);
-    header[0] = s->test;
+    header[0] = t->test;
     header[1] = 1;
     memcpy(header + 4, words, sizeof(words));
-    strcpy((char *)header + NAME, names[bar][s->test]);
+    strcpy((char *)header + NAME, names[t->test]);
 }
 
-static u32 side_read(struct pci_testdev *t, u32 bar, u32 off, enum io_size size)
+static u32 header_read(struct device *dev, u32 off, enum io_size size)
 {
+    struct pci_testdev *t = (struct pci_testdev *)dev;
     u8 header[HEADER];
     u32 val = 0;
 
-    if (t->side[bar].test >= TESTS || off + size > HEADER)
+    if (t->test >= BARS * TESTS || off + size > HEADER)
         return 0;
-    make_header(bar, &t->side[bar], header);
+    make_header(t, header);
     memcpy(&val, header + off, size);
     return val;
 }
 
-static void side_write(struct pci_testdev *t, u32 bar, u32 off, enum io_size size, u32 val)
+/* A byte to BAR `bar`. */
+static void bar_write(struct device *dev, u32 bar, u32 off, u8 val)
 {
-    struct side *s = &t->side[bar];
+    struct pci_testdev *t = (struct pci_testdev *)dev;
 
     if (off == 0) {
-        s->test = (val & 0xff) < TESTS ? (u8)val : NONE;
-        s->count = 0;
-        return;
+        t->test = val < TESTS ? (u8)(bar * TESTS + val) : NONE;
+        t->count = 0;
+    } else if (t->test < BARS * TESTS && off == test_offset(t->test)) {
+        t->count += t->test % TESTS == ANY_DATA || val == DATA;
     }
-    if (s->test >= TESTS || off != test_offset(bar, s->test))
-        return;
-    if (s->test < TESTS - 1 || (size == IO_8 && val == DATA))
-        s->count++;
-}
-
-static u32 memory_read(struct device *dev, u32 off, enum io_size size)
-{
-    return side_read((struct pci_testdev *)dev, MEMORY, off, size);
 }
 
 static void memory_write(struct device *dev, u32 off, enum io_size size, u32 val)
 {
-    side_write((struct pci_testdev *)dev, MEMORY, off, size, val);
-}
-
-static u32 ports_read(struct device *dev, u32 off, enum io_size size)
-{
-    return side_read((struct pci_testdev *)dev, PORTS, off, size);
+    for (u32 i = 0; i < size; i++)
+        bar_write(dev, MEMORY, off + i, (u8)(val >> 8 * i));
 }
 
 static void ports_write(struct device *dev, u32 off, enum io_size size, u32 val)
 {
-    side_write((struct pci_testdev *)dev, PORTS, off, size, val);
+    bar_write(dev, PORTS, off, (u8)val);
 }
 
 /* ---- Life ---- */
 
 static void pci_written(struct pci_function *f, u32 off, u32 size)
 {
-    static const struct io_ops memory = { memory_read, memory_write, IO_8 | IO_16 | IO_32 };
-    static const struct io_ops ports = { ports_read, ports_write, IO_8 | IO_16 | IO_32 };
+    static const struct io_ops memory = {header_read, memory_write, IO_8 | IO_16 | IO_32};
+    static const struct io_ops ports = {header_read, ports_write, IO_8};
     struct pci_testdev *t = container_of(f, struct pci_testdev, pci);
 
     pci_bar_claim(f, MEMORY, &memory, &t->claimed[MEMORY]);
@@ -127,8 +131,8 @@ static void pci_testdev_reset(struct device *dev)
     struct pci_testdev *t = (struct pci_testdev *)dev;
 
     pci_reset(&t->pci);
-    for (u32 i = 0; i < BARS; i++)
-        t->side[i] = (struct side){ NONE, 0 };
+    t->test = NONE;
+    t->count = 0;
 }
 
 static void pci_testdev_loaded(struct device *dev)
@@ -138,10 +142,8 @@ static void pci_testdev_loaded(struct device *dev)
 
 static const struct field pci_testdev_fields[] = {
     FIELD_ARRAY(struct pci_testdev, pci.config),
-    FIELD(struct pci_testdev, side[0].test),
-    FIELD(struct pci_testdev, side[0].count),
-    FIELD(struct pci_testdev, side[1].test),
-    FIELD(struct pci_testdev, side[1].count),
+    FIELD(struct pci_testdev, test),
+    FIELD(struct pci_testdev, count),
     FIELD_END,
 };
 

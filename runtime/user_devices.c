@@ -125,9 +125,11 @@ static void make_device(struct machine *m, const struct device_options *d, struc
         die("%s %s: %s", d->option, row->name, wrong);
 }
 
+/* -debugcon comes behind every -device, as in QEMU: pc-testdev's ports lie around E9. */
 void user_devices_make(struct machine *m, struct device *pci)
 {
-    for (const struct device_options *d = m->options->devices; d; d = d->next)
-        if (d->row->class)
-            make_device(m, d, pci);
+    for (int debugcon = 0; debugcon < 2; debugcon++)
+        for (const struct device_options *d = m->options->devices; d; d = d->next)
+            if (d->row->class && !strcmp(d->option, "-debugcon") == debugcon)
+                make_device(m, d, pci);
 }

@@ -73,12 +73,12 @@ TEST(testdev, counts_accesses_to_its_bars)
         bool ports = i & 1;
         u32 at, data;
 
-        put(r, ports, 0, 1, i / 2);
+        put(r, ports, 0, 4, 0xabcdef00 | i / 2);
         if (i / 2 == 3) { /* no such test */
             CHECK_EQ(get(r, ports, 1, 1), 0);
             continue;
         }
-        CHECK_EQ(get(r, ports, 0, 1), i / 2);
+        CHECK_EQ(get(r, ports, 0, 1), i / 2 + 3 * ports);
         CHECK_EQ(get(r, ports, 1, 1), 1);
         CHECK_EQ(get(r, ports, 16, 1), ports ? 'p' : 'm');
         at = get(r, ports, 4, 4);
@@ -86,9 +86,11 @@ TEST(testdev, counts_accesses_to_its_bars)
         for (u32 n = 0; n < 5; n++)
             put(r, ports, at, 1, data);
         CHECK_EQ(get(r, ports, 12, 4), 5);
+        CHECK_EQ(data, i / 2 == 1 ? 0xce : 0xfa);
         put(r, ports, at, 1, data ^ 1);
-        CHECK_EQ(get(r, ports, 12, 4), i / 2 == 2 ? 5 : 6);
-        put(r, ports, at + 3, 1, data);
-        CHECK_EQ(get(r, ports, 12, 4), i / 2 == 2 ? 5 : 6);
+        CHECK_EQ(get(r, ports, 12, 4), i / 2 == 1 ? 6 : 5);
+        put(r, ports, at + 6, 1, data);
+        CHECK_EQ(get(r, ports, 12, 4), i / 2 == 1 ? 6 : 5);
+        CHECK_EQ(get(r, !ports, 12, 4), i / 2 == 1 ? 6 : 5);
     }
 }

@@ -25,7 +25,8 @@ def run(vmm, timeout, folder):
     command = shlex.split(vmm) + [
         "-m", "64", "-display", "none", "-serial", "null", "-kernel", KERNEL,
         "-initrd", f"{module} one,{module} two", "-append", "alpha beta=2",
-        "-debugcon", "file:" + log, "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        "-debugcon", "file:" + log, "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+        "-device", "pc-testdev", "-device", "pci-testdev"]
     try:
         status = subprocess.run(command, timeout=timeout).returncode
     except subprocess.TimeoutExpired:

@@ -1,14 +1,14 @@
 /*
  * What a kernel finds on the board once SeaBIOS has set it up and the loader has entered it:
- * the multiboot information, ACPI and MP tables, PCI, fw_cfg, CMOS. Then the ways to restart a
- * PC, each of which must bring us back here (a stage number in CMOS tells), and power-off by
- * S5.
+ * the multiboot information, ACPI and MP tables, PCI, fw_cfg, CMOS, QEMU's test devices. Then
+ * the ways to restart a PC, each of which must bring us back here (a stage number in CMOS
+ * tells), and power-off by S5.
  *
  * Prints to port E9: "ok NAME" or "FAIL NAME: got, want", and "N passed, N failed" at the end.
  * Runs under any PC emulator: -kernel board.elf -initrd "FILE one,FILE two" -append "alpha
- * beta=2".
+ * beta=2" -device pc-testdev -device pci-testdev.
  */
-#include "tests/guests/io.h"
+#include "tests/guests/board/board.h"
 
 enum { STAGE = 0x70, PASSED = 0x72, FAILED = 0x73 }; /* unused bytes of CMOS */
 
@@ -32,7 +32,7 @@ static void cmos_write(u8 index, u8 v)
 
 /* ---- Saying what happened ---- */
 
-static void expect(const char *name, u32 got, u32 want)
+void expect(const char *name, u32 got, u32 want)
 {
     u8 counter = got == want ? PASSED : FAILED;
 
@@ -194,7 +194,7 @@ static void test_mp(void)
 
 /* ---- PCI, fw_cfg ---- */
 
-static u32 pci(u32 devfn, u32 reg)
+u32 pci(u32 devfn, u32 reg)
 {
     outl(0xcf8, 0x80000000 | devfn << 8 | reg);
     return inl(0xcfc);
@@ -297,6 +297,8 @@ void board_main(u32 magic, const u32 *info)
         test_mp();
         test_pci();
         test_fw_cfg();
+        test_pc_testdev();
+        test_pci_testdev();
     } else {
         expect(restarts[stage - 1].name, magic, 0x2badb002);
     }
