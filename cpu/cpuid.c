@@ -32,8 +32,9 @@
 /* Those of QEMU's names have what QEMU's have, as far as it is here: no MONITOR, no sensors. */
 const struct cpu_model cpu_models[] = {
     {"p6", "family 6 with SSE2, PAE and NX", FEATURES_P6, 0x06d8},
-    {"max", "p6 and all that is built of what this host's processor has", FEATURES_MAX, 0x06d8},
-    {"host", "the same as max", FEATURES_MAX, 0x06d8},
+    {"max", "p6 and all that is built of what this host's processor has", FEATURES_MAX,
+     0x306c4},
+    {"host", "the same as max", FEATURES_MAX, 0x306c4},
     {"Broadwell", "Core of 2014, as far as it is built and this host has it", FEATURES_HASWELL,
      0x306d2},
     {"Haswell", "the same of 2013", FEATURES_HASWELL, 0x306c4},
