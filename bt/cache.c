@@ -2,7 +2,8 @@
  * The translation cache: code memory, and records of what is in it, together no larger than
  * --tc-size. When it is full everything goes at once: nothing points into it but what a flush
  * visits. Without --tc-size it starts small, and doubles instead while what is in it was worth
- * keeping: while translating takes more than a small share of the CPU time.
+ * keeping: while most of it is alive, and translating takes more than a small share of the CPU
+ * time.
  *
  *   code     one memfd mapped twice, writable here and executable there, filled from the bottom
  *   records  struct tu by number from the bottom; their exits, sites and callouts from the top
@@ -200,12 +201,17 @@ static void take_code(struct bt *bt)
     bt->taken += n;
 }
 
+/* Most of what was made is alive, and making it was dear. */
+static bool worth_keeping(const struct bt *bt)
+{
+    u64 dead = bt->stats.drops - bt->dropped_before, spent = bt->stats.translate_tsc - bt->spent;
+
+    return dead < bt->tu_count / 2 && spent * GROW_SHARE > cpu_ticks_since(&bt->cleared);
+}
+
 static void make_room(struct bt *bt)
 {
-    u64 spent = bt->stats.translate_tsc - bt->spent;
-
-    if (bt->limit >= bt->size || bt->config.deterministic ||
-        spent * GROW_SHARE < cpu_ticks_since(&bt->cleared)) {
+    if (bt->limit >= bt->size || bt->config.deterministic || !worth_keeping(bt)) {
         bt_flush(bt);
         return;
     }

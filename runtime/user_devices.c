@@ -130,6 +130,6 @@ void user_devices_make(struct machine *m, struct device *pci)
 {
     for (int debugcon = 0; debugcon < 2; debugcon++)
         for (const struct device_options *d = m->options->devices; d; d = d->next)
-            if (d->row->class && !strcmp(d->option, "-debugcon") == debugcon)
+            if (d->row->class && debugcon == !strcmp(d->option, "-debugcon"))
                 make_device(m, d, pci);
 }

@@ -174,3 +174,43 @@ TEST(bt_tu, an_indirect_branch_guesses)
     CHECK(lookups_of_jump_to(bt, NEAR, 4) > 1);
     CHECK_EQ(lookups_of_jump_to(bt, FAR, 3), 1);
 }
+
+/* 200 TUs of a jump each, the next time there is no room. */
+static void fill(struct bt *bt, u32 offset)
+{
+    u8 *code = mmu_ram(bt->cpu->mmu) + CODE + offset;
+
+    for (u32 i = 0; i < 200; i++)
+        memcpy(code + 2 * i, "\xeb\x00", 2);
+    code[400] = 0xf4;
+    bt->limit = bt->used;
+    run(bt->cpu, offset);
+}
+
+TEST(bt_cache, grows_where_most_is_alive_and_was_dear)
+{
+    struct bt *bt = start((const u8 *)"\xf4", 1, 0x100);
+    u64 flushes = bt->stats.flushes;
+
+    bt->stats.translate_tsc += 1ull << 50;
+    fill(bt, 0x1000);
+    CHECK_EQ(bt->stats.flushes, flushes);
+    CHECK(bt->stats.grown > 0);
+}
+
+TEST(bt_cache, is_flushed_where_most_is_dead_or_it_was_cheap)
+{
+    struct bt *bt = start((const u8 *)"\xf4", 1, 0x100);
+    u64 flushes = bt->stats.flushes;
+
+    bt->spent = bt->stats.translate_tsc;
+    fill(bt, 0x1000);
+    CHECK(bt->stats.flushes > flushes);
+    flushes = bt->stats.flushes;
+    bt->limit = bt->size;
+    run(bt->cpu, 0x1000);
+    CHECK(dropped_by(bt, CODE + 0x1000, 400) > bt->tu_count / 2);
+    bt->stats.translate_tsc += 1ull << 50;
+    fill(bt, 0x3000);
+    CHECK(bt->stats.flushes > flushes);
+}
