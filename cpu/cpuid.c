@@ -29,7 +29,10 @@
      F(POPCNT) | F(LZCNT) | F(MOVBE) | F(RDRAND) | F(BMI1) | F(BMI2) | F(XSAVE) | F(AVX) |     \
      F(AVX2) | F(FMA) | F(F16C) | F(VAES) | F(VPCLMUL))
 
-/* Those of QEMU's names have what QEMU's have, as far as it is here: no MONITOR, no sensors. */
+/*
+ * Those of QEMU's names have what QEMU's have, as far as it is here: no MONITOR, no sensors.
+ * max is no Pentium M by its signature, as p6 is: video codecs leave out SSE2 on that.
+ */
 const struct cpu_model cpu_models[] = {
     {"p6", "family 6 with SSE2, PAE and NX", FEATURES_P6, 0x06d8},
     {"max", "p6 and all that is built of what this host's processor has", FEATURES_MAX,

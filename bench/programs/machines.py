@@ -14,12 +14,19 @@ import rig
 sys.path.append(os.path.join(rig.TOP, "tests", "suites"))
 from vm import VM, Failed  # noqa: E402
 
-FOLDER = os.path.join(rig.BUILD, "bench", "programs")
-DISK = os.path.join(FOLDER, "root.img")
 KERNEL = os.path.join(rig.GUESTS, "vmlinuz-686")
 INITRD = os.path.join(rig.GUESTS, "initrd-root.gz")
 MEMORY = 512  # MiB
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def folder(kind="programs"):
+    """Where make-root puts the root file systems of that kind: programs or features."""
+    return os.path.join(rig.BUILD, "bench", kind)
+
+
+def disk(kind):
+    return os.path.join(folder(kind), "root.img")
 
 
 def fetch():
@@ -28,17 +35,17 @@ def fetch():
         subprocess.run([os.path.join(rig.TOP, "tests", "suites", "fetch-guests")], check=True)
 
 
-def make(arch):
+def make(arch, kind="programs"):
     """The root file system of that architecture; False, with a line why, where it cannot be had."""
-    maker, made = os.path.join(HERE, "make-root"), os.path.join(FOLDER, arch)
+    maker, made = os.path.join(HERE, "make-root"), os.path.join(folder(kind), arch)
     guest = os.path.join(HERE, "guest")
     sources = [maker] + [os.path.join(guest, f) for f in os.listdir(guest)]
     if os.path.exists(made) and all(os.path.getmtime(f) < os.path.getmtime(made) for f in sources):
         return True
     print("Making Debian's root file system for %s, from packages." % arch, flush=True)
-    done = subprocess.run([maker, arch], capture_output=True, text=True)
+    done = subprocess.run([maker, arch, kind], capture_output=True, text=True)
     if done.returncode:
-        print("bench/programs/make-root %s failed: %s" % (arch, done.stderr.strip().split("\n")[-1]))
+        print("bench/programs/make-root %s %s failed: %s" % (arch, kind, done.stderr.strip().split("\n")[-1]))
     return done.returncode == 0
 
 
@@ -63,12 +70,12 @@ class Machine:
 class Guest(Machine):
     """In a virtual machine, whose CPU time is what counts; what Linux inside accounts stands beside it."""
 
-    def __init__(self, name, command, patience):
+    def __init__(self, name, command, patience, kind="programs"):
         self.name, self.folder = name, tempfile.mkdtemp(prefix="ring3-programs")
         port = os.path.join(self.folder, "serial")
         self.vm = VM(command, [
             "-m", str(MEMORY), "-kernel", KERNEL, "-initrd", INITRD, "-append", "console=tty0 quiet panic=-1",
-            "-drive", "file=%s,if=ide,format=raw,snapshot=on" % DISK, "-serial", "unix:%s,server=on,wait=off" % port]
+            "-drive", "file=%s,if=ide,format=raw,snapshot=on" % disk(kind), "-serial", "unix:%s,server=on,wait=off" % port]
             + rig.named_memory(name, MEMORY))
         self.port = socket.socket(socket.AF_UNIX)
         self.port.settimeout(patience)
@@ -106,10 +113,10 @@ class Host(Machine):
     SCRIPT = ('mount --rbind /dev "$1/dev" && mount --rbind /proc "$1/proc" && mount -t tmpfs tmp "$1/tmp" && '
               'touch "$1/tmp/disk" && mount --bind "$2" "$1/tmp/disk" && exec chroot "$1" /usr/bin/python3 /bench/agent.py')
 
-    def __init__(self, arch):
+    def __init__(self, arch, kind="programs"):
         self.name = "native " + arch
         self.process = subprocess.Popen(
-            ["unshare", "-rm", "sh", "-c", self.SCRIPT, "sh", os.path.join(FOLDER, arch), DISK],
+            ["unshare", "-rm", "sh", "-c", self.SCRIPT, "sh", os.path.join(folder(kind), arch), disk(kind)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.answers = self.process.stdout
         self.ready()

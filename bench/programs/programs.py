@@ -26,7 +26,7 @@ def started(names, o):
 def columns(o):
     """The machines of a run. The host's column is of the guest's own programs where the host runs them, else of the same
     packages for its own architecture."""
-    native = "i386" if rig.runs_32(machines.FOLDER + "/i386/bin/true") else "amd64"
+    native = "i386" if rig.runs_32(machines.folder() + "/i386/bin/true") else "amd64"
     return (["native " + native] if native == "i386" or machines.make(native) else []) + ["qemu"] + o.engines
 
 
