@@ -232,26 +232,32 @@ def sb_under_load(vmm, path):
         play_card(vmm, "sb16", path, ("-soundhw", "sb16"), 240, lambda said: check_stereo(path, said))
 
 
-def linux(vmm, path, device):
+GUESTS = os.path.join(TOP, "build", "guests")
+
+
+def boot_linux(vmm, path, device, words, check, initrd=os.path.join(GUESTS, "initrd-sound.gz")):
     """Debian's driver of the card, by its own mixer, periods and interrupts. It ends with the silence that fills the last
     period, and stops the card a moment later, which plays old frames until then."""
-    guests = os.path.join(TOP, "build", "guests")
-    if not os.path.exists(os.path.join(guests, "initrd-sound.gz")):
+    if not os.path.exists(os.path.join(GUESTS, "initrd-sound.gz")):
         raise Skipped("no guest: tests/suites/fetch-guests makes it")
     log = path + ".log"
     for attempt in range(3):
         done = subprocess.run(shlex.split(vmm) + [
-            "-m", "128", "-display", "none", "-no-reboot", "-kernel", guests + "/vmlinuz-686", "-initrd", guests + "/initrd-sound.gz",
-            "-append", "console=ttyS0 quiet panic=-1", "-serial", "file:" + log, "-audiodev", "wav,id=w,path=" + path,
-            "-device", device + ",audiodev=w"], timeout=60, capture_output=True, text=True)
+            "-m", "128", "-display", "none", "-no-reboot", "-kernel", GUESTS + "/vmlinuz-686", "-initrd", initrd,
+            "-append", "console=ttyS0 quiet panic=-1 " + words, "-serial", "file:" + log, "-audiodev", "wav,id=w,path=" + path,
+            "-device", device + ",audiodev=w"], timeout=300, capture_output=True, text=True)
         with open(log, encoding="latin1") as f:
             said = f.read()
         expect(done.returncode == 0 and "played" in said and "SOUND-DONE" in said, said[-300:] + done.stderr)
         try:
-            return check_stereo(path, said.partition("[")[2], apart=0.005, least=0.01)
+            return check(said.partition("[")[2])
         except Failed:
             if attempt == 2:
                 raise
+
+
+def linux(vmm, path, device):
+    boot_linux(vmm, path, device, "", lambda said: check_stereo(path, said, apart=0.005, least=0.01))
 
 
 @case
@@ -262,6 +268,61 @@ def linux_es1370(vmm, path):
 @case
 def linux_ac97(vmm, path):
     linux(vmm, path, "AC97")
+
+
+SECONDS = 3
+
+
+def tone_archive(path, rate, left, right):
+    """initrd-sound.gz, and behind it an archive with /tone.wav: two sines, 16 bits, quiet enough for a card that
+    amplifies by 12 dB."""
+    with tempfile.TemporaryDirectory() as folder:
+        with wave.open(os.path.join(folder, "tone.wav"), "wb") as w:
+            w.setparams((2, 2, rate, 0, "NONE", ""))
+            w.writeframes(array.array("h", [round(2000 * math.sin(2 * math.pi * hz * i / rate))
+                                            for i in range(SECONDS * rate) for hz in (left, right)]).tobytes())
+        packed = subprocess.run("echo tone.wav | cpio -o -H newc --quiet | gzip -1", shell=True, cwd=folder, check=True,
+                                capture_output=True).stdout
+    with open(os.path.join(GUESTS, "initrd-sound.gz"), "rb") as f, open(path, "wb") as out:
+        out.write(f.read() + packed)
+
+
+def aplay(vmm, path, device, rate, words="", least=0.01):
+    """A file by Debian's aplay: both tones as long as they are in it, with no 2 ms of silence in them, and no sample lost
+    or played twice. `least`: what is heard until the driver stops the card, at the end of a silent period, is shorter."""
+    tones = (441, 1000)
+
+    def check(said):
+        expect("underrun" not in said, said)
+        for channel, hz in enumerate(tones):
+            check_tone(path, said, channel, hz, SECONDS, apart=0.002, least=least)
+
+    if os.path.exists(os.path.join(GUESTS, "initrd-sound.gz")):
+        tone_archive(path + ".gz", rate, *tones)
+    boot_linux(vmm, path, device, words, check, path + ".gz")
+
+
+@case
+def linux_aplay_sb16(vmm, path):
+    aplay(vmm, path, "sb16", 44100)
+
+
+@case
+def linux_aplay_ac97(vmm, path):
+    aplay(vmm, path, "AC97", 48000)
+
+
+@case
+def linux_aplay_sb16_busy(vmm, path):
+    """A process in the guest computes beside, and the host has twice the work it can do."""
+    with Load(2 * os.cpu_count()):
+        aplay(vmm, path, "sb16", 22050, "busy", least=0.05)
+
+
+@case
+def linux_aplay_ac97_busy(vmm, path):
+    with Load(2 * os.cpu_count()):
+        aplay(vmm, path, "AC97", 44100, "busy", least=0.05)
 
 
 def check_speech(path):
