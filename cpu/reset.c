@@ -230,20 +230,36 @@ static void put_fpu(struct text *t, const struct fxsave *f)
     }
 }
 
-size_t cpu_print(const struct vcpu *cpu, char *buf, size_t size)
+static void put_integer(struct text *t, const struct vcpu *cpu)
+{
+    put_general(t, cpu);
+    put_segments(t, cpu);
+    put(t, "CR0=%08x CR2=%08x CR3=%08x CR4=%08x\n", cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4);
+    put(t, "DR0=%08x DR1=%08x DR2=%08x DR3=%08x \n", cpu->dr[0], cpu->dr[1], cpu->dr[2],
+        cpu->dr[3]);
+    put(t, "DR6=%08x DR7=%08x\n", cpu->dr[6], cpu->dr[7]);
+    put(t, "EFER=%016x\n", cpu->efer);
+}
+
+static size_t print(const struct vcpu *cpu, char *buf, size_t size, bool fpu)
 {
     struct text t = { buf, size, 0 };
 
     if (!size)
         return 0;
     buf[0] = 0;
-    put_general(&t, cpu);
-    put_segments(&t, cpu);
-    put(&t, "CR0=%08x CR2=%08x CR3=%08x CR4=%08x\n", cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4);
-    put(&t, "DR0=%08x DR1=%08x DR2=%08x DR3=%08x \n", cpu->dr[0], cpu->dr[1], cpu->dr[2],
-        cpu->dr[3]);
-    put(&t, "DR6=%08x DR7=%08x\n", cpu->dr[6], cpu->dr[7]);
-    put(&t, "EFER=%016x\n", cpu->efer);
-    put_fpu(&t, &cpu->fpu);
+    put_integer(&t, cpu);
+    if (fpu)
+        put_fpu(&t, &cpu->fpu);
     return t.used;
+}
+
+size_t cpu_print(const struct vcpu *cpu, char *buf, size_t size)
+{
+    return print(cpu, buf, size, true);
+}
+
+size_t cpu_print_integer(const struct vcpu *cpu, char *buf, size_t size)
+{
+    return print(cpu, buf, size, false);
 }

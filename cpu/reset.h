@@ -16,5 +16,7 @@ void cpu_free(struct vcpu *cpu);
 void cpu_reset(struct vcpu *cpu);
 /* QEMU's `info registers` layout. Returns bytes written, NUL not counted. */
 size_t cpu_print(const struct vcpu *cpu, char *buf, size_t size);
+/* The same without the FPU's and SSE's. */
+size_t cpu_print_integer(const struct vcpu *cpu, char *buf, size_t size);
 
 #endif

@@ -23,7 +23,9 @@ void debuglog_print(const char *fmt, ...)
 
 static u32 item_named(const char *name, size_t n)
 {
-    static const char *const names[] = {"int", "in_asm", "cpu_reset", "guest_errors"};
+    static const char *const names[] = {
+        "int",  "in_asm", "cpu_reset", "guest_errors",
+        "exec", "cpu",    "fpu"}; /* as enum debuglog has them */
 
     for (u32 i = 0; i < ARRAY_SIZE(names); i++)
         if (strlen(names[i]) == n && !memcmp(names[i], name, n))

@@ -12,6 +12,9 @@ enum debuglog {
     DEBUGLOG_IN_ASM = 2,       /* guest code that is translated */
     DEBUGLOG_CPU_RESET = 4,    /* registers before a reset */
     DEBUGLOG_GUEST_ERRORS = 8, /* what the guest asks of chips in vain */
+    DEBUGLOG_EXEC = 16,        /* a line before each piece of code that runs */
+    DEBUGLOG_CPU = 32,         /* the registers there */
+    DEBUGLOG_FPU = 64,         /* with the FPU's and SSE's */
 };
 extern _Thread_local u32
     debuglog_items; /* of the thread that reads the options and runs the machine */

@@ -14,6 +14,7 @@
 #include "cpu/reset.h"
 #include "devices/piix4.h"
 #include "runtime/machine/clock.h"
+#include "runtime/machine/execlog.h"
 #include "runtime/machine/loop.h"
 #include "runtime/machine/machine.h"
 #include "runtime/machine/sampler.h"
@@ -197,7 +198,10 @@ int machine_run(struct machine *m)
             continue;
         clock_arm(m);
         speed_before(m);
-        m->cpu->engine->run(m->cpu);
+        if (execlog_on())
+            execlog_run(m->cpu);
+        else
+            m->cpu->engine->run(m->cpu);
         speed_after(m);
         m->stats.deadlines += m->cpu->requests & REQ_TIMER ? 1 : 0;
         if (m->cpu->requests & REQ_TIMER)

@@ -316,15 +316,8 @@ bool absent_log_item(struct options *o, const char *item, size_t length)
 {
     const char *name = keep_format("%.*s", (int)length, item);
 
-    if (in_choices(name, "exec|cpu")) {
-        note_once(o, keep_format("-d %s: not logged: translated code calls nobody; --trace "
-                                 "insn with -engine interp "
-                                 "shows each instruction",
-                                 name));
-        return true;
-    }
     if (!in_choices(name, "op|op_opt|op_ind|out_asm|mmu|pcall|page|unimp|nochain|plugin|strace|"
-                          "fpu|vpu|tid|trace"))
+                          "vpu|tid|trace"))
         return false;
     if (in_choices(name, "out_asm"))
         note_once(

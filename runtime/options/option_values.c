@@ -10,6 +10,7 @@
 #include "runtime/machine/engines.h"
 #include "runtime/machine/machine.h"
 #include "runtime/base/debuglog.h"
+#include "runtime/machine/execlog.h"
 #include "runtime/base/keyval.h"
 #include "runtime/options/option_absent.h"
 #include "runtime/options/option_devices.h"
@@ -903,13 +904,18 @@ SETTER(set_trace)
 
 SETTER(set_debuglog)
 {
-    static const char *const names[] = {"int", "in_asm", "cpu_reset", "guest_errors"};
+    static const char *const names[] = {"int",  "in_asm", "cpu_reset", "guest_errors",
+                                        "exec", "cpu",    "fpu"};
 
     if (in_choices(arg, "help|?")) {
         printf("int          exceptions and interrupts, with registers\n"
                "in_asm       guest code that is translated\n"
                "cpu_reset    registers before a reset\n"
-               "guest_errors what the guest asks of chips in vain\n");
+               "guest_errors what the guest asks of chips in vain\n"
+               "exec         each unit of code before it runs, unchained; with -engine interp "
+               "each instruction\n"
+               "cpu          registers before each of these\n"
+               "fpu          with the FPU's\n");
         exit(0);
     }
     for (const char *item = arg; *item;) {
@@ -1106,6 +1112,9 @@ void options_finish(struct options *o)
     network_finish(o);
     if (debuglog_on(DEBUGLOG_INT)) /* what translated code does without C would not be logged */
         o->switches.no_memo = true;
+    if (execlog_on()) /* each unit ends in C */
+        o->switches.no_memo = o->switches.no_chain = o->switches.no_returns =
+            o->switches.no_thunks = true;
     if (o->kvm_asked)
         warn("no KVM is used: %s runs the guest", o->engine->help);
     check_daemon(o);

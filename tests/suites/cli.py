@@ -629,6 +629,36 @@ def qemus_name_gives_qemus_prompts(c):
     expect(r.stderr.startswith("qemu-system-i386: ") and r.returncode == 1, r.stderr)
 
 
+# A BIOS: MOV CX, 5; 3: INC AX; LOOP 3; MOV AL, 0; OUT F4, AL; JMP $. The reset vector is behind it.
+LOOP_ROM = (bytes.fromhex("b90500 40 e2fd b000 e6f4 ebfe").ljust(0xfff0, b"\xf4") + bytes.fromhex("ea000000f0")).ljust(1 << 16, b"\0")
+
+
+@case
+def the_log_of_what_runs(c):
+    """-d exec and cpu, in QEMU's format: every unit that runs, with the registers it finds."""
+    path, rom = c.path("log"), c.path("bios")
+    with open(rom, "wb") as f:
+        f.write(LOOP_ROM)
+    turns, ends = [0xf0003, 0xf0004] * 5, [0xf0006, 0xf0008]
+    for engine, want in (("bt", [0xf0003] * 4 + [0xf0006]), ("trap", None), ("bt,tu=1", turns + ends), ("interp", turns + ends)):
+        done = subprocess.run([c.ring3, "-engine", engine, "-display", "none", "-bios", rom, "-d", "exec,cpu", "-D", path,
+                               "-device", "isa-debug-exit,iobase=0xf4,iosize=4"], capture_output=True, text=True, timeout=30)
+        expect(done.returncode == 1 and not done.stderr, "%s: status %d: %s" % (engine, done.returncode, done.stderr))
+        with open(path) as f:
+            text = f.read()
+        lines = [t for t in re.split(r"^(?=Trace)", text, flags=re.M)[1:] if "Stopped execution of TB chain before 0x0 [" not in t]
+        pieces = [re.fullmatch(r"Trace 0: 0x0 \[(\w{8})/(\w{8})/00000040/00000000\] \nEAX=(\w{8}) EBX=.* ECX=(\w{8}) EDX=.*\n"
+                               r"ESI=.*\nEIP=(\w{8}) EFL=(?:.*\n){14}EFER=0{16}\n", t) for t in lines]
+        expect(all(pieces), "%s: lines in another form: %s" % (engine, text[:1500]))
+        pieces = [p.groups() for p in pieces]
+        pieces = [tuple(int(n, 16) for n in p) for p in pieces]
+        expect(all(base + eip == pc for base, pc, _, _, eip in pieces), engine + ": addresses")
+        expect([p[1] for p in pieces[:2]] == [0xfffffff0, 0xf0000], engine + ": the start")
+        expect(not want or [p[1] for p in pieces[2:len(want) + 2]] == want, "%s: %x" % (engine, pieces[2][1]))
+        found = [(eax, ecx) for _, pc, eax, ecx, _ in pieces if pc == 0xf0003]
+        expect(found == [(n, 5 - n) for n in range(5)][-len(found):], "%s: registers %s" % (engine, found))
+
+
 @case
 def the_log_of_d(c):
     """Its items, by QEMU's names and formats; of translated system calls, too."""

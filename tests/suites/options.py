@@ -252,7 +252,7 @@ GOES_ON = [
     ("-object memory-backend-ram,id=r,size=8M -machine memory-backend=r", None),
     ("-cpu Nehalem,-x2apic", None), ("-cpu Skylake-Client-v3,check", "Broadwell is"), ("-cpu qemu64", "qemu32 is"),
     ("-cpu pentium,level=1", "model's own"), ("-cpu pentium3,+x2apic", "no model here"), ("-cpu core2duo,enforce", None),
-    ("-d cpu,int", "not logged"), ("-d unimp,guest_errors", None), ("-icount shift=auto", "-deterministic"),
+    ("-d pcall,int", "not logged so"), ("-d unimp,guest_errors", None), ("-icount shift=auto", "-deterministic"),
     ("-watchdog i6300esb -watchdog-action reset", "there is none"), ("-trace events=x", "QEMU's events"),
     ("-overcommit mem-lock=off -msg timestamp=on -sandbox on -mem-prealloc -mem-path /tmp", None),
     ("-no-kvm -win2k-hack -rtc-td-hack -alt-grab -ctrl-grab -no-quit -show-cursor -nodefconfig -g 1024x768x32", None),
