@@ -185,10 +185,11 @@ static void emit_crossing(struct xl *x, u32 size, enum xl_access access)
     emit_lea_sib(x, R11, R11, R10, 1, 1, true);
 }
 
-/* A store by the spte in r10 goes on here, too, if bt_code_page_store() lets it. */
+/* A store by the spte in r10 goes on here, too, if bt_code_page_store() lets it, wherever in its
+ * page: not what must be aligned, as MOVAPS. */
 static void goes_on_beside_code(struct xl *x, u32 size)
 {
-    if (size > CODE_PAGE_STORE_MAX || x->context->key & KEY_AC)
+    if (size > CODE_PAGE_STORE_MAX || (size > 10 && !x->span) || x->context->key & KEY_AC)
         return;
     x->slow[x->slow_count - 1].stored = ccf_here(x);
     x->slow[x->slow_count - 1].size = (u8)size;
