@@ -25,8 +25,10 @@ FFMPEG = "ffmpeg -nostdin -v error -y -threads 1 "
 SIZE = "640x360"
 CLIP = "-f rawvideo -pix_fmt yuv420p -video_size %s -framerate 25 -i clip.yuv " % SIZE
 MAKE_CLIP = "[ -e clip.yuv ] || " + FFMPEG + "-f lavfi -i testsrc2=size=%s:rate=25:duration=4 -pix_fmt yuv420p -f rawvideo clip.yuv" % SIZE
-X264 = "-c:v libx264 -preset medium -qp 24 -x264-params cpu-independent=1 -f h264 "
+X264 = "-c:v libx264 -preset medium -qp 24 -x264-params cpu-independent=1 -threads 1 -f h264 "
+MPEG4 = "-c:v mpeg4 -qscale:v 3 -dct int -idct simple -f m4v "  # the transforms that are C: MMX's and SSE2's round otherwise
 AS_MD5 = "-f md5 out"
+SLOW = {("FFmpeg", P6): {"sse2"}}  # left out on a Pentium M, which p6 is by its signature
 
 
 class Media:
@@ -44,10 +46,10 @@ def decoder(name, file, encoder, **more):
 
 
 MEDIA = [
-    Media("x264", CLIP + X264 + "-threads 1 out"),
+    Media("x264", CLIP + X264 + "out"),
     decoder("h264 decoded", "kept.264", X264),
-    Media("mpeg4", CLIP + "-c:v mpeg4 -qscale:v 3 -f m4v out"),
-    decoder("mpeg4 decoded", "kept.m4v", "-c:v mpeg4 -qscale:v 3 -idct simple -f m4v "),
+    Media("mpeg4", CLIP + MPEG4 + "out"),
+    decoder("mpeg4 decoded", "kept.m4v", MPEG4),
     Media("vp9", CLIP + "-frames:v 20 -c:v libvpx-vp9 -deadline good -cpu-used 4 -b:v 0 -crf 32 -threads 1 -f ivf out", portable=False),
     Media("x265", CLIP + "-frames:v 6 -c:v libx265 -preset fast -x265-params log-level=none:pools=none:frame-threads=1:qp=28 -f hevc out",
           portable=False),
@@ -124,7 +126,7 @@ def find(places, failures):
         found[LIMITED] = ask(places[LIMITED])
     for name, of in found.items():
         for program in [p for p in of if p != "Linux"]:
-            missing = set(of["Linux"]) & set(of[program]["asks"]) - set(of[program]["found"])
+            missing = set(of["Linux"]) & set(of[program]["asks"]) - set(of[program]["found"]) - SLOW.get((program, name), set())
             if missing and name != LIMITED:
                 failures.append("%s under %s does not find %s" % (program, name, ", ".join(sorted(missing))))
     for program in [p for p in found[MAX] if p != "Linux"]:
