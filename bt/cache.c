@@ -11,10 +11,10 @@
  * The stack of host return addresses belongs to it, and is emptied with it.
  */
 #include "bt/tu.h"
+#include "runtime/base/clock_ns.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -113,19 +113,11 @@ static bool low_memory_free(void)
 #endif
 }
 
-static u64 ns_of(clockid_t clock)
-{
-    struct timespec ts;
-
-    clock_gettime(clock, &ts);
-    return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
-}
-
 static struct moment moment_now(void)
 {
     return (struct moment){.tsc = __rdtsc(),
-                           .wall = ns_of(CLOCK_MONOTONIC),
-                           .cpu = ns_of(CLOCK_THREAD_CPUTIME_ID)};
+                           .wall = clock_ns(CLOCK_MONOTONIC),
+                           .cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID)};
 }
 
 /* The thread's CPU time since then, in the TSC's ticks. */
@@ -146,7 +138,8 @@ bool cache_init(struct bt *bt, const char **why)
     bt->size = bt->config.cache_size ? bt->config.cache_size : MOST_SIZE;
     bt->size = (bt->size + 0xffff) & ~0xffffull;
     bt->limit = bt->config.cache_size ? bt->size : FIRST_SIZE;
-    bt->cleared = (struct moment){.tsc = __rdtsc(), .wall = ns_of(CLOCK_MONOTONIC)};
+    /* the machine's thread is not there yet: it begins with no CPU time */
+    bt->cleared = (struct moment){.tsc = __rdtsc(), .wall = clock_ns(CLOCK_MONOTONIC)};
     if (map_code(bt) && map_records(bt) && map_runs(bt) && map_stack(bt)) {
         cache_reset_stack(bt);
         return true;

@@ -14,6 +14,7 @@
  * again when it is there.
  */
 #include "runtime/machine/hostclock.h"
+#include "runtime/base/clock_ns.h"
 
 #include <cpuid.h>
 #include <time.h>
@@ -28,17 +29,9 @@ enum {
     STEER = 10,         /* of them for each nanosecond apart: both meet within 100 ms */
 };
 
-static u64 clock_read(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
-
 u64 host_monotonic(void)
 {
-    return clock_read(CLOCK_MONOTONIC);
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* TSC and a clock at one time: of a few tries, the one that took least. */
@@ -48,7 +41,7 @@ static struct host_pair read_pair(clockid_t id)
     u64 least = ~0ull;
 
     for (u32 i = 0; i < 3; i++) {
-        u64 before = __rdtsc(), ns = clock_read(id), took = __rdtsc() - before;
+        u64 before = __rdtsc(), ns = clock_ns(id), took = __rdtsc() - before;
 
         if (took >= least)
             continue;
@@ -135,7 +128,7 @@ void host_clock_init(struct host_clock *c)
 
     if (!c->older.tsc)
         host_clock_begin(c);
-    while (clock_read(CLOCK_MONOTONIC_RAW) - c->older.ns < FIRST_NS)
+    while (clock_ns(CLOCK_MONOTONIC_RAW) - c->older.ns < FIRST_NS)
         ;
     learn_rate(c, read_pair(CLOCK_MONOTONIC_RAW));
     check(c->learned, "the TSC does not count");

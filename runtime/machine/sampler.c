@@ -8,6 +8,7 @@
  * The kernel looks at CPU clocks at its ticks, so a sample is worth 1 to 10 ms.
  */
 #include "runtime/machine/sampler.h"
+#include "runtime/base/clock_ns.h"
 #include "runtime/machine/machine.h"
 
 #include <signal.h>
@@ -26,18 +27,10 @@ static const char *const names[ACTIVITIES] = {
     [ACT_DEVICES] = "devices",
 };
 
-static u64 clock_of(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
-
 /* Books the CPU time since the last sample. */
 static void book_time(struct machine *m, enum activity what)
 {
-    u64 now = clock_of(CLOCK_THREAD_CPUTIME_ID);
+    u64 now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
     m->sampler.spent[what] += now - m->sampler.last;
     m->sampler.last = now;
@@ -66,8 +59,8 @@ void sampler_start(struct machine *m)
 
     if (m->sampler.on)
         return;
-    m->sampler.last = clock_of(CLOCK_THREAD_CPUTIME_ID);
-    m->sampler.started = clock_of(CLOCK_MONOTONIC);
+    m->sampler.last = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    m->sampler.started = clock_ns(CLOCK_MONOTONIC);
     m->sampler.cpu_started = m->sampler.last;
     sigaction(SIGPROF, &sa, NULL);
     ev._sigev_un._tid = (int)syscall(SYS_gettid);
@@ -91,16 +84,16 @@ void sampler_idle(struct machine *m, bool asleep)
     if (!m->sampler.on)
         return;
     if (asleep)
-        m->sampler.idle_since = clock_of(CLOCK_MONOTONIC);
+        m->sampler.idle_since = clock_ns(CLOCK_MONOTONIC);
     else if (m->sampler.idle_since)
-        m->sampler.idle += clock_of(CLOCK_MONOTONIC) - m->sampler.idle_since;
+        m->sampler.idle += clock_ns(CLOCK_MONOTONIC) - m->sampler.idle_since;
 }
 
 void sampler_each(struct machine *m, void (*fn)(void *arg, const char *name, double seconds),
                   void *arg)
 {
-    u64 wall = clock_of(CLOCK_MONOTONIC) - m->sampler.started;
-    u64 cpu = clock_of(CLOCK_THREAD_CPUTIME_ID) - m->sampler.cpu_started;
+    u64 wall = clock_ns(CLOCK_MONOTONIC) - m->sampler.started;
+    u64 cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - m->sampler.cpu_started;
 
     if (!m->sampler.on)
         return;

@@ -20,6 +20,7 @@
  * host ends late are taken time as well, up to a few milliseconds.
  */
 #include "runtime/machine/stolen.h"
+#include "runtime/base/clock_ns.h"
 #include "runtime/machine/clock.h"
 #include "runtime/machine/machine.h"
 
@@ -33,23 +34,16 @@ enum { GAP = 65536, FASTER = 16 };
 #define HEARD_FOR       MSEC(50)
 #define FINE            USEC(20)
 
-static u64 cpu_time(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
-
 /* A thread that computes sees its CPU time go. Some hosts count it in ticks of milliseconds. */
 static bool cpu_time_is_fine(struct machine *m)
 {
     for (u32 i = 0; i < 4; i++) {
-        u64 cpu = cpu_time(), end = host_clock_now(&m->host_clock) + FINE;
+        u64 cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID),
+            end = host_clock_now(&m->host_clock) + FINE;
 
         while (host_clock_now(&m->host_clock) < end)
             ;
-        cpu = cpu_time() - cpu;
+        cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
         if (cpu > FINE / 4 && cpu < FINE * 4)
             return true;
     }
@@ -59,7 +53,7 @@ static bool cpu_time_is_fine(struct machine *m)
 static void begin_again(struct machine *m, u64 now)
 {
     m->stolen.wall = now;
-    m->stolen.cpu = cpu_time();
+    m->stolen.cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     m->stolen.seen = m->host_clock.read;
 }
 
@@ -144,7 +138,7 @@ static void tell_guest(struct machine *m)
 static void look_at_gap(struct machine *m, u64 now, u64 unseen)
 {
     struct stolen *s = &m->stolen;
-    u64 cpu = cpu_time();
+    u64 cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     i64 taken = (i64)(now - s->wall - (cpu - s->cpu));
 
     s->wall = now;
@@ -202,7 +196,7 @@ void stolen_hold(struct machine *m, u64 until)
         return;
     now = host_clock_now(&m->host_clock) + (u64)m->clock_offset;
     m->stolen.held = now < until ? now : until;
-    m->stolen.cpu = cpu_time();
+    m->stolen.cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     m->stolen.held_tsc =
         m->host_clock.read - host_clock_ticks(&m->host_clock, now - m->stolen.held);
 }

@@ -6,6 +6,7 @@
 #include "runtime/screen/vnc.h"
 #include "devices/frame.h"
 #include "devices/vga.h"
+#include "runtime/base/clock_ns.h"
 #include "runtime/control/tcp_socket.h"
 #include "runtime/control/unix_socket.h"
 #include "runtime/machine/loop.h"
@@ -65,14 +66,6 @@ static bool look(struct vnc *v)
     return true;
 }
 
-static u64 cpu_clock(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
-
 /* As the window does, looking leaves the guest most of the core. */
 static void on_tick(void *owner)
 {
@@ -83,11 +76,11 @@ static void on_tick(void *owner)
     if (!__atomic_load_n(&v->viewer_count, __ATOMIC_ACQUIRE) ||
         host_monotonic() < v->rest_until)
         return;
-    start = cpu_clock();
+    start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     drawn = look(v);
     if (drawn)
         vnc_server_wake(v);
-    spent = cpu_clock() - start;
+    spent = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start;
     rest = spent * (drawn ? 4 : 40);
     v->rest_until = host_monotonic() + (rest < MSEC(100) ? rest : MSEC(100));
 }

@@ -10,6 +10,7 @@
 #define SDL_MAIN_HANDLED
 #include "runtime/screen/window.h"
 #include "devices/vga.h"
+#include "runtime/base/clock_ns.h"
 #include "runtime/machine/machine.h"
 #include "runtime/screen/window_input.h"
 #include "runtime/screen/window_text.h"
@@ -196,14 +197,6 @@ static void present(struct window *w, u32 top, u32 bottom, bool all)
 
 /* ---- The tick ---- */
 
-static u64 cpu_clock(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return SEC((u64)ts.tv_sec) + (u64)ts.tv_nsec;
-}
-
 static bool same_shape(const struct frame *a, const struct frame *b)
 {
     return a->width == b->width && a->height == b->height && a->aspect_x == b->aspect_x &&
@@ -295,7 +288,7 @@ static void window_title(struct window *w)
 static void window_tick(void *owner)
 {
     struct window *w = owner;
-    u64 start = cpu_clock();
+    u64 start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     bool drawn;
 
     window_events(w);
@@ -304,7 +297,7 @@ static void window_tick(void *owner)
         SDL_GetWindowFlags(w->sdl) & (SDL_WINDOW_HIDDEN | SDL_WINDOW_MINIMIZED))
         return;
     drawn = draw(w);
-    rest_after(w, cpu_clock() - start, drawn);
+    rest_after(w, clock_ns(CLOCK_THREAD_CPUTIME_ID) - start, drawn);
 }
 
 /* ---- Opening and closing ---- */

@@ -62,9 +62,8 @@ static void test_moves(void)
     copy(MEMORY + 0x7fd, (u32)text, sizeof(text));
     copy(MEMORY + 0x801, MEMORY + 0x7fd, sizeof(text));
     copy((u32)back, MEMORY + 0x801, sizeof(text));
-    for (u32 i = 0; i < sizeof(text);
-         i++) /* upwards over itself: the first four letters again */
-        differ += back[i] != text[i & 3];
+    for (u32 i = 0; i < sizeof(text); i++)
+        differ += back[i] != text[i & 3]; /* upwards over itself: four letters again and again */
     expect("testdev: copied over itself", differ, 0);
 }
 
