@@ -86,6 +86,7 @@ void fuzz_bytes(struct fuzz *f, void *buf, u32 n)
 
 static char sound_path[32]; /* what the machine says: of a file in memory */
 static char flash_path[32]; /* what its flash holds: another */
+static char paper_path[32]; /* what its printer prints: a third */
 
 /* ---- Accesses ---- */
 
@@ -218,6 +219,15 @@ static void step(struct fuzz *f)
 
 /* ---- Episodes ---- */
 
+/* Where a printer's bytes go; one is out of room always. */
+static const char *paper(struct fuzz *f)
+{
+    static char file[40];
+
+    snprintf(file, sizeof(file), "file:%s", paper_path);
+    return fuzz_chance(f, 40) ? "null" : fuzz_chance(f, 30) ? "file:/dev/full" : file;
+}
+
 static void episode(const struct target *target, u64 seed)
 {
     static const char *const pci[] = {"AC97,addr=8", "ES1370,addr=0xa", "pci-testdev,addr=9"};
@@ -235,7 +245,7 @@ static void episode(const struct target *target, u64 seed)
         set_device(&o, "-device", pci[i]);
     set_device(&o, "-device", "pc-testdev");
     set_debugcon(&o, "-debugcon", "null");
-    set_parallel(&o, "-parallel", "null");
+    set_parallel(&o, "-parallel", paper(&f));
     o.vga = target->vga;
     if (target->flash)
         o.flash[0] = (struct drive_options){
@@ -340,7 +350,7 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 vmport ns16550 small sb16 ac97 es1370 flash i8237 "
+            " i8259 i8254 mc146818 i8042 vmport ns16550 lpt small sb16 ac97 es1370 flash i8237 "
             "i82077 ata atapi ata-dma vga gd5446 "
             "vbe pci"
             " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic hpet board cpu gdb "
@@ -390,6 +400,7 @@ int main(int argc, char **argv)
     media_make(1);
     make_file(sound_path, 0);
     make_file(flash_path, KIB(64));
+    make_file(paper_path, 0);
     end = (u64)time(NULL) + p.seconds;
     for (u32 i = 0; p.episodes ? i < p.n : (u64)time(NULL) < end; i++) {
         u32 n = p.episodes ? p.episodes : BATCH;

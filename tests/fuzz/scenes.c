@@ -239,6 +239,29 @@ void scene_serial(struct fuzz *f)
     }
 }
 
+/* A driver that prints a line: the printer is ready, whatever has been written before. */
+void scene_lpt(struct fuzz *f)
+{
+    enum { READY = 0xd8, STROBE = 1, INPUT = 0x20 };
+    u32 control = fuzz_chance(f, 80) ? 0x0c | (fuzz_u32(f) & 0x10) : fuzz_u32(f) & 0x3e;
+
+    for (u32 i = fuzz_below(f, 81); i; i--) {
+        u8 byte = (u8)fuzz_u32(f);
+
+        check((fuzz_in8(f, 0x379) & 0xf8) == READY, "the printer is not ready");
+        fuzz_out8(f, 0x37a, control);
+        fuzz_out8(f, 0x378, byte);
+        fuzz_out8(f, 0x37a, control | STROBE);
+        check(fuzz_in8(f, 0x378) == (control & INPUT ? 0xff : byte), "data has changed");
+        check((fuzz_in8(f, 0x37a) & 0x3f) == (control | STROBE), "control has changed");
+        if (fuzz_chance(f, 5))
+            fuzz_wait(f);
+        if (fuzz_chance(f, 30) && f->m->i8259 && i8259_intr(f->m->i8259))
+            i8259_ack(f->m->i8259);
+    }
+    fuzz_out8(f, 0x20, 0x20);
+}
+
 /* ---- Floppy ---- */
 
 static void program_dma(struct fuzz *f, u32 channel)
@@ -575,8 +598,9 @@ void scene_apic(struct fuzz *f)
 void scene_isapc(struct fuzz *f)
 {
     static void (*const scenes[])(struct fuzz *) = {
-        scene_i8254, scene_sb16, scene_i8042, scene_vmport, scene_floppy, scene_ata,
-        scene_atapi, scene_vga,  scene_vbe,   scene_fw_cfg, scene_ne2000, scene_serial,
+        scene_i8254,  scene_sb16,   scene_i8042, scene_vmport, scene_floppy,
+        scene_ata,    scene_atapi,  scene_vga,   scene_vbe,    scene_fw_cfg,
+        scene_ne2000, scene_serial, scene_lpt,
     };
 
     scenes[fuzz_below(f, ARRAY_SIZE(scenes))](f);
