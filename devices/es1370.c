@@ -1,6 +1,6 @@
 /*
  * Ensoniq's ES1370 (AudioPCI, "ES1370 Technical Reference", 1997; names as in Linux's driver)
- * as a PCI card, with its codec in ak4531.c. BAR 0 has 64 ports:
+ * as a PCI card, its codec in ak4531.c, its UART in es1370_uart.c. BAR 0 has 64 ports:
  *
  *   00 control   04 status   08 UART   0C memory page   10 codec   20 serial interface
  *   24, 28, 2C   frames of a block, less one, of DAC1, DAC2, ADC; above: what is left
@@ -9,7 +9,7 @@
  *
  * A channel goes round its buffer, and interrupts after each block. The guest acknowledges by
  * clearing the channel's interrupt enable. Output waits for a starved guest at the end of a
- * block (audio.h). The ADC records silence; nobody listens to the UART; there is no joystick.
+ * block (audio.h). The ADC records silence; there is no joystick.
  */
 #include "devices/es1370_private.h"
 
@@ -25,13 +25,10 @@ enum {
     COUNTS = 0x24,
     MEMORY = 0x30,
     PORTS = 64,
-    CONTROL_UART = 0x08,
     CONTROL_SERR_OFF = 0x01,
     STATUS_UART = 0x08,
     STATUS_IDLE = 0x60, /* no voice is being served */
     SERIAL_RELOAD1 = 0x80,
-    UART_READY = 0x02,
-    UART_INTERRUPT = 0x04, /* in its status; all is sent at once */
     MASTER_CLOCK = 1411200,
     PIECE = 256,
 };
@@ -57,14 +54,9 @@ static enum es1370_id id_of(const struct es1370_channel *c)
 
 /* ---- Interrupts ---- */
 
-static bool uart_interrupts(const struct es1370 *s)
-{
-    return s->control & CONTROL_UART && (s->uart >> 5 & 3) == 1;
-}
-
 static u32 status(const struct es1370 *s)
 {
-    u32 val = s->status | (uart_interrupts(s) ? STATUS_UART : 0);
+    u32 val = s->status | (es1370_uart_interrupts(s) ? STATUS_UART : 0);
 
     return val | STATUS_IDLE | (val ? STATUS_INTERRUPT : 0);
 }
@@ -72,6 +64,11 @@ static u32 status(const struct es1370 *s)
 static void update_irq(struct es1370 *s)
 {
     pci_plug_irq(&s->pci, status(s) & STATUS_INTERRUPT);
+}
+
+static void uart_fire(void *owner)
+{
+    update_irq(owner);
 }
 
 /* ---- A channel ---- */
@@ -317,11 +314,6 @@ static void memory_write(struct es1370 *s, u32 index, u32 val)
             s->channel[i].part = 0;
 }
 
-static u32 uart_read(const struct es1370 *s)
-{
-    return (u32)(UART_READY | (uart_interrupts(s) ? UART_INTERRUPT : 0)) << 8;
-}
-
 static u32 register_read(struct es1370 *s, u32 off)
 {
     const struct es1370_channel *c;
@@ -332,7 +324,7 @@ static u32 register_read(struct es1370 *s, u32 off)
     case STATUS:
         return status(s);
     case UART:
-        return uart_read(s);
+        return es1370_uart_read(s);
     case MEMORY_PAGE:
         return s->page;
     case SERIAL:
@@ -357,7 +349,7 @@ static void register_write(struct es1370 *s, u32 off, u32 val, u32 mask)
         control_write(s, whole);
         break;
     case UART:
-        s->uart = mask & 0xff00 ? (u8)(val >> 8) : s->uart;
+        es1370_uart_write(s, val, mask);
         break;
     case MEMORY_PAGE:
         s->page = whole % PAGES;
@@ -432,7 +424,8 @@ static void es1370_reset(struct device *dev)
 
     s->control = CONTROL_SERR_OFF;
     s->status = s->serial = 0;
-    s->page = s->uart = 0;
+    s->page = s->uart = s->uart_test = 0;
+    es1370_uart_stop(s);
     memset(s->memory, 0, sizeof(s->memory));
     for (u32 i = 0; i < CHANNELS; i++)
         channel_reset(&s->channel[i]);
@@ -455,6 +448,7 @@ static bool es1370_attach(struct device *dev)
         voice_init(&c->voice, dev, i == ADC ? NULL : config->audio, names[i], render);
         timer_init(&c->timer, dev->machine, channel_fire, c);
     }
+    timer_init(&s->uart_timer, dev->machine, uart_fire, s);
     pci_init(&s->pci, dev, 0x1274, 0x5000, 0x040100, 0, PCI_COMMAND_IO | PCI_COMMAND_MASTER);
     memcpy(s->pci.config + 0x2c, subsystem, sizeof(subsystem));
     s->pci.config[0x07] = 0x04; /* slow DEVSEL */
@@ -485,6 +479,7 @@ static void es1370_loaded(struct device *dev)
     pci_written(&s->pci, 0, 0);
     s->status &= bits[DAC1].interrupt | bits[DAC2].interrupt | bits[ADC].interrupt;
     s->page %= PAGES;
+    es1370_uart_loaded(s);
     ak4531_hear(s);
     for (u32 i = 0; i < CHANNELS; i++)
         channel_loaded(&s->channel[i]);
@@ -505,6 +500,8 @@ static const struct field es1370_fields[] = {
     F(serial),
     F(page),
     F(uart),
+    F(uart_test),
+    F(uart_ready_at),
     FIELD_ARRAY(struct es1370, memory),
     FIELD_ARRAY(struct es1370, codec),
     FIELD_END,

@@ -1,5 +1,5 @@
 /*
- * ES1370: what its two files share.
+ * ES1370: what its files share.
  */
 #ifndef RING3_ES1370_PRIVATE_H
 #define RING3_ES1370_PRIVATE_H
@@ -28,10 +28,22 @@ struct es1370 {
     u32 claim; /* where BAR 0 is claimed */
     struct es1370_channel channel[CHANNELS];
     u32 control, status, serial;
-    u8 page, uart;         /* of memory; UART control */
+    u8 page;            /* of memory */
+    u8 uart, uart_test; /* its control register; test mode */
+    u64 uart_ready_at;  /* clock time at which its transmitter is ready */
+    struct timer uart_timer;
     u32 memory[PAGES * 4]; /* the chip's own, as it shows at 30-3F */
     u8 codec[AK4531_REGISTERS];
 };
+
+/* ---- es1370_uart.c ---- */
+
+bool es1370_uart_interrupts(const struct es1370 *s);
+/* The longword at 08; of a written one, the bytes of `mask`. */
+u32 es1370_uart_read(const struct es1370 *s);
+void es1370_uart_write(struct es1370 *s, u32 val, u32 mask);
+void es1370_uart_stop(struct es1370 *s); /* what is being sent is not */
+void es1370_uart_loaded(struct es1370 *s);
 
 /* ---- ak4531.c ---- */
 

@@ -13,6 +13,9 @@ enum {
     BASE = 0xc000,
     CONTROL = BASE,
     STATUS = BASE + 4,
+    UART_DATA = BASE + 8,
+    UART_STATUS = BASE + 9, /* and control */
+    UART_RESERVED = BASE + 0xa,
     PAGE = BASE + 0xc,
     CODEC = BASE + 0x10,
     SERIAL = BASE + 0x20,
@@ -73,7 +76,7 @@ TEST(es1370, registers)
     CHECK_EQ(rig_in32(r, PAGE), 0xc);
     CHECK_EQ(rig_in32(r, MEMORY + 8), 0xc0007);
     CHECK_EQ(rig_in16(r, MEMORY + 10), 0xc);
-    CHECK_EQ(rig_in8(r, BASE + 9), 2); /* the UART would send */
+    CHECK_EQ(rig_in8(r, UART_STATUS), 2); /* the UART would send */
     CHECK_EQ(rig_in32(r, BASE + 0x14), 0);
 }
 
@@ -275,6 +278,106 @@ TEST(es1370, records_silence)
     CHECK_EQ(phys_ram(r->m)[BUFFER + 399], 0x80);
     CHECK_EQ(phys_ram(r->m)[BUFFER + 400], 0x11);
     CHECK_EQ(e->starts, 0);
+}
+
+enum { UART_EN = 8, TXINTEN = 0x20, TXRDY = 2, TXINT = 4, BYTE_NS = 320000 };
+
+/* 31250 baud: 320 us a byte, by polling. */
+TEST(es1370, uart_takes_the_time_of_a_byte)
+{
+    struct ears *e;
+    struct rig *r = card(&e);
+
+    rig_out32(r, CONTROL, UART_EN);
+    rig_out8(r, UART_STATUS, 0);
+    CHECK_EQ(rig_in8(r, UART_STATUS), TXRDY);
+    rig_out8(r, UART_DATA, 0x90);
+    CHECK_EQ(rig_in8(r, UART_STATUS), 0);
+    rig_advance(r, BYTE_NS / 2);
+    rig_out8(r, UART_DATA, 0x40); /* not ready: the byte under way goes on, and no longer */
+    rig_advance(r, BYTE_NS / 2 - 1);
+    CHECK_EQ(rig_in8(r, UART_STATUS), 0);
+    rig_advance(r, 1);
+    CHECK_EQ(rig_in8(r, UART_STATUS), TXRDY);
+    CHECK_EQ(rig_in8(r, UART_DATA), 0); /* nothing comes in */
+    CHECK_EQ(rig_in32(r, UART_DATA), TXRDY << 8);
+    CHECK_EQ(rig_in32(r, STATUS), 0x60);
+    CHECK_EQ(rig_irq_rises(r, LINE), 0);
+}
+
+/* A message of three bytes, each but the first by the interrupt of the one before. */
+TEST(es1370, uart_interrupts_when_it_is_ready)
+{
+    struct ears *e;
+    struct rig *r = card(&e);
+
+    rig_out8(r, UART_STATUS, TXINTEN);
+    CHECK(!rig_irq(r, LINE)); /* the UART is off */
+    CHECK_EQ(rig_in8(r, UART_STATUS), TXRDY);
+    rig_out8(r, UART_DATA, 0x90);
+    CHECK_EQ(rig_in8(r, UART_STATUS), TXRDY);
+    rig_out32(r, CONTROL, UART_EN);
+    CHECK(rig_irq(r, LINE));
+    for (u32 i = 0; i < 3; i++) {
+        CHECK_EQ(rig_in8(r, UART_STATUS), TXRDY | TXINT);
+        CHECK_EQ(rig_in32(r, STATUS), 0x80000068);
+        rig_out8(r, UART_DATA, 0x90 + i);
+        CHECK_EQ(rig_in8(r, UART_STATUS), 0);
+        CHECK_EQ(rig_in32(r, STATUS), 0x60);
+        CHECK(!rig_irq(r, LINE));
+        rig_advance(r, BYTE_NS - 1);
+        CHECK(!rig_irq(r, LINE));
+        rig_advance(r, 1);
+        CHECK(rig_irq(r, LINE));
+    }
+    for (u32 i = 0; i < 4; i++) { /* of the two bits only 01 enables */
+        rig_out8(r, UART_STATUS, i << 5);
+        CHECK_EQ(rig_irq(r, LINE), i == 1);
+    }
+    rig_out8(r, UART_STATUS, TXINTEN);
+    rig_out32(r, CONTROL, 0);
+    CHECK(!rig_irq(r, LINE));
+}
+
+TEST(es1370, uart_reset_and_test_mode)
+{
+    struct ears *e;
+    struct rig *r = card(&e);
+
+    rig_out32(r, CONTROL, UART_EN);
+    rig_out8(r, UART_DATA, 0xf8);
+    rig_out8(r, UART_STATUS, 3); /* software reset */
+    CHECK_EQ(rig_in8(r, UART_STATUS), TXRDY);
+    rig_out16(r, UART_DATA, 0xf8); /* sent, and reset no more: in this order */
+    CHECK_EQ(rig_in8(r, UART_STATUS), 0);
+    rig_advance(r, BYTE_NS);
+    CHECK_EQ(rig_irq_rises(r, LINE), 0);
+    rig_out8(r, UART_RESERVED, 0xff);
+    CHECK_EQ(rig_in32(r, UART_DATA), 1 << 16 | TXRDY << 8);
+    rig_out8(r, UART_DATA, 0xf8);
+    CHECK_EQ(rig_in8(r, UART_STATUS), 0);
+    rig_advance(r, USEC(5)); /* by the bus's clock */
+    CHECK_EQ(rig_in8(r, UART_STATUS), TXRDY);
+}
+
+TEST(es1370, uart_restored_goes_on)
+{
+    struct ears *e;
+    struct rig *a = card(&e), *b = card(&e);
+
+    rig_out32(a, CONTROL, UART_EN);
+    rig_out8(a, UART_STATUS, TXINTEN);
+    rig_out8(a, UART_DATA, 0xf8);
+    rig_advance(a, BYTE_NS / 4);
+    rig_advance(b, BYTE_NS / 4);
+    for (const struct field *f = es1370_class.fields; f->name; f++)
+        memcpy((u8 *)b->dev + f->offset, (u8 *)a->dev + f->offset, (size_t)f->size * f->count);
+    es1370_class.loaded(b->dev);
+    CHECK_EQ(rig_in8(b, UART_STATUS), 0);
+    rig_advance(b, BYTE_NS * 3 / 4 - 1);
+    CHECK(!rig_irq(b, LINE));
+    rig_advance(b, 1);
+    CHECK(rig_irq(b, LINE));
 }
 
 TEST(es1370, without_leave_of_the_bus_it_is_silent)

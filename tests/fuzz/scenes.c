@@ -139,6 +139,12 @@ void scene_es1370(struct fuzz *f)
     bus_out(f->m, 0xcc20, IO_32, fuzz_chance(f, 70) ? 0x700 | (fuzz_u32(f) & 0x3f) : fuzz_u32(f));
     bus_out(f->m, 0xcc00, IO_32, fuzz_chance(f, 70) ? 0x3070 | (fuzz_u32(f) & 0x7f0000) : fuzz_u32(f));
     bus_out(f->m, 0xcc10, IO_16, fuzz_below(f, 0x20) << 8 | (fuzz_u32(f) & 0x9f));
+    if (fuzz_chance(f, 30)) { /* its UART: a byte now and then, interrupts on or off, resets */
+        fuzz_out8(f, 0xcc00, fuzz_u32(f) | 8);
+        bus_out(f->m, 0xcc08, IO_16, (fuzz_chance(f, 80) ? 0x20 : fuzz_u32(f) & 0xff) << 8);
+        fuzz_wait(f);
+        fuzz_out8(f, 0xcc08, fuzz_u32(f));
+    }
     for (u32 i = fuzz_below(f, 6); i; i--) {
         fuzz_wait(f);
         bus_in(f->m, 0xcc04, IO_32);
