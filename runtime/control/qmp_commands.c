@@ -21,7 +21,7 @@ static void query_status(struct qmp_call *call)
 {
     call->result = json_object_new_object();
     qmp_put_string(call->result, "status", control_status(call->machine));
-    qmp_put_bool(call->result, "singlestep", false);
+    qmp_put_bool(call->result, "singlestep", call->machine->options->one_insn);
     qmp_put_bool(call->result, "running", call->machine->state == RUN_RUNNING);
 }
 

@@ -92,6 +92,7 @@ struct options {
     u32 fw_cfgs;
     const struct engine *engine;
     struct engine_switches switches; /* of it */
+    bool one_insn;   /* a translation unit has one instruction, whatever the switches say */
     bool plain_host; /* as if the host had nothing that is only quicker */
     const struct display_backend *display; /* NULL: none */
     const char *speed;  /* -speed, as it was written; NULL: none */

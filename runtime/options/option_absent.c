@@ -80,7 +80,6 @@ static const struct absent_option {
     {"mem-path", true, false, NULL},
     {"msg", true, false, NULL},
     {"sandbox", true, false, NULL},
-    {"singlestep", false, false, NULL},
     {"semihosting", false, false, NULL},
     {"only-migratable", false, false, NULL},
     {"enable-fips", false, false, NULL},

@@ -289,13 +289,15 @@ SETTER(set_machine)
 SETTER(set_accel)
 {
     static const struct key_row rows[] = {
-        { "accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS },
-        { "thread", KEY_IGNORE, 0, NULL },
-        { "tb-size", KEY_IGNORE, 0, NULL },
+        {"accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS},
+        {"thread", KEY_IGNORE, 0, NULL},
+        {"tb-size", KEY_IGNORE, 0, NULL},
+        {"one-insn-per-tb", KEY_BOOL, offsetof(struct machine_keys, on), NULL},
     };
-    struct machine_keys k = { NULL };
+    struct machine_keys k = {.on = o->one_insn};
 
     keyval_read(option, arg, "accel", rows, ARRAY_SIZE(rows), &k);
+    o->one_insn = k.on;
     note_accelerator(o, k.accel);
 }
 
@@ -1115,6 +1117,8 @@ void options_finish(struct options *o)
     if (execlog_on()) /* each unit ends in C */
         o->switches.no_memo = o->switches.no_chain = o->switches.no_returns =
             o->switches.no_thunks = true;
+    if (o->one_insn)
+        o->switches.max_insns = 1;
     if (o->kvm_asked)
         warn("no KVM is used: %s runs the guest", o->engine->help);
     check_daemon(o);

@@ -659,6 +659,40 @@ def the_log_of_what_runs(c):
         expect(found == [(n, 5 - n) for n in range(5)][-len(found):], "%s: registers %s" % (engine, found))
 
 
+# A BIOS: XOR AX, AX; MOV SS, AX; MOV SP, 7C00; MOV CX, 7; A: INC AX; PUSH AX; POP BX; LOOP A; CALL 13; NOP; 13: POP DX;
+# MOV AL, 0; OUT F4, AL; JMP $.
+STEPS_ROM = (bytes.fromhex("31c0 8ed0 bc007c b90700 40 50 5b e2fb e80100 90 5a b000 e6f4 ebfe").ljust(0xfff0, b"\xf4") +
+             bytes.fromhex("ea000000f0")).ljust(1 << 16, b"\0")
+STEPS = [0xfffffff0] + [0xf0000 + at for at in (0, 2, 4, 7, *(0xa, 0xb, 0xc, 0xd) * 7, 0xf, 0x13, 0x14, 0x16)]
+
+
+@case
+def single_steps(c):
+    """-singlestep, by its three names: -d exec has each instruction that runs, -d in_asm each by itself."""
+    path, rom = c.path("log"), c.file("bios", STEPS_ROM)
+    for options, single in (["-singlestep"], True), (["-one-insn-per-tb"], True), (["-accel", "tcg,one-insn-per-tb=on"], True), \
+            (["-singlestep", "-engine", "trap"], True), (["-accel", "tcg,one-insn-per-tb=off"], False):
+        r = c.run("-display", "none", "-bios", rom, "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-d", "exec,in_asm", "-D", path,
+                  *options)
+        expect(r.returncode == 1 and not r.stderr, "%s: %d, %s" % (options, r.returncode, r.stderr))
+        with open(path) as f:
+            text = re.sub(r"^Trace .*\n((?:(?!Trace|Stopped).*\n)*)Stopped execution .*\n", r"\1", f.read(), flags=re.M)
+        ran = [int(pc, 16) for pc in re.findall(r"^Trace 0: 0x0 \[\w{8}/(\w{8})/", text, re.M)][:len(STEPS)]
+        units = [re.findall(r"^0x(\w{8}):", unit, re.M) for unit in re.findall(r"^IN: \n((?:0x\w{8}:.*\n)+)", text, re.M)]
+        longest, shown = max(map(len, units)), {int(unit[0], 16) for unit in units}
+        if single:
+            expect(ran == STEPS, "%s: %s" % (options, [hex(pc) for pc in ran]))
+            # what follows MOV SS is interpreted
+            expect(longest == 1 and set(STEPS) - shown == {0xf0004}, "%s: units %s" % (options, units))
+        else:
+            expect(len(ran) < len(STEPS) and longest > 1, "%s: %d lines, units %s" % (options, len(ran), units))
+    vm = VM(c.ring3, ["-singlestep", "-bios", rom])
+    try:
+        expect(vm.qmp.run("query-status")["return"]["singlestep"] is True, "query-status")
+    finally:
+        vm.close()
+
+
 @case
 def the_log_of_d(c):
     """Its items, by QEMU's names and formats; of translated system calls, too."""
