@@ -27,6 +27,7 @@
 enum {
     STEER_MOST = 80000, /* parts in 10^9 by which the rate may differ from the learned one */
     STEER = 10,         /* of them for each nanosecond apart: both meet within 100 ms */
+    TRIES = 20,         /* at a first rate: the host may have slept since the first look */
 };
 
 u64 host_monotonic(void)
@@ -126,11 +127,14 @@ void host_clock_init(struct host_clock *c)
 {
     struct host_pair now;
 
-    if (!c->older.tsc)
-        host_clock_begin(c);
-    while (clock_ns(CLOCK_MONOTONIC_RAW) - c->older.ns < FIRST_NS)
-        ;
-    learn_rate(c, read_pair(CLOCK_MONOTONIC_RAW));
+    c->learned = 0;
+    for (u32 i = 0; i < TRIES && !c->learned; i++) {
+        if (!c->older.tsc || i)
+            host_clock_begin(c);
+        while (clock_ns(CLOCK_MONOTONIC_RAW) - c->older.ns < FIRST_NS)
+            ;
+        learn_rate(c, read_pair(CLOCK_MONOTONIC_RAW));
+    }
     check(c->learned, "the TSC does not count");
     set_rate(c, c->learned);
     now = read_pair(CLOCK_MONOTONIC);

@@ -44,6 +44,18 @@ TEST(hostclock, follows_the_hosts)
     CHECK(apart(&c) < USEC(20));
 }
 
+/* As a host that sleeps, or a stopped process, leaves it. */
+TEST(hostclock, begins_again_after_a_start_that_took_long)
+{
+    struct host_clock c = {0};
+
+    host_clock_begin(&c);
+    c.older.ns -= SEC(60);
+    c.newer.ns -= SEC(60);
+    host_clock_init(&c);
+    CHECK(apart(&c) < USEC(100));
+}
+
 TEST(hostclock, goes_on_when_the_tsc_jumps)
 {
     struct host_clock c = { 0 };
