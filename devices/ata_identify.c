@@ -35,13 +35,14 @@ static u32 active_mode(const struct ata_drive *d, u32 kind)
 
 static void identify_common(struct ata_drive *d, const char *model)
 {
+    const struct disk *disk = d->disk;
     char serial[] = "R3-0000";
 
     serial[5] += d->channel->index;
     serial[6] += d->unit;
-    put_text(d, 10, 10, serial);
-    put_text(d, 23, 4, "1.0");
-    put_text(d, 27, 20, model);
+    put_text(d, 10, 10, disk && disk->serial ? disk->serial : serial);
+    put_text(d, 23, 4, disk && disk->version ? disk->version : "1.0");
+    put_text(d, 27, 20, disk && disk->model ? disk->model : model);
     put_word(d, 48, 1);      /* 32-bit accesses to the data port */
     put_word(d, 49, 0x0b00); /* IORDY, LBA, DMA */
     put_word(d, 53, 7);      /* 54-58, 64-70 and 88 are valid */

@@ -12,6 +12,7 @@ struct disk {
     bool read_only;
     bool cdrom;
     u32 cylinders, heads, sectors; /* geometry wanted by the user, 0: guess */
+    const char *serial, *model, *version; /* what the drive says of itself; NULL: its own */
     /* medium changed since the controller last looked; the controller clears it */
     bool changed;
     bool locked;    /* the guest prevents removal */

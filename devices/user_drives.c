@@ -7,6 +7,15 @@ static const struct drive_place anywhere = { .unit = ANY_UNIT };
 
 #define PLACE(name, kind) #name, kind, offsetof(struct drive_place, name)
 
+/* What changes nothing here that a guest could see. */
+#define IGNORED_KEYS                                                                           \
+    {"write-cache", KEY_IGNORE}, {"werror", KEY_IGNORE}, {"rerror", KEY_IGNORE},               \
+        {"share-rw", KEY_IGNORE}, {"discard_granularity", KEY_IGNORE},                         \
+        {"physical_block_size", KEY_IGNORE}, {"rotation_rate", KEY_IGNORE},                    \
+    {                                                                                          \
+        PLACE(logical_block_size, KEY_CHOICE), "512"                                           \
+    }
+
 static const struct key_row ide_hd_keys[] = {
     {PLACE(drive, KEY_DRIVE), .required = true, .help = "id of a -drive if=none"},
     {PLACE(bus, KEY_CHOICE), "ide.0|ide.1"},
@@ -15,6 +24,11 @@ static const struct key_row ide_hd_keys[] = {
     {PLACE(cyls, KEY_U32)},
     {PLACE(heads, KEY_U32)},
     {PLACE(secs, KEY_U32)},
+    {PLACE(serial, KEY_TEXT), .help = "serial number, 20 characters"},
+    {PLACE(model, KEY_TEXT), .help = "its name, 40 characters"},
+    {PLACE(ver, KEY_TEXT), .help = "of its firmware, 8 characters"},
+    {"bios-chs-trans", KEY_IGNORE}, /* is SeaBIOS's own affair */
+    IGNORED_KEYS,
     {NULL},
 };
 static const struct key_row ide_cd_keys[] = {
@@ -22,6 +36,10 @@ static const struct key_row ide_cd_keys[] = {
     {PLACE(bus, KEY_CHOICE), "ide.0|ide.1"},
     {PLACE(unit, KEY_U32), .max = 1, .help = "0: master, 1: slave"},
     {PLACE(bootindex, KEY_TEXT), .help = "the lowest one is booted first"},
+    {PLACE(serial, KEY_TEXT), .help = "serial number, 20 characters"},
+    {PLACE(model, KEY_TEXT), .help = "its name, 40 characters"},
+    {PLACE(ver, KEY_TEXT), .help = "of its firmware, 8 characters"},
+    IGNORED_KEYS,
     {NULL},
 };
 static const struct key_row floppy_keys[] = {

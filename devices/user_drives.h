@@ -15,6 +15,8 @@ struct drive_place {
     u32 unit;        /* 0, 1 or ANY_UNIT */
     u32 cyls, heads, secs; /* 0: guess */
     const char *bootindex; /* a number; NULL: not given */
+    const char *serial, *model, *ver; /* what it says of itself; NULL: its own */
+    const char *logical_block_size;   /* there is one */
 };
 extern const struct user_device ide_hd_user_device, ide_cd_user_device, floppy_user_device;
 

@@ -257,7 +257,7 @@ bool vbe_attach(struct vga *v)
 
     if (!bus_claim_ports(&v->dev, 0x1ce, 3, &ops))
         return false;
-    vga_prefer(&v->dev, 1024, 768);
+    vga_prefer(&v->dev, c && c->width ? c->width : 1024, c && c->height ? c->height : 768);
     pci_init(&v->pci, &v->dev, 0x1234, 0x1111, 0x030000, 2,
              PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
     pci_init_bar(&v->pci, 0, VGA_VRAM, false, true);

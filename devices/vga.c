@@ -444,9 +444,16 @@ static const struct vga_config vga_defaults = {
     .megabytes = VGA_VRAM >> 20,
 };
 static const struct key_row vga_keys[] = {
-    { "vgamem_mb", KEY_U32, offsetof(struct vga_config, megabytes),
-      .help = "video memory in MiB: 16" },
-    { NULL },
+    {"vgamem_mb", KEY_U32, offsetof(struct vga_config, megabytes),
+     .help = "video memory in MiB: 16"},
+    {"xres", KEY_U32, offsetof(struct vga_config, width),
+     .help = "points that the monitor prefers"},
+    {"yres", KEY_U32, offsetof(struct vga_config, height), .help = "the same"},
+    {"xmax", KEY_IGNORE},
+    {"ymax", KEY_IGNORE},
+    {"edid", KEY_IGNORE}, /* it is there anyway */
+    {"refresh_rate", KEY_IGNORE},
+    {NULL},
 };
 
 const struct user_device vga_user_device = {

@@ -12,6 +12,7 @@ struct vga_config {
     struct pci_slot slot; /* NULL bus: none; the board's adapter is 00:02.0 */
     u32 megabytes;        /* of video memory: 16 */
     u32 linear;           /* of an ISA card: where video memory lies; 0: nowhere */
+    u32 width, height;    /* what the monitor prefers, in points; 0: 1024 by 768 */
 };
 /* 3B0-3DF, A0000-BFFFF, 1CE-1D0, PCI with the frame buffer at BAR 0. */
 extern const struct device_class vga_class;

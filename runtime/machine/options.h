@@ -33,6 +33,7 @@ struct drive_options {
     bool unlocked; /* file.locking=off */
     u32 cylinders, heads, sectors; /* 0: guess */
     const char *bootindex;         /* a number; NULL: not given */
+    const char *serial, *model, *version; /* what an IDE drive says of itself; NULL: its own */
 };
 /* A -device: its row's config, set as the properties say, but for back ends: of those the
  * ids. */
@@ -110,7 +111,8 @@ struct options {
     const char *name;
     const char *qmp;   /* "unix:PATH", "tcp:HOST:PORT", "stdio"; NULL: none */
     bool qmp_wait;
-    bool kvm_asked;    /* -enable-kvm, -accel kvm */
+    bool kvm_asked;          /* -enable-kvm, -accel kvm */
+    const char *accelerator; /* another that was asked for, by its name; NULL: none */
     const char *pidfile;
     const char *monitor; /* target of a human monitor of its own, NULL: none */
     const char *gdb;   /* "tcp:HOST:PORT" or "unix:PATH", NULL: none */

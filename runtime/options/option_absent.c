@@ -54,6 +54,12 @@ static const struct absent_option {
     {"preconfig", false, true, "-preconfig: -S stands before the first instruction"},
     {"add-fd", true, true, "-add-fd: no descriptors are taken over"},
     {"set", true, true, "-set: say it with -device or -global"},
+    {"runas", true, true, "-runas: start ring3 as that user; it needs no rights of root's"},
+    {"chroot", true, true, "-chroot: not done here: start ring3 in it"},
+    {"run-with", true, true, "-run-with: start ring3 as that user, or in that folder"},
+    {"plugin", true, true, "-plugin: QEMU's plugins are not loaded"},
+    {"seed", true, false, "-seed: -deterministic makes runs alike"},
+    {"dtb", true, false, NULL}, /* of other architectures */
     {"dfilter", true, false, "-dfilter: -d logs all addresses"},
     {"win2k-hack", false, false,
      NULL}, /* a disk's interrupt comes later than its command here anyway */
@@ -144,7 +150,7 @@ static const struct absent_device {
     {"i82550|i82551|i82557a|i82557b|i82557c|i82558a|i82558b|i82559a|i82559b|i82559c|i82559er|"
      "i82562|i82801",
      "e1000", E1000},
-    {"intel-hda|ich9-intel-hda|hda-duplex|hda-output|hda-micro|gus|cs4231a|usb-audio", NULL,
+    {"intel-hda|ich9-intel-hda|hda|hda-duplex|hda-output|hda-micro|gus|cs4231a|usb-audio", NULL,
      NO_SOUND},
     {"vmware-svga|qxl-vga|virtio-vga", "VGA", ONE_VGA},
     {"secondary-vga|bochs-display|qxl|virtio-gpu-pci|ramfb|ati-vga", NULL, NO_SECOND},
@@ -152,7 +158,9 @@ static const struct absent_device {
      "serial|virtconsole",
      NULL, NOT_THERE},
     {"virtserialport|virtio-keyboard-pci|virtio-mouse-pci|virtio-tablet-pci|i6300esb|ib700|"
-     "pvpanic|vmcoreinfo",
+     "pvpanic|pvpanic-pci|vmcoreinfo|vmgenid|edu|sga|ivshmem-plain|ivshmem-doorbell|tpm-tis|"
+     "tpm-crb|virtio-9p-pci|virtio-crypto-pci|vhost-vsock-pci|ipmi-bmc-sim|isa-ipmi-kcs|"
+     "isa-ipmi-bt|isa-applesmc|amd-iommu|intel-iommu",
      NULL, NOT_THERE},
     {"pci-bridge|i82801b11-bridge|ioh3420|pcie-root-port|pcie-pci-bridge|pxb", NULL, NOT_THERE},
 };

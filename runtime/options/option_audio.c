@@ -6,6 +6,8 @@
 #include "runtime/options/option_devices.h"
 #include "runtime/sound/mixer.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct audiodev_keys {
@@ -36,6 +38,13 @@ static const struct key_row audiodev_keys[] = {
     DIRECTION_KEYS("in"),
 };
 
+static void list_choices(const char *choices)
+{
+    for (; *choices; choices++)
+        putchar(*choices == '|' ? '\n' : *choices);
+    putchar('\n');
+}
+
 static void check_audiodev(const char *option, const struct audiodev_keys *k)
 {
     if (!k->driver || !k->id)
@@ -54,6 +63,10 @@ SETTER(set_audiodev)
     struct audiodev_keys k = { NULL };
     u32 n = 0;
 
+    if (in_choices(arg, "help|?")) {
+        list_choices(sound_names());
+        exit(0);
+    }
     keyval_read(option, arg, "driver", audiodev_keys, ARRAY_SIZE(audiodev_keys), &k);
     check_audiodev(option, &k);
     while (n < MAX_AUDIODEVS && o->audiodev[n].id && strcmp(o->audiodev[n].id, k.id))
@@ -70,8 +83,16 @@ SETTER(set_soundhw)
 {
     char *list = keep_format("%s", strcmp(arg, "all") ? arg : "sb16,ac97,es1370"), *next;
 
+    if (in_choices(arg, "help|?")) {
+        printf("pcspk   the PC's speaker\n"
+               "sb16    Sound Blaster 16\n"
+               "adlib   AdLib\n"
+               "ac97    82801AA's AC'97\n"
+               "es1370  AudioPCI\n");
+        exit(0);
+    }
     for (char *name = strtok_r(list, ",", &next); name; name = strtok_r(NULL, ",", &next)) {
-        if (!in_choices(name, CHIPS))
+        if (!in_choices(name, CHIPS "|hda|gus|cs4231a"))
             refuse_choice(option, name, CHIPS "|all");
         if (strcmp(name, "pcspk"))
             set_device(o, option,

@@ -117,11 +117,11 @@ static u32 bus_keys(const struct user_device *row, struct key_row *keys)
     };
     static const struct key_row isa = { "bus", KEY_CHOICE, PLACE(bus), "isa.0" };
     static const struct key_row pci[] = {
-        { "bus", KEY_CHOICE, PLACE(bus), "pci.0|pci" },
-        { "addr", KEY_DEVFN, PLACE(config) + offsetof(struct pci_slot, devfn),
-          .help = "slot, hexadecimal; the first free one from 3 on" },
-        { "romfile", KEY_IGNORE }, /* no card has an option ROM */
-        { "rombar", KEY_IGNORE },
+        {"bus", KEY_CHOICE, PLACE(bus), "pci.0|pci|pcie.0"},
+        {"addr", KEY_DEVFN, PLACE(config) + offsetof(struct pci_slot, devfn),
+         .help = "slot, hexadecimal; the first free one from 3 on"},
+        {"romfile", KEY_IGNORE}, /* no card has an option ROM */
+        {"rombar", KEY_IGNORE},
     };
     u32 n = ARRAY_SIZE(all);
 

@@ -85,7 +85,7 @@ SETTER(set_cdrom)
 }
 
 struct drive_keys {
-    const char *file, *iface, *format, *media, *id, *locking;
+    const char *file, *iface, *format, *media, *id, *locking, *serial;
     u32 index, bus, unit, cyls, heads, secs;
     bool snapshot, readonly;
 };
@@ -109,6 +109,10 @@ static const struct key_row drive_keys[] = {
     KEY(struct drive_keys, readonly, KEY_BOOL),
     { "read-only", KEY_BOOL,   offsetof(struct drive_keys, readonly), NULL },
     KEY(struct drive_keys, id, KEY_TEXT),
+    KEY(struct drive_keys, serial, KEY_TEXT), /* of QEMU before 3.0 */
+    { "boot",      KEY_IGNORE, 0, NULL }, /* of KVM's: -boot has the order */
+    { "trans",     KEY_IGNORE, 0, NULL }, /* how SeaBIOS translates a geometry is its own affair */
+    { "addr",      KEY_IGNORE, 0, NULL }, /* of another bus */
     { "cache",     KEY_IGNORE, 0, NULL },
     { "aio",       KEY_IGNORE, 0, NULL },
     { "discard",   KEY_IGNORE, 0, NULL },
@@ -120,6 +124,9 @@ static const struct key_row drive_keys[] = {
     { "cache.direct", KEY_IGNORE, 0, NULL },
     { "cache.no-flush", KEY_IGNORE, 0, NULL },
     { "cache.writeback", KEY_IGNORE, 0, NULL },
+    { "l2-cache-size", KEY_IGNORE, 0, NULL },
+    { "cache-size", KEY_IGNORE, 0, NULL },
+    { "lazy-refcounts", KEY_IGNORE, 0, NULL },
 };
 /* clang-format on */
 
@@ -164,6 +171,7 @@ static void fill_drive(struct drive_options *d, const struct drive_keys *k, bool
     d->cylinders = k->cyls;
     d->heads = k->heads;
     d->sectors = k->secs;
+    d->serial = k->serial;
 }
 
 /* All three or none. */
@@ -302,6 +310,9 @@ static void place_drive(struct options *o, struct device_options *d)
     slot->cdrom = cdrom;
     slot->read_only |= cdrom;
     slot->bootindex = p->bootindex;
+    slot->serial = p->serial ? p->serial : slot->serial;
+    slot->model = p->model;
+    slot->version = p->ver;
     if (p->cyls || p->heads || p->secs) {
         slot->cylinders = p->cyls;
         slot->heads = p->heads;

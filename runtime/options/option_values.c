@@ -125,11 +125,24 @@ static void check_features(const struct options *o, const char *option, const ch
     }
 }
 
+/* QEMU's models have versions, "486-v1". */
+static const char *without_version(const char *name)
+{
+    const char *end = strstr(name, "-v");
+
+    return end && end[2] && strspn(end + 2, "0123456789") == strlen(end + 2)
+               ? keep_format("%.*s", (int)(end - name), name)
+               : name;
+}
+
 static const char *cpu_name(struct options *o, const char *option, const char *name)
 {
     const char *instead;
     u32 n = 0;
 
+    if (find_cpu(name))
+        return find_cpu(name)->name;
+    name = without_version(name);
     if (find_cpu(name))
         return find_cpu(name)->name;
     instead = absent_cpu(o, name);
@@ -215,12 +228,27 @@ struct machine_keys {
     bool on, hpet, usb;
 };
 
-#define ACCELERATORS "tcg|kvm|kvm:tcg|tcg:kvm"
+#define ACCELERATORS "tcg|kvm|hax|hvf|whpx|nvmm"
 
-/* Said once, at the end, when it is known what runs instead. */
-static void note_accelerator(struct options *o, const char *name)
+/* "kvm:tcg": the first that is there. Said once, at the end, when it is known what runs
+ * instead. */
+static void note_accelerator(struct options *o, const char *option, const char *names)
 {
-    o->kvm_asked |= name && !strncmp(name, "kvm", 3);
+    const char *first = NULL;
+
+    while (names && *names) {
+        size_t n = strcspn(names, ":");
+        const char *name = keep_format("%.*s", (int)n, names);
+
+        if (!in_choices(name, ACCELERATORS))
+            refuse_choice(option, name, ACCELERATORS);
+        first = first ? first : name;
+        names += n + (names[n] == ':');
+    }
+    if (first && !strcmp(first, "kvm"))
+        o->kvm_asked = true;
+    else if (first && strcmp(first, "tcg"))
+        o->accelerator = first;
 }
 
 static _Noreturn void list_machines(void)
@@ -231,14 +259,18 @@ static _Noreturn void list_machines(void)
     exit(0);
 }
 
-static void check_machine(const char *option, const char *type)
+static void check_machine(struct options *o, const char *option, const char *type)
 {
     if (!type || in_choices(type, "pc|isapc") || !strncmp(type, "pc-i440fx-", 10) ||
         !strncmp(type, "pc-1.", 5) || !strncmp(type, "pc-0.", 5))
         return;
-    if (in_choices(type, "microvm|none") || !strncmp(type, "q35", 3) ||
-        !strncmp(type, "pc-q35-", 7))
+    if (in_choices(type, "microvm|none"))
         die("%s: %s is not there: pc (Intel 440FX) and isapc are", option, type);
+    if (!strcmp(type, "q35") || !strncmp(type, "pc-q35-", 7)) {
+        note_once(o,
+                  keep_format("%s %s: not there: pc (Intel 440FX) is instead", option, type));
+        return;
+    }
     refuse_choice(option, type, "pc|isapc|pc-i440fx-7.2");
 }
 
@@ -251,7 +283,7 @@ SETTER(set_machine)
 {
     static const struct key_row rows[] = {
         KEY(struct machine_keys, type, KEY_TEXT),
-        {"accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS},
+        KEY(struct machine_keys, accel, KEY_TEXT),
         {"usb", KEY_BOOL, offsetof(struct machine_keys, usb), NULL},
         {"vmport", KEY_IGNORE, 0, NULL},
         {"hpet", KEY_BOOL, offsetof(struct machine_keys, hpet), NULL},
@@ -264,6 +296,12 @@ SETTER(set_machine)
         {"dump-guest-core", KEY_IGNORE, 0, NULL},
         {"mem-merge", KEY_IGNORE, 0, NULL},
         {"suppress-vmdesc", KEY_IGNORE, 0, NULL},
+        {"max-ram-below-4g", KEY_IGNORE, 0, NULL},
+        {"default_bus_bypass_iommu", KEY_IGNORE, 0, NULL},
+        {"sata", KEY_IGNORE, 0, NULL}, /* of Q35 */
+        {"smbus", KEY_IGNORE, 0, NULL},
+        {"pit", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on"},
+        {"pic", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on"},
         {"memory-backend", KEY_IGNORE, 0, NULL},
         {"nvdimm", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off"},
         {"pcspk-audiodev", KEY_TEXT, offsetof(struct machine_keys, pcspk_audiodev), NULL},
@@ -275,7 +313,7 @@ SETTER(set_machine)
     if (in_choices(arg, "help|?"))
         list_machines();
     keyval_read(option, arg, "type", rows, ARRAY_SIZE(rows), &k);
-    check_machine(option, k.type);
+    check_machine(o, option, k.type);
     if (k.type)
         o->isapc = !strcmp(k.type, "isapc");
     o->no_acpi = !k.on;
@@ -283,22 +321,23 @@ SETTER(set_machine)
     o->pcspk_audiodev = k.pcspk_audiodev;
     if (k.usb)
         absent_option(o, "usb", &k.usb);
-    note_accelerator(o, k.accel);
+    note_accelerator(o, option, k.accel);
 }
 
 SETTER(set_accel)
 {
     static const struct key_row rows[] = {
-        {"accel", KEY_CHOICE, offsetof(struct machine_keys, accel), ACCELERATORS},
+        KEY(struct machine_keys, accel, KEY_TEXT),
         {"thread", KEY_IGNORE, 0, NULL},
         {"tb-size", KEY_IGNORE, 0, NULL},
+        {"split-wx", KEY_IGNORE, 0, NULL},
         {"one-insn-per-tb", KEY_BOOL, offsetof(struct machine_keys, on), NULL},
     };
     struct machine_keys k = {.on = o->one_insn};
 
     keyval_read(option, arg, "accel", rows, ARRAY_SIZE(rows), &k);
     o->one_insn = k.on;
-    note_accelerator(o, k.accel);
+    note_accelerator(o, option, k.accel);
 }
 
 SETTER(set_smp)
@@ -378,6 +417,11 @@ SETTER(set_smbios)
     const char *type, *text, *list = keyval_take(arg, "type", &type);
     u32 number;
 
+    if (type && in_choices(type, "2|3|4|8|9|11|16|17|32|41")) {
+        note_once(o, keep_format("%s type=%s: left out: only types 0 and 1 can be told", option,
+                                 type));
+        return;
+    }
     if (!type || !parse_u32(type, &number) || number > 1)
         die("%s: wants type=0 (vendor=, version=, date=) or type=1 (manufacturer=, product=, "
             "version=, "
@@ -789,6 +833,16 @@ SETTER(set_mon)
         o->monitor = keep_format("chardev:%s", k.chardev);
 }
 
+/* A serial port and the monitor on one -chardev with mux=on: that is mon:stdio, whose monitor
+ * is behind Ctrl+A. */
+static void finish_mux(struct options *o)
+{
+    for (u32 i = 0; o->monitor && i < MAX_SERIAL; i++)
+        if (o->serial[i] && !strncmp(o->monitor, "chardev:", 8) &&
+            !strcmp(o->serial[i], o->monitor) && !strcmp(resolve(o, o->monitor), "mon:stdio"))
+            o->monitor = NULL;
+}
+
 /* "unix:PATH,server=on,wait=off" of a -chardev, parted as -qmp's own is. */
 static void finish_mon(struct options *o)
 {
@@ -1097,6 +1151,7 @@ void options_finish(struct options *o)
     finish_speed(o);
     if (o->deterministic && o->cpu_on & FEATURE_BIT(FEAT_RDRAND))
         die("-deterministic: no +rdrand, whose numbers are others each time");
+    finish_mux(o);
     for (u32 i = 0; i < MAX_SERIAL; i++)
         o->serial[i] = resolve(o, o->serial[i]);
     for (struct device_options *d = o->devices; d; d = d->next)
@@ -1120,7 +1175,9 @@ void options_finish(struct options *o)
     if (o->one_insn)
         o->switches.max_insns = 1;
     if (o->kvm_asked)
-        warn("no KVM is used: %s runs the guest", o->engine->help);
+        o->accelerator = "KVM";
+    if (o->accelerator)
+        warn("no %s is used: %s runs the guest", o->accelerator, o->engine->help);
     check_daemon(o);
     if (o->stats)
         check_writable("-stats", o->stats);

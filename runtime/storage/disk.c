@@ -87,6 +87,9 @@ struct disk *disk_open(const struct drive_options *o, enum disk_kind kind, const
     dr->disk.cylinders = o->cylinders;
     dr->disk.heads = o->heads;
     dr->disk.sectors = o->sectors;
+    dr->disk.serial = o->serial;
+    dr->disk.model = o->model;
+    dr->disk.version = o->version;
     drive_insert(dr, NULL);
     if (!o->file && kind == DISK_HARD) {
         *error = disk_sentence("a hard disk needs an image file");

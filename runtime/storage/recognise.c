@@ -141,6 +141,14 @@ static bool has_partitions(const struct probe *p)
     return used > 0;
 }
 
+/* As qemu-img makes a raw one: for a guest to be installed on. */
+static bool is_blank_disk(const struct probe *p)
+{
+    static const u8 zeros[HEAD];
+
+    return p->size >= MIB(1) && p->size % 512 == 0 && !memcmp(p->head, zeros, HEAD);
+}
+
 static enum image_kind image_kind(const struct probe *p)
 {
     if (image_format_magic(p->head))
@@ -155,6 +163,8 @@ static enum image_kind image_kind(const struct probe *p)
         return IMAGE_FLOPPY;
     if (has_boot_signature(p))
         return p->size < KIB(2880) && !has_partitions(p) ? IMAGE_FLOPPY : IMAGE_DISK;
+    if (is_blank_disk(p))
+        return IMAGE_DISK;
     return has_multiboot_header(p) ? IMAGE_MULTIBOOT : IMAGE_UNKNOWN;
 }
 

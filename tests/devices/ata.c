@@ -72,6 +72,31 @@ TEST(ata, soft_reset_leaves_the_signature)
     disk_close(e);
 }
 
+/* Of a text in IDENTIFY DEVICE: the first character of a pair is in the high byte. */
+static void check_text(const u16 *words, u32 n, const char *want)
+{
+    for (u32 i = 0; i < 2 * n; i++)
+        CHECK_EQ(words[i / 2] >> (i % 2 ? 0 : 8) & 0xff, i < strlen(want) ? (u8)want[i] : ' ');
+}
+
+TEST(ata, identify_says_what_the_user_wants)
+{
+    struct disk *d = small_disk();
+    struct rig *r = ata_rig(d, NULL);
+    u16 id[256];
+
+    d->serial = "WD-12345";
+    d->model = "A DISK, AND A NAME OF MORE THAN FORTY CHARACTERS";
+    d->version = "7.2";
+    ata_issue(r, 0xec, 0, 0, 0xa0);
+    ata_wait(r);
+    ata_take(r, id, sizeof(id));
+    check_text(id + 10, 10, "WD-12345");
+    check_text(id + 23, 4, "7.2");
+    check_text(id + 27, 20, "A DISK, AND A NAME OF MORE THAN FORTY CHARACTERS");
+    disk_close(d);
+}
+
 TEST(ata, identify)
 {
     struct disk *d = small_disk();

@@ -368,6 +368,9 @@ TEST(image, recognised_by_size_and_contents)
     CHECK_EQ(kind_of(image_file_with(KIB(100), 4096, multiboot, 12)), IMAGE_MULTIBOOT);
     CHECK_EQ(kind_of(image_file_with(KIB(100), 4097, multiboot, 12)), IMAGE_UNKNOWN);
     CHECK_EQ(kind_of(image_file_with(MIB(20), 0, "text", 4)), IMAGE_UNKNOWN);
+    CHECK_EQ(kind_of(image_file_with(MIB(20), 0, "", 1)), IMAGE_DISK); /* blank */
+    CHECK_EQ(kind_of(image_file_with(MIB(20) + 1, 0, "", 1)), IMAGE_UNKNOWN);
+    CHECK_EQ(kind_of(image_file_with(KIB(100), 0, "", 1)), IMAGE_UNKNOWN);
     CHECK_EQ(kind_of(image_file(0)), IMAGE_UNREADABLE);
     CHECK_EQ(kind_of("/nonexistent"), IMAGE_UNREADABLE);
     CHECK_EQ(kind_of("/"), IMAGE_UNREADABLE);
