@@ -357,3 +357,21 @@ const struct device_class pci_class = {
     .loaded = pci_loaded,
     .fields = pci_fields,
 };
+
+const char *pci_class_name(u16 class)
+{
+    static const struct {
+        u16 class;
+        const char *name;
+    } names[] = {
+        {0x0101, "IDE controller"}, {0x0200, "Ethernet controller"},
+        {0x0300, "VGA controller"}, {0x0401, "Audio controller"},
+        {0x0600, "Host bridge"},    {0x0601, "ISA bridge"},
+        {0x0680, "Bridge"},
+    };
+
+    for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+        if (names[i].class == class)
+            return names[i].name;
+    return "Unknown";
+}

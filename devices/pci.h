@@ -56,6 +56,8 @@ bool pci_bar(const struct pci_function *f, u32 n, u32 *base);
  * and the command register with pci_reset(), then sets what else RESET leaves. */
 void pci_add(struct device *bus, u32 devfn, struct pci_function *f);
 const struct pci_function *pci_function_at(const struct device *bus, u8 devfn); /* NULL: none */
+/* What lspci and monitors call a class (class << 8 | subclass); "Unknown". */
+const char *pci_class_name(u16 class);
 /* A slot for a card: *devfn, or the first free one from 3 on when that is 0. False: taken, or
  * none is free. */
 bool pci_find_slot(struct device *bus, u8 *devfn);

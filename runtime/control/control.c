@@ -274,3 +274,13 @@ const char *control_set_link(struct machine *m, const char *id, bool up)
     snprintf(error, sizeof(error), "Device '%s' not found", id);
     return error;
 }
+
+const char *control_uuid(const struct machine *m)
+{
+    const struct options *o = m->options;
+
+    for (u32 i = 0; i < o->smbios_texts; i++)
+        if (o->smbios[i].type == 1 && o->smbios[i].offset == 8)
+            return o->smbios[i].text;
+    return "00000000-0000-0000-0000-000000000000";
+}

@@ -52,4 +52,7 @@ void control_activity(struct machine *m, struct machine_activity *a);
 /* A network card's cable, by the back end's id. */
 const char *control_set_link(struct machine *m, const char *id, bool up);
 
+/* The machine's, as -uuid or -smbios type=1 have it; else zeros. */
+const char *control_uuid(const struct machine *m);
+
 #endif

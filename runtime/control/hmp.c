@@ -29,6 +29,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_WORDS = 16, MAX_LINE = 4096 };
 
@@ -310,29 +311,66 @@ static void info_mtree(struct hmp *h)
     hmp_info_mtree(h->machine, h->out);
 }
 
+static void info_pci(struct hmp *h)
+{
+    hmp_info_pci(h->machine, h->out);
+}
+
+static void info_cpus(struct hmp *h)
+{
+    say(h, "* CPU #0: thread_id=%d\n", gettid());
+}
+
+static void info_uuid(struct hmp *h)
+{
+    say(h, "%s\n", control_uuid(h->machine));
+}
+
+static void info_kvm(struct hmp *h)
+{
+    say(h, "kvm support: disabled\n");
+}
+
+static void info_usb(struct hmp *h)
+{
+    say(h, "USB support not enabled\n");
+}
+
+static void no_states(struct hmp *h)
+{
+    say(h,
+        "Error: no states of machines are kept here; -snapshot forgets what a guest writes\n");
+}
+
 static const struct {
     const char *name, *help;
     void (*run)(struct hmp *h);
 } infos[] = {
-    { "speed", "the limit, and what has been reached since the last look", info_speed },
-    { "mem", "runs of pages with the same rights", info_mem },
-    { "tlb", "every page that is mapped", info_tlb },
-    { "pic", "the interrupt controllers", info_pic },
-    { "irq", "how often each interrupt was raised", info_irq },
-    { "mtree", "who answers at which address and port", info_mtree },
-    { "chardev", "where serial ports and such lead", info_chardev },
-    { "mice", "the mouse", info_mice },
-    { "qtree", "the chips", info_qtree },
-    { "vnc", "the VNC server and its viewers", info_vnc },
-    { "registers", "the CPU's registers", info_registers },
-    { "status", "running or not", info_status },
-    { "version", "of ring3", info_version },
-    { "name", "-name", info_name },
-    { "stats", "counters", info_stats },
-    { "tc", "the translator's counters", info_tc },
-    { "block", "drives and what is in them", info_block },
-    { "audio", "what hears the guest, and how late", info_audio },
-    { "network", "cards and where they lead", info_network },
+    {"speed", "the limit, and what has been reached since the last look", info_speed},
+    {"mem", "runs of pages with the same rights", info_mem},
+    {"tlb", "every page that is mapped", info_tlb},
+    {"pic", "the interrupt controllers", info_pic},
+    {"irq", "how often each interrupt was raised", info_irq},
+    {"mtree", "who answers at which address and port", info_mtree},
+    {"chardev", "where serial ports and such lead", info_chardev},
+    {"mice", "the mouse", info_mice},
+    {"qtree", "the chips", info_qtree},
+    {"vnc", "the VNC server and its viewers", info_vnc},
+    {"registers", "the CPU's registers", info_registers},
+    {"status", "running or not", info_status},
+    {"version", "of ring3", info_version},
+    {"name", "-name", info_name},
+    {"stats", "counters", info_stats},
+    {"tc", "the translator's counters", info_tc},
+    {"block", "drives and what is in them", info_block},
+    {"audio", "what hears the guest, and how late", info_audio},
+    {"network", "cards and where they lead", info_network},
+    {"pci", "PCI's functions and their BARs", info_pci},
+    {"cpus", "the CPU's thread", info_cpus},
+    {"uuid", "-uuid", info_uuid},
+    {"kvm", "there is none", info_kvm},
+    {"usb", "there is none", info_usb},
+    {"snapshots", "there are none", no_states},
 };
 
 static void run_info(struct hmp *h)
@@ -735,6 +773,39 @@ static void run_gdbserver(struct hmp *h)
         say(h, "Waiting for gdb connection on device '%s'\n", where);
 }
 
+/* As BSD's sum, of physical memory. */
+static void run_sum(struct hmp *h)
+{
+    u64 at, size;
+    u16 sum = 0;
+    u8 byte;
+
+    if (!want_number(h, 1, &at) || !want_number(h, 2, &size))
+        return;
+    if (size > phys_ram_size(h->machine)) {
+        say(h, "sum: more than there is of memory\n");
+        return;
+    }
+    for (u64 i = 0; i < size; i++) {
+        phys_read(h->machine, at + i, &byte, 1);
+        sum = (u16)((u16)(sum >> 1 | sum << 15) + byte);
+    }
+    say(h, "%05u\n", sum);
+}
+
+static void run_gva2gpa(struct hmp *h)
+{
+    u64 gla;
+    gpa_t gpa;
+
+    if (!want_number(h, 1, &gla))
+        return;
+    if (mmu_translate(&h->machine->cpu->paging, (gla_t)gla, &gpa))
+        say(h, "gpa: 0x%llx\n", (unsigned long long)gpa);
+    else
+        say(h, "Unmapped\n");
+}
+
 static void run_help(struct hmp *h);
 
 /* ---- The table ---- */
@@ -746,7 +817,8 @@ static const struct {
     void (*run)(struct hmp *h);
     const char *usage;
 } commands[] = {
-    { "help",             0, run_help,        "-- this" },
+    { "help",             0, run_help,        "[COMMAND] -- this" },
+    { "?",                0, run_help,        "[COMMAND] -- the same" },
     { "info",             0, run_info,        "[WHAT] -- look at the machine" },
     { "sendkey",          1, run_sendkey,     "KEYS [MS] -- e.g. ctrl-alt-delete; held 100 ms" },
     { "screendump",       1, run_screendump,  "FILE [-f png] -- the screen as PPM or PNG" },
@@ -760,8 +832,14 @@ static const struct {
     { "mouse_button",     1, run_mouse_button, "BITS -- hold 1 left, 2 middle, 4 right" },
     { "memsave",          3, run_memory_save, "ADDRESS SIZE FILE -- linear memory to a file" },
     { "pmemsave",         3, run_memory_save, "ADDRESS SIZE FILE -- physical memory to a file" },
+    { "sum",              2, run_sum,         "ADDRESS SIZE -- BSD's checksum of physical memory" },
+    { "gva2gpa",          1, run_gva2gpa,     "ADDRESS -- the physical address of a linear one" },
+    { "savevm",           0, no_states,       "-- no states are kept" },
+    { "loadvm",           0, no_states,       "-- the same" },
+    { "delvm",            0, no_states,       "-- the same" },
     { "dump_tc",          1, run_dump_tc,     "FILE [listing] -- translated code, as -dump-tc" },
     { "stop",             0, run_stop,        "-- let the machine stand" },
+    { "s",                0, run_stop,        "-- the same" },
     { "cont",             0, run_cont,        "-- let it run" },
     { "c",                0, run_cont,        "-- the same" },
     { "system_reset",     0, run_reset,       "-- press reset" },
@@ -782,8 +860,15 @@ static const struct {
 
 static void run_help(struct hmp *h)
 {
+    bool all = h->n < 2;
+
     for (u32 i = 0; i < ARRAY_SIZE(commands); i++)
-        say(h, "%s %s\n", commands[i].name, commands[i].usage);
+        if (all || !strcmp(commands[i].name, h->words[1]))
+            say(h, "%s %s\n", commands[i].name, commands[i].usage);
+    if (!all && !strcmp(h->words[1], "info")) {
+        h->n = 1;
+        run_info(h);
+    }
 }
 
 /* QEMU takes "x/8xb 0x7c00": the format becomes a word of its own. Returns it, to be freed. */

@@ -9,6 +9,7 @@
 #include "devices/bus.h"
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
+#include "devices/pci.h"
 #include "mmu/mmu.h"
 #include "runtime/machine/machine.h"
 
@@ -199,4 +200,62 @@ void hmp_info_irq(struct machine *m, FILE *out)
 void hmp_info_mtree(struct machine *m, FILE *out)
 {
     bus_tell(m->bus, phys_ram_size(m), out);
+}
+
+/* ---- PCI ---- */
+
+static u32 config(const struct pci_function *f, u32 offset, u32 size)
+{
+    u32 val = 0;
+
+    for (u32 i = 0; i < size; i++)
+        val |= (u32)f->config[offset + i] << 8 * i;
+    return val;
+}
+
+/* Of all ones, what does not stick says the size. */
+static void say_bar(const struct pci_function *f, u32 n, FILE *out)
+{
+    u32 at = 0x10 + 4 * n, low = config(f, at, 4), mask = 0, base;
+
+    for (u32 i = 0; i < 4; i++)
+        mask |= (u32)f->writable[at + i] << 8 * i;
+    if (!mask)
+        return;
+    base = low & mask;
+    if (low & 1)
+        fprintf(out, "      BAR%u: I/O at 0x%04x [0x%04x].\n", n, base,
+                base + (mask & -mask) - 1);
+    else
+        fprintf(out, "      BAR%u: 32 bit %smemory at 0x%08x [0x%08x].\n", n,
+                low & 8 ? "prefetchable " : "", base, base + (mask & -mask) - 1);
+}
+
+static void say_function(const struct pci_function *f, u32 devfn, FILE *out)
+{
+    u32 pin = config(f, 0x3d, 1);
+
+    fprintf(out, "  Bus  0, device %3u, function %u:\n", devfn >> 3, devfn & 7);
+    fprintf(out, "    %s: PCI device %04x:%04x\n", pci_class_name((u16)config(f, 0x0a, 2)),
+            config(f, 0, 2), config(f, 2, 2));
+    if (config(f, 0x2c, 4))
+        fprintf(out, "      PCI subsystem %04x:%04x\n", config(f, 0x2c, 2), config(f, 0x2e, 2));
+    if (pin)
+        fprintf(out, "      IRQ %u, pin %c\n", config(f, 0x3c, 1), (char)('A' + pin - 1));
+    for (u32 n = 0; n < 6; n++)
+        say_bar(f, n, out);
+}
+
+void hmp_info_pci(struct machine *m, FILE *out)
+{
+    const struct device *bus = device_find(m, &pci_class, 0);
+
+    for (u32 devfn = 0; bus && devfn < 256; devfn++) {
+        const struct pci_function *f = pci_function_at(bus, (u8)devfn);
+
+        if (f)
+            say_function(f, devfn, out);
+    }
+    if (!bus)
+        fprintf(out, "no PCI bus on this board\n");
 }

@@ -62,7 +62,7 @@ void qmp_query_memory(struct qmp_call *call)
 void qmp_query_uuid(struct qmp_call *call)
 {
     call->result = json_object_new_object();
-    qmp_put_string(call->result, "UUID", "00000000-0000-0000-0000-000000000000");
+    qmp_put_string(call->result, "UUID", control_uuid(call->machine));
 }
 
 void qmp_query_events(struct qmp_call *call)
@@ -150,24 +150,6 @@ static struct json_object *regions(const struct pci_function *f)
     return list;
 }
 
-static const char *class_name(u32 class)
-{
-    static const struct {
-        u16 class;
-        const char *name;
-    } names[] = {
-        {0x0101, "IDE controller"}, {0x0200, "Ethernet controller"},
-        {0x0300, "VGA controller"}, {0x0401, "Audio controller"},
-        {0x0600, "Host bridge"},    {0x0601, "ISA bridge"},
-        {0x0680, "Bridge"},
-    };
-
-    for (u32 i = 0; i < ARRAY_SIZE(names); i++)
-        if (names[i].class == class)
-            return names[i].name;
-    return "Unknown";
-}
-
 static struct json_object *describe(const struct pci_function *f, u32 devfn)
 {
     struct json_object *o = json_object_new_object(), *class = json_object_new_object(),
@@ -178,7 +160,7 @@ static struct json_object *describe(const struct pci_function *f, u32 devfn)
     qmp_put_int(o, "slot", devfn >> 3);
     qmp_put_int(o, "function", devfn & 7);
     qmp_put_int(class, "class", config(f, 0x0a, 2));
-    qmp_put_string(class, "desc", class_name(config(f, 0x0a, 2)));
+    qmp_put_string(class, "desc", pci_class_name((u16)config(f, 0x0a, 2)));
     json_object_object_add(o, "class_info", class);
     qmp_put_int(id, "vendor", config(f, 0, 2));
     qmp_put_int(id, "device", config(f, 2, 2));

@@ -600,7 +600,8 @@ def qemus_name_gives_qemus_prompts(c):
     """By a link called qemu-system-i386: banner, prompt and the last line are those that scripts wait for."""
     link = c.path("qemu-system-i386")
     os.symlink(c.ring3, link)
-    p = subprocess.Popen([link, "-display", "none", "-monitor", "stdio", "-fda", c.floppy(HALT)], stdin=subprocess.PIPE,
+    p = subprocess.Popen([link, "-display", "none", "-monitor", "stdio", "-fda", c.floppy(HALT),
+                          "-uuid", "12345678-0000-4000-8000-123456789abc"], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
 
     def until(end):
@@ -615,7 +616,13 @@ def qemus_name_gives_qemus_prompts(c):
         for command, want in (("info mem", "PG disabled"), ("info pic", "pic0: irr=.. imr=.. isr=.. hprio=. irq_base="),
                               ("info irq", "IRQ statistics for isa-i8259:"), ("info mtree", r"prio 1, i/o\): vga"),
                               ("cpu 1", "invalid CPU index"), ("gdbserver none", "Disabled gdbserver"),
-                              ("gdbserver tcp:no.such:1", "Could not open"), ("nmi", "")):
+                              ("gdbserver tcp:no.such:1", "Could not open"), ("nmi", ""),
+                              ("info pci", r"0, device   1, function 1:\r?\n    IDE controller: PCI device 8086:7010"),
+                              ("info pci", r"BAR0: 32 bit prefetchable memory at 0x\w{8} \[0x\w{6}ff\]\."),
+                              ("info cpus", r"\* CPU #0: thread_id=\d+"), ("info uuid", "12345678-0000-4000-8000-123456789abc"),
+                              ("info kvm", "kvm support: disabled"), ("info usb", "not enabled"), ("info snapshots", "no states"),
+                              ("savevm x", "no states"), ("sum 0xffff0 2", "00208"), ("gva2gpa 0x7c00", "gpa: 0x7c00"),
+                              ("help sum", "sum ADDRESS SIZE"), ("? info", "info pci"), ("s", ""), ("info status", "paused")):
             p.stdin.write(command.encode() + b"\n")
             text = until(b"(qemu) ")
             expect(re.search(want, text), "%s: %r" % (command, text))
