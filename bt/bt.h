@@ -17,6 +17,7 @@ struct bt_config {
     bool count_runs;  /* translated code counts what is in stats.def's group "runs" */
     u32 reuse_one_in; /* one TU in so many tells its reuse distances (reuse.c); 0: none */
     enum pic pic;
+    enum engine_user user;
     bool no_chaining; /* every exit goes through the look-up */
     /* around the making of a TU, for who books time; or NULL */
     void (*translating)(void *owner, bool on);

@@ -226,6 +226,8 @@ bt_poll:
         jbe     5f
         cmpl    $0, VCPU_REQUESTS(%r15)
         jne     6f
+        cmp     TC_DIRECT_AT(%r15), %rax
+        jae     6f
         cmp     $LOOK_SOON, %r10
         jb      1f
         cmp     $LOOK_LATE, %r10

@@ -72,6 +72,7 @@ void offsets(void)
 
     TC(TC_POLL, poll);
     TC(TC_POLLS, polls);
+    TC(TC_DIRECT_AT, direct_at);
     TC(TC_BUDGET, budget);
     TC(TC_LOOKED, looked);
     TC(TC_POLLED, polled);

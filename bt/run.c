@@ -100,6 +100,7 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     bt->listener = (struct mmu_listener){ bt_code_written, bt, NULL };
     mmu_listen(cpu->mmu, &bt->listener);
     bt_signals_init();
+    cages_init(bt);
     return bt;
 }
 
@@ -107,6 +108,7 @@ void bt_free(struct bt *bt)
 {
     if (!bt)
         return;
+    cages_free(bt);
     if (bt->cpu->bt == bt) {
         mmu_unlisten(bt->cpu->mmu, &bt->listener);
         bt->cpu->bt = NULL;
@@ -286,6 +288,7 @@ static void stopped_by_poll(struct bt *bt)
     tc->polled = NULL;
     if (bt_user_map_serves(bt->cpu))
         bt_user_map_sample(bt->cpu, __rdtsc());
+    bt->direct = bt->cages && cages_due(bt, __rdtsc());
 }
 
 /* The exit whose stub ends at `left`; EIP is where it leads. */
@@ -375,6 +378,7 @@ static void bind_thread(struct vcpu *cpu)
 
 void bt_run(struct vcpu *cpu)
 {
+    struct bt *bt = cpu->bt;
     struct exit *from = NULL;
 
     bind_thread(cpu);
@@ -389,7 +393,13 @@ void bt_run(struct vcpu *cpu)
                 return;
             }
         }
-        from = run_turn(cpu->bt, from, one);
+        if (unlikely(bt->direct)) {
+            bt->direct = false;
+            cages_run(bt);
+            from = NULL;
+            continue;
+        }
+        from = run_turn(bt, from, one);
     }
 }
 
@@ -412,6 +422,7 @@ static struct bt_config config_of(const struct engine_config *config)
                           .reuse_one_in = config->reuse_one_in,
                           .translating = config->translating,
                           .owner = config->owner,
+                          .user = config->user,
                           .deterministic = config->deterministic};
 
     bt_take_switches(&c, &config->switches);

@@ -104,6 +104,7 @@ struct tc {
     u32 polls;        /* r12 while no code runs */
     u32 budget;       /* the same, for the polls from one look at the clock to the next */
     u64 looked;       /* the TSC at the last one */
+    u64 direct_at; /* the TSC from which on user code might rather run in a cage; ~0: never */
     const u8 *polled; /* the TU's head, if a poll left the code there */
 
     /* Of its routines. */

@@ -6,6 +6,7 @@
 
 #include "bt/adapt.h"
 #include "bt/bt.h"
+#include "bt/cage.h"
 #include "bt/context.h"
 #include "bt/routines.h"
 #include "mmu/phys.h"
@@ -108,6 +109,8 @@ struct bt {
     struct site_cost costs[COST_SIZE];
     u32 generation; /* for which the stack of return addresses holds */
     bool dropped; /* a TU died since the code was entered */
+    struct cages *cages; /* NULL: none */
+    bool direct;         /* user code is to run in one next */
     bool interpret; /* set by the signal handler: run the instruction at EIP in C */
     u32 ticks;      /* times a poll left the code */
     struct {

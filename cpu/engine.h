@@ -19,6 +19,10 @@ struct engine_switches {
         no_thunks;
 };
 
+/* How user code runs: by what it costs, directly on the host's processor wherever it can,
+ * translated. */
+enum engine_user { USER_AUTO, USER_DIRECT, USER_BT };
+
 /* What an engine may be told when it is attached; one that has no use for something leaves it. */
 struct engine_config {
     u64 cache_size;  /* bytes of host code and its records; 0: the engine's choice */
@@ -27,6 +31,7 @@ struct engine_config {
     void (*translating)(void *owner, bool on); /* around the making of code, for who books time; or NULL */
     void *owner;
     struct engine_switches switches;
+    enum engine_user user;
     bool deterministic; /* nothing that it makes or does may depend on the host's clock */
 };
 

@@ -129,6 +129,28 @@ void mmu_spaces_kept(struct mmu *mmu, u32 n);
 /* May the page be accessed there? */
 bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write);
 
+/* The same of the current space for direct execution, where another process has a copy of its
+ * user map. Its number, 0 to MMU_USER_MAPS - 1; -1: there is none. */
+enum { MMU_USER_MAPS = 32 };
+int mmu_user_map_number(const struct paging *pg);
+/* The page of RAM mapped at gla, plus 1; 0: none. */
+u32 mmu_user_map_frame(const struct paging *pg, gla_t gla);
+/* Who keeps the copies hears that the host maps `count` pages from page `first` on to RAM's
+ * from `frame` - 1 on, or nothing there if that is 0; that a page's sptes have changed, but not
+ * what is mapped; and that a map is no more. */
+struct mmu_mirror {
+    void (*mapped)(void *owner, u32 map, u32 first, u32 count, u32 frame, bool writable);
+    void (*kept)(void *owner, u32 map, u32 page);
+    void (*closed)(void *owner, u32 map);
+    void *owner;
+};
+void mmu_set_mirror(struct mmu *mmu, const struct mmu_mirror *mirror); /* NULL: nobody */
+/* Tells it all that is mapped there now. */
+void mmu_user_map_tell(struct mmu *mmu, u32 map);
+/* The host's work for the copy took so many of the TSC's ticks: what it is charged. */
+void mmu_user_map_charge(struct paging *pg, u64 ticks);
+int mmu_memory_file(const struct mmu *mmu); /* RAM lies at its beginning */
+
 /* ---- Who else must know (bt/, the decode cache) ---- */
 
 /* Called before the bytes [gpa, gpa+n) of a page marked with mmu_protect_code() change. The
@@ -142,5 +164,8 @@ void mmu_listen(struct mmu *mmu, struct mmu_listener *l);
 void mmu_unlisten(struct mmu *mmu, struct mmu_listener *l);
 void mmu_protect_code(struct mmu *mmu, gpa_t page);
 void mmu_unprotect_code(struct mmu *mmu, gpa_t page);
+/* The same for code that runs directly. */
+void mmu_protect_caged(struct mmu *mmu, gpa_t page);
+void mmu_unprotect_caged(struct mmu *mmu, gpa_t page);
 
 #endif

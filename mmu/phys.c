@@ -106,7 +106,7 @@ void mmu_map_phys(struct mmu *mmu, gpa_t gpa, u64 size, u8 *read, u8 *write)
 
         mmu->page_read[page] = read ? read + off : NULL;
         mmu->page_write[page] = write ? write + off : NULL;
-        if (mmu->page_flags[page] & PG_CODE)
+        if (mmu->page_flags[page] & (PG_CODE | PG_CAGED))
             mmu_tell_code_written(mmu, page << PAGE_SHIFT, PAGE_SIZE);
     }
     if (mmu->space && mmu->space->root.mode & SPACE_PAGING)
@@ -239,4 +239,19 @@ void mmu_protect_code(struct mmu *mmu, gpa_t page)
 void mmu_unprotect_code(struct mmu *mmu, gpa_t page)
 {
     mmu->page_flags[page >> PAGE_SHIFT] &= (u8)~PG_CODE;
+}
+
+void mmu_protect_caged(struct mmu *mmu, gpa_t page)
+{
+    rmap_protect(mmu, (u32)(page >> PAGE_SHIFT), PG_CAGED);
+}
+
+void mmu_unprotect_caged(struct mmu *mmu, gpa_t page)
+{
+    mmu->page_flags[page >> PAGE_SHIFT] &= (u8)~PG_CAGED;
+}
+
+int mmu_memory_file(const struct mmu *mmu)
+{
+    return mmu->fd;
 }

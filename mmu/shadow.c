@@ -341,7 +341,7 @@ static void table_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 
 static void code_before_write(struct mmu *mmu, gpa_t gpa, u32 n)
 {
-    if (!(mmu->page_flags[gpa >> PAGE_SHIFT] & PG_CODE))
+    if (!(mmu->page_flags[gpa >> PAGE_SHIFT] & (PG_CODE | PG_CAGED)))
         return;
     mmu->stats.smc_events++;
     mmu_tell_code_written(mmu, gpa, n);

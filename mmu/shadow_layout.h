@@ -17,5 +17,6 @@
 /* What a physical page holds that a write to it must be told about. */
 #define PG_CODE 1
 #define PG_TABLE 2
+#define PG_CAGED 4 /* code that runs directly: bt/cage.c */
 
 #endif

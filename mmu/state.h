@@ -48,6 +48,7 @@ struct mmu {
 
     struct user_map user_maps[MAX_USER_MAPS];
     u64 (*ticks)(void);  /* what user maps are charged by: the host's TSC, but in tests */
+    const struct mmu_mirror *mirror; /* who keeps copies of user maps; NULL: nobody */
     bool no_user_maps;   /* for tests and experiments: none is opened */
     u32 spaces_kept;     /* at most MAX_SPACES; */
     bool only_current;   /* or the one before goes with each change */

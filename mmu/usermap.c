@@ -155,6 +155,19 @@ static void set_mapped(struct mmu *mmu, struct user_map *m, u32 page, u32 frame)
     m->mapped[page] = frame;
 }
 
+static u32 map_number(const struct mmu *mmu, const struct user_map *m)
+{
+    return (u32)(m - mmu->user_maps);
+}
+
+static void tell_mirror(const struct mmu *mmu, const struct user_map *m, u32 first, u32 count,
+                        u32 frame, bool writable)
+{
+    if (unlikely(mmu->mirror != NULL))
+        mmu->mirror->mapped(mmu->mirror->owner, map_number(mmu, m), first, count, frame,
+                            writable);
+}
+
 static void unmap_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count)
 {
     check(map_reserve(m->at + ((u64)first << PAGE_SHIFT), (u64)count << PAGE_SHIFT),
@@ -162,6 +175,7 @@ static void unmap_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 coun
     m->calls++;
     for (u32 page = first; page < first + count; page++)
         set_mapped(mmu, m, page, 0);
+    tell_mirror(mmu, m, first, count, 0, false);
 }
 
 static void map_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count, struct want w)
@@ -181,6 +195,7 @@ static void map_pages(struct mmu *mmu, struct user_map *m, u32 first, u32 count,
         set_mapped(mmu, m, first + i, w.frame + i);
         set_bit(m->writable, first + i, w.writable);
     }
+    tell_mirror(mmu, m, first, count, w.frame, w.writable);
 }
 
 /* ---- Closing ---- */
@@ -198,6 +213,8 @@ void user_map_close(struct mmu *mmu, struct space *s)
     forget_dirty(m);
     m->owner = NULL;
     s->user_map = NULL;
+    if (mmu->mirror)
+        mmu->mirror->closed(mmu->mirror->owner, map_number(mmu, m));
     if (s == mmu->space)
         direct_map_switch(mmu);
 }
@@ -257,8 +274,11 @@ static u32 follow(struct mmu *mmu, struct user_map *m, u32 page, u32 most)
     struct want w = wanted(mmu, m->owner, page);
     u32 n;
 
-    if (as_wanted(m, page, w))
+    if (as_wanted(m, page, w)) {
+        if (unlikely(mmu->mirror != NULL) && w.frame)
+            mmu->mirror->kept(mmu->mirror->owner, map_number(mmu, m), page);
         return 1;
+    }
     if (w.frame && !m->mapped[page] && !room_for_pages(mmu))
         return 1;
     n = run_length(mmu, m, page, most, w);
@@ -453,4 +473,59 @@ bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write)
 
     return m && m->mapped[gla >> PAGE_SHIFT] &&
            (!write || bit_of(m->writable, gla >> PAGE_SHIFT));
+}
+
+/* ---- Copies of it (bt/cage.c) ---- */
+
+void mmu_set_mirror(struct mmu *mmu, const struct mmu_mirror *mirror)
+{
+    mmu->mirror = mirror;
+}
+
+int mmu_user_map_number(const struct paging *pg)
+{
+    const struct user_map *m = pg->mmu->space->user_map;
+
+    return m ? (int)map_number(pg->mmu, m) : -1;
+}
+
+u32 mmu_user_map_frame(const struct paging *pg, gla_t gla)
+{
+    const struct user_map *m = pg->mmu->space->user_map;
+
+    return m ? m->mapped[gla >> PAGE_SHIFT] : 0;
+}
+
+/* Pages from `first` on that were mapped in a row, with the same rights. */
+static u32 mapped_length(const struct user_map *m, u32 first)
+{
+    u32 n = 1;
+
+    while (first + n < SHADOW_SPTES && m->mapped[first + n] == m->mapped[first] + n &&
+           bit_of(m->writable, first + n) == bit_of(m->writable, first))
+        n++;
+    return n;
+}
+
+void mmu_user_map_tell(struct mmu *mmu, u32 map)
+{
+    const struct user_map *m = &mmu->user_maps[map];
+
+    for (u32 page = 0, n; page < SHADOW_SPTES; page += n) {
+        n = 1;
+        if (!m->columns[page / LEAF_SPTES]) {
+            n = LEAF_SPTES - page % LEAF_SPTES;
+        } else if (m->mapped[page]) {
+            n = mapped_length(m, page);
+            tell_mirror(mmu, m, page, n, m->mapped[page], bit_of(m->writable, page));
+        }
+    }
+}
+
+void mmu_user_map_charge(struct paging *pg, u64 ticks)
+{
+    struct user_map *m = pg->mmu->space->user_map;
+
+    if (m)
+        user_map_pays(pg->mmu, m, ticks);
 }

@@ -6,7 +6,7 @@
 
 #include "mmu/space.h"
 
-#define MAX_USER_MAPS  32
+#define MAX_USER_MAPS  MMU_USER_MAPS
 #define USER_MAP_AFTER 32000000 /* of the TSC's ticks, in user code */
 #define USER_MAP_DIRTY 2048    /* pages that may differ before all of it is looked through */
 

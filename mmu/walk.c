@@ -39,7 +39,7 @@ static void entry_set(struct mmu *mmu, struct entry *e, u32 bits)
         return;
     e->val |= bits;
     low = (u32)e->val;
-    if (mmu->page_flags[e->gpa >> PAGE_SHIFT] & PG_CODE)
+    if (mmu->page_flags[e->gpa >> PAGE_SHIFT] & (PG_CODE | PG_CAGED))
         mmu_phys_write(mmu, e->gpa, &low, 4);
     else if (page)
         memcpy(page + (e->gpa & PAGE_MASK), &low, 4);

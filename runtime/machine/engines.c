@@ -30,6 +30,7 @@ void engine_attach(struct machine *m, const struct engine *engine)
                                    .count_runs = m->options->tc_count,
                                    .reuse_one_in = m->options->tc_reuse,
                                    .switches = m->options->switches,
+                                   .user = m->options->user,
                                    .deterministic = m->options->deterministic,
                                    .translating = book_translator,
                                    .owner = m};

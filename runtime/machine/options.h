@@ -94,6 +94,7 @@ struct options {
     const struct engine *engine;
     struct engine_switches switches; /* of it */
     bool one_insn;   /* a translation unit has one instruction, whatever the switches say */
+    enum engine_user user;           /* how user code runs */
     bool plain_host; /* as if the host had nothing that is only quicker */
     const struct display_backend *display; /* NULL: none */
     const char *speed;  /* -speed, as it was written; NULL: none */

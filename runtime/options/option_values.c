@@ -921,6 +921,18 @@ SETTER(set_engine)
         read_switches(o, option, list);
 }
 
+SETTER(set_user)
+{
+    static const char *const names[] = {[USER_AUTO] = "auto", [USER_DIRECT] = "direct", [USER_BT] = "bt"};
+
+    for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(arg, names[i])) {
+            o->user = i;
+            return;
+        }
+    refuse_choice(option, arg, "auto|direct|bt");
+}
+
 SETTER(set_host_model)
 {
     if (strcmp(arg, "auto") && strcmp(arg, "plain"))

@@ -39,6 +39,7 @@ SETTER(set_escape);
 SETTER(set_gdb);
 SETTER(set_gdb_port); /* without an argument */
 SETTER(set_engine);
+SETTER(set_user);
 SETTER(set_host_model);
 SETTER(set_trace);
 SETTER(set_debuglog);
