@@ -35,25 +35,32 @@
 #include <x86intrin.h>
 
 enum {
-    MAX_EXEC = 8192,  /* pages executable in a cage: more, and it starts again */
-    MOST_FAULTS = 64, /* in one turn, before the translator has a go */
-    MOST_WRITES = 16, /* to a page of code: it is refused, */
-    ASK_AGAIN = 64,   /* until it has been asked for so often */
+    MAX_EXEC = 8192,   /* pages executable in a cage: more, and it starts again */
+    MOST_FAULTS = 64,  /* in one turn, before the translator has a go */
+    MOST_FAILURES = 3, /* of the host to give one: no more are asked for */
+    MOST_WRITES = 16,  /* to a page of code: it is refused, */
+    ASK_AGAIN = 64,    /* until it has been asked for so often */
     SHORT = 4,
     LONG = 16, /* runs, in what the shortest has cost */
 };
 /* Of the TSC's ticks: */
-static const u64 INTERVAL_LEAST = 1 << 16, INTERVAL_MOST = 1 << 28;
+static const u64
+    INTERVAL_LEAST = 1 << 16,
+    INTERVAL_MOST = 1 << 28,
+    CAGE_AFTER =
+        64000000; /* of user time with a user map: what making a cage costs, fifty times */
 
 enum frame_state { UNKNOWN, CODE32, CODE16, REFUSED };
 struct frame {
     u8 state; /* enum frame_state */
-    u8 needs, tail, writes, asked;
+    u8 needs, tail, writes;
+    u32 asked; /* since it was refused */
 };
 
 struct cage {
     struct cage_process process;
     u64 interval;
+    u16 cs;     /* the host's selector for the code that runs */
     u8 allowed; /* NEEDS_* of the pages that are executable */
     u32 exec_count;
     struct exec_page {
@@ -65,6 +72,7 @@ struct cage {
 struct cages {
     struct bt *bt;
     bool probed, usable;
+    u32 failures;                     /* to make a cage */
     pid_t thread;                     /* whose children the cages are */
     struct cage *cage[MMU_USER_MAPS]; /* NULL: none */
     struct frame *frames;             /* [PHYS_PAGES] */
@@ -256,9 +264,12 @@ static struct cage *cage_here(struct cages *cs)
     if (cs->cage[map] && cs->cage[map]->process.pid)
         return cs->cage[map];
     end_cage(cs, (u32)map);
+    if (cs->bt->config.user != USER_DIRECT && mmu_user_map_age(&cpu->paging) < CAGE_AFTER)
+        return NULL;
     c = calloc(1, sizeof(*c));
     if (!c || !cage_process_start(&c->process, mmu_memory_file(cpu->mmu), &why)) {
         free(c);
+        cs->usable = ++cs->failures < MOST_FAILURES;
         return NULL;
     }
     c->interval = INTERVAL_LEAST;
@@ -313,76 +324,80 @@ static void think_over(struct cages *cs, struct cage *c, u64 ran)
 
 /* ---- The state, there and back ---- */
 
-static const u8 gpr_at[8] = {
-    [EAX] = offsetof(struct user_regs_struct, rax) / 8,
-    [ECX] = offsetof(struct user_regs_struct, rcx) / 8,
-    [EDX] = offsetof(struct user_regs_struct, rdx) / 8,
-    [EBX] = offsetof(struct user_regs_struct, rbx) / 8,
-    [ESP] = offsetof(struct user_regs_struct, rsp) / 8,
-    [EBP] = offsetof(struct user_regs_struct, rbp) / 8,
-    [ESI] = offsetof(struct user_regs_struct, rsi) / 8,
-    [EDI] = offsetof(struct user_regs_struct, rdi) / 8,
+struct fxsave64 {
+    u16 fcw, fsw, ftw, fop;
+    u64 rip, rdp;
+    u32 mxcsr, mxcsr_mask;
+    u8 st[8][16], xmm[16][16], unused[96];
 };
+enum { GUEST_XMM = 8 * 16 }; /* bytes: the guest has eight */
 enum { FLAGS_OURS = FLAGS_ARITH | FLAG_DF | FLAG_AC };
 
-static u64 *reg_of(struct user_regs_struct *r, u32 reg)
-{
-    return (u64 *)r + gpr_at[reg];
-}
-
-static u64 segment_base(const struct segment *s, u16 selector)
+static u32 segment_base(const struct segment *s, u16 selector)
 {
     return selector ? s->base : 0;
 }
 
-static void state_there(struct vcpu *cpu, struct cage *c, struct cage_state *s, bool fpu)
+/* FXSAVE64 and FXSAVE differ in how they store the pointers (SDM vol. 1, 10.5). */
+static void fpu_there(const struct vcpu *cpu, struct cage_state *s, enum cage_fpu fpu)
 {
-    struct user_regs_struct *r = &s->regs;
-    u64 *const selectors[] = {(u64 *)&r->es, (u64 *)&r->cs, (u64 *)&r->ss,
-                              (u64 *)&r->ds, (u64 *)&r->fs, (u64 *)&r->gs};
+    struct fxsave64 *to = (struct fxsave64 *)s->xsave;
+    const struct fxsave *fx = &cpu->fpu;
+    u64 components = XCR0_X87 | XCR0_SSE | XCR0_AVX;
 
-    *r = (struct user_regs_struct){.rip = cpu->eip, .orig_rax = ~0ull};
-    for (u32 i = 0; i < 8; i++)
-        *reg_of(r, i) = cpu->gpr[i];
-    r->eflags = (cpu->eflags & FLAGS_OURS) | FLAG_1 | FLAG_IF;
-    for (u32 i = ES; i <= GS; i++)
-        *selectors[i] = cage_process_selector(&c->process, &cpu->seg[i]);
-    r->fs_base = segment_base(&cpu->seg[FS], (u16)r->fs);
-    r->gs_base = segment_base(&cpu->seg[GS], (u16)r->gs);
-    if (!fpu)
+    memcpy(to, fx, offsetof(struct fxsave, fip));
+    to->rip = fx->fip;
+    to->rdp = fx->fdp;
+    to->mxcsr = fx->mxcsr;
+    memcpy(to->st, fx->st, sizeof(fx->st));
+    memcpy(to->xmm, fx->xmm, GUEST_XMM);
+    if (fpu != CAGE_FPU_AVX)
         return;
-    s->fpu = (struct user_fpregs_struct){.cwd = cpu->fpu.fcw,
-                                         .swd = cpu->fpu.fsw,
-                                         .ftw = cpu->fpu.ftw,
-                                         .fop = cpu->fpu.fop,
-                                         .rip = cpu->fpu.fip,
-                                         .rdp = cpu->fpu.fdp,
-                                         .mxcsr = cpu->fpu.mxcsr};
-    memcpy(s->fpu.st_space, cpu->fpu.st, sizeof(cpu->fpu.st));
-    memcpy(s->fpu.xmm_space, cpu->fpu.xmm, 8 * 16);
+    memcpy(s->xsave + sizeof(*fx), &components, sizeof(components));
+    memcpy(s->xsave + XSAVE_YMM_AT, cpu->ymm_high, sizeof(cpu->ymm_high));
 }
 
-static void state_back(struct vcpu *cpu, struct cage_state *s, bool fpu)
+static void fpu_back(struct vcpu *cpu, const struct cage_state *s, enum cage_fpu fpu)
 {
+    const struct fxsave64 *from = (const struct fxsave64 *)s->xsave;
     struct fxsave *fx = &cpu->fpu;
 
-    for (u32 i = 0; i < 8; i++)
-        cpu->gpr[i] = (u32)*reg_of(&s->regs, i);
-    cpu->eip = (u32)s->regs.rip;
-    cpu->eflags = (cpu->eflags & ~(u32)(FLAGS_OURS | FLAG_RF)) | (s->regs.eflags & FLAGS_OURS);
-    if (!fpu)
-        return;
-    fx->fcw = s->fpu.cwd;
-    fx->fsw = s->fpu.swd;
-    fx->ftw = (u8)s->fpu.ftw;
-    fx->fop = s->fpu.fop;
-    if (fx->fip != (u32)s->fpu.rip)
+    memcpy(fx, from, offsetof(struct fxsave, fip));
+    if (fx->fip != (u32)from->rip)
         fx->fcs = cpu->seg[CS].selector;
-    fx->fip = (u32)s->fpu.rip;
-    fx->fdp = (u32)s->fpu.rdp;
-    fx->mxcsr = s->fpu.mxcsr;
-    memcpy(fx->st, s->fpu.st_space, sizeof(fx->st));
-    memcpy(fx->xmm, s->fpu.xmm_space, 8 * 16);
+    fx->fip = (u32)from->rip;
+    fx->fdp = (u32)from->rdp;
+    fx->mxcsr = from->mxcsr;
+    memcpy(fx->st, from->st, sizeof(fx->st));
+    memcpy(fx->xmm, from->xmm, GUEST_XMM);
+    if (fpu == CAGE_FPU_AVX)
+        memcpy(cpu->ymm_high, s->xsave + XSAVE_YMM_AT, sizeof(cpu->ymm_high));
+}
+
+static void state_there(struct vcpu *cpu, struct cage *c, struct cage_state *s,
+                        enum cage_fpu fpu)
+{
+    for (u32 i = 0; i < 8; i++)
+        s->gpr[i] = cpu->gpr[i];
+    s->ip = cpu->eip;
+    s->flags = (cpu->eflags & FLAGS_OURS) | FLAG_1 | FLAG_IF;
+    for (u32 i = ES; i <= GS; i++)
+        s->seg[i] = cage_process_selector(&c->process, &cpu->seg[i]);
+    c->cs = s->seg[CS];
+    s->fs_base = segment_base(&cpu->seg[FS], s->seg[FS]);
+    s->gs_base = segment_base(&cpu->seg[GS], s->seg[GS]);
+    if (fpu != CAGE_FPU_NONE)
+        fpu_there(cpu, s, fpu);
+}
+
+static void state_back(struct vcpu *cpu, struct cage_state *s, enum cage_fpu fpu)
+{
+    for (u32 i = 0; i < 8; i++)
+        cpu->gpr[i] = (u32)s->gpr[i];
+    cpu->eip = (u32)s->ip;
+    cpu->eflags = (cpu->eflags & ~(u32)(FLAGS_OURS | FLAG_RF)) | ((u32)s->flags & FLAGS_OURS);
+    if (fpu != CAGE_FPU_NONE)
+        fpu_back(cpu, s, fpu);
 }
 
 /* ---- Code ---- */
@@ -391,7 +406,13 @@ static u8 allowed_now(const struct vcpu *cpu)
 {
     if (cpu->cr0 & (CR0_EM | CR0_TS) || cpu->ferr)
         return 0;
-    return NEEDS_FPU | (cpu->cr4 & CR4_OSFXSR ? NEEDS_SSE : 0);
+    return NEEDS_FPU | (cpu->cr4 & CR4_OSFXSR ? NEEDS_SSE : 0) |
+           (cpu_avx_enabled(cpu) ? NEEDS_AVX : 0);
+}
+
+static enum cage_fpu fpu_of(const struct cage *c)
+{
+    return c->allowed & NEEDS_AVX ? CAGE_FPU_AVX : c->allowed ? CAGE_FPU_SSE : CAGE_FPU_NONE;
 }
 
 static const u8 *frame_memory(const struct vcpu *cpu, u32 frame)
@@ -516,13 +537,13 @@ static bool behind(const struct vcpu *cpu, u8 first, u8 second)
  * loses its place: in the guest no such selector leads anywhere. */
 static void escaped(struct vcpu *cpu, const struct cage_state *s)
 {
-    cpu_fault(cpu, EXC_GP, (u32)s->regs.cs & 0xfffc);
+    cpu_fault(cpu, EXC_GP, s->seg[CS] & 0xfffcu);
     cpu_deliver_pending(cpu);
 }
 
 static bool in_guest_code(const struct cage *c, const struct cage_state *s)
 {
-    return s->regs.cs != 0x33 && !(s->regs.rip >> 32);
+    return s->seg[CS] == c->cs && !(s->ip >> 32);
 }
 
 static enum cage_exit system_call(struct vcpu *cpu, const struct cage_state *s)
@@ -532,7 +553,7 @@ static enum cage_exit system_call(struct vcpu *cpu, const struct cage_state *s)
         return EXIT_ESCAPE;
     }
     cpu->eip -= 2;
-    cpu->gpr[EAX] = (u32)s->regs.orig_rax;
+    cpu->gpr[EAX] = (u32)s->called;
     return EXIT_SYSCALL;
 }
 
@@ -541,7 +562,7 @@ static enum cage_exit trapped(struct vcpu *cpu, const struct cage_state *s)
 {
     const u8 *before = byte_at(cpu, cpu->seg[CS].base + cpu->eip - 1);
 
-    if (s->code == TRAP_TRACE || s->regs.eflags & FLAG_TF) {
+    if (s->code == TRAP_TRACE || s->flags & FLAG_TF) {
         cpu_set_eflags(cpu, FLAG_TF, FLAG_TF);
         cpu_debug_step(cpu);
         return EXIT_TRAP;
@@ -597,7 +618,7 @@ static bool after_stop(struct cages *cs, struct cage *c, enum cage_stop stop,
     *exit = EXIT_GONE;
     if (stop == CAGE_GONE)
         return false;
-    state_back(cpu, &cs->state, c->allowed);
+    state_back(cpu, &cs->state, fpu_of(c));
     *exit = EXIT_ESCAPE;
     if (!in_guest_code(c, &cs->state)) {
         escaped(cpu, &cs->state);
@@ -619,9 +640,12 @@ static bool prepare(struct cages *cs, struct cage *c)
     struct vcpu *cpu = cs->bt->cpu;
 
     follow_allowed(cs, c);
+    if (fpu_of(c) == CAGE_FPU_AVX && !cs->state.xsave_size &&
+        !cage_process_fpu(&c->process, &cs->state))
+        return false;
     if (!make_executable(cs, c, cpu->seg[CS].base + cpu->eip, true))
         return false;
-    state_there(cpu, c, &cs->state, c->allowed);
+    state_there(cpu, c, &cs->state, fpu_of(c));
     cs->bt->stats.cage_settles += c->process.calls != NULL;
     return cage_process_settle(&c->process);
 }
@@ -633,7 +657,7 @@ static u32 bits_of(u64 n) /* of a statistic */
     return bits < REUSE_BITS ? bits : REUSE_BITS;
 }
 
-static bool run_once(struct cages *cs, struct cage *c, u64 *ran)
+static bool run_once(struct cages *cs, struct cage *c, u64 *ran, u64 prepared)
 {
     struct bt *bt = cs->bt;
     u64 start = __rdtsc();
@@ -641,8 +665,9 @@ static bool run_once(struct cages *cs, struct cage *c, u64 *ran)
     enum cage_exit exit;
     bool on;
 
-    stop = cage_process_run(&c->process, &cs->state, c->allowed, bt->cpu->deadline);
+    stop = cage_process_run(&c->process, &cs->state, fpu_of(c), bt->cpu->deadline);
     *ran = __rdtsc() - start;
+    mmu_user_map_ran(&bt->cpu->paging, *ran, prepared);
     bt->stats.cage_runs++;
     bt->stats.cage_tsc += *ran;
     bt->stats.cage_bursts[bits_of(*ran)]++;
@@ -656,18 +681,19 @@ void cages_run(struct bt *bt)
     struct cages *cs = bt->cages;
     struct vcpu *cpu = bt->cpu;
     struct cage *c;
-    u64 ran = 0;
+    u64 ran = 0, start;
     bool on = true;
 
     for (u32 faults = 0; on && faults < MOST_FAULTS; faults++) {
         bt_user_map_follow(cpu);
         if (!can_run(cpu) || cpu_asked(cpu, 1) || !(c = cage_here(cs)))
             break;
+        start = __rdtsc();
         if (!prepare(cs, c)) {
             think_over(cs, c, cs->shortest);
             break;
         }
-        on = run_once(cs, c, &ran);
+        on = run_once(cs, c, &ran, __rdtsc() - start);
         if (!on)
             think_over(cs, c, ran);
     }

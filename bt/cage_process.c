@@ -32,14 +32,22 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
+#undef PAGE_MASK /* by sys/user.h it is the other part of an address */
+
 extern const u8 cage_elf[], cage_elf_end[], cage_calls[];
 
+/* In place of a system call's number: none is to be begun again. */
+#define NO_CALL (~0ull)
+
 enum {
+    CAGE_MFD_EXEC = 0x10, /* MFD_EXEC, which older headers lack */
     USER32_CS = 0x23,
     USER_DS = 0x2b,
     USER_CS = 0x33, /* the host's, in its GDT */
@@ -78,6 +86,13 @@ static bool stopped(struct cage_process *c, int *status)
     return false;
 }
 
+/* Others are sent: by us, late, or by somebody. They are never delivered. */
+static bool is_fault(int signal)
+{
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+           signal == SIGSYS;
+}
+
 static bool set_regs(const struct cage_process *c, const struct user_regs_struct *r)
 {
     return !ptrace(PTRACE_SETREGS, c->pid, 0, r);
@@ -87,7 +102,7 @@ static bool set_regs(const struct cage_process *c, const struct user_regs_struct
 static bool stub_runs(struct cage_process *c, u64 rip, u64 *rax)
 {
     struct user_regs_struct r = {
-        .rip = rip, .cs = USER_CS, .ss = USER_DS, .eflags = FLAG_1, .orig_rax = ~0ull};
+        .rip = rip, .cs = USER_CS, .ss = USER_DS, .eflags = FLAG_1, .orig_rax = NO_CALL};
     int status;
 
     if (!set_regs(c, &r))
@@ -95,7 +110,7 @@ static bool stub_runs(struct cage_process *c, u64 rip, u64 *rax)
     do
         if (ptrace(PTRACE_CONT, c->pid, 0, 0) || !stopped(c, &status))
             return false;
-    while (WSTOPSIG(status) == SIGUSR1); /* that came late */
+    while (WSTOPSIG(status) != SIGTRAP && !is_fault(WSTOPSIG(status)));
     if (WSTOPSIG(status) != SIGTRAP || ptrace(PTRACE_GETREGS, c->pid, 0, &r))
         return false;
     *rax = r.rax;
@@ -241,7 +256,10 @@ static void write_filter(struct cage_calls *calls)
 /* A file of memory with those bytes. -1: refused. */
 static int memory_file(const char *name, const void *bytes, u64 size)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC);
+    int fd = memfd_create(name, MFD_CLOEXEC | CAGE_MFD_EXEC);
+
+    if (fd < 0 && errno == EINVAL) /* a kernel before 6.3 */
+        fd = memfd_create(name, MFD_CLOEXEC);
 
     if (fd >= 0 && bytes && write(fd, bytes, size) == (ssize_t)size)
         return fd;
@@ -271,6 +289,7 @@ static void become_stub(int elf_fd, int calls_fd, int ram_fd)
     if (syscall(SYS_close_range, CAGE_ELF_FD + 1, ~0u, 0))
         for (int fd = CAGE_ELF_FD + 1; fd < (int)sysconf(_SC_OPEN_MAX); fd++)
             close(fd);
+    setpgid(0, 0); /* what a terminal sends is not for it */
     if (!ptrace(PTRACE_TRACEME, 0, 0, 0))
         syscall(SYS_execveat, CAGE_ELF_FD, "", argv, envp, AT_EMPTY_PATH);
 }
@@ -397,6 +416,77 @@ static bool stops_by(struct cage_process *c, u64 until, int *status)
     }
 }
 
+static bool regs_there(const struct cage_process *c, const struct cage_state *s)
+{
+    const u64 *r = s->gpr;
+    struct user_regs_struct u = {
+        .rax = r[EAX],
+        .rcx = r[ECX],
+        .rdx = r[EDX],
+        .rbx = r[EBX],
+        .rsp = r[ESP],
+        .rbp = r[EBP],
+        .rsi = r[ESI],
+        .rdi = r[EDI],
+        .rip = s->ip,
+        .eflags = s->flags,
+        .orig_rax = NO_CALL,
+        .es = s->seg[ES],
+        .cs = s->seg[CS],
+        .ss = s->seg[SS],
+        .ds = s->seg[DS],
+        .fs = s->seg[FS],
+        .gs = s->seg[GS],
+        .fs_base = s->fs_base,
+        .gs_base = s->gs_base,
+    };
+
+    return set_regs(c, &u);
+}
+
+static bool regs_back(const struct cage_process *c, struct cage_state *s)
+{
+    struct user_regs_struct u;
+
+    if (ptrace(PTRACE_GETREGS, c->pid, 0, &u))
+        return false;
+    memcpy(s->gpr, (u64[8]){u.rax, u.rcx, u.rdx, u.rbx, u.rsp, u.rbp, u.rsi, u.rdi},
+           sizeof(s->gpr));
+    s->ip = u.rip;
+    s->flags = u.eflags;
+    s->called = u.orig_rax;
+    s->seg[CS] = (u16)u.cs;
+    return true;
+}
+
+/* The FPU's registers; with AVX's the host wants, and gives, all that it has. */
+static bool fpu_there(const struct cage_process *c, struct cage_state *s, enum cage_fpu fpu)
+{
+    struct iovec area = {s->xsave, s->xsave_size};
+
+    if (fpu == CAGE_FPU_AVX)
+        return !ptrace(PTRACE_SETREGSET, c->pid, NT_X86_XSTATE, &area);
+    return fpu == CAGE_FPU_NONE || !ptrace(PTRACE_SETFPREGS, c->pid, 0, s->xsave);
+}
+
+static bool fpu_back(const struct cage_process *c, struct cage_state *s, enum cage_fpu fpu)
+{
+    struct iovec area = {s->xsave, sizeof(s->xsave)};
+
+    if (fpu == CAGE_FPU_AVX) {
+        if (ptrace(PTRACE_GETREGSET, c->pid, NT_X86_XSTATE, &area))
+            return false;
+        s->xsave_size = area.iov_len;
+        return true;
+    }
+    return fpu == CAGE_FPU_NONE || !ptrace(PTRACE_GETFPREGS, c->pid, 0, s->xsave);
+}
+
+bool cage_process_fpu(const struct cage_process *c, struct cage_state *s)
+{
+    return fpu_back(c, s, CAGE_FPU_AVX);
+}
+
 static enum cage_stop why_stopped(struct cage_process *c, int status, struct cage_state *s)
 {
     siginfo_t info = {0};
@@ -404,7 +494,7 @@ static enum cage_stop why_stopped(struct cage_process *c, int status, struct cag
     s->signal = WSTOPSIG(status);
     if (s->signal == (SIGTRAP | 0x80))
         return CAGE_SYSCALL;
-    if (s->signal == SIGUSR1)
+    if (s->signal != SIGTRAP && !is_fault(s->signal))
         return CAGE_TIME;
     if (ptrace(PTRACE_GETSIGINFO, c->pid, 0, &info))
         return CAGE_GONE;
@@ -413,13 +503,12 @@ static enum cage_stop why_stopped(struct cage_process *c, int status, struct cag
     return CAGE_SIGNAL;
 }
 
-enum cage_stop cage_process_run(struct cage_process *c, struct cage_state *s, bool fpu,
+enum cage_stop cage_process_run(struct cage_process *c, struct cage_state *s, enum cage_fpu fpu,
                                 u64 until)
 {
     int status = 0;
 
-    if (!set_regs(c, &s->regs) || (fpu && ptrace(PTRACE_SETFPREGS, c->pid, 0, &s->fpu)) ||
-        ptrace(PTRACE_SYSEMU, c->pid, 0, 0))
+    if (!regs_there(c, s) || !fpu_there(c, s, fpu) || ptrace(PTRACE_SYSEMU, c->pid, 0, 0))
         return CAGE_GONE;
     if (!stops_by(c, until, &status)) {
         kill(c->pid, SIGUSR1);
@@ -430,8 +519,7 @@ enum cage_stop cage_process_run(struct cage_process *c, struct cage_state *s, bo
         c->pid = 0;
         return CAGE_GONE;
     }
-    if (ptrace(PTRACE_GETREGS, c->pid, 0, &s->regs) ||
-        (fpu && ptrace(PTRACE_GETFPREGS, c->pid, 0, &s->fpu)))
+    if (!regs_back(c, s) || !fpu_back(c, s, fpu))
         return CAGE_GONE;
     return why_stopped(c, status, s);
 }
@@ -449,31 +537,28 @@ enum { PROBE_AT = 0x10000, PROBE_DATA = 0x100, PROBE_VALUE = 0x12345678 };
 /* Code, a segment of the LDT, and a system call that is none. */
 static bool probe_runs(struct cage_process *c, const char **why)
 {
-    struct cage_state s = {.regs = {.rip = PROBE_AT,
-                                    .cs = USER32_CS,
-                                    .ss = USER_DS,
-                                    .ds = USER_DS,
-                                    .eflags = FLAG_1,
-                                    .orig_rax = ~0ull}};
+    struct cage_state s = {.ip = PROBE_AT,
+                           .flags = FLAG_1,
+                           .seg = {[CS] = USER32_CS, [SS] = USER_DS, [DS] = USER_DS}};
     struct segment data = {PROBE_AT + PROBE_DATA, 0xfff, 4, ATTR_P | ATTR_S | ATTR_DB | SEG_W};
     enum cage_stop stop;
 
     cage_process_map(c, PROBE_AT, PAGE_SIZE, 0, false);
-    s.regs.gs = cage_process_selector(c, &data);
-    s.regs.gs_base = data.base;
+    s.seg[GS] = cage_process_selector(c, &data);
+    s.gs_base = data.base;
     *why = "the host's kernel has no modify_ldt";
     if (!cage_process_settle(c))
         return false;
     *why = "the host runs no 32-bit code";
-    stop = cage_process_run(c, &s, true, __rdtsc() + 1000000000);
+    stop = cage_process_run(c, &s, CAGE_FPU_NONE, __rdtsc() + 1000000000);
     if (stop != CAGE_SIGNAL || s.signal != SIGSEGV || s.address != PROBE_AT)
         return false; /* not executable yet */
     cage_process_executable(c, PROBE_AT, true);
     if (!cage_process_settle(c))
         return false;
-    stop = cage_process_run(c, &s, true, __rdtsc() + 1000000000);
-    return stop == CAGE_SYSCALL && (u32)s.regs.rip == PROBE_AT + sizeof(probe_code) &&
-           (u32)s.regs.orig_rax == PROBE_VALUE - 1 && (u32)s.regs.rbx == PROBE_VALUE;
+    stop = cage_process_run(c, &s, CAGE_FPU_NONE, __rdtsc() + 1000000000);
+    return stop == CAGE_SYSCALL && s.ip == PROBE_AT + sizeof(probe_code) &&
+           (u32)s.called == PROBE_VALUE - 1 && s.gpr[EBX] == PROBE_VALUE;
 }
 
 bool cage_process_probe(const char **why)

@@ -11,7 +11,6 @@
 #include "cpu/vcpu.h"
 
 #include <sys/types.h>
-#include <sys/user.h>
 
 enum { CAGE_SLOTS = 32 };      /* descriptors in its LDT */
 #define CAGE_FIRST (64u << 10) /* lower addresses the host gives to nobody */
@@ -31,9 +30,14 @@ enum cage_stop {
     CAGE_SYSCALL, /* a system call of the host's, by whatever way: none was made */
     CAGE_SIGNAL,  /* signal, code and address say which */
 };
+enum cage_fpu { CAGE_FPU_NONE, CAGE_FPU_SSE, CAGE_FPU_AVX }; /* what is handed over of it */
 struct cage_state {
-    struct user_regs_struct regs;
-    struct user_fpregs_struct fpu; /* FXSAVE64 */
+    u64 gpr[8], ip, flags; /* by enum gpr; to the cage only what 32 bits hold */
+    u64 called;            /* a system call's number: EAX as it was */
+    u16 seg[GS + 1];       /* the host's selectors, by enum seg; */
+    u32 fs_base, gs_base;  /* of two the bases as well */
+    u8 xsave[16384];       /* FXSAVE64's image, and for AVX the host's whole area behind it */
+    u64 xsave_size;
     int signal, code;              /* as siginfo has them */
     u64 address;
 };
@@ -51,9 +55,11 @@ void cage_process_executable(struct cage_process *c, gla_t gla, bool on); /* a m
 u16 cage_process_selector(struct cage_process *c, const struct segment *s);
 bool cage_process_settle(struct cage_process *c);
 
-/* Runs it from state until it stops, or the TSC is `until`; `fpu`: the FPU's registers, too. */
-enum cage_stop cage_process_run(struct cage_process *c, struct cage_state *state, bool fpu,
-                                u64 until);
+/* All of its FPU, into state->xsave: before the first run with CAGE_FPU_AVX. */
+bool cage_process_fpu(const struct cage_process *c, struct cage_state *state);
+/* Runs it from state until it stops, or the TSC is `until`. */
+enum cage_stop cage_process_run(struct cage_process *c, struct cage_state *state,
+                                enum cage_fpu fpu, u64 until);
 
 /* Does the host let cages be, and do they stop as they should? Else why not. */
 bool cage_process_probe(const char **why);

@@ -99,13 +99,17 @@ bool cage_refuses(const struct vcpu *cpu, const struct insn *in)
 
 static u8 needs_of(const struct insn *in)
 {
-    u32 attr = cpu_ops[in->mnem].attr;
+    const struct op_row *row = &cpu_ops[in->mnem];
+    u8 needs = 0;
 
-    if (in->vex)
-        return NEEDS_AVX | NEEDS_SSE;
-    if (attr & OP_SSE)
-        return NEEDS_SSE;
-    return attr & (OP_FPU | OP_MMXREG) || in->mnem == ZYDIS_MNEMONIC_FWAIT ? NEEDS_FPU : 0;
+    if (row->attr & OP_FPU || in->mnem == ZYDIS_MNEMONIC_FWAIT)
+        needs = NEEDS_FPU;
+    else if (FEATURES_OF_FPU >> row->feature & 1)
+        needs = row->feature == FEAT_MMX || row->feature == FEAT_FXSR ? NEEDS_FPU : NEEDS_SSE;
+    for (u32 i = 0; i < in->nops; i++)
+        if (in->op[i].kind == OP_XMM)
+            needs |= NEEDS_SSE;
+    return in->vex ? needs | NEEDS_AVX : needs;
 }
 
 /* Instructions from `at` on, to the end of the page or to where it has been before. */

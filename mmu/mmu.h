@@ -147,8 +147,10 @@ struct mmu_mirror {
 void mmu_set_mirror(struct mmu *mmu, const struct mmu_mirror *mirror); /* NULL: nobody */
 /* Tells it all that is mapped there now. */
 void mmu_user_map_tell(struct mmu *mmu, u32 map);
-/* The host's work for the copy took so many of the TSC's ticks: what it is charged. */
-void mmu_user_map_charge(struct paging *pg, u64 ticks);
+/* User time of its space since it was opened, of the TSC's ticks; and so much more, during
+ * which the host's calls for the copy took `calls`: what it is charged. */
+u64 mmu_user_map_age(const struct paging *pg);
+void mmu_user_map_ran(struct paging *pg, u64 ticks, u64 calls);
 int mmu_memory_file(const struct mmu *mmu); /* RAM lies at its beginning */
 
 /* ---- Who else must know (bt/, the decode cache) ---- */

@@ -522,10 +522,18 @@ void mmu_user_map_tell(struct mmu *mmu, u32 map)
     }
 }
 
-void mmu_user_map_charge(struct paging *pg, u64 ticks)
+u64 mmu_user_map_age(const struct paging *pg)
 {
-    struct user_map *m = pg->mmu->space->user_map;
+    const struct space *s = pg->mmu->space;
 
-    if (m)
-        user_map_pays(pg->mmu, m, ticks);
+    return s->user_map ? s->user_time - s->user_map->opened : 0;
+}
+
+void mmu_user_map_ran(struct paging *pg, u64 ticks, u64 calls)
+{
+    struct space *s = pg->mmu->space;
+
+    s->user_time += ticks;
+    if (s->user_map)
+        user_map_pays(pg->mmu, s->user_map, calls);
 }
