@@ -50,7 +50,7 @@ static const u64
     CAGE_AFTER =
         64000000; /* of user time with a user map: what making a cage costs, fifty times */
 
-enum frame_state { UNKNOWN, CODE32, CODE16, REFUSED };
+enum frame_state { UNKNOWN, RUNS, REFUSED };
 struct frame {
     u8 state; /* enum frame_state */
     u8 needs, tail, writes;
@@ -174,7 +174,7 @@ static void on_written(void *owner, gpa_t gpa, u32 n)
     u32 frame = (u32)(gpa >> PAGE_SHIFT);
     struct frame *f = &cs->frames[frame];
 
-    if (f->state != CODE32 && f->state != CODE16)
+    if (f->state != RUNS)
         return;
     f->state = UNKNOWN;
     f->writes += f->writes < MOST_WRITES;
@@ -281,15 +281,22 @@ static struct cage *cage_here(struct cages *cs)
 
 /* ---- When ---- */
 
-/* Is the state one that a process of the host can have, with the same meaning? */
+static bool flat_code(const struct segment *cs)
+{
+    return !cs->base && cs->limit == ~0u && cs->attr & ATTR_P && cs->attr & ATTR_DB &&
+           cs->attr & SEG_R;
+}
+
+/* Is the state one that a process of the host can have, with the same meaning? Code segments of
+ * the LDT, with a base, a limit, or 16 bits, it could have; they are translated. */
 static bool can_run(struct vcpu *cpu)
 {
     const u32 strange = FLAG_TF | FLAG_IOPL | FLAG_NT | FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_ID;
 
     return cpu->cpl == 3 && cpu_protected(cpu) && cpu->cr0 & CR0_PG && cpu->int_flag &&
            !(cpu->eflags & strange) && (!(cpu->eflags & FLAG_AC) || cpu->cr0 & CR0_AM) &&
-           cpu->user_map && !cpu->watch_code && !bt_watched(cpu) &&
-           cpu->seg[SS].attr & ATTR_P && cpu->seg[CS].attr & ATTR_P;
+           cpu->user_map && flat_code(&cpu->seg[CS]) && cpu->seg[SS].attr & ATTR_P &&
+           !cpu->watch_code && !bt_watched(cpu);
 }
 
 bool cages_due(struct bt *bt, u64 tsc)
@@ -429,7 +436,7 @@ static void look_through(struct cages *cs, u32 frame, u32 entry)
     mmu_protect_caged(cpu->mmu, (gpa_t)frame << PAGE_SHIFT);
     s = cage_scan_page(cpu, frame_memory(cpu, frame), entry);
     cs->bt->stats.cage_pages++;
-    f->state = s.refused ? REFUSED : cpu_code32(cpu) ? CODE32 : CODE16;
+    f->state = s.refused ? REFUSED : RUNS;
     f->needs = s.needs;
     f->tail = s.tail;
     f->asked = 0;
@@ -443,7 +450,6 @@ static void look_through(struct cages *cs, u32 frame, u32 entry)
 static bool frame_runs(struct cages *cs, u32 frame, u32 entry)
 {
     struct frame *f = &cs->frames[frame];
-    u8 wanted = cpu_code32(cs->bt->cpu) ? CODE32 : CODE16;
 
     if (f->state == REFUSED || f->writes == MOST_WRITES) {
         if (++f->asked < ASK_AGAIN)
@@ -451,9 +457,9 @@ static bool frame_runs(struct cages *cs, u32 frame, u32 entry)
         f->state = UNKNOWN;
         f->writes = 0;
     }
-    if (f->state != wanted)
+    if (f->state == UNKNOWN)
         look_through(cs, frame, entry);
-    return f->state == wanted;
+    return f->state == RUNS;
 }
 
 /* An instruction of two pages, both of which are executable, or about to be. */
@@ -527,7 +533,7 @@ static const u8 *byte_at(const struct vcpu *cpu, gla_t gla)
 /* Do two bytes of an instruction end before EIP? */
 static bool behind(const struct vcpu *cpu, u8 first, u8 second)
 {
-    gla_t gla = cpu->seg[CS].base + cpu->eip;
+    gla_t gla = cpu->eip;
     const u8 *one = byte_at(cpu, gla - 2), *two = byte_at(cpu, gla - 1);
 
     return one && two && *one == first && *two == second;
@@ -560,7 +566,7 @@ static enum cage_exit system_call(struct vcpu *cpu, const struct cage_state *s)
 /* A trap: EIP is behind the instruction. */
 static enum cage_exit trapped(struct vcpu *cpu, const struct cage_state *s)
 {
-    const u8 *before = byte_at(cpu, cpu->seg[CS].base + cpu->eip - 1);
+    const u8 *before = byte_at(cpu, cpu->eip - 1);
 
     if (s->code == TRAP_TRACE || s->flags & FLAG_TF) {
         cpu_set_eflags(cpu, FLAG_TF, FLAG_TF);
@@ -574,7 +580,7 @@ static enum cage_exit trapped(struct vcpu *cpu, const struct cage_state *s)
 /* Is the fault one of fetching code at EIP, or behind it? The page where it was, plus 1. */
 static u32 fetch_fault(const struct vcpu *cpu, const struct cage *c, const struct cage_state *s)
 {
-    gla_t gla = cpu->seg[CS].base + cpu->eip;
+    gla_t gla = cpu->eip;
     u32 page = gla >> PAGE_SHIFT, at = (u32)(s->address >> PAGE_SHIFT);
 
     if (s->signal != SIGSEGV || s->address >> 32 || is_exec(c, at))
@@ -588,7 +594,7 @@ static bool after_signal(struct cages *cs, struct cage *c, enum cage_exit *exit)
     struct vcpu *cpu = cs->bt->cpu;
     struct cage_state *s = &cs->state;
     u32 page = fetch_fault(cpu, c, s);
-    gla_t gla = cpu->seg[CS].base + cpu->eip;
+    gla_t gla = cpu->eip;
     bool paged = s->signal == SIGSEGV && s->code != SI_KERNEL;
 
     if (s->signal == SIGTRAP) {
@@ -643,7 +649,7 @@ static bool prepare(struct cages *cs, struct cage *c)
     if (fpu_of(c) == CAGE_FPU_AVX && !cs->state.xsave_size &&
         !cage_process_fpu(&c->process, &cs->state))
         return false;
-    if (!make_executable(cs, c, cpu->seg[CS].base + cpu->eip, true))
+    if (!make_executable(cs, c, cpu->eip, true))
         return false;
     state_there(cpu, c, &cs->state, fpu_of(c));
     cs->bt->stats.cage_settles += c->process.calls != NULL;

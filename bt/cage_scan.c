@@ -115,7 +115,6 @@ static u8 needs_of(const struct insn *in)
 /* Instructions from `at` on, to the end of the page or to where it has been before. */
 static void sweep(const struct vcpu *cpu, const u8 *page, u32 at, u8 *seen, struct cage_scan *s)
 {
-    bool code32 = cpu_code32(cpu);
     u8 bytes[LONGEST + 1] = {0};
     struct insn in;
 
@@ -125,7 +124,7 @@ static void sweep(const struct vcpu *cpu, const u8 *page, u32 at, u8 *seen, stru
 
         seen[at / 8] |= (u8)(1u << (at & 7));
         memcpy(bytes, page + at, n);
-        r = insn_decode(bytes, n, code32, &in);
+        r = insn_decode(bytes, n, true, &in);
         if (r == DECODE_SHORT) {
             s->tail = (u8)n;
             return;
@@ -142,7 +141,7 @@ static void sweep(const struct vcpu *cpu, const u8 *page, u32 at, u8 *seen, stru
 }
 
 /* Where most agree on an instruction's beginning; PAGE_SIZE: nowhere early. */
-static u32 agreed_start(const struct vcpu *cpu, const u8 *page)
+static u32 agreed_start(const u8 *page)
 {
     u8 votes[MEET_BY + LONGEST] = {0};
     struct insn in;
@@ -150,7 +149,7 @@ static u32 agreed_start(const struct vcpu *cpu, const u8 *page)
     for (u32 start = 0; start < STARTS; start++)
         for (u32 at = start; at < MEET_BY; at += in.len) {
             votes[at]++;
-            if (insn_decode(page + at, LONGEST, cpu_code32(cpu), &in) != DECODE_OK)
+            if (insn_decode(page + at, LONGEST, true, &in) != DECODE_OK)
                 in.len = 1;
         }
     for (u32 at = 0; at < MEET_BY; at++)
@@ -167,7 +166,7 @@ struct cage_scan cage_scan_page(const struct vcpu *cpu, const u8 *page, u32 entr
     if (entry < PAGE_SIZE)
         sweep(cpu, page, entry, seen, &s);
     if (!s.refused)
-        sweep(cpu, page, agreed_start(cpu, page), seen, &s);
+        sweep(cpu, page, agreed_start(page), seen, &s);
     return s;
 }
 
@@ -178,7 +177,7 @@ u16 cage_scan_crossing(const struct vcpu *cpu, const u8 *page, u32 tail, const u
 
     memcpy(bytes, page + PAGE_SIZE - tail, tail);
     memcpy(bytes + tail, next, LONGEST);
-    if (insn_decode(bytes, LONGEST, cpu_code32(cpu), &in) != DECODE_OK)
+    if (insn_decode(bytes, LONGEST, true, &in) != DECODE_OK)
         return 0;
     return cage_refuses(cpu, &in) ? in.mnem : 0;
 }
