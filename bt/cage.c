@@ -59,6 +59,7 @@ struct frame {
 
 struct cage {
     struct cage_process process;
+    bool open; /* it has one, or had until the host ended it */
     u64 interval;
     u16 cs;     /* the host's selector for the code that runs */
     u8 allowed; /* NEEDS_* of the pages that are executable */
@@ -74,7 +75,7 @@ struct cages {
     bool probed, usable;
     u32 failures;                     /* to make a cage */
     pid_t thread;                     /* whose children the cages are */
-    struct cage *cage[MMU_USER_MAPS]; /* NULL: none */
+    struct cage cage[MMU_USER_MAPS];  /* by the user map's number; without a process: none */
     struct frame *frames;             /* [PHYS_PAGES] */
     struct mmu_listener listener;
     struct mmu_mirror mirror;
@@ -119,22 +120,28 @@ static void exec_drop_page(struct cage *c, u32 page, bool mapped)
             }
 }
 
+static struct cage *cage_of(struct cages *cs, u32 map) /* NULL: none */
+{
+    return cs->cage[map].process.pid ? &cs->cage[map] : NULL;
+}
+
 static void end_cage(struct cages *cs, u32 map)
 {
-    struct cage *c = cs->cage[map];
+    struct cage *c = &cs->cage[map];
 
-    if (!c)
+    if (!c->open)
         return;
     cage_process_end(&c->process);
+    while (c->exec_count)
+        exec_drop(c, 0, false);
+    c->open = false;
     cs->bt->stats.cages_ended++;
-    free(c);
-    cs->cage[map] = NULL;
 }
 
 static void on_mapped(void *owner, u32 map, u32 first, u32 count, u32 frame, bool writable)
 {
     struct cages *cs = owner;
-    struct cage *c = cs->cage[map];
+    struct cage *c = cage_of(cs, map);
     gla_t gla = first << PAGE_SHIFT;
     u64 size = (u64)count << PAGE_SHIFT;
 
@@ -156,7 +163,7 @@ static bool guest_executes(const struct vcpu *cpu, u32 page)
 static void on_kept(void *owner, u32 map, u32 page)
 {
     struct cages *cs = owner;
-    struct cage *c = cs->cage[map];
+    struct cage *c = cage_of(cs, map);
 
     if (c && is_exec(c, page) && !guest_executes(cs->bt->cpu, page))
         exec_drop_page(c, page, true);
@@ -180,10 +187,10 @@ static void on_written(void *owner, gpa_t gpa, u32 n)
     f->writes += f->writes < MOST_WRITES;
     cs->bt->stats.cage_rewritten++;
     mmu_unprotect_caged(cs->bt->cpu->mmu, gpa & ~(gpa_t)PAGE_MASK);
-    for (u32 map = 0; map < MMU_USER_MAPS; map++)
-        for (u32 i = 0; cs->cage[map] && i < cs->cage[map]->exec_count;)
-            if (cs->cage[map]->exec_pages[i].frame == frame)
-                exec_drop(cs->cage[map], i, true);
+    for (struct cage *c = cs->cage; c < cs->cage + MMU_USER_MAPS; c++)
+        for (u32 i = 0; i < c->exec_count;)
+            if (c->exec_pages[i].frame == frame)
+                exec_drop(c, i, true);
             else
                 i++;
 }
@@ -261,19 +268,19 @@ static struct cage *cage_here(struct cages *cs)
             end_cage(cs, i);
         cs->thread = thread;
     }
-    if (cs->cage[map] && cs->cage[map]->process.pid)
-        return cs->cage[map];
+    c = &cs->cage[map];
+    if (c->process.pid)
+        return c;
     end_cage(cs, (u32)map);
     if (cs->bt->config.user != USER_DIRECT && mmu_user_map_age(&cpu->paging) < CAGE_AFTER)
         return NULL;
-    c = calloc(1, sizeof(*c));
-    if (!c || !cage_process_start(&c->process, mmu_memory_file(cpu->mmu), &why)) {
-        free(c);
+    if (!cage_process_start(&c->process, mmu_memory_file(cpu->mmu), &why)) {
         cs->usable = ++cs->failures < MOST_FAILURES;
         return NULL;
     }
+    c->open = true;
     c->interval = INTERVAL_LEAST;
-    cs->cage[map] = c;
+    c->allowed = 0;
     cs->bt->stats.cages++;
     mmu_user_map_tell(cpu->mmu, (u32)map);
     return c;
@@ -666,7 +673,7 @@ static u32 bits_of(u64 n) /* of a statistic */
 static bool run_once(struct cages *cs, struct cage *c, u64 *ran, u64 prepared)
 {
     struct bt *bt = cs->bt;
-    u64 start = __rdtsc();
+    u64 start = __rdtsc(), cpu = c->process.cpu;
     enum cage_stop stop;
     enum cage_exit exit;
     bool on;
@@ -674,6 +681,7 @@ static bool run_once(struct cages *cs, struct cage *c, u64 *ran, u64 prepared)
     stop = cage_process_run(&c->process, &cs->state, fpu_of(c), bt->cpu->deadline);
     *ran = __rdtsc() - start;
     mmu_user_map_ran(&bt->cpu->paging, *ran, prepared);
+    bt->stats.cage_cpu += c->process.cpu - cpu;
     bt->stats.cage_runs++;
     bt->stats.cage_tsc += *ran;
     bt->stats.cage_bursts[bits_of(*ran)]++;

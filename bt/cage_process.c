@@ -210,7 +210,7 @@ u16 cage_process_selector(struct cage_process *c, const struct segment *s)
     bool flat = !s->base && s->limit == ~0u && s->attr & ATTR_DB && !(s->attr & SEG_E);
     u32 slot;
 
-    if (!(s->attr & ATTR_P) || !(s->selector & ~3))
+    if (!c->pid || !(s->attr & ATTR_P) || !(s->selector & ~3))
         return 0;
     if (flat && s->attr & SEG_CODE && s->attr & SEG_R)
         return USER32_CS;
@@ -306,7 +306,7 @@ static bool begin(struct cage_process *c, int ram_fd, int elf_fd, int calls_fd,
         _exit(1);
     }
     *why = "the host makes no process that is traced";
-    if (c->pid < 0 || !stopped(c, &status)) {
+    if (c->pid < 0 || clock_getcpuclockid(c->pid, &c->clock) || !stopped(c, &status)) {
         c->pid = 0;
         return false;
     }
@@ -521,6 +521,7 @@ enum cage_stop cage_process_run(struct cage_process *c, struct cage_state *s, en
     }
     if (!regs_back(c, s) || !fpu_back(c, s, fpu))
         return CAGE_GONE;
+    c->cpu = clock_ns(c->clock);
     return why_stopped(c, status, s);
 }
 

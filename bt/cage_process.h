@@ -11,6 +11,7 @@
 #include "cpu/vcpu.h"
 
 #include <sys/types.h>
+#include <time.h>
 
 enum { CAGE_SLOTS = 32 };      /* descriptors in its LDT */
 #define CAGE_FIRST (64u << 10) /* lower addresses the host gives to nobody */
@@ -20,7 +21,8 @@ struct cage_process {
     struct cage_calls *calls;
     struct segment slots[CAGE_SLOTS]; /* what is in its LDT; P clear: nothing */
     u32 next_slot;
-    bool cpuid_traps;
+    clockid_t clock; /* of its CPU time */
+    u64 cpu;         /* so far, in ns */
 };
 
 /* Why it stopped. */

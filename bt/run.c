@@ -459,6 +459,13 @@ static void engine_detach(struct vcpu *cpu)
     bt_free(cpu->bt);
 }
 
+static u64 engine_cpu_time(const struct vcpu *cpu)
+{
+    const struct bt *bt = cpu->bt;
+
+    return bt ? bt->stats.cage_cpu : 0;
+}
+
 static void engine_flush(struct vcpu *cpu)
 {
     bt_flush(cpu->bt);
@@ -474,6 +481,7 @@ const struct engine bt_engine = {
     .run = bt_run,
     .flush = engine_flush,
     .insns = bt_insns,
+    .cpu_time = engine_cpu_time,
     .in_code = bt_in_code,
     .stats_each = bt_stats_each,
     .stats_print = bt_stats_print,

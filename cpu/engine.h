@@ -55,6 +55,8 @@ struct engine {
     /* Instructions run so far, where config.count_runs was set; NULL: they are never counted. */
     u64 (*insns)(const struct vcpu *cpu);
     bool (*in_code)(const struct vcpu *cpu, u64 pc); /* is a host address code it made? async-signal-safe; or NULL */
+    /* The host's CPU time, in ns, of its other processes that have run the guest so far; NULL: it has none. */
+    u64 (*cpu_time)(const struct vcpu *cpu);
     /* Every number, those of tables only if not 0; and all as text. NULL: it counts nothing. */
     void (*stats_each)(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
     void (*stats_print)(const struct vcpu *cpu, FILE *out);

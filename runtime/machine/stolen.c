@@ -50,10 +50,18 @@ static bool cpu_time_is_fine(struct machine *m)
     return false;
 }
 
+/* Ours, and that of whoever ran the guest for us: while they do, this thread sleeps. */
+static u64 cpu_time(const struct machine *m)
+{
+    const struct engine *e = m->cpu ? m->cpu->engine : NULL;
+
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID) + (e && e->cpu_time ? e->cpu_time(m->cpu) : 0);
+}
+
 static void begin_again(struct machine *m, u64 now)
 {
     m->stolen.wall = now;
-    m->stolen.cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    m->stolen.cpu = cpu_time(m);
     m->stolen.seen = m->host_clock.read;
 }
 
@@ -138,7 +146,7 @@ static void tell_guest(struct machine *m)
 static void look_at_gap(struct machine *m, u64 now, u64 unseen)
 {
     struct stolen *s = &m->stolen;
-    u64 cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    u64 cpu = cpu_time(m);
     i64 taken = (i64)(now - s->wall - (cpu - s->cpu));
 
     s->wall = now;
@@ -196,7 +204,7 @@ void stolen_hold(struct machine *m, u64 until)
         return;
     now = host_clock_now(&m->host_clock) + (u64)m->clock_offset;
     m->stolen.held = now < until ? now : until;
-    m->stolen.cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    m->stolen.cpu = cpu_time(m);
     m->stolen.held_tsc =
         m->host_clock.read - host_clock_ticks(&m->host_clock, now - m->stolen.held);
 }
