@@ -25,6 +25,7 @@ const char *cage_exit_name(u32 exit);
 /* For bt_new() and bt_free(). Where the host lets no cages be, user code is translated. */
 void cages_init(struct bt *bt);
 void cages_free(struct bt *bt);
+void cages_print(const struct vcpu *cpu, FILE *out); /* for people */
 /* A poll has left user code, or other code, at that TSC: is it time to run directly? */
 bool cages_due(struct bt *bt, u64 tsc);
 /* Runs user code from EIP in its cage if it can, until something needs the translator. */

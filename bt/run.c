@@ -485,6 +485,7 @@ const struct engine bt_engine = {
     .in_code = bt_in_code,
     .stats_each = bt_stats_each,
     .stats_print = bt_stats_print,
+    .cages_print = cages_print,
     .dump = bt_dump,
 };
 

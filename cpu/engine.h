@@ -19,9 +19,9 @@ struct engine_switches {
         no_thunks;
 };
 
-/* How user code runs: by what it costs, directly on the host's processor wherever it can,
- * translated. */
-enum engine_user { USER_AUTO, USER_DIRECT, USER_BT };
+/* How user code runs: translated; by what it costs; directly on the host's processor wherever
+ * it can. */
+enum engine_user { USER_BT, USER_AUTO, USER_DIRECT };
 
 /* What an engine may be told when it is attached; one that has no use for something leaves it. */
 struct engine_config {
@@ -60,6 +60,8 @@ struct engine {
     /* Every number, those of tables only if not 0; and all as text. NULL: it counts nothing. */
     void (*stats_each)(const struct vcpu *cpu, engine_stats_fn *fn, void *arg);
     void (*stats_print)(const struct vcpu *cpu, FILE *out);
+    void (*cages_print)(const struct vcpu *cpu,
+                        FILE *out); /* what runs directly; NULL: nothing can */
     /* What it has made of the guest's code, as lines of JSON (docs/statistics.md); with
      * instructions as text, if `listing`. NULL: it makes nothing. */
     void (*dump)(const struct vcpu *cpu, FILE *out, bool listing);

@@ -196,6 +196,16 @@ static void say_seconds(void *arg, const char *name, double seconds)
     say(arg, "  %-15s %11.3f\n", name, seconds);
 }
 
+static void info_cages(struct hmp *h)
+{
+    const struct vcpu *cpu = h->machine->cpu;
+
+    if (cpu->engine->cages_print)
+        cpu->engine->cages_print(cpu, h->out);
+    else
+        say(h, "%s runs all code\n", cpu->engine->help);
+}
+
 static void info_tc(struct hmp *h)
 {
     struct machine *m = h->machine;
@@ -362,6 +372,7 @@ static const struct {
     {"name", "-name", info_name},
     {"stats", "counters", info_stats},
     {"tc", "the translator's counters", info_tc},
+    {"cages", "user code that runs directly", info_cages},
     {"block", "drives and what is in them", info_block},
     {"audio", "what hears the guest, and how late", info_audio},
     {"network", "cards and where they lead", info_network},

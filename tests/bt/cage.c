@@ -4,9 +4,7 @@
  * the host is left with. Where the host runs no 32-bit code the first test says so, and the
  * others have nothing to check; looking a page through needs no cage.
  */
-#include "bt/cage.h"
-#include "bt/cage_process.h"
-#include "bt/cage_scan.h"
+#include "bt/cage_private.h"
 #include "bt/tu.h"
 #include "cpu/reset.h"
 #include "mmu/pte.h"
@@ -86,7 +84,7 @@ static struct bt *start(const void *code, u32 n)
 
     cpu_reset(cpu);
     bt = bt_new(cpu, &config, &why);
-    CHECK(bt && bt->cages);
+    CHECK(bt && bt->cages && bt->cages->usable);
     memcpy(ram(bt) + DIRECTORY, &(u32){TABLE | ENTRY}, 4);
     for (u32 i = 0; i < 1024; i++)
         set_page(bt, i << PAGE_SHIFT, i << PAGE_SHIFT | SUPERVISOR);
