@@ -202,7 +202,6 @@ static bool prepare(struct cages *cs, struct cage *c)
     if (!cage_make_executable(cs, c, cpu->eip, true))
         return false;
     cage_state_there(cs, c);
-    cs->bt->stats.cage_settles += c->process.calls != NULL;
     return cage_process_settle(&c->process);
 }
 
@@ -213,7 +212,17 @@ static u32 bits_of(u64 n) /* of a statistic */
     return bits < REUSE_BITS ? bits : REUSE_BITS;
 }
 
-static bool run_once(struct cages *cs, struct cage *c, u64 *ran, u64 prepared)
+/* What its calls cost is its user map's affair, unless it is wanted at any price. */
+static void charge(struct cages *cs, struct cage *c, u64 ran)
+{
+    bool forced = cs->bt->config.user == USER_DIRECT;
+
+    mmu_user_map_ran(&cs->bt->cpu->paging, ran, forced ? 0 : c->process.settling);
+    cs->bt->stats.cage_settles += c->process.settles;
+    c->process.settles = c->process.settling = 0;
+}
+
+static bool run_once(struct cages *cs, struct cage *c, u64 *ran)
 {
     struct bt *bt = cs->bt;
     u64 start = __rdtsc(), cpu = c->process.cpu;
@@ -223,7 +232,7 @@ static bool run_once(struct cages *cs, struct cage *c, u64 *ran, u64 prepared)
 
     stop = cage_process_run(&c->process, &cs->state, cage_fpu_of(c), bt->cpu->deadline);
     *ran = __rdtsc() - start;
-    mmu_user_map_ran(&bt->cpu->paging, *ran, prepared);
+    charge(cs, c, *ran);
     bt->stats.cage_cpu += c->process.cpu - cpu;
     bt->stats.cage_runs++;
     bt->stats.cage_tsc += *ran;
@@ -238,19 +247,18 @@ void cages_run(struct bt *bt)
     struct cages *cs = bt->cages;
     struct vcpu *cpu = bt->cpu;
     struct cage *c;
-    u64 ran = 0, start;
+    u64 ran = 0;
     bool on = true;
 
     for (u32 faults = 0; on && faults < MOST_FAULTS; faults++) {
         bt_user_map_follow(cpu);
         if (!can_run(cpu) || cpu_asked(cpu, 1) || !(c = cage_here(cs)))
             break;
-        start = __rdtsc();
         if (!prepare(cs, c)) {
             think_over(cs, c, cs->shortest);
             break;
         }
-        on = run_once(cs, c, &ran, __rdtsc() - start);
+        on = run_once(cs, c, &ran);
         if (!on)
             think_over(cs, c, ran);
     }

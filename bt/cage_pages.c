@@ -111,9 +111,8 @@ void cage_pages_begin(struct cages *cs)
 {
     struct mmu *mmu = cs->bt->cpu->mmu;
 
-    cs->frames = mmap(NULL, PHYS_PAGES * sizeof(*cs->frames), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    check(cs->frames != MAP_FAILED, "out of memory");
+    cs->frames = mmu_reserve(PHYS_PAGES * sizeof(*cs->frames));
+    check(cs->frames, "out of memory");
     cs->listener = (struct mmu_listener){on_written, cs, NULL};
     cs->mirror = (struct mmu_mirror){on_mapped, on_kept, on_closed, cs};
     mmu_listen(mmu, &cs->listener);

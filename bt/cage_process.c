@@ -130,17 +130,19 @@ static void ask(struct cage_process *c, struct call call)
 
 bool cage_process_settle(struct cage_process *c)
 {
-    u64 rax = 0;
+    u64 rax = 0, start = __rdtsc();
 
     if (!c->pid)
         return false;
     if (!c->calls->count)
         return true;
+    c->settles++;
     if (!stub_runs(c, CAGE_STUB + (u64)(cage_calls - cage_elf), &rax) || rax) {
         cage_process_end(c);
         return false;
     }
     c->calls->count = 0;
+    c->settling += __rdtsc() - start;
     return true;
 }
 

@@ -23,6 +23,7 @@ struct cage_process {
     u32 next_slot;
     clockid_t clock; /* of its CPU time */
     u64 cpu;         /* so far, in ns */
+    u64 settles, settling; /* times it had calls made; the TSC's ticks that took */
 };
 
 /* Why it stopped. */

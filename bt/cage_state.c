@@ -121,6 +121,10 @@ static bool in_guest_code(const struct cage *c, const struct cage_state *s)
 
 static enum cage_exit system_call(struct vcpu *cpu, const struct cage_state *s)
 {
+    if (behind(cpu, 0x0f, 0x05)) { /* SYSCALL: ECX is lost, but not where it was */
+        cpu->eip -= 2;
+        return EXIT_ESCAPE;
+    }
     if (!behind(cpu, 0xcd, 0x80)) {
         escaped(cpu, s);
         return EXIT_ESCAPE;

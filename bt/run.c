@@ -82,15 +82,12 @@ struct bt *bt_new(struct vcpu *cpu, const struct bt_config *config, const char *
     bt->contexts = calloc(MAX_CONTEXTS, sizeof(*bt->contexts));
     bt->context_count = 2;
     bt->contexts[0].key = bt->contexts[1].key = ~0u; /* no contexts */
-    bt->page_tus = mmap(NULL, PHYS_PAGES * sizeof(*bt->page_tus), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bt->code_map = mmap(NULL, CODE_MAP_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->page_tus = mmu_reserve(PHYS_PAGES * sizeof(*bt->page_tus));
+    bt->code_map = mmu_reserve(CODE_MAP_BYTES);
     decimal_init(bt);
     bt->jump_cache = aligned_alloc(64, JUMP_BYTES);
     memset(bt->jump_cache, 0, JUMP_BYTES);
-    if (bt->page_tus == MAP_FAILED || bt->code_map == MAP_FAILED || !cache_init(bt, why) ||
-        !reuse_init(bt, why)) {
+    if (!bt->page_tus || !bt->code_map || !cache_init(bt, why) || !reuse_init(bt, why)) {
         bt_free(bt);
         return NULL;
     }
@@ -114,11 +111,11 @@ void bt_free(struct bt *bt)
         bt->cpu->bt = NULL;
         bt->cpu->engine = &interp_engine;
     }
-    if (bt->page_tus && bt->page_tus != MAP_FAILED) {
+    if (bt->page_tus) {
         tu_forget_all(bt);
         munmap(bt->page_tus, PHYS_PAGES * sizeof(*bt->page_tus));
     }
-    if (bt->code_map && bt->code_map != MAP_FAILED)
+    if (bt->code_map)
         munmap(bt->code_map, CODE_MAP_BYTES);
     reuse_free(bt);
     jit_forget(bt);

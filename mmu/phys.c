@@ -19,7 +19,10 @@ void *mmu_reserve(u64 size)
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, size, MADV_NOHUGEPAGE); /* little of it is touched, here and there */
+    return p;
 }
 
 static u64 host_tsc(void)

@@ -534,6 +534,6 @@ void mmu_user_map_ran(struct paging *pg, u64 ticks, u64 calls)
     struct space *s = pg->mmu->space;
 
     s->user_time += ticks;
-    if (s->user_map)
+    if (s->user_map && calls)
         user_map_pays(pg->mmu, s->user_map, calls);
 }

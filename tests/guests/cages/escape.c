@@ -146,7 +146,7 @@ int main(void)
     CODE("64-bit code: far back", 1, to_64_bits(); SEEN("\x6a\x23\x68"); word(address(page));
          SEEN("\xeb\x01"); hidden(0x48, 0xcb));
     CODE("SYSCALL", 1, hidden(0xb0, 1); hidden(0x0f, 0x05));
-    CODE("SYSENTER", 0, SEEN("\x51\x52\x55\xeb\x01"); hidden(0xb0, 20); hidden(0x89, 0xe5);
+    CODE("SYSENTER?", 0, SEEN("\x51\x52\x55\xeb\x01"); hidden(0xb0, 20); hidden(0x89, 0xe5);
          hidden(0x0f, 0x34));
     CODE("far return to 33h", 0, SEEN("\x6a\x33\x68"); word(address(page + FAR));
          SEEN("\xeb\x01"); hidden(0xcb, 0x90); p = page + FAR; SEEN("\xeb\xfe"));
@@ -169,7 +169,7 @@ int main(void)
     CODE("INT 3", 0, SEEN("\xcd\x03\xc3"));
     CODE("INT 40h", 0, SEEN("\xcd\x40\xc3"));
     CODE("INT1", 1, hidden(0xf1, 0x90));
-    CODE("INTO", 1, SEEN("\xb8\xb0\x7f\xeb\x01\xb8\x04\x01\xeb\x01"); hidden(0xce, 0x90));
+    CODE("INTO?", 1, SEEN("\xb8\xb0\x7f\xeb\x01\xb8\x04\x01\xeb\x01"); hidden(0xce, 0x90));
     CODE("BOUND", 0, SEEN("\xb9\x05\0\0\0\x62\x0d"); word(address(page + 0x200)); byte(0xc3);
          *(int *)(page + 0x200) = 6, *(int *)(page + 0x204) = 9);
     CODE("MOV GS of 33h", 1, SEEN("\xb8\x6a\x33\xeb\x01\xb8\x90\x58\xeb\x01");
