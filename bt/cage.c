@@ -36,7 +36,9 @@ enum {
 static const u64
     INTERVAL_LEAST = 1 << 16,
     INTERVAL_MOST = 1 << 28,
-    CAGE_AFTER = 64000000; /* of user time with a user map: what a cage costs, fifty times */
+    FORCED_AFTER =
+        4000000,           /* of user time it has a user map, if it has to run directly; else */
+    CAGE_AFTER = 64000000; /* with a user map it has a cage: what one costs, fifty times */
 
 const char *cage_exit_name(u32 exit)
 {
@@ -84,7 +86,9 @@ void cages_init(struct bt *bt)
     cs->bt = bt;
     if (forced)
         usable_or_not(cs);
-    if (forced && !cs->usable)
+    if (forced && cs->usable)
+        mmu_user_maps_at_any_price(bt->cpu->mmu, FORCED_AFTER);
+    else if (forced)
         warn("user code is translated: %s", cs->why);
     cs->shortest = ~0ull;
     cage_pages_begin(cs);
@@ -150,7 +154,7 @@ static bool flat_code(const struct segment *cs)
  * the LDT, with a base, a limit, or 16 bits, it could have; they are translated. */
 static bool can_run(struct vcpu *cpu)
 {
-    const u32 strange = FLAG_TF | FLAG_IOPL | FLAG_NT | FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_ID;
+    const u32 strange = FLAG_TF | FLAG_IOPL | FLAG_NT | FLAG_VM | FLAG_VIF | FLAG_VIP;
 
     return cpu->cpl == 3 && cpu_protected(cpu) && cpu->cr0 & CR0_PG && cpu->int_flag &&
            !(cpu->eflags & strange) && (!(cpu->eflags & FLAG_AC) || cpu->cr0 & CR0_AM) &&

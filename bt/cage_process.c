@@ -41,7 +41,7 @@
 
 #undef PAGE_MASK /* by sys/user.h it is the other part of an address */
 
-extern const u8 cage_elf[], cage_elf_end[], cage_calls[];
+extern const u8 cage_elf[], cage_elf_end[], cage_calls[], cage_flags[];
 
 /* In place of a system call's number: none is to be begun again. */
 #define NO_CALL (~0ull)
@@ -61,11 +61,15 @@ struct call {
 struct cage_calls {
     u64 count, unused[7];
     struct call call[MOST_CALLS];
+    u64 flags;
     struct user_desc desc[CAGE_SLOTS];
     struct sock_filter filter[16];
     struct sock_fprog program;
 };
 static_assert(sizeof(struct cage_calls) <= CAGE_CALLS_SIZE, "the page of calls");
+
+/* Of EFLAGS, what PTRACE_SETREGS leaves as it is, and POPF changes. */
+enum { FLAGS_KEPT = FLAG_ID | FLAG_NT };
 
 /* Where a member of the calls lies in the cage. */
 #define IN_CAGE(member) (CAGE_CALLS + offsetof(struct cage_calls, member))
@@ -98,11 +102,20 @@ static bool set_regs(const struct cage_process *c, const struct user_regs_struct
     return !ptrace(PTRACE_SETREGS, c->pid, 0, r);
 }
 
+static u64 stub_at(const u8 *label)
+{
+    return CAGE_STUB + (u64)(label - cage_elf);
+}
+
 /* Runs the stub from there until it says that it is done. */
 static bool stub_runs(struct cage_process *c, u64 rip, u64 *rax)
 {
-    struct user_regs_struct r = {
-        .rip = rip, .cs = USER_CS, .ss = USER_DS, .eflags = FLAG_1, .orig_rax = NO_CALL};
+    struct user_regs_struct r = {.rip = rip,
+                                 .rsp = IN_CAGE(flags),
+                                 .cs = USER_CS,
+                                 .ss = USER_DS,
+                                 .eflags = FLAG_1,
+                                 .orig_rax = NO_CALL};
     int status;
 
     if (!set_regs(c, &r))
@@ -114,6 +127,7 @@ static bool stub_runs(struct cage_process *c, u64 rip, u64 *rax)
     if (WSTOPSIG(status) != SIGTRAP || ptrace(PTRACE_GETREGS, c->pid, 0, &r))
         return false;
     *rax = r.rax;
+    c->flags = (u32)r.eflags & FLAGS_KEPT;
     return true;
 }
 
@@ -137,7 +151,7 @@ bool cage_process_settle(struct cage_process *c)
     if (!c->calls->count)
         return true;
     c->settles++;
-    if (!stub_runs(c, CAGE_STUB + (u64)(cage_calls - cage_elf), &rax) || rax) {
+    if (!stub_runs(c, stub_at(cage_calls), &rax) || rax) {
         cage_process_end(c);
         return false;
     }
@@ -418,7 +432,17 @@ static bool stops_by(struct cage_process *c, u64 until, int *status)
     }
 }
 
-static bool regs_there(const struct cage_process *c, const struct cage_state *s)
+static bool flags_there(struct cage_process *c, u32 wanted)
+{
+    u64 rax;
+
+    if (likely(c->flags == wanted))
+        return true;
+    c->calls->flags = FLAG_1 | wanted;
+    return stub_runs(c, stub_at(cage_flags), &rax) && c->flags == wanted;
+}
+
+static bool regs_there(struct cage_process *c, const struct cage_state *s)
 {
     const u64 *r = s->gpr;
     struct user_regs_struct u = {
@@ -443,10 +467,10 @@ static bool regs_there(const struct cage_process *c, const struct cage_state *s)
         .gs_base = s->gs_base,
     };
 
-    return set_regs(c, &u);
+    return flags_there(c, (u32)s->flags & FLAGS_KEPT) && set_regs(c, &u);
 }
 
-static bool regs_back(const struct cage_process *c, struct cage_state *s)
+static bool regs_back(struct cage_process *c, struct cage_state *s)
 {
     struct user_regs_struct u;
 
@@ -458,6 +482,7 @@ static bool regs_back(const struct cage_process *c, struct cage_state *s)
     s->flags = u.eflags;
     s->called = u.orig_rax;
     s->seg[CS] = (u16)u.cs;
+    c->flags = (u32)u.eflags & FLAGS_KEPT;
     return true;
 }
 
@@ -499,7 +524,7 @@ static enum cage_stop why_stopped(struct cage_process *c, int status, struct cag
     if (s->signal != SIGTRAP && !is_fault(s->signal))
         return CAGE_TIME;
     if (ptrace(PTRACE_GETSIGINFO, c->pid, 0, &info))
-        return CAGE_GONE;
+        return CAGE_KILLED;
     s->code = info.si_code;
     s->address = (u64)info.si_addr;
     return CAGE_SIGNAL;
@@ -515,14 +540,14 @@ enum cage_stop cage_process_run(struct cage_process *c, struct cage_state *s, en
     if (!stops_by(c, until, &status)) {
         kill(c->pid, SIGUSR1);
         if (!stopped(c, &status))
-            return CAGE_GONE;
+            return CAGE_KILLED;
     }
     if (!WIFSTOPPED(status)) {
         c->pid = 0;
-        return CAGE_GONE;
+        return CAGE_KILLED;
     }
     if (!regs_back(c, s) || !fpu_back(c, s, fpu))
-        return CAGE_GONE;
+        return CAGE_KILLED;
     c->cpu = clock_ns(c->clock);
     return why_stopped(c, status, s);
 }

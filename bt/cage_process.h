@@ -21,6 +21,7 @@ struct cage_process {
     struct cage_calls *calls;
     struct segment slots[CAGE_SLOTS]; /* what is in its LDT; P clear: nothing */
     u32 next_slot;
+    u32 flags;       /* of its EFLAGS: ID and NT */
     clockid_t clock; /* of its CPU time */
     u64 cpu;         /* so far, in ns */
     u64 settles, settling; /* times it had calls made; the TSC's ticks that took */
@@ -28,7 +29,8 @@ struct cage_process {
 
 /* Why it stopped. */
 enum cage_stop {
-    CAGE_GONE,    /* it is no more */
+    CAGE_GONE,    /* it did not run: it is no more, or the host does not take the state */
+    CAGE_KILLED,  /* while it ran: its state is lost */
     CAGE_TIME,    /* `until` has come */
     CAGE_SYSCALL, /* a system call of the host's, by whatever way: none was made */
     CAGE_SIGNAL,  /* signal, code and address say which */

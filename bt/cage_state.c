@@ -24,7 +24,7 @@ struct fxsave64 {
     u8 st[8][16], xmm[16][16], unused[96];
 };
 enum { GUEST_XMM = 8 * 16 }; /* bytes: the guest has eight */
-enum { FLAGS_OURS = FLAGS_ARITH | FLAG_DF | FLAG_AC };
+enum { FLAGS_OURS = FLAGS_ARITH | FLAG_DF | FLAG_AC | FLAG_ID | FLAG_NT };
 
 static u32 segment_base(const struct segment *s, u16 selector)
 {
@@ -73,6 +73,8 @@ static void registers_back(struct vcpu *cpu, struct cage_state *s, enum cage_fpu
         cpu->gpr[i] = (u32)s->gpr[i];
     cpu->eip = (u32)s->ip;
     cpu->eflags = (cpu->eflags & ~(u32)(FLAGS_OURS | FLAG_RF)) | ((u32)s->flags & FLAGS_OURS);
+    if (s->flags & FLAG_TF) /* it has just set it */
+        cpu_set_eflags(cpu, FLAG_TF, FLAG_TF);
     if (fpu != CAGE_FPU_NONE)
         fpu_back(cpu, s, fpu);
 }
@@ -106,12 +108,17 @@ static bool behind(const struct vcpu *cpu, u8 first, u8 second)
     return one && two && *one == first && *two == second;
 }
 
+static void raise_gp(struct vcpu *cpu, u32 error)
+{
+    cpu_fault(cpu, EXC_GP, error);
+    cpu_deliver_pending(cpu);
+}
+
 /* It has left 32- or 16-bit code for the host's 64-bit code, or called the host in a way that
  * loses its place: in the guest no such selector leads anywhere. */
 static void escaped(struct vcpu *cpu, const struct cage_state *s)
 {
-    cpu_fault(cpu, EXC_GP, s->seg[CS] & 0xfffcu);
-    cpu_deliver_pending(cpu);
+    raise_gp(cpu, s->seg[CS] & 0xfffcu);
 }
 
 static bool in_guest_code(const struct cage *c, const struct cage_state *s)
@@ -195,6 +202,11 @@ bool cage_state_back(struct cages *cs, struct cage *c, enum cage_stop stop,
     *exit = EXIT_GONE;
     if (stop == CAGE_GONE)
         return false;
+    if (stop == CAGE_KILLED) { /* to run again what has run would be worse */
+        warn("the host has killed the process that ran user code; that program gets a #GP");
+        raise_gp(cs->bt->cpu, 0);
+        return false;
+    }
     registers_back(cpu, &cs->state, cage_fpu_of(c));
     *exit = EXIT_ESCAPE;
     if (!in_guest_code(c, &cs->state)) {

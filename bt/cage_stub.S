@@ -6,7 +6,7 @@
  *   CAGE_STUB              this, to read and execute
  *   CAGE_STUB + 64 KiB     the calls: how many; from 64 on, 64 bytes each: number, six arguments
  *
- * It stops by INT3: with 0 in rax, or with a call's error and in r12 how many were left.
+ * Or it loads its flags from there. It stops by INT3: with 0 in rax, or with a call's error and in r12 how many were left.
  */
 #include "bt/cage_stub.h"
 
@@ -62,6 +62,12 @@ cage_calls:
         jb      1b
 cage_stop:
         int3
+        jmp     cage_stop
+/* rsp leads to flags among the calls: those that no debugger may set. */
+        .globl  cage_flags
+cage_flags:
+        popfq
+        xor     %eax, %eax
         jmp     cage_stop
 cage_elf_end:
 

@@ -125,6 +125,8 @@ void mmu_user_map_sync(struct paging *pg);
  * kept (0: as many as there can be; 1: the current one's alone). What the kernel's spaces share
  * is kept in any case. */
 void mmu_no_user_maps(struct mmu *mmu);
+/* Or early ones, after `ticks` of the TSC in user code, and kept whatever they cost. */
+void mmu_user_maps_at_any_price(struct mmu *mmu, u64 ticks);
 void mmu_spaces_kept(struct mmu *mmu, u32 n);
 /* May the page be accessed there? */
 bool mmu_user_map_has(const struct paging *pg, gla_t gla, bool write);

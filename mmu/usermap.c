@@ -415,6 +415,17 @@ void mmu_no_user_maps(struct mmu *mmu)
     mmu->no_user_maps = true;
 }
 
+static u64 no_time(void)
+{
+    return 0;
+}
+
+void mmu_user_maps_at_any_price(struct mmu *mmu, u64 ticks)
+{
+    mmu->ticks = no_time;
+    mmu->user_maps_after = ticks;
+}
+
 /* Would following what it asks for be cheap? Asked again in each window. */
 static bool steady(const struct mmu *mmu, struct space *s)
 {

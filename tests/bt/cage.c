@@ -7,9 +7,9 @@
 #include "bt/cage_private.h"
 #include "bt/tu.h"
 #include "cpu/reset.h"
-#include "mmu/pte.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
+#include "tests/harness/user_guest.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -17,24 +17,12 @@
 #include <unistd.h>
 
 enum {
-    DIRECTORY = 0x100000,
-    TABLE = 0x101000,
-    GDT = 0x102000,
-    IDT = 0x103000,
-    TSS = 0x104000,
-    KERNEL = 0x110000, /* a HLT for each vector, 16 bytes apart */
-    STACK0 = 0x120000,
-    USER = 0x200000,
-    USER_2 = 0x201000,
-    DATA = 0x210000,
-    STACK3 = 0x220000,
-    CODE0 = 8,
-    DATA0 = 16,
-    CODE3 = 24 + 3,
-    DATA3 = 32 + 3,
-    TASK = 40,
-    SUPERVISOR = PTE_P | PTE_W | PTE_A | PTE_D,
-    ENTRY = SUPERVISOR | PTE_U
+    USER = UG_USER,
+    USER_2 = UG_USER_2,
+    DATA = UG_DATA,
+    STACK3 = UG_STACK,
+    KERNEL = UG_KERNEL,
+    ENTRY = UG_ENTRY,
 };
 
 static u8 *ram(const struct bt *bt)
@@ -42,24 +30,9 @@ static u8 *ram(const struct bt *bt)
     return mmu_ram(bt->cpu->mmu);
 }
 
-static void put(const struct bt *bt, gpa_t at, u32 low, u32 high)
-{
-    memcpy(ram(bt) + at, &(u32[2]){low, high}, 8);
-}
-
 static void set_page(const struct bt *bt, u32 gla, u32 entry)
 {
-    mmu_phys_write(bt->cpu->mmu, TABLE + 4 * (gla >> PAGE_SHIFT), &entry, 4);
-}
-
-static u64 no_time(void)
-{
-    return 0;
-}
-
-static void flat(struct segment *s, u32 selector, u16 attr)
-{
-    *s = (struct segment){0, ~0u, (u16)selector, attr};
+    user_guest_set_page(bt->cpu, gla, entry);
 }
 
 static bool host_has_cages(void)
@@ -85,32 +58,10 @@ static struct bt *start(const void *code, u32 n)
     cpu_reset(cpu);
     bt = bt_new(cpu, &config, &why);
     CHECK(bt && bt->cages && bt->cages->usable);
-    memcpy(ram(bt) + DIRECTORY, &(u32){TABLE | ENTRY}, 4);
-    for (u32 i = 0; i < 1024; i++)
-        set_page(bt, i << PAGE_SHIFT, i << PAGE_SHIFT | SUPERVISOR);
-    for (u32 page = USER; page <= STACK3; page += PAGE_SIZE)
-        set_page(bt, page, page | ENTRY);
-    put(bt, GDT + CODE0, 0xffff, 0xcf9b00);
-    put(bt, GDT + DATA0, 0xffff, 0xcf9300);
-    put(bt, GDT + (CODE3 & ~3), 0xffff, 0xcffb00);
-    put(bt, GDT + (DATA3 & ~3), 0xffff, 0xcff300);
-    put(bt, TSS + 4, STACK0, DATA0);
-    for (u32 v = 0; v < 256; v++) {
-        put(bt, IDT + 8 * v, CODE0 << 16 | ((KERNEL + 16 * v) & 0xffff),
-            (KERNEL & 0xffff0000) | 0xee00);
-        ram(bt)[KERNEL + 16 * v] = 0xf4;
-    }
+    user_guest_begin(cpu);
     memset(ram(bt) + USER, 0x90, 2 * PAGE_SIZE);
     memcpy(ram(bt) + USER, code, n);
-    cpu->gdtr = (struct table_register){GDT, 0xff};
-    cpu->idtr = (struct table_register){IDT, 0x7ff};
-    cpu->seg[TR] = (struct segment){TSS, 0x67, TASK, 0x8b};
-    cpu->cr3 = DIRECTORY;
-    cpu->cr0 |= CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_AM;
-    cpu->cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
-    mmu_mode_changed(&cpu->paging, false);
     cpu->mmu->user_maps_after = 0;
-    cpu->mmu->ticks = no_time;
     cpu->deadline = ~0ull;
     return bt;
 }
@@ -119,15 +70,7 @@ static void to_user(struct bt *bt, u32 eip)
 {
     struct vcpu *cpu = bt->cpu;
 
-    for (u32 s = ES; s <= GS; s++)
-        flat(&cpu->seg[s], s == CS ? CODE3 : DATA3, s == CS ? 0xc0fb : 0xc0f3);
-    cpu->cpl = 3;
-    cpu->int_flag = 1;
-    cpu->eflags = FLAG_1;
-    mmu_cpl_changed(&cpu->paging, true);
-    cpu->requests = 0;
-    cpu->eip = eip;
-    cpu->gpr[ESP] = STACK3 + 0x800;
+    user_guest_enter(cpu, eip);
     bt_user_map_sample(cpu, 0);
     cpu->mmu->space->user_time += 1ull << 40;
     bt_user_map_sample(cpu, 1);
@@ -436,8 +379,8 @@ TEST(bt_cage, sixteen_bits_are_translated)
 {
     START(0xb8, 0x34, 0x12, 0xa3, 0x10, 0, 0xcd, 0x80);
     to_user(bt, 0);
-    bt->cpu->seg[CS] = (struct segment){USER, 0xffff, CODE3, 0x00fb};
-    bt->cpu->seg[DS] = (struct segment){DATA, 0xffff, DATA3, 0x00f3};
+    bt->cpu->seg[CS] = (struct segment){USER, 0xffff, UG_CODE3, 0x00fb};
+    bt->cpu->seg[DS] = (struct segment){DATA, 0xffff, UG_DATA3, 0x00f3};
     bt->cpu->gpr[EAX] = 0xabcd0000;
     cages_run(bt);
     CHECK_EQ(bt->stats.cage_runs, 0);
@@ -454,7 +397,7 @@ static struct cage_scan scan(const void *code, u32 n, u32 at, u32 entry)
     u8 page[PAGE_SIZE];
 
     cpu_reset(cpu);
-    flat(&cpu->seg[CS], CODE3, 0xc0fb);
+    cpu->seg[CS] = (struct segment){0, ~0u, UG_CODE3, 0xc0fb};
     memset(page, 0x90, sizeof(page));
     memcpy(page + at, code, n);
     return cage_scan_page(cpu, page, entry);
