@@ -4,6 +4,7 @@
  */
 #include "devices/pci.h"
 #include "runtime/control/chardev.h"
+#include "runtime/control/control.h"
 #include "runtime/control/qmp_commands.h"
 #include "runtime/machine/machine.h"
 
