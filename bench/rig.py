@@ -36,7 +36,9 @@ class Engines(dict):
 ENGINES = Engines(
     qemu="qemu-system-i386 -accel tcg",
     kvm="qemu-system-i386 -accel kvm",
-    bt=RING3 + " --engine bt",
+    bt=RING3 + " --engine bt -user bt",
+    auto=RING3 + " --engine bt -user auto",
+    direct=RING3 + " --engine bt -user direct",
     trap=RING3 + " --engine trap",
     interp=RING3 + " --engine interp",
 )

@@ -2,6 +2,7 @@
 an agent (guest/agent.py) inside that is told shell commands over a serial port or a pipe."""
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -88,10 +89,17 @@ class Guest(Machine):
         self.port.sendall(line.encode())
 
     def spent(self):
-        return self.vm.cpu_seconds()
+        return self.vm.cpu_seconds() + self.in_cages()
+
+    def in_cages(self):
+        """CPU seconds of the processes that run user code directly."""
+        if self.name not in ("auto", "direct"):
+            return 0
+        found = re.search(r"([\d.]+) s of CPU in them", self.vm.qmp.human("info cages"))
+        return float(found[1]) if found else 0
 
     def cost(self, answer, start):
-        return self.vm.cpu_seconds() - start
+        return self.spent() - start
 
     def sample_memory(self):
         """MiB beyond the guest's RAM, the most of all samples so far."""
