@@ -179,13 +179,12 @@ bool cages_due(struct bt *bt, u64 tsc)
     return cs->usable;
 }
 
-/* How long it runs translated before it is let run directly again. */
+/* How long it runs translated before it is let run directly again; ran: so long from one stop
+ * to the next, 0 if it could not. */
 static void think_over(struct cages *cs, struct cage *c, u64 ran)
 {
     bool forced = cs->bt->config.user == USER_DIRECT;
 
-    if (ran < cs->shortest)
-        cs->shortest = ran;
     if (ran < SHORT * cs->shortest && c->interval < INTERVAL_MOST && !forced)
         c->interval *= 2;
     else if (ran > LONG * cs->shortest && c->interval > INTERVAL_LEAST)
@@ -236,6 +235,8 @@ static bool run_once(struct cages *cs, struct cage *c, u64 *ran)
 
     stop = cage_process_run(&c->process, &cs->state, cage_fpu_of(c), bt->cpu->deadline);
     *ran = __rdtsc() - start;
+    if (*ran < cs->shortest)
+        cs->shortest = *ran;
     charge(cs, c, *ran);
     bt->stats.cage_cpu += c->process.cpu - cpu;
     bt->stats.cage_runs++;
@@ -250,23 +251,23 @@ void cages_run(struct bt *bt)
 {
     struct cages *cs = bt->cages;
     struct vcpu *cpu = bt->cpu;
-    struct cage *c;
-    u64 ran = 0;
+    struct cage *c = NULL;
+    u64 ran = 0, total = 0;
+    u32 stops = 0;
     bool on = true;
 
-    for (u32 faults = 0; on && faults < MOST_FAULTS; faults++) {
+    while (on && stops < MOST_FAULTS) {
         bt_user_map_follow(cpu);
         if (!can_run(cpu) || cpu_asked(cpu, 1) || !(c = cage_here(cs)))
             break;
-        if (!prepare(cs, c)) {
-            think_over(cs, c, cs->shortest);
-            break;
-        }
-        on = run_once(cs, c, &ran);
-        if (!on)
-            think_over(cs, c, ran);
+        ran = 0;
+        on = prepare(cs, c) && run_once(cs, c, &ran);
+        total += ran;
+        stops++;
     }
-    c = cage_here(cs);
+    if (c && stops)
+        think_over(cs, c, total / stops);
+    cpu_look_at_clock(cpu);
     tc_of(cpu)->direct_at = __rdtsc() + (c ? c->interval : INTERVAL_LEAST);
 }
 
