@@ -6,6 +6,8 @@
  */
 #include "bt/cage_private.h"
 #include "bt/tu.h"
+#include "cpu/cpuid.h"
+#include "cpu/fpu.h"
 #include "cpu/reset.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
@@ -219,6 +221,29 @@ TEST(bt_cage, the_fpu_goes_there_and_back)
     CHECK_EQ(run_to_kernel(bt), EXC_NM);
     CHECK_EQ(pushed(bt, 0), USER);
     bt->cpu->cr0 &= ~(u32)CR0_TS;
+}
+
+/* vaddps ymm0, ymm0, ymm0;  int 80h: the upper halves go with it. */
+TEST(bt_cage, avx_goes_there_and_back)
+{
+    const float ones[4] = {1, 2, 3, 4}, twos[4] = {2, 4, 6, 8};
+
+    START(0xc5, 0xfc, 0x58, 0xc0, 0xcd, 0x80);
+    if (!cpu_host_has(FEAT_AVX))
+        return;
+    bt->cpu->features |= FEATURE_BIT(FEAT_XSAVE) | FEATURE_BIT(FEAT_AVX);
+    bt->cpu->cr4 |= CR4_OSXSAVE;
+    bt->cpu->xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
+    bt->cpu->fpu.mxcsr = 0x1f80;
+    memcpy(bt->cpu->fpu.xmm[0], ones, 16);
+    memcpy(bt->cpu->ymm_high[0], ones, 16);
+    memcpy(bt->cpu->ymm_high[7], ones, 16);
+    run(bt);
+    CHECK_EQ(bt->cpu->eip, USER + 4);
+    CHECK(!memcmp(bt->cpu->fpu.xmm[0], twos, 16));
+    CHECK(!memcmp(bt->cpu->ymm_high[0], twos, 16));
+    CHECK(!memcmp(bt->cpu->ymm_high[7], ones, 16));
+    CHECK_EQ(bt->stats.cage_exits[EXIT_SYSCALL], 1);
 }
 
 /* mov eax, gs:[10h];  mov gs:[1000h], eax: beyond its limit */
