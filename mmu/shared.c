@@ -172,6 +172,7 @@ static void unbind(struct mmu *mmu, struct space *s)
     check(mmap(s->shadow, SHADOW_BYTES, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED,
           "no memory for a shadow");
+    madvise(s->shadow, SHADOW_BYTES, MADV_NOHUGEPAGE); /* as mmu_reserve() does */
     mmu->leaves -= s->leaves;
     s->leaves = 0;
     memset(s->resident, 0, sizeof(s->resident));

@@ -142,6 +142,8 @@ TEST(bt_cage, computes_to_a_system_call)
     CHECK_EQ(bt->cpu->gpr[ECX], 0);
     CHECK_EQ(bt->cpu->eflags & FLAGS_ARITH, FLAG_ZF | FLAG_PF);
     CHECK_EQ(bt->stats.cage_exits[EXIT_SYSCALL], 1);
+    CHECK(bt->stats.cage_cpu > 0);
+    CHECK_EQ(bt_engine.cpu_time(bt->cpu), bt->stats.cage_cpu);
     CHECK_EQ(run_to_kernel(bt), 0x80);
     CHECK_EQ(pushed(bt, 0), USER + 12);
 }

@@ -10,6 +10,7 @@
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
 #include <string.h>
+#include <unistd.h>
 
 enum { DIRECTORIES = 0x100, TABLES = 0x200, KERNEL_TABLE = 0x300, KERNEL_REGION = 768,
        ENTRY = PTE_P | PTE_W | PTE_A | PTE_D, KERNEL = 0xc0000000 };
@@ -266,4 +267,36 @@ TEST(spaces, another_page_that_is_rewritten_is_not_kept)
     write_entry(cpu, CODE_PAGE + 1, ENTRY);
     CHECK(!cpu->stale_code);
     CHECK(fetches_from(cpu, (CODE_PAGE + 1) << PAGE_SHIFT) == mmu_ram(cpu->mmu));
+}
+
+/* Of the sparse tables, only what is touched is memory: a host that gives huge pages to
+ * everybody gives 2 MiB a page there. */
+static bool mapping_has_flag(const void *at, const char *flag)
+{
+    FILE *f = fopen("/proc/self/smaps", "re");
+    char line[512];
+    bool here = false, found = false;
+
+    while (f && fgets(line, sizeof(line), f)) {
+        unsigned long long first, end;
+
+        if (sscanf(line, "%llx-%llx ", &first, &end) == 2)
+            here = (u64)at >= first && (u64)at < end;
+        else if (here && !strncmp(line, "VmFlags:", 8))
+            found = strstr(line, flag) != NULL;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+TEST(spaces, sparse_tables_take_no_huge_pages)
+{
+    const struct mmu *mmu = rig_new(NULL, NULL)->m->mmu;
+
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK))
+        return;
+    CHECK(mapping_has_flag(mmu->page_flags, " nh"));
+    CHECK(mapping_has_flag(mmu->rmap_head, " nh"));
+    CHECK(mmu->space && mapping_has_flag(mmu->space->shadow, " nh"));
 }
