@@ -146,7 +146,7 @@ static enum cage_exit trapped(struct vcpu *cpu, const struct cage_state *s)
 {
     const u8 *before = cage_byte(cpu, cpu->eip - 1);
 
-    if (s->code == TRAP_TRACE || s->flags & FLAG_TF) {
+    if (s->code == TRAP_TRACE) { /* and not INT3 with TF set */
         cpu_set_eflags(cpu, FLAG_TF, FLAG_TF);
         cpu_debug_step(cpu);
         return EXIT_TRAP;

@@ -193,6 +193,7 @@ TEST(bt_cage, every_way_out_is_exact)
     CHECK_FAULT("\xc7\x03\x06\0\0\0\xc7\x43\x04\x09\0\0\0\x62\x03", EXC_BR, 13, 0); /* bound */
     /* pushf;  or [esp], TF;  popf;  nop: #DB behind the nop */
     CHECK_FAULT("\x9c\x81\x0c\x24\0\x01\0\0\x9d\x90\x90", EXC_DB, 10, 0);
+    CHECK_FAULT("\x9c\x81\x0c\x24\0\x01\0\0\x9d\xcc\x90", EXC_BP, 10, 0); /* int3 with TF set */
     /* fldcw 340h;  fldz;  fdiv: pending;  fwait */
     CHECK_FAULT("\x68\x40\x03\0\0\xdb\xe3\xd9\x2c\x24\xd9\xe8\xd9\xee\xde\xf9\x9b\x90", EXC_MF,
                 16, 0);

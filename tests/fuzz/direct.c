@@ -18,6 +18,7 @@
  */
 #include "bt/cage_private.h"
 #include "cpu/deliver.h"
+#include "cpu/fpu.h"
 #include "cpu/interp.h"
 #include "cpu/reset.h"
 #include "runtime/parts.h"
@@ -236,6 +237,7 @@ static void start(struct machine *m, const u8 *user, const struct vcpu *state)
     memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
     cpu->gpr[ESP] = UG_STACK + 0x800;
     cpu->eflags = state->eflags;
+    fpu_init(cpu); /* with all exceptions masked: QEMU, as the host, forgets to raise them */
     cpu->deadline = ~0ull;
 }
 
