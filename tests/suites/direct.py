@@ -86,7 +86,7 @@ ESCAPES = "tests/guests/cages/escape.lines"
 IN_GUEST = """mkdir -p /tmp/files && cp build/tests/guests/%(name)s /tmp/files/program
 %(elsewhere)s 2>/tmp/others | grep -v -F '?' >/tmp/wanted
 cat build/guests/initrd.gz >/tmp/initrd
-(cd /tmp/files && echo program | cpio -o -H newc 2>/dev/null) >>/tmp/initrd
+(cd /tmp/files && echo program | cpio -o -H newc 2>/dev/null | gzip) >>/tmp/initrd
 build/ring3 -display none -no-reboot -serial stdio -m 64 -user direct -stats /tmp/stats -kernel build/guests/vmlinuz-686 \
   -initrd /tmp/initrd -append 'console=ttyS0 quiet panic=-1 no_timer_check lpj=4000000 rdinit=/bin/busybox -- sh -c \
   "/bin/busybox mount -t devtmpfs dev /dev; /program 2>/dev/null; /bin/busybox poweroff -f"' | tr -d '\r' >/tmp/said
