@@ -235,7 +235,7 @@ static bool run_once(struct cages *cs, struct cage *c, u64 *ran)
 
     stop = cage_process_run(&c->process, &cs->state, cage_fpu_of(c), bt->cpu->deadline);
     *ran = __rdtsc() - start;
-    if (*ran < cs->shortest)
+    if (stop != CAGE_GONE && *ran < cs->shortest)
         cs->shortest = *ran;
     charge(cs, c, *ran);
     bt->stats.cage_cpu += c->process.cpu - cpu;

@@ -60,7 +60,7 @@ static void fpu_back(struct vcpu *cpu, const struct cage_state *s, enum cage_fpu
         fx->fcs = cpu->seg[CS].selector;
     fx->fip = (u32)from->rip;
     fx->fdp = (u32)from->rdp;
-    fx->mxcsr = from->mxcsr;
+    fx->mxcsr = from->mxcsr & fpu_mxcsr_mask(cpu);
     memcpy(fx->st, from->st, sizeof(fx->st));
     memcpy(fx->xmm, from->xmm, GUEST_XMM);
     if (fpu == CAGE_FPU_AVX)
@@ -128,10 +128,6 @@ static bool in_guest_code(const struct cage *c, const struct cage_state *s)
 
 static enum cage_exit system_call(struct vcpu *cpu, const struct cage_state *s)
 {
-    if (behind(cpu, 0x0f, 0x05)) { /* SYSCALL: ECX is lost, but not where it was */
-        cpu->eip -= 2;
-        return EXIT_ESCAPE;
-    }
     if (!behind(cpu, 0xcd, 0x80)) {
         escaped(cpu, s);
         return EXIT_ESCAPE;
