@@ -5,34 +5,23 @@
  */
 #include "bt/tu.h"
 #include "cpu/reset.h"
-#include "mmu/pte.h"
 #include "mmu/shadow.h"
 #include "runtime/machine/machine.h"
 #include "tests/harness/test.h"
+#include "tests/harness/user_guest.h"
 
 #include <string.h>
 
 enum {
-    DIRECTORY = 0x100000,
-    TABLE = 0x101000,
-    GDT = 0x102000,
-    IDT = 0x103000,
-    TSS = 0x104000,
-    KERNEL = 0x110000,
+    TABLE = UG_TABLE,
+    KERNEL = UG_KERNEL,
     HANDLER = KERNEL + 0x100,
     FAULT = KERNEL + 0x200,
-    STACK0 = 0x120000,
-    USER = 0x200000,
-    DATA = 0x210000,
+    USER = UG_USER,
+    DATA = UG_DATA,
     FRAME_0 = 0x300000,
     FRAME_1 = 0x301000,
-    CODE0 = 8,
-    DATA0 = 16,
-    CODE3 = 24 + 3,
-    DATA3 = 32 + 3,
-    TASK = 40,
-    SUPERVISOR = PTE_P | PTE_W | PTE_A | PTE_D,
-    ENTRY = SUPERVISOR | PTE_U
+    ENTRY = UG_ENTRY,
 };
 
 /* xor dword [entry], FRAME_0 ^ FRAME_1;  dec esi;  jz +1;  iretd;  hlt */
@@ -49,30 +38,9 @@ static u8 *ram(const struct bt *bt)
     return mmu_ram(bt->cpu->mmu);
 }
 
-static void put(const struct bt *bt, gpa_t at, u32 low, u32 high)
-{
-    memcpy(ram(bt) + at, &(u32[2]){low, high}, 8);
-}
-
-static void set_gate(const struct bt *bt, u32 vector, u32 to)
-{
-    put(bt, IDT + 8 * vector, CODE0 << 16 | (to & 0xffff), (to & 0xffff0000) | 0xee00);
-}
-
 static void set_page(const struct bt *bt, u32 gla, u32 entry)
 {
-    memcpy(ram(bt) + TABLE + 4 * (gla >> PAGE_SHIFT), &entry, 4);
-}
-
-/* However much the host's calls cost, and whatever else it runs meanwhile. */
-static u64 no_time(void)
-{
-    return 0;
-}
-
-static void flat(struct segment *s, u32 selector, u16 attr)
-{
-    *s = (struct segment){0, ~0u, (u16)selector, attr};
+    user_guest_set_page(bt->cpu, gla, entry);
 }
 
 static struct bt *start(void)
@@ -86,31 +54,16 @@ static struct bt *start(void)
     bt = bt_new(cpu, &config, &why);
     CHECK(bt != NULL);
     CHECK_EQ(TABLE + 4 * (DATA >> PAGE_SHIFT), 0x101840);
-    memcpy(ram(bt) + DIRECTORY, &(u32){TABLE | ENTRY}, 4);
-    for (u32 i = 0; i < 1024; i++)
-        set_page(bt, i << PAGE_SHIFT, i << PAGE_SHIFT | SUPERVISOR);
-    set_page(bt, USER, USER | ENTRY);
+    user_guest_begin(cpu);
     set_page(bt, DATA, FRAME_0 | ENTRY);
-    put(bt, GDT + CODE0, 0xffff, 0xcf9b00);
-    put(bt, GDT + DATA0, 0xffff, 0xcf9300);
-    put(bt, GDT + (CODE3 & ~3), 0xffff, 0xcffb00);
-    put(bt, GDT + (DATA3 & ~3), 0xffff, 0xcff300);
-    put(bt, TSS + 4, STACK0, DATA0);
-    set_gate(bt, 0x40, HANDLER);
-    set_gate(bt, EXC_PF, FAULT);
+    user_guest_set_gate(cpu, 0x40, HANDLER);
+    user_guest_set_gate(cpu, EXC_PF, FAULT);
     memcpy(ram(bt) + HANDLER, handler, sizeof(handler));
     memcpy(ram(bt) + FAULT, fault, sizeof(fault));
     memcpy(ram(bt) + USER, user, sizeof(user));
     ram(bt)[FRAME_0] = 1;
     ram(bt)[FRAME_1] = 16;
-    cpu->gdtr = (struct table_register){GDT, 0xff};
-    cpu->idtr = (struct table_register){IDT, 0x7ff};
-    cpu->seg[TR] = (struct segment){TSS, 0x67, TASK, 0x8b};
-    cpu->cr3 = DIRECTORY;
-    cpu->cr0 |= CR0_PE | CR0_PG | CR0_WP;
-    mmu_mode_changed(&cpu->paging, false);
-    cpu->mmu->user_maps_after = 0;
-    cpu->mmu->ticks = no_time;
+    mmu_user_maps_at_any_price(cpu->mmu, 0);
     return bt;
 }
 
@@ -119,12 +72,7 @@ static void run(struct bt *bt, u32 calls)
 {
     struct vcpu *cpu = bt->cpu;
 
-    for (u32 s = ES; s <= DS; s++)
-        flat(&cpu->seg[s], s == CS ? CODE3 : DATA3, s == CS ? 0xc0fb : 0xc0f3);
-    cpu->cpl = 3;
-    mmu_cpl_changed(&cpu->paging, true);
-    cpu->requests = 0;
-    cpu->eip = USER;
+    user_guest_enter(cpu, USER);
     cpu->gpr[EBX] = cpu->gpr[EDI] = 0;
     cpu->gpr[ESI] = calls;
     bt_user_map_sample(cpu, 0);
@@ -180,6 +128,7 @@ TEST(bt_user_map, real_mode_goes_by_one)
 
     cpu->cr0 &= ~(u32)(CR0_PE | CR0_PG);
     mmu_mode_changed(&cpu->paging, false);
+    memset(ram(bt) + KERNEL, 0, PAGE_SIZE);
     memcpy(ram(bt) + KERNEL, real, sizeof(real));
     run_real(bt, 100);
     bt_user_map_sample(cpu, 0);

@@ -30,6 +30,12 @@ void user_guest_set_page(struct vcpu *cpu, gla_t gla, u32 entry)
     mmu_phys_write(cpu->mmu, UG_TABLE + 4 * (gla >> PAGE_SHIFT), &entry, 4);
 }
 
+void user_guest_set_gate(struct vcpu *cpu, u32 vector, u32 to)
+{
+    put(mmu_ram(cpu->mmu) + IDT + 8 * vector, CODE0 << 16 | (to & 0xffff),
+        (to & 0xffff0000) | 0xee00);
+}
+
 void user_guest_begin(struct vcpu *cpu)
 {
     u8 *ram = mmu_ram(cpu->mmu);
@@ -45,10 +51,8 @@ void user_guest_begin(struct vcpu *cpu)
     put(ram + GDT + (UG_DATA3 & ~3), 0xffff, 0xcff300);
     put(ram + TSS + 4, STACK0, DATA0);
     for (u32 v = 0; v < 256; v++) {
-        u32 to = UG_KERNEL + 16 * v;
-
-        put(ram + IDT + 8 * v, CODE0 << 16 | (to & 0xffff), (to & 0xffff0000) | 0xee00);
-        ram[to] = 0xf4;
+        user_guest_set_gate(cpu, v, UG_KERNEL + 16 * v);
+        ram[UG_KERNEL + 16 * v] = 0xf4;
     }
     cpu->gdtr = (struct table_register){GDT, 0xff};
     cpu->idtr = (struct table_register){IDT, 0x7ff};

@@ -27,6 +27,8 @@ enum {
 void user_guest_begin(struct vcpu *cpu);
 /* The page table's entry for a page, by a write that is seen. */
 void user_guest_set_page(struct vcpu *cpu, gla_t gla, u32 entry);
+/* Where a vector leads, which user code may call; before it has run. */
+void user_guest_set_gate(struct vcpu *cpu, u32 vector, u32 to);
 /* The user's state of flat segments, IF set and no other flag, about to run at eip; general
  * registers but ESP stay. */
 void user_guest_enter(struct vcpu *cpu, u32 eip);
