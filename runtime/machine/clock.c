@@ -36,8 +36,7 @@ void clock_start(struct machine *m)
     if (!m->host_clock.rate)
         host_clock_init(&m->host_clock);
     m->clock_running = true;
-    stolen_start(m, host_clock_now(&m->host_clock));
-    m->clock_offset = (i64)(m->clock_stopped - host_clock_now(&m->host_clock));
+    m->clock_offset = (i64)(m->clock_stopped - stolen_start(m));
 }
 
 void clock_stop(struct machine *m)

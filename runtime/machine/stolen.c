@@ -65,12 +65,13 @@ static void begin_again(struct machine *m, u64 now)
     m->stolen.seen = m->host_clock.read;
 }
 
-void stolen_start(struct machine *m, u64 now)
+u64 stolen_start(struct machine *m)
 {
     m->stolen.lag = m->stolen.served = 0;
     m->stolen.held = 0;
     m->stolen.works = m->host_clock.by_tsc && cpu_time_is_fine(m);
-    begin_again(m, now);
+    begin_again(m, host_clock_now(&m->host_clock));
+    return m->stolen.wall;
 }
 
 /* Machine time moves against the host's, and the guest's TSC with it: in many small steps, so

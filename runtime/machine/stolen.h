@@ -21,8 +21,9 @@ struct stolen {
     u64 heard_until;  /* machine time: somebody listens */
 };
 
-/* The clock starts, `now` by the host's; on the thread that will run the guest. */
-void stolen_start(struct machine *m, u64 now);
+/* The clock starts, on the thread that will run the guest. Returns the host's time at which: what was
+ * before is not looked at. */
+u64 stolen_start(struct machine *m);
 /* The clock is read, `now` by the host's: hides what was taken since it was read before, and makes
  * up some of what was hidden. Both move machine time's offset. */
 void stolen_look(struct machine *m, u64 now);
