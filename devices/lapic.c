@@ -71,7 +71,7 @@ static bool apic_enabled(const struct lapic *l)
 }
 
 /* Processor priority (10.8.3.1): the higher class of TPR and the interrupt in service. */
-static u32 ppr(const struct lapic *l)
+u32 lapic_ppr(const struct lapic *l)
 {
     int isrv = bit_highest(l->isr);
 
@@ -85,7 +85,7 @@ static int deliverable(const struct lapic *l)
 {
     int irrv = apic_enabled(l) ? bit_highest(l->irr) : -1;
 
-    return irrv >= 0 && ((u32)irrv & 0xf0) > (ppr(l) & 0xf0) ? irrv : -1;
+    return irrv >= 0 && ((u32)irrv & 0xf0) > (lapic_ppr(l) & 0xf0) ? irrv : -1;
 }
 
 /* LINT0 as the 8259s' way to the core. */
@@ -335,7 +335,7 @@ static u32 lapic_read_register(struct lapic *l, u32 reg)
         return l->tpr;
     case REG_APR:
     case REG_PPR:
-        return ppr(l);
+        return lapic_ppr(l);
     case REG_LDR:
         return l->ldr;
     case REG_DFR:

@@ -32,4 +32,7 @@ bool lapic_busy(struct device *dev, u8 vector);
 u64 lapic_base_msr_read(struct device *dev); /* MSR 1B (IA32_APIC_BASE) */
 bool lapic_base_msr_write(struct device *dev, u64 val); /* false: #GP */
 
+/* Its state, in the format of QEMU's `info lapic`. */
+void lapic_tell(struct device *dev, FILE *out);
+
 #endif

@@ -1,5 +1,5 @@
 /*
- * Private to the local APIC's two files: its registers and its timer.
+ * Private to the local APIC's files: its registers, its timer, what the monitor tells of it.
  */
 #ifndef RING3_LAPIC_PRIVATE_H
 #define RING3_LAPIC_PRIVATE_H
@@ -34,6 +34,7 @@ struct lapic {
     struct timer timer;
 };
 
+u32 lapic_ppr(const struct lapic *l); /* processor priority: 10.8.3.1 */
 /* The interrupt of an LVT entry, if unmasked. */
 void lapic_local(struct lapic *l, enum lvt which);
 

@@ -140,8 +140,38 @@ static void cmos_after_reset(struct machine *m)
             cmos_boot_order(d, usual_order(m));
 }
 
+static char *wrong_order(const char *order)
+{
+    char text[64] = "";
+
+    for (const char *p = order; *p && !*text; p++) {
+        if (*p < 'a' || *p > 'p')
+            snprintf(text, sizeof(text), "Invalid boot device '%c'", *p);
+        else if (strchr(p + 1, *p))
+            snprintf(text, sizeof(text), "Boot device '%c' was given twice", *p);
+    }
+    if (!*text && strlen(order) > 3)
+        snprintf(text, sizeof(text), "Too many boot devices for PC");
+    for (const char *p = order; *p && !*text; p++)
+        if (!strchr("acdn", *p))
+            snprintf(text, sizeof(text), "Invalid boot device for PC: '%c'", *p);
+    return *text ? strdup(text) : NULL;
+}
+
+static char *set_boot_order(struct machine *m, const char *order)
+{
+    char *wrong = wrong_order(order);
+
+    if (wrong)
+        return wrong;
+    snprintf(m->options->boot, sizeof(m->options->boot), "%s", order);
+    cmos_after_reset(m);
+    return NULL;
+}
+
 void cmos_fill(struct machine *m, struct device *mc146818)
 {
+    m->set_boot_order = set_boot_order;
     cmos_memory(m, mc146818);
     cmos_floppies(m, mc146818);
     cmos_disks(m, mc146818);

@@ -6,7 +6,8 @@
 
 #include "devices/device.h"
 
-/* What PC firmware expects in the RTC's memory: sizes, drives, boot order. */
+/* What PC firmware expects in the RTC's memory: sizes, drives, boot order, and
+ * machine.set_boot_order. */
 void cmos_fill(struct machine *m, struct device *mc146818);
 
 #endif

@@ -6,6 +6,8 @@
 #include "cpu/deliver.h"
 #include "cpu/reset.h"
 #include "devices/disk.h"
+#include "devices/lapic.h"
+#include "runtime/base/debuglog.h"
 #include "runtime/control/chardev.h"
 #include "runtime/control/control.h"
 #include "runtime/control/gdb.h"
@@ -311,6 +313,14 @@ static void info_pic(struct hmp *h)
     hmp_info_pic(h->machine, h->out);
 }
 
+static void info_lapic(struct hmp *h)
+{
+    if (h->machine->lapic)
+        lapic_tell(h->machine->lapic, h->out);
+    else
+        say(h, "no local APIC on this board\n");
+}
+
 static void info_irq(struct hmp *h)
 {
     hmp_info_irq(h->machine, h->out);
@@ -360,6 +370,7 @@ static const struct {
     {"mem", "runs of pages with the same rights", info_mem},
     {"tlb", "every page that is mapped", info_tlb},
     {"pic", "the interrupt controllers", info_pic},
+    {"lapic", "the local APIC", info_lapic},
     {"irq", "how often each interrupt was raised", info_irq},
     {"mtree", "who answers at which address and port", info_mtree},
     {"chardev", "where serial ports and such lead", info_chardev},
@@ -817,6 +828,30 @@ static void run_gva2gpa(struct hmp *h)
         say(h, "Unmapped\n");
 }
 
+static void run_boot_set(struct hmp *h)
+{
+    char *wrong = h->machine->set_boot_order(h->machine, h->words[1]);
+
+    if (wrong)
+        say(h, "%s\n", wrong);
+    else
+        say(h, "boot device list now set to %s\n", h->words[1]);
+    free(wrong);
+}
+
+static void say_log_items(struct hmp *h)
+{
+    say(h, "Log items (comma separated):\n%-12s nothing more\n", "none");
+    debuglog_list(h->out);
+}
+
+/* As -d, whose items it replaces. */
+static void run_log(struct hmp *h)
+{
+    if (debuglog_set(h->words[1]))
+        say_log_items(h);
+}
+
 static void run_help(struct hmp *h);
 
 /* ---- The table ---- */
@@ -863,6 +898,8 @@ static const struct {
     { "set_link",         2, run_set_link,    "ID on|off -- plug or pull a network card's cable" },
     { "nmi",              0, run_nmi,         "-- pull the CPU's NMI" },
     { "cpu",              1, run_cpu,         "N -- look at that CPU from now on: 0 is there" },
+    { "boot_set",         1, run_boot_set,    "ORDER -- of a, c, d, n, from the next reset on" },
+    { "log",              1, run_log,         "ITEMS -- as -d, instead of what was logged; none" },
     { "gdbserver",        0, run_gdbserver,   "[tcp:HOST:PORT|none] -- for a debugger (tcp::1234)" },
     { "quit",             0, run_quit,        "-- end ring3" },
     { "q",                0, run_quit,        "-- the same" },
@@ -880,6 +917,8 @@ static void run_help(struct hmp *h)
         h->n = 1;
         run_info(h);
     }
+    if (!all && !strcmp(h->words[1], "log"))
+        say_log_items(h);
 }
 
 /* QEMU takes "x/8xb 0x7c00": the format becomes a word of its own. Returns it, to be freed. */

@@ -2,7 +2,8 @@
  * `-d exec` and `-d cpu`: a line, or the registers, before each piece of guest code that runs,
  * as QEMU 7.2 prints them with `nochain` (accel/tcg/cpu-exec.c). The engine is driven from
  * here, a piece at a time; a piece is a translation unit, and of the interpreter an
- * instruction.
+ * instruction. A machine that was started without (the monitor's `log`) has units that are
+ * chained and do without C: then the interpreter runs it while the log wants to see.
  *
  *   Trace 0: 0x0 [cs_base/linear address/flags/0]
  *
@@ -15,6 +16,7 @@
 #include "cpu/interp.h"
 #include "cpu/reset.h"
 #include "runtime/base/debuglog.h"
+#include "runtime/machine/machine.h"
 
 /* QEMU's names and places of what a piece depends on (target/i386/cpu.h); the rest are EFLAGS'.
  */
@@ -49,6 +51,21 @@ static u32 flags(const struct vcpu *cpu)
     val |= cpu->cr0 & CR0_PE ? HF_PE : 0;
     val |= cpu->cr4 & CR4_OSFXSR ? HF_OSFXSR : 0;
     return val;
+}
+
+bool execlog_drives(const struct vcpu *cpu)
+{
+    const struct options *o = machine_of(cpu)->options;
+
+    return execlog_on() || (debuglog_on(DEBUGLOG_INT) && o && !o->switches.no_memo);
+}
+
+/* Was the machine started without the log? */
+static bool chained(const struct vcpu *cpu)
+{
+    const struct options *o = machine_of(cpu)->options;
+
+    return o && !(o->switches.no_chain && o->switches.no_memo);
 }
 
 static void log_piece(const struct vcpu *cpu)
@@ -94,11 +111,11 @@ static void run_unit(struct vcpu *cpu)
 
 void execlog_run(struct vcpu *cpu)
 {
-    bool alone;
+    bool alone, interpreted = cpu->engine == &interp_engine || chained(cpu);
 
     while (serve_requests(cpu, &alone)) {
         log_piece(cpu);
-        if (alone || cpu->engine == &interp_engine)
+        if (alone || interpreted)
             cpu_run_one(cpu);
         else
             run_unit(cpu);

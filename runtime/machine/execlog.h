@@ -13,6 +13,9 @@ static inline bool execlog_on(void)
     return debuglog_on(DEBUGLOG_EXEC | DEBUGLOG_CPU);
 }
 
+/* Is the CPU to be run by execlog_run()? So it is, too, where `int` was turned on while the
+ * machine runs: what its translated code does without C would not be logged. */
+bool execlog_drives(const struct vcpu *cpu);
 /* Runs the CPU's code by its engine until that asks for the run loop, as engine.run does. */
 void execlog_run(struct vcpu *cpu);
 

@@ -86,6 +86,10 @@ struct machine {
     struct block_nodes *block_nodes; /* of blockdev-add; made when first needed */
     struct hotplug *hotplug;         /* what device_add has added; made when first needed */
     void (*after_reset)(struct machine *m); /* what a reset undoes of the start; or NULL */
+    /* Another boot order for the firmware, from the next reset on: letters of a, c, d and n,
+     * three at most. NULL, or what is wrong with them, in QEMU's words, to be freed. The
+     * function is NULL on a bare machine. */
+    char *(*set_boot_order)(struct machine *m, const char *order);
     bool reset_by_host;        /* the reset that is asked for: by QMP, not by the guest */
     /* Hears of events, by QMP's names; NULL: nobody does. See machine_notify(). */
     void (*notify)(struct machine *m, const char *event, const char *reason);

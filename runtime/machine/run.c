@@ -198,7 +198,7 @@ int machine_run(struct machine *m)
             continue;
         clock_arm(m);
         speed_before(m);
-        if (execlog_on())
+        if (debuglog_items && execlog_drives(m->cpu))
             execlog_run(m->cpu);
         else
             m->cpu->engine->run(m->cpu);

@@ -972,18 +972,8 @@ SETTER(set_trace)
 
 SETTER(set_debuglog)
 {
-    static const char *const names[] = {"int",  "in_asm", "cpu_reset", "guest_errors",
-                                        "exec", "cpu",    "fpu"};
-
     if (in_choices(arg, "help|?")) {
-        printf("int          exceptions and interrupts, with registers\n"
-               "in_asm       guest code that is translated\n"
-               "cpu_reset    registers before a reset\n"
-               "guest_errors what the guest asks of chips in vain\n"
-               "exec         each unit of code before it runs, unchained; with -engine interp "
-               "each instruction\n"
-               "cpu          registers before each of these\n"
-               "fpu          with the FPU's\n");
+        debuglog_list(stdout);
         exit(0);
     }
     for (const char *item = arg; *item;) {
@@ -991,7 +981,8 @@ SETTER(set_debuglog)
         const char *name = keep_format("%.*s", (int)n, item);
 
         if (debuglog_enable(name) && !absent_log_item(o, item, n))
-            refuse_name(option, name, names, sizeof(names[0]), ARRAY_SIZE(names));
+            refuse_name(option, name, debuglog_names, sizeof(debuglog_names[0]),
+                        DEBUGLOG_NAMES);
         item += n + (item[n] == ',');
     }
 }

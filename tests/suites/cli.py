@@ -622,6 +622,12 @@ def qemus_name_gives_qemus_prompts(c):
                               ("info cpus", r"\* CPU #0: thread_id=\d+"), ("info uuid", "12345678-0000-4000-8000-123456789abc"),
                               ("info kvm", "kvm support: disabled"), ("info usb", "not enabled"), ("info snapshots", "no states"),
                               ("savevm x", "no states"), ("sum 0xffff0 2", "00208"), ("gva2gpa 0x7c00", "gpa: 0x7c00"),
+                              ("info lapic", r"LVT1\t 0x00008400 active-hi level  +NMI +\r?\n[^!]*"
+                                             r"APR 0x00 TPR 0x00 DFR 0x0f LDR 0x00 PPR 0x00"),
+                              ("boot_set dn", "boot device list now set to dn"), ("o 0x70 0x3d", ""), ("i 0x71", "= 0x43"),
+                              ("boot_set xc", "Invalid boot device 'x'"), ("boot_set cc", "'c' was given twice"),
+                              ("boot_set acdn", "Too many boot devices"), ("boot_set cb", "for PC: 'b'"), ("i 0x71", "= 0x43"),
+                              ("log foo", "Log items .*\r?\nnone "), ("log none", ""),
                               ("help sum", "sum ADDRESS SIZE"), ("? info", "info pci"), ("s", ""), ("info status", "paused")):
             p.stdin.write(command.encode() + b"\n")
             text = until(b"(qemu) ")

@@ -515,5 +515,35 @@ def clearing_memory_by_fw_cfg(c):
     expect(time.time() - start < 20, "it took long")
 
 
+# Protected mode, 32 bits, an IDT whose vector 80 is an IRET: says U, then INT 80 for ever.
+INTS = bytes.fromhex(
+    "fa31c08ed80f0116327c0f011e387c0f20c00c010f22c0ea1c7c080066b810008ed88ed0bc007c0000b055e6e9cd80eb"
+    "fccf1700407c000007045878000066900000000000000000ffff0000009acf00ffff00000092cf00317c0800008e0000")
+
+
+@case
+def log_by_the_monitor(c):
+    """`log` turns items on and off while the machine runs: what runs, an instruction at a time; interrupts of a program, too."""
+    said = c.path("log")
+    vm = VM(c.ring3, ["-m", "8", "-fda", c.floppy(INTS), "-boot", "a", "-D", said, "-debugcon", "file:" + c.path("up")])
+    try:
+        vm.wait_for("the guest", lambda: read(c.path("up")).endswith(b"U"), 20)
+        expect(not read(said), "logged before it was asked for")
+        vm.qmp.human("log exec")
+        lines = vm.wait_for("lines", lambda: len(read(said).splitlines()) > 100 and read(said).decode().splitlines(), 20)
+        expect(all(x.startswith("Trace 0: ") for x in lines[:-1]), str(lines[:5]))
+        expect("Log items" in vm.qmp.human("log exec,foo"), "an unknown item")
+        expect(vm.qmp.human("log none") == "", "log none")
+        size = len(read(said))
+        time.sleep(0.3)
+        expect(len(read(said)) == size, "it goes on")
+        vm.qmp.human("log int")
+        vm.wait_for("interrupts", lambda: read(said)[size:].count(b"v=80 ") > 10, 20)
+    finally:
+        vm.quit()
+        vm.close()
+
+
+
 if __name__ == "__main__":
     sys.exit(main(__doc__))
