@@ -84,6 +84,8 @@ class Guest(Machine):
         self.answers = self.port.makefile("r")
         self.memory = rig.Memory(every=0)
         self.ready()
+        # As of a machine that has been up for a while: the host has given it all of its memory, once and for all.
+        self.do("cat /tmp/disk >/dev/null")
 
     def send(self, line):
         self.port.sendall(line.encode())

@@ -63,7 +63,8 @@ def measure(up, rows, o):
 
 
 def best(runs):
-    return min(runs, key=lambda r: r["cpu"]) if runs else None
+    """The cheapest of those that came to their end."""
+    return min((r for r in runs or [] if r["status"] == 0), key=lambda r: r["cpu"], default=None)
 
 
 def same_output(name, runs):

@@ -83,20 +83,50 @@ BOOT_LINUX = ("build/ring3 -display none -no-reboot -serial stdio -m 64 -kernel 
 # often code ran in a cage, and what came of it.
 PROGRAM = "build/tests/guests/%s"
 ESCAPES = "tests/guests/cages/escape.lines"
-IN_GUEST = """mkdir -p /tmp/files && cp build/tests/guests/%(name)s /tmp/files/program
-%(elsewhere)s 2>/tmp/others | grep -v -F '?' >/tmp/wanted
+INITRD = """mkdir -p /tmp/files && cp build/tests/guests/%(name)s /tmp/files/program
 cat build/guests/initrd.gz >/tmp/initrd
 (cd /tmp/files && echo program | cpio -o -H newc 2>/dev/null | gzip) >>/tmp/initrd
-build/ring3 -display none -no-reboot -serial stdio -m 64 -user direct -stats /tmp/stats -kernel build/guests/vmlinuz-686 \
-  -initrd /tmp/initrd -append 'console=ttyS0 quiet panic=-1 no_timer_check lpj=4000000 rdinit=/bin/busybox -- sh -c \
-  "/bin/busybox mount -t devtmpfs dev /dev; /program 2>/dev/null; /bin/busybox poweroff -f"' | tr -d '\r' >/tmp/said
-sed '/^DONE/q' /tmp/said | grep -v -F '?' >/tmp/said.kept
-diff /tmp/wanted /tmp/said.kept && echo the same: $(wc -l </tmp/said.kept) lines
+"""
+GUEST = """build/ring3 -display none -no-reboot -serial stdio -m %(memory)d -user direct -stats /tmp/stats \\
+  -kernel build/guests/vmlinuz-686 -initrd /tmp/initrd -append 'console=ttyS0 quiet panic=-1 no_timer_check lpj=4000000 \\
+  rdinit=/bin/busybox -- sh -c "/bin/busybox mount -t devtmpfs dev /dev; /program %(arguments)s 2>/dev/null; \\
+  /bin/busybox poweroff -f"' """
+IN_GUEST = INITRD + """%(elsewhere)s 2>/tmp/others | grep -v -F '?' >/tmp/wanted
+""" + GUEST + """| tr -d '\\r' >/tmp/guest
+sed '/^DONE/q' /tmp/guest | grep -v -F '?' >/tmp/guest.kept
+diff /tmp/wanted /tmp/guest.kept && echo the same: $(wc -l </tmp/guest.kept) lines
 cat /tmp/stats"""
+
+# Many processes, and what ring3 has on the host meanwhile: descriptors, mappings, processes, as told each second from
+# when the first line came, which is when all of a kind have been alive.
+WATCHED = INITRD + """count() { ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c -e '->'; }
+processes=$(count)
+build/tests/guests/%(name)s %(arguments)s >/tmp/wanted
+""" + GUEST + """>/tmp/guest 2>&1 &
+id=$!
+until grep -q 'at once' /tmp/guest || ! kill -0 $id; do sleep 1; done
+most=0
+while kill -0 $id 2>/dev/null; do
+    echo $(ls /proc/$id/fd | wc -l) $(wc -l </proc/$id/maps)
+    now=$(count); [ $now -le $most ] || most=$now
+    sleep 1
+done 2>/dev/null >/tmp/held
+wait $id
+tr -d '\\r' </tmp/guest | sed '/^DONE/q' | diff /tmp/wanted - && echo the same
+awk 'NR == 1 { fds = $1; maps = $2 } $1 > fds + 4 || $2 > maps + 400 { more++ }
+     END { print NR " times looked at, " more + 0 " with more, at first " fds " descriptors, " maps " mappings" }' /tmp/held
+echo at most $((most - processes - 1)) processes of cages, $(($(count) - processes)) left
+cat /tmp/stats
+""" + INITRD + GUEST.replace("%(arguments)s", "0 0") + """ >/tmp/guest 2>&1 &
+id=$!
+for n in $(seq 90); do [ $(count) -gt $((processes + 2)) ] && break; sleep 1; done
+echo killed with $(($(count) - processes - 1)) processes of cages
+kill -KILL $id; wait $id; sleep 1
+echo $(($(count) - processes)) are left of it"""
 
 
 def in_guest(name, elsewhere, wanted, files=()):
-    return Case(name + "-direct", IN_GUEST % {"name": name, "elsewhere": elsewhere}, wanted,
+    return Case(name + "-direct", IN_GUEST % {"name": name, "elsewhere": elsewhere, "memory": 64, "arguments": ""}, wanted,
                 RING3 + LINUX + [PROGRAM % name, *files], limit=200)
 
 
@@ -116,6 +146,9 @@ CASES = [
     Case("fuzz", "build/tests/fuzz/direct --defined --count 600", r"^600 passed, 0 failed", ["build/tests/fuzz/direct", *RING3]),
     in_guest("compute", PROGRAM % "compute", [r"^the same: \d\d lines", r'"cage_runs": ?[1-9]\d\d']),
     in_guest("escape", "cat " + ESCAPES, [r"^the same: \d\d lines", r'"escape": ?[1-9]'], [ESCAPES]),
+    Case("processes", WATCHED % {"name": "forks", "arguments": "200 500", "memory": 128},
+         [r"^the same$", r"looked at, 0 with more", r"^at most [1-9]\d? processes of cages, 0 left", r'"cages_ended": ?[1-9]\d',
+          r"^killed with [1-9] processes", r"^0 are left of it"], RING3 + LINUX + [PROGRAM % "forks"], limit=300),
     Case("linux", BOOT_LINUX, [r"^Linux i686", r"^up 42"], RING3 + LINUX, limit=150),
 ]
 
