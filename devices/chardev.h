@@ -17,6 +17,8 @@ struct chardev {
     void (*receive)(struct device *dev, const u8 *data, u32 n);
     struct device *dev; /* receiver, or NULL */
     void (*accept_input)(struct chardev *c); /* device: I have room again; may be NULL */
+    /* A serial port's modem outputs, when one changes and at reset; may be NULL. */
+    void (*lines)(struct chardev *c, bool dtr, bool rts);
     void (*close)(struct chardev *c);
 };
 

@@ -215,6 +215,16 @@ static void write_thr(struct ns16550 *s, u8 val)
 
 /* ---- Modem lines ---- */
 
+/* What the other end sees: nothing is raised in loopback (TL/C/8652, 8.7). */
+static void drive_lines(struct ns16550 *s)
+{
+    struct chardev *c = chardev_of(s);
+    u8 mcr = s->mcr & MCR_LOOP ? 0 : s->mcr;
+
+    if (c && c->lines)
+        c->lines(c, mcr & MCR_DTR, mcr & MCR_RTS);
+}
+
 /* What the pins say: in loopback the outputs, else a cable with all signals on, or no cable. */
 static u8 modem_lines(struct ns16550 *s)
 {
@@ -281,6 +291,7 @@ static void write_mcr(struct ns16550 *s, u8 val)
 {
     s->mcr = val & 0x1f;
     update_modem(s);
+    drive_lines(s);
     update_irq(s);
     ask_for_more(s);
 }
@@ -398,6 +409,7 @@ static void ns16550_reset(struct device *dev)
     timer_cancel(&s->tx);
     clear_receiver(s);
     s->msr = modem_lines(s);
+    drive_lines(s);
     update_irq(s);
 }
 

@@ -1,6 +1,8 @@
 /*
- * Character back ends that are a descriptor and no more: files, pseudo-terminals, nothing.
+ * Character back ends that are a descriptor and no more: files, pseudo-terminals, nothing;
+ * and a chip of ours, which is none.
  */
+#include "devices/msmouse.h"
 #include "runtime/control/char_backend.h"
 
 #include <errno.h>
@@ -52,7 +54,12 @@ const struct char_kind file_kind = {
     .path = true,
     .open = open_file,
 };
-const struct char_kind pty_kind = { .name = "pty", .chardev = "pty", .open = open_pty };
+const struct char_kind pty_kind = {
+    .name = "pty",
+    .chardev = "pty",
+    .typed = true,
+    .open = open_pty,
+};
 /* Both ends are opened by us as well: so neither waits for somebody, nor ends when he goes. */
 static int open_fifo(const char *path, const char *ending)
 {
@@ -83,7 +90,18 @@ const struct char_kind pipe_kind = {
     .argument = "PATH",
     .chardev = "pipe",
     .path = true,
+    .typed = true,
     .open = open_pipe,
+};
+static struct chardev *make_mouse(struct machine *m)
+{
+    return msmouse_plug(device_new(m, &msmouse_class, NULL));
+}
+
+const struct char_kind msmouse_kind = {
+    .name = "msmouse",
+    .chardev = "msmouse",
+    .chip = make_mouse,
 };
 const struct char_kind null_kind = { .name = "null", .chardev = "null", .open = open_null };
 const struct char_kind none_kind = { .name = "none", .open = open_null };

@@ -36,20 +36,10 @@ static void open_stdio(struct char_backend *p, const char *arg)
     char_watch(p);
 }
 
-static void open_mon_stdio(struct char_backend *p, const char *arg)
-{
-    p->monitored = true;
-    open_stdio(p, arg);
-}
-
 const struct char_kind stdio_kind = {
     .name = "stdio",
     .chardev = "stdio",
     .terminal = true,
+    .typed = true,
     .open = open_stdio,
-};
-const struct char_kind mon_stdio_kind = {
-    .name = "mon:stdio",
-    .terminal = true,
-    .open = open_mon_stdio,
 };

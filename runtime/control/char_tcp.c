@@ -89,6 +89,7 @@ static void close_tcp(struct char_backend *p)
 const struct char_kind tcp_kind = {
     .name = "tcp:",
     .argument = "HOST:PORT,server=on,wait=off",
+    .typed = true,
     .open = open_tcp,
     .close = close_tcp,
 };
@@ -96,6 +97,7 @@ const struct char_kind telnet_kind = {
     .name = "telnet:",
     .argument = "HOST:PORT,server=on,wait=off",
     .telnet = true,
+    .typed = true,
     .open = open_tcp,
     .close = close_tcp,
 };

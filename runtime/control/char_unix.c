@@ -49,6 +49,7 @@ const struct char_kind unix_kind = {
     .chardev = "socket",
     .path = true,
     .server = true,
+    .typed = true,
     .open = open_unix,
     .close = close_unix,
 };

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20, FLUSH_AT = 1 << 15, CHUNK = 4096, DRAIN_MS = 1000 };
+enum { BUFFER = 1 << 20, FLUSH_AT = 1 << 15, CHUNK = 4096, PIECE = 1 << 16, DRAIN_MS = 1000 };
 
 /* ---- Output ---- */
 
@@ -62,6 +62,8 @@ static void port_write(struct chardev *c, const u8 *data, u32 n)
         close(p->log); /* a full disk */
         p->log = -1;
     }
+    if (p->kind->take)
+        p->kind->take(p, data, n);
     if (p->out < 0)
         return;
     if (p->terminal && !p->m->spoken) {
@@ -159,6 +161,40 @@ void char_hang_up(struct char_backend *p)
     update_events(p);
 }
 
+/* ---- Input in pieces ---- */
+
+static void feed_soon(struct char_backend *p)
+{
+    if (p->pending_count)
+        timer_set(&p->feed, clock_now(p->m));
+}
+
+/* As much of the piece as there is room for. */
+static void feed_fire(void *owner)
+{
+    struct char_backend *p = owner;
+
+    while (p->pending_count && input_room(p)) {
+        p->pending_count--;
+        typed(p, p->pending[p->pending_at++]);
+    }
+    update_events(p);
+}
+
+static void read_piece(struct char_backend *p)
+{
+    ssize_t got;
+
+    if (!p->pending) {
+        p->pending = malloc(PIECE);
+        check(p->pending, "out of memory");
+    }
+    got = read(p->in, p->pending, PIECE);
+    p->pending_at = 0;
+    p->pending_count = got > 0 ? (u32)got : 0;
+    feed_soon(p);
+}
+
 static void read_input(struct char_backend *p)
 {
     u8 data[CHUNK];
@@ -167,6 +203,10 @@ static void read_input(struct char_backend *p)
 
     if (!n)
         return;
+    if (p->kind->datagrams) {
+        read_piece(p);
+        return;
+    }
     got = read(p->in, data, n < sizeof(data) ? n : sizeof(data));
     if (!got || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         char_hang_up(p);
@@ -179,7 +219,10 @@ static void read_input(struct char_backend *p)
 
 static void accept_input(struct chardev *c)
 {
-    update_events(container_of(c, struct char_backend, c));
+    struct char_backend *p = container_of(c, struct char_backend, c);
+
+    feed_soon(p);
+    update_events(p);
 }
 
 /* ---- The loop ---- */
@@ -202,7 +245,8 @@ static void out_ready(void *arg, u32 events)
 
 static void update_events(struct char_backend *p)
 {
-    u32 reads = p->in >= 0 && input_room(p) ? LOOP_READ : 0, writes = p->held ? LOOP_WRITE : 0;
+    u32 reads = p->in >= 0 && !p->pending_count && input_room(p) ? LOOP_READ : 0,
+        writes = p->held ? LOOP_WRITE : 0;
 
     if (p->in >= 0)
         loop_modify(p->m, p->in, reads | (p->in == p->out ? writes : 0));
@@ -226,38 +270,55 @@ void char_watch(struct char_backend *p)
 /* ---- The kinds ---- */
 
 const struct char_kind *const char_kinds[] = {
-    &stdio_kind, &mon_stdio_kind, &file_kind, &pty_kind,
-    &unix_kind,  &tcp_kind,       &telnet_kind, &pipe_kind, &null_kind, &none_kind, NULL,
+    &stdio_kind, &file_kind, &pty_kind,     &unix_kind,    &tcp_kind,  &telnet_kind, &udp_kind,
+    &pipe_kind,  &null_kind, &ringbuf_kind, &msmouse_kind, &none_kind, NULL,
 };
+
+bool char_monitored(const char *target)
+{
+    return !strncmp(target, "mon:", 4);
+}
+
+static const char *behind_mon(const char *target)
+{
+    return char_monitored(target) ? target + 4 : target;
+}
 
 const struct char_kind *char_kind_of(const char *target)
 {
+    bool monitored = char_monitored(target);
+
+    target = behind_mon(target);
     for (u32 i = 0; char_kinds[i]; i++) {
         const char *name = char_kinds[i]->name;
         size_t n = strlen(name);
 
         if (!strncmp(target, name, n) && (name[n - 1] == ':' ? target[n] != '\0' : !target[n]))
-            return char_kinds[i];
+            return monitored && !char_kinds[i]->typed ? NULL : char_kinds[i];
     }
     return NULL;
 }
 
-/* The logfile= of the -chardev that this target is of. */
-static int open_log(const struct options *o, const char *target)
+static int open_log(const char *path, bool append)
 {
-    int fd = -1;
+    int fd =
+        open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (append ? O_APPEND : O_TRUNC),
+             0666);
 
-    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++) {
-        const char *path = o->chardev[i].log;
-
-        if (o->chardev[i].target != target || !path)
-            continue;
-        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK |
-                            (o->chardev[i].log_append ? O_APPEND : O_TRUNC), 0666);
-        if (fd < 0)
-            die("-chardev logfile=%s: %s", path, strerror(errno));
-    }
+    if (fd < 0)
+        die("-chardev logfile=%s: %s", path, strerror(errno));
     return fd;
+}
+
+/* What the -chardev that this target is of says besides. */
+static void take_options(struct char_backend *p, const struct options *o, const char *target)
+{
+    for (u32 i = 0; o && i < MAX_CHARDEVS && o->chardev[i].id; i++)
+        if (o->chardev[i].target == target) {
+            p->label = o->chardev[i].id;
+            if (o->chardev[i].log)
+                p->log = open_log(o->chardev[i].log, o->chardev[i].log_append);
+        }
 }
 
 static struct chardev *open_backend(struct machine *m, const char *target, bool is_monitor)
@@ -273,15 +334,19 @@ static struct chardev *open_backend(struct machine *m, const char *target, bool 
     p->target = strdup(target);
     p->m = m;
     p->is_monitor = is_monitor;
-    p->in = p->out = p->listener = p->keeper = -1;
-    p->log = m->options ? open_log(m->options, target) : -1;
+    p->in = p->out = p->listener = p->keeper = p->log = -1;
+    p->monitored = char_monitored(target);
+    timer_init(&p->feed, m, feed_fire, p);
+    take_options(p, m->options, target);
     p->buffer = malloc(BUFFER);
     check(p->buffer, "out of memory");
     p->c.write = port_write;
     p->c.accept_input = accept_input;
     p->next = m->ports;
     m->ports = p;
-    kind->open(p, target + strlen(kind->name));
+    if (kind->chip)
+        return kind->chip(m);
+    kind->open(p, behind_mon(target) + strlen(kind->name));
     return &p->c;
 }
 
@@ -313,6 +378,7 @@ static void port_free(struct char_backend *p)
 
     drain_output(p);
     monitor_free(p->monitor);
+    timer_cancel(&p->feed);
     for (u32 i = 0; i < ARRAY_SIZE(fds); i++)
         if (fds[i] >= 0) {
             loop_remove(p->m, fds[i]);
@@ -322,28 +388,47 @@ static void port_free(struct char_backend *p)
     if (p->kind->close)
         p->kind->close(p);
     free(p->buffer);
+    free(p->pending);
     free(p->target);
     free(p);
 }
 
-/* They are listed newest first, and named in the order in which they were made. */
+/* By the -chardev's id, or numbered: ports are listed newest first, and numbered in the order
+ * in which they were made. */
+static void name_of(const struct char_backend *p, char name[32])
+{
+    u32 before = 0;
+
+    for (const struct char_backend *q = p->next; q; q = q->next)
+        before += q->is_monitor == p->is_monitor;
+    if (p->label)
+        snprintf(name, 32, "%s", p->label);
+    else
+        snprintf(name, 32, p->is_monitor ? "compat_monitor%u" : "serial%u", before);
+}
+
 void chardev_each(struct machine *m,
                   void (*tell)(void *arg, const char *label, const char *target, bool open),
                   void *arg)
 {
-    u32 serials = 0, monitors = 0;
-
-    for (struct char_backend *p = m->ports; p; p = p->next)
-        *(p->is_monitor ? &monitors : &serials) += 1;
     for (struct char_backend *p = m->ports; p; p = p->next) {
-        char label[32];
+        char name[32];
 
-        if (p->is_monitor)
-            snprintf(label, sizeof(label), "compat_monitor%u", --monitors);
-        else
-            snprintf(label, sizeof(label), "serial%u", --serials);
-        tell(arg, label, p->target, p->out >= 0);
+        name_of(p, name);
+        tell(arg, name, p->target, p->out >= 0 || p->kind->take || p->kind->chip);
     }
+}
+
+struct char_backend *chardev_named(struct machine *m, const char *label)
+{
+    for (struct char_backend *p = m->ports; p; p = p->next) {
+        char name[32];
+
+        name_of(p, name);
+        if (!strcmp(name, label))
+            return p;
+    }
+    return NULL;
 }
 
 void chardev_free_all(struct machine *m)

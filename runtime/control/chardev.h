@@ -21,29 +21,50 @@ struct char_kind {
     bool path, server;
     bool telnet;          /* input and output go by RFC 854 */
     bool terminal;        /* it takes the terminal: only one may */
+    bool typed;           /* somebody may type there: mon: may stand before it */
+    bool datagrams;       /* a read is a whole piece, and no error is an end */
     void (*open)(struct char_backend *p, const char *arg); /* die()s on the user's mistakes */
     void (*close)(struct char_backend *p); /* what is not in, out or keeper; NULL: nothing is */
+    /* Takes the output, in place of `out`; NULL: that does. */
+    void (*take)(struct char_backend *p, const u8 *data, u32 n);
+    /* What is at the other end is a chip of ours: makes it. open is NULL then. */
+    struct chardev *(*chip)(struct machine *m);
 };
 extern const struct char_kind *const char_kinds[]; /* ends with NULL */
-/* Of a target as below; NULL: none has that name, or its argument is missing. */
+/* Of a target as below; NULL: none has that name, or its argument is missing, or mon: stands
+ * where nobody could type. */
 const struct char_kind *char_kind_of(const char *target);
+/* Does mon: stand before it? */
+bool char_monitored(const char *target);
 
 /*
  * target, as -serial takes it:
  *   stdio               the terminal, byte by byte; Ctrl+C ends ring3
- *   mon:stdio           the same with Ctrl+C for the guest; Ctrl+A x quits, c is the monitor
  *   file:PATH           made or emptied; output only
  *   pty                 a pseudo-terminal; its name is printed
  *   unix:PATH,server=on,wait=off   a socket for one client, the newest
  *   tcp:HOST:PORT,server=on,wait=off      the same by TCP; no HOST: on the loopback interface
  *   telnet:HOST:PORT,server=on,wait=off   for a telnet client
+ *   udp:[HOST]:PORT[@[ADDRESS]:PORT]      datagrams to and from one peer
  *   pipe:PATH           FIFOs PATH.in and PATH.out, or PATH for both
+ *   ringbuf:SIZE        the newest SIZE bytes, a power of two, are kept for the monitor and QMP
+ *   msmouse             a serial mouse
  *   null, none
- * Freed by chardev_free_all(). die()s with one line on the user's mistakes.
+ *   mon:TARGET          one to type at: Ctrl+A c is the monitor, x quits; of the terminal,
+ * Ctrl+C is the guest's Freed by chardev_free_all(). die()s with one line on the user's
+ * mistakes.
  */
 struct chardev *chardev_new(struct machine *m, const char *target);
 /* The same for a human monitor. */
 void chardev_monitor(struct machine *m, const char *target);
+/*
+ * The ringbuf of a name as chardev_each() tells it: its oldest bytes are taken out, n at most,
+ * or bytes are put in as the guest would. NULL, or what is wrong, in QEMU's words, good until
+ * the next call. *data: n bytes, to be freed.
+ */
+const char *chardev_ring_read(struct machine *m, const char *label, u64 most, u8 **data,
+                              u32 *n);
+const char *chardev_ring_write(struct machine *m, const char *label, const u8 *data, u32 n);
 /* Of each: its name, where it leads, whether somebody is at the other end. */
 void chardev_each(struct machine *m,
                   void (*tell)(void *arg, const char *label, const char *target, bool open),

@@ -3,6 +3,7 @@
  * files.
  */
 #include "runtime/control/control.h"
+#include "devices/msmouse.h"
 #include "devices/piix4.h"
 #include "runtime/control/qmp.h"
 #include "runtime/machine/machine.h"
@@ -283,4 +284,17 @@ const char *control_uuid(const struct machine *m)
         if (o->smbios[i].type == 1 && o->smbios[i].offset == 8)
             return o->smbios[i].text;
     return "00000000-0000-0000-0000-000000000000";
+}
+
+void control_mice(struct machine *m,
+                  void (*tell)(void *arg, const char *name, u32 index, bool current), void *arg)
+{
+    struct device *mouse;
+    bool serial = false;
+
+    for (u32 i = 0; (mouse = device_find(m, &msmouse_class, i)); i++)
+        serial |= msmouse_powered(mouse);
+    tell(arg, "QEMU PS/2 Mouse", 2, !serial);
+    for (u32 i = 0; (mouse = device_find(m, &msmouse_class, i)); i++)
+        tell(arg, "QEMU Microsoft Mouse", 3 + i, msmouse_powered(mouse));
 }

@@ -55,4 +55,9 @@ const char *control_set_link(struct machine *m, const char *id, bool up);
 /* The machine's, as -uuid or -smbios type=1 have it; else zeros. */
 const char *control_uuid(const struct machine *m);
 
+/* Of each mouse, as QEMU names and numbers them: does the guest get the user's motion by it? */
+void control_mice(struct machine *m,
+                  void (*tell)(void *arg, const char *name, u32 index, bool current),
+                  void *arg);
+
 #endif

@@ -264,9 +264,14 @@ static void info_chardev(struct hmp *h)
     chardev_each(h->machine, say_chardev, h);
 }
 
+static void say_mouse(void *h, const char *name, u32 index, bool current)
+{
+    say(h, "%c Mouse #%u: %s\n", current ? '*' : ' ', index, name);
+}
+
 static void info_mice(struct hmp *h)
 {
-    say(h, "* Mouse #2: QEMU PS/2 Mouse\n");
+    control_mice(h->machine, say_mouse, h);
 }
 
 static void info_vnc(struct hmp *h)
@@ -839,6 +844,40 @@ static void run_boot_set(struct hmp *h)
     free(wrong);
 }
 
+static void run_ringbuf_write(struct hmp *h)
+{
+    const char *data = h->words[2];
+
+    report_outcome(
+        h, chardev_ring_write(h->machine, h->words[1], (const u8 *)data, (u32)strlen(data)));
+}
+
+/* Up to a zero; what would move the terminal's cursor is spelled out. */
+static void run_ringbuf_read(struct hmp *h)
+{
+    const char *error;
+    u8 *data;
+    u32 n;
+    u64 most;
+
+    if (!want_number(h, 2, &most))
+        return;
+    error = chardev_ring_read(h->machine, h->words[1], most, &data, &n);
+    report_outcome(h, error);
+    if (error)
+        return;
+    for (u32 i = 0; i < n && data[i]; i++) {
+        if (data[i] == '\\')
+            say(h, "\\\\");
+        else if ((data[i] < ' ' && data[i] != '\n' && data[i] != '\t') || data[i] == 0x7f)
+            say(h, "\\u%04X", data[i]);
+        else
+            say(h, "%c", data[i]);
+    }
+    say(h, "\n");
+    free(data);
+}
+
 static void say_log_items(struct hmp *h)
 {
     say(h, "Log items (comma separated):\n%-12s nothing more\n", "none");
@@ -900,6 +939,8 @@ static const struct {
     { "cpu",              1, run_cpu,         "N -- look at that CPU from now on: 0 is there" },
     { "boot_set",         1, run_boot_set,    "ORDER -- of a, c, d, n, from the next reset on" },
     { "log",              1, run_log,         "ITEMS -- as -d, instead of what was logged; none" },
+    { "ringbuf_write",    2, run_ringbuf_write, "CHARDEV DATA -- put text into a -chardev ringbuf" },
+    { "ringbuf_read",     2, run_ringbuf_read, "CHARDEV SIZE -- take the oldest bytes out of it" },
     { "gdbserver",        0, run_gdbserver,   "[tcp:HOST:PORT|none] -- for a debugger (tcp::1234)" },
     { "quit",             0, run_quit,        "-- end ring3" },
     { "q",                0, run_quit,        "-- the same" },

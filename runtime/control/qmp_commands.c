@@ -284,6 +284,8 @@ const struct qmp_command qmp_commands[] = {
     { "query-block",             "",                                            qmp_query_block },
     { "query-blockstats",        "query-nodes:b?",                              qmp_query_blockstats },
     { "query-chardev",           "",                                            qmp_query_chardev },
+    { "ringbuf-write",           "device:s data:s format:s?",                   qmp_ringbuf_write },
+    { "ringbuf-read",            "device:s size:i format:s?",                   qmp_ringbuf_read },
     { "query-current-machine",   "",                                            qmp_query_current_machine },
     { "query-cpus-fast",         "",                                            qmp_query_cpus_fast },
     { "query-pci",               "",                                            qmp_query_pci },

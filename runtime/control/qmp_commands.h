@@ -72,7 +72,9 @@ QMP_RUN(qmp_remove_medium);
 QMP_RUN(qmp_open_tray);
 QMP_RUN(qmp_close_tray);
 QMP_RUN(qmp_query_chardev); /* qmp_queries.c */
-QMP_RUN(qmp_query_cpus_fast);
+QMP_RUN(qmp_ringbuf_write); /* qmp_ringbuf.c */
+QMP_RUN(qmp_ringbuf_read);
+QMP_RUN(qmp_query_cpus_fast); /* qmp_queries.c */
 QMP_RUN(qmp_query_pci);
 QMP_RUN(qmp_query_mice);
 QMP_RUN(qmp_query_name);

@@ -86,14 +86,19 @@ void qmp_query_cpus_fast(struct qmp_call *call)
     qmp_put_string(cpu, "target", "i386");
 }
 
-void qmp_query_mice(struct qmp_call *call)
+static void tell_mouse(void *call, const char *name, u32 index, bool current)
 {
     struct json_object *mouse = new_row(call);
 
-    qmp_put_string(mouse, "name", "QEMU PS/2 Mouse");
-    qmp_put_int(mouse, "index", 2);
-    qmp_put_bool(mouse, "current", true);
+    qmp_put_string(mouse, "name", name);
+    qmp_put_int(mouse, "index", index);
+    qmp_put_bool(mouse, "current", current);
     qmp_put_bool(mouse, "absolute", false);
+}
+
+void qmp_query_mice(struct qmp_call *call)
+{
+    control_mice(call->machine, tell_mouse, call);
 }
 
 /* ---- Character back ends ---- */

@@ -618,18 +618,21 @@ static bool is_console(const char *arg)
 /* Refuses what chardev_new() would not know. */
 static const char *target(const char *option, const char *arg)
 {
-    const char *names[16];
+    const char *names[20];
     u32 n = 0;
 
     if (is_console(arg)) /* a second screen of QEMU's window: nobody looks at it here */
         return "null";
+    if (char_monitored(arg) && !char_kind_of(arg) && char_kind_of(arg + 4))
+        die("%s: '%s': nobody could type there", option, arg);
     if (char_kind_of(arg) || (!strncmp(arg, "chardev:", 8) && arg[8]))
         return arg;
-    for (; char_kinds[n] && n < ARRAY_SIZE(names) - 1; n++) {
+    for (; char_kinds[n] && n < ARRAY_SIZE(names) - 2; n++) {
         const struct char_kind *k = char_kinds[n];
 
         names[n] = keep_format("%s%s", k->name, k->argument ? k->argument : "");
     }
+    names[n++] = "mon:TARGET";
     names[n++] = "chardev:ID";
     refuse_name(option, arg, names, sizeof(names[0]), n);
 }
@@ -653,7 +656,7 @@ SETTER(set_serial)
 SETTER(set_monitor)
 {
     o->monitor = in_choices(arg, "none|null") || is_console(arg) ? NULL : target(option, arg);
-    if (!strncmp(arg, "mon:", 4))
+    if (char_monitored(arg))
         die("%s: '%s': nobody could type there", option, arg);
 }
 
@@ -671,6 +674,7 @@ SETTER(set_debugcon)
 /* -chardev: names for targets, looked up at the end as "chardev:ID". */
 struct chardev_keys {
     const char *backend, *id, *path, *logfile, *host, *port;
+    const char *localaddr, *localport, *size;
     bool server, wait, nowait, telnet, mux, ignored, logappend;
 };
 
@@ -684,6 +688,9 @@ static const struct key_row chardev_keys[] = {
     KEY(struct chardev_keys, host, KEY_TEXT),
     KEY(struct chardev_keys, port, KEY_TEXT),
     KEY(struct chardev_keys, telnet, KEY_BOOL),
+    KEY(struct chardev_keys, localaddr, KEY_TEXT), /* of udp */
+    KEY(struct chardev_keys, localport, KEY_TEXT),
+    KEY(struct chardev_keys, size, KEY_TEXT), /* of ringbuf */
     {"nodelay", KEY_IGNORE, 0, NULL},
     {"delay", KEY_IGNORE, 0, NULL},
     {"ipv4", KEY_IGNORE, 0, NULL},
@@ -713,13 +720,25 @@ static const struct char_kind *chardev_kind(const char *option, const char *name
     refuse_name(option, name, names, sizeof(names[0]), n);
 }
 
-/* As -serial would spell it. */
-static const char *chardev_target(const struct chardev_keys *k, const char *option)
+static const char *udp_target(const struct chardev_keys *k, const char *option)
+{
+    if (!k->port)
+        die("%s: udp: port= is missing", option);
+    return keep_format("udp:%s:%s@%s:%s", k->host ? k->host : "", k->port,
+                       k->localaddr ? k->localaddr : "", k->localport ? k->localport : "0");
+}
+
+/* As -serial would spell it, but for mon:. */
+static const char *chardev_plain_target(const struct chardev_keys *k, const char *option)
 {
     const struct char_kind *kind;
 
     if (!strcmp(k->backend, "vc"))
         return "null";
+    if (!strcmp(k->backend, "udp"))
+        return udp_target(k, option);
+    if (in_choices(k->backend, "ringbuf|memory"))
+        return keep_format("ringbuf:%s", k->size ? k->size : "65536");
     if (!strcmp(k->backend, "socket") && k->port) {
         if (!k->server)
             die("%s: socket: only server=on", option);
@@ -732,12 +751,17 @@ static const char *chardev_target(const struct chardev_keys *k, const char *opti
         die("%s: path= is missing", option);
     if (kind->server && !k->server)
         die("%s: %s: only server=on", option, kind->chardev);
-    if (kind->terminal && k->mux)
-        return keep_format("mon:%s", kind->name);
     return keep_format("%s%s%s", kind->name, kind->path ? k->path : "",
                        !kind->server           ? ""
                        : k->wait && !k->nowait ? ",server=on,wait=on"
                                                : ",server=on,wait=off");
+}
+
+static const char *chardev_target(const struct chardev_keys *k, const char *option)
+{
+    const char *plain = chardev_plain_target(k, option);
+
+    return k->mux && char_kind_of(plain)->typed ? keep_format("mon:%s", plain) : plain;
 }
 
 SETTER(set_chardev)
@@ -747,7 +771,8 @@ SETTER(set_chardev)
 
     keyval_read(option, arg, "backend", chardev_keys, ARRAY_SIZE(chardev_keys), &k);
     if (!k.backend || !k.id)
-        die("%s: wants TYPE,id=ID: file, stdio, socket, pty or null", option);
+        die("%s: wants TYPE,id=ID: file, stdio, socket, udp, pty, ringbuf, msmouse or null",
+            option);
     while (n < MAX_CHARDEVS && o->chardev[n].id && strcmp(o->chardev[n].id, k.id))
         n++;
     if (n == MAX_CHARDEVS || o->chardev[n].id)
@@ -833,13 +858,13 @@ SETTER(set_mon)
         o->monitor = keep_format("chardev:%s", k.chardev);
 }
 
-/* A serial port and the monitor on one -chardev with mux=on: that is mon:stdio, whose monitor
+/* A serial port and the monitor on one -chardev with mux=on: that is mon:, whose monitor
  * is behind Ctrl+A. */
 static void finish_mux(struct options *o)
 {
     for (u32 i = 0; o->monitor && i < MAX_SERIAL; i++)
         if (o->serial[i] && !strncmp(o->monitor, "chardev:", 8) &&
-            !strcmp(o->serial[i], o->monitor) && !strcmp(resolve(o, o->monitor), "mon:stdio"))
+            !strcmp(o->serial[i], o->monitor) && char_monitored(resolve(o, o->monitor)))
             o->monitor = NULL;
 }
 

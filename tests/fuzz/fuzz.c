@@ -240,7 +240,7 @@ static void watch(u32 busy, u32 asleep)
 static void episode(const struct target *target, u64 seed)
 {
     static const char *const pci[] = {"AC97,addr=8", "ES1370,addr=0xa", "pci-testdev,addr=9"};
-    struct options o = { .ram = MIB(2), .serial = { "null", "null" }, .cpu = NULL };
+    struct options o = {.ram = MIB(2), .serial = {"null", "msmouse"}, .cpu = NULL};
     char nic[128];
     struct fuzz f = { .random = seed * 0x9e3779b97f4a7c15ull | 1, .target = target };
 
@@ -358,7 +358,8 @@ static const struct target *find(const char *name)
         t++;
     if (!t->name)
         die("fuzz-devices: no chip \"%s\"; there are:%s", name,
-            " i8259 i8254 mc146818 i8042 vmport ns16550 lpt small sb16 ac97 es1370 flash i8237 "
+            " i8259 i8254 mc146818 i8042 vmport ns16550 msmouse lpt small sb16 ac97 es1370 "
+            "flash i8237 "
             "i82077 ata atapi ata-dma vga gd5446 "
             "vbe pci"
             " ne2k_isa ne2k_pci e1000 rtl8139 pcnet testdev fw_cfg apic hpet board cpu gdb "

@@ -77,6 +77,7 @@ void scene_rtl8139(struct fuzz *f);
 void scene_pcnet(struct fuzz *f);
 void scene_testdev(struct fuzz *f);
 void scene_serial(struct fuzz *f);
+void scene_msmouse(struct fuzz *f);
 void scene_lpt(struct fuzz *f);
 void scene_isapc(struct fuzz *f); /* one of those that need no PCI */
 void scene_cpu(struct fuzz *f);  /* runs random code for a while */

@@ -8,6 +8,7 @@
 #include "devices/i8042.h"
 #include "devices/i8259.h"
 #include "devices/lapic.h"
+#include "devices/msmouse.h"
 #include "devices/ns16550.h"
 #include "devices/pci.h"
 #include "devices/piix4.h"
@@ -243,6 +244,28 @@ void scene_serial(struct fuzz *f)
         check(room <= 16, "a serial port with room for %u", room);
         config->chardev->receive(d, data, fuzz_below(f, room + 1));
     }
+}
+
+/* A driver switches the mouse on or off, the user moves it, and time goes on: whatever the
+ * mouse has to say fits the line. */
+void scene_msmouse(struct fuzz *f)
+{
+    struct device *mouse = device_find(f->m, &msmouse_class, 0);
+    u32 heard = 0, periods = fuzz_below(f, 40), port = 16;
+
+    if (fuzz_chance(f, 30))
+        fuzz_out8(f, 0x2fc, fuzz_chance(f, 70) ? 0x0b : (u8)fuzz_u32(f));
+    for (u32 i = fuzz_below(f, 20); mouse && i; i--)
+        msmouse_move(mouse, (int)fuzz_value(f), (int)fuzz_value(f), (u8)fuzz_u32(f));
+    fuzz_out8(f, 0x2fb, 0x03);               /* not DLAB */
+    while (port-- && fuzz_in8(f, 0x2fd) & 1) /* what its FIFO holds */
+        fuzz_in8(f, 0x2f8);
+    for (u32 i = 0; i < periods; i++) {
+        clock_advance(f->m, USEC(7500));
+        for (port = 16; port && fuzz_in8(f, 0x2fd) & 1; port--, heard++)
+            fuzz_in8(f, 0x2f8);
+    }
+    check(heard <= periods + 1, "%u bytes in the time of %u", heard, periods);
 }
 
 /* A driver that prints a line: the printer is ready, whatever has been written before. */

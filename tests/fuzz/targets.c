@@ -13,6 +13,7 @@ const struct target fuzz_targets[] = {
     { "i8042",    { { 0x60, 1 }, { 0x64, 1 }, { 0x92, 1 } }, { { 0 } }, scene_i8042 },
     { "vmport",   { { 0x5658, 4 }, { 0x60, 1 }, { 0x64, 1 } }, { { 0 } }, scene_vmport },
     { "ns16550",  { { 0x3f8, 8 }, { 0x2f8, 8 } }, { { 0 } }, scene_serial },
+    { "msmouse",  { { 0x2f8, 8 } }, { { 0 } }, scene_msmouse },
     { "lpt",      { { 0x378, 3 }, { 0x20, 2 } }, { { 0 } }, scene_lpt },
     { "small",    { { 0x61, 1 }, { 0x80, 1 }, { 0x92, 1 }, { 0xf0, 2 }, { 0xe9, 1 }, { 0xf4, 4 } }, { { 0 } }, NULL },
     { "sb16",     { { 0x220, 16 }, { 0x388, 4 }, { 0x00, 16 }, { 0xc0, 32 }, { 0x81, 15 } }, { { 0 } }, scene_sb16 },

@@ -6,6 +6,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -542,6 +543,144 @@ def log_by_the_monitor(c):
     finally:
         vm.quit()
         vm.close()
+
+
+# Says "hi" at COM1, then each byte that comes, plus one.
+ANSWERS = bytes.fromhex("31c08ed8fabaf803b068eeb069eebafd03eca80174f8baf803ecfec0eeebef")
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(type=kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@case
+def ring_buffers(c):
+    """What the guest says is kept, the newest of it; the monitor and QMP take it out."""
+    log = c.path("log")
+    vm = VM(c.ring3, ["-chardev", "ringbuf,id=r,size=8,logfile=" + log, "-serial", "chardev:r", "-parallel", "null",
+                      "-m", "8", "-fda", c.floppy(ANSWERS), "-boot", "a"])
+    try:
+        vm.wait_for("the guest", lambda: read(log) == b"hi", 20)
+        expect("r: filename=ringbuf" in vm.qmp.human("info chardev"), vm.qmp.human("info chardev"))
+        heard = [vm.qmp.human("ringbuf_read r %d" % n) for n in (1, 9)]
+        expect(heard == ["h\r\n", "i\r\n"], str(heard))
+        vm.qmp.human("ringbuf_write r abcdefgh")
+        vm.qmp.human('ringbuf_write r "1\\\\"')
+        expect(vm.qmp.human("ringbuf_read r 99") == "cdefgh1\\\\\r\n", "the newest eight, with a backslash that is told")
+        vm.qmp.run("ringbuf-write", device="r", data="AP8BgA==", format="base64")
+        expect(vm.qmp.run("ringbuf-read", device="r", size=3, format="base64")["return"] == "AP8B", "base64")
+        expect(vm.qmp.run("ringbuf-read", device="r", size=9)["return"] == "\ufffd", "no UTF-8")
+        expect("not valid" in str(vm.qmp.run("ringbuf-write", device="r", data="A=A=", format="base64")), "bad base64")
+        expect("does not accept" in str(vm.qmp.run("ringbuf-read", device="r", size=1, format="x")), "format")
+        expect("greater than zero" in str(vm.qmp.run("ringbuf-read", device="r", size=0)), "size")
+        expect(vm.qmp.human("ringbuf_read x 1") == "Error: Device 'x' not found\r\n", "none")
+        expect(vm.qmp.human("ringbuf_read serial1 1") == "Error: serial1 is not a ringbuf device\r\n", vm.qmp.human("info chardev"))
+    finally:
+        vm.quit()
+        vm.close()
+    c.refused("size=100: wants a power of two", "-chardev", "ringbuf,id=r,size=100", "-serial", "chardev:r")
+
+
+@case
+def datagrams(c):
+    """UDP to one peer; what comes in one datagram arrives byte by byte, however slowly the guest reads."""
+    with socket.socket(type=socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(20)
+        port, own = s.getsockname()[1], free_port(socket.SOCK_DGRAM)
+        for target in ("udp:127.0.0.1:%d@127.0.0.1:%d" % (port, own), "chardev:u"):
+            chardev = ["-chardev", "udp,id=u,host=127.0.0.1,port=%d,localaddr=127.0.0.1,localport=%d" % (port, own)]
+            vm = VM(c.ring3, [*chardev, "-serial", target, "-m", "8", "-fda", c.floppy(ANSWERS), "-boot", "a"])
+            try:
+                said = b""
+                while not said.endswith(b"hi"):
+                    said += s.recv(4096)
+                s.sendto(b"", ("127.0.0.1", own))  # an empty one is no end
+                text, got = bytes(65 + i % 26 for i in range(1000)), b""
+                s.sendto(text, ("127.0.0.1", own))
+                while len(got) < len(text):
+                    got += s.recv(4096)
+                expect(got == bytes(x + 1 for x in text), "%r" % got[:40])
+            finally:
+                vm.quit()
+                vm.close()
+    for bad in "udp:x", "udp::0", "udp::1@2":
+        c.refused(r"wants \[HOST\]:PORT", "-serial", bad)
+    c.refused("udp: port= is missing", "-chardev", "udp,id=u,host=x")
+
+
+@case
+def a_monitor_beside_a_port(c):
+    """mon: before any target that can be typed at: Ctrl+A c is the monitor, and leads back."""
+    port = free_port()
+    where = "127.0.0.1:%d" % port
+    for serial in (["mon:tcp:%s,server=on,wait=off" % where], ["mon:telnet:%s,server,nowait" % where],
+                   ["chardev:s", "-chardev", "socket,id=s,host=127.0.0.1,port=%d,server=on,wait=off,mux=on" % port,
+                    "-mon", "chardev=s"]):
+        vm = VM(c.ring3, ["-serial", *serial, "-m", "8", "-fda", c.floppy(ANSWERS), "-boot", "a"])
+        try:
+            for _ in range(2):  # a client leaves, the next one comes
+                with vm.wait_for("the socket", lambda: connected(port), 20) as s:
+                    ask(s, b"A", b"B")
+                    ask(s, b"\x01cinfo name\rinfo status\r", b"VM status: running")
+                    ask(s, b"\x01cP", b"Q")
+            with socket.create_connection(("127.0.0.1", port)) as s:
+                s.sendall(b"\x01x")
+                expect(vm.wait_end(20) == 0, "Ctrl+A x")
+        finally:
+            vm.close()
+    c.refused("nobody could type there", "-serial", "mon:file:" + c.path("x"))
+    c.refused("nobody could type there", "-serial", "mon:null")
+
+
+def connected(port):
+    try:
+        return socket.create_connection(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
+def ask(sock, text, want):
+    """Sends until the guest listens and `want` comes back."""
+    sock.settimeout(1)
+    got, end = b"", time.time() + 20
+    while want not in got:
+        expect(time.time() < end, "%r gave %r" % (text, got))
+        sock.sendall(text)
+        try:
+            got += sock.recv(4096)
+            time.sleep(0.3)
+            got += sock.recv(4096)
+        except socket.timeout:
+            pass
+
+
+# COM1: DTR and RTS on; what comes in goes to E9.
+MOUSE_AT_COM1 = bytes.fromhex("31c08ed8fabaf903b000eebafb03b002eebafc03b003eebafd03eca80174f8baf803ece6e9ebf0")
+
+
+@case
+def serial_mouse(c):
+    """It says who it is; then it has the motion, which the PS/2 mouse had before."""
+    said = c.path("said")
+    vm = VM(c.ring3, ["-serial", "msmouse", "-m", "8", "-fda", c.floppy(MOUSE_AT_COM1), "-boot", "a", "-debugcon",
+                      "file:" + said])
+    try:
+        vm.wait_for("its identity", lambda: re.search(rb"M3\x08\x01\x24.*\x09$", read(said), re.S), 20)
+        expect("serial0: filename=msmouse" in vm.qmp.human("info chardev"), vm.qmp.human("info chardev"))
+        mice = vm.qmp.human("info mice")
+        expect("* Mouse #3: QEMU Microsoft Mouse" in mice and "  Mouse #2: QEMU PS/2 Mouse" in mice, mice)
+        size = len(read(said))
+        vm.qmp.human("mouse_move 5 -2")
+        vm.wait_for("the motion", lambda: read(said)[size:] == b"\x4c\x05\x3e", 5)
+        vm.qmp.human("mouse_button 1")
+        vm.wait_for("the button", lambda: read(said)[size:].endswith(b"\x60\0\0"), 5)
+    finally:
+        vm.quit()
+        vm.close()
+    c.refused("nobody could type there", "-serial", "mon:msmouse")
 
 
 
