@@ -419,7 +419,7 @@ static void make_board(struct machine *m, struct boot_chips *boot)
     make_flash(m, boot);
     if (piix3)
         piix3->ata = ata;
-    network_make_all(m);
+    network_make_all(m, chardev_new);
     user_devices_make(m, slot->bus);
     find_screen(m);
     m->fw_cfg = part(m, &fw_cfg_class, NULL);

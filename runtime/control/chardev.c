@@ -269,6 +269,19 @@ void char_watch(struct char_backend *p)
 
 /* ---- The kinds ---- */
 
+const char *chardev_resolve(const struct options *o, const char *where)
+{
+    const char *id;
+
+    if (!where || strncmp(where, "chardev:", 8))
+        return where;
+    id = where + 8;
+    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++)
+        if (!strcmp(o->chardev[i].id, id))
+            return o->chardev[i].target;
+    die("chardev=%s: no -chardev has id=%s", id, id);
+}
+
 const struct char_kind *const char_kinds[] = {
     &stdio_kind, &file_kind, &pty_kind,     &unix_kind,    &tcp_kind,  &telnet_kind, &udp_kind,
     &pipe_kind,  &null_kind, &ringbuf_kind, &msmouse_kind, &none_kind, NULL,
@@ -323,10 +336,12 @@ static void take_options(struct char_backend *p, const struct options *o, const 
 
 static struct chardev *open_backend(struct machine *m, const char *target, bool is_monitor)
 {
-    const struct char_kind *kind = char_kind_of(target);
+    const struct char_kind *kind;
     struct char_backend *p = calloc(1, sizeof(*p));
 
     check(p, "out of memory");
+    target = m->options ? chardev_resolve(m->options, target) : target;
+    kind = char_kind_of(target);
     if (!kind)
         die("'%s' is no target for a serial port: stdio, file:PATH, pty, unix:PATH, tcp:HOST:PORT, null",
             target);

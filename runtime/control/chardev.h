@@ -11,6 +11,11 @@
 
 #include "devices/chardev.h"
 
+struct options;
+/* A target; of "chardev:ID" the one of that -chardev. die()s where there is none. NULL: NULL.
+ */
+const char *chardev_resolve(const struct options *o, const char *where);
+
 /* A kind of back end: constant, a row of chardev.c's table. */
 struct char_backend;
 struct char_kind {

@@ -878,6 +878,15 @@ static void run_ringbuf_read(struct hmp *h)
     free(data);
 }
 
+/* [NETDEV] RULE */
+static void run_hostfwd(struct hmp *h)
+{
+    bool named = h->n > 2;
+
+    network_forward(h->machine, named ? h->words[1] : NULL, h->words[1 + named],
+                    !strcmp(h->words[0], "hostfwd_add"), h->out);
+}
+
 static void say_log_items(struct hmp *h)
 {
     say(h, "Log items (comma separated):\n%-12s nothing more\n", "none");
@@ -941,6 +950,8 @@ static const struct {
     { "log",              1, run_log,         "ITEMS -- as -d, instead of what was logged; none" },
     { "ringbuf_write",    2, run_ringbuf_write, "CHARDEV DATA -- put text into a -chardev ringbuf" },
     { "ringbuf_read",     2, run_ringbuf_read, "CHARDEV SIZE -- take the oldest bytes out of it" },
+    { "hostfwd_add",      1, run_hostfwd,     "[NETDEV] tcp|udp:[HOST]:PORT-[GUEST]:PORT -- a way in" },
+    { "hostfwd_remove",   1, run_hostfwd,     "[NETDEV] tcp|udp:[HOST]:PORT -- close it" },
     { "gdbserver",        0, run_gdbserver,   "[tcp:HOST:PORT|none] -- for a debugger (tcp::1234)" },
     { "quit",             0, run_quit,        "-- end ring3" },
     { "q",                0, run_quit,        "-- the same" },

@@ -22,6 +22,9 @@ struct net_kind {
     /* after the name; may be NULL */
     void (*info)(const struct net_backend *b, FILE *out);
     void (*close)(struct net_backend *b);
+    /* Adds or removes a rule of hostfwd=; says in QEMU's words how that went. NULL: it has
+     * none. */
+    void (*forward)(struct net_backend *b, const char *rule, bool add, FILE *out);
 };
 extern const struct net_kind net_user, net_socket, net_tap;
 
@@ -32,6 +35,7 @@ struct net_backend {
     struct machine *m;
     const struct net_kind *kind;
     const char *id;
+    network_char_end *char_end; /* NULL: nothing leads to a character back end */
     void *impl; /* the kind's */
     struct net_dump *dumps;
     struct {

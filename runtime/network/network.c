@@ -108,7 +108,8 @@ static const struct net_kind *find_kind(const struct netdev_options *o)
     refuse_choice(o->option, o->kind, "user|socket|tap|none");
 }
 
-static void backend_new(struct machine *m, const struct netdev_options *o)
+static void backend_new(struct machine *m, const struct netdev_options *o,
+                        network_char_end *char_end)
 {
     struct net_backend *b = calloc(1, sizeof(*b)), **end = &m->networks;
 
@@ -118,6 +119,7 @@ static void backend_new(struct machine *m, const struct netdev_options *o)
     b->m = m;
     b->kind = find_kind(o);
     b->id = o->id;
+    b->char_end = char_end;
     b->n.send = backend_send;
     b->n.accept_input = backend_accept_input;
     b->n.link = true;
@@ -142,12 +144,12 @@ struct netdev *network_find(struct machine *m, const char *id)
     return b ? &b->n : NULL;
 }
 
-void network_make_all(struct machine *m)
+void network_make_all(struct machine *m, network_char_end *char_end)
 {
     struct options *o = m->options;
 
     for (u32 i = 0; i < o->netdevs; i++)
-        backend_new(m, &o->netdev[i]);
+        backend_new(m, &o->netdev[i], char_end);
     for (u32 i = 0; i < o->dumps; i++) {
         struct net_backend *b = find_backend(m, o->dump[i].netdev);
 
@@ -167,6 +169,20 @@ bool network_set_link(struct machine *m, const char *id, bool up)
             b->n.link_changed(b->n.dev);
     }
     return b;
+}
+
+void network_forward(struct machine *m, const char *id, const char *rule, bool add, FILE *out)
+{
+    struct net_backend *b = m->networks;
+
+    while (b && (id ? strcmp(b->id, id) : !b->kind->forward))
+        b = b->next;
+    if (!b && id)
+        fprintf(out, "unrecognized netdev id '%s'\n", id);
+    else if (!b || !b->kind->forward)
+        fprintf(out, "user mode network stack not in use\n");
+    else
+        b->kind->forward(b, rule, add, out);
 }
 
 bool network_frames(struct machine *m, u64 *frames)

@@ -6,7 +6,9 @@
  * machine's.
  */
 #include "runtime/network/backend.h"
+#include "devices/chardev.h"
 #include "runtime/base/keyval.h"
+#include "runtime/network/forward.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +21,7 @@ struct user_keys {
     bool ipv4, ipv6, restricted;
     const char *net, *host, *dns, *dhcpstart;
     const char *hostname, *domainname, *tftp, *tftp_name, *bootfile;
-    struct key_list hostfwd, dnssearch;
+    struct key_list hostfwd, guestfwd, dnssearch;
 };
 
 #define USER_KEY(name, member, kind) { name, kind, offsetof(struct user_keys, member), NULL }
@@ -38,6 +40,7 @@ static const struct key_row user_keys[] = {
     USER_KEY("tftp-server-name", tftp_name, KEY_TEXT),
     USER_KEY("bootfile", bootfile, KEY_TEXT),
     USER_KEY("hostfwd", hostfwd, KEY_LIST),
+    USER_KEY("guestfwd", guestfwd, KEY_LIST),
 };
 
 /* ---- Addresses, in host order ---- */
@@ -115,6 +118,8 @@ struct user {
     struct net_backend *b;
     Slirp *slirp;
     struct loop_source source;
+    struct in_addr dhcpstart;     /* the guest's first address */
+    struct guest_server *servers; /* of guestfwd=, but for commands */
     u32 sockets; /* polled at the last wait, and perhaps opened since */
 };
 struct slirp_timer {
@@ -225,11 +230,14 @@ static u64 user_prepare(struct loop_source *s)
     return ms == UINT32_MAX ? ~0ull : MSEC((u64)ms);
 }
 
+static void offer_answers(struct user *u);
+
 static void user_serve(struct loop_source *s)
 {
     struct user *u = container_of(s, struct user, source);
 
     slirp_pollfds_poll(u->slirp, 0, socket_events, u);
+    offer_answers(u);
 }
 
 /* ---- Frames ---- */
@@ -293,41 +301,121 @@ static void user_send(struct net_backend *b, const u8 *frame, u32 size)
     slirp_input(u->slirp, frame, (int)size);
 }
 
-/* ---- Port forwarding ---- */
+/* ---- Ways in: hostfwd ---- */
 
-/* Takes "word" up to the separator off the text. */
-static char *take_word(char **text, char separator)
+static bool add_forward(struct user *u, const struct forward *f)
 {
-    char *word = *text, *end = strchr(word, separator);
+    struct in_addr inside = f->guest.s_addr ? f->guest : u->dhcpstart;
 
-    if (!end)
-        return NULL;
-    *end = '\0';
-    *text = end + 1;
-    return word;
+    return !slirp_add_hostfwd(u->slirp, f->udp, f->host, (int)f->host_port, inside,
+                              (int)f->guest_port);
 }
 
-/* [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport */
-static void add_forward(struct user *u, const char *where, const char *rule, u32 guest)
+static void open_forward(struct user *u, const char *where, const char *rule)
 {
-    char *text = keep_format("%s", rule), *protocol = take_word(&text, ':'),
-         *from = protocol ? take_word(&text, ':') : NULL;
-    char *port = from ? take_word(&text, '-') : NULL, *to = port ? take_word(&text, ':') : NULL;
-    struct in_addr host = { 0 }, inside = { htonl(guest) };
-    u32 host_port, guest_port;
+    struct forward f;
 
-    if (!to || !parse_u32(port, &host_port) || !parse_u32(text, &guest_port) ||
-        host_port > 65535 || !guest_port || guest_port > 65535 ||
-        (*protocol && !in_choices(protocol, "tcp|udp")))
+    if (!forward_parse(rule, &f))
         die("%s: hostfwd=%s: want tcp:[ADDRESS]:PORT-[ADDRESS]:PORT, or udp:", where, rule);
-    if (*from)
-        host.s_addr = htonl(parse_address(where, "hostfwd", from));
-    if (*to)
-        inside.s_addr = htonl(parse_address(where, "hostfwd", to));
-    if (slirp_add_hostfwd(u->slirp, !strcmp(protocol, "udp"), host, (int)host_port, inside,
-                          (int)guest_port))
-        die("%s: hostfwd=%s: port %u of the host cannot be had: %s", where, rule, host_port,
+    if (!add_forward(u, &f))
+        die("%s: hostfwd=%s: port %u of the host cannot be had: %s", where, rule, f.host_port,
             strerror(errno));
+}
+
+static void user_forward(struct net_backend *b, const char *rule, bool add, FILE *out)
+{
+    struct user *u = b->impl;
+    struct forward f;
+
+    if (!add && !forward_parse_host(rule, &f))
+        fprintf(out, "invalid format\n");
+    else if (!add)
+        fprintf(out, "host forwarding rule for %s %s\n", rule,
+                slirp_remove_hostfwd(u->slirp, f.udp, f.host, (int)f.host_port) ? "not found"
+                                                                                : "removed");
+    else if (!forward_parse(rule, &f))
+        fprintf(out,
+                "Invalid host forwarding rule '%s' (wants tcp:[ADDRESS]:PORT-[ADDRESS]:PORT)\n",
+                rule);
+    else if (!add_forward(u, &f))
+        fprintf(out, "Could not set up host forwarding rule '%s'\n", rule);
+}
+
+/* ---- Servers that the guest finds: guestfwd ---- */
+
+/* A server at a character back end; libslirp knows it by its address. */
+struct guest_server {
+    struct device dev; /* what the chardev has for a receiver: none of the board */
+    struct user *user;
+    struct chardev *chardev;
+    struct in_addr address;
+    u32 port;
+    struct guest_server *next;
+};
+
+static u32 server_room(struct device *dev)
+{
+    struct guest_server *s = (struct guest_server *)dev;
+    size_t room = slirp_socket_can_recv(s->user->slirp, s->address, (int)s->port);
+
+    return room < UINT32_MAX ? (u32)room : UINT32_MAX;
+}
+
+static void server_answers(struct device *dev, const u8 *data, u32 n)
+{
+    struct guest_server *s = (struct guest_server *)dev;
+
+    slirp_socket_recv(s->user->slirp, s->address, (int)s->port, data, (int)n);
+}
+
+static ssize_t guest_asks(const void *data, size_t n, void *opaque)
+{
+    struct guest_server *s = opaque;
+
+    s->chardev->write(s->chardev, data, (u32)n);
+    return (ssize_t)n;
+}
+
+/* The guest has taken something, or connected. */
+static void offer_answers(struct user *u)
+{
+    for (struct guest_server *s = u->servers; s; s = s->next)
+        if (s->chardev->accept_input)
+            s->chardev->accept_input(s->chardev);
+}
+
+static bool serve_chardev(struct user *u, struct forward *f, const char *target)
+{
+    struct guest_server *s = machine_alloc(u->b->m, sizeof(*s));
+
+    if (slirp_add_guestfwd(u->slirp, guest_asks, s, &f->host, (int)f->host_port))
+        return false;
+    s->user = u;
+    s->address = f->host;
+    s->port = f->host_port;
+    s->chardev = u->b->char_end(u->b->m, target);
+    s->chardev->dev = &s->dev;
+    s->chardev->can_receive = server_room;
+    s->chardev->receive = server_answers;
+    s->next = u->servers;
+    u->servers = s;
+    return true;
+}
+
+static void open_server(struct user *u, const char *where, const char *rule)
+{
+    const char *target;
+    struct forward f;
+    bool command, good;
+
+    if (!forward_parse_server(rule, &f, &target))
+        die("%s: guestfwd=%s: want tcp:SERVER:PORT-cmd:COMMAND, or -TARGET as of -serial",
+            where, rule);
+    command = !strncmp(target, "cmd:", 4);
+    good = command ? !slirp_add_exec(u->slirp, target + 4, &f.host, (int)f.host_port)
+                   : u->b->char_end && serve_chardev(u, &f, target);
+    if (!good)
+        die("%s: guestfwd=%s: that place is taken, or outside of the network", where, rule);
 }
 
 /* ---- Life ---- */
@@ -378,8 +466,11 @@ static void slirp_start(struct net_backend *b, const struct user_keys *k, const 
     u->source.prepare = user_prepare;
     u->source.serve = user_serve;
     loop_add_source(b->m, &u->source);
+    u->dhcpstart.s_addr = htonl(n.dhcpstart);
     for (u32 i = 0; i < k->hostfwd.count; i++)
-        add_forward(u, where, k->hostfwd.item[i], n.dhcpstart);
+        open_forward(u, where, k->hostfwd.item[i]);
+    for (u32 i = 0; i < k->guestfwd.count; i++)
+        open_server(u, where, k->guestfwd.item[i]);
 }
 
 static void user_info(const struct net_backend *b, FILE *out)
@@ -420,6 +511,10 @@ static void user_close(struct net_backend *b)
 {
 }
 
+static void user_forward(struct net_backend *b, const char *rule, bool add, FILE *out)
+{
+}
+
 #endif
 
 static void user_open(struct net_backend *b, const char *where, const char *list)
@@ -434,7 +529,8 @@ static void user_open(struct net_backend *b, const char *where, const char *list
 }
 
 const struct net_kind net_user = {
-    "user",    "a private network by libslirp, through the host's sockets",
-    user_open, user_send,
-    user_info, user_close,
+    "user",       "a private network by libslirp, through the host's sockets",
+    user_open,    user_send,
+    user_info,    user_close,
+    user_forward,
 };

@@ -783,26 +783,13 @@ SETTER(set_chardev)
     o->chardev[n].log_append = k.logappend;
 }
 
-static const char *resolve(const struct options *o, const char *where)
-{
-    const char *id;
-
-    if (!where || strncmp(where, "chardev:", 8))
-        return where;
-    id = where + 8;
-    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++)
-        if (!strcmp(o->chardev[i].id, id))
-            return o->chardev[i].target;
-    die("chardev=%s: no -chardev has id=%s", id, id);
-}
-
 /* The device's character back end: a target, no name of one. */
 static void resolve_device(const struct options *o, struct device_options *d)
 {
     const char **where = device_reference(d, KEY_CHARDEV);
 
     if (where)
-        *where = resolve(o, *where);
+        *where = chardev_resolve(o, *where);
 }
 
 struct qmp_keys {
@@ -864,14 +851,14 @@ static void finish_mux(struct options *o)
 {
     for (u32 i = 0; o->monitor && i < MAX_SERIAL; i++)
         if (o->serial[i] && !strncmp(o->monitor, "chardev:", 8) &&
-            !strcmp(o->serial[i], o->monitor) && char_monitored(resolve(o, o->monitor)))
+            !strcmp(o->serial[i], o->monitor) && char_monitored(chardev_resolve(o, o->monitor)))
             o->monitor = NULL;
 }
 
 /* "unix:PATH,server=on,wait=off" of a -chardev, parted as -qmp's own is. */
 static void finish_mon(struct options *o)
 {
-    const char *target = resolve(o, o->qmp), *options;
+    const char *target = chardev_resolve(o, o->qmp), *options;
 
     if (target == o->qmp)
         return;
@@ -1181,11 +1168,11 @@ void options_finish(struct options *o)
         die("-deterministic: no +rdrand, whose numbers are others each time");
     finish_mux(o);
     for (u32 i = 0; i < MAX_SERIAL; i++)
-        o->serial[i] = resolve(o, o->serial[i]);
+        o->serial[i] = chardev_resolve(o, o->serial[i]);
     for (struct device_options *d = o->devices; d; d = d->next)
         resolve_device(o, d);
-    o->monitor = resolve(o, o->monitor);
-    o->parallel = resolve(o, o->parallel);
+    o->monitor = chardev_resolve(o, o->monitor);
+    o->parallel = chardev_resolve(o, o->parallel);
     finish_mon(o);
     place_drives(o);
     if (o->nographic && !o->serial[0] && !wants_device(o, &ns16550_class))

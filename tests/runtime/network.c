@@ -52,7 +52,7 @@ static struct end *end_new(const char *kind, const char *list)
 
     r->m->options->netdev[0] = (struct netdev_options){ "-netdev", kind, "n", list };
     r->m->options->netdevs = 1;
-    network_make_all(r->m);
+    network_make_all(r->m, NULL);
     e->r = r;
     e->dev.class = &class;
     e->dev.machine = r->m;
@@ -378,7 +378,7 @@ TEST(network, a_record_holds_both_directions)
     b->r->m->options->dump[0].netdev = "n";
     b->r->m->options->dump[0].file = path;
     b->r->m->options->dump[0].max = 64;
-    network_make_all(b->r->m);
+    network_make_all(b->r->m, NULL);
     send_frame(b, nic_rig_other, 60, 1);
     send_frame(a, nic_rig_mac, 100, 2);
     CHECK(wait_frames(b, 1));

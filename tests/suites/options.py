@@ -683,6 +683,33 @@ def serial_mouse(c):
     c.refused("nobody could type there", "-serial", "mon:msmouse")
 
 
+@case
+def ways_into_the_network(c):
+    """hostfwd_add and hostfwd_remove; guestfwd's mistakes (network.py has a guest that uses it)."""
+    port = free_port()
+    vm = VM(c.ring3, ["-netdev", "user,id=n", "-device", "e1000,netdev=n", "-m", "8", "-fda", c.floppy(LOOP)])
+    try:
+        rule = "tcp:127.0.0.1:%d" % port
+        expect(vm.qmp.human("hostfwd_add n %s-:22" % rule) == "", "hostfwd_add")
+        connected(port).close()
+        for command, want in (("hostfwd_add n %s-:22" % rule, "Could not set up host forwarding rule '%s-:22'" % rule),
+                              ("hostfwd_add bogus", "Invalid host forwarding rule 'bogus'"),
+                              ("hostfwd_add q %s-:22" % rule, "unrecognized netdev id 'q'"),
+                              ("hostfwd_remove n x", "invalid format"),
+                              ("hostfwd_remove n " + rule, "host forwarding rule for %s removed" % rule),
+                              ("hostfwd_remove " + rule, "host forwarding rule for %s not found" % rule)):
+            said = vm.qmp.human(command)
+            expect(want in said, "%s: %r" % (command, said))
+        expect(connected(port) is None, "the port stays open")
+    finally:
+        vm.quit()
+        vm.close()
+    for rule, want in (("tcp:1", "want tcp:SERVER:PORT"), ("udp:10.0.2.9:1-cmd:x", "want tcp:SERVER:PORT"),
+                       ("tcp:10.0.2.2:80-cmd:x", "taken, or outside"), ("tcp:10.9.2.50:80-null", "taken, or outside"),
+                       ("tcp:10.0.2.50:80-foo", "'foo' is no target"), ("tcp:10.0.2.50:80-chardev:x", "no -chardev has id=x")):
+        c.refused("guestfwd=.*%s|%s" % (want, want), "-netdev", "user,id=n,guestfwd=" + rule)
+
+
 
 if __name__ == "__main__":
     sys.exit(main(__doc__))
