@@ -8,7 +8,6 @@ interface, which the guest reaches as 10.0.2.2: files of Debian's archive, kept 
 what is not there yet; without it that case is skipped.
 """
 import hashlib
-import http.server
 import os
 import random
 import re
@@ -26,6 +25,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import boot  # noqa: E402
 from boot import CASES, case, guest_file  # noqa: E402
 from images import TOP, File, Skip  # noqa: E402
+from serve import Files  # noqa: E402
 from vm import Failed  # noqa: E402
 
 CASES.clear()  # boot.py's own
@@ -46,26 +46,12 @@ class Mirror:
     """Serves the answers and what is kept of Debian's archive."""
 
     def __init__(self, **more):
-        mirror = self
         self.missing, self.bytes = [], 0
         self.debs = {}  # of each package that was served, by its file's name: SHA-256
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                data = mirror.file(self.path)
-                self.send_response(404 if data is None else 200)
-                self.send_header("Content-Length", str(len(data or b"")))
-                self.end_headers()
-                self.wfile.write(data or b"")
-
-            def log_message(self, *_):
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.http.server_address[1]
+        self.files = Files(self.file)
+        self.port = self.files.port
         answers = dict(ANSWERS, mirror="http://10.0.2.2:%d/debian" % self.port, **more)
         self.answers = "".join('%s="%s"\n' % pair for pair in answers.items()).encode()
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def file(self, path):
         if path == "/answers":
@@ -95,8 +81,7 @@ class Mirror:
         return True
 
     def close(self):
-        self.http.shutdown()
-        self.http.server_close()
+        self.files.close()
 
 
 class Terminal:

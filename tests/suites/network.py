@@ -6,7 +6,6 @@
 Servers are this program's own, on the loopback interface: the guest reaches them as 10.0.2.2. Nothing leaves the host.
 """
 import hashlib
-import http.server
 import os
 import random
 import re
@@ -20,6 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import boot  # noqa: E402
 from boot import CASES, Case, case, guest_file  # noqa: E402
 from images import TOP, package  # noqa: E402
+from serve import Files  # noqa: E402
 from vm import Failed  # noqa: E402
 
 CASES.clear()  # boot.py's own
@@ -36,23 +36,9 @@ class Server:
     """Files by HTTP; and what one connection to another port brings."""
 
     def __init__(self, files):
-        seen = self.seen = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                seen.append(self.path)
-                data = files.get(self.path[1:])
-                self.send_response(200 if data is not None else 404)
-                self.send_header("Content-Length", str(len(data or b"")))
-                self.end_headers()
-                self.wfile.write(data or b"")
-
-            def log_message(self, *_):
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.seen = []
+        self.files = Files(lambda path: self.seen.append(path) or files.get(path[1:]))
+        self.port = self.files.port
         self.sink = socket.create_server(("127.0.0.1", 0))
         self.sink_port = self.sink.getsockname()[1]
         self.stored = None
@@ -67,8 +53,7 @@ class Server:
 
     def close(self):
         self.sink.close()
-        self.http.shutdown()
-        self.http.server_close()
+        self.files.close()
 
 
 def free_port():
