@@ -80,6 +80,16 @@ int tcp_listen(const char *where, const char *option)
     return fd;
 }
 
+int tcp_listen_if_free(const char *where, const char *option)
+{
+    const char *error;
+    int fd = try_listen(where, false, &error);
+
+    if (fd < 0 && strcmp(error, strerror(EADDRINUSE)))
+        die("%s: '%s': %s", option, where, error);
+    return fd;
+}
+
 int tcp_accept(int listener, bool wait)
 {
     int fd = unix_accept(listener, wait), on = 1;

@@ -14,6 +14,8 @@ int tcp_listen(const char *where, const char *option);
 int tcp_try_listen(const char *where, const char **error);
 /* Takes a client, without blocking unless `wait`. -1: none. Its socket does not block, and does
  * not hold small packets back. */
+/* As tcp_listen(); -1 where somebody listens there already. */
+int tcp_listen_if_free(const char *where, const char *option);
 int tcp_accept(int listener, bool wait);
 
 #endif

@@ -104,6 +104,8 @@ struct options {
     bool display_set; /* by the user; else it is chosen after the last option */
     bool windowed;    /* the display is a window on the host's desktop */
     const char *vnc; /* "[HOST]:DISPLAY", "unix:PATH"; NULL: none */
+    u32 vnc_to;      /* the last of further displays to try; 0: none */
+    const char *vnc_websocket; /* "on", "PORT", "HOST:PORT"; NULL: no port of their own */
     bool vnc_password; /* viewers are asked for one, which QMP sets */
     const char *vga;             /* -vga: "std", "cirrus" or "none"; NULL: std */
     const char *keyboard_layout; /* -k; NULL: en-us */

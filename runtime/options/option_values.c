@@ -493,21 +493,24 @@ SETTER(set_fw_cfg)
 /* ---- Screen ---- */
 
 struct vnc_keys {
-    const char *where;
+    const char *where, *websocket;
     bool password;
+    u32 to;
 };
 static const struct key_row vnc_keys[] = {
     KEY(struct vnc_keys, where, KEY_TEXT),
     KEY(struct vnc_keys, password, KEY_BOOL),
-    { "share", KEY_CHOICE, offsetof(struct vnc_keys, where), "force-shared" },
-    { "lossy", KEY_IGNORE, 0, NULL },
-    { "non-adaptive", KEY_IGNORE, 0, NULL },
+    {"to", KEY_U32, offsetof(struct vnc_keys, to), NULL, .max = 65535 - 5900},
+    KEY(struct vnc_keys, websocket, KEY_TEXT),
+    {"share", KEY_CHOICE, offsetof(struct vnc_keys, where), "force-shared"},
+    {"lossy", KEY_IGNORE, 0, NULL},
+    {"non-adaptive", KEY_IGNORE, 0, NULL},
 };
 
 /* Without -display, no window comes as well. */
 SETTER(set_vnc)
 {
-    const struct key_row *share = &vnc_keys[2];
+    const struct key_row *share = &vnc_keys[4];
     struct vnc_keys k = { NULL };
     const char *rest = keyval_take(arg, share->name, &k.where);
 
@@ -519,6 +522,8 @@ SETTER(set_vnc)
         die("%s: wants [HOST]:DISPLAY (port 5900 + DISPLAY), unix:PATH or none", option);
     o->vnc = strcmp(k.where, "none") ? k.where : NULL;
     o->vnc_password = k.password;
+    o->vnc_to = k.to;
+    o->vnc_websocket = k.websocket && strcmp(k.websocket, "off") ? k.websocket : NULL;
 }
 
 SETTER(set_vga)

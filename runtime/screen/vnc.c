@@ -18,7 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REFRESH = 30, FIRST_PORT = 5900, LAST_DISPLAY = 65535 - FIRST_PORT };
+enum {
+    REFRESH = 30,
+    FIRST_PORT = 5900,
+    FIRST_WEBSOCKET = 5700,
+    LAST_DISPLAY = 65535 - FIRST_PORT
+};
 
 /* ---- Pictures ---- */
 
@@ -136,31 +141,92 @@ static u32 tell_viewers(struct vnc_control *c, struct vnc_viewer *viewers, u32 n
 
 /* ---- Opening and closing ---- */
 
-/* "[HOST]:DISPLAY" is the port 5900 + DISPLAY of HOST: "HOST:PORT" for tcp_listen(). */
-static char *port_of(const char *where)
+static long port_number(const char *text)
 {
-    const char *colon = strrchr(where, ':');
-    char *end = NULL, *text;
-    long display = colon ? strtol(colon + 1, &end, 10) : -1;
+    char *end;
+    long port = strtol(text, &end, 10);
 
-    if (!colon || end == colon + 1 || *end || display < 0 || display > LAST_DISPLAY)
-        die("-vnc: '%s': wants [HOST]:DISPLAY (port 5900 + DISPLAY), unix:PATH or none", where);
-    if (asprintf(&text, "%.*s:%ld", (int)(colon - where), where, FIRST_PORT + display) < 0)
+    if (end == text || *end || port < 1 || port > 65535)
+        die("-vnc: websocket=%s: wants on, PORT or HOST:PORT", text);
+    return port;
+}
+
+static char *format_port(const char *where, int host, long port)
+{
+    char *text;
+
+    if (asprintf(&text, "%.*s:%ld", host, where, port) < 0)
         text = NULL;
     check(text, "no memory for an address");
     return text;
 }
 
-static void open_socket(struct vnc *v, const char *where)
+/* "[HOST]:DISPLAY": the display's number. *host: how long HOST is. */
+static long display_of(const char *where, int *host)
 {
+    const char *colon = strrchr(where, ':');
+    char *end = NULL;
+    long display = colon ? strtol(colon + 1, &end, 10) : -1;
+
+    if (!colon || end == colon + 1 || *end || display < 0 || display > LAST_DISPLAY)
+        die("-vnc: '%s': wants [HOST]:DISPLAY (port 5900 + DISPLAY), unix:PATH or none", where);
+    *host = (int)(colon - where);
+    return display;
+}
+
+/* The first display that is free, from the one asked for to to=. Returns its number. */
+static long listen_to_viewers(struct vnc *v, const char *where, long last)
+{
+    int host;
+    long display = display_of(where, &host);
+
+    for (v->listener = -1; v->listener < 0; display++) {
+        free((char *)v->control.where);
+        v->control.where = format_port(where, host, FIRST_PORT + display);
+        if (display >= last)
+            v->listener = tcp_listen(v->control.where, "-vnc");
+        else
+            v->listener = tcp_listen_if_free(v->control.where, "-vnc");
+    }
+    return display - 1;
+}
+
+/* websocket=on is 5700 + DISPLAY, of the same HOST; PORT, HOST:PORT. */
+static void listen_to_websockets(struct vnc *v, const char *where, const char *websocket,
+                                 long display)
+{
+    int host;
+    char *text;
+
+    display_of(where, &host);
+    if (!strcmp(websocket, "on"))
+        text = format_port(where, host, FIRST_WEBSOCKET + display);
+    else if (strchr(websocket, ':'))
+        text = format_port(websocket, (int)(strrchr(websocket, ':') - websocket),
+                           port_number(strrchr(websocket, ':') + 1));
+    else
+        text = format_port(where, host, port_number(websocket));
+    v->websockets = tcp_listen(text, "-vnc websocket");
+    free(text);
+}
+
+static void open_socket(struct vnc *v, const struct options *o)
+{
+    const char *where = o->vnc;
+    long display;
+
+    v->websockets = -1;
     if (!strncmp(where, "unix:", 5)) {
+        if (o->vnc_websocket)
+            die("-vnc: websocket= is not supported with unix:PATH");
         v->socket_path = v->control.where = where + 5;
         v->control.local = true;
         v->listener = unix_listen(v->socket_path, "-vnc");
-    } else {
-        v->control.where = port_of(where);
-        v->listener = tcp_listen(v->control.where, "-vnc");
+        return;
     }
+    display = listen_to_viewers(v, where, o->vnc_to);
+    if (o->vnc_websocket)
+        listen_to_websockets(v, where, o->vnc_websocket, display);
 }
 
 static void vnc_close(struct display *d)
@@ -175,6 +241,8 @@ static void vnc_close(struct display *d)
         unix_unlisten(v->listener, v->socket_path);
     else
         close(v->listener);
+    if (v->websockets >= 0)
+        close(v->websockets);
     close(v->input_fd);
     free(v->shared.pixels);
     layout_free(v->layout);
@@ -198,7 +266,7 @@ static struct display *vnc_open(struct machine *m, const char **error)
     v->layout = layout_new(o->keyboard_layout, error);
     if (!v->layout)
         return NULL;
-    open_socket(v, o->vnc);
+    open_socket(v, o);
     look(v);
     v->input_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!vnc_server_start(v, error))

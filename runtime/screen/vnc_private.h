@@ -68,6 +68,7 @@ struct vnc {
 
     /* The server's thread. */
     pthread_t thread;
+    int websockets;          /* a second listener; -1: none. Both take both kinds. */
     int listener, wake_fd;   /* an eventfd: there is a picture, or it is time to stop */
     const char *socket_path; /* NULL: TCP */
     struct _rfbScreenInfo *screen;

@@ -252,9 +252,9 @@ static void take_picture(struct vnc *v)
 
 /* ---- The thread ---- */
 
-static void accept_viewer(struct vnc *v)
+static void accept_viewer(struct vnc *v, int listener)
 {
-    int fd = tcp_accept(v->listener, false);
+    int fd = tcp_accept(listener, false);
 
     if (fd < 0)
         return;
@@ -268,10 +268,11 @@ static void accept_viewer(struct vnc *v)
 static void wait_for_work(struct vnc *v)
 {
     struct pollfd fds[VIEWERS + 8];
-    u32 n = 2;
+    u32 n = 3;
 
     fds[0] = (struct pollfd){v->wake_fd, POLLIN};
     fds[1] = (struct pollfd){v->listener, POLLIN};
+    fds[2] = (struct pollfd){v->websockets, POLLIN}; /* none: passed over */
     for (int fd = 0; fd <= v->screen->maxFd && n < ARRAY_SIZE(fds); fd++)
         if (FD_ISSET(fd, &v->screen->allFds))
             fds[n++] = (struct pollfd){fd, POLLIN};
@@ -282,8 +283,9 @@ static void wait_for_work(struct vnc *v)
 
         eventfd_read(v->wake_fd, &count);
     }
-    if (fds[1].revents)
-        accept_viewer(v);
+    for (u32 i = 1; i < 3; i++)
+        if (fds[i].revents)
+            accept_viewer(v, fds[i].fd);
 }
 
 static bool take_disconnect(struct vnc *v)

@@ -8,6 +8,7 @@ The viewer is suites/rfb.py. Guests are boot sectors that say on port E9 what th
 import contextlib
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
@@ -340,6 +341,50 @@ def mistakes_get_one_line(c):
     c.refused("DISPLAY", "-display", "vnc")
     with machine(c, LOOP) as vm:
         c.refused("in use", "-vnc", ":%d" % (vm.port - 5900))
+
+
+@case
+def a_display_that_is_free(c):
+    """to=: where somebody listens already, the next one."""
+    with socket.socket() as busy:
+        display = free_display()
+        busy.bind(("127.0.0.1", 5900 + display))
+        busy.listen()
+        with machine(c, LOOP, vnc=":%d,to=%d" % (display, display + 20)) as vm:
+            port = int(re.search(r"Server: 127\.0\.0\.1:(\d+)|Server: :(\d+)", vm.qmp.human("info vnc")).group().rpartition(":")[2])
+            expect(5900 + display < port <= 5900 + display + 20, "port %d" % port)
+            with socket.create_connection(("127.0.0.1", port)) as s:
+                s.settimeout(20)
+                expect(s.recv(12).startswith(b"RFB 003"), "no RFB there")
+        c.refused("Address already in use", "-vnc", ":%d,to=%d" % (display, display))
+
+
+@case
+def websockets(c):
+    """websocket=: a port of their own; on, 5700 + display."""
+    def upgraded(port):
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.settimeout(20)
+            s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nOrigin: http://x\r\n"
+                      b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: binary\r\n"
+                      b"Sec-WebSocket-Version: 13\r\n\r\n")
+            got = b""
+            while b"RFB 003" not in got:
+                more = s.recv(4096)
+                expect(more, "hung up after %r" % got)
+                got += more
+            # RFC 6455's own example of an answer; a binary frame
+            expect(b" 101 " in got and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in got and b"\r\n\r\n\x82" in got, "%r" % got)
+    display, port = free_display(), 5900 + free_display()
+    for how, where in ("on", 5700 + display), (port, port), ("127.0.0.1:%d" % port, port):
+        with machine(c, LOOP, vnc=":%d,websocket=%s" % (display, how)):
+            upgraded(where)
+    upgraded_too = free_display()
+    with machine(c, LOOP, vnc=":%d" % upgraded_too):  # as ever: the one port takes both
+        upgraded(5900 + upgraded_too)
+    c.refused("websocket=x: wants on, PORT", "-vnc", ":%d,websocket=x" % display)
+    c.refused("websocket= is not supported with unix", "-vnc", "unix:%s,websocket=on" % c.path("v"))
+
 
 
 if __name__ == "__main__":
