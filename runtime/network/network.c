@@ -105,6 +105,8 @@ static const struct net_kind *find_kind(const struct netdev_options *o)
     for (u32 i = 0; i < ARRAY_SIZE(kinds); i++)
         if (!strcmp(kinds[i]->name, o->kind))
             return kinds[i];
+    if (!strcmp(o->kind, "hubport"))
+        die("%s hubport: no hubs here: socket,mcast= joins more than two", o->option);
     refuse_choice(o->option, o->kind, "user|socket|tap|none");
 }
 

@@ -193,6 +193,9 @@ const char *absent_device(struct options *o, const char *option, const char *nam
                                          "mac", "audiodev", "bootindex"};
     const char *id;
 
+    if (in_choices(name, "loader|guest-loader"))
+        die("%s %s: nothing is put into memory before the start; -kernel and -bios load files",
+            option, name);
     for (u32 i = 0; i < ARRAY_SIZE(absent_devices); i++) {
         const struct absent_device *a = &absent_devices[i];
 
@@ -210,6 +213,19 @@ const char *absent_device(struct options *o, const char *option, const char *nam
         return a->instead;
     }
     return name;
+}
+
+void refuse_absent_limits(const char *option, const char *list)
+{
+    for (const char *item = list; *item; item += *item == ',') {
+        size_t n = strcspn(item, ",");
+
+        if (!strncmp(item, "throttling.", 11) || !strncmp(item, "iops", 4) ||
+            !strncmp(item, "bps", 3))
+            die("%s %.*s: a drive's speed is not limited here", option,
+                (int)strcspn(item, "=,"), item);
+        item += n;
+    }
 }
 
 const char *absent_bus(const struct options *o, const char *keys)

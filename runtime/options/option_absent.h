@@ -19,6 +19,8 @@ bool absent_option(struct options *o, const char *name, bool *takes_arg);
  */
 const char *absent_device(struct options *o, const char *option, const char *name,
                           const char **keys);
+/* Ends the program where a -drive's keys limit its speed. */
+void refuse_absent_limits(const char *option, const char *list);
 /* Without bus= and unit= where they lead to a controller that absent_device() has left out. */
 const char *absent_bus(const struct options *o, const char *keys);
 

@@ -225,6 +225,7 @@ SETTER(set_drive)
     bool floppy, cdrom;
     u32 index;
 
+    refuse_absent_limits(option, arg);
     keyval_read(option, arg, NULL, drive_keys, ARRAY_SIZE(drive_keys), &k);
     if (in_choices(k.iface, "virtio|scsi")) {
         note_once(o, keep_format("-drive if=%s: no such disks on this board: they are IDE's",

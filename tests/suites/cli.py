@@ -94,6 +94,7 @@ def network_mistakes_get_one_line(c):
     c.refused("must differ", *user("dns=10.0.2.2"))
     c.refused("dns=x is no IPv4 address", *user("dns=x"))
     c.refused("nearest is .on.", *user("restrict=perhaps"))
+    c.refused("no hubs here", "-netdev", "hubport,id=h,hubid=0")
     c.refused("wants one of listen=", "-nic", "socket")
     c.refused("want ADDRESS:PORT", "-nic", "socket,connect=:1234")
     c.refused("Connection refused", "-nic", "socket,connect=127.0.0.1:1")
