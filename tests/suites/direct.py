@@ -117,6 +117,7 @@ awk 'NR == 1 { fds = $1; maps = $2 } $1 > fds + 4 || $2 > maps + 400 { more++ }
      END { print NR " times looked at, " more + 0 " with more, at first " fds " descriptors, " maps " mappings" }' /tmp/held
 echo at most $((most - processes - 1)) processes of cages, $(($(count) - processes)) left
 cat /tmp/stats
+echo
 """ + INITRD + GUEST.replace("%(arguments)s", "0 0") + """ >/tmp/guest 2>&1 &
 id=$!
 for n in $(seq 90); do [ $(count) -gt $((processes + 2)) ] && break; sleep 1; done
