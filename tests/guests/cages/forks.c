@@ -51,11 +51,11 @@ static void at_once(unsigned n)
     for (unsigned i = 0; i < n; i++) {
         if (!child())
             continue;
-        byte = (char)mixed(i, 1000000);
+        byte = (char)mixed(i, 400000);
         close(go[1]);
         if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1))
             _exit(200);
-        _exit((int)(mixed(i, 1000000) & 127));
+        _exit((int)(mixed(i, 400000) & 127));
     }
     for (unsigned i = 0; i < n; i++)
         if (read(ready[0], &byte, 1) != 1)
