@@ -210,7 +210,7 @@ class Console:
         self.clear()
         before = time.monotonic()
         self.vm.press("ret")
-        h, m, s = self.wait("\n" + self.prompt(self.task) + "$").groups()
+        h, m, s = self.wait("\n *" + self.prompt(self.task) + "$").groups()
         return int(h) * 3600 + int(m) * 60 + float(s), before, time.monotonic()
 
 
