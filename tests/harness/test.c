@@ -3,7 +3,9 @@
  */
 #include "tests/harness/test.h"
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct test *tests, **tests_end = &tests;
 static struct test *running;
@@ -38,6 +40,20 @@ static bool selected(const struct test *t, const char *pattern)
 
     snprintf(name, sizeof(name), "%s.%s", t->suite, t->name);
     return !pattern || strstr(name, pattern);
+}
+
+static void leave_at_once(int status, void *arg)
+{
+    _exit(status);
+}
+
+int test_fork(void)
+{
+    int pid = fork();
+
+    if (!pid)
+        on_exit(leave_at_once, NULL);
+    return pid;
 }
 
 int main(int argc, char **argv)

@@ -17,6 +17,9 @@ void test_register(struct test *t);
 /* A failed check: prints and marks the running test; the test goes on. */
 void test_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4);
 bool test_failed(void); /* the running test has, by now */
+/* fork(), for what may die(): the child's exit() is at once, without atexit() and so without a
+ * search for leaks, which can crash in the copy of a process whose threads are not there. */
+int test_fork(void);
 
 #define TEST(suite_, name_)                                                                    \
     static void test_##suite_##_##name_(void);                                                 \

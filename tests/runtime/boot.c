@@ -52,7 +52,7 @@ static int outcome(loader *load, const u8 *kernel, u32 size, const char *append)
     size_t n = 0;
 
     CHECK(!pipe(pipes));
-    pid_t pid = fork();
+    pid_t pid = test_fork();
     if (!pid) {
         struct boot_files files = {"KERNEL", NULL, NULL, size, append};
         struct boot_plan plan = {0};

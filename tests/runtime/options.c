@@ -50,7 +50,7 @@ static int refused(const char *line, char *said, size_t size)
 
     if (pipe(ends))
         return -1;
-    child = fork();
+    child = test_fork();
     if (!child) {
         dup2(ends[1], STDERR_FILENO);
         parse(line);
