@@ -16,11 +16,11 @@
  * change of the buttons queues a packet behind others, so that no click is lost.
  */
 #include "devices/msmouse.h"
+#include "devices/mouse.h"
 
 enum {
     QUEUE = 64,
     PACKET = 4,
-    MAX_TRAVEL = 4096,
     SYNC = 0x40,
     LEFT = 0x20,
     RIGHT = 0x10,
@@ -39,11 +39,6 @@ struct msmouse {
     u32 head, count;
     struct timer send;
 };
-
-static i32 clamp(i32 n, i32 low, i32 high)
-{
-    return n < low ? low : n > high ? high : n;
-}
 
 /* ---- The line ---- */
 

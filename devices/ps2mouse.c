@@ -6,6 +6,7 @@
  * Motion adds up while the guest does not read; only a change of the buttons queues a packet
  * behind others, so that no click is lost.
  */
+#include "devices/mouse.h"
 #include "devices/ps2.h"
 
 enum {
@@ -13,13 +14,8 @@ enum {
     CMD_STREAM = 0xea, CMD_READ_DATA = 0xeb, CMD_RESET_WRAP = 0xec, CMD_WRAP = 0xee,
     CMD_REMOTE = 0xf0, CMD_IDENTIFY = 0xf2, CMD_RATE = 0xf3, CMD_ENABLE = 0xf4,
     CMD_DISABLE = 0xf5, CMD_DEFAULT = 0xf6, CMD_RESEND = 0xfe, CMD_RESET = 0xff,
-    MAX_TRAVEL = 4096, MAX_PACKETS = 8,
+    MAX_PACKETS = 8,
 };
-
-static i32 clamp(i32 n, i32 low, i32 high)
-{
-    return n < low ? low : n > high ? high : n;
-}
 
 /* ---- Packets ---- */
 

@@ -55,9 +55,10 @@ bool char_monitored(const char *target);
  *   ringbuf:SIZE        the newest SIZE bytes, a power of two, are kept for the monitor and QMP
  *   msmouse             a serial mouse
  *   null, none
- *   mon:TARGET          one to type at: Ctrl+A c is the monitor, x quits; of the terminal,
- * Ctrl+C is the guest's Freed by chardev_free_all(). die()s with one line on the user's
- * mistakes.
+ *   mon:TARGET          one to type at: Ctrl+A c is the monitor, x quits; of the
+ *                       terminal, Ctrl+C is the guest's
+ *
+ * Freed by chardev_free_all(). die()s with one line on the user's mistakes.
  */
 struct chardev *chardev_new(struct machine *m, const char *target);
 /* The same for a human monitor. */

@@ -20,7 +20,7 @@ import boot  # noqa: E402
 from boot import CASES, Case, case, guest_file  # noqa: E402
 from images import TOP, package  # noqa: E402
 from serve import Files  # noqa: E402
-from vm import Failed  # noqa: E402
+from vm import Failed, free_port  # noqa: E402
 
 CASES.clear()  # boot.py's own
 IPXE = package("/usr/lib/ipxe/ipxe.lkrn", "ipxe")
@@ -54,12 +54,6 @@ class Server:
     def close(self):
         self.sink.close()
         self.files.close()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def expect(condition, text):

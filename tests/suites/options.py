@@ -16,7 +16,7 @@ sys.path.insert(0, HERE)
 from cases import Skipped, case, expect  # noqa: E402
 from context import LOOP, TOP, main  # noqa: E402
 from sectors import END, START  # noqa: E402
-from vm import VM  # noqa: E402
+from vm import VM, free_port  # noqa: E402
 
 SEABIOS = "/usr/share/seabios"
 EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
@@ -550,12 +550,6 @@ def log_by_the_monitor(c):
 
 # Says "hi" at COM1, then each byte that comes, plus one.
 ANSWERS = bytes.fromhex("31c08ed8fabaf803b068eeb069eebafd03eca80174f8baf803ecfec0eeebef")
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(type=kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @case

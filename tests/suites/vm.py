@@ -75,6 +75,12 @@ class Qmp:
         return self.run("human-monitor-command", command_line=line).get("return", "")
 
 
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(type=kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class VM:
     """slow: multiplies every patience, for VMMs and machines that take longer."""
 
