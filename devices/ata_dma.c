@@ -3,14 +3,19 @@
  * disk commands over it (Intel 82371SB 2.4; "Programming Interface for Bus Master IDE", rev.
  * 1.0).
  *
- * A transfer runs in slices of ATA_SLICE bytes, each its own turn of the timer, so that a
- * command of 32 MiB does not hold the machine. The descriptor table is the guest's: it is read
- * entry by entry and wraps inside its 64 KiB; every entry moves at least two bytes, so a slice
- * ends.
+ * A transfer runs in slices, each its own turn of the timer, so that a command of 32 MiB does
+ * not hold the machine; what is read goes straight into memory where the image can be read so.
+ * The descriptor table is the guest's: it is read entry by entry and wraps inside its 64 KiB;
+ * every entry moves at least two bytes, so a slice ends.
  */
 #include <string.h>
 
 #include "devices/ata_private.h"
+
+enum {
+    DIRECT_SLICE = 4 * ATA_SLICE,    /* without the buffer */
+    MAX_PIECES = DIRECT_SLICE / 4096 /* of a call of the host */
+};
 
 void ata_dma_reset(struct ata_channel *c)
 {
@@ -36,6 +41,14 @@ static bool ata_prd_next(struct ata_channel *c)
     return true;
 }
 
+static void ata_prd_take(struct ata_channel *c, u32 n)
+{
+    c->prd_address += n;
+    c->prd_left -= n;
+    if (c->prd_last && !c->prd_left)
+        c->bm_status &= ~BM_ACTIVE;
+}
+
 u32 ata_dma_move(struct ata_channel *c, u8 *buf, u32 n, bool to_memory)
 {
     struct machine *m = c->ata->dev.machine;
@@ -50,12 +63,9 @@ u32 ata_dma_move(struct ata_channel *c, u8 *buf, u32 n, bool to_memory)
             phys_write(m, c->prd_address, buf + moved, part);
         else
             phys_read(m, c->prd_address, buf + moved, part);
-        c->prd_address += part;
-        c->prd_left -= part;
+        ata_prd_take(c, part);
         moved += part;
     }
-    if (c->prd_last && !c->prd_left)
-        c->bm_status &= ~BM_ACTIVE;
     return moved;
 }
 
@@ -78,10 +88,47 @@ void ata_dma_after(struct ata_drive *d, u64 ns)
         ata_after(d, step, ns);
 }
 
+/* How much of the next n bytes of the table is memory, in so many pieces; they are taken from
+ * it. 0: what comes next is none, or the table has ended. */
+static u32 ata_dma_memory(struct ata_channel *c, u32 n, struct iovec *pieces, u32 *count)
+{
+    u32 sum = 0, part;
+
+    for (*count = 0; sum < n && *count < MAX_PIECES; sum += part) {
+        u8 *memory = NULL;
+
+        if (c->prd_left || ata_prd_next(c)) {
+            part = n - sum < c->prd_left ? n - sum : c->prd_left;
+            memory = phys_run(c->ata->dev.machine, c->prd_address, part, true, &part);
+        }
+        if (!memory)
+            break;
+        pieces[(*count)++] = (struct iovec){memory, part};
+        ata_prd_take(c, part);
+    }
+    return sum;
+}
+
+/* From the medium straight into memory. Returns how much, less than n only if the rest is to go
+ * elsewhere. */
+static u32 ata_dma_read(struct ata_drive *d, u64 at, u32 n, bool *medium_ok)
+{
+    struct iovec pieces[MAX_PIECES];
+    u32 count, part, done = 0;
+
+    while (done < n && *medium_ok &&
+           (part = ata_dma_memory(d->channel, n - done, pieces, &count))) {
+        *medium_ok = disk_readv(d->disk, at + done, pieces, count, part);
+        done += part;
+    }
+    return done;
+}
+
 static bool ata_dma_slice(struct ata_drive *d, u32 n, bool *medium_ok)
 {
     struct ata_channel *c = d->channel;
     u64 at = d->lba * SECTOR;
+    u32 done = 0, part;
 
     *medium_ok = true;
     if (d->storing) {
@@ -90,13 +137,21 @@ static bool ata_dma_slice(struct ata_drive *d, u32 n, bool *medium_ok)
         *medium_ok = disk_write(d->disk, at, d->buffer, n);
         return true;
     }
-    *medium_ok = disk_read(d->disk, at, d->buffer, n);
-    return !*medium_ok || ata_dma_move(c, d->buffer, n, true) == n;
+    if (disk_reads_vectors(d->disk))
+        done = ata_dma_read(d, at, n, medium_ok);
+    for (; done < n && *medium_ok; done += part) {
+        part = n - done < ATA_SLICE ? n - done : ATA_SLICE;
+        *medium_ok = disk_read(d->disk, at + done, d->buffer, part);
+        if (*medium_ok && ata_dma_move(c, d->buffer, part, true) < part)
+            return false;
+    }
+    return true;
 }
 
 void ata_step_dma(struct ata_drive *d)
 {
-    u32 sectors = d->left < ATA_SLICE / SECTOR ? d->left : ATA_SLICE / SECTOR;
+    u32 most = !d->storing && disk_reads_vectors(d->disk) ? DIRECT_SLICE : ATA_SLICE,
+        sectors = d->left < most / SECTOR ? d->left : most / SECTOR;
     bool medium_ok;
 
     if (!(d->channel->bm_command & BM_START)) {

@@ -127,6 +127,10 @@ struct bus *machine_bus(struct machine *m);
  * nobody there reads as all ones. */
 void phys_read(struct machine *m, gpa_t gpa, void *buf, u64 size);
 void phys_write(struct machine *m, gpa_t gpa, const void *buf, u64 size);
+/* Where that memory is the host's, for transfers of blocks without a copy in between: of `size`
+ * bytes *n lie there in a row, at least one. Good until the next instruction; `write`: they are
+ * about to change. NULL: nobody's memory is there, or a ROM to be written. */
+u8 *phys_run(struct machine *m, gpa_t gpa, u32 size, bool write, u32 *n);
 /* RAM as it lies on the board, whatever is mapped there. */
 u8 *phys_ram(struct machine *m);
 u64 phys_ram_size(struct machine *m);

@@ -53,6 +53,12 @@ bool mmu_a20(const struct mmu *mmu);
 void mmu_phys_read(struct mmu *mmu, gpa_t gpa, void *buf, u64 size);
 void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size);
 
+/* Memory of the host's that answers at gpa: of `size` bytes, *n lie there in a row, at least
+ * one. To be written: what is in them is about to change, which is reported as by
+ * mmu_phys_write(). NULL: the bus answers, or a ROM that is to be written; nothing has been
+ * done. */
+u8 *mmu_phys_run(struct mmu *mmu, gpa_t gpa, u32 size, bool write, u32 *n);
+
 /* Does memory answer there, for loads or stores, and not the bus? */
 bool mmu_phys_is_memory(const struct mmu *mmu, gpa_t gpa, bool write);
 

@@ -205,6 +205,23 @@ void mmu_phys_write(struct mmu *mmu, gpa_t gpa, const void *buf, u64 size)
     }
 }
 
+u8 *mmu_phys_run(struct mmu *mmu, gpa_t gpa, u32 size, bool write, u32 *n)
+{
+    u8 **answers = write ? mmu->page_write : mmu->page_read, *first = NULL, *hva;
+
+    for (*n = 0; *n < size; *n += to_page_end(gpa + *n, size - *n)) {
+        u64 page = (gpa + *n) >> PAGE_SHIFT;
+
+        hva = page < PHYS_PAGES ? answers[page] : NULL;
+        if (!hva || (first && hva + ((gpa + *n) & PAGE_MASK) != first + *n))
+            break;
+        first = first ? first : hva + (gpa & PAGE_MASK);
+        if (write && mmu->page_flags[page])
+            shadow_before_write(mmu, gpa + *n, to_page_end(gpa + *n, size - *n));
+    }
+    return first;
+}
+
 bool mmu_phys_is_memory(const struct mmu *mmu, gpa_t gpa, bool write)
 {
     u64 page = gpa >> PAGE_SHIFT;

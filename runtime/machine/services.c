@@ -100,6 +100,11 @@ void phys_write(struct machine *m, gpa_t gpa, const void *buf, u64 size)
     mmu_phys_write(m->mmu, gpa, buf, size);
 }
 
+u8 *phys_run(struct machine *m, gpa_t gpa, u32 size, bool write, u32 *n)
+{
+    return mmu_phys_run(m->mmu, gpa, size, write, n);
+}
+
 u8 *phys_ram(struct machine *m)
 {
     return mmu_ram(m->mmu);

@@ -217,7 +217,7 @@ static bool disk_failed(const struct image *im, const char *what, u64 offset)
     return false;
 }
 
-bool disk_read(struct disk *d, u64 offset, void *buf, u32 size)
+bool disk_readv(struct disk *d, u64 offset, const struct iovec *to, u32 count, u32 size)
 {
     struct disk_counts *n = &container_of(d, struct drive, disk)->counts;
     struct image *im = d->impl;
@@ -226,10 +226,22 @@ bool disk_read(struct disk *d, u64 offset, void *buf, u32 size)
         return false;
     n->reads++;
     n->bytes_read += size;
-    if (im->ops->read(im, offset, buf, size))
+    if (image_readv(im, offset, to, count, size))
         return true;
     n->failed_reads++;
     return disk_failed(im, "read", offset);
+}
+
+bool disk_read(struct disk *d, u64 offset, void *buf, u32 size)
+{
+    return disk_readv(d, offset, &(struct iovec){buf, size}, 1, size);
+}
+
+bool disk_reads_vectors(const struct disk *d)
+{
+    const struct image *im = d->impl;
+
+    return im && im->ops->readv;
 }
 
 /* A part of one sector: the rest of it is kept. */

@@ -24,6 +24,16 @@ bool file_read(int fd, u64 offset, void *buf, u64 n)
     return true;
 }
 
+bool file_readv(int fd, u64 offset, const struct iovec *to, u32 count, u64 n)
+{
+    if (preadv(fd, to, (int)count, (off_t)offset) == (ssize_t)n)
+        return true;
+    for (u32 i = 0; i < count; offset += to[i++].iov_len)
+        if (!file_read(fd, offset, to[i].iov_base, to[i].iov_len))
+            return false;
+    return true;
+}
+
 bool file_write(int fd, u64 offset, const void *buf, u64 n)
 {
     for (const u8 *from = buf; n;) {

@@ -8,6 +8,8 @@
 
 #include "devices/disk.h"
 
+#include <sys/uio.h>
+
 #define IMAGE_SECTOR 512u
 
 struct image;
@@ -23,6 +25,8 @@ struct image_ops {
     /* Against other writers: one of them, or many readers. False: somebody is in the way. */
     bool (*lock)(struct image *im, bool on);
     void (*free)(struct image *im);
+    /* As read(), n bytes into `count` places. NULL where each would be asked for by itself. */
+    bool (*readv)(struct image *im, u64 offset, const struct iovec *to, u32 count, u32 n);
 };
 /* Leads each kind's own struct. */
 struct image {
@@ -32,5 +36,17 @@ struct image {
     u64 size;         /* what the guest sees, whole sectors */
     bool read_only;
 };
+
+/* By readv(), or place by place. */
+static inline bool image_readv(struct image *im, u64 offset, const struct iovec *to, u32 count,
+                               u32 n)
+{
+    if (im->ops->readv)
+        return im->ops->readv(im, offset, to, count, n);
+    for (u32 i = 0; i < count; offset += to[i++].iov_len)
+        if (!im->ops->read(im, offset, to[i].iov_base, (u32)to[i].iov_len))
+            return false;
+    return true;
+}
 
 #endif

@@ -86,6 +86,18 @@ static bool raw_read(struct image *im, u64 offset, void *buf, u32 n)
     return file_read(raw->fd, offset, buf, real);
 }
 
+static bool raw_readv(struct image *im, u64 offset, const struct iovec *to, u32 count, u32 n)
+{
+    struct raw *raw = (struct raw *)im;
+
+    if (offset + n <= raw->file_size)
+        return file_readv(raw->fd, offset, to, count, n);
+    for (u32 i = 0; i < count; offset += to[i++].iov_len)
+        if (!raw_read(im, offset, to[i].iov_base, (u32)to[i].iov_len))
+            return false;
+    return true;
+}
+
 /* The first sector, and the next start would take the file for something else. */
 static bool would_be_taken_for_another(struct raw *raw, u64 offset, const u8 *buf)
 {
@@ -138,9 +150,8 @@ static void raw_free(struct image *im)
     free(raw);
 }
 
-static const struct image_ops raw_ops = {
-    raw_read, raw_write, raw_flush_begin, raw_flush_poll, raw_lock, raw_free
-};
+static const struct image_ops raw_ops = {raw_read, raw_write, raw_flush_begin, raw_flush_poll,
+                                         raw_lock, raw_free,  raw_readv};
 
 /* ---- Opening ---- */
 

@@ -455,6 +455,31 @@ TEST(ata, dma_read_through_scattered_memory)
     disk_close(d);
 }
 
+/* What is memory comes straight from the image, what is none by the buffer; nothing is lost
+ * between. */
+TEST(ata, dma_read_over_what_is_no_memory)
+{
+    struct disk *d = small_disk();
+    struct rig *r = ata_rig(d, NULL);
+    u8 buf[2048], more[512];
+
+    prd(r, 0, MEMORY + 0x1f00, 700, false);
+    prd(r, 1, 0xe0000000, 512 + 324, false);
+    prd(r, 2, MEMORY + 0x5ffe, 512 * 127, false);
+    prd(r, 3, MEMORY + 0x5ffe + 512 * 127, 512 * 126, true);
+    ata_issue(r, 0xc8, 0, 1000, 0xe0); /* 256 sectors */
+    bm_start(r, BM_TO_MEMORY);
+    CHECK_EQ(ata_wait(r), READY);
+    CHECK_EQ(ata_busmaster_read(r->dev, 2, IO_8), BM_INT);
+    phys_read(r->m, MEMORY + 0x1f00, buf, 700);
+    CHECK(is_sector(buf, 1000));
+    phys_read(r->m, MEMORY + 0x5ffe, buf, 512);
+    CHECK(is_sector(buf, 1003));
+    phys_read(r->m, MEMORY + 0x5ffe + 512 * 252, more, 512);
+    CHECK(is_sector(more, 1255));
+    disk_close(d);
+}
+
 TEST(ata, dma_write)
 {
     struct disk *d = small_disk();

@@ -81,6 +81,45 @@ TEST(disk, writes_stay_in_the_file)
     disk_close(d);
 }
 
+/* Twelve sectors, and a byte more or less than whole ones in each place. */
+static bool in_pieces(struct disk *d, u64 sector, u32 words[128 * 12])
+{
+    u8 *at = (u8 *)words;
+    struct iovec to[] = {{at, 513}, {at + 513, 1535}, {at + 2048, 3}, {at + 2051, 4093}};
+
+    memset(words, 0, 128 * 12 * sizeof(u32));
+    return disk_readv(d, sector * 512, to, 4, 512 * 12);
+}
+
+TEST(disk, reads_into_many_places)
+{
+    struct disk *d = image_open(image_file(MIB(1)), DISK_HARD, false), *layer;
+    u32 words[128 * 12];
+    u8 buf[512];
+
+    CHECK(disk_reads_vectors(d));
+    CHECK(in_pieces(d, 7, words));
+    for (u32 s = 0; s < 12; s++)
+        CHECK_EQ(words[s * 128 + 127], image_word(7 + s, 127));
+    CHECK(!in_pieces(d, 2048 - 11, words));
+    disk_close(d);
+
+    layer = image_open(image_file(MIB(1)), DISK_HARD, true);
+    memset(buf, 0x77, sizeof(buf));
+    CHECK(in_pieces(layer, 30, words)); /* nothing written, */
+    CHECK_EQ(words[5], image_word(30, 5));
+    CHECK(disk_write(layer, 512 * 11, buf, 512)); /* part of it, */
+    CHECK(in_pieces(layer, 7, words));
+    for (u32 s = 0; s < 12; s++)
+        CHECK_EQ(words[s * 128], s == 4 ? 0x77777777 : image_word(7 + s, 0));
+    for (u32 s = 100; s < 112; s++)
+        CHECK(disk_write(layer, 512 * s, buf, 512)); /* and all */
+    CHECK(in_pieces(layer, 100, words));
+    for (u32 s = 0; s < 12; s++)
+        CHECK_EQ(words[s * 128 + 127], 0x77777777);
+    disk_close(layer);
+}
+
 TEST(disk, snapshot_leaves_the_file_alone)
 {
     const char *path = image_file(MIB(1));
