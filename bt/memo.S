@@ -12,6 +12,18 @@
 
         .text
 
+/* What tc.beyond is for a segment of that reach: \read becomes it. Changes both, and the flags. */
+        .macro  beyond read, write
+        inc     \read
+        inc     \write
+        and     \write, \read          /* 1 << 32, if both reach all */
+        shl     $BEYOND_BIT - 32, \read
+        not     \read
+        shr     $BEYOND_BIT, \read
+        and     $1, \read
+        shl     $BEYOND_BIT, \read
+        .endm
+
 /* r9d: the key of a load (memo_segment_key()); r11d: the register's number. r10 := 0 if it is
  * done, else nothing has changed. */
         .globl  bt_load_segment
@@ -31,11 +43,13 @@ bt_load_segment:
         mov     SEGMENT_MEMO_SEG+8(%r10), %r11d
         mov     %r11d, 8(%r9)
         mov     TC_SCRATCH+8(%r15), %r11d
-        shl     $4, %r11
         mov     SEGMENT_MEMO_REACH(%r10), %r9
-        mov     %r9, TC_REACH(%r15,%r11)
-        mov     SEGMENT_MEMO_REACH+8(%r10), %r9
-        mov     %r9, TC_REACH+8(%r15,%r11)
+        mov     SEGMENT_MEMO_REACH+8(%r10), %r10
+        lea     (%r11,%r11), %r11d
+        mov     %r9, TC_REACH(%r15,%r11,8)
+        mov     %r10, TC_REACH+8(%r15,%r11,8)
+        beyond  %r9, %r10
+        mov     %r9, TC_BEYOND(%r15,%r11,4)
         flags_restore %r13d
         mov     $0, %r10d
         ret
@@ -422,6 +436,12 @@ bt_mov_cr0:
         .irp    at, 0, 8, 16, 24
         mov     PE_REACH+\at(%rsi), %rcx
         mov     %rcx, TC_REACH+16*4+\at(%r15)
+        .endr
+        .irp    seg, 4, 5
+        mov     TC_REACH+16*\seg(%r15), %rcx
+        mov     TC_REACH+16*\seg+8(%r15), %r11
+        beyond  %rcx, %r11
+        mov     %rcx, TC_BEYOND+8*\seg(%r15)
         .endr
         movzbl  CALLOUT_LENGTH(%r9), %ecx
         add     CALLOUT_EIP(%r9), %ecx

@@ -25,6 +25,14 @@ static void segment_reach(const struct segment *s, bool protected, i64 reach[2])
     reach[1] = memory && write ? (i64)s->limit : -1;
 }
 
+static void keep_reach(struct vcpu *cpu, enum seg seg)
+{
+    struct tc *tc = tc_of(cpu);
+
+    segment_reach(&cpu->seg[seg], cpu_protected(cpu), tc->reach[seg]);
+    tc->beyond[seg] = tc->reach[seg][0] == ~0u && tc->reach[seg][1] == ~0u ? 0 : BEYOND;
+}
+
 void memo_forget_transfers(struct vcpu *cpu)
 {
     memset(tc_of(cpu)->fars, 0, sizeof(tc_of(cpu)->fars));
@@ -76,8 +84,8 @@ void memo_revalidate(struct bt *bt)
     struct vcpu *cpu = bt->cpu;
     struct tables now = tables_now(cpu);
 
-    segment_reach(&cpu->seg[FS], cpu_protected(cpu), tc_of(cpu)->reach[FS]);
-    segment_reach(&cpu->seg[GS], cpu_protected(cpu), tc_of(cpu)->reach[GS]);
+    keep_reach(cpu, FS);
+    keep_reach(cpu, GS);
     if (unlikely(bt->cpuid_version != cpu->cpuid_version))
         forget_cpuids(bt);
     if (likely(tables_equal(&bt->tables, &now)))

@@ -116,6 +116,7 @@ void offsets(void)
     TC(TC_RUNS, runs);
     TC(TC_CODE_MAP, code_map);
     TC(TC_REACH, reach);
+    TC(TC_BEYOND, beyond);
     TC(TC_SEG_CACHE, seg_cache);
     TC(TC_CPUIDS, cpuids);
     TC(TC_IRETS, irets);

@@ -36,6 +36,10 @@
 #define MEMO_SHORT     10
 #define MEMO_PE        11
 #define MEMO_KINDS     12
+/* What makes the address of an operand not canonical, below where misalignment is put:
+ * tc.beyond */
+#define BEYOND_BIT 57
+#define BEYOND     (1ull << BEYOND_BIT)
 /* Repeated string instructions of so many elements at most: strings.S */
 #define REP_SHORT 64
 /* bt_code_page_store(): so many bytes at most, and the size of the jump that it may skip */

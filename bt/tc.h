@@ -123,6 +123,8 @@ struct tc {
     /* Last offset that may be read and written in ES to GS; negative: none, or C has to look.
      * Kept for FS and GS. */
     i64 reach[GS + 1][2];
+    /* Of FS and GS: 0 if every offset may be read and written, else BEYOND. */
+    u64 beyond[GS + 1];
     struct segment_memo seg_cache[SEG_CACHE];
     struct cpuid_memo cpuids[CPUID_ENTRIES]; /* by CPUID_BITS of the leaf */
     struct iret_memo irets[8];       /* by the RPL of CS, and whether the FPU is live for it */

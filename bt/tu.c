@@ -245,6 +245,7 @@ void tu_jump_cache_add(struct bt *bt, struct tu *tu)
 
     if (bt->config.no_chaining)
         return;
+    tu->jumped_to = true;
     entry = jump_entry(bt, eip);
     if (entry->minus_tag != minus_tag)
         entry[1] = entry[0];
@@ -256,7 +257,7 @@ void tu_jump_cache_add(struct bt *bt, struct tu *tu)
  * number. */
 static void jump_cache_remove(struct bt *bt, const struct tu *tu)
 {
-    u32 pages = tu_pic(bt, tu) ? 1 << 7 : 1;
+    u32 pages = !tu->jumped_to ? 0 : tu_pic(bt, tu) ? 1 << 7 : 1;
 
     for (u32 page = 0; page < pages; page++) {
         struct jump_cached *entry = jump_entry(bt, page << PAGE_SHIFT | tu->eip);

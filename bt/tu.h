@@ -130,6 +130,7 @@ struct tu {
     u8 exit_count;
     u8 hole_count;
     bool dead;
+    bool jumped_to;            /* the jump cache has had it */
     u16 ident;                 /* a bit for each instruction: it is IDENT */
     bool variant;              /* patched, as it was at one time (variants.c) */
     struct crossing *crossing; /* NULL: it lies in one page */

@@ -128,11 +128,14 @@ static void check_reach(struct xl *x, u8 seg, u32 size, enum xl_access access)
     xl_slow_unless_zero(x, R11, R10);
 }
 
+static i32 segment_base_at(u8 seg)
+{
+    return VCPU_SEG + (i32)(seg * sizeof(struct segment) + offsetof(struct segment, base));
+}
+
 static void add_base(struct xl *x, u8 seg)
 {
-    emit_mov_rm(x, R10, R15,
-                VCPU_SEG +
-                    (i32)(seg * sizeof(struct segment) + offsetof(struct segment, base)));
+    emit_mov_rm(x, R10, R15, segment_base_at(seg));
     emit_lea_sib(x, R9, R9, R10, 1, 0, false);
 }
 
@@ -145,6 +148,25 @@ static void add_base_in_reach(struct xl *x, u8 seg, u32 size, enum xl_access acc
     emit_shrx64(x, R11, R11, R14);
     emit_rorx64(x, R11, R11, 7); /* below where low bits go, which must not make up for it */
     add_base(x, seg);
+    emit_lea_sib(x, R9, R9, R11, 1, 0, true);
+}
+
+/* The offset is a number, and FS or GS reaches all now: kernels keep what is the processor's
+ * there, and threads what is theirs. */
+static bool fixed_in_reach(const struct xl *x, u8 seg, u32 size)
+{
+    return x->fixed && context_seg(x->context->key, seg) == SEG_ANY && !x->checked &&
+           !x->unaligned && !x->span && (u32)x->fixed_offset <= 0u - size &&
+           !tc_of(x->bt->cpu)->beyond[seg];
+}
+
+/* Then nothing is to be compared: r9 := the address, not canonical should the reach be another.
+ * mov r10d, [base];  lea r9d, [r10+offset];  mov r11, [beyond];  lea r9, [r9+r11] */
+static void add_base_to_fixed(struct xl *x, u8 seg)
+{
+    emit_mov_rm(x, R10, R15, segment_base_at(seg));
+    emit_lea_rm(x, R9, R10, x->fixed_offset);
+    emit_mov_rm64(x, R11, R15, TC_BEYOND + 8 * seg);
     emit_lea_sib(x, R9, R9, R11, 1, 0, true);
 }
 
@@ -256,7 +278,9 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
         check_limit(x, seg, size);
     if (!base_aligned(class))
         align_nowhere(x);
-    if (class == SEG_ANY && !x->checked && !x->unaligned && !x->span) {
+    if (fixed_in_reach(x, seg, size)) {
+        add_base_to_fixed(x, seg);
+    } else if (class == SEG_ANY && !x->checked && !x->unaligned && !x->span) {
         add_base_in_reach(x, seg, size, access);
     } else {
         if (class == SEG_ANY)
@@ -337,6 +361,8 @@ static struct xl_place place_in_direct_map(const struct insn *in)
 
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
 {
+    bool done;
+
     if (x->patched & FACT_PATCHED_DISP) {
         xl_offset(x, in, R9);
         align_nowhere(x);
@@ -348,7 +374,12 @@ bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access ac
         x->m = place_in_direct_map(in);
         return true;
     }
-    xl_offset(x, in, R9);
+    x->fixed = in->base == NO_REG && in->index == NO_REG && in->addrsize == 4;
+    x->fixed_offset = in->disp;
+    if (!fixed_in_reach(x, in->seg, size))
+        xl_offset(x, in, R9);
     align_address(x, in->base, in->index, in->scale, in->disp);
-    return bytes_at(x, in->seg, in->addrsize, size, access);
+    done = bytes_at(x, in->seg, in->addrsize, size, access);
+    x->fixed = false;
+    return done;
 }

@@ -114,3 +114,36 @@ TEST(bt_looks, another_base_of_fs_is_loaded_in_the_cache)
     CHECK_EQ(bt_memo_hits(bt, MEMO_SEGMENT), 0);
     CHECK_EQ(tc_of(bt->cpu)->reach[FS][1], -1);
 }
+
+/* An operand at a number from FS' base is not compared with the limit where FS reaches all;
+ * what was made so meets a shorter FS, in the cache and by C. */
+TEST(bt_looks, fs_that_reaches_all_may_get_shorter)
+{
+    static const u8 program[] = {
+        0x8e, 0xe0,                                           /* mov fs, ax */
+        0x64, 0x66, 0x67, 0x8b, 0x1d, 0x20, 0x00, 0x00, 0x00, /* mov ebx, fs:[dword 20h] */
+        0xf4,
+    };
+    struct bt *bt = start(program, sizeof(program));
+    struct vcpu *cpu = bt->cpu;
+    u8 *ram = mmu_ram(cpu->mmu), *all = ram + TABLE + DATA, *some = ram + TABLE + SYSTEM;
+
+    memcpy(all, "\xff\xff\x00\x50\x00\x93\xcf\x00", 8);
+    memcpy(some, "\x23\x00\x00\x60\x00\x93\x40\x00", 8);
+    memcpy(ram + 0x5020, "\x11\x22\x33\x44", 4);
+    memcpy(ram + 0x6020, "\x55\x66\x77\x88", 4);
+    cpu->gpr[EAX] = DATA;
+    for (u32 i = 0; i < 4; i++) {
+        CHECK_EQ(bt_memo_hits(bt, MEMO_SEGMENT), i > 0);
+        CHECK_EQ(cpu->gpr[EBX], 0x44332211);
+        CHECK_EQ(tc_of(cpu)->beyond[FS], 0);
+    }
+    CHECK_EQ(bt->stats.signals_align, 0);
+    for (u32 i = 0; i < 8; i++) {
+        cpu->gpr[EAX] = i & 1 ? DATA : SYSTEM;
+        bt_memo_hits(bt, MEMO_SEGMENT);
+        CHECK_EQ(cpu->gpr[EBX], i & 1 ? 0x44332211 : 0x88776655);
+        CHECK_EQ(tc_of(cpu)->beyond[FS] != 0, !(i & 1));
+    }
+    CHECK_EQ(bt->stats.signals_align, 1);
+}

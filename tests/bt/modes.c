@@ -75,6 +75,8 @@ TEST(bt_modes, other_segments_are_another_context)
     CHECK_EQ(quick(bt), 0); /* and back */
     CHECK_EQ(quick(bt), 1);
     CHECK_EQ(tc_of(cpu)->reach[FS][1], ~0u);
+    CHECK_EQ(tc_of(cpu)->beyond[FS], 0);
+    CHECK(tc_of(cpu)->beyond[GS] != 0);
     check_context(bt);
     CHECK_EQ(quick(bt), 1);
 
