@@ -29,7 +29,7 @@ struct char_backend {
     bool is_monitor;         /* -monitor: nothing else is here */
     u8 telnet;               /* enum telnet_state */
     void *impl;              /* the kind's; freed by its close() */
-    /* Input of a kind that comes in pieces: what the chip had no room for yet. */
+    /* Input that the chip had no room for yet. */
     u8 *pending;
     u32 pending_at, pending_count;
     struct timer feed;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 enum { BUFFER = 1 << 20, FLUSH_AT = 1 << 15, CHUNK = 4096, PIECE = 1 << 16, DRAIN_MS = 1000 };
+#define FEED_AFTER MSEC(1)
 
 /* ---- Output ---- */
 
@@ -91,17 +92,50 @@ static void monitor_says(void *arg, const char *text)
 
 /* ---- Input ---- */
 
-/* Bytes that may be read now. Where no chip listens (a debug console), input is read and
+/* Bytes that may be given now. Where no chip listens (a debug console), input is read and
  * dropped. */
-static u32 input_room(struct char_backend *p)
+static u32 guest_room(struct char_backend *p)
 {
-    return p->monitor || !p->c.receive ? CHUNK : p->c.can_receive(p->c.dev);
+    return p->c.receive ? p->c.can_receive(p->c.dev) : CHUNK;
+}
+
+/*
+ * As much of what waits as there is room for, in one piece: libslirp makes a packet of each,
+ * and has room for all that it said only once.
+ */
+static void feed(struct char_backend *p)
+{
+    u32 n;
+
+    while (p->pending_count && (n = guest_room(p))) {
+        const u8 *data = p->pending + p->pending_at;
+
+        n = n < p->pending_count ? n : p->pending_count;
+        p->pending_at += n;
+        p->pending_count -= n;
+        if (p->c.receive)
+            p->c.receive(p->c.dev, data, n);
+    }
+}
+
+/* Text not at once: guests lose what comes faster than by a line of their time. */
+static void feed_soon(struct char_backend *p)
+{
+    u64 after = p->kind->datagrams ? 0 : FEED_AFTER;
+
+    if (p->pending_count && !p->feed.armed)
+        timer_set(&p->feed, clock_now(p->m) + after);
+}
+
+static void feed_fire(void *owner)
+{
+    feed(owner);
+    update_events(owner);
 }
 
 static void to_guest(struct char_backend *p, u8 byte)
 {
-    if (p->c.receive && p->c.can_receive(p->c.dev))
-        p->c.receive(p->c.dev, &byte, 1);
+    p->pending[p->pending_at + p->pending_count++] = byte;
 }
 
 static u8 escape_of(const struct char_backend *p)
@@ -161,60 +195,53 @@ void char_hang_up(struct char_backend *p)
     update_events(p);
 }
 
-/* ---- Input in pieces ---- */
-
-static void feed_soon(struct char_backend *p)
+/*
+ * How much may be read now. The host keeps what the guest does not take; but Ctrl+A must be
+ * seen whether the guest listens or not, and nobody knows a datagram's size before it is read.
+ */
+static u32 input_room(struct char_backend *p)
 {
-    if (p->pending_count)
-        timer_set(&p->feed, clock_now(p->m));
+    u32 room = p->monitor || p->pending_count ? 0 : guest_room(p);
+
+    if (p->monitored)
+        return p->pending_count <= PIECE ? PIECE : 0;
+    if (p->monitor)
+        return CHUNK;
+    return p->kind->datagrams && room ? PIECE : room < CHUNK ? room : CHUNK;
 }
 
-/* As much of the piece as there is room for. */
-static void feed_fire(void *owner)
+/* Room for PIECE bytes behind those that wait. */
+static void make_room(struct char_backend *p)
 {
-    struct char_backend *p = owner;
-
-    while (p->pending_count && input_room(p)) {
-        p->pending_count--;
-        typed(p, p->pending[p->pending_at++]);
-    }
-    update_events(p);
-}
-
-static void read_piece(struct char_backend *p)
-{
-    ssize_t got;
-
     if (!p->pending) {
-        p->pending = malloc(PIECE);
+        p->pending = malloc(2 * PIECE);
         check(p->pending, "out of memory");
     }
-    got = read(p->in, p->pending, PIECE);
+    memmove(p->pending, p->pending + p->pending_at, p->pending_count);
     p->pending_at = 0;
-    p->pending_count = got > 0 ? (u32)got : 0;
-    feed_soon(p);
 }
 
 static void read_input(struct char_backend *p)
 {
-    u8 data[CHUNK];
+    u8 data[PIECE];
     u32 n = input_room(p);
     ssize_t got;
 
     if (!n)
         return;
-    if (p->kind->datagrams) {
-        read_piece(p);
-        return;
-    }
-    got = read(p->in, data, n < sizeof(data) ? n : sizeof(data));
-    if (!got || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    make_room(p);
+    got = read(p->in, data, n);
+    if (!p->kind->datagrams && (!got || (got < 0 && errno != EAGAIN && errno != EINTR))) {
         char_hang_up(p);
         return;
     }
     for (ssize_t i = 0; i < got; i++)
         if (!p->kind->telnet || char_telnet_byte(p, data[i]))
             typed(p, data[i]);
+    if (p->kind->datagrams)
+        feed_soon(p);
+    else
+        feed(p);
 }
 
 static void accept_input(struct chardev *c)
@@ -245,8 +272,7 @@ static void out_ready(void *arg, u32 events)
 
 static void update_events(struct char_backend *p)
 {
-    u32 reads = p->in >= 0 && !p->pending_count && input_room(p) ? LOOP_READ : 0,
-        writes = p->held ? LOOP_WRITE : 0;
+    u32 reads = p->in >= 0 && input_room(p) ? LOOP_READ : 0, writes = p->held ? LOOP_WRITE : 0;
 
     if (p->in >= 0)
         loop_modify(p->m, p->in, reads | (p->in == p->out ? writes : 0));

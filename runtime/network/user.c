@@ -299,6 +299,7 @@ static void user_send(struct net_backend *b, const u8 *frame, u32 size)
         u->sockets++;
     }
     slirp_input(u->slirp, frame, (int)size);
+    offer_answers(u);
 }
 
 /* ---- Ways in: hostfwd ---- */

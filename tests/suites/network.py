@@ -184,8 +184,7 @@ def guestfwd(c):
         while b"\r\n\r\n" not in asked:
             asked += s.recv(4096)
         expect(asked.startswith(b"GET /two.ipxe"), "it was asked %r" % asked)
-        # Known and not mended: an answer of 100 KB stalls now and then on its way to the guest.
-        big = b"#!ipxe\n" + b"# filling\n" * 100 + b"echo script by a chardev\nsleep 600\n"
+        big = b"#!ipxe\n" + b"# filling\n" * 10000 + b"echo script by a chardev\nsleep 600\n"
         s.sendall(http_answer(big))
         vm.wait("script by a chardev", 60)
     expect("script by a command" in vm.seen(), "the command")
