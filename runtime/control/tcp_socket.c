@@ -32,13 +32,15 @@ static char *part(const char *where, const char **port)
     return n ? strndup(where, n) : strdup("127.0.0.1");
 }
 
-static int try_listen(const char *where, bool numeric, const char **error)
+/* -1: *error says why, and *number is errno's of the last call, 0 where it is none of a call. */
+static int try_listen(const char *where, bool numeric, const char **error, int *number)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
     const char *port;
     char *host = part(where, &port);
     int problem, fd, on = 1;
 
+    *number = 0;
     if (!host) {
         *error = "wants HOST:PORT, a port from 1 to 65535";
         return -1;
@@ -56,6 +58,7 @@ static int try_listen(const char *where, bool numeric, const char **error)
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 4)) {
+        *number = errno;
         *error = strerror(errno);
         if (fd >= 0)
             close(fd);
@@ -67,13 +70,15 @@ static int try_listen(const char *where, bool numeric, const char **error)
 
 int tcp_try_listen(const char *where, const char **error)
 {
-    return try_listen(where, true, error);
+    int number;
+
+    return try_listen(where, true, error, &number);
 }
 
 int tcp_listen(const char *where, const char *option)
 {
     const char *error;
-    int fd = try_listen(where, false, &error);
+    int number, fd = try_listen(where, false, &error, &number);
 
     if (fd < 0)
         die("%s: '%s': %s", option, where, error);
@@ -83,9 +88,9 @@ int tcp_listen(const char *where, const char *option)
 int tcp_listen_if_free(const char *where, const char *option)
 {
     const char *error;
-    int fd = try_listen(where, false, &error);
+    int number, fd = try_listen(where, false, &error, &number);
 
-    if (fd < 0 && strcmp(error, strerror(EADDRINUSE)))
+    if (fd < 0 && number != EADDRINUSE)
         die("%s: '%s': %s", option, where, error);
     return fd;
 }

@@ -1,5 +1,5 @@
 /*
- * Listening on TCP, for the debugger's server.
+ * Listening on TCP: the debugger's server, QMP, VNC, character back ends.
  */
 #ifndef RING3_TCP_SOCKET_H
 #define RING3_TCP_SOCKET_H
@@ -12,10 +12,10 @@ int tcp_listen(const char *where, const char *option);
 /* The same while the guest runs: HOST is a number, or localhost. -1 with *error: what went wrong, good
  * until the next call. */
 int tcp_try_listen(const char *where, const char **error);
-/* Takes a client, without blocking unless `wait`. -1: none. Its socket does not block, and does
- * not hold small packets back. */
 /* As tcp_listen(); -1 where somebody listens there already. */
 int tcp_listen_if_free(const char *where, const char *option);
+/* Takes a client, without blocking unless `wait`. -1: none. Its socket does not block, and does
+ * not hold small packets back. */
 int tcp_accept(int listener, bool wait);
 
 #endif
