@@ -16,6 +16,8 @@
 #include "runtime/parts.h"
 #include "runtime/screen/display.h"
 
+#include <string.h>
+
 int main(int argc, char **argv)
 {
     static struct options o;
@@ -32,12 +34,15 @@ int main(int argc, char **argv)
         pidfile_write(o.pidfile);
     m = machine_new(&o);
     signals_watch(m);
-    if (o.qmp)
+    if (o.qmp && !o.qmp_server && strcmp(o.qmp, "stdio"))
+        qmp_connect(m, o.qmp);
+    else if (o.qmp)
         qmp_new(m, o.qmp, o.qmp_wait);
     if (o.gdb)
         gdb_new(m, o.gdb, o.gdb_wait);
     if (o.monitor)
         chardev_monitor(m, o.monitor);
+    chardev_open_rest(m);
     display = display_open(m);
     if (o.daemonize)
         daemon_ready();

@@ -1,7 +1,7 @@
 /*
  * Character back ends from inside: what chardev.c (buffers, the loop) and the kinds
- * (char_stdio.c, char_file.c, char_unix.c, char_tcp.c, char_udp.c, char_ring.c) share. A new
- * kind is a struct char_kind in a file of its own, and a row in chardev.c.
+ * (char_stdio.c, char_file.c, char_unix.c, char_tcp.c, char_client.c, char_udp.c, char_ring.c)
+ * share. A new kind is a struct char_kind in a file of its own, and a row in chardev.c.
  */
 #ifndef RING3_CHAR_BACKEND_H
 #define RING3_CHAR_BACKEND_H
@@ -19,7 +19,7 @@ struct char_backend {
     int in, out;          /* -1: none */
     int log; /* -chardev logfile=: what goes out goes there, too; -1: none */
     int listener, keeper; /* a Unix socket's; a pty's other end, kept open against hang-ups */
-    const char *path;     /* of the listener */
+    char *path;           /* of the listener */
     u8 *buffer;           /* a ring */
     u32 head, held;       /* where the oldest byte is, how many there are */
     bool terminal;        /* a stdio kind */
@@ -29,6 +29,8 @@ struct char_backend {
     bool is_monitor;         /* -monitor: nothing else is here */
     u8 telnet;               /* enum telnet_state */
     void *impl;              /* the kind's; freed by its close() */
+    struct char_client *client;           /* who connects (char_client.c); NULL: nobody */
+    void (*lost)(struct char_backend *p); /* tells it that the server is gone; NULL: nobody */
     /* Input that the chip had no room for yet. */
     u8 *pending;
     u32 pending_at, pending_count;

@@ -1,9 +1,9 @@
 /*
- * TCP as a character back end: we listen, for one client at a time, the newest. telnet: does the
- * same in TELNET's terms (RFC 854): we echo and go character by character, and what the client's
- * end says about itself is taken out of its input.
+ * TCP as a character back end: we listen, for one client at a time, the newest, or connect
+ * (char_client.c). telnet: does the same in TELNET's terms (RFC 854): we echo and go character
+ * by character, and what the other end says about itself is taken out of its input.
  */
-#include "runtime/control/char_backend.h"
+#include "runtime/control/char_socket.h"
 #include "runtime/control/tcp_socket.h"
 #include "runtime/machine/loop.h"
 
@@ -65,37 +65,40 @@ static void client_waits(void *arg, u32 events)
 
 static void open_tcp(struct char_backend *p, const char *arg)
 {
-    size_t n = strcspn(arg, ",");
-    const char *rest = arg + n;
-    char *where = strndup(arg, n);
+    struct socket_words w = socket_words(p->kind->name, arg);
 
-    if (!strstr(rest, ",server") || strstr(rest, "server=off"))
-        die("%s%s: only with server=on: ring3 listens", p->kind->name, arg);
-    p->listener = tcp_listen(where, p->kind->telnet ? "telnet" : "tcp");
-    free(where);
-    if (!strstr(rest, "wait=off") && !strstr(rest, "nowait")) {
+    if (w.server)
+        p->listener = tcp_listen(w.address, p->kind->telnet ? "telnet" : "tcp");
+    else
+        char_client_tcp(p, &w);
+    free(w.address);
+    if (w.server && w.wait) {
         fprintf(stderr, "ring3: waiting for a client at %s%s\n", p->kind->name, arg);
         take_client(p, true);
     }
-    loop_add(p->m, p->listener, LOOP_READ, client_waits, p);
+    if (w.server)
+        loop_add(p->m, p->listener, LOOP_READ, client_waits, p);
 }
 
 static void close_tcp(struct char_backend *p)
 {
+    char_client_free(p);
+    if (p->listener < 0)
+        return;
     loop_remove(p->m, p->listener);
     close(p->listener);
 }
 
 const struct char_kind tcp_kind = {
     .name = "tcp:",
-    .argument = "HOST:PORT,server=on,wait=off",
+    .argument = "HOST:PORT[,server=on,wait=off]",
     .typed = true,
     .open = open_tcp,
     .close = close_tcp,
 };
 const struct char_kind telnet_kind = {
     .name = "telnet:",
-    .argument = "HOST:PORT,server=on,wait=off",
+    .argument = "HOST:PORT[,server=on,wait=off]",
     .telnet = true,
     .typed = true,
     .open = open_tcp,

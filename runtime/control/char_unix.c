@@ -1,10 +1,11 @@
 /*
- * A Unix socket as a serial port's other end: we listen.
+ * A Unix socket as a serial port's other end: we listen, or connect (char_client.c).
  */
-#include "runtime/control/char_backend.h"
+#include "runtime/control/char_socket.h"
 #include "runtime/control/unix_socket.h"
 #include "runtime/machine/loop.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* One client at a time, the newest: one that vanished without a word keeps nobody out. */
@@ -24,12 +25,15 @@ static void take_client(void *arg, u32 events)
 
 static void open_unix(struct char_backend *p, const char *arg)
 {
-    size_t n = strcspn(arg, ",");
-    bool wait = !strstr(arg + n, "wait=off") && !strstr(arg + n, "nowait");
+    struct socket_words w = socket_words(p->kind->name, arg);
 
-    p->path = strndup(arg, n);
+    p->path = w.address;
+    if (!w.server) {
+        char_client_unix(p, &w);
+        return;
+    }
     p->listener = unix_listen(p->path, "-serial unix");
-    if (wait) {
+    if (w.wait) {
         fprintf(stderr, "ring3: waiting for a client at %s\n", p->path);
         p->in = p->out = unix_accept(p->listener, true);
         char_watch(p);
@@ -39,8 +43,12 @@ static void open_unix(struct char_backend *p, const char *arg)
 
 static void close_unix(struct char_backend *p)
 {
-    loop_remove(p->m, p->listener);
-    unix_unlisten(p->listener, p->path);
+    char_client_free(p);
+    if (p->listener >= 0) {
+        loop_remove(p->m, p->listener);
+        unix_unlisten(p->listener, p->path);
+    }
+    free(p->path);
 }
 
 const struct char_kind unix_kind = {
@@ -48,7 +56,6 @@ const struct char_kind unix_kind = {
     .argument = "PATH",
     .chardev = "socket",
     .path = true,
-    .server = true,
     .typed = true,
     .open = open_unix,
     .close = close_unix,

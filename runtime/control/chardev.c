@@ -186,10 +186,12 @@ void char_hang_up(struct char_backend *p)
 {
     if (p->in >= 0)
         loop_remove(p->m, p->in);
-    if (p->listener >= 0 && p->in >= 0) {
-        close(p->in); /* a client left; the listener takes the next */
+    if ((p->listener >= 0 || p->lost) && p->in >= 0) {
+        close(p->in); /* a client left, and the listener takes the next; or the server did */
         p->out = -1;
         p->held = 0;
+        if (p->lost)
+            p->lost(p);
     }
     p->in = -1;
     update_events(p);
@@ -399,6 +401,16 @@ struct chardev *chardev_new(struct machine *m, const char *target)
 void chardev_monitor(struct machine *m, const char *target)
 {
     open_backend(m, target, true);
+}
+
+/* QMP's own is none of the ports. */
+void chardev_open_rest(struct machine *m)
+{
+    const struct options *o = m->options;
+
+    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++)
+        if (!o->chardev[i].qmp && !chardev_named(m, o->chardev[i].id))
+            open_backend(m, o->chardev[i].target, false);
 }
 
 /* A terminal scrolls, a reader reads: give them a moment to take the rest. */

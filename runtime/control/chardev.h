@@ -22,8 +22,7 @@ struct char_kind {
     const char *name;     /* as -serial spells it; ends with ":" where an argument follows */
     const char *argument; /* for messages; NULL: none */
     const char *chardev;  /* as -chardev names it; NULL: not there */
-    /* of -chardev: path= is the argument; server=on, wait= are wanted behind it */
-    bool path, server;
+    bool path;            /* of -chardev: path= is the argument */
     bool telnet;          /* input and output go by RFC 854 */
     bool terminal;        /* it takes the terminal: only one may */
     bool typed;           /* somebody may type there: mon: may stand before it */
@@ -50,6 +49,8 @@ bool char_monitored(const char *target);
  *   unix:PATH,server=on,wait=off   a socket for one client, the newest
  *   tcp:HOST:PORT,server=on,wait=off      the same by TCP; no HOST: on the loopback interface
  *   telnet:HOST:PORT,server=on,wait=off   for a telnet client
+ *   the same without server=on     we are the client; reconnect=N: again N seconds after the
+ *                       server is gone
  *   udp:[HOST]:PORT[@[ADDRESS]:PORT]      datagrams to and from one peer
  *   pipe:PATH           FIFOs PATH.in and PATH.out, or PATH for both
  *   ringbuf:SIZE        the newest SIZE bytes, a power of two, are kept for the monitor and QMP
@@ -63,6 +64,9 @@ bool char_monitored(const char *target);
 struct chardev *chardev_new(struct machine *m, const char *target);
 /* The same for a human monitor. */
 void chardev_monitor(struct machine *m, const char *target);
+/* Each -chardev that nobody has by now: QEMU makes them all, so that one can see and reach
+ * them. */
+void chardev_open_rest(struct machine *m);
 /*
  * The ringbuf of a name as chardev_each() tells it: its oldest bytes are taken out, n at most,
  * or bytes are put in as the guest would. NULL, or what is wrong, in QEMU's words, good until

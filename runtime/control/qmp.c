@@ -460,7 +460,7 @@ static int open_listener(struct qmp *q, const char *where)
     return unix_listen(q->path, "-qmp");
 }
 
-void qmp_new(struct machine *m, const char *where, bool wait)
+static struct qmp *make(struct machine *m)
 {
     struct qmp *q = calloc(1, sizeof(*q));
 
@@ -472,6 +472,13 @@ void qmp_new(struct machine *m, const char *where, bool wait)
     m->notify = notify_clients;
     q->timer = (struct loop_source){ held_wait, held_serve, .m = m };
     loop_add_source(m, &q->timer);
+    return q;
+}
+
+void qmp_new(struct machine *m, const char *where, bool wait)
+{
+    struct qmp *q = make(m);
+
     if (!strcmp(where, "stdio")) {
         begin(q, STDIN_FILENO, STDOUT_FILENO);
         return;
@@ -482,6 +489,22 @@ void qmp_new(struct machine *m, const char *where, bool wait)
         fprintf(stderr, "ring3: waiting for a QMP client at %s\n", where);
         welcome(q, true);
     }
+}
+
+void qmp_connect(struct machine *m, const char *where)
+{
+    bool tcp = !strncmp(where, "tcp:", 4);
+    const char *address = where + (tcp ? 4 : 5), *error = "too long a path for a socket";
+    struct sockaddr_storage a;
+    socklen_t size = tcp ? tcp_find(address, &a, &error) : unix_address(address, &a);
+    int fd;
+
+    if (!size)
+        die("-qmp: %s: %s", where, error);
+    fd = socket_connect(&a, size);
+    if (fd < 0)
+        die("-qmp: %s: cannot connect: %s", where, strerror(errno));
+    begin(make(m), fd, fd);
 }
 
 /* The client gets a moment to take the last answers. */

@@ -32,40 +32,62 @@ static char *part(const char *where, const char **port)
     return n ? strndup(where, n) : strdup("127.0.0.1");
 }
 
-/* -1: *error says why, and *number is errno's of the last call, 0 where it is none of a call. */
-static int try_listen(const char *where, bool numeric, const char **error, int *number)
+/* The first address of that name. 0: *error says why there is none. */
+static socklen_t find(const char *where, bool numeric, struct sockaddr_storage *a,
+                      const char **error)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
     const char *port;
     char *host = part(where, &port);
-    int problem, fd, on = 1;
+    socklen_t size;
+    int problem;
 
-    *number = 0;
     if (!host) {
         *error = "wants HOST:PORT, a port from 1 to 65535";
-        return -1;
+        return 0;
     }
     if (numeric) /* no name server may keep the guest waiting */
         hints.ai_flags = AI_NUMERICHOST;
-    problem = getaddrinfo(numeric && !strcmp(host, "localhost") ? "127.0.0.1" : host, port, &hints,
-                          &found);
+    problem = getaddrinfo(numeric && !strcmp(host, "localhost") ? "127.0.0.1" : host, port,
+                          &hints, &found);
     free(host);
     if (problem) {
         *error = gai_strerror(problem);
-        return -1;
+        return 0;
     }
-    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    size = found->ai_addrlen;
+    memcpy(a, found->ai_addr, size);
+    freeaddrinfo(found);
+    return size;
+}
+
+/* -1: *error says why, and *number is errno's of the last call, 0 where it is none of a call.
+ */
+static int try_listen(const char *where, bool numeric, const char **error, int *number)
+{
+    struct sockaddr_storage a;
+    socklen_t size = find(where, numeric, &a, error);
+    int fd, on = 1;
+
+    *number = 0;
+    if (!size)
+        return -1;
+    fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 4)) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) || listen(fd, 4)) {
         *number = errno;
         *error = strerror(errno);
         if (fd >= 0)
             close(fd);
         fd = -1;
     }
-    freeaddrinfo(found);
     return fd;
+}
+
+socklen_t tcp_find(const char *where, struct sockaddr_storage *a, const char **error)
+{
+    return find(where, false, a, error);
 }
 
 int tcp_try_listen(const char *where, const char **error)

@@ -35,18 +35,28 @@ static int make_socket(const char *option)
     return fd;
 }
 
-int unix_listen(const char *path, const char *option)
+socklen_t unix_address(const char *path, struct sockaddr_storage *a)
 {
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    int probe = make_socket(option), fd = make_socket(option);
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
     if (strlen(path) >= sizeof(sa.sun_path))
-        die("%s: %s: a socket's path has at most %zu letters", option, path,
-            sizeof(sa.sun_path) - 1);
+        return 0;
     strcpy(sa.sun_path, path);
-    remove_stale(probe, &sa, option);
+    memcpy(a, &sa, sizeof(sa));
+    return sizeof(sa);
+}
+
+int unix_listen(const char *path, const char *option)
+{
+    struct sockaddr_storage a;
+    int probe = make_socket(option), fd = make_socket(option);
+
+    if (!unix_address(path, &a))
+        die("%s: %s: a socket's path has at most %zu letters", option, path,
+            sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+    remove_stale(probe, (struct sockaddr_un *)&a, option);
     close(probe);
-    if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 4))
+    if (bind(fd, (struct sockaddr *)&a, sizeof(struct sockaddr_un)) || listen(fd, 4))
         die("%s: %s: %s", option, path, strerror(errno));
     return fd;
 }
@@ -55,6 +65,21 @@ void unix_unlisten(int fd, const char *path)
 {
     close(fd);
     unlink(path);
+}
+
+int socket_connect(const struct sockaddr_storage *a, socklen_t size)
+{
+    int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+
+    if (fd >= 0 && !connect(fd, (const struct sockaddr *)a, size)) {
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        return fd;
+    }
+    error = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return -1;
 }
 
 int unix_accept(int listener, bool wait)

@@ -6,10 +6,17 @@
 
 #include "runtime/base/base.h"
 
+#include <sys/socket.h>
+
 /* Listens at path, replacing a stale socket there; die()s. Removed by unix_unlisten(). */
 int unix_listen(const char *path, const char *option);
 void unix_unlisten(int fd, const char *path);
 /* Takes a client, of any kind of socket, without blocking unless `wait`. -1: none. The socket does not block. */
 int unix_accept(int listener, bool wait);
+/* The address of a path, and its size; 0: it is too long. */
+socklen_t unix_address(const char *path, struct sockaddr_storage *a);
+/* A stream to that address of any kind, which may take a while; its calls return at once then.
+ * -1 and errno. */
+int socket_connect(const struct sockaddr_storage *a, socklen_t size);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum {
     MAX_SERIAL = 2,
-    MAX_CHARDEVS = 8,
+    MAX_CHARDEVS = 16,
     MAX_AUDIODEVS = 4,
     MAX_DRIVES = 16,
     MAX_REFERENCES = 2
@@ -113,7 +113,7 @@ struct options {
     bool nographic, no_reboot, no_shutdown, paused, full_screen;
     const char *name;
     const char *qmp;   /* "unix:PATH", "tcp:HOST:PORT", "stdio"; NULL: none */
-    bool qmp_wait;
+    bool qmp_server, qmp_wait; /* without server: the client of a socket that is there */
     bool kvm_asked;          /* -enable-kvm, -accel kvm */
     const char *accelerator; /* another that was asked for, by its name; NULL: none */
     const char *pidfile;
@@ -124,6 +124,7 @@ struct options {
         const char *id, *target;
         const char *log; /* what goes out goes there, too; NULL: nowhere */
         bool log_append;
+        bool qmp;            /* has it */
     } chardev[MAX_CHARDEVS]; /* names for targets: -chardev */
     struct audiodev_options audiodev[MAX_AUDIODEVS]; /* in the order of -audiodev */
     const char *pcspk_audiodev; /* an id; NULL: the first, or the window's */

@@ -679,7 +679,7 @@ SETTER(set_debugcon)
 /* -chardev: names for targets, looked up at the end as "chardev:ID". */
 struct chardev_keys {
     const char *backend, *id, *path, *logfile, *host, *port;
-    const char *localaddr, *localport, *size;
+    const char *localaddr, *localport, *size, *reconnect;
     bool server, wait, nowait, telnet, mux, ignored, logappend;
 };
 
@@ -693,6 +693,7 @@ static const struct key_row chardev_keys[] = {
     KEY(struct chardev_keys, host, KEY_TEXT),
     KEY(struct chardev_keys, port, KEY_TEXT),
     KEY(struct chardev_keys, telnet, KEY_BOOL),
+    KEY(struct chardev_keys, reconnect, KEY_TEXT),
     KEY(struct chardev_keys, localaddr, KEY_TEXT), /* of udp */
     KEY(struct chardev_keys, localport, KEY_TEXT),
     KEY(struct chardev_keys, size, KEY_TEXT), /* of ringbuf */
@@ -733,6 +734,21 @@ static const char *udp_target(const struct chardev_keys *k, const char *option)
                        k->localaddr ? k->localaddr : "", k->localport ? k->localport : "0");
 }
 
+static const char *socket_target(const struct chardev_keys *k, const char *option)
+{
+    const char *words =
+        k->server      ? k->wait && !k->nowait ? ",server=on,wait=on" : ",server=on,wait=off"
+        : k->reconnect ? keep_format(",reconnect=%s", k->reconnect)
+                       : "";
+
+    if (!k->port && !k->path)
+        die("%s: socket: wants path= or port=", option);
+    if (k->path)
+        return keep_format("unix:%s%s", k->path, words);
+    return keep_format("%s:%s:%s%s", k->telnet ? "telnet" : "tcp", k->host ? k->host : "",
+                       k->port, words);
+}
+
 /* As -serial would spell it, but for mon:. */
 static const char *chardev_plain_target(const struct chardev_keys *k, const char *option)
 {
@@ -744,22 +760,12 @@ static const char *chardev_plain_target(const struct chardev_keys *k, const char
         return udp_target(k, option);
     if (in_choices(k->backend, "ringbuf|memory"))
         return keep_format("ringbuf:%s", k->size ? k->size : "65536");
-    if (!strcmp(k->backend, "socket") && k->port) {
-        if (!k->server)
-            die("%s: socket: only server=on", option);
-        return keep_format("%s:%s:%s,server=on,wait=%s", k->telnet ? "telnet" : "tcp",
-                           k->host ? k->host : "", k->port,
-                           k->wait && !k->nowait ? "on" : "off");
-    }
+    if (!strcmp(k->backend, "socket"))
+        return socket_target(k, option);
     kind = chardev_kind(option, k->backend);
     if (kind->path && !k->path)
         die("%s: path= is missing", option);
-    if (kind->server && !k->server)
-        die("%s: %s: only server=on", option, kind->chardev);
-    return keep_format("%s%s%s", kind->name, kind->path ? k->path : "",
-                       !kind->server           ? ""
-                       : k->wait && !k->nowait ? ",server=on,wait=on"
-                                               : ",server=on,wait=off");
+    return keep_format("%s%s", kind->name, kind->path ? k->path : "");
 }
 
 static const char *chardev_target(const struct chardev_keys *k, const char *option)
@@ -802,10 +808,9 @@ struct qmp_keys {
     bool server, wait;
 };
 static const struct key_row qmp_keys[] = {
-    KEY(struct qmp_keys, address, KEY_TEXT),
-    KEY(struct qmp_keys, server, KEY_BOOL),
-    KEY(struct qmp_keys, wait, KEY_BOOL),
-    { "nowait", KEY_IGNORE, 0, NULL },
+    KEY(struct qmp_keys, address, KEY_TEXT), KEY(struct qmp_keys, server, KEY_BOOL),
+    KEY(struct qmp_keys, wait, KEY_BOOL),    {"nowait", KEY_IGNORE, 0, NULL},
+    {"nodelay", KEY_IGNORE, 0, NULL},
 };
 
 static bool is_qmp_target(const char *where)
@@ -820,10 +825,10 @@ SETTER(set_qmp)
 
     keyval_read(option, arg, "address", qmp_keys, ARRAY_SIZE(qmp_keys), &k);
     if (!k.address || !is_qmp_target(k.address))
-        die("%s: '%s': only unix:PATH,server=on,wait=off, tcp:HOST:PORT,… or stdio", option, arg);
-    if (!k.server && strcmp(k.address, "stdio"))
-        die("%s: only server=on: ring3 makes the socket", option);
+        die("%s: '%s': only unix:PATH,server=on,wait=off, tcp:HOST:PORT,… or stdio", option,
+            arg);
     o->qmp = k.address;
+    o->qmp_server = k.server;
     o->qmp_wait = k.wait && !strstr(arg, ",nowait");
 }
 
@@ -867,10 +872,15 @@ static void finish_mon(struct options *o)
 
     if (target == o->qmp)
         return;
+    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++)
+        o->chardev[i].qmp = o->chardev[i].target == target;
     if (!is_qmp_target(target))
         die("-mon: QMP needs a -chardev socket or stdio, not %s", target);
-    options = strstr(target, ",server=");
+    options = strchr(target, ',');
+    o->qmp_server = options && strstr(options, "server=on");
     o->qmp_wait = options && strstr(options, "wait=on");
+    if (options && strstr(options, "reconnect="))
+        die("-mon: QMP connects once: no reconnect=");
     o->qmp = options ? keep_format("%.*s", (int)(options - target), target) : target;
 }
 
@@ -1072,10 +1082,30 @@ static bool is_terminal(const char *where)
     return where && char_kind_of(where)->terminal;
 }
 
+/* -chardev stdio that is none of the users below is one itself. */
+static u32 spare_terminals(const struct options *o)
+{
+    u32 spare = 0;
+
+    for (u32 i = 0; i < MAX_CHARDEVS && o->chardev[i].id; i++) {
+        const char *target = o->chardev[i].target;
+        bool used = !is_terminal(target) || o->chardev[i].qmp || target == o->monitor ||
+                    target == o->parallel;
+
+        for (u32 k = 0; k < MAX_SERIAL; k++)
+            used |= target == o->serial[k];
+        for (struct device_options *d = o->devices; d; d = d->next)
+            used |=
+                device_reference(d, KEY_CHARDEV) && target == *device_reference(d, KEY_CHARDEV);
+        spare += !used;
+    }
+    return spare;
+}
+
 /* Two owners of one terminal would tear each line apart. */
 static void check_terminal(const struct options *o)
 {
-    u32 users = o->display && o->display->terminal;
+    u32 users = (o->display && o->display->terminal) + spare_terminals(o);
 
     for (u32 i = 0; i < MAX_SERIAL; i++)
         users += is_terminal(o->serial[i]);

@@ -279,7 +279,7 @@ TEST(options, unknown_names_get_the_nearest)
     check_refused("-serial sdtio", "nearest is 'stdio'");
     check_refused("-serial file:", "nearest is 'file:PATH'");
     check_refused("-chardev fiel,id=x", "nearest is 'file'");
-    check_refused("-chardev socket,id=x,path=y", "socket: only server=on");
+    check_refused("-chardev socket,id=x,host=y", "socket: wants path= or port=");
     check_refused("-chardev file,id=x", "path= is missing");
     check_refused("-drive file=x,format=rwa", "nearest is 'raw'");
     check_refused("-display non", "nearest is 'none'");
@@ -400,8 +400,9 @@ TEST(options, qmp_socket)
     CHECK(!o.qmp_wait);
     CHECK(parse("-qmp unix:/tmp/q,server").qmp_wait);
     CHECK(!parse("-qmp unix:/tmp/q,server,nowait").qmp_wait);
-    check_refused("-qmp tcp:localhost:1", "server=on");
-    check_refused("-qmp unix:/tmp/q", "server=on");
+    CHECK(parse("-qmp unix:/tmp/q,server").qmp_server);
+    CHECK(!parse("-qmp tcp:localhost:1").qmp_server);
+    check_refused("-qmp udp:localhost:1", "tcp:HOST:PORT");
 }
 
 TEST(options, boot_and_rtc)

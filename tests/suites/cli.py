@@ -589,11 +589,92 @@ def monitors(c):
     p = subprocess.run([c.ring3, "-display", "none", "-S", "-monitor", "stdio"], input="info status\nquit\n", capture_output=True,
                        text=True, timeout=20)
     expect(p.returncode == 0 and "VM status: paused (prelaunch)" in p.stdout, p.stdout + p.stderr)
-    c.refused("only with server=on", "-monitor", "tcp:127.0.0.1:1")
+    c.refused("cannot connect: Connection refused", "-monitor", "tcp:127.0.0.1:1")
     c.refused("a port from 1 to 65535", "-monitor", "tcp:127.0.0.1:x,server=on")
     c.refused("the terminal can serve one", "-monitor", "stdio", "-serial", "stdio")
     c.refused("nobody could type there", "-monitor", "mon:stdio")
     c.refused("'stdi'.*nearest is 'stdio'", "-monitor", "stdi")
+
+
+@case
+def a_chardev_that_nobody_has(c):
+    """Each -chardev is opened, whether a device has it or not; what cannot be is refused."""
+    vm = VM(c.ring3, ["-fda", c.floppy(HALT), "-chardev", "socket,id=s,path=%s,server=on,wait=off" % c.path("s"), "-chardev",
+                      "file,id=f,path=" + c.path("f"), "-chardev", "ringbuf,id=r", "-chardev", "msmouse,id=m", "-chardev", "vc,id=v"])
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(c.path("s"))
+            s.sendall(b"x" * 100000)  # goes nowhere
+        expect(os.path.exists(c.path("f")), "no file")
+        expect(vm.qmp.human("ringbuf_write r hello") == "" and vm.qmp.human("ringbuf_read r 9") == "hello\r\n", "ringbuf")
+        names = {d["label"] for d in vm.qmp.run("query-chardev")["return"]}
+        expect({"s", "f", "r", "m", "v", "serial0"} <= names, "%s" % names)
+        vm.quit()
+    finally:
+        vm.close()
+    c.refused("No such file", "-chardev", "file,id=f,path=/no/such/folder/f")
+    c.refused("another program|directory|No such", "-chardev", "socket,id=s,path=/no/such/folder/s,server=on,wait=off")
+    c.refused("power of two", "-chardev", "ringbuf,id=r,size=100")
+    c.refused("cannot connect: No such file", "-chardev", "socket,id=s,path=" + c.path("t"))
+    c.refused("the terminal can serve one", "-chardev", "stdio,id=a", "-serial", "stdio")
+
+
+@case
+def sockets_of_other_programs(c):
+    """Without server=on ring3 is the client: serial ports, a monitor, QMP; reconnect= tries again."""
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        port = tcp.getsockname()[1]
+        unix.bind(c.path("listener"))
+        unix.listen()
+        for options in (["-serial", "tcp:127.0.0.1:%d" % port], ["-serial", "tcp::%d,nodelay" % port],
+                        ["-chardev", "socket,id=s,host=localhost,port=%d" % port, "-serial", "chardev:s"],
+                        ["-serial", "unix:" + c.path("listener")],
+                        ["-chardev", "socket,id=s,path=" + c.path("listener"), "-serial", "chardev:s"]):
+            server = unix if c.path("listener") in " ".join(options) else tcp
+            vm = VM(c.ring3, ["-fda", c.floppy(ECHO_HELLO), *options])
+            try:
+                with server.accept()[0] as s:
+                    talk(s, b"", b"up")
+                    talk(s, b"Zq", b"Zq")
+                expect(vm.qmp.run("query-status")["return"]["running"], "it runs on without")
+            finally:
+                vm.close()
+        # A server that goes and comes back.
+        vm = VM(c.ring3, ["-fda", c.floppy(LOOP), "-chardev", "socket,id=m,host=127.0.0.1,port=%d,reconnect=1" % port, "-mon",
+                          "chardev=m", "-S"])
+        try:
+            for _ in range(3):
+                tcp.settimeout(20)
+                with tcp.accept()[0] as s:
+                    talk(s, b"info status\r", b"VM status: paused")
+        finally:
+            vm.close()
+        for options in (["-qmp", "unix:" + c.path("listener")],
+                        ["-chardev", "socket,id=q,path=" + c.path("listener"), "-mon", "chardev=q,mode=control"]):
+            p = subprocess.Popen([c.ring3, "-display", "none", "-fda", c.floppy(LOOP), *options])
+            unix.settimeout(20)
+            with unix.accept()[0] as s:
+                talk(s, b"", b"QMP")
+                talk(s, b'{"execute":"qmp_capabilities"}', b"return")
+                s.sendall(b'{"execute":"quit"}')
+                expect(p.wait(20) == 0, "quit")
+    # One that is not there yet.
+    vm = VM(c.ring3, ["-fda", c.floppy(ECHO_HELLO), "-chardev", "socket,id=s,path=%s,reconnect=1" % c.path("late"), "-serial",
+                      "chardev:s"])
+    try:
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.bind(c.path("late"))
+            unix.listen()
+            unix.settimeout(20)
+            with unix.accept()[0] as s:
+                talk(s, b"Z", b"Z")
+    finally:
+        vm.close()
+    c.refused("cannot connect: Connection refused", "-serial", "tcp:127.0.0.1:%d" % port)
+    c.refused("cannot connect: Connection refused", "-qmp", "tcp:127.0.0.1:%d" % port)
+    c.refused("nearest is 'server'", "-serial", "tcp:127.0.0.1:%d,sever=on" % port)
+    c.refused("not with server=on", "-serial", "tcp:127.0.0.1:%d,server=on,reconnect=1" % port)
+    c.refused("too long a path", "-serial", "unix:/" + "x" * 200)
 
 
 @case

@@ -166,27 +166,36 @@ def http_answer(text):
     return ("HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text)).encode() + text
 
 
+def answer(s, path, text):
+    s.settimeout(120)
+    asked = b""
+    while b"\r\n\r\n" not in asked:
+        asked += s.recv(4096)
+    expect(asked.startswith(b"GET " + path), "it was asked %r" % asked)
+    s.sendall(http_answer(text))
+
+
 @case()
 def guestfwd(c):
-    """A command that is run for each connection, and a -chardev, are servers that the guest finds."""
+    """A command that is run for each connection, a -chardev, and a server of the host's are servers that the guest finds."""
     with open(c.path("answer"), "wb") as f:
         f.write(http_answer(b"#!ipxe\necho script by a command\nchain http://10.0.2.51:8080/two.ipxe\n"))
     with open(c.path("first.ipxe"), "w") as f:
         f.write("#!ipxe\nchain http://10.0.2.50/one.ipxe\n")
+    tcp = socket.create_server(("127.0.0.1", 0))
     vm = c.start("-m", 64, "-kernel", IPXE.found(), "-chardev", "socket,id=s,path=%s,server=on,wait=off" % c.path("s"), "-nic",
                  "user,id=n,tftp=%s,bootfile=first.ipxe,guestfwd=tcp:10.0.2.50:80-cmd:cat %s,"
-                 "guestfwd=tcp:10.0.2.51:8080-chardev:s" % (c.folder, c.path("answer")))
+                 "guestfwd=tcp:10.0.2.51:8080-chardev:s,guestfwd=tcp:10.0.2.52:80-tcp:127.0.0.1:%d" %
+                 (c.folder, c.path("answer"), tcp.getsockname()[1]))
     with socket.socket(socket.AF_UNIX) as s:
         vm.wait_for("the socket", lambda: os.path.exists(c.path("s")), 20)
         s.connect(c.path("s"))
-        s.settimeout(120)
-        asked = b""
-        while b"\r\n\r\n" not in asked:
-            asked += s.recv(4096)
-        expect(asked.startswith(b"GET /two.ipxe"), "it was asked %r" % asked)
-        big = b"#!ipxe\n" + b"# filling\n" * 10000 + b"echo script by a chardev\nsleep 600\n"
-        s.sendall(http_answer(big))
+        big = b"#!ipxe\n" + b"# filling\n" * 10000 + b"echo script by a chardev\nchain http://10.0.2.52/three.ipxe\n"
+        answer(s, b"/two.ipxe", big)
         vm.wait("script by a chardev", 60)
+    with tcp, tcp.accept()[0] as s:
+        answer(s, b"/three.ipxe", b"#!ipxe\necho script by a client\nsleep 600\n")
+        vm.wait("script by a client", 60)
     expect("script by a command" in vm.seen(), "the command")
 
 

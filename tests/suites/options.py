@@ -587,9 +587,9 @@ def datagrams(c):
         s.bind(("127.0.0.1", 0))
         s.settimeout(20)
         port, own = s.getsockname()[1], free_port(socket.SOCK_DGRAM)
-        for target in ("udp:127.0.0.1:%d@127.0.0.1:%d" % (port, own), "chardev:u"):
-            chardev = ["-chardev", "udp,id=u,host=127.0.0.1,port=%d,localaddr=127.0.0.1,localport=%d" % (port, own)]
-            vm = VM(c.ring3, [*chardev, "-serial", target, "-m", "8", "-fda", c.floppy(ANSWERS), "-boot", "a"])
+        for target in (["udp:127.0.0.1:%d@127.0.0.1:%d" % (port, own)],
+                       ["chardev:u", "-chardev", "udp,id=u,host=127.0.0.1,port=%d,localaddr=127.0.0.1,localport=%d" % (port, own)]):
+            vm = VM(c.ring3, ["-serial", *target, "-m", "8", "-fda", c.floppy(ANSWERS), "-boot", "a"])
             try:
                 said = b""
                 while not said.endswith(b"hi"):
