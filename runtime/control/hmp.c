@@ -244,6 +244,11 @@ static void info_block(struct hmp *h)
     }
 }
 
+static void info_capture(struct hmp *h)
+{
+    sound_capture_tell(h->machine, h->out);
+}
+
 static void info_audio(struct hmp *h)
 {
     sound_tell(h->machine, h->out);
@@ -391,6 +396,7 @@ static const struct {
     {"cages", "user code that runs directly", info_cages},
     {"block", "drives and what is in them", info_block},
     {"audio", "what hears the guest, and how late", info_audio},
+    {"capture", "files that hear it, too: wavcapture's", info_capture},
     {"network", "cards and where they lead", info_network},
     {"pci", "PCI's functions and their BARs", info_pci},
     {"cpus", "the CPU's thread", info_cpus},
@@ -900,6 +906,44 @@ static void run_log(struct hmp *h)
         say_log_items(h);
 }
 
+/* ---- Sound ---- */
+
+/* The word, where it is given: from least to most. */
+static bool take_setting(struct hmp *h, u32 word, const char *name, u64 least, u64 most,
+                         u64 *val)
+{
+    if (h->n > word && !want_number(h, word, val))
+        return false;
+    if (*val >= least && *val <= most)
+        return true;
+    say(h, "incorrect %s %llu, must be from %llu to %llu\n", name, (unsigned long long)*val,
+        (unsigned long long)least, (unsigned long long)most);
+    return false;
+}
+
+static void run_wavcapture(struct hmp *h)
+{
+    u64 rate = 44100, bits = 16, channels = 2;
+
+    if (!take_setting(h, 3, "frequency", 8000, 96000, &rate) ||
+        !take_setting(h, 4, "bit count", 8, 16, &bits) ||
+        !take_setting(h, 5, "channel count", 1, 2, &channels))
+        return;
+    if (bits != 8 && bits != 16)
+        say(h, "incorrect bit count %llu, must be 8 or 16\n", (unsigned long long)bits);
+    else
+        report_outcome(h, sound_capture_start(h->machine, h->words[1], h->words[2], (u32)rate,
+                                              (u32)bits, (u32)channels));
+}
+
+static void run_stopcapture(struct hmp *h)
+{
+    u64 n;
+
+    if (want_number(h, 1, &n) && (n > UINT32_MAX || !sound_capture_stop(h->machine, (u32)n)))
+        say(h, "Error: there is no capture %llu\n", (unsigned long long)n);
+}
+
 static void run_help(struct hmp *h);
 
 /* ---- The table ---- */
@@ -952,6 +996,8 @@ static const struct {
     { "ringbuf_read",     2, run_ringbuf_read, "CHARDEV SIZE -- take the oldest bytes out of it" },
     { "hostfwd_add",      1, run_hostfwd,     "[NETDEV] tcp|udp:[HOST]:PORT-[GUEST]:PORT -- a way in" },
     { "hostfwd_remove",   1, run_hostfwd,     "[NETDEV] tcp|udp:[HOST]:PORT -- close it" },
+    { "wavcapture",       2, run_wavcapture,  "FILE AUDIODEV [HZ [BITS [CHANNELS]]] -- sound into a WAV file" },
+    { "stopcapture",      1, run_stopcapture, "N -- end it: info capture counts" },
     { "gdbserver",        0, run_gdbserver,   "[tcp:HOST:PORT|none] -- for a debugger (tcp::1234)" },
     { "quit",             0, run_quit,        "-- end ring3" },
     { "q",                0, run_quit,        "-- the same" },

@@ -77,6 +77,7 @@ struct machine {
     struct speed speed; /* a limit: see speed.c */
     struct loop *loop;
     struct char_backend *ports; /* serial ports' and debug consoles' host side: chardev.c */
+    struct sound_capture *captures; /* of the monitor's wavcapture: runtime/sound/sound.c */
     struct sound_device *sounds; /* audio back ends that are open: runtime/sound/sound.c */
     struct net_backend *networks; /* the cards' host side: runtime/network */
     bool spoken;        /* a byte has gone to the terminal */

@@ -3,6 +3,7 @@
  */
 #include "runtime/sound/sound.h"
 #include "runtime/machine/machine.h"
+#include "runtime/sound/capture.h"
 #include "runtime/sound/mixer.h"
 #include "runtime/sound/sdl.h"
 #include "runtime/sound/wav.h"
@@ -31,12 +32,36 @@ static const char names[] = BACKENDS(ROW);
 
 /* One that is open. */
 struct sound_device {
+    struct sound ears; /* what the mixer has: the back end, and who captures */
     struct sound_device *next;
     const struct audiodev_options *options;
     const struct sound_backend *backend;
+    struct machine *machine;
     struct sound *sound; /* NULL: none */
     struct audiodev *mixer;
 };
+
+/* By the monitor, in order: its number is its place. */
+struct sound_capture {
+    struct sound_capture *next;
+    struct sound_device *of;
+    struct capture *capture;
+};
+
+static void all_write(struct sound *s, u64 number, const i16 (*frames)[2], u32 n)
+{
+    struct sound_device *d = (struct sound_device *)s;
+
+    d->sound->write(d->sound, number, frames, n);
+    for (struct sound_capture *c = d->machine->captures; c; c = c->next)
+        if (c->of == d)
+            capture_write(c->capture, number, frames, n);
+}
+
+static u32 rate_of(const struct sound_device *d)
+{
+    return d->options->rate ? d->options->rate : MIXER_RATE;
+}
 
 const char *sound_names(void)
 {
@@ -48,13 +73,15 @@ static struct sound_device *sound_open(struct machine *m, const struct audiodev_
     struct sound_device *d = calloc(1, sizeof(*d)), **end = &m->sounds;
 
     check(d, "out of memory");
+    d->machine = m;
     d->options = o;
+    d->ears.write = all_write;
     d->backend = backends;
     while (strcmp(d->backend->name, o->backend)) /* there is one: the options have looked */
         d->backend++;
     if (d->backend->open) {
         d->sound = d->backend->open(m, d->backend, o);
-        d->mixer = mixer_new(m, d->sound, o->rate ? o->rate : MIXER_RATE);
+        d->mixer = mixer_new(m, &d->ears, rate_of(d));
     }
     while (*end)
         end = &(*end)->next;
@@ -100,14 +127,81 @@ void sound_tell(struct machine *m, FILE *out)
     }
 }
 
+/* ---- Captures ---- */
+
+/* One that a chip plays to. NULL: *error says why there is none. */
+static struct sound_device *find_playing(struct machine *m, const char *id, const char **error)
+{
+    struct sound_device *d = m->sounds;
+
+    while (d && strcmp(d->options->id, id))
+        d = d->next;
+    *error = !d          ? "no sound device plays to an audiodev of that name"
+             : !d->sound ? "it is of the kind none: nothing is mixed there"
+                         : NULL;
+    return *error ? NULL : d;
+}
+
+const char *sound_capture_start(struct machine *m, const char *path, const char *id, u32 rate,
+                                u32 bits, u32 channels)
+{
+    const char *error;
+    struct sound_device *d = find_playing(m, id, &error);
+    struct sound_capture **end = &m->captures, *c;
+    struct capture *capture;
+    u64 now = d ? (u64)((unsigned __int128)clock_now(m) * rate_of(d) / SEC(1)) : 0;
+
+    capture = d ? capture_new(path, rate_of(d), now, rate, bits, channels, &error) : NULL;
+    if (!capture)
+        return error;
+    c = calloc(1, sizeof(*c));
+    check(c, "out of memory");
+    c->of = d;
+    c->capture = capture;
+    while (*end)
+        end = &(*end)->next;
+    *end = c;
+    return NULL;
+}
+
+bool sound_capture_stop(struct machine *m, u32 n)
+{
+    struct sound_capture **end = &m->captures, *c;
+
+    while (*end && n--)
+        end = &(*end)->next;
+    c = *end;
+    if (!c)
+        return false;
+    *end = c->next;
+    capture_free(c->capture);
+    free(c);
+    return true;
+}
+
+void sound_capture_tell(struct machine *m, FILE *out)
+{
+    u32 n = 0;
+
+    for (struct sound_capture *c = m->captures; c; c = c->next) {
+        fprintf(out, "[%u]: ", n++);
+        capture_tell(c->capture, out);
+    }
+}
+
+/* ---- The end ---- */
+
 void sound_free_all(struct machine *m)
 {
     struct sound_device *next;
 
-    for (struct sound_device *d = m->sounds; d; d = next) {
-        next = d->next;
+    for (struct sound_device *d = m->sounds; d; d = d->next)
         if (d->mixer)
             mixer_free(d->mixer);
+    while (sound_capture_stop(m, 0))
+        ;
+    for (struct sound_device *d = m->sounds; d; d = next) {
+        next = d->next;
         if (d->sound)
             d->sound->close(d->sound);
         free(d);

@@ -35,6 +35,15 @@ struct sound_backend {
  * if there is a window. NULL: nobody hears. die()s with one line on the user's mistakes. */
 struct audiodev *sound_audio(struct machine *m, const char *id);
 void sound_tell(struct machine *m, FILE *out); /* `info audio` */
+/*
+ * What is heard of the -audiodev, into a file besides; see capture.h for the numbers. NULL, or
+ * what is wrong, good until the next call.
+ */
+const char *sound_capture_start(struct machine *m, const char *path, const char *id, u32 rate,
+                                u32 bits, u32 channels);
+/* The nth of those that are at work, counted from 0. False: there is none. */
+bool sound_capture_stop(struct machine *m, u32 n);
+void sound_capture_tell(struct machine *m, FILE *out); /* `info capture` */
 void sound_free_all(struct machine *m);
 /* "none|sdl|…": the table's names, for the options. */
 const char *sound_names(void);

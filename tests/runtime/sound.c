@@ -308,6 +308,91 @@ TEST(sound, wav_is_by_the_machines_clock)
     unlink(path);
 }
 
+/* The loudest of these frames' first samples, away from silence. */
+static i32 loudest(const u8 *file, u32 bits, u32 channels, u32 from, u32 to)
+{
+    i32 most = 0;
+
+    for (u32 i = from; i < to; i++) {
+        const u8 *p = file + 44 + i * channels * bits / 8;
+        i32 val = abs(bits == 8 ? (*p - 0x80) * 256 : (i16)(p[0] | p[1] << 8));
+
+        most = val > most ? val : most;
+    }
+    return most;
+}
+
+/* Silence, a tone, silence, the tone again, seconds after the start; what sounded before is not
+ * there. */
+static void check_capture(const char *path, u32 rate, u32 bits, u32 channels)
+{
+    static u8 file[44100 * 4 * 3];
+    FILE *f = fopen(path, "rb");
+    u32 n = f ? (u32)fread(file, 1, sizeof(file), f) : 0, size = channels * bits / 8,
+        few = rate / 100, frames = (n - 44) / size;
+
+    CHECK(f && n > 44);
+    if (f)
+        fclose(f);
+    CHECK_EQ(get32(file + 4) + 8, n);
+    CHECK_EQ(get32(file + 40) + 44, n);
+    CHECK_EQ(get32(file + 20), 1 | channels << 16);
+    CHECK_EQ(get32(file + 24), rate);
+    CHECK_EQ(get32(file + 28), rate * size);
+    CHECK_EQ(get32(file + 32), size | bits << 16);
+    CHECK(frames >= rate * 2 - few && frames <= rate * 2 + 3 * few);
+    CHECK_EQ(loudest(file, bits, channels, 0, rate / 2 - few), 0);
+    CHECK(abs(loudest(file, bits, channels, rate / 2 + few, rate - few) - 8000) < 300);
+    CHECK_EQ(loudest(file, bits, channels, rate + few, rate * 3 / 2 - few), 0);
+    CHECK(abs(loudest(file, bits, channels, rate * 3 / 2 + few, rate * 2 - few) - 8000) < 300);
+    unlink(path);
+}
+
+static void play_for(struct rig *r, struct player *p, u64 ns)
+{
+    voice_start(&p->voice, 11025, 1);
+    rig_advance(r, ns);
+    voice_stop(&p->voice);
+}
+
+TEST(sound, a_capture_is_by_the_machines_clock)
+{
+    struct rig *r = rig_new(NULL, NULL);
+    char wav[] = "/tmp/ring3-wav-XXXXXX", one[] = "/tmp/ring3-wav-XXXXXX",
+         two[] = "/tmp/ring3-wav-XXXXXX", text[256] = "";
+    struct player p;
+    FILE *f;
+
+    close(mkstemp(wav));
+    close(mkstemp(one));
+    close(mkstemp(two));
+    r->m->options->audiodev[0] = (struct audiodev_options){"x", "wav", wav, 0};
+    CHECK(strstr(sound_capture_start(r->m, one, "x", 44100, 16, 2), "no sound device"));
+    player_init(&p, r, sound_audio(r->m, "x"), 441);
+    play_for(r, &p, MSEC(700));
+    rig_advance(r, SEC(1));
+    CHECK(strstr(sound_capture_start(r->m, "/no/such/file", "x", 44100, 16, 2), "No such"));
+    CHECK(strstr(sound_capture_start(r->m, "/dev/null", "x", 44100, 16, 2), "regular"));
+    CHECK(!sound_capture_start(r->m, one, "x", 44100, 16, 2));
+    CHECK(!sound_capture_start(r->m, two, "x", 22050, 8, 1));
+    rig_advance(r, MSEC(500));
+    play_for(r, &p, MSEC(500));
+    rig_advance(r, MSEC(500));
+    play_for(r, &p, MSEC(500));
+    rig_advance(r, SEC(1));
+    f = fmemopen(text, sizeof(text), "w");
+    sound_capture_tell(r->m, f);
+    fclose(f);
+    CHECK(strstr(text, "[1]: Capturing audio(22050,8,1) to /tmp/ring3-wav-"));
+    CHECK(!sound_capture_stop(r->m, 2));
+    CHECK(sound_capture_stop(r->m, 0));
+    play_for(r, &p, MSEC(0)); /* the other goes on */
+    sound_free_all(r->m);
+    check_capture(one, 44100, 16, 2);
+    check_capture(two, 22050, 8, 1);
+    unlink(wav);
+}
+
 TEST(sound, none_is_no_audio)
 {
     struct rig *r = rig_new(NULL, NULL);
@@ -315,6 +400,7 @@ TEST(sound, none_is_no_audio)
     CHECK(!sound_audio(r->m, NULL)); /* no window, no -audiodev */
     r->m->options->audiodev[0] = (struct audiodev_options){ "x", "none", NULL, 0 };
     CHECK(!sound_audio(r->m, "x"));
+    CHECK(strstr(sound_capture_start(r->m, "/dev/null", "x", 44100, 16, 2), "kind none"));
     sound_free_all(r->m);
 }
 

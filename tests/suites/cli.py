@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 import time
+import wave
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -594,6 +595,43 @@ def monitors(c):
     c.refused("the terminal can serve one", "-monitor", "stdio", "-serial", "stdio")
     c.refused("nobody could type there", "-monitor", "mon:stdio")
     c.refused("'stdi'.*nearest is 'stdio'", "-monitor", "stdi")
+
+
+@case
+def sound_is_captured(c):
+    """The monitor's wavcapture: the speaker's tone is in the file, of the settings asked for."""
+    beep = bytes.fromhex("b0b6 e643 b0a9 e642 b004 e642 e461 0c03 e661 ebfe".replace(" ", ""))  # 1000 Hz
+    vm = VM(c.ring3, ["-fda", c.floppy(beep), "-audiodev", "wav,id=a,path=" + c.path("all.wav"), "-machine", "pcspk-audiodev=a",
+                      "-audiodev", "none,id=n"])
+    try:
+        def said(line, want):
+            text = vm.qmp.human(line)
+            expect(want in text if want else text == "", "%s: %r" % (line, text))
+        said("wavcapture", "usage: wavcapture FILE AUDIODEV")
+        said("wavcapture %s b" % c.path("x"), "no sound device plays to an audiodev of that name")
+        said("wavcapture %s a" % c.path("no/x"), "No such file")
+        said("wavcapture %s a 44100 12" % c.path("x"), "must be 8 or 16")
+        said("wavcapture %s a 44100 16 3" % c.path("x"), "must be from 1 to 2")
+        said("wavcapture %s a 1" % c.path("x"), "must be from 8000 to 96000")
+        said("info capture", "")
+        said("wavcapture %s a" % c.path("one.wav"), "")
+        said('wavcapture "%s" a 22050 8 1' % c.path("two.wav"), "")
+        said("info capture", "[1]: Capturing audio(22050,8,1) to %s: " % c.path("two.wav"))
+        vm.wait_for("a second of sound", lambda: os.path.getsize(c.path("one.wav")) > 3 * 44100 * 4, 60)
+        said("stopcapture 2", "there is no capture 2")
+        said("stopcapture 0", "")
+        said("stopcapture 0", "")
+        said("stopcapture 0", "there is no capture 0")
+    finally:
+        vm.close()
+    for name, rate, width, channels in ("one.wav", 44100, 2, 2), ("two.wav", 22050, 1, 1):
+        with wave.open(c.path(name)) as w:
+            expect((w.getframerate(), w.getsampwidth(), w.getnchannels()) == (rate, width, channels), name)
+            data = w.readframes(w.getnframes())
+        high = [b > 140 for b in data] if width == 1 else [128 > b > 8 for b in data[1::4]]
+        last = high[-rate:]
+        rises = sum(not a and b for a, b in zip(last, last[1:]))
+        expect(980 <= rises <= 1020, "%s: %d periods in its last second" % (name, rises))
 
 
 @case
