@@ -48,6 +48,6 @@ void char_hang_up(struct char_backend *p);
 bool char_telnet_byte(struct char_backend *p, u8 byte);
 
 extern const struct char_kind stdio_kind, file_kind, pty_kind, unix_kind, tcp_kind, telnet_kind,
-    udp_kind, pipe_kind, ringbuf_kind, msmouse_kind, null_kind, none_kind;
+    udp_kind, pipe_kind, tty_kind, ringbuf_kind, msmouse_kind, null_kind, none_kind;
 
 #endif

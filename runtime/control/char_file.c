@@ -93,6 +93,31 @@ const struct char_kind pipe_kind = {
     .typed = true,
     .open = open_pipe,
 };
+/* The host's own port, or anything that is a terminal. Its speed and parity are what the host
+ * has set: stty. */
+static void open_tty(struct char_backend *p, const char *path)
+{
+    struct termios raw;
+
+    p->in = p->out = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (p->in < 0)
+        die("%s: %s", path, strerror(errno));
+    if (tcgetattr(p->in, &raw))
+        die("%s: no terminal, nor a serial port", path);
+    cfmakeraw(&raw);
+    raw.c_cflag |= CLOCAL | CREAD;
+    tcsetattr(p->in, TCSANOW, &raw);
+    char_watch(p);
+}
+
+const struct char_kind tty_kind = {
+    .name = "tty:",
+    .argument = "/dev/PORT",
+    .chardev = "serial",
+    .path = true,
+    .typed = true,
+    .open = open_tty,
+};
 static struct chardev *make_mouse(struct machine *m)
 {
     return msmouse_plug(device_new(m, &msmouse_class, NULL));

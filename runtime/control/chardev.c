@@ -311,8 +311,8 @@ const char *chardev_resolve(const struct options *o, const char *where)
 }
 
 const struct char_kind *const char_kinds[] = {
-    &stdio_kind, &file_kind, &pty_kind,     &unix_kind,    &tcp_kind,  &telnet_kind, &udp_kind,
-    &pipe_kind,  &null_kind, &ringbuf_kind, &msmouse_kind, &none_kind, NULL,
+    &stdio_kind, &file_kind, &pty_kind,  &unix_kind,    &tcp_kind,     &telnet_kind, &udp_kind,
+    &pipe_kind,  &tty_kind,  &null_kind, &ringbuf_kind, &msmouse_kind, &none_kind,   NULL,
 };
 
 bool char_monitored(const char *target)

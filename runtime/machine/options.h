@@ -11,7 +11,7 @@
 #define RING3_VERSION "0.1"
 
 enum {
-    MAX_SERIAL = 2,
+    MAX_SERIAL = 4,
     MAX_CHARDEVS = 16,
     MAX_AUDIODEVS = 4,
     MAX_DRIVES = 16,

@@ -107,6 +107,12 @@ static const struct net_kind *find_kind(const struct netdev_options *o)
             return kinds[i];
     if (!strcmp(o->kind, "hubport"))
         die("%s hubport: no hubs here: socket,mcast= joins more than two", o->option);
+    if (!strcmp(o->kind, "bridge"))
+        die("%s bridge: nobody with root's rights helps: tap,ifname=NAME,script=no takes a tap "
+            "that is there",
+            o->option);
+    if (in_choices(o->kind, "vde|l2tpv3|vhost-user|vhost-vdpa|netmap|stream|dgram|passt"))
+        die("%s %s: not here: user, tap and socket are", o->option, o->kind);
     refuse_choice(o->option, o->kind, "user|socket|tap|none");
 }
 

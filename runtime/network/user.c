@@ -20,7 +20,7 @@
 struct user_keys {
     bool ipv4, ipv6, restricted;
     const char *net, *host, *dns, *dhcpstart;
-    const char *hostname, *domainname, *tftp, *tftp_name, *bootfile;
+    const char *hostname, *domainname, *tftp, *tftp_name, *bootfile, *smb;
     struct key_list hostfwd, guestfwd, dnssearch;
 };
 
@@ -39,6 +39,8 @@ static const struct key_row user_keys[] = {
     USER_KEY("tftp", tftp, KEY_TEXT),
     USER_KEY("tftp-server-name", tftp_name, KEY_TEXT),
     USER_KEY("bootfile", bootfile, KEY_TEXT),
+    USER_KEY("smb", smb, KEY_TEXT),
+    USER_KEY("smbserver", smb, KEY_TEXT),
     USER_KEY("hostfwd", hostfwd, KEY_LIST),
     USER_KEY("guestfwd", guestfwd, KEY_LIST),
 };
@@ -524,6 +526,10 @@ static void user_open(struct net_backend *b, const char *where, const char *list
     struct stat st;
 
     keyval_read(where, list, NULL, user_keys, ARRAY_SIZE(user_keys), &k);
+    if (k.smb)
+        die("%s: smb=: no SMB server here; tftp=FOLDER serves files, fat:FOLDER is a disk of "
+            "them",
+            where);
     if (k.tftp && (stat(k.tftp, &st) || !S_ISDIR(st.st_mode)))
         die("%s: tftp=%s is no folder", where, k.tftp);
     slirp_start(b, &k, where);

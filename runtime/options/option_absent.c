@@ -131,7 +131,9 @@ static const struct absent_device {
     {"es1370", "ES1370", NULL},
     {"e1000-82540em", "e1000", NULL},
     {"isa-fdc|i8042|vmmouse|vmport|isa-pcspk|port92|mc146818rtc|isa-pit|isa-pic", NULL, NULL},
-    {"usb-tablet|usb-mouse|usb-kbd|usb-wacom-tablet|usb-hub", NULL, NO_USB},
+    {"usb-tablet|usb-mouse|usb-kbd|usb-wacom-tablet|usb-hub|usb-host|usb-serial|usb-braille|"
+     "usb-ccid|usb-mtp|usb-net|usb-redir",
+     NULL, NO_USB},
     {"piix3-usb-uhci|piix4-usb-uhci|usb-ehci|ich9-usb-ehci1|ich9-usb-uhci1|ich9-usb-uhci2",
      NULL, NO_USB},
     {"ich9-usb-uhci3|ich9-usb-uhci4|ich9-usb-uhci5|ich9-usb-uhci6|ich9-usb-ehci2|vt82c686b-usb-"
@@ -153,14 +155,18 @@ static const struct absent_device {
     {"intel-hda|ich9-intel-hda|hda|hda-duplex|hda-output|hda-micro|gus|cs4231a|usb-audio", NULL,
      NO_SOUND},
     {"vmware-svga|qxl-vga|virtio-vga", "VGA", ONE_VGA},
-    {"secondary-vga|bochs-display|qxl|virtio-gpu-pci|ramfb|ati-vga", NULL, NO_SECOND},
+    {"secondary-vga|bochs-display|qxl|virtio-gpu-pci|virtio-gpu|virtio-gpu-gl-pci|ramfb|ati-"
+     "vga",
+     NULL, NO_SECOND},
     {"virtio-rng-pci|virtio-rng|virtio-balloon-pci|virtio-balloon|virtio-serial-pci|virtio-"
      "serial|virtconsole",
      NULL, NOT_THERE},
     {"virtserialport|virtio-keyboard-pci|virtio-mouse-pci|virtio-tablet-pci|i6300esb|ib700|"
      "pvpanic|pvpanic-pci|vmcoreinfo|vmgenid|edu|sga|ivshmem-plain|ivshmem-doorbell|tpm-tis|"
      "tpm-crb|virtio-9p-pci|virtio-crypto-pci|vhost-vsock-pci|ipmi-bmc-sim|isa-ipmi-kcs|"
-     "isa-ipmi-bt|isa-applesmc|amd-iommu|intel-iommu",
+     "isa-ipmi-bt|isa-applesmc|amd-iommu|intel-iommu|sdhci-pci|sd-card|pci-serial|"
+     "pci-serial-2x|pci-serial-4x|virtio-input-host-pci|virtio-iommu-pci|virtio-mem-pci|"
+     "vhost-user-fs-pci|igb|x3130-upstream",
      NULL, NOT_THERE},
     {"pci-bridge|i82801b11-bridge|ioh3420|pcie-root-port|pcie-pci-bridge|pxb", NULL, NOT_THERE},
 };
@@ -230,11 +236,11 @@ void refuse_absent_limits(const char *option, const char *list)
 
 const char *absent_bus(const struct options *o, const char *keys)
 {
-    const char *bus, *unit, *rest = keyval_take(keys, "bus", &bus);
+    const char *bus, *place, *rest = keyval_take(keys, "bus", &bus);
 
     for (u32 i = 0; bus && i < o->absent_buses; i++)
         if (!strncmp(bus, o->absent_bus[i], strlen(o->absent_bus[i])))
-            return keyval_take(rest, "unit", &unit);
+            return keyval_take(keyval_take(rest, "unit", &place), "addr", &place);
     return keys;
 }
 
@@ -339,6 +345,10 @@ bool absent_log_item(struct options *o, const char *item, size_t length)
 {
     const char *name = keep_format("%.*s", (int)length, item);
 
+    if (!strncmp(name, "trace:", 6)) {
+        note_once(o, "-d trace: QEMU's events are not here; --trace has ring3's");
+        return true;
+    }
     if (!in_choices(name, "op|op_opt|op_ind|out_asm|mmu|pcall|page|unimp|nochain|plugin|strace|"
                           "vpu|tid|trace"))
         return false;

@@ -21,7 +21,8 @@ const char *absent_device(struct options *o, const char *option, const char *nam
                           const char **keys);
 /* Ends the program where a -drive's keys limit its speed. */
 void refuse_absent_limits(const char *option, const char *list);
-/* Without bus= and unit= where they lead to a controller that absent_device() has left out. */
+/* Without bus=, unit= and addr= where they lead to a controller or bridge that absent_device() has
+ * left out. */
 const char *absent_bus(const struct options *o, const char *keys);
 
 /* Without vgamem_mb= where it is another amount than the display adapter has. */

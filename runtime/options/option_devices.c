@@ -334,7 +334,7 @@ SETTER(set_device)
     if (!name)
         return;
     row = find_device(option, name);
-    if (row->bus == BUS_IDE)
+    if (row->bus == BUS_IDE || row->bus == BUS_PCI)
         rest = absent_bus(o, rest);
     rest = absent_video_memory(o, row, rest);
     n = device_keys(row, keys);

@@ -225,7 +225,7 @@ SETTER(set_name)
 struct machine_keys {
     const char *type, *accel, *vmport, *cpus, *pcspk_audiodev;
     u32 number;
-    bool on, hpet, usb;
+    bool on, hpet, usb, i8042;
 };
 
 #define ACCELERATORS "tcg|kvm|hax|hvf|whpx|nvmm"
@@ -290,7 +290,7 @@ SETTER(set_machine)
         {"acpi", KEY_BOOL, offsetof(struct machine_keys, on), NULL},
         {"graphics", KEY_IGNORE, 0, NULL},
         {"smm", KEY_IGNORE, 0, NULL}, /* SeaBIOS needs none here */
-        {"i8042", KEY_CHOICE, offsetof(struct machine_keys, vmport), "on"},
+        {"i8042", KEY_BOOL, offsetof(struct machine_keys, i8042), NULL},
         {"kernel_irqchip", KEY_IGNORE, 0, NULL},
         {"kernel-irqchip", KEY_IGNORE, 0, NULL},
         {"dump-guest-core", KEY_IGNORE, 0, NULL},
@@ -306,9 +306,10 @@ SETTER(set_machine)
         {"nvdimm", KEY_CHOICE, offsetof(struct machine_keys, vmport), "off"},
         {"pcspk-audiodev", KEY_TEXT, offsetof(struct machine_keys, pcspk_audiodev), NULL},
     };
-    struct machine_keys k = { .pcspk_audiodev = o->pcspk_audiodev,
-                              .on = !o->no_acpi,
-                              .hpet = !o->no_hpet };
+    struct machine_keys k = {.pcspk_audiodev = o->pcspk_audiodev,
+                             .i8042 = true,
+                             .on = !o->no_acpi,
+                             .hpet = !o->no_hpet};
 
     if (in_choices(arg, "help|?"))
         list_machines();
@@ -319,6 +320,8 @@ SETTER(set_machine)
     o->no_acpi = !k.on;
     o->no_hpet = !k.hpet;
     o->pcspk_audiodev = k.pcspk_audiodev;
+    if (!k.i8042)
+        note_once(o, keep_format("%s i8042=off: the keyboard is there", option));
     if (k.usb)
         absent_option(o, "usb", &k.usb);
     note_accelerator(o, option, k.accel);
@@ -626,6 +629,8 @@ static const char *target(const char *option, const char *arg)
     const char *names[20];
     u32 n = 0;
 
+    if (!strncmp(arg, "/dev/", 5))
+        arg = keep_format("tty:%s", arg);
     if (is_console(arg)) /* a second screen of QEMU's window: nobody looks at it here */
         return "null";
     if (char_monitored(arg) && !char_kind_of(arg) && char_kind_of(arg + 4))
@@ -756,6 +761,8 @@ static const char *chardev_plain_target(const struct chardev_keys *k, const char
 
     if (!strcmp(k->backend, "vc"))
         return "null";
+    if (!strcmp(k->backend, "tty") && k->path)
+        return keep_format("tty:%s", k->path);
     if (!strcmp(k->backend, "udp"))
         return udp_target(k, option);
     if (in_choices(k->backend, "ringbuf|memory"))

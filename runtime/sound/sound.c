@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The names of hosts' sound servers are SDL's drivers. */
+/* The names of hosts' sound servers are SDL's drivers; what other systems' QEMU has is the
+ * host's. */
 /* clang-format off */
 #define BACKENDS(ROW)                    \
     ROW("none",     NULL,         NULL)  \
@@ -20,6 +21,9 @@
     ROW("pa",       "pulseaudio", sdl_open)  \
     ROW("pipewire", "pipewire",   sdl_open)  \
     ROW("oss",      "dsp",        sdl_open)  \
+    ROW("jack",      "jack",      sdl_open)  \
+    ROW("coreaudio", NULL,        sdl_open)  \
+    ROW("dsound",    NULL,        sdl_open)  \
     ROW("wav",      NULL,         wav_open)
 /* clang-format on */
 

@@ -155,6 +155,18 @@ static const struct image_ops raw_ops = {raw_read, raw_write, raw_flush_begin, r
 
 /* ---- Opening ---- */
 
+/* QEMU's blocks that are no files. */
+static bool is_remote(const char *path)
+{
+    static const char *const schemes[] = {
+        "http:", "https:", "ftp:", "ftps:", "nbd:", "nbd+", "ssh:", "iscsi:", "rbd:", "json:"};
+
+    for (u32 i = 0; i < ARRAY_SIZE(schemes); i++)
+        if (!strncmp(path, schemes[i], strlen(schemes[i])))
+            return true;
+    return false;
+}
+
 /* Read/write where wanted and possible, else read-only, said aloud if that was not the wish. */
 static const char *raw_open_file(struct raw *raw, bool want_write)
 {
@@ -171,6 +183,8 @@ static const char *raw_open_file(struct raw *raw, bool want_write)
     }
     if (raw->fd < 0)
         raw->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (raw->fd < 0 && errno == ENOENT && is_remote(path))
+        return disk_sentence("%s: an image is a file of the host's: no URLs", path);
     if (raw->fd < 0)
         return disk_sentence("%s: %s", path, strerror(errno));
     if (why && why != EISDIR)

@@ -322,7 +322,8 @@ TEST(options, serial_and_debug_targets)
     CHECK_EQ(exit_port->size, 4);
     CHECK(!nth_device(&o, 3));
     check_refused("-device isa-debugcon,chardev=nobody", "no -chardev has id=nobody");
-    check_refused("-serial null -serial null -serial null", "2 serial ports");
+    check_refused("-serial null -serial null -serial null -serial null -serial null",
+                  "4 serial ports");
     check_refused("-serial stdio -serial mon:stdio", "terminal");
     check_refused("-chardev stdio,id=t -serial stdio -device isa-serial,chardev=t", "terminal");
 }

@@ -205,6 +205,26 @@ def serial_ports_by_device(c):
 
 
 @case
+def four_serial_ports(c):
+    """-serial four times: COM1 to COM4; one is a port of the host's, here a pseudo-terminal, both ways."""
+    out = "".join("ba%s b0%02x ee " % (port, ch) for port, ch in zip(("f803", "f802", "e803"), b"123"))
+    # A byte from COM4; the next one goes out there, and ends it.
+    code = bytes.fromhex((out + "baed02 ec a801 74fb bae802 ec fec0 ee b003 baf400 ee").replace(" ", "")) + LOOP
+    files = [c.path("com%d" % i) for i in range(3)]
+    master, slave = pty.openpty()
+    exit_port = ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+    for last in (["-serial", os.ttyname(slave)], ["-chardev", "serial,id=t,path=" + os.ttyname(slave), "-serial", "chardev:t"],
+                 ["-chardev", "tty,id=t,path=" + os.ttyname(slave), "-serial", "chardev:t"]):
+        os.write(master, b"4")
+        r = c.run("-display", "none", "-fda", c.floppy(code), *sum((["-serial", "file:" + f] for f in files), []), *last, *exit_port)
+        expect(r.returncode == 7, "status %d: %s" % (r.returncode, r.stderr))
+        expect([open(f).read() for f in files] == list("123"), "the files hold %s" % [open(f).read() for f in files])
+        read_until(master, b"5")
+    os.close(master)
+    os.close(slave)
+
+
+@case
 def drives_by_device(c):
     """-drive if=none with -device: the guest boots from the disk, and finds the CD and the second floppy."""
     image = c.file("disk.img", HALT.ljust(510, b"\0") + b"\x55\xaa", 4 << 20)

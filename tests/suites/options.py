@@ -266,6 +266,10 @@ GOES_ON = [
     ("-smbios type=0,vendor=X -smbios type=2,serial=2", "left out"), ("-seed 5", "-deterministic"), ("-dtb x", None),
     ("-device pcnet,bus=pcie.0", None), ("-device vmgenid", "goes without"), ("-soundhw hda", "no such sound card"),
     ("-vga none -device VGA,edid=on,xres=800,yres=600,xmax=1600,ymax=1200", None),
+    ("-machine pc,i8042=off", "the keyboard is there"),
+    ("-d trace:*ahci*,trace:*ide*,int -D /dev/null", "QEMU's events are not here"), ("-device usb-host,hostbus=1,hostaddr=2", "no USB"),
+    ("-device pci-bridge,id=b,chassis_nr=1 -device e1000,bus=b,addr=1 -device ES1370,bus=b,addr=1", "goes without"),
+    ("-device sdhci-pci", "goes without"), ("-audiodev coreaudio,id=a -machine pcspk-audiodev=a", None),
     ("-chardev stdio,id=c,mux=on,signal=off -mon chardev=c,mode=readline -serial chardev:c", None),
 ]
 REFUSED = [
@@ -279,7 +283,9 @@ REFUSED = [
     ("-redir tcp:5555::23 -net socket,listen=:1", "only with -nic user"), ("-cpu Nehelem", "nearest is 'Nehalem'"),
     ("-machine microvm", "is not there"), ("-accel tgc", "nearest is 'tcg'"), ("-machine accel=kvm:tgc", "nearest is 'tcg'"),
     ("-runas nobody", "as that user"), ("-chroot /tmp", "start ring3 in it"), ("-plugin x.so", "plugins"), ("-soundhw hdaa", "nearest"),
-    ("-cpu 487-v1", "nearest is '486'"), ("-smbios type=5", "wants type=0"),
+    ("-netdev bridge,id=n,br=virbr0", "tap,ifname=NAME,script=no"), ("-netdev vde,id=n", "user, tap and socket are"),
+    ("-nic user,smb=/tmp", "no SMB server here"), ("-serial /dev/null", "no terminal, nor a serial port"),
+    ("-cdrom https://example.org/x.iso", "no URLs"), ("-serial /dev/nosuch", "No such file"), ("-cpu 487-v1", "nearest is '486'"), ("-smbios type=5", "wants type=0"),
 ]
 
 
