@@ -35,12 +35,15 @@ static void wav_close(struct sound *s)
 struct sound *wav_open(struct machine *m, const struct sound_backend *backend,
                        const struct audiodev_options *o)
 {
-    struct wav *w = calloc(1, sizeof(*w));
     const char *path = o->path ? o->path : "ring3.wav", *error;
+    struct wav_file file;
+    struct wav *w;
 
+    if (!wav_file_open(&file, path, o->rate ? o->rate : MIXER_RATE, 16, 2, &error))
+        die("-audiodev wav: %s: %s", path, error);
+    w = calloc(1, sizeof(*w));
     check(w, "out of memory");
     w->sound = (struct sound){ wav_write, wav_tell, wav_close };
-    if (!wav_file_open(&w->file, path, o->rate ? o->rate : MIXER_RATE, 16, 2, &error))
-        die("-audiodev wav: %s: %s", path, error);
+    w->file = file;
     return &w->sound;
 }
