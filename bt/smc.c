@@ -15,7 +15,7 @@ static u32 line_of(gpa_t gpa)
 {
     u32 line = (u32)(gpa >> LINE_SHIFT);
 
-    return (line ^ line >> 15) % LINES;
+    return (line ^ line >> 18) % LINES;
 }
 
 /* A TU that crosses into a second page is in two lists, or in one for both its parts. */

@@ -26,7 +26,7 @@ enum {
     POLL_END_SIZE = 3, /* and of what stands before it */
     MAX_NOTES = 1536,  /* bytes that belong to one TU */
     HASH_SIZE = 1 << 19,
-    LINES = 1 << 15,
+    LINES = 1 << 18,
     LINE_SHIFT = 6,
     MAX_TU_BYTES = MAX_INSNS * 15,
     REUSE_BITS = 32, /* of a distance */
