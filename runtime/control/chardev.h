@@ -52,11 +52,13 @@ bool char_monitored(const char *target);
  *   the same without server=on     we are the client; reconnect=N: again N seconds after the
  *                       server is gone
  *   udp:[HOST]:PORT[@[ADDRESS]:PORT]      datagrams to and from one peer
- *   tty:PATH            a serial port of the host's, at the speed that it has; /dev/… alone is
- * the same pipe:PATH           FIFOs PATH.in and PATH.out, or PATH for both ringbuf:SIZE the
- * newest SIZE bytes, a power of two, are kept for the monitor and QMP msmouse             a
- * serial mouse null, none mon:TARGET          one to type at: Ctrl+A c is the monitor, x quits;
- * of the terminal, Ctrl+C is the guest's
+ *   tty:PATH            a serial port of the host's, at the speed it has; or just /dev/…
+ *   pipe:PATH           FIFOs PATH.in and PATH.out, or PATH for both
+ *   ringbuf:SIZE        the newest SIZE bytes, a power of two, for the monitor and QMP
+ *   msmouse             a serial mouse
+ *   null, none
+ *   mon:TARGET          one to type at: Ctrl+A c is the monitor, x quits; of the terminal,
+ *                       Ctrl+C is the guest's
  *
  * Freed by chardev_free_all(). die()s with one line on the user's mistakes.
  */

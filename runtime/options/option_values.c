@@ -826,6 +826,14 @@ static bool is_qmp_target(const char *where)
            (!strncmp(where, "tcp:", 4) && where[4]);
 }
 
+/* QEMU would have as many as are asked for. */
+static void set_qmp_place(struct options *o, const char *option, const char *where)
+{
+    if (o->qmp)
+        die("%s: there is one QMP server, and it has been given: a second is not here", option);
+    o->qmp = where;
+}
+
 SETTER(set_qmp)
 {
     struct qmp_keys k = { .wait = true };
@@ -834,7 +842,7 @@ SETTER(set_qmp)
     if (!k.address || !is_qmp_target(k.address))
         die("%s: '%s': only unix:PATH,server=on,wait=off, tcp:HOST:PORT,… or stdio", option,
             arg);
-    o->qmp = k.address;
+    set_qmp_place(o, option, k.address);
     o->qmp_server = k.server;
     o->qmp_wait = k.wait && !strstr(arg, ",nowait");
 }
@@ -857,7 +865,7 @@ SETTER(set_mon)
     if (!k.chardev)
         die("%s: chardev= is missing", option);
     if (!strcmp(k.mode, "control"))
-        o->qmp = keep_format("chardev:%s", k.chardev);
+        set_qmp_place(o, option, keep_format("chardev:%s", k.chardev));
     else
         o->monitor = keep_format("chardev:%s", k.chardev);
 }

@@ -65,6 +65,7 @@ def mistakes_get_one_line(c):
     c.refused("memory|M: ", "-m", "64G")
     c.refused("No such file|directory", "-serial", "file:/no/such/folder/x")
     c.refused("directory", "-qmp", "unix:/no/such/folder/q,server=on,wait=off")
+    c.refused("one QMP server", "-qmp", "stdio", "-qmp", "stdio")
     c.refused("nearest is 'wav'", "-audiodev", "wave,id=a")
     c.refused("ID", "-audiodev", "sdl")
     c.refused("No such file", "-audiodev", "wav,id=a,path=/no/such/folder/x.wav", "-machine", "pcspk-audiodev=a")
