@@ -167,7 +167,17 @@ class VM:
     def wait(self, pattern, patience=60):
         """Waits until the regular expression is on the screen or has come over the serial port."""
         search = re.compile(pattern, re.S | re.M)
-        return self.wait_for("/%s/" % pattern, lambda: search.search(self.seen()), patience)
+
+        def found():
+            try:
+                return search.search(self.seen())
+            except (EOFError, OSError, ValueError):  # it may have been the last that the machine said
+                last = search.search(self.serial())
+                if not last:
+                    raise
+                return last
+
+        return self.wait_for("/%s/" % pattern, found, patience)
 
     def wait_picture(self, width, height, share=0.02, patience=60):
         """Waits for a graphics mode of that size, of which at least `share` is not black."""
