@@ -70,8 +70,6 @@ struct xl {
     bool direct_map; /* the operand goes by the map: a load, or any in a user map */
     bool checked;   /* sptes are looked at first */
     bool unaligned; /* misaligned operands are in order */
-    bool fixed;     /* the operand's offset is a number: */
-    i32 fixed_offset;
     struct xl_place {
         bool direct_map, wraps; /* gs:[...]; its sum wraps at 4 GiB */
         u8 base, index, scale; /* host registers, or NO_REG */

@@ -153,19 +153,19 @@ static void add_base_in_reach(struct xl *x, u8 seg, u32 size, enum xl_access acc
 
 /* The offset is a number, and FS or GS reaches all now: kernels keep what is the processor's
  * there, and threads what is theirs. */
-static bool fixed_in_reach(const struct xl *x, u8 seg, u32 size)
+static bool fixed_in_reach(const struct xl *x, const struct insn *in, u32 size)
 {
-    return x->fixed && context_seg(x->context->key, seg) == SEG_ANY && !x->checked &&
-           !x->unaligned && !x->span && (u32)x->fixed_offset <= 0u - size &&
-           !tc_of(x->bt->cpu)->beyond[seg];
+    return in->base == NO_REG && in->index == NO_REG && in->addrsize == 4 &&
+           context_seg(x->context->key, in->seg) == SEG_ANY && !x->checked && !x->unaligned &&
+           !x->span && (u32)in->disp <= 0u - size && !tc_of(x->bt->cpu)->beyond[in->seg];
 }
 
 /* Then nothing is to be compared: r9 := the address, not canonical should the reach be another.
  * mov r10d, [base];  lea r9d, [r10+offset];  mov r11, [beyond];  lea r9, [r9+r11] */
-static void add_base_to_fixed(struct xl *x, u8 seg)
+static void add_base_to_fixed(struct xl *x, u8 seg, i32 offset)
 {
     emit_mov_rm(x, R10, R15, segment_base_at(seg));
-    emit_lea_rm(x, R9, R10, x->fixed_offset);
+    emit_lea_rm(x, R9, R10, offset);
     emit_mov_rm64(x, R11, R15, TC_BEYOND + 8 * seg);
     emit_lea_sib(x, R9, R9, R11, 1, 0, true);
 }
@@ -263,14 +263,33 @@ static bool base_aligned(enum seg_class class)
     return class == SEG_FLAT || class == SEG_BASE || class == SEG_64K;
 }
 
+/* False: C runs the instruction. */
+static bool by_code(struct xl *x, u8 seg, u32 size, enum xl_access access)
+{
+    x->m = (struct xl_place){.base = R10, .index = R9};
+    return !x->callout && context_seg(x->context->key, seg) != SEG_OTHER &&
+           xl_allowed(x, seg, access) &&
+           (x->span || size == 1 || size == 2 || size == 4 || size == 8 || size == 10 ||
+            size == 16 || size == 32);
+}
+
+/* The address is in r9. */
+static void access_there(struct xl *x, enum seg_class class, u32 size, enum xl_access access)
+{
+    if (by_direct_map(x, access))
+        direct_map_access(x, class, size);
+    else if (x->checked || (x->unaligned && size > 1) || x->span)
+        checked_access(x, size, access);
+    else
+        table_access(x, R9, size, access);
+}
+
+/* The offset is in r9d. */
 static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access access)
 {
     enum seg_class class = context_seg(x->context->key, seg);
 
-    x->m = (struct xl_place){ .base = R10, .index = R9 };
-    if (x->callout || class == SEG_OTHER || !xl_allowed(x, seg, access) ||
-        (!x->span && size != 1 && size != 2 && size != 4 && size != 8 && size != 10 &&
-         size != 16 && size != 32))
+    if (!by_code(x, seg, size, access))
         return false;
     if (class == SEG_LIMIT ||
         (class == SEG_64K && (addrsize == 4 || x->checked || x->unaligned || x->span)) ||
@@ -278,9 +297,7 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
         check_limit(x, seg, size);
     if (!base_aligned(class))
         align_nowhere(x);
-    if (fixed_in_reach(x, seg, size)) {
-        add_base_to_fixed(x, seg);
-    } else if (class == SEG_ANY && !x->checked && !x->unaligned && !x->span) {
+    if (class == SEG_ANY && !x->checked && !x->unaligned && !x->span) {
         add_base_in_reach(x, seg, size, access);
     } else {
         if (class == SEG_ANY)
@@ -288,12 +305,17 @@ static bool bytes_at(struct xl *x, u8 seg, u8 addrsize, u32 size, enum xl_access
         if (class != SEG_FLAT)
             add_base(x, seg);
     }
-    if (by_direct_map(x, access))
-        direct_map_access(x, class, size);
-    else if (x->checked || (x->unaligned && size > 1) || x->span)
-        checked_access(x, size, access);
-    else
-        table_access(x, R9, size, access);
+    access_there(x, class, size, access);
+    return true;
+}
+
+static bool fixed_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
+{
+    if (!by_code(x, in->seg, size, access))
+        return false;
+    align_nowhere(x);
+    add_base_to_fixed(x, in->seg, in->disp);
+    access_there(x, SEG_ANY, size, access);
     return true;
 }
 
@@ -361,8 +383,6 @@ static struct xl_place place_in_direct_map(const struct insn *in)
 
 bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access access)
 {
-    bool done;
-
     if (x->patched & FACT_PATCHED_DISP) {
         xl_offset(x, in, R9);
         align_nowhere(x);
@@ -374,12 +394,9 @@ bool xl_operand(struct xl *x, const struct insn *in, u32 size, enum xl_access ac
         x->m = place_in_direct_map(in);
         return true;
     }
-    x->fixed = in->base == NO_REG && in->index == NO_REG && in->addrsize == 4;
-    x->fixed_offset = in->disp;
-    if (!fixed_in_reach(x, in->seg, size))
-        xl_offset(x, in, R9);
+    if (fixed_in_reach(x, in, size))
+        return fixed_operand(x, in, size, access);
+    xl_offset(x, in, R9);
     align_address(x, in->base, in->index, in->scale, in->disp);
-    done = bytes_at(x, in->seg, in->addrsize, size, access);
-    x->fixed = false;
-    return done;
+    return bytes_at(x, in->seg, in->addrsize, size, access);
 }

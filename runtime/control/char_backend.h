@@ -29,8 +29,7 @@ struct char_backend {
     bool is_monitor;         /* -monitor: nothing else is here */
     u8 telnet;               /* enum telnet_state */
     void *impl;              /* the kind's; freed by its close() */
-    struct char_client *client;           /* who connects (char_client.c); NULL: nobody */
-    void (*lost)(struct char_backend *p); /* tells it that the server is gone; NULL: nobody */
+    struct char_client *client; /* who connects (char_client.c); NULL: nobody */
     /* Input that the chip had no room for yet. */
     u8 *pending;
     u32 pending_at, pending_count;

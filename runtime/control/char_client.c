@@ -5,8 +5,6 @@
  */
 #include "runtime/base/keyval.h"
 #include "runtime/control/char_socket.h"
-#include "runtime/control/tcp_socket.h"
-#include "runtime/control/unix_socket.h"
 #include "runtime/machine/hostclock.h"
 #include "runtime/machine/loop.h"
 
@@ -105,7 +103,7 @@ static void serve_due(struct loop_source *s)
         try_again(container_of(s, struct char_client, source));
 }
 
-static void lost(struct char_backend *p)
+void char_client_lost(struct char_backend *p)
 {
     plan_again(p->client);
 }
@@ -122,7 +120,6 @@ static struct char_client *client_new(struct char_backend *p, const struct socke
     c->after = SEC((u64)w->reconnect);
     c->source = (struct loop_source){until_due, serve_due};
     p->client = c;
-    p->lost = lost;
     loop_add_source(p->m, &c->source);
     return c;
 }
@@ -139,24 +136,14 @@ static void first_try(struct char_client *c, const char *address)
     adopt(c);
 }
 
-void char_client_tcp(struct char_backend *p, const struct socket_words *w)
+void char_client_open(struct char_backend *p, const struct socket_words *w, socket_find *find)
 {
     struct char_client *c = client_new(p, w);
     const char *error;
 
-    c->size = tcp_find(w->address, &c->to, &error);
+    c->size = find(w->address, &c->to, &error);
     if (!c->size)
         die("%s%s: %s", p->kind->name, w->address, error);
-    first_try(c, w->address);
-}
-
-void char_client_unix(struct char_backend *p, const struct socket_words *w)
-{
-    struct char_client *c = client_new(p, w);
-
-    c->size = unix_address(w->address, &c->to);
-    if (!c->size)
-        die("%s%s: too long a path for a socket", p->kind->name, w->address);
     first_try(c, w->address);
 }
 

@@ -30,17 +30,26 @@ static void open_file(struct char_backend *p, const char *path)
     char_watch(p);
 }
 
+/* Bytes as they are, and no modem is waited for. False: it is none. */
+static bool make_raw(int fd)
+{
+    struct termios raw;
+
+    if (tcgetattr(fd, &raw))
+        return false;
+    cfmakeraw(&raw);
+    raw.c_cflag |= CLOCAL | CREAD;
+    tcsetattr(fd, TCSANOW, &raw);
+    return true;
+}
+
 static void open_pty(struct char_backend *p, const char *arg)
 {
     char name[256];
-    struct termios raw;
 
     if (openpty(&p->in, &p->keeper, name, NULL, NULL))
         die("pty: %s", strerror(errno));
-    if (!tcgetattr(p->keeper, &raw)) {
-        cfmakeraw(&raw);
-        tcsetattr(p->keeper, TCSANOW, &raw);
-    }
+    make_raw(p->keeper);
     fcntl(p->in, F_SETFL, O_NONBLOCK);
     p->out = p->in;
     fprintf(stderr, "ring3: serial port at %s\n", name);
@@ -93,20 +102,16 @@ const struct char_kind pipe_kind = {
     .typed = true,
     .open = open_pipe,
 };
+
 /* The host's own port, or anything that is a terminal. Its speed and parity are what the host
  * has set: stty. */
 static void open_tty(struct char_backend *p, const char *path)
 {
-    struct termios raw;
-
     p->in = p->out = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (p->in < 0)
         die("%s: %s", path, strerror(errno));
-    if (tcgetattr(p->in, &raw))
+    if (!make_raw(p->in))
         die("%s: no terminal, nor a serial port", path);
-    cfmakeraw(&raw);
-    raw.c_cflag |= CLOCAL | CREAD;
-    tcsetattr(p->in, TCSANOW, &raw);
     char_watch(p);
 }
 
@@ -118,6 +123,7 @@ const struct char_kind tty_kind = {
     .typed = true,
     .open = open_tty,
 };
+
 static struct chardev *make_mouse(struct machine *m)
 {
     return msmouse_plug(device_new(m, &msmouse_class, NULL));

@@ -70,7 +70,7 @@ static void open_tcp(struct char_backend *p, const char *arg)
     if (w.server)
         p->listener = tcp_listen(w.address, p->kind->telnet ? "telnet" : "tcp");
     else
-        char_client_tcp(p, &w);
+        char_client_open(p, &w, tcp_find);
     free(w.address);
     if (w.server && w.wait) {
         fprintf(stderr, "ring3: waiting for a client at %s%s\n", p->kind->name, arg);

@@ -2,7 +2,6 @@
  * A Unix socket as a serial port's other end: we listen, or connect (char_client.c).
  */
 #include "runtime/control/char_socket.h"
-#include "runtime/control/unix_socket.h"
 #include "runtime/machine/loop.h"
 
 #include <stdlib.h>
@@ -29,7 +28,7 @@ static void open_unix(struct char_backend *p, const char *arg)
 
     p->path = w.address;
     if (!w.server) {
-        char_client_unix(p, &w);
+        char_client_open(p, &w, unix_find);
         return;
     }
     p->listener = unix_listen(p->path, "-serial unix");

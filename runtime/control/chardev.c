@@ -5,7 +5,7 @@
  *
  *   chip ──write()──▶ buffer ──POLLOUT──▶ out        in ──POLLIN──▶ [Ctrl+A] ──receive()──▶ chip
  */
-#include "runtime/control/char_backend.h"
+#include "runtime/control/char_socket.h"
 #include "runtime/control/control.h"
 #include "runtime/control/monitor.h"
 #include "runtime/control/progress.h"
@@ -186,12 +186,12 @@ void char_hang_up(struct char_backend *p)
 {
     if (p->in >= 0)
         loop_remove(p->m, p->in);
-    if ((p->listener >= 0 || p->lost) && p->in >= 0) {
+    if ((p->listener >= 0 || p->client) && p->in >= 0) {
         close(p->in); /* a client left, and the listener takes the next; or the server did */
         p->out = -1;
         p->held = 0;
-        if (p->lost)
-            p->lost(p);
+        if (p->client)
+            char_client_lost(p);
     }
     p->in = -1;
     update_events(p);

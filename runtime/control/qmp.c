@@ -494,9 +494,9 @@ void qmp_new(struct machine *m, const char *where, bool wait)
 void qmp_connect(struct machine *m, const char *where)
 {
     bool tcp = !strncmp(where, "tcp:", 4);
-    const char *address = where + (tcp ? 4 : 5), *error = "too long a path for a socket";
+    const char *address = where + (tcp ? 4 : 5), *error;
     struct sockaddr_storage a;
-    socklen_t size = tcp ? tcp_find(address, &a, &error) : unix_address(address, &a);
+    socklen_t size = (tcp ? tcp_find : unix_find)(address, &a, &error);
     int fd;
 
     if (!size)

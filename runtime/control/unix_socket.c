@@ -35,10 +35,11 @@ static int make_socket(const char *option)
     return fd;
 }
 
-socklen_t unix_address(const char *path, struct sockaddr_storage *a)
+socklen_t unix_find(const char *path, struct sockaddr_storage *a, const char **error)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
+    *error = "too long a path for a socket";
     if (strlen(path) >= sizeof(sa.sun_path))
         return 0;
     strcpy(sa.sun_path, path);
@@ -49,9 +50,10 @@ socklen_t unix_address(const char *path, struct sockaddr_storage *a)
 int unix_listen(const char *path, const char *option)
 {
     struct sockaddr_storage a;
+    const char *error;
     int probe = make_socket(option), fd = make_socket(option);
 
-    if (!unix_address(path, &a))
+    if (!unix_find(path, &a, &error))
         die("%s: %s: a socket's path has at most %zu letters", option, path,
             sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
     remove_stale(probe, (struct sockaddr_un *)&a, option);

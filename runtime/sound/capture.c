@@ -6,7 +6,6 @@
 #include "runtime/sound/resample.h"
 #include "runtime/sound/wav_file.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { CHUNK = 512 };
@@ -21,11 +20,6 @@ struct capture {
     i16 frames[CHUNK][2];
     u32 held; /* of those */
 };
-
-static i16 clipped(float v)
-{
-    return (i16)(v > 32767 ? 32767 : v < -32768 ? -32768 : lrintf(v));
-}
 
 static void flush(struct capture *c)
 {

@@ -37,11 +37,6 @@ static u64 number_at(const struct mixer *x, u64 ns)
 
 /* ---- Mixing ---- */
 
-static i16 clipped(float v)
-{
-    return (i16)(v > 32767 ? 32767 : v < -32768 ? -32768 : lrintf(v));
-}
-
 static void add_track(const struct mixer *x, const struct track *t, u64 from, u32 n,
                       i32 (*sum)[2])
 {

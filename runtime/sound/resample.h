@@ -9,6 +9,8 @@
 
 #include "runtime/base/base.h"
 
+#include <math.h>
+
 enum {
     SINC_CROSSINGS = 8, /* zeros of the sinc on each side */
     SINC_STEPS = 256,   /* table entries from one to the next */
@@ -35,5 +37,10 @@ void resampler_feed(struct resampler *r, float left, float right);
 /* Output frame `made`, whose place is that of input frame made * in / out. False: it takes more
  * input. */
 bool resampler_take(struct resampler *r, float frame[2]);
+/* What comes out of it as a sample of 16 bits. */
+static inline i16 clipped(float v)
+{
+    return (i16)(v > 32767 ? 32767 : v < -32768 ? -32768 : lrintf(v));
+}
 
 #endif

@@ -54,7 +54,7 @@ struct sound_capture {
 
 static void all_write(struct sound *s, u64 number, const i16 (*frames)[2], u32 n)
 {
-    struct sound_device *d = (struct sound_device *)s;
+    struct sound_device *d = container_of(s, struct sound_device, ears);
 
     d->sound->write(d->sound, number, frames, n);
     for (struct sound_capture *c = d->machine->captures; c; c = c->next)

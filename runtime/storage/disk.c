@@ -241,7 +241,7 @@ bool disk_reads_vectors(const struct disk *d)
 {
     const struct image *im = d->impl;
 
-    return im && im->ops->readv;
+    return im && im->vectors;
 }
 
 /* A part of one sector: the rest of it is kept. */

@@ -25,7 +25,7 @@ struct image_ops {
     /* Against other writers: one of them, or many readers. False: somebody is in the way. */
     bool (*lock)(struct image *im, bool on);
     void (*free)(struct image *im);
-    /* As read(), n bytes into `count` places. NULL where each would be asked for by itself. */
+    /* As read(), n bytes into `count` places. NULL: by read(). */
     bool (*readv)(struct image *im, u64 offset, const struct iovec *to, u32 count, u32 n);
 };
 /* Leads each kind's own struct. */
@@ -35,18 +35,24 @@ struct image {
     const char *format; /* a name of image_formats */
     u64 size;         /* what the guest sees, whole sectors */
     bool read_only;
+    bool vectors; /* many places are no dearer to read into than one */
 };
 
-/* By readv(), or place by place. */
-static inline bool image_readv(struct image *im, u64 offset, const struct iovec *to, u32 count,
-                               u32 n)
+/* Place by place. */
+static inline bool image_read_each(struct image *im, u64 offset, const struct iovec *to,
+                                   u32 count)
 {
-    if (im->ops->readv)
-        return im->ops->readv(im, offset, to, count, n);
     for (u32 i = 0; i < count; offset += to[i++].iov_len)
         if (!im->ops->read(im, offset, to[i].iov_base, (u32)to[i].iov_len))
             return false;
     return true;
+}
+
+static inline bool image_readv(struct image *im, u64 offset, const struct iovec *to, u32 count,
+                               u32 n)
+{
+    return im->ops->readv ? im->ops->readv(im, offset, to, count, n)
+                          : image_read_each(im, offset, to, count);
 }
 
 #endif

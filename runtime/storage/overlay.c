@@ -81,13 +81,10 @@ static bool overlay_readv(struct image *im, u64 offset, const struct iovec *to, 
     struct overlay *o = (struct overlay *)im;
     bool written;
 
-    if (overlay_run(o, offset, n, &written) == n)
-        return written ? file_readv(o->fd, offset, to, count, n)
-                       : o->below->ops->readv(o->below, offset, to, count, n);
-    for (u32 i = 0; i < count; offset += to[i++].iov_len)
-        if (!overlay_read(im, offset, to[i].iov_base, (u32)to[i].iov_len))
-            return false;
-    return true;
+    if (overlay_run(o, offset, n, &written) < n)
+        return image_read_each(im, offset, to, count);
+    return written ? file_readv(o->fd, offset, to, count, n)
+                   : image_readv(o->below, offset, to, count, n);
 }
 
 static bool overlay_write(struct image *im, u64 offset, const void *buf, u32 n)
@@ -135,17 +132,9 @@ static void overlay_free(struct image *im)
     below->ops->free(below);
 }
 
-static const struct image_ops overlay_ops = {overlay_read,        overlay_write,
-                                             overlay_flush_begin, overlay_flush_poll,
-                                             overlay_lock,        overlay_free,
-                                             overlay_readv},
-                              overlay_ops_no_vectors = {overlay_read,
-                                                        overlay_write,
-                                                        overlay_flush_begin,
-                                                        overlay_flush_poll,
-                                                        overlay_lock,
-                                                        overlay_free,
-                                                        NULL};
+static const struct image_ops overlay_ops = {
+    overlay_read, overlay_write, overlay_flush_begin, overlay_flush_poll,
+    overlay_lock, overlay_free,  overlay_readv};
 
 struct image *overlay_new(struct image *below)
 {
@@ -154,10 +143,11 @@ struct image *overlay_new(struct image *below)
 
     if (!o)
         return NULL;
-    o->image = (struct image){.ops = below->ops->readv ? &overlay_ops : &overlay_ops_no_vectors,
+    o->image = (struct image){.ops = &overlay_ops,
                               .path = below->path,
                               .format = below->format,
-                              .size = below->size};
+                              .size = below->size,
+                              .vectors = below->vectors};
     o->below = below;
     o->sectors = (below->size + IMAGE_SECTOR - 1) / IMAGE_SECTOR;
     o->map_size = (size_t)(o->sectors / 64 + 1) * sizeof(u64);

@@ -90,12 +90,8 @@ static bool raw_readv(struct image *im, u64 offset, const struct iovec *to, u32 
 {
     struct raw *raw = (struct raw *)im;
 
-    if (offset + n <= raw->file_size)
-        return file_readv(raw->fd, offset, to, count, n);
-    for (u32 i = 0; i < count; offset += to[i++].iov_len)
-        if (!raw_read(im, offset, to[i].iov_base, (u32)to[i].iov_len))
-            return false;
-    return true;
+    return offset + n <= raw->file_size ? file_readv(raw->fd, offset, to, count, n)
+                                        : image_read_each(im, offset, to, count);
 }
 
 /* The first sector, and the next start would take the file for something else. */
@@ -271,7 +267,8 @@ static struct image *raw_open(const struct image_format *format,
     raw->path = strdup(want->path);
     raw->unlocked = want->unlocked;
     raw->guessed = !want->format;
-    raw->image = (struct image){ .ops = &raw_ops, .path = raw->path, .format = format->name };
+    raw->image = (struct image){
+        .ops = &raw_ops, .path = raw->path, .format = format->name, .vectors = true};
     *error = raw_prepare(raw, want->kind, want->write);
     if (!*error)
         return &raw->image;
